@@ -1,0 +1,121 @@
+"""One training loop for everything that is learned here: resumable to the same bits, silent about who watches it."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hfi_core.tensors import load_tensors, save_tensors
+
+Observer = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the state of a fit lies, and after how many steps it is written."""
+
+    path: Path
+    every: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share a learning rate."""
+
+    parameters: Mapping[str, torch.nn.Parameter]
+    rate: float
+
+
+def cosine(step: int, steps: int) -> float:
+    """A factor that falls from 1 to 0 over the run."""
+    return 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * step / steps, dtype=torch.float64))))
+
+
+def constant(step: int, steps: int) -> float:
+    """A factor that stays 1."""
+    return 1.0
+
+
+def fit(
+    groups: list[Group],
+    loss: Callable[[int], torch.Tensor],
+    *,
+    steps: int,
+    schedule: Callable[[int, int], float] = constant,
+    weight_decay: float = 0.0,
+    clip: float | None = 1.0,
+    average: dict[str, torch.Tensor] | None = None,
+    decay: float = 0.999,
+    checkpoint: Checkpoint | None = None,
+    observe: Observer | None = None,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    after_step: Callable[[int], None] | None = None,
+    state: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Minimise `loss(step)` with AdamW, in place.
+
+    `average` holds exponential moving averages by parameter name; their decay is warmed up as (1 + n) / (10 + n).
+    `state` holds further tensors that the loss keeps between steps; they are checkpointed and restored in place.
+    All randomness belongs to `loss` and is drawn from its step number, so a run that was killed goes on to equal bits.
+    """
+    named = {name: parameter for group in groups for name, parameter in group.parameters.items()}
+    optimizer = torch.optim.AdamW(
+        [{"params": list(group.parameters.values()), "lr": group.rate} for group in groups],
+        weight_decay=weight_decay,
+        foreach=False,
+    )
+    bases = [group.rate for group in groups]
+    first = _restore(checkpoint, named, optimizer, average, state)
+    for step in range(first, steps):
+        factor = schedule(step, steps)
+        for slot, base in zip(optimizer.param_groups, bases, strict=True):
+            slot["lr"] = base * factor
+        with autocast():
+            value = loss(step)
+        value.backward()
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(list(named.values()), clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if average is not None:
+            keep = min(decay, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for name, mean in average.items():
+                    mean.lerp_(named[name], 1 - keep)
+        if after_step:
+            after_step(step)
+        if observe:
+            observe(step, {"loss": float(value.detach()), "rate": bases[0] * factor})
+        if checkpoint and (step + 1) % checkpoint.every == 0 and step + 1 < steps:
+            _store(checkpoint, step + 1, named, optimizer, average, state)
+
+
+def _store(checkpoint, step, named, optimizer, average, state) -> None:
+    tensors = {f"parameter/{name}": value for name, value in named.items()}
+    for name, value in named.items():
+        for key, moment in optimizer.state[value].items():
+            tensors[f"optimizer/{key}/{name}"] = moment
+    tensors |= {f"average/{name}": value for name, value in (average or {}).items()}
+    tensors |= {f"state/{name}": value for name, value in (state or {}).items()}
+    save_tensors(checkpoint.path, tensors, {"step": step})
+
+
+def _restore(checkpoint, named, optimizer, average, state) -> int:
+    if checkpoint is None or not checkpoint.path.exists():
+        return 0
+    tensors, meta = load_tensors(checkpoint.path)
+    with torch.no_grad():
+        for name, value in named.items():
+            value.copy_(tensors[f"parameter/{name}"])
+            moments = {}
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                moment = tensors[f"optimizer/{key}/{name}"]
+                moments[key] = moment if key == "step" else moment.to(value.device)
+            optimizer.state[value] = moments
+        for name, value in (average or {}).items():
+            value.copy_(tensors[f"average/{name}"])
+        for name, value in (state or {}).items():
+            value.copy_(tensors[f"state/{name}"])
+    return meta["step"]
