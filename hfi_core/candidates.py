@@ -1,0 +1,79 @@
+"""Candidates: the pictures that people judge, with a manifest row each.
+
+`candidates/CONCEPT/manifest.jsonl` holds one JSON object a line, sorted by id; pictures lie under `pictures/`.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file
+from hfi_core.params import Sampler
+from hfi_core.pictures import load_picture
+
+MANIFEST = "manifest.jsonl"
+PictureId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Candidate(BaseModel):
+    """A manifest row. Its picture is `pictures/ID.png`: a path is never taken from a file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: PictureId
+    prompt: str
+    seed: int = Field(ge=0)
+    sampler: Sampler
+    model: str
+    sha256: Sha256
+    generated: bool = True
+
+    @property
+    def file(self) -> str:
+        """Path below the candidates' folder."""
+        return f"pictures/{self.id}.png"
+
+
+def read_manifest(folder: Path) -> list[Candidate]:
+    """The candidates in a folder, sorted by id.
+
+    Raises UserError that names file and line of the first row that is wrong.
+    """
+    path = folder / MANIFEST
+    rows: dict[str, Candidate] = {}
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):
+                candidate = Candidate.model_validate_json(line)
+                if candidate.id in rows:
+                    raise UserError(f"{path}, line {number}: picture {candidate.id} is there twice.")
+                rows[candidate.id] = candidate
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "row"
+        raise UserError(f"{path}, line {number}: {where}: {first['msg']}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not rows:
+        raise UserError(f"{path} names no picture.")
+    return [rows[key] for key in sorted(rows)]
+
+
+def read_pictures(folder: Path, candidates: list[Candidate]) -> np.ndarray:
+    """Pictures as uint8 (N, H, W, 3), each checked against its digest.
+
+    Raises UserError if a picture is missing, torn or another one than the manifest says.
+    """
+    pictures = []
+    for candidate in candidates:
+        path = folder / candidate.file
+        if not path.is_file():
+            raise UserError(f"{path} is missing; the manifest names it.")
+        if sha256_of_file(path) != candidate.sha256:
+            raise UserError(f"{path} is not the picture that the manifest names (its sha256 differs).")
+        pictures.append(load_picture(path))
+    return np.stack(pictures)

@@ -1,0 +1,78 @@
+"""Where weights lie: a word for the embedded ones, a local folder, or a hub id; checked against its pinned digest."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file, sha256_of_json
+from hfi_core.params import EMBEDDED
+
+Part = Literal["model", "clip", "judge", "annotators"]
+
+_EMBEDDED_FOLDERS: dict[str, str] = {
+    "model": "pipeline",
+    "clip": "clip",
+    "judge": "judges/evaluation",
+    "annotators": "judges/annotators",
+}
+_KINDS = (".safetensors", ".json", ".txt")
+
+
+def locate(source: str | None, revision: str | None, part: Part) -> Path:
+    """The local folder of a source.
+
+    Raises UserError if a folder is missing, or a hub id is not in the local hub cache and cannot be fetched.
+    """
+    if source is None or source == EMBEDDED:
+        return Path(str(files("hfi_core.world"))) / "weights" / _EMBEDDED_FOLDERS[part]
+    folder = Path(source)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise UserError(f"{part}.source {source!r} is a file; name the folder that holds the weights.")
+    if folder.is_absolute() or source.startswith(".") or source.count("/") != 1:
+        raise UserError(f"{part}.source {source!r} is no folder here, and no hub id (`owner/name`).")
+    return _from_hub(source, revision, part)
+
+
+def _from_hub(source: str, revision: str | None, part: Part) -> Path:
+    from huggingface_hub import snapshot_download
+
+    if revision is None:
+        raise UserError(f"{part}.revision is missing: a hub id needs the commit to be reproducible.")
+    try:
+        patterns = [f"*{kind}" for kind in _KINDS]
+        return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # the hub client raises its own, requests' and OS errors
+        raise UserError(
+            f"{part}.source {source!r} at {revision} is neither in the local hub cache nor reachable "
+            f"({type(error).__name__}). Offline: put the folder on this machine and name its path in {part}.source."
+        ) from error
+
+
+def digest_of(folder: Path) -> str:
+    """`sha256:` digest of the weights and configuration in a folder (safetensors, JSON, text; hidden files left out)."""
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in _KINDS and not path.name.startswith(".")
+    )
+    if not names:
+        raise UserError(f"{folder} holds no safetensors and no configuration: it is no model folder.")
+    return "sha256:" + sha256_of_json([[name, sha256_of_file(folder / name)] for name in names])
+
+
+def checked(source: str | None, revision: str | None, digest: str, part: Part) -> Path:
+    """The local folder of a source whose content is what params pin.
+
+    Raises UserError if the content is another.
+    """
+    folder = locate(source, revision, part)
+    found = digest_of(folder)
+    if found != digest:
+        raise UserError(
+            f"The weights of `{part}` in {folder} are not the ones that params.yaml pins:\n"
+            f"  pinned {digest}\n  found  {found}\nIf the change is meant, run `hfi params pin`."
+        )
+    return folder

@@ -1,0 +1,230 @@
+"""The one declaration of the stages; the flow, the command line, the tracking and `dvc.yaml` read it.
+
+It holds import strings, so reading it costs no torch. `{unit}` is the name of a concept, a crowd or a removal.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+from hfi_core.files import sha256_of_file, sha256_of_folder, sha256_of_json
+from hfi_core.params import Params
+
+Progress = Callable[[int, int, str], None]
+"""`progress(done, total, what)`: called often, returns at once."""
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """Report progress to nobody."""
+
+
+class Run(Protocol):
+    """What every stage module calls `run`.
+
+    `unit` names the concept, crowd or removal; `work` is a folder for checkpoints, kept by the caller until the
+    stage ends (None: none are written). Writes each output whole or not at all and returns its figures.
+    """
+
+    def __call__(
+        self,
+        params: Params,
+        inputs: Mapping[str, Path],
+        outputs: Mapping[str, Path],
+        *,
+        unit: str = "",
+        work: Path | None = None,
+        progress: Progress = silent,
+    ) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A row of the graph: `params` are dotted keys, `inputs` and `outputs` paths by the name the function uses."""
+
+    name: str
+    revision: int
+    """Raised when the code's result changes."""
+    function: str
+    params: tuple[str, ...]
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    over: str | None = None
+    """Dotted key of the mapping in params with one unit a name."""
+    metrics: tuple[str, ...] = ()
+    """Outputs, by name, that `dvc metrics` shows."""
+
+    def units(self, params: Params) -> tuple[str, ...]:
+        """Names of the stage's units under these params; a stage without a mapping has the one unit ''."""
+        if self.over is None:
+            return ("",)
+        value = params
+        for key in self.over.split("."):
+            value = getattr(value, key)
+        return tuple(value)
+
+    def load(self) -> Run:
+        """Import the stage's function."""
+        module, name = self.function.split(":")
+        return getattr(import_module(module), name)
+
+
+_MODEL = ("seed", "compute", "model")
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="generate",
+        revision=1,
+        function="hfi_core.stages.generate:run",
+        over="concepts",
+        params=(*_MODEL, "sampler", "concepts.{unit}.prompts", "concepts.{unit}.pictures"),
+        inputs={},
+        outputs={"candidates": "candidates/{unit}"},
+    ),
+    Stage(
+        name="simulate",
+        revision=1,
+        function="hfi_core.stages.simulate:run",
+        over="feedback.simulated",
+        params=("seed", "concepts", "feedback"),
+        inputs={"candidates": "candidates"},
+        outputs={"feedback": "feedback/simulated.jsonl"},
+    ),
+    Stage(
+        name="ingest",
+        revision=1,
+        function="hfi_core.stages.ingest:run",
+        over="concepts",
+        params=("seed", "concepts.{unit}.feedback", "feedback", "attack.held_out"),
+        inputs={"feedback": "{feedback.file}", "candidates": "candidates/{unit}"},
+        outputs={"labels": "labels/{unit}"},
+    ),
+    Stage(
+        name="reward",
+        revision=1,
+        function="hfi_core.stages.reward:run",
+        over="concepts",
+        params=("seed", "compute", "clip", "concepts.{unit}.feedback", "reward", "evaluate.resamples", "evaluate.level"),
+        inputs={"labels": "labels/{unit}", "candidates": "candidates/{unit}"},
+        outputs={"reward": "reward/{unit}"},
+    ),
+    Stage(
+        name="invert",
+        revision=1,
+        function="hfi_core.stages.invert:run",
+        over="concepts",
+        params=(*_MODEL, "sampler", "clip", "concepts.{unit}", "invert"),
+        inputs={"reward": "reward/{unit}", "candidates": "candidates/{unit}"},
+        outputs={"tokens": "tokens/{unit}"},
+    ),
+    Stage(
+        name="distill",
+        revision=1,
+        function="hfi_core.stages.distill:run",
+        over="removals",
+        params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
+        inputs={"tokens": "tokens", "reward": "reward", "candidates": "candidates"},
+        outputs={"model": "models/{unit}"},
+    ),
+    Stage(
+        name="attack",
+        revision=1,
+        function="hfi_core.stages.attack:run",
+        over="removals",
+        params=(*_MODEL, "concepts", "attack"),
+        inputs={"model": "models/{unit}", "labels": "labels", "candidates": "candidates"},
+        outputs={"attack": "attacks/{unit}"},
+    ),
+    Stage(
+        name="evaluate",
+        revision=1,
+        function="hfi_core.stages.evaluate:run",
+        over="removals",
+        params=(*_MODEL, "clip", "sampler", "concepts", "evaluate.judge", "evaluate.suites", "evaluate.reinverted"),
+        inputs={"model": "models/{unit}", "attack": "attacks/{unit}"},
+        outputs={"evaluation": "evaluation/{unit}"},
+    ),
+    Stage(
+        name="compare",
+        revision=1,
+        function="hfi_core.stages.compare:run",
+        params=("seed", "compute", "model", "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback"),
+        inputs={"evaluation": "evaluation", "labels": "labels", "reward": "reward", "tokens": "tokens", "models": "models"},
+        outputs={
+            "evaluation": "reports/evaluation.json",
+            "metrics": "reports/metrics.json",
+            "table": "reports/evaluation.csv",
+            "plots": "reports/plots",
+            "page": "reports/report.html",
+        },
+        metrics=("metrics",),
+    ),
+    Stage(
+        name="package",
+        revision=1,
+        function="hfi_core.stages.package:run",
+        params=(*_MODEL, "concepts", "sampler", "release.row", "release.model"),
+        inputs={"model": "models/{release.row}", "tokens": "tokens", "evaluation": "reports/evaluation.json"},
+        outputs={"release": "release"},
+    ),
+)  # fmt: skip
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of that name; KeyError if there is none."""
+    return {stage.name: stage for stage in STAGES}[name]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One stage for one unit, with its paths filled in."""
+
+    stage: Stage
+    unit: str
+    inputs: Mapping[str, Path] = field(hash=False)
+    outputs: Mapping[str, Path] = field(hash=False)
+
+    @property
+    def address(self) -> str:
+        """DVC's name: `generate@badge`, `compare`."""
+        return f"{self.stage.name}@{self.unit}" if self.unit else self.stage.name
+
+
+def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
+    """Every unit of the graph in an order in which each one's inputs come before it."""
+    values = {"{feedback.file}": params.feedback.file, "{release.row}": params.release.row}
+
+    def place(path: str, unit: str) -> Path:
+        for key, value in values.items():
+            path = path.replace(key, value)
+        return root / path.replace("{unit}", unit)
+
+    for stage in STAGES:
+        for unit in stage.units(params):
+            yield Unit(
+                stage,
+                unit,
+                {name: place(path, unit) for name, path in stage.inputs.items()},
+                {name: place(path, unit) for name, path in stage.outputs.items()},
+            )
+
+
+def params_of(unit: Unit, params: Params) -> dict[str, object]:
+    """The values of the params that a unit reads, by dotted key, as plain JSON values."""
+    found = {}
+    for template in unit.stage.params:
+        key = template.replace("{unit}", unit.unit)
+        value: object = params.model_dump(mode="json")
+        for part in key.split("."):
+            value = value[part]  # type: ignore[index]
+        found[key] = value
+    return found
+
+
+def work_key(unit: Unit, params: Params) -> str:
+    """Digest of everything that a unit's result rests on: the key of its checkpoints."""
+    digests = {
+        name: sha256_of_folder(path) if path.is_dir() else sha256_of_file(path) for name, path in unit.inputs.items()
+    }
+    return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:16]
