@@ -1,0 +1,1 @@
+"""The model being safeguarded: load, encode text with soft tokens, predict noise, sample."""

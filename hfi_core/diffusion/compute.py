@@ -1,0 +1,32 @@
+"""Threads, device and precision, taken from params and from nothing else."""
+
+import torch
+
+from hfi_core.errors import UserError
+from hfi_core.params import Compute
+
+
+def prepare(compute: Compute) -> None:
+    """Pin the thread count and ask for deterministic kernels.
+
+    Raises UserError if the device is not there.
+    """
+    device_of(compute)
+    torch.set_num_threads(compute.threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def device_of(compute: Compute) -> torch.device:
+    """The device that params name."""
+    device = torch.device(compute.device)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"compute.device is {compute.device!r}, but CUDA shows {torch.cuda.device_count()} devices here.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UserError("compute.device is 'mps', which is not available here; use 'cpu'.")
+    return device
+
+
+def dtype_of(compute: Compute) -> torch.dtype:
+    """The precision of the frozen networks."""
+    return getattr(torch, compute.dtype)

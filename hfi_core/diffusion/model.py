@@ -1,0 +1,73 @@
+"""A latent diffusion model with a text encoder, behind the few verbs that the stages need."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.func import functional_call
+
+from hfi_core.diffusion.encoding import encode_prompts
+from hfi_core.diffusion.schedule import NoiseSchedule
+
+Weights = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TextToImage:
+    """A Stable Diffusion 1.x/2.x shaped model; every network is frozen."""
+
+    unet: torch.nn.Module
+    vae: torch.nn.Module
+    text_encoder: torch.nn.Module
+    tokenizer: object
+    schedule: NoiseSchedule
+    scheduler_config: Mapping[str, object]
+    digest: str
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one picture's latents."""
+        side = self.unet.config.sample_size
+        return self.unet.config.in_channels, side, side
+
+    def encode(self, prompts: Sequence[str], tokens: Weights | None = None) -> torch.Tensor:
+        """Text conditions (B, L, D); names of soft `tokens` may stand in the prompts, and gradients reach their vectors."""
+        return encode_prompts(self.text_encoder, self.tokenizer, prompts, tokens or {}).to(self.dtype)
+
+    def predict(
+        self, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor, weights: Weights | None = None
+    ) -> torch.Tensor:
+        """eps_theta(x_t, t, c) in float32, (B, C, H, W); `weights` stand in for UNet parameters of the same names.
+
+        Weights learn in float32 and are cast to the model's precision on the way in.
+        """
+        inputs = (x_t.to(self.dtype), t, condition)
+        if weights:
+            cast = {name: value.to(self.dtype) for name, value in weights.items()}
+            output = functional_call(self.unet, cast, inputs).sample
+        else:
+            output = self.unet(*inputs).sample
+        return self.schedule.eps(output.float(), x_t.float(), t)
+
+    @torch.no_grad()
+    def encode_pictures(self, pictures: np.ndarray, block: int) -> torch.Tensor:
+        """Scaled latents (N, C, H, W), float32, of uint8 pictures (N, H, W, 3): the posterior's mean."""
+        parts = []
+        for start in range(0, len(pictures), block):
+            pixels = torch.from_numpy(pictures[start : start + block]).permute(0, 3, 1, 2).to(self.device)
+            mean = self.vae.encode((pixels.float() / 127.5 - 1).to(self.dtype)).latent_dist.mean
+            parts.append(mean.float() * self.vae.config.scaling_factor)
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
+        """Pictures uint8 (B, H, W, 3) of scaled latents."""
+        pixels = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.dtype)).sample.float()
+        return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+    def cross_attention(self) -> dict[str, torch.Tensor]:
+        """The UNet's cross-attention parameters by name: the small set that removal learns (Gandikota et al. 2023)."""
+        return {name: value for name, value in self.unet.named_parameters() if ".attn2." in name}

@@ -1,0 +1,37 @@
+"""The noise schedule: x_t from x0, and what a network predicts turned into noise (eps)."""
+
+from dataclasses import dataclass
+
+import torch
+
+from hfi_core.errors import UserError
+
+KINDS = ("epsilon", "v_prediction")
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """alpha_bar (T,) of a variance-preserving diffusion (Ho et al. 2020) and the network's parameterisation."""
+
+    alpha_bar: torch.Tensor
+    prediction_type: str
+
+    def __post_init__(self):
+        if self.prediction_type not in KINDS:
+            raise UserError(f"The model predicts {self.prediction_type!r}; {' and '.join(KINDS)} are supported.")
+
+    def _scales(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        alpha_bar = self.alpha_bar[t].reshape(-1, 1, 1, 1)
+        return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+
+    def add_noise(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """x_t of clean latents (B, C, H, W) at timesteps (B,)."""
+        a, s = self._scales(t)
+        return a * x0 + s * eps
+
+    def eps(self, output: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """The noise that a network's output stands for (Salimans & Ho 2022, appendix D, for v)."""
+        if self.prediction_type == "epsilon":
+            return output
+        a, s = self._scales(t)
+        return a * output + s * x_t
