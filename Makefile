@@ -1,0 +1,54 @@
+# make demo: the whole loop on the embedded model. make test: the suite. Everything lives in .venv.
+SHELL := /bin/bash
+VENV := .venv
+STAMP := $(VENV)/.installed
+# The first interpreter that really runs (a name on PATH may be a launcher without one) and is new enough.
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DO_NOT_TRACK := 1
+
+.PHONY: install install-test browser demo test soak bench lint build-world
+
+install: $(STAMP)
+
+install-test: $(STAMP)-test
+
+$(VENV)/bin/python:
+	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e .
+	@touch $@
+
+$(STAMP)-test: $(STAMP)
+	python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[test]'
+	@touch $@
+
+demo: install
+	hfi run
+
+# Chromium is a system package: fetched where that is possible, else the browser tests skip and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } \
+	|| echo "No Chromium here and none could be installed: the browser tests will skip."
+
+test: install-test browser
+	python -m pytest
+
+soak: install-test browser
+	python -m pytest -m soak --timeout 0
+
+bench: install-test
+	python -m benchmarks
+
+lint: install-test
+	ruff check .
+	ruff format --check .
+
+build-world: install
+	python -m hfi_core.world.build build/world
