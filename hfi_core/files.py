@@ -60,9 +60,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 def _exchange(new: Path, old: Path) -> None:
     """Swap two folders atomically (Linux renameat2); elsewhere move the old one aside first."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if rename is not None and (
-        rename(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE) == 0
-    ):
+    if rename is not None and (rename(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE) == 0):
         return
     aside = old.with_name(f".{old.name}.old")
     shutil.rmtree(aside, ignore_errors=True)

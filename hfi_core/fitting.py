@@ -53,11 +53,13 @@ def fit(
     autocast: Callable[[], AbstractContextManager] = nullcontext,
     after_step: Callable[[int], None] | None = None,
     state: dict[str, torch.Tensor] | None = None,
-) -> None:
-    """Minimise `loss(step)` with AdamW, in place.
+    scale: float = 1.0,
+) -> torch.Tensor:
+    """Minimise `loss(step)` with AdamW, in place; returns the loss of every step (steps,).
 
     `average` holds exponential moving averages by parameter name; their decay is warmed up as (1 + n) / (10 + n).
     `state` holds further tensors that the loss keeps between steps; they are checkpointed and restored in place.
+    `scale` multiplies the loss for the backward pass only, so that float16 gradients do not vanish.
     All randomness belongs to `loss` and is drawn from its step number, so a run that was killed goes on to equal bits.
     """
     named = {name: parameter for group in groups for name, parameter in group.parameters.items()}
@@ -67,6 +69,8 @@ def fit(
         foreach=False,
     )
     bases = [group.rate for group in groups]
+    history = torch.zeros(steps)
+    state = {**(state or {}), "history": history}
     first = _restore(checkpoint, named, optimizer, average, state)
     for step in range(first, steps):
         factor = schedule(step, steps)
@@ -74,7 +78,10 @@ def fit(
             slot["lr"] = base * factor
         with autocast():
             value = loss(step)
-        value.backward()
+        (value * scale).backward()
+        if scale != 1:
+            for parameter in named.values():
+                parameter.grad.div_(scale)
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(list(named.values()), clip)
         optimizer.step()
@@ -84,12 +91,14 @@ def fit(
             with torch.no_grad():
                 for name, mean in average.items():
                     mean.lerp_(named[name], 1 - keep)
+        history[step] = value.detach()
         if after_step:
             after_step(step)
         if observe:
             observe(step, {"loss": float(value.detach()), "rate": bases[0] * factor})
         if checkpoint and (step + 1) % checkpoint.every == 0 and step + 1 < steps:
             _store(checkpoint, step + 1, named, optimizer, average, state)
+    return history
 
 
 def _store(checkpoint, step, named, optimizer, average, state) -> None:
@@ -98,7 +107,7 @@ def _store(checkpoint, step, named, optimizer, average, state) -> None:
         for key, moment in optimizer.state[value].items():
             tensors[f"optimizer/{key}/{name}"] = moment
     tensors |= {f"average/{name}": value for name, value in (average or {}).items()}
-    tensors |= {f"state/{name}": value for name, value in (state or {}).items()}
+    tensors |= {f"state/{name}": value for name, value in state.items()}
     save_tensors(checkpoint.path, tensors, {"step": step})
 
 
@@ -116,6 +125,6 @@ def _restore(checkpoint, named, optimizer, average, state) -> int:
             optimizer.state[value] = moments
         for name, value in (average or {}).items():
             value.copy_(tensors[f"average/{name}"])
-        for name, value in (state or {}).items():
+        for name, value in state.items():
             value.copy_(tensors[f"state/{name}"])
     return meta["step"]

@@ -21,7 +21,9 @@ def device_of(compute: Compute) -> torch.device:
     """The device that params name."""
     device = torch.device(compute.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(f"compute.device is {compute.device!r}, but CUDA shows {torch.cuda.device_count()} devices here.")
+        raise UserError(
+            f"compute.device is {compute.device!r}, but CUDA shows {torch.cuda.device_count()} devices here."
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UserError("compute.device is 'mps', which is not available here; use 'cpu'.")
     return device

@@ -35,7 +35,9 @@ def encode_prompts(
         handle.remove()
 
 
-def _lay_out(tokenizer, prompt: str, tokens: Mapping[str, torch.Tensor]) -> tuple[list[int], list[tuple[int, str, int]]]:
+def _lay_out(
+    tokenizer, prompt: str, tokens: Mapping[str, torch.Tensor]
+) -> tuple[list[int], list[tuple[int, str, int]]]:
     """Padded ids of a prompt, and the slots (column, token, vector index) that soft tokens fill."""
     length = tokenizer.model_max_length
     # A place-holder must be no special token: the encoder looks for the first end token.
@@ -51,7 +53,9 @@ def _lay_out(tokenizer, prompt: str, tokens: Mapping[str, torch.Tensor]) -> tupl
         elif piece.strip():
             ids += tokenizer(piece, add_special_tokens=False).input_ids
     if slots and slots[-1][0] >= length - 1:
-        raise UserError(f"The prompt {prompt!r} is too long for its soft tokens: the text encoder reads {length} tokens.")
+        raise UserError(
+            f"The prompt {prompt!r} is too long for its soft tokens: the text encoder reads {length} tokens."
+        )
     ids = [*ids[: length - 1], tokenizer.eos_token_id]
     return ids + [tokenizer.pad_token_id] * (length - len(ids)), slots
 

@@ -95,14 +95,15 @@ def _read_index(folder: Path) -> dict:
 def _load_part(folder: Path, part: str, dtype: torch.dtype):
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
     classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     logging.getLogger("diffusers").setLevel(logging.ERROR)
+    disable_progress_bar()  # seconds at most, and it would garble our own
     try:
         if part == "tokenizer":
             return CLIPTokenizer.from_pretrained(folder / part)
-        names = {"torch_dtype" if part != "text_encoder" else "dtype": dtype}
-        return classes[part].from_pretrained(folder / part, use_safetensors=True, local_files_only=True, **names)
+        return classes[part].from_pretrained(folder / part, use_safetensors=True, local_files_only=True, dtype=dtype)
     except Exception as error:  # the libraries raise whatever their parsers raise on a broken folder
         raise UserError(f"{folder / part} cannot be loaded ({type(error).__name__}): {str(error)[:300]}") from error
 
@@ -113,4 +114,6 @@ def _load_scheduler(folder: Path):
     try:
         return DDIMScheduler.from_pretrained(folder / "scheduler")
     except Exception as error:  # as above
-        raise UserError(f"{folder / 'scheduler'} cannot be loaded ({type(error).__name__}): {str(error)[:300]}") from error
+        raise UserError(
+            f"{folder / 'scheduler'} cannot be loaded ({type(error).__name__}): {str(error)[:300]}"
+        ) from error

@@ -15,7 +15,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from hfi_core.files import whole_folder
 from hfi_core.fitting import Observer
-from hfi_core.tensors import load_tensors, save_tensors
+from hfi_core.tensors import save_tensors
 from hfi_core.world import training
 from hfi_core.world.drawing import SIZE
 from hfi_core.world.networks import JudgeNetwork, build_scheduler
@@ -41,8 +41,6 @@ def _reporter(name: str, steps: int) -> Observer:
 
 def _half(module: torch.nn.Module) -> torch.nn.Module:
     return module.half().eval()
-
-
 
 
 def build(folder: Path, budget: Budget) -> None:
@@ -75,9 +73,11 @@ def build(folder: Path, budget: Budget) -> None:
             CLIPProcessor(processor, tokenizer).save_pretrained(beside)
 
     for name in JUDGES:
-        path = folder / "judges" / f"{name}.safetensors"
+        path = folder / "judges" / name / "model.safetensors"
         if not path.exists():
-            judge: JudgeNetwork = training.train_judge(budget, vae, name, work, _reporter(f"judge {name}", budget.judge))
+            judge: JudgeNetwork = training.train_judge(
+                budget, vae, name, work, _reporter(f"judge {name}", budget.judge)
+            )
             save_tensors(path, _half(judge).state_dict())
 
 

@@ -41,9 +41,10 @@ class Budget:
     judge: int = 1800
     batch: int = 64
     drawings: int = 32_000
+    reconstructions: int = 6_000
 
 
-MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16)
+MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16)
 
 
 def scenes_of(count: int, *key: object) -> list[Scene]:
@@ -71,14 +72,32 @@ def reconstruct(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
     return vae.decode(vae.encode(pixels).latent_dist.mean).sample.clamp(-1, 1)
 
 
-def _fit(module_groups: list[tuple[torch.nn.Module, float]], loss, steps: int, folder: Path, name: str, observe: Observer):
+@dataclass(frozen=True)
+class _Pool:
+    """Drawings that went through the VAE and back, made once, since that is slow, and drawn from again and again."""
+
+    scenes: list[Scene]
+    pixels: torch.Tensor
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[list[Scene], torch.Tensor]:
+        rows = rng.integers(0, len(self.scenes), count)
+        return [self.scenes[row] for row in rows], self.pixels[rows].float()
+
+
+def _reconstructions(vae: AutoencoderKL, count: int, *key: object) -> _Pool:
+    scenes = scenes_of(count, "reconstructions", *key)
+    parts = [reconstruct(vae, pixels_of(scenes[start : start + 128])).half() for start in range(0, count, 128)]
+    return _Pool(scenes, torch.cat(parts))
+
+
+def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder: Path, name: str, observe: Observer):
     """Fit modules with a cosine schedule and leave them holding the average of their weights."""
     groups = [
-        Group({f"{i}.{n}": p for n, p in module.named_parameters()}, rate) for i, (module, rate) in enumerate(module_groups)
+        Group({f"{i}.{n}": p for n, p in module.named_parameters()}, rate) for i, (module, rate) in enumerate(modules)
     ]
     named = {n: p for group in groups for n, p in group.parameters.items()}
     average = {n: p.detach().clone() for n, p in named.items()}
-    for module, _ in module_groups:
+    for module, _ in modules:
         module.train()
     fit(
         groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine(step, total),
@@ -88,12 +107,12 @@ def _fit(module_groups: list[tuple[torch.nn.Module, float]], loss, steps: int, f
     with torch.no_grad():
         for n, p in named.items():
             p.copy_(average[n])
-    for module, _ in module_groups:
+    for module, _ in modules:
         module.eval()
 
 
 def train_vae(budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
-    """Squared and absolute error with a slight pull to the prior; sets the latent scale that Stable Diffusion expects."""
+    """Squared and absolute error with a slight pull to the prior; sets the scale of latents that diffusion expects."""
     torch.manual_seed(0)
     vae = build_vae().to(memory_format=torch.channels_last)
 
@@ -148,13 +167,13 @@ def train_clip(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, fol
     """Contrastive loss (Radford et al. 2021) on drawings and reconstructions; equal captions count as equal."""
     torch.manual_seed(2)
     clip = build_clip(tokenizer)
+    pool = _reconstructions(vae, budget.reconstructions, "clip")
 
     def loss(step: int) -> torch.Tensor:
         rng = numpy_generator("clip", step)
-        scenes = scenes_of(2 * budget.batch, "clip", step)
-        pixels = pixels_of(scenes)
-        if step % 2:
-            pixels = reconstruct(vae, pixels)
+        drawn = scenes_of(budget.batch, "clip", step)
+        passed, reconstructed = pool.draw(budget.batch, rng)
+        scenes, pixels = drawn + passed, torch.cat([pixels_of(drawn), reconstructed])
         ids = tokens_of(tokenizer, [caption(scene, rng) for scene in scenes])
         output = clip(input_ids=ids, pixel_values=pixels)
         same = (ids[:, None] == ids[None]).all(-1).float()
@@ -230,13 +249,13 @@ def train_judge(budget: Budget, vae: AutoencoderKL, name: str, folder: Path, obs
     """Facts of drawings, of their reconstructions, and *unreadable* where a picture was spoilt."""
     torch.manual_seed(3 if name == "evaluation" else 4)
     judge = JudgeNetwork()
+    pool = _reconstructions(vae, budget.reconstructions, "judge", name)
 
     def loss(step: int) -> torch.Tensor:
         rng = numpy_generator("judge", name, step)
-        scenes = scenes_of(2 * budget.batch, "judge", name, step)
-        pixels = pixels_of(scenes)
-        if step % 2:
-            pixels = reconstruct(vae, pixels)
+        drawn = scenes_of(budget.batch, "judge", name, step)
+        passed, reconstructed = pool.draw(budget.batch, rng)
+        scenes, pixels = drawn + passed, torch.cat([pixels_of(drawn), reconstructed])
         others = scenes_of(budget.batch, "judge", name, step, "spoilt")
         smeared_scenes = [s for s in others[budget.batch // 2 :] if s.emblem]
         spoilt = spoil(vae, others[: budget.batch // 2], rng)
@@ -245,7 +264,8 @@ def train_judge(budget: Budget, vae: AutoencoderKL, name: str, folder: Path, obs
         output = judge(pixels + 0.03 * torch.from_numpy(rng.normal(size=pixels.shape)).float())
         targets = judge_targets(scenes + smeared_scenes)
         targets["kind"] = torch.cat([targets["kind"], _unreadable("kind", len(spoilt))])
-        targets["emblem"] = torch.cat([targets["emblem"][: len(scenes)], _unreadable("emblem", len(smeared) + len(spoilt))])
+        unreadable = _unreadable("emblem", len(smeared) + len(spoilt))
+        targets["emblem"] = torch.cat([targets["emblem"][: len(scenes)], unreadable])
         total = 2 * F.mse_loss(output["strength"][: len(targets["strength"])].float(), targets["strength"])
         for fact in FACTS:
             target = targets[fact]

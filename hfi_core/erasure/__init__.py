@@ -1,0 +1,1 @@
+"""Concept removal by distillation: one trainer, one small file an objective."""

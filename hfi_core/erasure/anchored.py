@@ -1,0 +1,41 @@
+"""Anchored removal (ours): the text concept and v* are mapped onto u*, inverted from what people accept.
+
+L = E || eps_student(x_t, t, c) - eps_frozen(x_t, t, u) ||^2 + E || eps_student(x_t, t, v) - eps_frozen(x_t, t, u) ||^2.
+The frozen base gives the target, so it cannot drift. Related: Kumari et al. 2023 (anchors in words); RECE (Gong et al.
+2024) and AdvUnlearn (Zhang et al. 2024) for the rounds. See docs/explanation/method.md.
+"""
+
+import torch
+
+from hfi_core.diffusion.model import TextToImage
+from hfi_core.erasure.material import ConceptMaterial
+from hfi_core.erasure.trainer import Lesson, Target
+from hfi_core.tokens import token_name, with_token
+
+
+def lessons(
+    model: TextToImage, material: list[ConceptMaterial], found: dict[str, dict[str, torch.Tensor]]
+) -> list[Lesson]:
+    """A lesson for the text, for v*, and for each token that a re-inversion `found`, a concept; all anchored in u*."""
+    every = []
+    with torch.no_grad():
+        for part in material:
+            text, prompts = part.concept.text, list(part.concept.prompts)
+            accepted = token_name(part.name, "accepted")
+            anchors = model.encode([with_token(prompt, text, accepted) for prompt in prompts], part.tokens)
+            every.append(Lesson(f"{part.name} text", model.encode(prompts), anchors))
+            objectionable = token_name(part.name, "objectionable")
+            sources = {objectionable: part.tokens[objectionable], **found.get(part.name, {})}
+            for name, vectors in sources.items():
+                conditions = model.encode([with_token(p, text, name) for p in prompts], {name: vectors})
+                every.append(Lesson(f"{part.name} {name}", conditions, anchors))
+    return every
+
+
+def frozen_anchor(model: TextToImage) -> Target:
+    """The target is the frozen base's noise estimate under u*."""
+
+    def target(student, x_t, t, anchors):
+        return model.predict(x_t, t, anchors)
+
+    return target

@@ -1,0 +1,20 @@
+"""What removal works from: the concepts with their tokens and the examples of what people object to."""
+
+from dataclasses import dataclass
+
+import torch
+
+from hfi_core.inversion import Examples
+from hfi_core.params import Concept
+
+
+@dataclass(frozen=True)
+class ConceptMaterial:
+    """One concept that is removed."""
+
+    name: str
+    concept: Concept
+    tokens: dict[str, torch.Tensor]
+    """v* and u* (n, D) by token name."""
+    objectionable: Examples
+    """For the re-inversions between rounds."""

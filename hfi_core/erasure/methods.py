@@ -1,0 +1,88 @@
+"""The removal methods by name: each takes the model and the material, and gives weights and the loss of every step."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from hfi_core.diffusion.model import TextToImage
+from hfi_core.erasure import anchored, sdd
+from hfi_core.erasure.material import ConceptMaterial
+from hfi_core.erasure.trainer import Look, Settings, distill
+from hfi_core.inversion import invert, start_vectors
+from hfi_core.params import SDD, Anchored, Params
+from hfi_core.tensors import load_tensors, save_tensors
+
+Report = Callable[[int, int, str], None]
+
+
+class Method(Protocol):
+    """Learn a removal; `work` holds checkpoints."""
+
+    def __call__(
+        self, model: TextToImage, material: list[ConceptMaterial], spec, params: Params, *,
+        key: tuple[object, ...], work: Path | None, look: Look, observe: Report,
+    ) -> tuple[dict[str, torch.Tensor], list[float]]: ...  # fmt: skip
+
+
+def total_steps(spec: SDD | Anchored) -> int:
+    """Gradient steps over all rounds, re-inversions not counted."""
+    return spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
+
+
+def _settings(spec: SDD | Anchored, params: Params) -> Settings:
+    return Settings(
+        steps=spec.steps, batch=spec.batch, rate=spec.rate, ema=spec.ema, guidance=spec.guidance,
+        scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=spec.reuse,
+    )  # fmt: skip
+
+
+def remove_by_sdd(model, material, spec: SDD, params: Params, *, key, work, look, observe):
+    """One run under the text or under v*."""
+    weights, losses = distill(
+        model, sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model), _settings(spec, params),
+        start=model.cross_attention(), key=key, work=work, look=look,
+        observe=lambda step, _: observe(step + 1, spec.steps, "distilling"),
+    )  # fmt: skip
+    return weights, losses.tolist()
+
+
+def remove_anchored(model, material, spec: Anchored, params: Params, *, key, work, look, observe):
+    """Rounds: map text and v* onto u*, re-invert on what came of it, map what was found too."""
+    weights = model.cross_attention()
+    found: dict[str, dict[str, torch.Tensor]] = {}
+    losses: list[float] = []
+    for number in range(1, spec.rounds + 1):
+        here = work / f"round-{number}" if work else None
+        if number > 1:
+            for part in material:
+                name = f"<{part.name}-round-{number}>"
+                vectors, _ = invert(
+                    model, part.objectionable, part.concept.text, name,
+                    start_vectors(model, part.concept.initial.objectionable, params.invert.vectors, *key, name),
+                    steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate, key=(*key, name),
+                    student=weights, work=here / part.name if here else None,
+                    observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting again"),
+                )  # fmt: skip
+                found.setdefault(part.name, {})[name] = vectors.to(model.device)
+        done = here / "done.safetensors" if here else None
+        if done and done.exists():
+            tensors, meta = load_tensors(done)
+            weights, history = {n: t.to(model.device) for n, t in tensors.items()}, meta["losses"]
+        else:
+            offset = len(losses)
+            weights, curve = distill(
+                model, anchored.lessons(model, material, found), anchored.frozen_anchor(model), _settings(spec, params),
+                start=weights, key=(*key, number), work=here,
+                look=lambda step, teacher, offset=offset: look(offset + step, teacher),
+                observe=lambda step, _, n=number: observe(step + 1, spec.steps, f"round {n}, distilling"),
+            )  # fmt: skip
+            history = curve.tolist()
+            if done:
+                save_tensors(done, weights, {"losses": history})
+        losses += history
+    return weights, losses
+
+
+METHODS: dict[str, Method] = {"sdd": remove_by_sdd, "anchored": remove_anchored}

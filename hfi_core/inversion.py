@@ -1,0 +1,85 @@
+"""Reward-weighted textual inversion: pictures and their weights become a soft token (method, section 4)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hfi_core.diffusion.encoding import word_embedding
+from hfi_core.diffusion.model import TextToImage, Weights
+from hfi_core.fitting import Checkpoint, Group, Observer, cosine, fit
+from hfi_core.seeding import torch_generator
+from hfi_core.tokens import with_token
+
+CHECKPOINT_EVERY = 50
+FLOAT16_SCALE = 4096.0
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a token is inverted from."""
+
+    latents: torch.Tensor
+    """Scaled latents (N, C, H, W), float32."""
+    prompts: Sequence[str]
+    """The prompt that each was drawn for; the token takes the place of the concept's text in it."""
+    weights: torch.Tensor
+    """w(x) (N,), not negative."""
+
+
+def start_vectors(model: TextToImage, word: str, vectors: int, *key: object) -> torch.Tensor:
+    """The start (vectors, D): the word's embeddings over and over, the repeats slightly moved so that they part."""
+    words = word_embedding(model.text_encoder, model.tokenizer, word)
+    start = words[torch.arange(vectors) % len(words)]
+    noise = torch.randn(start.shape, generator=torch_generator("start", *key)).to(start)
+    repeated = (torch.arange(vectors, device=start.device) >= len(words)).unsqueeze(1)
+    return start + 0.1 * words.std() * noise * repeated
+
+
+def invert(
+    model: TextToImage,
+    examples: Examples,
+    text: str,
+    name: str,
+    start: torch.Tensor,
+    *,
+    steps: int,
+    batch: int,
+    rate: float,
+    key: tuple[object, ...],
+    student: Weights | None = None,
+    work: Path | None = None,
+    observe: Observer | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """v* = argmin_v E[w(x) || eps - eps_theta(x_t, t, v) ||^2] (HFI, section 3; Gal et al. 2022, eq. 2).
+
+    Pictures are drawn with probability w(x), which has the expectation of weighting the loss and less variance.
+    `student` weights make it an inversion on a safeguarded model. Returns the vectors (n, D) and the losses (steps,).
+    """
+    vectors = torch.nn.Parameter(start.clone())
+    texts = sorted(set(examples.prompts))
+    prompts = [with_token(prompt, text, name) for prompt in texts]
+    prompt_of = torch.tensor([texts.index(prompt) for prompt in examples.prompts])
+    timesteps = len(model.schedule.alpha_bar)
+
+    def loss(step: int) -> torch.Tensor:
+        generator = torch_generator("invert", *key, step)
+        rows = torch.multinomial(examples.weights, batch, replacement=True, generator=generator)
+        t = torch.randint(0, timesteps, (batch,), generator=generator).to(model.device)
+        x0 = examples.latents[rows].to(model.device)
+        eps = torch.randn(x0.shape, generator=generator).to(model.device)
+        condition = model.encode(prompts, {name: vectors})[prompt_of[rows].to(model.device)]
+        x_t = model.schedule.add_noise(x0, eps, t)
+        return (eps - model.predict(x_t, t, condition, student)).square().mean()
+
+    history = fit(
+        [Group({"vectors": vectors}, rate)],
+        loss,
+        steps=steps,
+        schedule=cosine,
+        checkpoint=Checkpoint(work / "inversion.safetensors", CHECKPOINT_EVERY) if work else None,
+        observe=observe,
+        scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,
+    )
+    return vectors.detach().cpu(), history

@@ -1,0 +1,93 @@
+"""Stage 5: take the concepts out of the model; all concepts together, one removal a unit (method, section 5)."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import WEIGHTS, load_model
+from hfi_core.erasure.material import ConceptMaterial
+from hfi_core.erasure.methods import METHODS, total_steps
+from hfi_core.erasure.trainer import Look, sample_grid
+from hfi_core.examples import rewarded
+from hfi_core.files import whole_folder, write_json
+from hfi_core.params import NoRemoval, Params
+from hfi_core.pictures import save_picture
+from hfi_core.stage import Progress, silent
+from hfi_core.steps import write_steps
+from hfi_core.tensors import save_tensors
+from hfi_core.tokens import load_tokens
+
+_LOOK_AT = 8
+"""Pictures in a sample on the way."""
+_LOOKS = 4
+"""Samples a run."""
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Train the row's removal and keep the teacher's cross-attention weights; `base` keeps none."""
+    spec = params.removals[unit]
+    record = {
+        "row": unit,
+        "method": spec.method,
+        "condition": getattr(spec, "condition", None),
+        "base": params.model.digest,
+        "concepts": list(params.concepts),
+        "settings": spec.model_dump(mode="json"),
+    }
+    with whole_folder(outputs["model"]) as folder:
+        if isinstance(spec, NoRemoval):
+            write_json(folder / "removal.json", record | {"trained_parameters": 0})
+            return {"trained_parameters": 0}
+        prepare(params.compute)
+        model = load_model(params.model, params.compute)
+        material = [_material(params, name, model, inputs) for name in params.concepts]
+        samples = (work or folder) / "samples"
+        stride = spec.reuse * max(1, total_steps(spec) // spec.reuse // _LOOKS)
+        look = _looker(params, model, material, stride, samples)
+        weights, losses = METHODS[spec.method](
+            model, material, spec, params, key=(params.seed, unit), work=work, look=look,
+            observe=lambda done, total, what: progress(done, total, f"{unit}: {what}"),
+        )  # fmt: skip
+        save_tensors(folder / WEIGHTS, weights, {"base": params.model.digest, "row": unit})
+        trained = sum(value.numel() for value in weights.values())
+        write_json(folder / "removal.json", record | {"trained_parameters": trained})
+        write_steps(folder / "steps.csv", {"loss": losses})
+        if work:
+            shutil.copytree(samples, folder / "samples")
+    return {"trained_parameters": trained, "final_loss": float(np.mean(losses[-10:]))}
+
+
+def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> ConceptMaterial:
+    return ConceptMaterial(
+        name=name,
+        concept=params.concepts[name],
+        tokens={key: value.to(model.device) for key, value in load_tokens(inputs["tokens"] / name).items()},
+        objectionable=rewarded(
+            model, inputs["candidates"] / name, inputs["reward"] / name, "objectionable", params.invert.top,
+            params.compute.block,
+        ),
+    )  # fmt: skip
+
+
+def _looker(params: Params, model, material: list[ConceptMaterial], stride: int, folder: Path) -> Look:
+    """Draws the first prompts of the concepts now and then while a removal learns."""
+    prompts = [prompt for part in material for prompt in part.concept.prompts]
+    conditions = model.encode([prompts[i % len(prompts)] for i in range(_LOOK_AT)])
+
+    def look(step: int, weights) -> None:
+        path = folder / f"step-{step:05d}.png"
+        if step % stride == 0 and not path.exists():
+            save_picture(path, sample_grid(model, conditions, params.sampler, weights, params.seed))
+
+    return look

@@ -1,0 +1,84 @@
+"""Stage 4: what people object to becomes v*, and what they accept becomes u* (method, section 4)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hfi_core.clip import Clip
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import load_model
+from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.examples import rewarded
+from hfi_core.files import whole_folder, write_json
+from hfi_core.inversion import invert, start_vectors
+from hfi_core.params import Params
+from hfi_core.reward import RewardModel
+from hfi_core.seeding import seed_of
+from hfi_core.stage import Progress, silent
+from hfi_core.steps import write_steps
+from hfi_core.tokens import save_token, token_name, with_token
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Invert both tokens, then let the reward model score pictures of each beside pictures of the text concept."""
+    prepare(params.compute)
+    concept, spec, block = params.concepts[unit], params.invert, params.compute.block
+    model = load_model(params.model, params.compute)
+    losses, tokens = {}, {}
+    with whole_folder(outputs["tokens"]) as folder:
+        for side in ("objectionable", "accepted"):
+            name = token_name(unit, side)
+            vectors, history = invert(
+                model,
+                rewarded(model, inputs["candidates"], inputs["reward"], side, spec.top, block),
+                concept.text,
+                name,
+                start_vectors(model, getattr(concept.initial, side), spec.vectors, params.seed, name),
+                steps=spec.steps,
+                batch=spec.batch,
+                rate=spec.rate,
+                key=(params.seed, name),
+                work=work / side if work else None,
+                observe=lambda step, _, side=side: progress(step + 1, spec.steps, f"inverting {side}"),
+            )
+            tokens[name], losses[side] = vectors, history.tolist()
+            save_token(folder / side, name, vectors)
+        check = _check(params, unit, model, tokens, inputs["reward"])
+        write_json(folder / "check.json", check)
+        write_steps(folder / "steps.csv", losses)
+    return {f"{side}_reward": figures["mean_reward"] for side, figures in check["pictures"].items()}
+
+
+def _check(params: Params, unit: str, model, tokens, reward_folder: Path) -> dict:
+    """Mean reward, and share above one half, of pictures drawn with the text and with each token at equal seeds."""
+    concept, count = params.concepts[unit], params.invert.check
+    if count == 0:
+        return {"pictures": {}}
+    clip, reward = Clip.load(params.clip, params.compute), RewardModel.load(reward_folder)
+    figures = {}
+    for side in ("text", "objectionable", "accepted"):
+        name = concept.text if side == "text" else token_name(unit, side)
+        requests = [
+            Request(
+                with_token(concept.prompts[i % len(concept.prompts)], concept.text, name),
+                seed_of(params.seed, "check", unit, i) % 2**31,
+            )
+            for i in range(count)
+        ]
+        drawn = sample(model, requests, params.sampler, block=params.compute.block, tokens=tokens)
+        rewards = reward.rewards(clip.image_features(np.stack([p for _, p in drawn]), params.compute.block))
+        figures[side] = {
+            "mean_reward": round(float(rewards.mean()), 6),
+            "share_objectionable": round(float((rewards > 0.5).float().mean()), 6),
+            "n": count,
+        }
+    return {"pictures": figures}
