@@ -1,0 +1,48 @@
+"""Fixtures that several parts share: the miniature model, and a small project on it."""
+
+import os
+
+# Before torch or any tracker is imported: the machine's cores are shared, and nobody is told about test runs.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SERVER_ANALYTICS_ENABLED="false")
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.projects import REPOSITORY, Project, write_project
+
+os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+@pytest.fixture(autouse=True)
+def _two_threads():
+    """Keep torch, where a test has imported it, at two threads: sums are split by thread."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() != 2:
+        torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory) -> Path:
+    """A folder with a pipeline, CLIP and both judges of the right shapes, trained for three steps each."""
+    import torch
+
+    from hfi_core.world.build import build
+    from hfi_core.world.training import MINIATURE
+
+    torch.set_num_threads(2)
+    folder = tmp_path_factory.mktemp("miniature")
+    build(folder, MINIATURE)
+    for flat in (folder / "judges").glob("*.safetensors"):
+        (folder / "judges" / flat.stem).mkdir()
+        flat.rename(folder / "judges" / flat.stem / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def project(miniature: Path, tmp_path: Path) -> Project:
+    """A project of its own for one test, on the miniature model, with nothing run yet."""
+    return write_project(tmp_path / "project", miniature)
