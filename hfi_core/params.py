@@ -1,13 +1,14 @@
 """`params.yaml` as frozen models: every knob, its unit, its bounds. Nothing here imports torch."""
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from hfi_core.errors import UserError
+from hfi_core.yaml_file import read_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -24,6 +25,8 @@ RelativePath = Annotated[str, AfterValidator(_inside_the_project)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 EMBEDDED = "embedded"
+
+_MOST_LINES = 20
 
 
 class _Frozen(BaseModel):
@@ -327,34 +330,36 @@ def read_params(path: Path) -> Params:
 
     Raises UserError that names each unknown key with the nearest known one, each missing key and each broken bound.
     """
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: run this in a project's folder.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML: {error}") from error
-    return parse_params(raw, str(path))
+    if not path.exists():
+        raise UserError(f"{path} is missing: run this in a project's folder.")
+    return parse_params(read_yaml(path), str(path))
 
 
 def parse_params(raw: Any, where: str = "params.yaml") -> Params:
     """Parse the content of `params.yaml`; see `read_params`."""
     if not isinstance(raw, dict):
-        raise UserError(f"{where} holds {type(raw).__name__} where a mapping of keys is expected.")
+        kind = "nothing" if raw is None else type(raw).__name__
+        raise UserError(f"{where} holds {kind} where a mapping of keys is expected.")
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        lines = [_sentence(detail) for detail in error.errors()]
+        details = error.errors()
+        lines = [_sentence(detail) for detail in details[:_MOST_LINES]]
+        if len(details) > _MOST_LINES:
+            lines.append(f"and {len(details) - _MOST_LINES} more")
         raise UserError(f"{where} is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from error
 
 
 def _sentence(detail: dict[str, Any]) -> str:
-    path = ".".join(str(part) for part in detail["loc"]) or "(top level)"
+    # A removal's place holds its method after its name, which is no key of the file.
+    parts = [str(part) for n, part in enumerate(detail["loc"]) if not (n == 2 and detail["loc"][0] == "removals")]
+    path = ".".join(parts) or "(top level)"
     if detail["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_known_keys()), n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "missing":
         return f"{path}: missing key"
-    shown = repr(detail.get("input"))
+    shown = reprlib.repr(detail.get("input"))
     shown = "" if len(shown) > 80 else f" (is {shown})"
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{shown}"
 
