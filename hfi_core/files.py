@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all: written beside their place, flushed, then renamed."""
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -10,8 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hfi_core.errors import UserError
+
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def full_disk_named(path: Path) -> Iterator[None]:
+    """Turn a full disk, whoever reports it, into a UserError that names what was being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise UserError(
+            f"{path} was not written: the disk is full. What was there earlier is untouched; make room and run again."
+        ) from error
 
 
 def _flush(path: Path) -> None:
@@ -28,10 +45,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield beside
-        _flush(beside)
-        os.replace(beside, path)
-        _flush(path.parent)
+        with full_disk_named(path):
+            yield beside
+            _flush(beside)
+            beside.replace(path)
+            _flush(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -42,17 +60,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
     try:
-        yield beside
-        for file in sorted(beside.rglob("*")):
-            _flush(file)
-        _flush(beside)
-        if path.exists():
-            _exchange(beside, path)
-        else:
-            os.rename(beside, path)
-        _flush(path.parent)
+        with full_disk_named(path):
+            beside.mkdir()
+            yield beside
+            for file in sorted(beside.rglob("*")):
+                _flush(file)
+            _flush(beside)
+            if path.exists():
+                _exchange(beside, path)
+            else:
+                beside.rename(path)
+            _flush(path.parent)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -64,8 +83,8 @@ def _exchange(new: Path, old: Path) -> None:
         return
     aside = old.with_name(f".{old.name}.old")
     shutil.rmtree(aside, ignore_errors=True)
-    os.rename(old, aside)
-    os.rename(new, old)
+    old.rename(aside)
+    new.rename(old)
     shutil.rmtree(aside)
 
 
