@@ -164,7 +164,9 @@ STAGES: tuple[Stage, ...] = (
         name="package",
         revision=1,
         function="hfi_core.stages.package:run",
-        params=(*_MODEL, "concepts", "sampler", "release.row", "release.model"),
+        params=(
+            *_MODEL, "concepts", "sampler", "release.row", "release.model", "evaluate.judge", "evaluate.level", "feedback.simulated",
+        ),
         inputs={"model": "models/{release.row}", "tokens": "tokens", "evaluation": "reports/evaluation.json"},
         outputs={"release": "release"},
     ),

@@ -1,0 +1,30 @@
+"""The model card of a release, from its params and figures."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from hfi_core.files import whole_file
+from hfi_core.params import Params
+
+
+def write_card(path: Path, params: Params, removal: dict[str, Any], evaluation: dict[str, Any]) -> None:
+    """Write Markdown that says what the release is, how it was made, what was measured and what it is not."""
+    template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
+        (files("hfi_core.report") / "card.md").read_text(encoding="utf-8")
+    )
+    text = template.render(
+        name=params.release.model,
+        removal=removal,
+        concepts=params.concepts,
+        metrics=sorted(evaluation["metrics"].items()),
+        level=round(100 * params.evaluate.level),
+        judge=params.evaluate.judge,
+        sampler=params.sampler,
+        simulated=bool(params.feedback.simulated),
+        base=params.model,
+    )
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")

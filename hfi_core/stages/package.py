@@ -1,0 +1,71 @@
+"""Stage 7: the release: what a person without any of our tools can use (a merged diffusers folder, tokens, card)."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import load_safeguarded
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file, whole_folder, write_json
+from hfi_core.params import Params
+from hfi_core.report.card import write_card
+from hfi_core.sources import locate
+from hfi_core.stage import Progress, silent
+from hfi_core.tokens import FILE
+
+_COPIED = (".safetensors", ".json", ".txt")
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Merge the row's weights into a copy of the base folder; float32, so that it is the model that was evaluated."""
+    prepare(params.compute)
+    row = params.release.row
+    exact = params.compute.model_copy(update={"dtype": "float32"})
+    model = load_safeguarded(params.model, exact, inputs["model"])
+    base = locate(params.model.source, params.model.revision, "model")
+    evaluation = _read_evaluation(inputs["evaluation"], row)
+    removal = json.loads((inputs["model"] / "removal.json").read_text(encoding="utf-8"))
+    with whole_folder(outputs["release"]) as folder:
+        for file in sorted(base.rglob("*")):
+            inside = file.relative_to(base)
+            if file.is_file() and file.suffix in _COPIED and inside.parts[0] != "unet" and not _hidden(inside):
+                (folder / "model" / inside).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, folder / "model" / inside)
+        model.unet.save_pretrained(folder / "model" / "unet", safe_serialization=True)
+        for file in sorted(inputs["tokens"].rglob(FILE)):
+            target = folder / "tokens" / file.relative_to(inputs["tokens"])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+        write_json(folder / "metrics.json", evaluation["metrics"])
+        write_card(folder / "README.md", params, removal, evaluation)
+        files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+        write_json(
+            folder / "digests.json",
+            {
+                "base": params.model.digest,
+                "files": {file.relative_to(folder).as_posix(): f"sha256:{sha256_of_file(file)}" for file in files},
+            },
+        )
+    return {"files": len(files)}
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _read_evaluation(path: Path, row: str) -> dict:
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    for found in rows:
+        if found["row"] == row:
+            return found
+    raise UserError(f"{path} has no row {row!r}; run `hfi run` so that it is evaluated.")
