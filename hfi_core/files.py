@@ -23,8 +23,9 @@ def full_disk_named(path: Path) -> Iterator[None]:
     """Turn a full disk, whoever reports it, into a UserError that names what was being written."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
+    except Exception as error:  # safetensors reports the system's error in words only
+        said = any(f"(os error {code})" in str(error) for code in _FULL)
+        if not said and getattr(error, "errno", None) not in _FULL:
             raise
         raise UserError(
             f"{path} was not written: the disk is full. What was there earlier is untouched; make room and run again."

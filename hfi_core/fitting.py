@@ -81,7 +81,8 @@ def fit(
         (value * scale).backward()
         if scale != 1:
             for parameter in named.values():
-                parameter.grad.div_(scale)
+                if parameter.grad is not None:
+                    parameter.grad.div_(scale)
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(list(named.values()), clip)
         optimizer.step()
@@ -118,11 +119,10 @@ def _restore(checkpoint, named, optimizer, average, state) -> int:
     with torch.no_grad():
         for name, value in named.items():
             value.copy_(tensors[f"parameter/{name}"])
-            moments = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
-                moment = tensors[f"optimizer/{key}/{name}"]
-                moments[key] = moment if key == "step" else moment.to(value.device)
-            optimizer.state[value] = moments
+                moment = tensors.get(f"optimizer/{key}/{name}")
+                if moment is not None:  # a parameter that no loss has reached yet has no moments
+                    optimizer.state[value][key] = moment if key == "step" else moment.to(value.device)
         for name, value in (average or {}).items():
             value.copy_(tensors[f"average/{name}"])
         for name, value in state.items():

@@ -1,0 +1,143 @@
+"""The one training loop: resumable to the same bits, with averages and schedules."""
+
+import math
+from contextlib import suppress
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hfi_core.fitting import Checkpoint, Group, constant, cosine, fit
+from hfi_core.seeding import torch_generator
+
+STEPS = 9
+
+
+class Stopped(Exception):
+    """The run was killed."""
+
+
+class Problem:
+    """A small noisy regression with two learning rates, an average, and a tensor that the loss keeps."""
+
+    def __init__(self):
+        generator = torch_generator("problem")
+        self.weight = torch.nn.Parameter(torch.randn(3, 5, generator=generator))
+        self.bias = torch.nn.Parameter(torch.randn(3, generator=generator))
+        self.idle = torch.nn.Parameter(torch.ones(2))
+        self.average = {name: value.detach().clone() for name, value in self.named.items()}
+        self.seen = torch.zeros(())
+
+    @property
+    def named(self):
+        return {"weight": self.weight, "bias": self.bias}
+
+    def loss(self, step):
+        generator = torch_generator("data", step)
+        x = torch.randn(4, 5, generator=generator)
+        self.seen += x.mean()
+        return (x @ self.weight.T + self.bias - self.seen).square().mean()
+
+    def fit(self, steps=STEPS, stop=None, path=None, every=1, **options):
+        def after(step):
+            if step == stop:
+                raise Stopped
+
+        return fit(
+            [Group({"weight": self.weight, "idle": self.idle}, 0.1), Group({"bias": self.bias}, 0.01)],
+            self.loss,
+            steps=steps,
+            average=self.average,
+            decay=0.9,
+            state={"seen": self.seen},
+            checkpoint=Checkpoint(path, every) if path else None,
+            after_step=after,
+            **options,
+        )
+
+    @property
+    def bits(self):
+        tensors = {"idle": self.idle, "seen": self.seen} | self.named
+        tensors |= {f"average {k}": v for k, v in self.average.items()}
+        return {name: value.detach().numpy().tobytes() for name, value in tensors.items()}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25)
+@given(
+    stops=st.lists(st.integers(0, STEPS - 1), max_size=3),
+    every=st.integers(1, 4),
+    schedule=st.sampled_from([constant, cosine]),
+    scale=st.sampled_from([1.0, 1024.0]),
+)
+def test_a_fit_stopped_at_any_steps_goes_on_to_equal_bits(tmp_path_factory, stops, every, schedule, scale):
+    path = tmp_path_factory.mktemp("fit") / "checkpoint"
+    whole = Problem()
+    history = whole.fit(schedule=schedule, scale=scale)
+    for stop in sorted(stops):
+        with suppress(Stopped):
+            Problem().fit(stop=stop, path=path, every=every, schedule=schedule, scale=scale)
+    resumed = Problem()
+    assert torch.equal(resumed.fit(path=path, every=every, schedule=schedule, scale=scale), history)
+    assert resumed.bits == whole.bits
+
+
+def test_a_fit_goes_on_from_its_checkpoint_and_not_from_the_start(tmp_path):
+    path = tmp_path / "checkpoint"
+    with pytest.raises(Stopped):
+        Problem().fit(stop=5, path=path, every=2)
+    steps = []
+    Problem().fit(path=path, every=2, observe=lambda step, _: steps.append(step))
+    assert steps == list(range(4, STEPS))
+
+
+def test_no_checkpoint_is_written_after_the_last_step(tmp_path):
+    Problem().fit(steps=2, path=tmp_path / "checkpoint", every=2)
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_the_average_follows_its_warmed_up_decay():
+    problem = Problem()
+    expected = {name: value.detach().clone() for name, value in problem.named.items()}
+
+    def observe(step, values):
+        keep = min(0.9, (1 + step) / (10 + step))
+        for name, mean in expected.items():
+            mean.mul_(keep).add_(problem.named[name].detach(), alpha=1 - keep)
+
+    problem.fit(observe=observe)
+    for name, mean in expected.items():
+        torch.testing.assert_close(problem.average[name], mean)
+        assert not torch.equal(mean, problem.named[name])
+
+
+def test_a_fit_makes_the_loss_smaller_and_leaves_what_no_loss_reaches():
+    problem = Problem()
+    history = problem.fit(steps=200)
+    assert history.shape == (200,)
+    assert history[-20:].mean() < 0.25 * history[:20].mean()
+    assert torch.equal(problem.idle, torch.ones(2))
+
+
+def test_each_group_learns_at_its_own_rate_times_the_schedule():
+    value = {name: torch.nn.Parameter(torch.zeros(1)) for name in "ab"}
+    rates = []
+    fit(
+        [Group({"a": value["a"]}, 0.1), Group({"b": value["b"]}, 0.01)],
+        lambda step: value["a"].sum() + value["b"].sum(),
+        steps=4,
+        schedule=cosine,
+        clip=None,
+        observe=lambda step, values: rates.append(values["rate"]),
+    )
+    assert rates == pytest.approx([0.1 * cosine(step, 4) for step in range(4)])
+    # Adam's step under a constant gradient is the rate, so the two differ by the ratio of their rates.
+    assert value["a"].item() / value["b"].item() == pytest.approx(10, rel=1e-4)
+
+
+@given(st.integers(1, 10_000).flatmap(lambda steps: st.tuples(st.integers(0, steps), st.just(steps))))
+def test_the_cosine_falls_from_one_to_zero(place):
+    step, steps = place
+    assert cosine(0, steps) == 1 and cosine(steps, steps) == pytest.approx(0, abs=1e-12)
+    assert cosine(step, steps) == pytest.approx((1 + math.cos(math.pi * step / steps)) / 2, abs=1e-12)
+    assert constant(step, steps) == 1
