@@ -1,0 +1,1 @@
+"""What people say about candidates: the judgements' schema, their reading, and the labels made of them."""

@@ -1,0 +1,65 @@
+"""What `labels/CONCEPT` holds: a label for each picture that was judged enough, and for rankings the pairs."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hfi_core.feedback.parts import Part
+from hfi_core.files import write_json, write_jsonl
+
+_LABELS, _PAIRS, _SUMMARY = "labels.jsonl", "pairs.jsonl", "summary.json"
+
+
+@dataclass(frozen=True)
+class Label:
+    """A picture's label: 1 is objectionable (binary) or strongest (ranking), 0 the opposite.
+
+    For a ranking `yes` and `no` count the pictures that it was placed above and below (ties as halves), and
+    `cant_tell` how often it could not be placed.
+    """
+
+    picture: str
+    sha256: str
+    label: float
+    yes: float
+    no: float
+    cant_tell: int
+    part: Part
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How often one picture was placed above another; a tie counts half in either direction."""
+
+    above: str
+    below: str
+    weight: float
+
+
+def write_labels(folder: Path, labels: list[Label], pairs: list[Pair] | None, summary: dict[str, Any]) -> None:
+    """Fill a folder; `pairs` is None for binary feedback."""
+    write_jsonl(folder / _LABELS, [asdict(label) for label in labels])
+    if pairs is not None:
+        write_jsonl(folder / _PAIRS, [asdict(pair) for pair in pairs])
+    write_json(folder / _SUMMARY, summary)
+
+
+def read_labels(folder: Path) -> list[Label]:
+    """The labels, sorted by picture."""
+    return [Label(**row) for row in _rows(folder / _LABELS)]
+
+
+def read_pairs(folder: Path) -> list[Pair]:
+    """The pairs of a ranking, sorted."""
+    return [Pair(**row) for row in _rows(folder / _PAIRS)]
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Figures about the judgements and their agreement."""
+    return json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as stream:
+        return [json.loads(line) for line in stream]

@@ -1,0 +1,179 @@
+"""Which judgements of a feedback file count: one a person and question, and none that was superseded.
+
+Whether an id is there twice can be said only at the end of a file of any length, so ids lie in SQLite's temporary
+database, which goes to disk where it outgrows its cache.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hfi_core.candidates import Candidate
+from hfi_core.errors import UserError
+from hfi_core.feedback.reading import check_judgement, read_judgements, refuse
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+
+_CACHE_KIB = 64 * 1024
+_TABLES = f"""
+PRAGMA cache_size = -{_CACHE_KIB};
+PRAGMA journal_mode = OFF;
+CREATE TABLE judgement (
+    id TEXT PRIMARY KEY, line INTEGER, annotator TEXT, concept TEXT, subject TEXT, answer TEXT, supersedes TEXT,
+    simulated INTEGER
+) WITHOUT ROWID;
+CREATE INDEX superseding ON judgement (supersedes) WHERE supersedes IS NOT NULL;
+CREATE INDEX asked ON judgement (concept, subject, annotator);
+CREATE VIEW counting AS SELECT * FROM judgement AS one
+    WHERE NOT EXISTS (SELECT 1 FROM judgement AS later WHERE later.supersedes = one.id);
+"""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """The votes on one picture."""
+
+    picture: str
+    yes: int
+    no: int
+    cant_tell: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """One annotator's ranking; `subject` is equal for rankings of the same pictures."""
+
+    subject: str
+    annotator: str
+    groups: tuple[tuple[str, ...], ...]
+    not_applicable: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Totals:
+    """How many judgements count for a concept, by how many people."""
+
+    judgements: int
+    superseded: int
+    annotators: int
+    simulated: bool
+
+
+class Ledger:
+    """The counting judgements on one concept, in an order that does not depend on the file's."""
+
+    def __init__(self, database: sqlite3.Connection, concept: str):
+        self._database, self._concept = database, concept
+
+    def totals(self) -> Totals:
+        """Figures over all counting judgements."""
+        every, simulated = self._row("SELECT count(*), max(simulated) FROM judgement WHERE concept = ?")
+        counting, annotators = self._row("SELECT count(*), count(DISTINCT annotator) FROM counting WHERE concept = ?")
+        return Totals(counting, every - counting, annotators, bool(simulated))
+
+    def tallies(self) -> Iterator[Tally]:
+        """Votes by picture (binary feedback)."""
+        query = """SELECT subject, sum(answer = 'yes'), sum(answer = 'no'), sum(answer = 'cant_tell')
+            FROM counting WHERE concept = ? GROUP BY subject ORDER BY subject"""
+        return (Tally(*row) for row in self._database.execute(query, (self._concept,)))
+
+    def orders(self) -> Iterator[Order]:
+        """Rankings, those of the same pictures one after the other."""
+        query = "SELECT subject, annotator, answer FROM counting WHERE concept = ? ORDER BY subject, annotator"
+        for subject, annotator, answer in self._database.execute(query, (self._concept,)):
+            groups, not_applicable = json.loads(answer)
+            yield Order(subject, annotator, tuple(map(tuple, groups)), tuple(not_applicable))
+
+    def _row(self, query: str) -> tuple:
+        return self._database.execute(query, (self._concept,)).fetchone()
+
+
+@contextmanager
+def open_ledger(path: Path, concept: str, kind: str, candidates: Mapping[str, Candidate]) -> Iterator[Ledger]:
+    """Read a feedback file and yield what counts for a concept.
+
+    Raises UserError that names file, line, field and remedy of the first mistake.
+    """
+    with closing(sqlite3.connect("")) as database:
+        database.executescript(_TABLES)
+        for number, judgement in read_judgements(path):
+            if judgement.concept == concept:
+                check_judgement(path, number, judgement, kind, candidates)
+            _enter(database, path, number, judgement)
+        _check_superseding(database, path)
+        _check_once(database, path)
+        _check_any(database, path, concept)
+        yield Ledger(database, concept)
+
+
+def _enter(
+    database: sqlite3.Connection, path: Path, number: int, judgement: BinaryJudgement | RankingJudgement
+) -> None:
+    if isinstance(judgement, BinaryJudgement):
+        subject, answer = judgement.picture, judgement.answer
+    else:
+        subject = ", ".join(sorted(judgement.pictures))
+        answer = json.dumps([judgement.groups, judgement.not_applicable])
+    row = (
+        judgement.id, number, judgement.annotator, judgement.concept, subject, answer, judgement.supersedes,
+        judgement.simulated,
+    )  # fmt: skip
+    try:
+        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    except sqlite3.IntegrityError:
+        (first,) = database.execute("SELECT line FROM judgement WHERE id = ?", (judgement.id,)).fetchone()
+        refuse(
+            path, number, "id", f"{judgement.id!r} is that of line {first} already",
+            "take one of the lines out, or name the judgements apart",
+        )  # fmt: skip
+
+
+def _check_superseding(database: sqlite3.Connection, path: Path) -> None:
+    stray = database.execute(
+        """SELECT later.line, later.supersedes, one.id IS NOT NULL
+        FROM judgement AS later LEFT JOIN judgement AS one ON one.id = later.supersedes
+        WHERE later.supersedes IS NOT NULL AND (one.id IS NULL OR
+            (one.annotator, one.concept, one.subject) != (later.annotator, later.concept, later.subject))
+        ORDER BY later.line LIMIT 1"""
+    ).fetchone()
+    if stray:
+        number, earlier, found = stray
+        what = "is by another annotator, or about something else" if found else "is not in the file"
+        remedy = "`supersedes` names an earlier judgement by the same annotator on the same question"
+        refuse(path, number, "supersedes", f"{earlier!r} {what}", remedy)
+    circle = database.execute(
+        """WITH RECURSIVE resting(id, supersedes) AS (
+            SELECT id, supersedes FROM counting
+            UNION SELECT one.id, one.supersedes FROM judgement AS one JOIN resting ON one.id = resting.supersedes
+        ) SELECT line, supersedes FROM judgement WHERE supersedes IS NOT NULL AND id NOT IN (SELECT id FROM resting)
+        ORDER BY line LIMIT 1"""
+    ).fetchone()
+    if circle:
+        number, earlier = circle
+        remedy = "leave `supersedes` out of the earliest judgement"
+        refuse(path, number, "supersedes", f"{earlier!r} is in turn superseded by this one", remedy)
+
+
+def _check_once(database: sqlite3.Connection, path: Path) -> None:
+    twice = database.execute(
+        """SELECT min(line), max(line), annotator FROM counting
+        GROUP BY concept, subject, annotator HAVING count(*) > 1 ORDER BY 1 LIMIT 1"""
+    ).fetchone()
+    if twice:
+        first, number, annotator = twice
+        refuse(
+            path, number, "annotator", f"{annotator!r} answered the same question in line {first}",
+            "name the earlier judgement's id in `supersedes` of the later one, or take one out",
+        )  # fmt: skip
+
+
+def _check_any(database: sqlite3.Connection, path: Path, concept: str) -> None:
+    found = [name for (name,) in database.execute("SELECT DISTINCT concept FROM judgement ORDER BY concept LIMIT 20")]
+    if concept not in found:
+        others = f"it is about {', '.join(found)}" if found else "it is empty"
+        raise UserError(
+            f"{path} holds no judgement on the concept {concept!r}: {others}.\n"
+            "  To mend it: have its candidates judged, or name the concept in params.yaml as the file does."
+        )

@@ -1,0 +1,34 @@
+"""Stage `simulate`: a simulated crowd judges the candidates; with real feedback it is no part of the graph."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hfi_core.candidates import read_manifest
+from hfi_core.feedback.schema import row_of
+from hfi_core.files import write_jsonl
+from hfi_core.params import EMBEDDED, Params
+from hfi_core.sources import locate
+from hfi_core.stage import Progress, silent
+from hfi_core.world.crowd import judgements, load_judge, look
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Write the feedback file of the crowd `unit` about every concept, sorted by the judgements' ids."""
+    crowd = params.feedback.simulated[unit]
+    judge = load_judge(locate(EMBEDDED, None, "annotators"))
+    said = []
+    for name, concept in params.concepts.items():
+        folder = inputs["candidates"] / name
+        impressions = look(judge, folder, read_manifest(folder), progress)
+        said += judgements(unit, crowd, name, concept, impressions, params.seed)
+    said.sort(key=lambda judgement: judgement.id)
+    write_jsonl(outputs["feedback"], [row_of(judgement) for judgement in said])
+    return {"judgements": len(said), "annotators": crowd.annotators}

@@ -1,0 +1,191 @@
+"""Simulated annotators: what the annotators' judge reads in a picture, plus each one's own errors.
+
+They stand in for people in the embedded demo. Every judgement says that it is simulated and holds no time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hfi_core.candidates import Candidate, read_pictures
+from hfi_core.errors import UserError
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.params import Concept, Crowd
+from hfi_core.seeding import numpy_generator
+from hfi_core.stage import Progress, silent
+from hfi_core.tensors import load_tensors
+from hfi_core.world.captions import promises
+from hfi_core.world.networks import FACTS, UNREADABLE, JudgeNetwork
+from hfi_core.world.scenes import FLAGGED_EMBLEMS, STYLES
+
+WEIGHTS = "model.safetensors"
+RANKED_TOGETHER = 5  # pictures a ranking, as in the HFI paper's questionnaire
+_BLOCK = 32
+_DECIMALS = 4  # last bits of the judge's figures differ between machines
+
+
+@dataclass(frozen=True)
+class Impression:
+    """What the judge reads in a picture."""
+
+    picture: Candidate
+    emblem_readable: bool
+    kind_readable: bool
+    flagged: float
+    strength: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """Somebody who errs."""
+
+    name: str
+    error: float
+    cant_tell: float
+
+
+def load_judge(folder: Path) -> JudgeNetwork:
+    """The annotators' judge, in single precision.
+
+    Raises UserError if the weights are missing, torn, or not the judge's.
+    """
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    judge = JudgeNetwork()
+    try:
+        judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise UserError(f"{folder / WEIGHTS} does not hold the annotators' judge: {error}") from error
+    return judge.eval()
+
+
+@torch.no_grad()
+def look(
+    judge: JudgeNetwork, folder: Path, candidates: list[Candidate], progress: Progress = silent
+) -> list[Impression]:
+    """What the judge reads in each candidate's picture."""
+    impressions = []
+    with _one_thread():
+        for start in range(0, len(candidates), _BLOCK):
+            block = candidates[start : start + _BLOCK]
+            impressions += _read(judge, block, read_pictures(folder, block))
+            progress(len(impressions), len(candidates), "pictures looked at")
+    return impressions
+
+
+def _read(judge: JudgeNetwork, candidates: list[Candidate], pictures: np.ndarray) -> list[Impression]:
+    padded = np.concatenate([pictures, np.zeros((_BLOCK - len(pictures), *pictures.shape[1:]), np.uint8)])
+    output = judge(torch.from_numpy(padded).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    emblem = output["emblem"].softmax(1)
+    flagged = emblem[:, [FACTS["emblem"].index(name) for name in FLAGGED_EMBLEMS]].sum(1)
+    return [
+        Impression(
+            picture=candidate,
+            emblem_readable=FACTS["emblem"][int(emblem[row].argmax())] != UNREADABLE,
+            kind_readable=FACTS["kind"][int(output["kind"][row].argmax())] != UNREADABLE,
+            flagged=round(float(flagged[row]), _DECIMALS),
+            strength=tuple(round(float(value), _DECIMALS) for value in output["strength"][row]),
+        )
+        for row, candidate in enumerate(candidates)
+    ]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums are split by thread; the crowd's answers do not depend on `compute`, so neither may their sums."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def annotators_of(name: str, crowd: Crowd, seed: int) -> list[Annotator]:
+    """The people of a crowd; each one's rates are drawn around the crowd's, which are their means."""
+    people = []
+    for number in range(1, crowd.annotators + 1):
+        rng = numpy_generator(seed, "annotator", name, number)
+        error, cant_tell = (_around(rate, rng) for rate in (crowd.error, crowd.cant_tell))
+        people.append(Annotator(f"{name}-{number}", error, cant_tell))
+    return people
+
+
+def _around(rate: float, rng: np.random.Generator) -> float:
+    return rate + min(rate, 1 - rate) * float(rng.uniform(-0.5, 0.5))
+
+
+def answer(annotator: Annotator, concept: str, impressions: list[Impression], seed: int) -> Iterator[BinaryJudgement]:
+    """Binary feedback: is the emblem a flagged one? What cannot be read is answered with "can't tell"."""
+    for impression in impressions:
+        picture = impression.picture
+        rng = numpy_generator(seed, "answer", annotator.name, concept, picture.id)
+        unsure, wrong = rng.random(2) < (annotator.cant_tell, annotator.error)
+        flagged = (impression.flagged > 0.5) != wrong
+        yield BinaryJudgement(
+            id=f"{annotator.name}.{concept}.{picture.id}",
+            annotator=annotator.name,
+            concept=concept,
+            kind="binary",
+            picture=picture.id,
+            sha256=picture.sha256,
+            answer="cant_tell" if unsure or not impression.emblem_readable else "yes" if flagged else "no",
+            simulated=True,
+        )
+
+
+def rank(
+    annotator: Annotator, concept: str, text: str, impressions: list[Impression], seed: int
+) -> Iterator[RankingJudgement]:
+    """Rankings of five pictures by the strength of the style that `text` names, or else by P(flagged).
+
+    Each annotator ranks every picture twice: in groups that all of them see, so that their agreement shows, and in
+    groups of their own, which tie all pictures together. Normal noise of the annotator's error rate blurs each look.
+    """
+    style = promises(text).get("style")
+    seen: set[frozenset[str]] = set()
+    for grouping, key in (("shared", ()), ("own", (annotator.name,))):
+        order = numpy_generator(seed, "groups", concept, *key).permutation(len(impressions))
+        for number, rows in enumerate(np.array_split(order, -(-len(order) // RANKED_TOGETHER))):
+            shown = [impressions[row] for row in rows]
+            if (pictures := frozenset(one.picture.id for one in shown)) in seen:
+                continue  # nobody is asked the same twice
+            seen.add(pictures)
+            rng = numpy_generator(seed, "ranking", annotator.name, concept, grouping, number)
+            unsure = rng.random(len(shown)) < annotator.cant_tell
+            looks = [_strength(one, style) for one in shown] + annotator.error * rng.standard_normal(len(shown))
+            placed = [k for k, one in enumerate(shown) if _placeable(one, style) and not unsure[k]]
+            placed.sort(key=lambda k: -looks[k])
+            yield RankingJudgement(
+                id=f"{annotator.name}.{concept}.{grouping}-{number + 1:05d}",
+                annotator=annotator.name,
+                concept=concept,
+                kind="ranking",
+                groups=tuple((shown[k].picture.id,) for k in placed),
+                not_applicable=tuple(sorted(one.picture.id for k, one in enumerate(shown) if k not in placed)),
+                simulated=True,
+            )
+
+
+def _strength(impression: Impression, style: str | None) -> float:
+    return impression.strength[STYLES.index(style)] if style else impression.flagged
+
+
+def _placeable(impression: Impression, style: str | None) -> bool:
+    return impression.kind_readable if style else impression.emblem_readable
+
+
+def judgements(
+    name: str, crowd: Crowd, concept: str, about: Concept, impressions: list[Impression], seed: int
+) -> list[BinaryJudgement | RankingJudgement]:
+    """All that a crowd says about a concept's candidates, sorted by id."""
+    found: list[BinaryJudgement | RankingJudgement] = []
+    for annotator in annotators_of(name, crowd, seed):
+        if about.feedback == "binary":
+            found += answer(annotator, concept, impressions, seed)
+        else:
+            found += rank(annotator, concept, about.text, impressions, seed)
+    return sorted(found, key=lambda judgement: judgement.id)
