@@ -66,14 +66,18 @@ def read_manifest(folder: Path) -> list[Candidate]:
 def read_pictures(folder: Path, candidates: list[Candidate]) -> np.ndarray:
     """Pictures as uint8 (N, H, W, 3), each checked against its digest.
 
-    Raises UserError if a picture is missing, torn or another one than the manifest says.
+    Raises UserError if a picture is missing, torn, another one than the manifest says, or of another size.
     """
-    pictures = []
+    pictures: list[np.ndarray] = []
     for candidate in candidates:
         path = folder / candidate.file
         if not path.is_file():
             raise UserError(f"{path} is missing; the manifest names it.")
         if sha256_of_file(path) != candidate.sha256:
             raise UserError(f"{path} is not the picture that the manifest names (its sha256 differs).")
-        pictures.append(load_picture(path))
+        picture = load_picture(path)
+        if pictures and picture.shape != pictures[0].shape:
+            (h, w, _), (h0, w0, _) = picture.shape, pictures[0].shape
+            raise UserError(f"{path} is {w} x {h} pixels where the others are {w0} x {h0}; bring them to one size.")
+        pictures.append(picture)
     return np.stack(pictures)

@@ -52,12 +52,9 @@ def _from_hub(source: str, revision: str | None, part: Part) -> Path:
 
 
 def digest_of(folder: Path) -> str:
-    """`sha256:` digest of the weights and configuration in a folder (safetensors, JSON, text; hidden files left out)."""
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.suffix in _KINDS and not path.name.startswith(".")
-    )
+    """`sha256:` digest of a folder's weights and configuration: its safetensors, JSON and text that are not hidden."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in _KINDS)
+    names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
     if not names:
         raise UserError(f"{folder} holds no safetensors and no configuration: it is no model folder.")
     return "sha256:" + sha256_of_json([[name, sha256_of_file(folder / name)] for name in names])
