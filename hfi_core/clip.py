@@ -49,6 +49,11 @@ class Clip:
         """Length of an embedding."""
         return self.model.config.projection_dim
 
+    @property
+    def logit_scale(self) -> float:
+        """What the model multiplies cosines by before a softmax over texts."""
+        return float(self.model.logit_scale.float().exp())
+
     @torch.no_grad()
     def image_features(self, pictures: np.ndarray | Sequence[np.ndarray], block: int) -> torch.Tensor:
         """Embeddings (N, D) of uint8 pictures (H, W, 3): of length 1, float32, on the CPU."""

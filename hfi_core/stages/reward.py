@@ -1,0 +1,100 @@
+"""Stage 3: labels and pictures become a reward model (method, section 3). The part "attack" is never looked at."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from hfi_core.candidates import Candidate, read_manifest, read_pictures
+from hfi_core.clip import Clip
+from hfi_core.diffusion.compute import prepare
+from hfi_core.feedback.labels import read_labels, read_pairs, read_summary
+from hfi_core.files import whole_folder, write_json, write_jsonl
+from hfi_core.fitting import Checkpoint
+from hfi_core.metrics.ranking_scores import Resampling
+from hfi_core.params import Params
+from hfi_core.reward import RewardModel, train
+from hfi_core.reward_tasks import task_of
+from hfi_core.seeding import seed_of
+from hfi_core.stage import Progress, silent
+from hfi_core.steps import write_steps
+
+CHECKPOINT_EVERY = 100
+_DECIMALS = 6
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Fit the reward model of the concept `unit`, score every picture of the part "learn", and measure it.
+
+    Raises UserError that says how to mend it if labels are too few, or all alike.
+    """
+    kind, settings = params.concepts[unit].feedback, params.reward
+    labels = [label for label in read_labels(inputs["labels"]) if label.part == "learn"]
+    pairs = read_pairs(inputs["labels"]) if kind == "ranking" else []
+    task = task_of(kind, unit, labels, pairs, settings, seed_of(params.seed, "reward", unit))
+
+    prepare(params.compute)
+    pictures = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
+    features = embed(params, inputs["candidates"], [pictures[label.picture] for label in labels], progress)
+    learn = torch.from_numpy(~task.held_out)
+    model = RewardModel.start(features[learn], settings.hidden, seed_of(params.seed, "reward", unit, "start"))
+    losses = train(
+        model,
+        lambda step: task.loss(model, features, step),
+        lambda: task.held_out_loss(model, features),
+        settings,
+        checkpoint=Checkpoint(work / "reward.safetensors", CHECKPOINT_EVERY) if work else None,
+        progress=progress,
+    )
+    if kind == "ranking":
+        model.put_zero_at(features[learn])
+    rewards = model.rewards(features).double().numpy()
+    how = Resampling(params.evaluate.resamples, params.evaluate.level, seed_of(params.seed, "reward", unit, "resample"))
+    measured = task.measure(rewards, how)
+
+    summary = read_summary(inputs["labels"])
+    with whole_folder(outputs["reward"]) as folder:
+        model.save(folder)
+        rows = [
+            {
+                "picture": label.picture,
+                "reward": round(float(reward), _DECIMALS),
+                "label": label.label,
+                "split": "held_out" if held_out else "train",
+            }
+            for label, reward, held_out in zip(labels, rewards, task.held_out, strict=True)
+        ]
+        write_jsonl(folder / "scores.jsonl", rows)
+        write_steps(folder / "steps.csv", losses)
+        report = {
+            "concept": unit,
+            "kind": kind,
+            "simulated": summary["simulated"],
+            "feedback_sha256": summary["feedback_sha256"],
+            "metrics": {name: asdict(figure) for name, figure in measured.items()},
+            "measured_on": "held-out pictures, which also chose the step",
+            "split": {"train": int(learn.sum()), "held_out": int(task.held_out.sum())},
+            "best_step": min(range(settings.steps), key=losses["held_out_loss"].__getitem__),
+        }
+        write_json(folder / "report.json", report)
+    return {name: figure.value for name, figure in measured.items() if figure.value is not None}
+
+
+def embed(params: Params, folder: Path, candidates: list[Candidate], progress: Progress) -> torch.Tensor:
+    """CLIP embeddings (N, D), a block of pictures in memory at a time."""
+    clip, block = Clip.load(params.clip, params.compute), params.compute.block
+    parts = []
+    for start in range(0, len(candidates), block):
+        part = candidates[start : start + block]
+        parts.append(clip.image_features(read_pictures(folder, part), block))
+        progress(start + len(part), len(candidates), "embedding pictures")
+    return torch.cat(parts)
