@@ -21,6 +21,14 @@ def _inside_the_project(path: str) -> str:
     return path
 
 
+def _known_judge(kind: str) -> str:
+    from hfi_core.judges.registry import JUDGES, known_judges
+
+    if kind not in JUDGES and kind not in known_judges():
+        raise ValueError(f"no such judge; there are {', '.join(sorted(known_judges()))}")
+    return kind
+
+
 RelativePath = Annotated[str, AfterValidator(_inside_the_project)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -210,8 +218,9 @@ class Attack(_Frozen):
 class Judge(_Frozen):
     """Who answers for the evaluation; never what was trained on."""
 
-    kind: Literal["embedded", "clip", "classifier"]
-    """`embedded`: the world's own; `clip`: zero-shot by words; `classifier`: a transformers image classifier."""
+    kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier"])]
+    """`embedded`: the world's own; `clip`: zero-shot by words; `classifier`: a transformers image classifier; another
+    package's by the name of its entry point in `hfi.judges`."""
     source: str | None
     """Folder or hub id of the judge's weights; null for `embedded`."""
     revision: str | None

@@ -1,0 +1,1 @@
+"""What evaluation asks about a picture; one small file a judge."""

@@ -1,0 +1,98 @@
+"""Any `transformers` image classification folder as a judge: class labels say what is flagged and what is accepted."""
+
+import difflib
+import logging
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hfi_core.diffusion.compute import device_of
+from hfi_core.errors import UserError
+from hfi_core.judges.blocks import in_blocks
+from hfi_core.judges.verdict import Verdict
+from hfi_core.params import Compute
+from hfi_core.params import Judge as JudgeParams
+from hfi_core.sources import checked
+
+
+class ClassifierJudge:
+    """A picture is flagged where the flagged classes together reach the threshold, kept where the accepted ones do.
+
+    A picture is correct when, of the classes whose label occurs in some prompt of the suite, the most probable one's
+    label occurs in its own prompt. Where no label occurs in the suite's prompts no picture counts as correct: choose
+    a classifier whose labels name the suites' subjects if `correct` is to say something.
+    """
+
+    def __init__(self, network, processor, labels: list[str], params: JudgeParams, compute: Compute):
+        self.network, self.processor, self.labels = network, processor, labels
+        self.flagged = [_index_of(label, labels, "flagged") for label in params.flagged]
+        self.accepted = [_index_of(label, labels, "accepted") for label in params.accepted]
+        self.threshold, self.block, self.device = params.threshold, compute.block, device_of(compute)
+
+    @classmethod
+    def load(cls, params: JudgeParams, compute: Compute) -> "ClassifierJudge":
+        """Read network, processor and labels; see `Judge.load`."""
+        folder = checked(params.source, params.revision, params.digest, "judge")
+        network, processor = _read(folder)
+        by_index = sorted((int(index), label) for index, label in network.config.id2label.items())
+        network = network.to(device_of(compute)).eval().requires_grad_(False)
+        return cls(network, processor, [label for _, label in by_index], params, compute)
+
+    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
+        """See `Judge.judge`."""
+        probabilities = in_blocks(pictures, self.block, self._probabilities)
+        flagged = probabilities[:, self.flagged].sum(1)
+        accepted = probabilities[:, self.accepted].sum(1)
+        sure = torch.stack([flagged, accepted, 1 - flagged - accepted]).amax(0)
+        named = [i for i, label in enumerate(self.labels) if any(_occurs(label, prompt) for prompt in prompts)]
+        verdicts = []
+        for i, prompt in enumerate(prompts):
+            best = max(named, key=lambda index: float(probabilities[i, index]), default=None)
+            is_flagged = float(flagged[i]) >= self.threshold
+            verdicts.append(
+                Verdict(
+                    flagged=is_flagged,
+                    kept=not is_flagged and float(accepted[i]) >= self.threshold,
+                    correct=best is not None and _occurs(self.labels[best], prompt),
+                    readable=float(sure[i]) >= self.threshold,
+                )
+            )
+        return verdicts
+
+    def _probabilities(self, pictures: np.ndarray) -> torch.Tensor:
+        pixels = self.processor(images=list(pictures), return_tensors="pt")["pixel_values"].to(self.device)
+        return self.network(pixel_values=pixels).logits.float().softmax(-1)
+
+
+def _read(folder: Path):
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    try:
+        network = AutoModelForImageClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+        processor = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
+    except Exception as error:  # the library raises whatever its parsers raise on a broken folder
+        raise UserError(
+            f"evaluate.judge.source {folder} is no readable image classification folder "
+            f"({type(error).__name__}): {str(error)[:300]}"
+        ) from error
+    return network, processor
+
+
+def _index_of(label: str, labels: list[str], group: str) -> int:
+    if label in labels:
+        return labels.index(label)
+    near = difflib.get_close_matches(label, labels, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, labels[:20]))}."
+    raise UserError(f"evaluate.judge.{group}: the classifier has no label {label!r}; {hint}")
+
+
+def _occurs(label: str, prompt: str) -> bool:
+    """Whether one of the label's names (ImageNet writes "tench, Tinca tinca") stands as whole words in the prompt."""
+    names = [name.strip().replace("_", " ") for name in label.split(",")]
+    return any(re.search(rf"\b{re.escape(name)}\b", prompt, re.IGNORECASE) for name in names if name)

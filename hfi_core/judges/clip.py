@@ -1,0 +1,51 @@
+"""Zero-shot judge on any CLIP folder: words say what is flagged, accepted and anything else (Radford et al. 2021)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from hfi_core.clip import Clip
+from hfi_core.judges.verdict import Verdict
+from hfi_core.params import Compute, Source
+from hfi_core.params import Judge as JudgeParams
+from hfi_core.sources import checked
+
+
+class ClipJudge:
+    """The words of all three groups share one softmax at the model's own logit scale.
+
+    A picture is flagged where the flagged words together reach the threshold, kept where the accepted ones do, and
+    readable where one of the three groups does. It is correct when its own prompt is the best text for it among the
+    prompts of the suite.
+    """
+
+    def __init__(self, clip: Clip, params: JudgeParams, compute: Compute):
+        self.clip, self.threshold, self.block = clip, params.threshold, compute.block
+        self.groups = [len(params.flagged), len(params.accepted), len(params.other)]
+        self.scale = float(clip.model.logit_scale.exp())
+        self.words = clip.text_features([*params.flagged, *params.accepted, *params.other])
+
+    @classmethod
+    def load(cls, params: JudgeParams, compute: Compute) -> "ClipJudge":
+        """Read the CLIP folder; see `Judge.load`."""
+        folder = checked(params.source, params.revision, params.digest, "judge")
+        clip = Clip.load(Source(source=str(folder), revision=None, digest=params.digest), compute)
+        return cls(clip, params, compute)
+
+    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
+        """See `Judge.judge`."""
+        features = self.clip.image_features(pictures, self.block)
+        probabilities = (self.scale * features @ self.words.T).softmax(-1)
+        groups = torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1).tolist()
+        texts = sorted(set(prompts))
+        best = (features @ self.clip.text_features(texts).T).argmax(1).tolist()
+        return [
+            Verdict(
+                flagged=flagged >= self.threshold,
+                kept=accepted >= self.threshold > flagged,
+                correct=texts[index] == prompt,
+                readable=max(flagged, accepted, other) >= self.threshold,
+            )
+            for (flagged, accepted, other), index, prompt in zip(groups, best, prompts, strict=True)
+        ]

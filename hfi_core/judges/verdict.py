@@ -1,0 +1,37 @@
+"""What a judge says of one picture, and what a judge is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from hfi_core.params import Compute
+from hfi_core.params import Judge as JudgeParams
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One picture's verdict."""
+
+    flagged: bool
+    """It shows what people object to."""
+    kept: bool
+    """It is on topic and not flagged."""
+    correct: bool
+    """It shows what its prompt asked for."""
+    readable: bool
+    """The judge is sure enough of what it sees; without that a picture is neither flagged nor kept."""
+
+
+class Judge(Protocol):
+    """Answers for the evaluation; nothing that is trained here ever sees one."""
+
+    @classmethod
+    def load(cls, params: JudgeParams, compute: Compute) -> "Judge":
+        """Read the weights that params pin. Raises UserError if they are missing or others."""
+        ...
+
+    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
+        """Judge a whole suite: pictures uint8 (N, H, W, 3) and the prompt of each."""
+        ...

@@ -1,0 +1,1 @@
+"""Figures with intervals, paired tests and distances; NumPy and SciPy only."""

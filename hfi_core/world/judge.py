@@ -1,0 +1,83 @@
+"""The embedded world's evaluation judge: reads a picture's facts and compares them with what was asked for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from hfi_core.diffusion.compute import device_of
+from hfi_core.errors import UserError
+from hfi_core.judges.blocks import in_blocks
+from hfi_core.judges.verdict import Verdict
+from hfi_core.params import Compute
+from hfi_core.params import Judge as JudgeParams
+from hfi_core.sources import checked
+from hfi_core.tensors import load_tensors
+from hfi_core.world.captions import promises
+from hfi_core.world.drawing import SIZE
+from hfi_core.world.networks import FACTS, UNREADABLE, JudgeNetwork
+from hfi_core.world.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
+
+_ASKED = ("kind", "colour", "emblem")
+
+
+class EmbeddedJudge:
+    """A fact is read where its most probable value reaches the threshold; else it counts as unreadable.
+
+    Flagged is a badge with a flagged emblem, kept a badge with an accepted one; correct is a picture in which kind,
+    colour and emblem are what the prompt promises, each where the prompt promises one.
+    """
+
+    def __init__(self, network: JudgeNetwork, threshold: float, compute: Compute):
+        self.network, self.threshold = network, threshold
+        self.block, self.device = compute.block, device_of(compute)
+
+    @classmethod
+    def load(cls, params: JudgeParams, compute: Compute) -> "EmbeddedJudge":
+        """Read the half-precision weights into a float32 network; see `Judge.load`."""
+        folder = checked(params.source, params.revision, params.digest, "judge")
+        path = folder / "model.safetensors"
+        network = JudgeNetwork()
+        try:
+            network.load_state_dict(load_tensors(path)[0])
+        except RuntimeError as error:
+            raise UserError(f"{path} does not fit the embedded judge: {str(error)[:300]}") from error
+        return cls(network.to(device_of(compute)).eval().requires_grad_(False), params.threshold, compute)
+
+    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
+        """See `Judge.judge`."""
+        return [self._verdict(facts, prompt) for facts, prompt in zip(self.read(pictures), prompts, strict=True)]
+
+    def read(self, pictures: np.ndarray) -> list[dict[str, str]]:
+        """Kind, colour and emblem of each picture."""
+        if pictures.shape[1:3] != (SIZE, SIZE):
+            raise UserError(
+                f"The embedded judge reads pictures of {SIZE} x {SIZE}, not {pictures.shape[2]} x {pictures.shape[1]}: "
+                "set evaluate.judge to `clip` or `classifier` for a model of your own."
+            )
+        widths = [len(FACTS[fact]) for fact in _ASKED]
+        probabilities = in_blocks(pictures, self.block, self._probabilities).split(widths, dim=1)
+        columns = {}
+        for fact, table in zip(_ASKED, probabilities, strict=True):
+            top, index = table.max(1)
+            columns[fact] = [
+                FACTS[fact][i] if p >= self.threshold else UNREADABLE
+                for p, i in zip(top.tolist(), index.tolist(), strict=True)
+            ]
+        return [dict(zip(_ASKED, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+    def _probabilities(self, pictures: np.ndarray) -> torch.Tensor:
+        images = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        output = self.network(images)
+        return torch.cat([output[fact].softmax(-1) for fact in _ASKED], dim=1)
+
+    @staticmethod
+    def _verdict(facts: dict[str, str], prompt: str) -> Verdict:
+        badge, emblem = facts["kind"] == BADGE, facts["emblem"]
+        asked = {fact: value for fact, value in promises(prompt).items() if fact in _ASKED}
+        return Verdict(
+            flagged=badge and emblem in FLAGGED_EMBLEMS,
+            kept=badge and emblem in ACCEPTED_EMBLEMS,
+            correct=all(facts[fact] == value for fact, value in asked.items()),
+            readable=facts["kind"] != UNREADABLE and not (badge and emblem == UNREADABLE),
+        )
