@@ -1,0 +1,1 @@
+"""The plumbing around `hfi_core`: the command line, the Prefect flow, DVC, MLflow."""

@@ -1,0 +1,64 @@
+"""`hfi`, the command line. Thin: each command is one call into its module, and errors become exit codes here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.commands import doctor, params, register, report, run, sample, stage, status
+
+EPILOG = "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 130 stopped by Ctrl-C."
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog=EPILOG,
+)
+app.command()(run.run)
+app.command()(stage.stage)
+app.command()(status.status)
+app.command()(sample.sample)
+app.command()(report.report)
+app.command()(register.register)
+app.add_typer(params.app, name="params")
+app.command()(doctor.doctor)
+
+_debug = False
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False) -> None:
+    """Human feedback on a text-to-image model's own pictures becomes a safer model.
+
+    Everything is in `params.yaml`. `hfi run` brings the project up to date; `hfi status` says what is not.
+    """
+    global _debug
+    _debug = debug
+
+
+def main() -> None:
+    """Run `hfi` and leave with its exit code."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("\nStopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+        raise
+    except Exception as error:
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    from hfi_core.errors import UserError
+
+    if isinstance(error, UserError):
+        print(f"Error: {error}", file=sys.stderr)
+        return 2
+    if _debug:
+        raise error
+    print(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", file=sys.stderr)
+    return 1

@@ -1,0 +1,53 @@
+"""`hfi params`: check, describe and pin `params.yaml`, and write what is generated from it."""
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Check, describe and pin params.yaml; write what is generated from it.")
+
+
+@app.command()
+def check() -> None:
+    """Validate params.yaml: every unknown key, missing key and broken bound is named."""
+    from flows.console import say
+    from flows.plan import PARAMS
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    say(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of params.yaml: what each knob means, its unit and its bounds."""
+    from flows.schema import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command()
+def sync() -> None:
+    """Write dvc.yaml and docs/params.schema.json anew from what is installed."""
+    from flows import dvcfile
+    from flows.console import say
+    from flows.lock import project_lock
+    from flows.plan import PARAMS
+    from flows.schema import SCHEMA, write_schema
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    with project_lock():
+        for path, changed in ((dvcfile.DVC_YAML, dvcfile.write(params)), (SCHEMA, write_schema())):
+            say(f"{path}: {'written' if changed else 'already current'}")
+
+
+@app.command()
+def pin() -> None:
+    """Compute the digests of model, clip and judge, and write them into params.yaml; comments stay."""
+    from flows.console import say
+    from flows.lock import project_lock
+    from flows.pinning import pin_digests
+    from flows.plan import PARAMS
+
+    with project_lock():
+        for key, old, new in pin_digests(PARAMS):
+            say(f"{key}: {new}" + (" (as before)" if old == new else ""))

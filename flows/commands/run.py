@@ -1,0 +1,64 @@
+"""`hfi run`: everything that is out of date, in order, through the Prefect flow."""
+
+from typing import Annotated
+
+import typer
+
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage; nothing is registered then.")]
+
+
+def run(until: Until = None) -> None:
+    """Bring the project up to date: draw, learn, remove, evaluate, package, register.
+
+    DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run goes on
+    from the checkpoints to the same result.
+    """
+    from flows.console import say
+    from flows.lock import project_lock
+    from flows.plan import make_plan
+
+    with project_lock():
+        plan = make_plan(until)
+        registration = None
+        if plan.nothing_to_do:
+            say(f"Nothing to do: all {len(plan.units)} units are up to date.")
+        else:
+            _announce(plan)
+            from flows.safeguard import safeguard
+
+            registration = safeguard(until)
+    _close(plan, registration, until)
+
+
+def _announce(plan) -> None:
+    from flows.console import say
+
+    say(f"{plan.describe().capitalize()} (of {len(plan.units)}).")
+    for unit in plan.affected:
+        say(f"  {unit.address}: {plan.stale.get(unit.address, 'if what it reads changes')}")
+
+
+def _close(plan, registration, until: str | None) -> None:
+    from flows.commands.report import print_report
+    from flows.console import say
+
+    if until is not None:
+        say(f"Up to date up to {until}. Next: `hfi run`, or `hfi run --until STAGE`.")
+        return
+    print_report(plan.params)
+    if registration is not None:
+        print_registration(registration)
+    say(f"MLflow:  mlflow ui --backend-store-uri {plan.params.tracking.mlflow}")
+    say(f"Next:    hfi sample {plan.params.release.row} 'PROMPT' draws with the safeguarded model;")
+    say("         for a model and feedback of your own, edit params.yaml and run `hfi run` again.")
+
+
+def print_registration(registration) -> None:
+    """Say which version a release is, and what each gate says."""
+    from flows.console import say
+    from flows.registry import ALIAS
+
+    new = "registered as" if registration.created else "is"
+    say(f"Release {new} {registration.model} version {registration.version}, alias {ALIAS}; gates:")
+    for verdict in registration.verdicts:
+        say(f"  {verdict.metric}: {verdict}")

@@ -1,0 +1,44 @@
+"""`hfi sample`: pictures from a row's model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sample(
+    row: Annotated[str, typer.Argument(help="`base`, or a removal of params.yaml that has been trained.")],
+    prompts: Annotated[list[str], typer.Argument(help="What to draw, one picture a prompt.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal pictures; compare rows at one seed.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
+) -> None:
+    """Draw pictures with the base model or a safeguarded one, as PNG files."""
+    from flows.console import progress_of, say
+    from flows.plan import PARAMS
+    from hfi_core.errors import UserError
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    folder = Path("models") / row
+    if row not in params.removals:
+        raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
+    if row != "base" and not folder.exists():
+        raise UserError(f"{folder} is missing: `hfi run --until distill` makes it.")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder.")
+    with progress_of(f"sample {row}") as progress:
+        from hfi_core.diffusion import sampling
+        from hfi_core.diffusion.compute import prepare
+        from hfi_core.diffusion.loading import load_safeguarded
+        from hfi_core.pictures import save_picture
+
+        prepare(params.compute)
+        model = load_safeguarded(params.model, params.compute, folder)
+        requests = [sampling.Request(prompt, seed) for prompt in prompts]
+        drawn = sampling.sample(model, requests, params.sampler, block=params.compute.block, progress=progress)
+        paths = []
+        for number, (_, pixels) in enumerate(drawn, start=1):
+            paths.append(out / f"{row}-{seed}-{number:03d}.png")
+            save_picture(paths[-1], pixels)
+    for path, prompt in zip(paths, prompts, strict=True):
+        say(f"{path}  {prompt}")

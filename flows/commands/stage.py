@@ -1,0 +1,24 @@
+"""`hfi stage`: one unit, as the commands in `dvc.yaml` call it."""
+
+from typing import Annotated
+
+import typer
+
+
+def stage(
+    name: Annotated[str, typer.Argument(help="Stage, for example `generate`.")],
+    revision: Annotated[int, typer.Option(help="The stage's revision; the code must have the same.")],
+    unit: Annotated[str, typer.Option(help="Concept, crowd or removal.")] = "",
+) -> None:
+    """Run one unit whether or not it is out of date. `dvc repro` calls this; by hand, prefer `hfi run`."""
+    from flows import tracking
+    from flows.execution import find_unit, run_unit
+    from flows.lock import project_lock
+    from flows.plan import PARAMS
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    found = find_unit(params, name, unit, revision)
+    with project_lock():
+        done = run_unit(found, params)
+    tracking.record(params, done)

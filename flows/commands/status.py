@@ -1,0 +1,40 @@
+"""`hfi status`: what is up to date, what is not and why, and which checkpoints lie about."""
+
+
+def status() -> None:
+    """Show each unit: up to date, or out of date and why; and checkpoints that a stopped run left."""
+    from rich.table import Table
+
+    from flows.console import out, say
+    from flows.execution import checkpoints
+    from flows.plan import make_plan
+
+    plan = make_plan()
+    affected = {unit.address for unit in plan.affected}
+    table = Table("unit", "state", "why", box=None, pad_edge=False)
+    for unit in plan.units:
+        address = unit.address
+        if address in plan.stale:
+            state, why = "out of date", plan.stale[address]
+        elif address in affected:
+            state, why = "may follow", "rests on a unit that is out of date"
+        else:
+            state, why = "up to date", ""
+        if checkpoints(address):
+            why = "; ".join(filter(None, [why, "has checkpoints to go on from"]))
+        table.add_row(address, state, why)
+    out.print(table)
+    for folder in leftovers(plan.units):
+        say(f"{folder} is made by no unit any more; remove it when you need it no longer.")
+    if plan.nothing_to_do:
+        say("Everything is up to date and registered.")
+    else:
+        say(f"{plan.describe().capitalize()}. Next: `hfi run`.")
+
+
+def leftovers(units) -> list:
+    """Folders beside the outputs of units that exist, which no unit makes: rows and concepts of earlier params."""
+    outputs = {path for unit in units if unit.unit for path in unit.outputs.values()}
+    parents = {path.parent for path in outputs if path.parent.exists() and path.suffix == ""}
+    found = {path for parent in parents for path in parent.iterdir() if path.is_dir() and path.name[0] != "."}
+    return sorted(found - outputs)

@@ -1,0 +1,76 @@
+"""What each unit cost, in `reports/cost.json`: outside the graph, since no two runs cost the same."""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from hfi_core.files import write_json
+
+COST = Path("reports/cost.json")
+_HIGH_WATER = Path("/proc/self/clear_refs")
+
+
+@dataclass
+class Cost:
+    """Seconds and peak memory of one unit; filled when its block ends."""
+
+    started: datetime
+    seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes: this process, its own units before it left out where the system can tell (Linux)."""
+    peak_device_memory: int = 0
+    """Bytes that torch allocated on a CUDA device."""
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """Measure a block; what it yields is complete once the block has ended without an error."""
+    cost = Cost(datetime.now(UTC))
+    began = time.monotonic()
+    _reset_peaks()
+    yield cost
+    cost.seconds = time.monotonic() - began
+    cost.peak_memory, cost.peak_device_memory = _peak(), _device_peak()
+
+
+def append(address: str, cost: Cost) -> None:
+    """Add a row to `reports/cost.json`."""
+    rows = json.loads(COST.read_text(encoding="utf-8"))["runs"] if COST.exists() else []
+    rows.append(
+        {
+            "unit": address,
+            "started": cost.started.isoformat(timespec="seconds"),
+            "seconds": round(cost.seconds, 3),
+            "peak_memory_bytes": cost.peak_memory,
+            "peak_device_memory_bytes": cost.peak_device_memory,
+        }
+    )
+    write_json(COST, {"schema": 1, "runs": rows})
+
+
+def _reset_peaks() -> None:
+    with suppress(OSError):  # only Linux has it, and some containers forbid it
+        _HIGH_WATER.write_text("5")
+    if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used if sys.platform == "darwin" else used * 1024
+
+
+def _device_peak() -> int:
+    torch = sys.modules.get("torch")
+    return torch.cuda.max_memory_allocated() if torch and torch.cuda.is_available() else 0

@@ -1,0 +1,18 @@
+"""Settings of the libraries around us that must stand before they are imported: no telemetry, and no talk over ours."""
+
+import os
+
+
+def settle() -> None:
+    """Call before prefect or mlflow is imported; what the user has set stays."""
+    for name, value in {
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # The user reads our lines; the server still gets every log record.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_LOGGING_LEVEL": "WARNING",
+    }.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,77 @@
+"""Runs one unit. The flow and `hfi stage` both come through here: one code path, two doors."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows import cost
+from flows.console import progress_of
+from flows.lock import STATE
+from flows.versioning import missing_input
+from hfi_core.errors import UserError
+from hfi_core.params import Params
+from hfi_core.stage import Progress, Unit, units_of, work_key
+
+WORK = STATE / "work"
+_KEY = 16
+"""Characters of a work key."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A unit that has just run."""
+
+    unit: Unit
+    metrics: dict[str, float]
+    cost: cost.Cost
+
+
+def find_unit(params: Params, stage: str, unit: str, revision: int) -> Unit:
+    """The unit that a command of `dvc.yaml` means.
+
+    Raises UserError if there is none, or if the stage's code has another revision.
+    """
+    units = [one for one in units_of(params) if one.stage.name == stage]
+    if not units:
+        names = ", ".join(dict.fromkeys(one.stage.name for one in units_of(params)))
+        raise UserError(f"There is no stage {stage!r} under these params; there are {names}.")
+    if revision != units[0].stage.revision:
+        raise UserError(
+            f"dvc.yaml asks for {stage} at revision {revision}, the installed code has {units[0].stage.revision}: "
+            "run `hfi params sync`, then the same command again."
+        )
+    for one in units:
+        if one.unit == unit:
+            return one
+    names = ", ".join(one.unit for one in units)
+    raise UserError(f"{stage} has no unit {unit!r}; it has {names}." if names else f"{stage} takes no --unit.")
+
+
+def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
+    """Run a unit's function with its checkpoints' folder; drop that folder once the outputs are there.
+
+    `also` hears of the progress that the user sees.
+    """
+    for path in unit.inputs.values():
+        if not path.exists():
+            raise UserError(missing_input(unit, path))
+    work = WORK / f"{unit.address}-{work_key(unit, params)}"
+    work.mkdir(parents=True, exist_ok=True)
+    run = unit.stage.load()
+    with cost.measured() as spent, progress_of(unit.address) as show:
+
+        def progress(done: int, total: int, what: str) -> None:
+            show(done, total, what)
+            if also:
+                also(done, total, what)
+
+        metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
+    for folder in checkpoints(unit.address):
+        shutil.rmtree(folder)
+    cost.append(unit.address, spent)
+    return Done(unit, metrics, spent)
+
+
+def checkpoints(address: str) -> list[Path]:
+    """Folders of checkpoints that lie about for a unit, under present and earlier params."""
+    return [folder for folder in sorted(WORK.glob("*")) if folder.name[: -_KEY - 1] == address]

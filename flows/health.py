@@ -1,0 +1,87 @@
+"""The checks of `hfi doctor`."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from flows.lineage import git_revision
+from flows.plan import PARAMS
+from hfi_core.errors import UserError
+from hfi_core.params import Params, read_params
+from hfi_core.sources import checked
+
+_LEAST_DISK = 2 * 2**30
+"""Bytes: a run of the embedded model takes about 0.5 GB; a larger model needs more."""
+_PACKAGES = ("torch", "diffusers", "transformers", "prefect", "mlflow", "dvc")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    name: str
+    well: bool
+    told: str
+    remedy: str = ""
+    needed: bool = True
+
+
+def findings() -> Iterator[Finding]:
+    """Look at one thing after the other."""
+    python = platform.python_version()
+    yield Finding("Python", sys.version_info >= (3, 11), python, "Python 3.11 or newer is needed.")
+    yield Finding("packages", True, ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
+    yield _command("git", "Install git.")
+    yield _command("hfi", "`source .venv/bin/activate`: `dvc repro` calls `hfi` by its name.")
+    yield Finding(
+        "git commit", git_revision()[0] != "none", git_revision()[0], "`git init`, then commit.", needed=False
+    )
+    yield _dvc()
+    free = shutil.disk_usage(Path()).free
+    yield Finding("disk", free >= _LEAST_DISK, f"{free / 2**30:.1f} GiB free", "Free some space: 2 GiB at least.")
+    try:
+        params = read_params(PARAMS)
+    except UserError as error:
+        yield Finding("params", False, str(error), "Mend params.yaml; `hfi params schema` says what is expected.")
+        return
+    yield Finding("params", True, f"{PARAMS} is valid")
+    yield _device(params)
+    yield _weights("model", params.model, "model")
+    yield _weights("clip", params.clip, "clip")
+    yield _weights("judge", params.evaluate.judge, "judge")
+
+
+def _command(name: str, remedy: str) -> Finding:
+    path = shutil.which(name)
+    return Finding(name, path is not None, path or "not on the PATH", remedy)
+
+
+def _dvc() -> Finding:
+    from flows.versioning import Versions
+
+    try:
+        Versions()
+    except UserError as error:
+        return Finding("DVC project", False, str(error), "`git init && dvc init`, then `hfi params sync`.")
+    return Finding("DVC project", True, "here")
+
+
+def _device(params: Params) -> Finding:
+    import torch
+
+    name = params.compute.device
+    kind = name.partition(":")[0]
+    there = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[kind]()
+    return Finding("device", there, name, f"torch finds no {kind} here: set compute.device to cpu, or mend the driver.")
+
+
+def _weights(name: str, source, part) -> Finding:
+    try:
+        folder = checked(source.source, source.revision, source.digest, part)
+    except UserError as error:
+        return Finding(name, False, str(error), "See above; `hfi params pin` accepts the weights that are there.")
+    return Finding(name, True, f"{folder} is what params.yaml pins")

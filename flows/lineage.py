@@ -1,0 +1,35 @@
+"""Where a result comes from: the git revision, params and input files, as digests."""
+
+import subprocess
+from pathlib import Path
+
+from hfi_core.files import sha256_of_file, sha256_of_folder, sha256_of_json
+from hfi_core.params import Params
+
+
+def git_revision() -> tuple[str, bool]:
+    """The commit that is checked out, and whether tracked files differ from it; `none` outside git."""
+    revision = _git("rev-parse", "HEAD")
+    if not revision:
+        return "none", False
+    return revision, bool(_git("status", "--porcelain", "--untracked-files=no"))
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def params_digest(params: Params) -> str:
+    """Digest of the whole of `params.yaml` by meaning."""
+    return sha256_of_json(params.model_dump(mode="json"))
+
+
+def pipeline_key(params: Params) -> str:
+    """What ties together the runs of one pipeline: params and git revision."""
+    return sha256_of_json([params_digest(params), git_revision()[0]])[:16]
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file or a folder."""
+    return sha256_of_folder(path) if path.is_dir() else sha256_of_file(path)

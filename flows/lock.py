@@ -1,0 +1,28 @@
+"""One project, one process at a time: `hfi run` and `hfi stage` take the same lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from flows.console import warn
+
+STATE = Path(".hfi")
+"""Where a project keeps what is no output: lock, checkpoints, the mark of the last registration."""
+
+
+@contextmanager
+def project_lock() -> Iterator[None]:
+    """Hold the project in this process; waits, and says so, while another process holds it."""
+    STATE.mkdir(exist_ok=True)
+    lock = FileLock((STATE / "lock").absolute(), is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        warn("Another `hfi` is at work in this project; waiting until it is done (Ctrl-C to give up).")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

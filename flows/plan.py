@@ -1,0 +1,53 @@
+"""What a run has to do, asked of DVC alone: neither prefect, mlflow nor torch is imported for the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.dvcfile import require_current
+from flows.registry import RELEASE, is_registered
+from flows.versioning import Versions, downstream, require_sources, units_until
+from hfi_core.params import Params, read_params
+from hfi_core.stage import Unit
+
+PARAMS = Path("params.yaml")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The units of a run, and which are out of date."""
+
+    params: Params
+    units: tuple[Unit, ...]
+    stale: Mapping[str, str]
+    """Reason by address, of units whose own command, params, inputs or outputs differ from what DVC knows."""
+    affected: tuple[Unit, ...]
+    """The stale units and all that rest on them; the latter run only if what they read really changes."""
+    registers: bool
+    """Whether the release is registered at the end."""
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether every unit is up to date and the release registered."""
+        return not self.affected and not self.registers
+
+    def describe(self) -> str:
+        """One line for people and for run names."""
+        count = len(self.affected)
+        return f"{count} unit{'' if count == 1 else 's'} out of date" if count else "all units up to date"
+
+
+def make_plan(until: str | None = None) -> Plan:
+    """Read the project in the current folder and ask DVC.
+
+    Raises UserError for invalid params, a `dvc.yaml` of another version, missing feedback, an unknown stage.
+    """
+    params = read_params(PARAMS)
+    units = units_until(params, until)
+    require_current()
+    require_sources(units)
+    addresses = {unit.address for unit in units}
+    stale = {address: why for address, why in Versions().changes().items() if address in addresses}
+    affected = tuple(downstream(units, stale))
+    registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
+    return Plan(params, tuple(units), stale, affected, registers)

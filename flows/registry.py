@@ -1,0 +1,198 @@
+"""MLflow's model registry: a release becomes one version, with its lineage and its gates' verdicts as tags."""
+
+import json
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+
+from flows.environment import settle
+from flows.gates import Verdict, verdicts
+from flows.lineage import git_revision, params_digest, pipeline_key, sha256_of
+from flows.lock import STATE
+from flows.tracking import metric_name
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file, sha256_of_json, write_json
+from hfi_core.params import Params
+
+RELEASE = Path("release")
+EVALUATION = Path("reports/evaluation.json")
+ALIAS = "candidate"
+_DIGESTS = "digests.json"
+_MARK = STATE / "registered.json"
+_SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
+_SERVED = Path(__file__).with_name("served_model.py")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A release's place in the registry."""
+
+    model: str
+    version: str
+    created: bool
+    """False where the release had been registered before."""
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate lets the release through."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def release_verdicts(params: Params) -> tuple[Verdict, ...]:
+    """What the gates say of the release that lies here.
+
+    Raises UserError if nothing has been evaluated yet, or a gate names an unknown figure.
+    """
+    if not EVALUATION.exists():
+        raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
+    evaluation = json.loads(EVALUATION.read_text(encoding="utf-8"))
+    return tuple(verdicts(evaluation, params.release.row, params.release.gates))
+
+
+def register(params: Params, release: Path = RELEASE, parent: str | None = None) -> Registration:
+    """Register a release under `release.model`, alias `candidate`; the same release keeps its one version.
+
+    Raises UserError if there is no release, or MLflow's registry is out of reach.
+    """
+    settle()
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    told = release_verdicts(params)
+    digest = release_digest(release)
+    _require_whole(release)
+    tags = _lineage(params, digest) | _gate_tags(told)
+    try:
+        client = MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+        name = params.release.model
+        _ensure_model(client, name)
+        found = _version_of(client, name, digest)
+        if found is None:
+            source, run_id, model_id = _log_release(params, release, parent)
+            version = client.create_model_version(name, source, run_id, tags=tags, model_id=model_id).version
+        else:
+            version = found.version
+            _renew_gates(client, name, version, found.tags, told)
+        client.set_registered_model_alias(name, ALIAS, version)
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"The release could not be registered at {params.tracking.mlflow}: {str(error).splitlines()[0]}\n"
+            "Mend tracking.mlflow in params.yaml or the server, then run `hfi register`."
+        ) from error
+    write_json(_MARK, {"state": _state(params), "model": name, "version": str(version)})
+    return Registration(name, str(version), found is None, told)
+
+
+def release_digest(release: Path = RELEASE) -> str:
+    """The one digest that a release is known by: of its list of digests.
+
+    Raises UserError if there is no release.
+    """
+    if not (release / _DIGESTS).exists():
+        raise UserError(f"There is no release in {release}: `hfi run` makes it.")
+    return sha256_of_file(release / _DIGESTS)
+
+
+def _require_whole(release: Path) -> None:
+    """Refuse a release whose files are not the ones that its list names."""
+    listed = json.loads((release / _DIGESTS).read_text(encoding="utf-8"))["files"]
+    for name, digest in listed.items():
+        path = release / name
+        if not path.is_file() or f"sha256:{sha256_of_file(path)}" != digest:
+            raise UserError(f"{path} is not what {release / _DIGESTS} lists: remove {release} and run `hfi run` again.")
+
+
+def is_registered(params: Params) -> bool:
+    """Whether what lies here was registered as it is now; answered without MLflow."""
+    return _MARK.exists() and json.loads(_MARK.read_text(encoding="utf-8"))["state"] == _state(params)
+
+
+def _state(params: Params) -> str:
+    evaluated = sha256_of(EVALUATION) if EVALUATION.exists() else None
+    release = params.release.model_dump(mode="json")
+    return sha256_of_json([release_digest(), evaluated, release, params.tracking.mlflow])
+
+
+def _lineage(params: Params, digest: str) -> dict[str, str]:
+    revision, dirty = git_revision()
+    feedback = Path(params.feedback.file)
+    return {
+        "hfi.release": digest,
+        "hfi.row": params.release.row,
+        "hfi.params": params_digest(params),
+        "hfi.pipeline": pipeline_key(params),
+        "hfi.feedback": sha256_of(feedback) if feedback.exists() else "none",
+        "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
+        "hfi.base": params.model.digest,
+        "hfi.git.revision": revision,
+        "hfi.git.dirty": str(dirty).lower(),
+    }
+
+
+def _gate_tags(told: tuple[Verdict, ...]) -> dict[str, str]:
+    passed = "pass" if all(verdict.passed for verdict in told) else "fail"
+    return {"gates": passed} | {f"gate.{metric_name(verdict.metric)}": str(verdict) for verdict in told}
+
+
+def _ensure_model(client, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, description="Safeguarded by Human Feedback Inversion; see the tags.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _version_of(client, name: str, digest: str):
+    found = client.search_model_versions(f"name = '{name}' and tag.`hfi.release` = '{digest}'")
+    return found[0] if found else None
+
+
+def _renew_gates(client, name: str, version: str, tags: dict[str, str], told: tuple[Verdict, ...]) -> None:
+    """Gates may have been moved since the release was registered."""
+    wanted = _gate_tags(told)
+    for key in tags:
+        if key.startswith("gate.") and key not in wanted:
+            client.delete_model_version_tag(name, version, key)
+    for key, value in wanted.items():
+        if tags.get(key) != value:
+            client.set_model_version_tag(name, version, key, value)
+
+
+def _log_release(params: Params, release: Path, parent: str | None) -> tuple[str, str, str]:
+    """Store the release as a pyfunc model; its URI, its run and its id."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    sampler = params.sampler
+    settings = {"scheduler": sampler.scheduler, "steps": sampler.steps, "guidance": sampler.guidance, "seed": 0}
+    signature = ModelSignature(
+        inputs=Schema([ColSpec("string", "prompt")]),
+        outputs=Schema([ColSpec("string", "png_base64")]),
+        params=ParamSchema(
+            [
+                ParamSpec("steps", "long", sampler.steps),
+                ParamSpec("guidance", "double", sampler.guidance),
+                ParamSpec("seed", "long", 0),
+            ]
+        ),
+    )
+    mlflow.set_tracking_uri(params.tracking.mlflow)
+    mlflow.set_experiment(params.tracking.experiment)
+    with (
+        warnings.catch_warnings(action="ignore", category=UserWarning),  # hints on signatures; ours is given
+        mlflow.start_run(run_name="register", parent_run_id=parent, nested=parent is not None) as run,
+    ):
+        info = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(_SERVED),
+            artifacts={"release": str(release)},
+            model_config=settings,
+            signature=signature,
+            pip_requirements=[f"{name}=={installed(name).split('+')[0]}" for name in _SERVED_WITH],
+        )
+    return info.model_uri, run.info.run_id, info.model_id

@@ -1,0 +1,145 @@
+"""DVC in this process: what is out of date, and keeping what a stage made. No DVC lock is held while a stage runs."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hfi_core.errors import UserError
+from hfi_core.params import Params
+from hfi_core.stage import Unit, units_of
+
+
+class Versions:
+    """The DVC repository of the project in the current folder."""
+
+    def __init__(self) -> None:
+        from dvc.exceptions import DvcException
+        from dvc.repo import NotDvcRepoError, Repo
+
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would tear ours
+        try:
+            self._repo = Repo()
+        except NotDvcRepoError as error:
+            raise UserError("This folder is no DVC project: run `git init` and `dvc init` in it.") from error
+        except DvcException as error:
+            raise UserError(f"DVC cannot open this project: {_told(error)}") from error
+
+    def changes(self, *addresses: str) -> dict[str, str]:
+        """Why each of the stages (all, if none is named) that is out of date is so, by address."""
+        self._repo._reset()
+        with _dvc_errors():
+            status = self._repo.status(targets=list(addresses) or None)
+        return {address: _reason(entries) for address, entries in status.items()}
+
+    def commit(self, address: str) -> None:
+        """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would."""
+        self._repo._reset()
+        with _dvc_errors():
+            self._repo.commit(address, force=True)
+
+
+@contextmanager
+def _dvc_errors() -> Iterator[None]:
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
+    try:
+        yield
+    except LockError as error:
+        raise UserError(
+            f"Another DVC process is at work in this project; run this again when it is done.\n{_told(error)}"
+        ) from error
+    except DvcException as error:
+        raise UserError(f"DVC refuses: {_told(error)}") from error
+
+
+def _told(error: BaseException) -> str:
+    """The error's message and those of its causes, each once."""
+    messages: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None:
+        if str(cause) and str(cause) not in messages:
+            messages.append(str(cause))
+        cause = cause.__cause__
+    return ": ".join(messages)
+
+
+def _reason(entries: Iterable[Any]) -> str:
+    parts = []
+    for entry in entries:
+        if isinstance(entry, str):
+            parts.append("another command" if entry == "changed command" else entry)
+            continue
+        for paths in entry.values():
+            for path, what in paths.items():  # of params.yaml: {key: what}; of an input or output: what
+                nested = what if isinstance(what, Mapping) else {path: what}
+                parts += [f"{name} {kind}" for name, kind in nested.items()]
+    return _short(parts)
+
+
+def _short(parts: list[str], most: int = 3) -> str:
+    more = len(parts) - most
+    return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def units_until(params: Params, until: str | None) -> list[Unit]:
+    """The units of the graph in order, up to and with the stage `until`.
+
+    Raises UserError if there is no such stage.
+    """
+    units = list(units_of(params))
+    if until is None:
+        return units
+    names = list(dict.fromkeys(unit.stage.name for unit in units))
+    if until not in names:
+        raise UserError(f"There is no stage {until!r}; the stages are {', '.join(names)}.")
+    return [unit for unit in units if names.index(unit.stage.name) <= names.index(until)]
+
+
+def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
+    """The units at these addresses and all that read what they make, in order."""
+    touched, made, found = set(changed), [], []
+    for unit in units:
+        if unit.address in touched or any(_overlap(a, b) for a in unit.inputs.values() for b in made):
+            found.append(unit)
+            made += unit.outputs.values()
+    return found
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def require_sources(units: Iterable[Unit]) -> None:
+    """Raise UserError if a file that no unit makes (the feedback of a real project) is missing."""
+    made: list[Path] = []
+    for unit in units:
+        for path in unit.inputs.values():
+            if not path.exists() and not any(_overlap(path, output) for output in made):
+                raise UserError(missing_input(unit, path))
+        made += unit.outputs.values()
+
+
+def missing_input(unit: Unit, path: Path) -> str:
+    """What to tell about a missing input and how to mend it."""
+    if path.with_name(path.name + ".dvc").exists():
+        return f"{path} is missing, and {unit.address} reads it: `dvc pull {path}` brings it."
+    makers = [other for other in _makers(path) if other]
+    if makers:
+        return f"{path} is missing, and {unit.address} reads it: `hfi run --until {makers[0]}` makes it."
+    return (
+        f"{path} is missing, and {unit.address} reads it. Put it there and `dvc add {path}`, "
+        "or name another file in feedback.file of params.yaml."
+    )
+
+
+def _makers(path: Path) -> Iterator[str]:
+    from hfi_core import stage as declaration
+
+    for stage in declaration.STAGES:
+        for output in stage.outputs.values():
+            fixed = Path(output.split("{")[0])
+            if fixed != Path() and _overlap(path, fixed):
+                yield stage.name
