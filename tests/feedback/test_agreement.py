@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from hfi_core.feedback.agreement import kendalls_w, krippendorff_alpha, mean_kendalls_w
+
+
+def _counts(*observers: str) -> np.ndarray:
+    """Counts (units, values) from one string an observer, a character a unit, `.` where there is no answer."""
+    values = sorted(set("".join(observers)) - {"."})
+    return np.array([[unit.count(value) for value in values] for unit in zip(*observers, strict=True)])
+
+
+def test_alpha_is_that_of_krippendorffs_two_observers_with_binary_data():
+    # Krippendorff (2011), part A: 10 units, coincidences 10, 4, 4, 2.
+    assert krippendorff_alpha(_counts("0100000010", "1110010000")) == pytest.approx(1 - 19 * 4 / (14 * 6))
+    assert krippendorff_alpha(_counts("0100000010", "1110010000")) == pytest.approx(0.095, abs=5e-4)
+
+
+def test_alpha_is_that_of_krippendorffs_four_observers_with_missing_answers():
+    # Krippendorff (2011), part C, whose result is .743.
+    table = _counts("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
+    assert krippendorff_alpha(table) == pytest.approx(0.743, abs=5e-4)
+
+
+def test_alpha_of_a_hand_computed_example():
+    # Units yes yes, no no, yes no: o = [[2, 1], [1, 2]], n = 6, so 1 - (6 - 1) * (1 + 1) / (36 - 9 - 9).
+    assert krippendorff_alpha(_counts("yny", "ynn")) == pytest.approx(1 - 5 * 2 / 18)
+
+
+def test_alpha_is_1_where_all_agree_and_below_0_where_they_never_do():
+    assert krippendorff_alpha(_counts("yn", "yn")) == 1
+    assert krippendorff_alpha(_counts("yn", "ny")) < 0
+
+
+@pytest.mark.parametrize("observers", [("y.", ".n"), ("yy", "yy"), ("..", "..")])
+def test_alpha_is_undefined_where_nothing_is_judged_twice_or_nothing_varies(observers):
+    assert krippendorff_alpha(_counts(*observers)) is None
+
+
+@given(arrays.arrays(np.int64, (12, 2), elements=st.integers(0, 4)), st.permutations(range(12)))
+def test_alpha_depends_neither_on_the_order_of_units_nor_on_the_names_of_values(counts, order):
+    alpha = krippendorff_alpha(counts)
+    other = krippendorff_alpha(counts[order][:, ::-1])
+    assert alpha == other if alpha is None else alpha == pytest.approx(other) and alpha <= 1 + 1e-12
+
+
+def test_w_of_a_hand_computed_example():
+    # Rank sums 5, 6, 7: S = 2 and W = 12 S / (3^2 (3^3 - 3)) = 1 / 9.
+    assert kendalls_w(np.array([[1, 2, 3], [1, 2, 3], [3, 2, 1]])) == pytest.approx(1 / 9)
+
+
+def test_w_with_ties_of_a_hand_computed_example():
+    # Ranks 1 2 3 and 1.5 1.5 3: sums 2.5, 3.5, 6; S = 6.5; T = 2^3 - 2 = 6; W = 78 / (4 * 24 - 2 * 6).
+    assert kendalls_w(np.array([[1, 2, 3], [1, 1, 2]])) == pytest.approx(78 / 84)
+
+
+def test_w_is_1_for_equal_rankings_with_ties_and_0_for_opposite_ones():
+    assert kendalls_w(np.array([[0, 0, 1, 2]] * 3)) == pytest.approx(1)
+    assert kendalls_w(np.array([[0, 1, 2], [2, 1, 0]])) == 0
+
+
+def test_w_is_undefined_for_one_annotator_one_picture_or_ties_alone():
+    for scores in ([[1, 2, 3]], [[1], [1]], [[1, 1], [2, 2]]):
+        assert kendalls_w(np.array(scores)) is None
+    assert mean_kendalls_w([np.array([[1, 2]])]) is None
+
+
+def test_sets_of_pictures_count_alike_in_the_mean_of_w():
+    agreed, opposed = np.array([[0, 1, 2, 3]] * 2), np.array([[0, 1], [1, 0]])
+    assert mean_kendalls_w([agreed, opposed, np.array([[1, 2]])]) == pytest.approx(0.5)
