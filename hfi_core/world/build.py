@@ -43,6 +43,12 @@ def _half(module: torch.nn.Module) -> torch.nn.Module:
     return module.half().eval()
 
 
+def _load_vae(folder: Path) -> AutoencoderKL:
+    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
+    vae.register_to_config(_name_or_path="")  # else the place of this build would be shipped in its configuration
+    return vae
+
+
 def build(folder: Path, budget: Budget) -> None:
     """Train everything that is missing under FOLDER/work, then write FOLDER/pipeline, FOLDER/clip and FOLDER/judges."""
     work = folder / "work"
@@ -53,7 +59,7 @@ def build(folder: Path, budget: Budget) -> None:
         vae = training.train_vae(budget, work, _reporter("vae", budget.vae))
         with whole_folder(vae_folder) as beside:
             vae.save_pretrained(beside)
-    vae = AutoencoderKL.from_pretrained(vae_folder).eval().requires_grad_(False)
+    vae = _load_vae(vae_folder)
 
     pipeline_folder = folder / "pipeline"
     if not pipeline_folder.exists():
@@ -61,6 +67,8 @@ def build(folder: Path, budget: Budget) -> None:
             budget, vae, tokenizer, work, _reporter("denoiser", budget.denoiser)
         )
         write_pipeline(pipeline_folder, vae, text_encoder, tokenizer, unet)
+    # The rest learns from the rounded VAE that is shipped, whether this run trained it or found it.
+    vae = _load_vae(pipeline_folder / "vae")
 
     clip_folder = folder / "clip"
     if not clip_folder.exists():
@@ -89,7 +97,6 @@ def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, un
     )  # fmt: skip
     with whole_folder(folder) as beside:
         pipeline.save_pretrained(beside, safe_serialization=True)
-    vae.float()
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -36,7 +36,7 @@ class Budget:
     """Gradient steps, pictures a step, and (for the denoiser) drawings to train on."""
 
     vae: int = 1300
-    denoiser: int = 4000
+    denoiser: int = 3000
     clip: int = 1500
     judge: int = 1800
     batch: int = 64

@@ -1,0 +1,58 @@
+"""The reference SDD trainer's schedule, written from its description, to be timed beside ours.
+
+For every gradient step: a fresh guided 50-step roll-out by the EMA teacher, stopped at one random step; batch 1; two
+whole UNets (student and teacher). Target and data are the ones that ours is given, so that only the schedule differs.
+"""
+
+import copy
+from collections.abc import Callable
+
+import torch
+
+from hfi_core.diffusion.model import TextToImage
+from hfi_core.diffusion.sampling import scheduler_for
+from hfi_core.seeding import torch_generator
+
+ROLLOUT_STEPS = 50
+
+
+def train(
+    model: TextToImage,
+    conditions: torch.Tensor,
+    anchors: torch.Tensor,
+    *,
+    steps: int,
+    rate: float,
+    ema: float,
+    guidance: float,
+    after_step: Callable[[int, torch.nn.Module], bool],
+) -> None:
+    """Run until `after_step(step, teacher)` says that it is enough, or `steps` are done."""
+    student, teacher = copy.deepcopy(model.unet), copy.deepcopy(model.unet)
+    learnt = {name: p.requires_grad_(True) for name, p in student.named_parameters() if ".attn2." in name}
+    optimizer = torch.optim.AdamW(learnt.values(), lr=rate, weight_decay=0.0)
+    unconditional = model.encode([""])
+    for step in range(steps):
+        generator = torch_generator("reference", step)
+        row = int(torch.randint(0, len(conditions), (1,), generator=generator))
+        condition, anchor = conditions[row : row + 1], anchors[row : row + 1]
+        stop = int(torch.randint(0, ROLLOUT_STEPS, (1,), generator=generator))
+        x_t = torch.randn((1, *model.latent_shape), generator=generator)
+        solver = scheduler_for(model, "ddim", ROLLOUT_STEPS)
+        with torch.no_grad():
+            for t in solver.timesteps[:stop]:
+                both = torch.cat([condition, unconditional])
+                eps_c, eps_0 = teacher(torch.cat([x_t, x_t]), t, both).sample.chunk(2)
+                x_t = solver.step(eps_0 + guidance * (eps_c - eps_0), t, x_t).prev_sample
+            t = solver.timesteps[stop]
+            target = model.unet(x_t, t, anchor).sample
+        (student(x_t, t, condition).sample - target).square().mean().backward()
+        torch.nn.utils.clip_grad_norm_(learnt.values(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        keep = min(ema, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for ours, theirs in zip(teacher.parameters(), student.parameters(), strict=True):
+                ours.lerp_(theirs, 1 - keep)
+        if after_step(step, teacher):
+            return

@@ -1,0 +1,111 @@
+"""Broken model folders end in one message; weights of another base are refused."""
+
+import json
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from hfi_core.diffusion.loading import WEIGHTS, load_model, load_safeguarded
+from hfi_core.errors import UserError
+from hfi_core.params import Source
+from hfi_core.sources import digest_of
+from hfi_core.tensors import save_tensors
+
+
+@pytest.fixture
+def broken(miniature, tmp_path, project):
+    """A copy of the model folder to break, and a function that loads it."""
+    folder = tmp_path / "model"
+    shutil.copytree(miniature / "pipeline", folder)
+
+    def load():
+        return load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), project.params.compute)
+
+    return folder, load
+
+
+def _truncate(folder):
+    path = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def _pickle(folder):
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    (folder / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps({"conv_in.weight": [0.0]}))
+
+
+def _pickle_by_another_name(folder):
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(pickle.dumps({"conv_in.weight": [0.0]}))
+
+
+def _other_pipeline(folder):
+    index = json.loads((folder / "model_index.json").read_text())
+    index["unet"] = ["diffusers", "FluxTransformer2DModel"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+
+
+def _no_index(folder):
+    (folder / "model_index.json").unlink()
+
+
+def _index_not_utf8(folder):
+    (folder / "model_index.json").write_bytes(b"\xff\xfe{")
+
+
+def _index_a_list(folder):
+    (folder / "model_index.json").write_text("[]")
+
+
+def _no_tokenizer(folder):
+    shutil.rmtree(folder / "tokenizer")
+
+
+def _config_of_other_width(folder):
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"block_out_channels": [32, 96, 128]}))
+
+
+def _sample_prediction(folder):
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "sample"}))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        _truncate, _pickle, _pickle_by_another_name, _other_pipeline, _no_index, _index_not_utf8, _index_a_list,
+        _no_tokenizer, _config_of_other_width, _sample_prediction,
+    ],
+)  # fmt: skip
+def test_a_broken_folder_gives_one_message(broken, fault):
+    folder, load = broken
+    load()
+    fault(folder)
+    with pytest.raises(UserError) as caught:
+        load()
+    assert len(str(caught.value)) < 700
+
+
+def test_other_weights_than_the_pinned_ones_are_refused(broken, project):
+    folder, _ = broken
+    digest = digest_of(folder)
+    (folder / "unet" / "config.json").write_text((folder / "unet" / "config.json").read_text() + "\n")
+    with pytest.raises(UserError, match="hfi params pin"):
+        load_model(Source(source=str(folder), revision=None, digest=digest), project.params.compute)
+
+
+def test_a_removal_of_another_base_is_refused(project, tmp_path):
+    params = project.params
+    save_tensors(tmp_path / WEIGHTS, {"x": torch.zeros(1)}, {"base": "sha256:" + "0" * 64})
+    with pytest.raises(UserError, match="another base model"):
+        load_safeguarded(params.model, params.compute, tmp_path)
+
+
+def test_misshapen_weights_are_refused_by_name(project, tmp_path):
+    params = project.params
+    name = next(iter(load_model(params.model, params.compute).cross_attention()))
+    save_tensors(tmp_path / WEIGHTS, {name: torch.zeros(1)}, {"base": params.model.digest})
+    with pytest.raises(UserError, match=name.replace(".", r"\.")):
+        load_safeguarded(params.model, params.compute, tmp_path)

@@ -1,0 +1,69 @@
+"""Pictures depend on their prompt and seed, and on nothing else."""
+
+import numpy as np
+import pytest
+import torch
+
+from hfi_core.diffusion.loading import load_model
+from hfi_core.diffusion.sampling import Request, sample, unfinished
+from hfi_core.params import Sampler
+
+BLOCK = 4
+
+
+@pytest.fixture(scope="module")
+def model(miniature, tmp_path_factory):
+    from tests.projects import write_project
+
+    params = write_project(tmp_path_factory.mktemp("sampling"), miniature).params
+    return load_model(params.model, params.compute)
+
+
+def draw(model, requests, scheduler="dpm++", **options):
+    sampler = Sampler(scheduler=scheduler, steps=3, guidance=3)
+    return dict(sample(model, requests, sampler, block=BLOCK, **options))
+
+
+REQUESTS = [Request(prompt, seed) for prompt in ("a red badge", "a blue kite") for seed in range(3)]
+
+
+@pytest.mark.parametrize("scheduler", ["dpm++", "ddim"])
+def test_order_changes_no_picture(model, scheduler):
+    forwards, backwards = draw(model, REQUESTS, scheduler), draw(model, REQUESTS[::-1], scheduler)
+    assert all(np.array_equal(forwards[request], backwards[request]) for request in REQUESTS)
+
+
+def test_a_shard_draws_the_same_pictures(model):
+    whole, shard = draw(model, REQUESTS), draw(model, REQUESTS[4:5])
+    assert np.array_equal(whole[REQUESTS[4]], shard[REQUESTS[4]])
+
+
+def test_seed_and_prompt_change_the_picture(model):
+    pictures = list(draw(model, REQUESTS).values())
+    assert len({p.tobytes() for p in pictures}) == len(pictures)
+
+
+def test_guidance_of_one_needs_no_unconditional_pass_and_still_draws(model):
+    plain = Sampler(scheduler="ddim", steps=2, guidance=1)
+    (_, pixels), *_ = sample(model, REQUESTS[:1], plain, block=1)
+    assert pixels.shape == (64, 64, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    pipe = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32, safety_checker=None)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(5))
+    theirs = pipe("a red badge", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="np").images[0]
+    ours = draw(model, [Request("a red badge", 5)], "ddim")[Request("a red badge", 5)]
+    assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
+
+
+def test_resuming_keeps_whole_blocks():
+    requests = [Request("p", seed) for seed in range(10)]
+    done = {0, 1, 2, 3, 5, 8, 9}
+    left = unfinished(requests, BLOCK, lambda request: request.seed in done)
+    assert [request.seed for request in left] == [4, 5, 6, 7]

@@ -1,0 +1,28 @@
+"""Noise and v are two ways to say the same."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfi_core.diffusion.schedule import NoiseSchedule
+from hfi_core.errors import UserError
+
+ALPHA_BAR = torch.linspace(0.999, 0.005, 100)
+
+
+@given(t=st.integers(0, 99), seed=st.integers(0, 1000))
+def test_v_is_turned_back_into_the_noise_that_was_added(t, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x0, eps = (torch.randn(2, 4, 3, 3, generator=generator) for _ in range(2))
+    steps = torch.tensor([t, t])
+    schedule = NoiseSchedule(ALPHA_BAR, "v_prediction")
+    x_t = schedule.add_noise(x0, eps, steps)
+    a = ALPHA_BAR[t]
+    v = a.sqrt() * eps - (1 - a).sqrt() * x0
+    assert torch.allclose(schedule.eps(v, x_t, steps), eps, atol=1e-4)
+
+
+def test_an_unknown_parameterisation_is_refused_by_name():
+    with pytest.raises(UserError, match="'sample'"):
+        NoiseSchedule(ALPHA_BAR, "sample")

@@ -1,0 +1,83 @@
+"""What removal learns from, and that it stands still where it should."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy import stats
+
+from hfi_core.diffusion.loading import load_model
+from hfi_core.erasure.anchored import frozen_anchor
+from hfi_core.erasure.sdd import own_unconditional
+from hfi_core.erasure.trainer import Lesson, Settings, _beta, distill
+from hfi_core.seeding import torch_generator
+
+SETTINGS = Settings(
+    steps=4, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2
+)
+
+
+@pytest.fixture(scope="module")
+def model(miniature, tmp_path_factory):
+    from tests.projects import write_project
+
+    params = write_project(tmp_path_factory.mktemp("trainer"), miniature).params
+    return load_model(params.model, params.compute)
+
+
+def lesson(model, prompt, anchor):
+    return Lesson(prompt, model.encode([prompt]), model.encode([anchor]))
+
+
+def learn(model, lessons, target, **options):
+    return distill(model, lessons, target, SETTINGS, start=model.cross_attention(), key=("test",), **options)
+
+
+def test_timesteps_follow_beta_3_3():
+    draws = _beta(4000, torch_generator("beta")).numpy()
+    assert stats.kstest(draws, stats.beta(3, 3).cdf).pvalue > 0.01
+
+
+def test_a_prompt_anchored_in_itself_stays_what_it_is(model):
+    weights, losses = learn(model, [lesson(model, "a red badge", "a red badge")], frozen_anchor(model))
+    assert losses.abs().max() < 1e-9
+    assert all(torch.allclose(weights[name], value, atol=1e-6) for name, value in model.cross_attention().items())
+
+
+def test_the_student_moves_towards_the_anchor(model):
+    before = {name: value.clone() for name, value in model.cross_attention().items()}
+    weights, losses = learn(model, [lesson(model, "a red badge", "a blue kite")], frozen_anchor(model))
+    assert any(not torch.equal(weights[name], value) for name, value in before.items())
+    assert all(torch.equal(model.cross_attention()[name], value) for name, value in before.items()), "base changed"
+    assert losses[-1] < losses[0]
+
+
+def test_the_teacher_is_the_average_of_the_students(model):
+    start = {name: value.clone() for name, value in model.cross_attention().items()}
+    weights, _ = learn(model, [lesson(model, "a red badge", "")], own_unconditional(model))
+    assert set(weights) == set(start)
+    assert all(".attn2." in name for name in weights)
+
+
+@pytest.mark.parametrize("stop", [7, 21])
+def test_a_run_that_was_stopped_ends_in_the_same_bits(model, tmp_path, stop):
+    lessons, longer = [lesson(model, "a red badge", "")], replace(SETTINGS, steps=22)
+
+    class Killed(Exception):
+        pass
+
+    def kill(step, _):
+        if step == stop:
+            raise Killed
+
+    def run(**options):
+        start = model.cross_attention()
+        return distill(model, lessons, own_unconditional(model), longer, start=start, key=("test",), **options)
+
+    whole, losses = run()
+    with pytest.raises(Killed):
+        run(work=tmp_path, observe=kill)
+    assert (tmp_path / "distillation.safetensors").exists() == (stop >= 20)
+    resumed, resumed_losses = run(work=tmp_path)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert torch.equal(losses, resumed_losses)
