@@ -7,12 +7,12 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 
-from hfi_core.candidates import read_manifest
 from hfi_core.params import parse_params
 from hfi_core.sources import digest_of
 from hfi_core.stage import units_of
+from tests.loop import write_feedback
 from tests.other_model import WIDTH, build_other_model
-from tests.projects import FEEDBACK_FILE, small_raw
+from tests.projects import small_raw
 
 
 @pytest.fixture(scope="module")
@@ -53,33 +53,6 @@ def params_for(other, miniature, kind: str):
         }.items()
     }  # fmt: skip
     return raw
-
-
-def write_feedback(root, params) -> None:
-    """Judge each drawn picture by its place in the manifest: simulated, since nobody looked."""
-    path = root / FEEDBACK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = []
-    for concept, spec in params.concepts.items():
-        manifest = read_manifest(root / "candidates" / concept)
-        if spec.feedback == "binary":
-            rows += [
-                {
-                    "id": f"{concept}-{i}", "annotator": "ann", "concept": concept, "kind": "binary", "picture": row.id,
-                    "sha256": row.sha256, "answer": "yes" if i % 2 else "no", "simulated": True,
-                }
-                for i, row in enumerate(manifest)
-            ]  # fmt: skip
-        else:
-            rows += [
-                {
-                    "id": f"{concept}-{start}", "annotator": "ann", "concept": concept, "kind": "ranking",
-                    "groups": [[row.id] for row in manifest[start : start + 4]], "not_applicable": [],
-                    "simulated": True,
-                }
-                for start in range(0, len(manifest), 4)
-            ]  # fmt: skip
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.mark.parametrize("kind", ["clip", "classifier"])

@@ -34,7 +34,7 @@ class TextToImage:
         return self.unet.config.in_channels, side, side
 
     def encode(self, prompts: Sequence[str], tokens: Weights | None = None) -> torch.Tensor:
-        """Text conditions (B, L, D); names of soft `tokens` may stand in the prompts, and gradients reach their vectors."""
+        """Text conditions (B, L, D); names of soft `tokens` may stand in prompts, and gradients reach their vectors."""
         return encode_prompts(self.text_encoder, self.tokenizer, prompts, tokens or {}).to(self.dtype)
 
     def predict(

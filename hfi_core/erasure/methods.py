@@ -63,7 +63,7 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
                     start_vectors(model, part.concept.initial.objectionable, params.invert.vectors, *key, name),
                     steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate, key=(*key, name),
                     student=weights, work=here / part.name if here else None,
-                    observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting again"),
+                    observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
                 )  # fmt: skip
                 found.setdefault(part.name, {})[name] = vectors.to(model.device)
         done = here / "done.safetensors" if here else None

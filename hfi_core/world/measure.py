@@ -1,4 +1,4 @@
-"""Measures a built world on drawings that nothing was trained on and writes its card: `python -m hfi_core.world.measure`.
+"""Measures a built world on drawings nothing was trained on, and writes its card: `python -m hfi_core.world.measure`.
 
 Figures stand with their n and a Wilson interval of 95 %.
 """
@@ -46,7 +46,7 @@ Rebuilt by `python -m hfi_core.world.build FOLDER`, measured by `python -m hfi_c
 
 def _figure(right: np.ndarray) -> Figure:
     low, high = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="wilson")
-    return {"value": round(float(right.mean()), 4), "low": round(low, 4), "high": round(high, 4), "n": len(right)}
+    return {"value": round(right.mean(), 4), "low": round(low, 4), "high": round(high, 4), "n": len(right)}
 
 
 def load_judge_network(path: Path) -> JudgeNetwork:
@@ -63,7 +63,7 @@ def _answers(network: JudgeNetwork, pixels: torch.Tensor) -> dict[str, np.ndarra
 
 
 def measure_judges(folder: Path) -> dict[str, Figure]:
-    """How often each judge is right on drawings, on reconstructions and on spoilt pictures, and how often both agree."""
+    """How often each judge is right on drawings, reconstructions and spoilt pictures, and how often both agree."""
     vae = AutoencoderKL.from_pretrained(folder / "pipeline" / "vae").float().eval()
     scenes = scenes_of(HELD_OUT, "held out")
     drawings = pixels_of(scenes)

@@ -1,0 +1,86 @@
+"""Tensor memory of a distillation step on a Stable Diffusion 1.4-shaped UNet, the reference's layout against ours.
+
+Counted on the meta device, so no weights are needed: parameters, gradients, AdamW moments, and what autograd keeps of
+one forward pass at equal batch and in float32. The reference: two whole UNets. Ours: one frozen body, of which student
+and teacher replace the cross-attention weights.
+"""
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch.func import functional_call
+
+GIB = 2**30
+BATCH = 1
+
+
+def sd14_unet() -> UNet2DConditionModel:
+    """The shape of Stable Diffusion 1.4's UNet, 860 M parameters, without storage."""
+    with torch.device("meta"):
+        return UNet2DConditionModel(
+            sample_size=64, block_out_channels=(320, 640, 1280, 1280), layers_per_block=2, cross_attention_dim=768,
+            attention_head_dim=8,
+        )  # fmt: skip
+
+
+def _size(tensors) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _kept_by_autograd(forward, parameters: set[int]) -> int:
+    """Bytes of the distinct storages that the backward pass needs, parameters not counted."""
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in parameters:
+            kept[storage._cdata] = storage.nbytes()
+            alive.append(tensor)
+        return tensor
+
+    alive: list[torch.Tensor] = []  # so that no storage's address is given away twice
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        alive.append(forward())
+    return sum(kept.values())
+
+
+def main() -> dict[str, float]:
+    """Count both and print one line each."""
+    unet = sd14_unet().requires_grad_(False)
+    learnt = {name: p for name, p in unet.named_parameters() if ".attn2." in name}
+    latents = torch.empty((BATCH, 4, 64, 64), device="meta")
+    t, text = torch.zeros(BATCH, device="meta"), torch.empty((BATCH, 77, 768), device="meta")
+    owned = {p.untyped_storage()._cdata for p in unet.parameters()}
+
+    for parameter in learnt.values():
+        parameter.requires_grad_(True)
+    reference_kept = _kept_by_autograd(lambda: unet(latents, t, text).sample, owned)
+    for parameter in learnt.values():
+        parameter.requires_grad_(False)
+
+    student = {name: torch.nn.Parameter(torch.empty_like(p)) for name, p in learnt.items()}
+    owned |= {p.untyped_storage()._cdata for p in student.values()}
+    unet.enable_gradient_checkpointing()
+    unet.train()
+    ours_kept = _kept_by_autograd(lambda: functional_call(unet, student, (latents, t, text)).sample, owned)
+
+    whole, small = _size(unet.parameters()), _size(learnt.values())
+    training = 3 * small  # gradients and AdamW's two moments
+    figures = {
+        "whole_unet_gib": whole / GIB,
+        "cross_attention_gib": small / GIB,
+        "reference_gib": (2 * whole + training + reference_kept) / GIB,
+        "reference_without_activations_gib": (2 * whole + training) / GIB,
+        "ours_gib": (whole + 2 * small + training + ours_kept) / GIB,
+        "ours_without_activations_gib": (whole + 2 * small + training) / GIB,
+    }
+    figures["share"] = figures["ours_gib"] / figures["reference_gib"]
+    figures["share_without_activations"] = (
+        figures["ours_without_activations_gib"] / figures["reference_without_activations_gib"]
+    )
+    for key, value in figures.items():
+        print(f"{key:36} {value:.3f}")
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Invert, distill, attack and package on a small project: what lies there at the end, and who can read it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hfi_core.diffusion.loading import load_model, load_safeguarded
+from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.examples import read_jsonl
+from hfi_core.files import sha256_of_file
+from tests.loop import run_through
+from tests.projects import Project, write_project
+
+
+@pytest.fixture(scope="module")
+def finished(miniature, tmp_path_factory) -> Project:
+    project = write_project(tmp_path_factory.mktemp("loop") / "project", miniature)
+    run_through(project)
+    return project
+
+
+def test_both_tokens_are_written_and_differ_from_their_start(finished):
+    tokens = {}
+    for side in ("objectionable", "accepted"):
+        tokens |= load_file(finished.folder / "tokens" / "badge" / side / "learned_embeds.safetensors")
+    assert set(tokens) == {"<badge-objectionable>", "<badge-accepted>"}
+    assert not torch.equal(*tokens.values())
+
+
+def test_the_base_row_changes_nothing_and_the_others_only_cross_attention(finished):
+    assert not (finished.folder / "models" / "base" / "weights.safetensors").exists()
+    for row in ("sdd-text", "sdd-token", "anchored"):
+        weights = load_file(finished.folder / "models" / row / "weights.safetensors")
+        assert weights
+        assert all(".attn2." in name for name in weights)
+        assert list((finished.folder / "models" / row / "samples").glob("step-*.png"))
+
+
+def test_the_curve_has_a_line_a_step_over_all_rounds(finished):
+    lines = (finished.folder / "models" / "anchored" / "steps.csv").read_text().splitlines()
+    spec = finished.params.removals["anchored"]
+    assert len(lines) == 1 + spec.steps * spec.rounds
+
+
+def test_the_attacker_sees_no_picture_that_the_reward_was_learnt_from(finished):
+    labels = read_jsonl(finished.folder / "labels" / "badge" / "labels.jsonl")
+    attacked = {row["picture"] for row in labels if row["part"] == "attack"}
+    scored = {row["picture"] for row in read_jsonl(finished.folder / "reward" / "badge" / "scores.jsonl")}
+    assert attacked
+    assert not attacked & scored
+
+
+def test_the_release_draws_what_was_evaluated(finished):
+    from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+
+    params = finished.params
+    model = load_safeguarded(params.model, params.compute, finished.folder / "models" / params.release.row)
+    pipe = StableDiffusionPipeline.from_pretrained(finished.folder / "release" / "model", dtype=torch.float32)
+    merged = dict(pipe.unet.named_parameters())
+    assert all(torch.equal(value, merged[name]) for name, value in model.unet.named_parameters())
+    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, algorithm_type="dpmsolver++")
+    pipe.set_progress_bar_config(disable=True)
+    noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(1))
+    options = {"num_inference_steps": params.sampler.steps, "guidance_scale": params.sampler.guidance}
+    theirs = pipe("a badge", latents=noise, output_type="np", **options).images[0]
+    ((_, ours),) = sample(model, [Request("a badge", 1)], params.sampler, block=1)
+    assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
+
+
+def test_the_release_names_every_file_by_its_digest(finished):
+    release = finished.folder / "release"
+    digests = json.loads((release / "digests.json").read_text())["files"]
+    files = {p.relative_to(release).as_posix() for p in release.rglob("*") if p.is_file()} - {"digests.json"}
+    assert set(digests) == files
+    assert all(digests[name] == f"sha256:{sha256_of_file(release / name)}" for name in files)
+    assert "simulated" not in (release / "README.md").read_text().split("## Figures")[0]
+
+
+def test_safeguarded_weights_leave_the_rest_of_the_base_alone(finished):
+    params = finished.params
+    base = load_model(params.model, params.compute)
+    changed = load_safeguarded(params.model, params.compute, finished.folder / "models" / "sdd-text")
+    ours = dict(changed.unet.named_parameters())
+    for name, value in base.unet.named_parameters():
+        assert torch.equal(value, ours[name]) or ".attn2." in name

@@ -1,0 +1,115 @@
+"""The Prefect flow and `dvc repro` leave the same bytes, in two fresh clones, on the embedded model."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.loop import bytes_below
+from tests.projects import REPOSITORY
+
+OUTPUTS = (
+    "candidates",
+    "feedback",
+    "labels",
+    "reward",
+    "tokens",
+    "models",
+    "attacks",
+    "evaluation",
+    "reports",
+    "release",
+)
+
+
+def _shorten(path: Path) -> None:
+    """The repository's own params with few steps and pictures, and the two rows that differ most."""
+    raw = yaml.safe_load(path.read_text())
+    raw["concepts"]["badge"] |= {"pictures": 12}
+    raw["reward"] |= {"steps": 20, "least": 10}
+    raw["invert"] |= {"steps": 2, "batch": 4, "check": 4}
+    raw["removals"] = {name: raw["removals"][name] for name in ("base", "anchored")}
+    raw["removals"]["anchored"] |= {"steps": 2, "batch": 4, "reinvert_steps": 2, "rollouts": 4, "rollout_steps": 4}
+    raw["attack"] |= {"steps": 2, "batch": 4}
+    for suite in raw["evaluate"]["suites"].values():
+        suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
+    raw["evaluate"] |= {"reinverted": 4, "resamples": 100}
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def clone(folder: Path) -> Path:
+    """A fresh clone of what git tracks here, with shortened params, committed."""
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
+    for name in filter(None, tracked.decode().split("\0")):
+        if (REPOSITORY / name).exists() and not name.startswith(("hfi_core/", "tests/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, folder / name)
+    _shorten(folder / "params.yaml")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
+    subprocess.run([*git, "add", "-A"], cwd=folder, check=True)
+    subprocess.run([*git, "commit", "-qm", "Start"], cwd=folder, check=True)
+    return folder
+
+
+def command(folder: Path, *words: str, code: int = 0) -> str:
+    """Run a command as a user would, with the environment's scripts on PATH; its output."""
+    scripts = str(Path(sys.executable).parent)
+    environment = os.environ | {"PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def relative_bytes(folder: Path) -> dict[str, str]:
+    found = bytes_below(*(folder / name for name in OUTPUTS))
+    outside = ("reports/cost.json", "reports/registration.json")
+    names = {str(Path(path).relative_to(folder)): digest for path, digest in found.items()}
+    return {name: digest for name, digest in names.items() if name not in outside and ".gitignore" not in name}
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory):
+    """Two clones, one brought up to date by each door."""
+    base = tmp_path_factory.mktemp("doors")
+    by_flow, by_dvc = clone(base / "flow"), clone(base / "dvc")
+    command(by_flow, "hfi", "run")
+    command(by_dvc, "dvc", "repro")
+    return by_flow, by_dvc
+
+
+@pytest.mark.timeout(600)
+def test_every_output_is_equal_to_the_byte(doors):
+    by_flow, by_dvc = map(relative_bytes, doors)
+    assert by_flow
+    assert by_flow == by_dvc
+
+
+def test_both_leave_the_same_lock(doors):
+    by_flow, by_dvc = (yaml.safe_load((folder / "dvc.lock").read_text()) for folder in doors)
+    assert by_flow == by_dvc
+
+
+def test_after_either_dvc_is_clean_and_the_other_door_finds_nothing_to_do(doors):
+    by_flow, by_dvc = doors
+    for folder in doors:
+        assert "up to date" in command(folder, "dvc", "status")
+    assert "didn't change" in command(by_flow, "dvc", "repro")
+    before = relative_bytes(by_dvc)
+    assert "nothing to do" in command(by_dvc, "hfi", "run").lower()
+    assert relative_bytes(by_dvc) == before
+
+
+def test_git_is_clean_but_for_the_lock(doors):
+    for folder in doors:
+        assert command(folder, "git", "status", "--porcelain").split() == ["??", "dvc.lock"]
+
+
+def test_metrics_and_plots_are_shown_by_dvc(doors):
+    by_flow, _ = doors
+    assert "flagged@broad" in command(by_flow, "dvc", "metrics", "show")
+    assert "index.html" in command(by_flow, "dvc", "plots", "show")
