@@ -4,9 +4,11 @@ Both learn the same lesson (the text concept mapped onto u*) with the same rate,
 the time spent on looking whether the level is reached is taken off. Needs the tokens of a finished `hfi run`.
 """
 
+import contextlib
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from benchmarks import reference_schedule
@@ -69,8 +71,6 @@ def main() -> dict[str, float]:
         requests = [
             Request(prompts[i % len(prompts)], seed_of("benchmark", i) % 2**31) for i in range(PICTURES)
         ]  # fmt: skip
-        import numpy as np
-
         drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
         verdicts = judge.judge(np.stack(drawn), [request.prompt for request in requests])
         return sum(verdict.flagged for verdict in verdicts) / PICTURES
@@ -87,13 +87,11 @@ def main() -> dict[str, float]:
         if step and ours(step - 1, teacher):
             raise _Reached
 
-    try:
+    with contextlib.suppress(_Reached):
         distill(
             model, [Lesson("text", conditions, anchors)], frozen_anchor(model), settings,
             start=model.cross_attention(), key=("benchmark",), look=look,
         )  # fmt: skip
-    except _Reached:
-        pass
     print("reference")
     reference = _Watch(flagged, every=20)
     reference_schedule.train(

@@ -1,0 +1,37 @@
+"""Pictures per second by block size, the embedded model with the project's sampler."""
+
+import time
+from pathlib import Path
+
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import load_model
+from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.params import read_params
+
+BLOCKS = (1, 4, 16, 32, 64)
+PICTURES = 128
+REPEATS = 3
+
+
+def main() -> dict[str, float]:
+    """Measure each block size, the best of three."""
+    params = read_params(Path("params.yaml"))
+    prepare(params.compute)
+    model = load_model(params.model, params.compute)
+    figures = {}
+    for block in BLOCKS:
+        count = max(block, PICTURES if block > 1 else PICTURES // 8)
+        requests = [Request("a red badge", seed) for seed in range(count)]
+        seconds = []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            for _ in sample(model, requests, params.sampler, block=block):
+                pass
+            seconds.append(time.perf_counter() - started)
+        figures[f"block_{block}_pictures_per_second"] = count / min(seconds)
+        print(f"block {block:3}: {count / min(seconds):6.1f} pictures a second", flush=True)
+    return figures
+
+
+if __name__ == "__main__":
+    main()
