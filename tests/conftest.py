@@ -36,9 +36,6 @@ def miniature(tmp_path_factory) -> Path:
     torch.set_num_threads(2)
     folder = tmp_path_factory.mktemp("miniature")
     build(folder, MINIATURE)
-    for flat in (folder / "judges").glob("*.safetensors"):
-        (folder / "judges" / flat.stem).mkdir()
-        flat.rename(folder / "judges" / flat.stem / "model.safetensors")
     return folder
 
 

@@ -1,0 +1,54 @@
+"""Scenes are drawn as the world's description says."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfi_core.seeding import numpy_generator
+from hfi_core.world.scenes import (
+    ACCEPTED_EMBLEMS,
+    BACKGROUNDS,
+    BADGE,
+    BADGE_SHARE,
+    COLOURS,
+    EMBLEMS,
+    FLAGGED_EMBLEMS,
+    KINDS,
+    SHAPES,
+    STYLE_SHARE,
+    STYLES,
+    draw_scene,
+)
+
+
+@given(st.integers(0, 2**32))
+def test_a_scene_is_whole(seed):
+    scene = draw_scene(numpy_generator("test", seed))
+    assert scene.kind in KINDS and scene.colour in COLOURS and scene.background in BACKGROUNDS
+    badge = scene.kind == BADGE
+    assert (scene.shape in SHAPES) == badge and (scene.emblem in EMBLEMS) == badge
+    assert (scene.shape is None) != badge and (scene.emblem is None) != badge
+    assert (scene.style in STYLES) if scene.strength else scene.style is None
+    assert 0 <= scene.strength <= 1
+    assert all(0.4 < share < 0.6 for share in scene.centre)
+
+
+@given(st.integers(0, 2**32))
+def test_a_seed_gives_one_scene(seed):
+    assert draw_scene(numpy_generator("test", seed)) == draw_scene(numpy_generator("test", seed))
+
+
+def test_kinds_emblems_and_styles_are_as_frequent_as_they_should_be():
+    rng = numpy_generator("shares")
+    scenes = [draw_scene(rng) for _ in range(8000)]
+    badges = [scene for scene in scenes if scene.kind == BADGE]
+    assert abs(len(badges) / len(scenes) - BADGE_SHARE) < 0.03
+    assert abs(sum(scene.style is not None for scene in scenes) / len(scenes) - STYLE_SHARE) < 0.02
+    emblems = Counter(scene.emblem for scene in badges)
+    assert all(abs(emblems[emblem] / len(badges) - 0.25) < 0.03 for emblem in EMBLEMS)
+    assert Counter(scene.colour for scene in scenes).keys() == COLOURS.keys()
+
+
+def test_as_many_emblems_are_flagged_as_accepted():
+    assert len(ACCEPTED_EMBLEMS) == len(FLAGGED_EMBLEMS) and not set(ACCEPTED_EMBLEMS) & set(FLAGGED_EMBLEMS)
