@@ -1,0 +1,118 @@
+"""Stage 6: draw every suite of one row at the seeds that all rows share, and have each picture judged (method, 6)."""
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+
+import numpy as np
+import torch
+
+from hfi_core.clip import Clip
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import WEIGHTS, load_safeguarded
+from hfi_core.diffusion.sampling import Request, sample, unfinished
+from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, SEED_RULE, Shot, shots_of
+from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_json, write_jsonl
+from hfi_core.judges.registry import load_judge
+from hfi_core.metrics.clip_score import clip_score
+from hfi_core.params import Params
+from hfi_core.pictures import load_picture, save_picture
+from hfi_core.stage import Progress, silent
+from hfi_core.tensors import save_tensors
+from hfi_core.tokens import FILE, load_tokens
+
+_PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
+_SHARES = ("flagged", "kept", "correct", "readable")
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Evaluate the row `unit`; pictures that lie in `work` are not drawn again."""
+    prepare(params.compute)
+    shots, block = shots_of(params), params.compute.block
+    # Before anything is drawn, so that a wrong judge costs seconds and not the drawing.
+    judge, clip = load_judge(params.evaluate.judge, params.compute), Clip.load(params.clip, params.compute)
+    with whole_folder(outputs["evaluation"]) as folder:
+        drawn = (work or folder) / "drawn"
+        _draw(params, unit, inputs, shots, drawn, progress)
+        records, features, figures = [], [], {}
+        for suite in dict.fromkeys(shot.suite for shot in shots):
+            part = [shot for shot in shots if shot.suite == suite]
+            pictures = np.stack([load_picture(_kept(drawn, shot.request)) for shot in part])
+            verdicts = judge.judge(pictures, [shot.prompt for shot in part])
+            images = clip.image_features(pictures, block)
+            scores = clip_score(images.numpy(), _texts(clip, part).numpy())
+            for shot, verdict, score in zip(part, verdicts, scores, strict=True):
+                target = folder / shot.file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(_kept(drawn, shot.request), target)
+                records.append(
+                    {name: getattr(verdict, name) for name in _SHARES}
+                    | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
+                    | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(target)}
+                )
+            features.append(images)
+            figures |= {
+                f"{name}@{suite}": sum(getattr(verdict, name) for verdict in verdicts) / len(verdicts)
+                for name in _SHARES
+            }
+        write_jsonl(folder / RECORDS, records)
+        save_tensors(folder / FEATURES, {"features": torch.cat(features)})
+        write_json(folder / PROVENANCE, _provenance(params, unit, inputs))
+        if drawn.is_relative_to(folder):
+            shutil.rmtree(drawn)
+    return figures
+
+
+def _draw(params: Params, unit: str, inputs: Mapping[str, Path], shots: list[Shot], drawn: Path, progress) -> None:
+    """Draw what is not there yet, in whole blocks over all suites: a picture's place in its block never changes."""
+    requests = [shot.request for shot in shots]
+    missing = unfinished(requests, params.compute.block, lambda request: _kept(drawn, request).exists())
+    if not missing:
+        return
+    model = load_safeguarded(params.model, params.compute, inputs["model"])
+    tokens = load_tokens(inputs["attack"])
+    pictures = sample(
+        model, missing, params.sampler, block=params.compute.block, tokens=tokens,
+        progress=lambda done, total, _: progress(done, total, f"{unit}: pictures"),
+    )  # fmt: skip
+    for request, pixels in pictures:
+        save_picture(_kept(drawn, request), pixels)
+
+
+def _kept(drawn: Path, request: Request) -> Path:
+    return drawn / f"{sha256_of_json([request.prompt, request.seed])[:24]}.png"
+
+
+def _texts(clip: Clip, shots: list[Shot]) -> torch.Tensor:
+    """Text features (N, D) of the shots' prompts in plain words: CLIP does not know the attacker's token."""
+    texts = sorted({shot.prompt for shot in shots})
+    features = dict(zip(texts, clip.text_features(texts), strict=True))
+    return torch.stack([features[shot.prompt] for shot in shots])
+
+
+def _provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict:
+    weights = inputs["model"] / WEIGHTS
+    tokens = {name: sha256_of_file(inputs["attack"] / name / FILE) for name in params.concepts}
+    return {
+        "row": unit,
+        "versions": {"python": python_version()} | {name: version(name) for name in _PACKAGES},
+        "model": params.model.digest,
+        "weights_sha256": sha256_of_file(weights) if weights.exists() else None,
+        "reinverted_sha256": tokens,
+        "clip": params.clip.digest,
+        "judge": params.evaluate.judge.model_dump(mode="json", exclude={"source"}),
+        "sampler": params.sampler.model_dump(mode="json"),
+        "compute": params.compute.model_dump(mode="json"),
+        "seed": params.seed,
+        "seeds": SEED_RULE,
+    }
