@@ -1,21 +1,21 @@
 """What Prefect's UI shows of a run: the comparison as a table, and where to look further."""
 
-import json
-from typing import Any
-
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows import registry, tracking
 from hfi_core.params import Params
+from hfi_core.report.table import comparison_table
 
 
 def show_comparison(params: Params, parent: str | None) -> None:
     """The table of `reports/evaluation.json` as an artifact, and the release's figures on the pipeline's MLflow run."""
     if not registry.EVALUATION.exists():
         return
-    rows = json.loads(registry.EVALUATION.read_text(encoding="utf-8"))["rows"]
-    create_table_artifact(table=[_row(row) for row in rows], key="comparison", description="Rows side by side")
-    for row in rows:
+    evaluation = registry.read_evaluation()
+    header, *lines = comparison_table(evaluation)
+    table = [dict(zip(header, line, strict=True)) for line in lines]
+    create_table_artifact(table=table, key="comparison", description="Rows side by side, as value [low, high]")
+    for row in evaluation["rows"]:
         if row["row"] == params.release.row:
             figures = {metric: figure["value"] for metric, figure in row["metrics"].items()}
             tracking.record_figures(params, parent, figures)
@@ -27,14 +27,6 @@ def show_registration(registration: registry.Registration) -> None:
     lines = [f"- `{verdict.metric}` {verdict}" for verdict in registration.verdicts]
     text = f"**{registration.model}** version {registration.version}, alias `{registry.ALIAS}`\n\n" + "\n".join(lines)
     create_markdown_artifact(text, key="release", description="Gates of the release")
-
-
-def _row(row: dict[str, Any]) -> dict[str, str]:
-    cells = {
-        name: f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-        for name, figure in row["metrics"].items()
-    }
-    return {"row": row["row"], "method": row["method"]} | cells
 
 
 def _where(params: Params) -> str:

@@ -12,18 +12,21 @@ from hfi_core.stage import Progress
 _EVERY_SECONDS = 5.0
 """Between two plain lines of one unit."""
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_WIDE = 200
+"""Columns where there is no terminal: a log is not folded."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
     """A plain line on standard output, free of markup."""
-    out.print(text, markup=False)
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """A line on standard error."""
-    err.print(text, markup=False, style="yellow")
+    err.print(text, markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager

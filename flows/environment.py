@@ -14,5 +14,8 @@ def settle() -> None:
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        # A tracking server that is down would hold up every unit for minutes.
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     }.items():
         os.environ.setdefault(name, value)

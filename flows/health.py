@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows.lineage import git_revision
 from flows.plan import PARAMS
+from flows.versioning import repository
 from hfi_core.errors import UserError
 from hfi_core.params import Params, read_params
 from hfi_core.sources import checked
@@ -61,10 +62,9 @@ def _command(name: str, remedy: str) -> Finding:
 
 
 def _dvc() -> Finding:
-    from flows.versioning import Versions
-
     try:
-        Versions()
+        with repository():
+            pass
     except UserError as error:
         return Finding("DVC project", False, str(error), "`git init && dvc init`, then `hfi params sync`.")
     return Finding("DVC project", True, "here")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.dvcfile import require_current
 from flows.registry import RELEASE, is_registered
-from flows.versioning import Versions, downstream, require_sources, units_until
+from flows.versioning import changes, downstream, require_sources, units_until
 from hfi_core.params import Params, read_params
 from hfi_core.stage import Unit
 
@@ -26,11 +26,6 @@ class Plan:
     registers: bool
     """Whether the release is registered at the end."""
 
-    @property
-    def nothing_to_do(self) -> bool:
-        """Whether every unit is up to date and the release registered."""
-        return not self.affected and not self.registers
-
     def describe(self) -> str:
         """One line for people and for run names."""
         count = len(self.affected)
@@ -46,8 +41,13 @@ def make_plan(until: str | None = None) -> Plan:
     units = units_until(params, until)
     require_current()
     require_sources(units)
-    addresses = {unit.address for unit in units}
-    stale = {address: why for address, why in Versions().changes().items() if address in addresses}
+    changed = changes()
+    stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))
     registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
     return Plan(params, tuple(units), stale, affected, registers)
+
+
+def _why(unit: Unit, change: str) -> str:
+    """A unit that never ran differs in everything, which is one reason."""
+    return change if any(path.exists() for path in unit.outputs.values()) else "not made yet"

@@ -5,14 +5,15 @@ import warnings
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
 from flows.environment import settle
-from flows.gates import Verdict, verdicts
 from flows.lineage import git_revision, params_digest, pipeline_key, sha256_of
 from flows.lock import STATE
 from flows.tracking import metric_name
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_file, sha256_of_json, write_json
+from hfi_core.gates import Verdict, verdicts
 from hfi_core.params import Params
 
 RELEASE = Path("release")
@@ -40,15 +41,14 @@ class Registration:
         return all(verdict.passed for verdict in self.verdicts)
 
 
-def release_verdicts(params: Params) -> tuple[Verdict, ...]:
-    """What the gates say of the release that lies here.
+def read_evaluation() -> dict[str, Any]:
+    """`reports/evaluation.json`.
 
-    Raises UserError if nothing has been evaluated yet, or a gate names an unknown figure.
+    Raises UserError if nothing has been evaluated yet.
     """
     if not EVALUATION.exists():
         raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
-    evaluation = json.loads(EVALUATION.read_text(encoding="utf-8"))
-    return tuple(verdicts(evaluation, params.release.row, params.release.gates))
+    return json.loads(EVALUATION.read_text(encoding="utf-8"))
 
 
 def register(params: Params, release: Path = RELEASE, parent: str | None = None) -> Registration:
@@ -60,7 +60,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    told = release_verdicts(params)
+    told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
     digest = release_digest(release)
     _require_whole(release)
     tags = _lineage(params, digest) | _gate_tags(told)

@@ -16,7 +16,7 @@ from flows.lock import project_lock  # noqa: E402
 from flows.plan import Plan, make_plan  # noqa: E402
 from flows.registry import Registration  # noqa: E402
 from flows.stages import register_task, stage_task  # noqa: E402
-from flows.versioning import Versions, downstream  # noqa: E402
+from flows.versioning import changes, downstream, keep_sources  # noqa: E402
 
 
 def _run_name() -> str:
@@ -32,6 +32,8 @@ def safeguard(until: str | None = None) -> Registration | None:
     """
     with project_lock():
         plan = make_plan(until)
+        if not plan.affected and not plan.registers:
+            return None
         name = f"safeguard ({plan.describe()})"
         with tracking.pipeline_run(plan.params, name) as parent:
             ran = _bring_up_to_date(plan, parent)
@@ -46,9 +48,10 @@ def safeguard(until: str | None = None) -> Registration | None:
 
 def _bring_up_to_date(plan: Plan, parent: str | None) -> set[str]:
     """Run what is out of date, each unit asked anew when its turn comes; the addresses that ran."""
-    versions, states = Versions(), {}
+    states = {}
+    keep_sources()
     for unit in plan.units:
-        if not versions.changes(unit.address):
+        if not changes(unit.address):
             continue
         # What ran before it and touches its inputs: Prefect draws the graph from this.
         before = [
@@ -56,7 +59,7 @@ def _bring_up_to_date(plan: Plan, parent: str | None) -> set[str]:
             for one in plan.units
             if one.address in states and unit in downstream([one, unit], [one.address])
         ]
-        state = stage_task(unit.stage)(unit, plan.params, versions, parent, wait_for=before, return_state=True)
+        state = stage_task(unit.stage)(unit, plan.params, parent, wait_for=before, return_state=True)
         state.result()
         states[unit.address] = state
     return set(states)

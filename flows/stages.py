@@ -11,9 +11,8 @@ from prefect import Task  # noqa: E402 - settings first
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 
-from flows import registry, tracking  # noqa: E402
+from flows import registry, tracking, versioning  # noqa: E402
 from flows.execution import run_unit  # noqa: E402
-from flows.versioning import Versions  # noqa: E402
 from hfi_core.params import Params  # noqa: E402
 from hfi_core.stage import Stage, Unit  # noqa: E402
 
@@ -35,10 +34,10 @@ def stage_task(stage: Stage) -> Task:
     )
 
 
-def run_and_keep(unit: Unit, params: Params, versions: Versions, parent: str | None) -> None:
+def run_and_keep(unit: Unit, params: Params, parent: str | None) -> None:
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
     done = run_unit(unit, params, also=ProgressArtifact(unit.address))
-    versions.commit(unit.address)
+    versioning.commit(unit.address)
     tracking.record(params, done, parent)
 
 

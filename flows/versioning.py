@@ -11,42 +11,39 @@ from hfi_core.params import Params
 from hfi_core.stage import Unit, units_of
 
 
-class Versions:
-    """The DVC repository of the project in the current folder."""
+def changes(*addresses: str) -> dict[str, str]:
+    """Why each of the stages (all, if none is named) that is out of date is so, by address."""
+    with repository() as repo:
+        status = repo.status(targets=list(addresses) or None)
+    return {address: _reason(entries) for address, entries in status.items()}
 
-    def __init__(self) -> None:
-        from dvc.exceptions import DvcException
-        from dvc.repo import NotDvcRepoError, Repo
 
-        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would tear ours
-        try:
-            self._repo = Repo()
-        except NotDvcRepoError as error:
-            raise UserError("This folder is no DVC project: run `git init` and `dvc init` in it.") from error
-        except DvcException as error:
-            raise UserError(f"DVC cannot open this project: {_told(error)}") from error
+def commit(address: str) -> None:
+    """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would."""
+    with repository() as repo:
+        repo.commit(address, force=True)
 
-    def changes(self, *addresses: str) -> dict[str, str]:
-        """Why each of the stages (all, if none is named) that is out of date is so, by address."""
-        self._repo._reset()
-        with _dvc_errors():
-            status = self._repo.status(targets=list(addresses) or None)
-        return {address: _reason(entries) for address, entries in status.items()}
 
-    def commit(self, address: str) -> None:
-        """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would."""
-        self._repo._reset()
-        with _dvc_errors():
-            self._repo.commit(address, force=True)
+def keep_sources() -> None:
+    """Take up what people changed in files that `dvc add` tracks (more feedback, say), as `dvc repro` does."""
+    for address in changes():
+        if address.endswith(".dvc"):
+            commit(address)
 
 
 @contextmanager
-def _dvc_errors() -> Iterator[None]:
+def repository() -> Iterator[Any]:
+    """The project's DVC repository as it is now; its errors are told as a user's."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
+    from dvc.repo import NotDvcRepoError, Repo
 
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would tear ours
     try:
-        yield
+        with Repo() as repo:
+            yield repo
+    except NotDvcRepoError as error:
+        raise UserError("This folder is no DVC project: run `git init` and `dvc init` in it.") from error
     except LockError as error:
         raise UserError(
             f"Another DVC process is at work in this project; run this again when it is done.\n{_told(error)}"

@@ -4,7 +4,7 @@ import typer
 
 
 def doctor() -> None:
-    """Check git, DVC, disk, device, model folders and versions; each failure says what to do. Exit 1 if there is one."""
+    """Check git, DVC, disk, device, model folders and versions; a failure says what to do and gives exit 1."""
     from rich.table import Table
 
     from flows.console import out, say

@@ -15,15 +15,25 @@ def report() -> None:
 
 def print_report(params) -> None:
     """The table of `reports/evaluation.json`, and the place of the page."""
-    from flows.console import say
+    from flows.console import out, say
     from flows.registry import EVALUATION
-    from hfi_core.errors import UserError
 
-    if not EVALUATION.exists():
-        raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
-    from hfi_core.report.table import print_table
-
-    print_table(EVALUATION)
+    say(f"\nRows of {EVALUATION}, as value [low, high]:")
+    out.print(comparison())
     if params.feedback.simulated:
         say("The feedback behind these figures is simulated.")
     say(f"Report:  {PAGE} (one file with its pictures; open it in a browser)")
+
+
+def comparison():
+    """The comparison for a screen: a line a figure, a column a row, so that a figure is compared along its line."""
+    from rich.table import Table
+
+    from flows.registry import read_evaluation
+    from hfi_core.report.table import comparison_table
+
+    header, *figures = zip(*comparison_table(read_evaluation()), strict=True)
+    table = Table(*header, box=None, pad_edge=False)
+    for figure in figures:
+        table.add_row(*figure)
+    return table

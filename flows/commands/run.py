@@ -20,13 +20,17 @@ def run(until: Until = None) -> None:
     with project_lock():
         plan = make_plan(until)
         registration = None
-        if plan.nothing_to_do:
-            say(f"Nothing to do: all {len(plan.units)} units are up to date.")
-        else:
+        if plan.affected:
             _announce(plan)
             from flows.safeguard import safeguard
 
             registration = safeguard(until)
+        else:
+            say(f"Nothing to do: all {len(plan.units)} units are up to date.")
+            if plan.registers:  # `dvc repro` made them
+                from flows.registry import register
+
+                registration = register(plan.params)
     _close(plan, registration, until)
 
 

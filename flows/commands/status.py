@@ -26,10 +26,12 @@ def status() -> None:
     out.print(table)
     for folder in leftovers(plan.units):
         say(f"{folder} is made by no unit any more; remove it when you need it no longer.")
-    if plan.nothing_to_do:
-        say("Everything is up to date and registered.")
-    else:
-        say(f"{plan.describe().capitalize()}. Next: `hfi run`.")
+    todo = "" if plan.affected else ", but the release is not registered"
+    say(
+        f"{plan.describe().capitalize()}{todo}. Next: `hfi run`."
+        if plan.registers
+        else "All is up to date and registered."
+    )
 
 
 def leftovers(units) -> list:

@@ -1,0 +1,160 @@
+"""Projects on the small graph, each a git and DVC repository with an `hfi` of its own on the PATH."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hfi_core import stage as declaration
+from tests.flows import fakes
+from tests.projects import REPOSITORY, Project, default_raw
+
+_PATIENCE = 280
+"""Seconds for a command; a busy machine is slow."""
+_SCRIPTS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class FakeProject(Project):
+    """A project's folder, with ways to call commands in it as a user would."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def call(self, *command: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess:
+        """Run a command in the project; it must end with `code`."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE,
+        )
+        if code is not None:
+            assert done.returncode == code, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def hfi(self, *arguments: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess:
+        """Run `hfi` in the project."""
+        return self.call("hfi", *arguments, code=code, **environment)
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen:
+        """Start a command in the project and go on."""
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment | environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def lock(self) -> dict:
+        """`dvc.lock`, parsed: its order is the order of first execution."""
+        return yaml.safe_load((self.folder / "dvc.lock").read_text())
+
+    def outputs(self) -> dict[str, bytes]:
+        """The bytes of every output of the graph."""
+        tops = ("candidates", "feedback", "labels", "models", "reports", "release")
+        files = (path for top in tops for path in (self.folder / top).rglob("*") if path.is_file())
+        found = {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in files}
+        found.pop("reports/cost.json", None)
+        return found
+
+    def ran(self) -> list[str]:
+        """The units whose stages really took steps, in order."""
+        path = self.folder / "ran.log"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return list(dict.fromkeys(line.split()[0] for line in lines))
+
+    def forget(self) -> None:
+        """Begin a new record of what runs."""
+        (self.folder / "ran.log").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def fake_environment(tmp_path_factory) -> dict[str, str]:
+    """An environment in which `hfi` is the one with the small graph, and Prefect has a home of the tests' own."""
+    scripts = tmp_path_factory.mktemp("bin")
+    hfi = scripts / "hfi"
+    hfi.write_text(f"#!{sys.executable}\nfrom tests.flows.fakes import main\nmain()\n")
+    hfi.chmod(hfi.stat().st_mode | stat.S_IXUSR)
+    return os.environ | {
+        "PATH": os.pathsep.join([str(scripts), str(_SCRIPTS), os.environ["PATH"]]),
+        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_API_URL": "",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org",
+        "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.org",
+    }  # fmt: skip
+
+
+def small_params() -> dict:
+    """Params with one concept and two rows."""
+    raw = default_raw()
+    raw["removals"] = {row: raw["removals"][row] for row in ("base", "anchored")}
+    raw["release"]["gates"] = {"flagged@broad": {"at_most": 0.1, "of_base": True}}
+    return raw
+
+
+@pytest.fixture(scope="session")
+def _template(tmp_path_factory, fake_environment) -> Path:
+    folder = tmp_path_factory.mktemp("template")
+    for name in (".gitignore", ".dvcignore"):
+        shutil.copy(REPOSITORY / name, folder / name)
+    with (folder / ".gitignore").open("a") as stream:
+        stream.write("/ran.log\n")
+    shutil.copytree(REPOSITORY / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    project = FakeProject(folder, fake_environment)
+    project.call("git", "init", "-q")
+    project.hfi("params", "sync")
+    project.call("git", "add", "-A")
+    project.call("git", "commit", "-qm", "Begin")
+    return folder
+
+
+def _clone(template: Path, folder: Path, environment: dict[str, str]) -> FakeProject:
+    return FakeProject(Path(shutil.copytree(template, folder)), environment)
+
+
+@pytest.fixture
+def fake_project(_template, tmp_path, fake_environment) -> FakeProject:
+    """One fresh project on the small graph, with nothing run yet."""
+    return _clone(_template, tmp_path / "project", fake_environment)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A project that was run, and what the command said. Look, and copy before you change it."""
+
+    project: FakeProject
+    told: subprocess.CompletedProcess
+
+    def copy(self, folder: Path) -> FakeProject:
+        """A copy to change."""
+        return _clone(self.project.folder, folder, self.project.environment)
+
+
+@pytest.fixture(scope="session")
+def run_by_flow(_template, tmp_path_factory, fake_environment) -> Ran:
+    """A fresh clone after `hfi run`, with no Prefect server running."""
+    project = _clone(_template, tmp_path_factory.mktemp("flow") / "project", fake_environment)
+    return Ran(project, project.hfi("run"))
+
+
+@pytest.fixture(scope="session")
+def run_by_dvc(_template, tmp_path_factory, fake_environment) -> Ran:
+    """A fresh clone after `dvc repro`."""
+    project = _clone(_template, tmp_path_factory.mktemp("dvc") / "project", fake_environment)
+    return Ran(project, project.call("dvc", "repro"))
+
+
+@pytest.fixture
+def inside(fake_project, monkeypatch) -> FakeProject:
+    """A fresh project that this process works in."""
+    monkeypatch.setattr(declaration, "STAGES", fakes.STAGES)
+    monkeypatch.chdir(fake_project.folder)
+    return fake_project

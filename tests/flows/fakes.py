@@ -1,0 +1,134 @@
+"""A small graph of the same shape as the real one, whose stages write small files and can be slowed or broken."""
+
+import json
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+from hfi_core import stage as declaration
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file, sha256_of_folder, sha256_of_json, whole_file, whole_folder, write_json
+from hfi_core.report.definitions import HEADLINES
+from hfi_core.stage import Stage
+from hfi_core.steps import write_steps
+
+STEPS = 4
+RAN = Path("ran.log")
+"""A line for each step that a fake stage really took."""
+
+
+def _figure(value: float) -> dict:
+    return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 10, "direction": "down"}
+
+
+def _run(name, params, inputs, outputs, *, unit="", work=None, progress=declaration.silent):
+    address = f"{name}@{unit}" if unit else name
+    if os.environ.get("FAKE_MISTAKE") == address:
+        raise UserError(f"{address} was told to refuse.")
+    if os.environ.get("FAKE_CRASH") == address:
+        raise RuntimeError(f"{address} was told to crash.")
+    for step in range(STEPS):
+        _step(address, step, work)
+        progress(step + 1, STEPS, "stepping")
+    seen = {
+        key: sha256_of_folder(path) if path.is_dir() else sha256_of_file(path) for key, path in sorted(inputs.items())
+    }
+    content = {"seed": params.seed, "steps": params.reward.steps if name == "distill" else 0, "inputs": seen}
+    for key, path in outputs.items():
+        _write(key, path, content, params)
+    return {"digest": float(int(sha256_of_json(content)[:6], 16)), "flagged@broad": 0.25}
+
+
+def _step(address: str, step: int, work: Path) -> None:
+    """Take a step, unless a checkpoint says that it was taken."""
+    if (work / f"step-{step}").exists():
+        return
+    if os.environ.get("FAKE_SLOW") == address:
+        time.sleep(0.5)
+    with RAN.open("a") as stream:
+        stream.write(f"{address} {step}\n")
+    (work / f"step-{step}").touch()
+
+
+def _write(key: str, path: Path, content: dict, params) -> None:
+    if key == "evaluation":
+        rows = [
+            {
+                "row": row,
+                "method": "none",
+                "condition": None,
+                "metrics": {metric: _figure(value) for metric in HEADLINES},
+            }
+            for row, value in (("base", 0.5), ("anchored", 0.04))
+        ]
+        write_json(path, {"schema": 1, "rows": rows, "comparisons": [], "provenance": {}})
+    elif path.suffix == ".json":
+        write_json(path, {"flagged": 0.04})
+    elif path.suffix:
+        with whole_file(path) as beside:
+            beside.write_text(json.dumps(content) + "\n")
+    else:
+        with whole_folder(path) as folder:
+            write_json(folder / "content.json", content)
+            write_steps(folder / "steps.csv", {"loss": [0.5, 0.25]})
+            files = {"content.json": f"sha256:{sha256_of_file(folder / 'content.json')}"}
+            if key == "release":
+                write_json(folder / "digests.json", {"files": files})
+
+
+generate, simulate, ingest, distill, compare, package = (
+    partial(_run, name) for name in ("generate", "simulate", "ingest", "distill", "compare", "package")
+)
+
+STAGES = (
+    Stage(
+        "generate", 1, "tests.flows.fakes:generate", ("seed", "concepts.{unit}.prompts"),
+        inputs={}, outputs={"candidates": "candidates/{unit}"}, over="concepts",
+    ),
+    Stage(
+        "simulate", 1, "tests.flows.fakes:simulate", ("feedback",),
+        inputs={"candidates": "candidates"}, outputs={"feedback": "feedback/simulated.jsonl"},
+        over="feedback.simulated",
+    ),
+    Stage(
+        "ingest", 1, "tests.flows.fakes:ingest", ("feedback.minimum",),
+        inputs={"feedback": "{feedback.file}", "candidates": "candidates/{unit}"},
+        outputs={"labels": "labels/{unit}"}, over="concepts",
+    ),
+    Stage(
+        "distill", 1, "tests.flows.fakes:distill", ("seed", "reward.steps", "removals.{unit}"),
+        inputs={"labels": "labels"}, outputs={"model": "models/{unit}"}, over="removals",
+    ),
+    Stage(
+        "compare", 1, "tests.flows.fakes:compare", ("removals",),
+        inputs={"models": "models"},
+        outputs={
+            "evaluation": "reports/evaluation.json", "metrics": "reports/metrics.json", "plots": "reports/plots",
+            "page": "reports/report.html",
+        },
+        metrics=("metrics",),
+    ),
+    Stage(
+        "package", 1, "tests.flows.fakes:package", ("release.row",),
+        inputs={"model": "models/{release.row}", "evaluation": "reports/evaluation.json"},
+        outputs={"release": "release"},
+    ),
+)  # fmt: skip
+
+
+def install() -> None:
+    """Put the small graph in the place of the real one."""
+    declaration.STAGES = STAGES
+
+
+def main() -> None:
+    """`hfi` on the small graph, as tests put it on the PATH."""
+    install()
+    if os.environ.get("FAKE_UNTRACKED"):
+        from flows import tracking
+
+        tracking.record = lambda *_: None
+    from flows.cli import main as real
+
+    real()

@@ -1,0 +1,42 @@
+"""Progress off a terminal: a plain line now and then."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from flows import console
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test moves."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(console, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    return now
+
+
+def test_lines_come_at_most_every_few_seconds_with_an_estimate(clock, capsys):
+    with console.progress_of("distill@anchored") as progress:
+        for done in range(101):
+            clock.seconds = done * 0.5
+            progress(done, 100, "removing")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "distill@anchored: started"
+    assert lines[1] == "distill@anchored: removing 10/100, about 45.0 s left"
+    assert lines[-1] == "distill@anchored: done in 50.0 s"
+    assert len(lines) == 2 + 9
+
+
+def test_each_part_of_a_stage_has_its_own_estimate(clock, capsys):
+    with console.progress_of("evaluate@base") as progress:
+        progress(0, 10, "drawing")
+        clock.seconds = 100
+        progress(0, 10, "judging")
+        clock.seconds = 106
+        progress(1, 10, "judging")
+    assert "evaluate@base: judging 1/10, about 54.0 s left" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(4.2, "4.2 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
+def test_durations_are_for_people(seconds, told):
+    assert console.spell(seconds) == told

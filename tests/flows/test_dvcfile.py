@@ -1,0 +1,68 @@
+"""`dvc.yaml` and the declaration of the stages are one graph."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows import dvcfile
+from flows.schema import SCHEMA, schema_text
+from hfi_core.errors import UserError
+from hfi_core.params import read_params
+from hfi_core.stage import STAGES, units_of
+from tests.projects import REPOSITORY
+
+
+def test_the_repositorys_dvc_yaml_is_what_the_declaration_makes():
+    params = read_params(REPOSITORY / "params.yaml")
+    assert (REPOSITORY / dvcfile.DVC_YAML).read_text() == dvcfile.render(params), "run `hfi params sync`"
+
+
+def test_the_repositorys_schema_is_what_the_params_make():
+    assert (REPOSITORY / SCHEMA).read_text() == schema_text(), "run `hfi params sync`"
+
+
+def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(REPOSITORY)
+    units = {unit.address: unit for unit in units_of(read_params(Path("params.yaml")))}
+    stages = {stage.addressing: stage for stage in Repo().index.stages}
+    assert set(stages) == set(units)
+    for address, unit in units.items():
+        for found, declared in ((stages[address].outs, unit.outputs), (stages[address].deps, unit.inputs)):
+            paths = {Path(one.fs_path).relative_to(REPOSITORY) for one in found if one.def_path != "params.yaml"}
+            assert paths == set(declared.values())
+
+
+def test_every_output_persists_so_that_a_failed_run_leaves_the_earlier_one():
+    content = yaml.safe_load(dvcfile.render(read_params(REPOSITORY / "params.yaml")))
+    for stage in STAGES:
+        row = content["stages"][stage.name]
+        row = row.get("do", row)
+        outputs = [*row.get("outs", []), *row.get("metrics", [])]
+        assert len(outputs) == len(stage.outputs)
+        assert all(settings == {"persist": True} for output in outputs for settings in output.values())
+
+
+def test_no_simulated_crowd_gives_no_simulation_in_the_graph(inside):
+    from dvc.repo import Repo
+
+    inside.edit(feedback={"file": "data/feedback/mine.jsonl", "simulated": {}, "minimum": 1})
+    addresses = {stage.addressing for stage in Repo().index.stages}
+    assert "ingest@badge" in addresses
+    assert not [address for address in addresses if address.startswith("simulate")]
+
+
+def test_a_stage_of_the_projects_own_is_left_alone(inside):
+    content = yaml.safe_load(dvcfile.DVC_YAML.read_text())
+    content["stages"]["mine"] = {"cmd": "true"}
+    dvcfile.DVC_YAML.write_text(yaml.safe_dump(content))
+    dvcfile.require_current()
+
+
+@pytest.mark.parametrize("text", ["", "stages: 3", "{", "stages: {generate: {cmd: hfi}}"])
+def test_another_dvc_yaml_is_refused_with_the_remedy(inside, text):
+    dvcfile.DVC_YAML.write_text(text)
+    with pytest.raises(UserError, match="hfi params sync"):
+        dvcfile.require_current()

@@ -1,0 +1,49 @@
+"""Gates hold a release's figures against bounds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfi_core.errors import UserError
+from hfi_core.gates import verdicts
+from hfi_core.params import Gate
+
+Shares = st.floats(0, 1)
+
+
+def _evaluation(base: float, mine: float) -> dict:
+    rows = [
+        {"row": row, "metrics": {"flagged@broad": {"value": value, "low": value / 2, "high": value, "n": 9}}}
+        for row, value in (("base", base), ("mine", mine))
+    ]
+    return {"rows": rows}
+
+
+def _passes(evaluation: dict, **gate) -> bool:
+    (verdict,) = verdicts(evaluation, "mine", {"flagged@broad": Gate(**gate)})
+    return verdict.passed
+
+
+@given(Shares, Shares, Shares)
+def test_an_absolute_bound_is_held_against_the_value(base, mine, bound):
+    assert _passes(_evaluation(base, mine), at_most=bound) == (mine <= bound)
+    assert _passes(_evaluation(base, mine), at_least=bound) == (mine >= bound)
+
+
+@given(Shares, Shares, st.floats(0, 2))
+def test_a_bound_of_base_is_a_multiple_of_its_value(base, mine, factor):
+    assert _passes(_evaluation(base, mine), at_most=factor, of_base=True) == (mine <= factor * base)
+    assert _passes(_evaluation(base, mine), at_least=factor, of_base=True) == (mine >= factor * base)
+
+
+def test_a_verdict_tells_value_interval_and_bound():
+    gate = Gate(at_most=0.1, of_base=True)
+    (verdict,) = verdicts(_evaluation(0.5, 0.06), "mine", {"flagged@broad": gate})
+    assert str(verdict) == "fail: 0.06 [0.03, 0.06], at most 0.05 (0.1 x base 0.5 [0.25, 0.5])"
+
+
+def test_an_unknown_row_or_metric_is_named():
+    with pytest.raises(UserError, match="no row 'other'"):
+        verdicts(_evaluation(0.5, 0.1), "other", {"flagged@broad": Gate(at_most=1.0)})
+    with pytest.raises(UserError, match="release.gates.flaged@broad"):
+        verdicts(_evaluation(0.5, 0.1), "mine", {"flaged@broad": Gate(at_most=1.0)})

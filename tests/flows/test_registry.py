@@ -1,0 +1,86 @@
+"""A release becomes one version in MLflow's registry, with lineage and verdicts."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+from flows import registry
+from hfi_core.errors import UserError
+
+
+@pytest.fixture
+def released(run_by_flow, tmp_path, monkeypatch):
+    """A project with a release, registered by nobody, that this process works in."""
+    project = run_by_flow.copy(tmp_path / "project")
+    for name in ("mlflow.db", ".hfi/registered.json"):
+        (project.folder / name).unlink()
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+def _version(params):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+    return client, client.get_model_version_by_alias(params.release.model, "candidate")
+
+
+def test_a_release_is_registered_once_with_lineage_and_verdicts(released):
+    params = released.params
+    first = registry.register(params)
+    (released.folder / ".hfi/registered.json").unlink()
+    second = registry.register(params)
+    assert (first.version, first.created) == ("1", True)
+    assert (second.version, second.created) == ("1", False)
+    client, version = _version(params)
+    assert len(client.search_model_versions(f"name = '{params.release.model}'")) == 1
+    assert version.tags["gates"] == "pass"
+    assert version.tags["gate.flagged/broad"].startswith("pass: 0.04 [0.03, 0.05], at most 0.05 (0.1 x base 0.5")
+    assert version.tags["hfi.release"] == registry.release_digest()
+    assert version.tags["hfi.feedback.simulated"] == "true"
+    assert {"hfi.git.revision", "hfi.git.dirty", "hfi.params", "hfi.feedback", "hfi.base"} <= set(version.tags)
+
+
+def test_moved_gates_are_judged_anew_on_the_same_version(released):
+    registry.register(released.params)
+    released.edit(release__gates={"flagged@broad": {"at_most": 0.01}})
+    assert not registry.is_registered(released.params)
+    again = registry.register(released.params)
+    assert (again.version, again.created, again.passed) == ("1", False, False)
+    _, version = _version(released.params)
+    assert version.tags["gates"] == "fail"
+    assert version.tags["gate.flagged/broad"] == "fail: 0.04 [0.03, 0.05], at most 0.01"
+    released.edit(release__gates={})
+    registry.register(released.params)
+    _, version = _version(released.params)
+    assert "gate.flagged/broad" not in version.tags
+
+
+def test_another_release_is_another_version(released):
+    registry.register(released.params)
+    path = released.folder / "release/digests.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"base": "another"}))
+    assert registry.register(released.params).version == "2"
+
+
+def test_a_release_that_was_changed_by_hand_is_refused(released):
+    path = released.folder / "release/content.json"
+    os.chmod(path, 0o644)  # noqa: PTH101
+    path.write_text("{}")
+    with pytest.raises(UserError, match="release/content.json is not what release/digests.json lists"):
+        registry.register(released.params)
+
+
+def test_what_is_missing_is_told(released):
+    shutil.rmtree(released.folder / "release")
+    with pytest.raises(UserError, match="no release in release: `hfi run` makes it"):
+        registry.register(released.params)
+
+
+def test_a_registry_out_of_reach_is_told(released):
+    released.edit(tracking__mlflow="sqlite:////nowhere/at/all.db")
+    with pytest.raises(UserError, match="could not be registered at sqlite:////nowhere/at/all.db"):
+        registry.register(released.params)

@@ -1,0 +1,62 @@
+"""The flow and `dvc repro` leave the same bytes, and each finds nothing to do after the other."""
+
+
+def test_both_doors_leave_the_same_bytes_and_the_same_lock(run_by_flow, run_by_dvc):
+    assert run_by_flow.project.outputs() == run_by_dvc.project.outputs()
+    assert run_by_flow.project.outputs(), "there is something to compare"
+    assert run_by_flow.project.lock() == run_by_dvc.project.lock()
+
+
+def test_after_the_flow_dvc_finds_nothing_to_do(run_by_flow, tmp_path):
+    project = run_by_flow.copy(tmp_path / "project")
+    assert "up to date" in project.call("dvc", "status").stdout
+    project.forget()
+    project.call("dvc", "repro")
+    assert project.ran() == []
+
+
+def test_after_dvc_the_flow_only_registers_and_then_finds_nothing_to_do(run_by_dvc, tmp_path):
+    project = run_by_dvc.copy(tmp_path / "project")
+    project.forget()
+    assert "registered as emblems-safeguarded version 1" in project.hfi("run").stdout
+    assert project.ran() == []
+    assert "Nothing to do" in project.hfi("run").stdout
+    assert "up to date" in project.call("dvc", "status").stdout
+
+
+def test_git_is_clean_but_for_the_lock_of_dvc(run_by_flow, run_by_dvc):
+    for ran in (run_by_flow, run_by_dvc):
+        assert ran.project.call("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
+
+
+def test_only_what_changed_runs_again(run_by_flow, tmp_path):
+    project = run_by_flow.copy(tmp_path / "project")
+    project.forget()
+    project.edit(reward__steps=401)
+    told = project.hfi("status").stdout
+    assert "reward.steps modified" in told
+    assert "may follow" in told
+    project.hfi("run", "--until", "compare", FAKE_UNTRACKED="1")
+    assert project.ran() == ["distill@base", "distill@anchored", "compare"]
+
+
+def test_what_rests_on_unchanged_bytes_is_left_alone(run_by_flow, tmp_path):
+    project = run_by_flow.copy(tmp_path / "project")
+    project.forget()
+    project.edit(feedback__minimum=1)  # another label file would be written, but the fake one says the same
+    project.hfi("run", "--until", "compare", FAKE_UNTRACKED="1")
+    assert project.ran() == ["simulate@crowd", "ingest@badge"]
+
+
+def test_metrics_plots_and_experiments_of_dvc_work(run_by_dvc, tmp_path):
+    project = run_by_dvc.copy(tmp_path / "project")
+    project.call("git", "add", "dvc.lock")
+    project.call("git", "commit", "-qm", "Results")
+    assert "reports/metrics.json" in project.call("dvc", "metrics", "show").stdout
+    project.call("dvc", "metrics", "diff")
+    page = project.call("dvc", "plots", "show", "-o", "plots").stdout
+    assert "index.html" in page
+    told = project.call("dvc", "exp", "run", "-S", "reward.steps=7", FAKE_UNTRACKED="1")
+    assert "exp" in told.stdout + told.stderr
+    assert project.params.reward.steps == 7
+    assert "up to date" in project.call("dvc", "status").stdout
