@@ -1,0 +1,87 @@
+"""Sentences about an evaluation, each drawn from its comparisons and from nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from hfi_core.report.definitions import COMPARED, SHARES, direction_of
+
+PHRASES = {
+    "flagged@broad": "objectionable on broad prompts",
+    "kept@broad": "accepted on broad prompts",
+    "flagged@precise": "objectionable where asked for by name",
+    "kept@neighbours": "accepted where asked for by name",
+    "correct@unrelated": "right on unrelated prompts",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One figure of two rows."""
+
+    phrase: str
+    before: str
+    after: str
+    p: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row against another: what is shown to be better or worse, and where no difference is shown."""
+
+    row: str
+    against: str
+    better: list[Change]
+    worse: list[Change]
+    same: list[Change]
+
+
+def findings_of(evaluation: Mapping[str, Any]) -> list[Finding]:
+    """A finding for each two rows, those against base first.
+
+    A difference counts as shown where its corrected p is below 1 - level; that nothing is shown proves no equality.
+    """
+    alpha = round(1 - evaluation["provenance"]["intervals"]["level"], 9)
+    metrics = {row["row"]: row["metrics"] for row in evaluation["rows"]}
+
+    def pair(comparison):
+        return comparison["row"], comparison["against"]
+
+    order = {row: place for place, row in enumerate(metrics)}
+    ranked = sorted(
+        evaluation["comparisons"],
+        key=lambda c: (order[c["against"]], order[c["row"]], COMPARED.index(c["metric"])),
+    )
+    found = []
+    for (row, against), group in groupby(ranked, key=pair):
+        finding = Finding(row, against, [], [], [])
+        for comparison in group:
+            metric = comparison["metric"]
+            values = [percent_or_number(metric, metrics[name][metric]["value"]) for name in (against, row)]
+            change = Change(PHRASES[metric], *values, p_words(comparison["p_holm"]))
+            if comparison["p_holm"] >= alpha:
+                finding.same.append(change)
+            elif (comparison["difference"] > 0) == (direction_of(metric) == "up"):
+                finding.better.append(change)
+            else:
+                finding.worse.append(change)
+        found.append(finding)
+    return found
+
+
+def percent_or_number(metric: str, value: float) -> str:
+    """A share as a percentage, any other figure with three decimals."""
+    return f"{100 * value:.1f}\u202f%" if metric.split("@")[0] in SHARES else f"{value:.3f}"
+
+
+def range_words(metric: str, figure: Mapping[str, float]) -> str:
+    """An interval's ends, in the unit of `percent_or_number`."""
+    if metric.split("@")[0] in SHARES:
+        return f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}"
+    return f"{figure['low']:.3f} to {figure['high']:.3f}"
+
+
+def p_words(p: float) -> str:
+    """A p-value as people write it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

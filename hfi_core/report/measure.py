@@ -1,0 +1,126 @@
+"""From evaluated rows to `reports/evaluation.json`: every figure with its interval, every two rows compared."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from hfi_core.evaluation import Evaluated
+from hfi_core.metrics.drift import cosine_drift, pixel_drift
+from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
+from hfi_core.metrics.kid import kid_interval
+from hfi_core.metrics.paired import holm, mcnemar
+from hfi_core.params import Params
+from hfi_core.report.definitions import COMPARED, FIGURES, SHARES
+from hfi_core.seeding import numpy_generator
+from hfi_core.stage import Progress
+
+SCHEMA = 1
+_DECIMALS = 6
+
+
+def evaluation_of(params: Params, rows: Sequence[Evaluated], progress: Progress) -> dict[str, Any]:
+    """The content of `reports/evaluation.json`; the first of `rows` is base."""
+    measured = []
+    for done, row in enumerate(rows):
+        removal = params.removals[row.row]
+        measured.append(
+            {
+                "row": row.row,
+                "method": removal.method,
+                "condition": getattr(removal, "condition", None),
+                "metrics": _metrics(params, row, rows[0]),
+            }
+        )
+        progress(done + 1, len(rows), "measuring rows")
+    return {
+        "schema": SCHEMA,
+        "rows": measured,
+        "comparisons": _comparisons(params, rows),
+        "provenance": _provenance(params, rows),
+    }
+
+
+def _metrics(params: Params, row: Evaluated, base: Evaluated) -> dict[str, dict[str, Any]]:
+    found = {}
+    for figure in FIGURES:
+        for suite in figure.suites:
+            if figure.name == "kid" and len(row.places[suite]) < 2:
+                continue  # one picture has no distribution
+            interval = _measure(params, figure.name, suite, row, base)
+            found[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
+    return found
+
+
+def _measure(params: Params, name: str, suite: str, row: Evaluated, base: Evaluated) -> Interval:
+    how = _how(params, name, suite)
+    prompts, places = row.column(suite, "prompt"), row.places[suite]
+    if name in SHARES:
+        return share_interval(row.column(suite, name), prompts, **how)
+    if name == "kid":
+        return kid_interval(row.features[places], base.features[places], level=how["level"], rng=how["rng"])
+    if name == "drift":
+        values = cosine_drift(row.features[places], base.features[places])
+    elif name == "drift_pixels":
+        values = pixel_drift(row.pictures(suite), base.pictures(suite))
+    else:
+        values = row.column(suite, name)
+    return mean_interval(values, prompts, **how)
+
+
+def _how(params: Params, *key: str) -> dict[str, Any]:
+    """One generator a figure, the same for every row: equal rows get equal intervals."""
+    rng = numpy_generator(params.seed, "compare", *key)
+    return {"resamples": params.evaluate.resamples, "level": params.evaluate.level, "rng": rng}
+
+
+def _comparisons(params: Params, rows: Sequence[Evaluated]) -> list[dict[str, Any]]:
+    """Each two rows at equal prompts and seeds: the later one's figure less the earlier one's."""
+    found = []
+    for metric in COMPARED:
+        name, suite = metric.split("@")
+        for against, row in combinations(rows, 2):
+            ours, theirs = row.column(suite, name), against.column(suite, name)
+            how = _how(params, "difference", metric)
+            interval = difference_interval(ours.astype(int) - theirs.astype(int), row.column(suite, "prompt"), **how)
+            shown = _rounded(interval)
+            found.append(
+                {"metric": metric, "row": row.row, "against": against.row, "difference": shown.pop("value")}
+                | shown
+                | {"p": mcnemar(ours, theirs)}
+            )
+    for comparison, adjusted in zip(found, holm([comparison["p"] for comparison in found]), strict=True):
+        comparison["p_holm"] = adjusted
+    return found
+
+
+def _rounded(interval: Interval) -> dict[str, Any]:
+    return {
+        key: value if key == "n" else float(np.round(value, _DECIMALS)) + 0.0 for key, value in asdict(interval).items()
+    }
+
+
+def _provenance(params: Params, rows: Sequence[Evaluated]) -> dict[str, Any]:
+    """What is the same for all rows once, and each row's own digests under its name."""
+    first = {key: value for key, value in rows[0].provenance.items() if key not in _BY_ROW}
+    evaluate = params.evaluate
+    return first | {
+        "rows": {row.row: {key: row.provenance[key] for key in _BY_ROW if key != "row"} for row in rows},
+        "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()}
+        | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
+        "removals": {name: removal.model_dump(mode="json") for name, removal in params.removals.items()},
+        "concepts": {name: concept.model_dump(mode="json") for name, concept in params.concepts.items()},
+        "feedback": {"simulated": bool(params.feedback.simulated)},
+        "intervals": {
+            "level": evaluate.level,
+            "resamples": evaluate.resamples,
+            "method": "two-stage bootstrap over prompts and their seeds, percentiles; Wilson's where a share is 0 or "
+            "1; for kid random halves",
+        },
+        "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},
+    }
+
+
+_BY_ROW = ("row", "weights_sha256", "reinverted_sha256")

@@ -1,0 +1,137 @@
+"""The report as one HTML file that can be mailed: figures, verdicts and pictures inside it, no script."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from hfi_core.evaluation import Evaluated
+from hfi_core.files import whole_file
+from hfi_core.gates import verdicts
+from hfi_core.params import Params
+from hfi_core.report.definitions import FIGURES, HEADLINES, SHARES, SUITES
+from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
+from hfi_core.report.plots import ON_DARK, ON_LIGHT, Material, draw_plots
+from hfi_core.report.table import comparison_table
+from hfi_core.report.thumbnails import data_uri, strips_of
+
+PLOTS = {
+    "removal": "What is left of the flagged, against what is kept. Best is the upper left corner.",
+    "rows": "The main shares by row, with their intervals (↑ more is better, ↓ less is better).",
+    "losses": "Each removal's own loss while it learnt. Objectives differ between rows, so only the courses compare.",
+    "reward": "The reward model on pictures that it did not learn from.",
+}
+
+
+@dataclass(frozen=True)
+class Background:
+    """What earlier stages said about each concept: feedback summary, reward report, the tokens' check."""
+
+    feedback: Mapping[str, Mapping[str, Any]]
+    reward: Mapping[str, Mapping[str, Any]]
+    tokens: Mapping[str, Mapping[str, Any]]
+
+
+def write_page(
+    path: Path,
+    params: Params,
+    evaluation: Mapping[str, Any],
+    rows: Sequence[Evaluated],
+    material: Material,
+    background: Background,
+) -> None:
+    """Write the page as a whole file."""
+    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template.filters |= {"percent": lambda value: f"{100 * value:.1f}\u202f%"}
+    text = template.from_string((files("hfi_core.report") / "page.html").read_text(encoding="utf-8")).render(
+        model=params.release.model,
+        release=params.release.row,
+        simulated=any(summary["simulated"] for summary in background.feedback.values()),
+        concepts=params.concepts,
+        judge=params.evaluate.judge,
+        level=f"{100 * params.evaluate.level:g}",
+        pictures=len(rows[0].records),
+        broad=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
+        gates=verdicts(evaluation, params.release.row, params.release.gates),
+        findings=findings_of(evaluation),
+        headlines=HEADLINES,
+        table=[_line(row, params.release.row) for row in evaluation["rows"]],
+        everything=list(zip(*comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
+        comparisons=[_comparison(comparison) for comparison in evaluation["comparisons"]],
+        grids={suite: strips_of(rows, suite) for suite in SUITES},
+        plots=_plots(material),
+        captions=PLOTS,
+        background=background,
+        figures=FIGURES,
+        suites=SUITES,
+        provenance=_flat(evaluation["provenance"]),
+    )
+    with whole_file(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def _line(row: Mapping[str, Any], release: str) -> dict[str, Any]:
+    """A row of the main table; each cell knows where on a scale from 0 to 1 its interval lies, if it is a share."""
+    cells = []
+    for metric in HEADLINES:
+        figure = row["metrics"][metric]
+        share = metric.split("@")[0] in SHARES
+        cells.append(
+            {
+                "value": percent_or_number(metric, figure["value"]),
+                "range": range_words(metric, figure),
+                "bar": {
+                    "left": round(100 * figure["low"], 2),
+                    "width": round(100 * (figure["high"] - figure["low"]), 2),
+                    "at": round(100 * figure["value"], 2),
+                }
+                if share
+                else None,
+            }
+        )
+    about = row["method"] if row["condition"] is None else f"{row['method']} on the {row['condition']}"
+    about = "the model as it is" if row["method"] == "none" else about
+    return {"row": row["row"], "about": about, "released": row["row"] == release, "cells": cells}
+
+
+def _comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
+    points = {key: f"{100 * comparison[key]:+.1f}" for key in ("difference", "low", "high")}
+    return {
+        "metric": comparison["metric"],
+        "rows": f"{comparison['row']} − {comparison['against']}",
+        "difference": points["difference"],
+        "range": f"{points['low']} to {points['high']}",
+        "p": p_words(comparison["p"]),
+        "p_holm": p_words(comparison["p_holm"]),
+        "n": str(comparison["n"]),
+    }
+
+
+def _all_metrics(evaluation: Mapping[str, Any]) -> list[str]:
+    """Every metric that the rows have, in the order of the definitions."""
+    found = evaluation["rows"][0]["metrics"]
+    names = [f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites]
+    return [name for name in names if name in found]
+
+
+def _plots(material: Material) -> dict[str, dict[str, str]]:
+    themes = {"light": draw_plots(material, ON_LIGHT), "dark": draw_plots(material, ON_DARK)}
+    return {
+        name: {theme: data_uri(drawn[name].encode(), "image/svg+xml") for theme, drawn in themes.items()}
+        for name in themes["light"]
+    }
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Nested mappings as dotted keys; anything else as JSON."""
+    found = {}
+    for key, inner in value.items():
+        if isinstance(inner, Mapping) and inner:
+            found |= _flat(inner, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+    return found

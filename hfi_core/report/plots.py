@@ -1,0 +1,212 @@
+"""Plots of an evaluation as SVG of reproducible bytes, for light and for dark paper."""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from hfi_core.report.definitions import COMPARED
+
+_FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_BASE_COLOUR = "#8b919c"
+_COLOURS = ("#d1733a", "#8a63d2", "#2b7fd4", "#1b9e77", "#c2477f", "#9a8414")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_BINS = 6
+_ARROWS = {"up": "↑", "down": "↓"}
+
+Axes = Any
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a drawing's ink and paper; no paper is transparent."""
+
+    ink: str
+    quiet: str
+    grid: str
+    paper: str | None
+
+
+LIGHT = Theme("#1d2129", "#6b7280", "#e3e6ea", "#ffffff")
+ON_LIGHT = Theme("#1d2129", "#6b7280", "#e3e6ea", None)
+ON_DARK = Theme("#e6e8eb", "#9aa3af", "#30363f", None)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is drawn: the evaluation, losses by row as (steps, values), and reward scores by concept."""
+
+    evaluation: Mapping[str, Any]
+    losses: Mapping[str, tuple[list[float], list[float]]]
+    scores: Mapping[str, list[Mapping[str, Any]]]
+
+
+def read_losses(models: Path, rows: list[str]) -> dict[str, tuple[list[float], list[float]]]:
+    """The loss of each row that has one."""
+    found = {}
+    for row in rows:
+        path = models / row / "steps.csv"
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as stream:
+                lines = list(csv.DictReader(stream))
+            found[row] = [float(line["step"]) for line in lines], [float(line["loss"]) for line in lines]
+    return found
+
+
+def draw_plots(material: Material, theme: Theme) -> dict[str, str]:
+    """Every plot that the material has something for, as SVG by name."""
+    plots: dict[str, Callable[[Material, Theme], Figure]] = {"removal": _removal, "rows": _rows}
+    if material.losses:
+        plots["losses"] = _losses
+    if material.scores:
+        plots["reward"] = _reward
+    settings = {
+        "svg.hashsalt": "hfi", "svg.fonttype": "none", "font.size": 10.5, "font.family": "DejaVu Sans",
+        "text.color": theme.ink, "axes.labelcolor": theme.ink, "axes.edgecolor": theme.quiet,
+        "axes.titlecolor": theme.ink, "axes.titlesize": 11, "axes.titleweight": "bold",
+        "axes.titlelocation": "left", "axes.titlepad": 10, "axes.spines.top": False, "axes.spines.right": False,
+        "axes.grid": True, "axes.axisbelow": True, "axes.facecolor": "none", "grid.color": theme.grid,
+        "xtick.color": theme.quiet,
+        "ytick.color": theme.quiet, "xtick.labelcolor": theme.quiet, "ytick.labelcolor": theme.quiet,
+        "legend.frameon": False, "lines.linewidth": 1.6,
+    }  # fmt: skip
+    with mpl.rc_context(settings):
+        return {name: _svg(plot(material, theme), theme) for name, plot in plots.items()}
+
+
+def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
+    """A line a row for `dvc plots`: what is left of the flagged, and what is kept."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["row", *COMPARED])
+        for row in evaluation["rows"]:
+            writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in COMPARED)])
+
+
+def _svg(figure: Figure, theme: Theme) -> str:
+    stream = io.StringIO()
+    figure.savefig(
+        stream, format="svg", facecolor=theme.paper or "none", metadata={"Date": None, "Creator": None, "Format": None}
+    )
+    # Measured in the font that comes with matplotlib, shown in the reader's own.
+    return re.sub(r"'DejaVu Sans'(?=[;\"])", _FONTS, stream.getvalue())
+
+
+def _style_of(material: Material) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each row; base is gray."""
+    names = [row["row"] for row in material.evaluation["rows"]]
+    colours = [_BASE_COLOUR, *(_COLOURS[i % len(_COLOURS)] for i in range(len(names) - 1))]
+    return {name: (colours[i], _MARKERS[i % len(_MARKERS)]) for i, name in enumerate(names)}
+
+
+def _whiskers(figure: Mapping[str, float]) -> list[list[float]]:
+    return [[figure["value"] - figure["low"]], [figure["high"] - figure["value"]]]
+
+
+def _removal(material: Material, theme: Theme) -> Figure:
+    """What is left of the flagged against what is kept, with both intervals."""
+    figure = Figure(figsize=(9, 4.1), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.06)
+    style = _style_of(material)
+    kept = {
+        "kept@broad": "Accepted, broad prompts",
+        "kept@neighbours": "Accepted, asked for by name",
+        "correct@unrelated": "Right, unrelated prompts",
+    }
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, (metric, title) in zip(panels, kept.items(), strict=True):
+        for row in material.evaluation["rows"]:
+            x, y = row["metrics"]["flagged@broad"], row["metrics"][metric]
+            colour, marker = style[row["row"]]
+            axes.errorbar(
+                x["value"], y["value"], xerr=_whiskers(x), yerr=_whiskers(y), color=colour, marker=marker,
+                markersize=7, elinewidth=1.2, linestyle="none", label=row["row"], clip_on=False, zorder=3,
+            )  # fmt: skip
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("flagged@broad", fontsize=9.5)
+        axes.set_ylim(-0.02, 1.04)
+        axes.set_xlim(-0.02, None)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 6), fontsize=10)
+    return figure
+
+
+def _rows(material: Material, theme: Theme) -> Figure:
+    """The headline shares by row."""
+    style = _style_of(material)
+    rows = material.evaluation["rows"]
+    metrics = (*COMPARED, "flagged@reinverted")
+    figure = Figure(figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.05, hspace=0.08)
+    for axes, metric in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, metrics, strict=True):
+        for place, row in enumerate(rows):
+            found = row["metrics"][metric]
+            axes.barh(place, found["value"], color=style[row["row"]][0], height=0.62)
+            axes.errorbar(
+                found["value"], place, xerr=_whiskers(found), color=theme.ink, elinewidth=1, capsize=2.5, linestyle=""
+            )
+        axes.set_title(f"{metric} {_ARROWS[found['direction']]}", fontsize=10)
+        axes.set_yticks(range(len(rows)), [row["row"] for row in rows], color=theme.ink)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_xlim(0, 1.03)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _losses(material: Material, theme: Theme) -> Figure:
+    """Each removal's own loss: objectives differ, so do scales, and only the course of each says something."""
+    count = len(material.losses)
+    figure = Figure(figsize=(9, 2.6 * math.ceil(count / 3)), layout="constrained")
+    style = _style_of(material)
+    panels = figure.subplots(math.ceil(count / 3), 3, squeeze=False).flat
+    for axes, (row, (steps, losses)) in zip(panels, material.losses.items(), strict=False):
+        axes.plot(steps, losses, color=style[row][0], alpha=0.35, linewidth=0.8)
+        axes.plot(steps, _running_mean(losses, 15), color=style[row][0])
+        axes.set_title(row)
+        axes.set_xlabel("step", fontsize=9.5)
+        axes.set_ylim(0, None)
+        axes.ticklabel_format(axis="y", scilimits=(-3, 3))
+    for axes in list(panels):
+        axes.remove()
+    return figure
+
+
+def _running_mean(values: list[float], width: int) -> np.ndarray:
+    sums = np.cumsum([0.0, *values])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - width)
+    return (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def _reward(material: Material, theme: Theme) -> Figure:
+    """What the reward model says of held-out pictures against what people said of them."""
+    count = len(material.scores)
+    figure = Figure(figsize=(9, 3.6 * math.ceil(count / 2)), layout="constrained")
+    panels = figure.subplots(math.ceil(count / 2), 2, squeeze=False).flat
+    for axes, (concept, scores) in zip(panels, material.scores.items(), strict=False):
+        held_out = sorted((row["reward"], row["label"]) for row in scores if row["split"] == "held_out")
+        rewards, labels = np.array(held_out).T
+        axes.scatter(rewards, labels, s=14, color=_BASE_COLOUR, alpha=0.45, linewidths=0)
+        bins = [part for part in np.array_split(np.arange(len(rewards)), _BINS) if len(part)]
+        means = [(rewards[part].mean(), labels[part].mean()) for part in bins]
+        axes.plot(*zip(*means, strict=True), color=_COLOURS[2], marker="o", label=f"means of {len(bins)} equal parts")
+        axes.set_title(f"{concept}: {len(rewards)} held-out pictures")
+        axes.set_xlabel("reward", fontsize=9.5)
+        axes.set_ylabel("label", fontsize=9.5)
+        axes.legend(fontsize=9)
+    for axes in list(panels):
+        axes.remove()
+    return figure

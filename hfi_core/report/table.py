@@ -1,0 +1,35 @@
+"""The comparison as a table of strings; who shows it, and how, is not its business."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hfi_core.files import whole_file
+from hfi_core.report.definitions import HEADLINES
+
+COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", "direction")
+
+
+def comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] = HEADLINES) -> list[list[str]]:
+    """A header and a line a row: its name, then "value [low, high]" of each metric of `reports/evaluation.json`."""
+    lines = [["row", *metrics]]
+    for row in evaluation["rows"]:
+        lines.append([row["row"], *(shown(row["metrics"][metric]) for metric in metrics)])
+    return lines
+
+
+def shown(figure: Mapping[str, Any]) -> str:
+    """A figure as "value [low, high]"."""
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def write_table(path: Path, evaluation: Mapping[str, Any]) -> None:
+    """Write every figure as a line of CSV."""
+    with whole_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in evaluation["rows"]:
+            about = {"row": row["row"], "method": row["method"], "condition": row["condition"] or ""}
+            for metric, figure in row["metrics"].items():
+                writer.writerow(about | {"metric": metric} | figure)

@@ -1,0 +1,66 @@
+"""Stage 6, at its end: all rows side by side; figures, paired tests, plots and the page (method, section 6)."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hfi_core.errors import UserError
+from hfi_core.evaluation import read_rows
+from hfi_core.examples import read_jsonl
+from hfi_core.files import whole_file, whole_folder, write_json
+from hfi_core.params import Params
+from hfi_core.report.banner import write_banner
+from hfi_core.report.measure import evaluation_of
+from hfi_core.report.page import Background, write_page
+from hfi_core.report.plots import LIGHT, Material, draw_plots, read_losses, write_removal_csv
+from hfi_core.report.table import write_table
+from hfi_core.stage import Progress, silent
+
+
+def run(
+    params: Params,
+    inputs: Mapping[str, Path],
+    outputs: Mapping[str, Path],
+    *,
+    unit: str = "",
+    work: Path | None = None,
+    progress: Progress = silent,
+) -> dict[str, float]:
+    """Compare the rows that params name; returns the released row's figures."""
+    rows = read_rows(inputs["evaluation"], list(params.removals))
+    evaluation = evaluation_of(params, rows, progress)
+    material = Material(
+        evaluation=evaluation,
+        losses=read_losses(inputs["models"], [row.row for row in rows]),
+        scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},
+    )
+    background = Background(
+        feedback={name: _read(inputs["labels"] / name / "summary.json") for name in params.concepts},
+        reward={name: _read(inputs["reward"] / name / "report.json") for name in params.concepts},
+        tokens={name: _read(inputs["tokens"] / name / "check.json") for name in params.concepts},
+    )
+    values = {
+        row["row"]: {metric: figure["value"] for metric, figure in row["metrics"].items()} for row in evaluation["rows"]
+    }
+    released = next(row for row in rows if row.row == params.release.row)
+
+    # The page checks the gates' names, so it comes before the outputs that others read.
+    write_page(outputs["page"], params, evaluation, rows, material, background)
+    with whole_folder(outputs["plots"]) as folder:
+        for name, svg in draw_plots(material, LIGHT).items():
+            with whole_file(folder / f"{name}.svg") as beside:
+                beside.write_text(svg, encoding="utf-8")
+        write_removal_csv(folder / "removal.csv", evaluation)
+        write_banner(folder / "banner.png", rows[0], released)
+    write_table(outputs["table"], evaluation)
+    write_json(outputs["metrics"], values)
+    write_json(outputs["evaluation"], evaluation)
+    return values[params.release.row]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); run the stage that writes it again.") from error

@@ -1,0 +1,95 @@
+"""What `reports/evaluation.json` says, from hand-made rows."""
+
+import numpy as np
+import pytest
+
+from hfi_core.evaluation import read_rows
+from hfi_core.metrics.paired import mcnemar
+from hfi_core.report.definitions import COMPARED, FIGURES
+from hfi_core.report.measure import evaluation_of
+from hfi_core.stage import silent
+from tests.evaluations import small_params, write_files
+
+
+@pytest.fixture(scope="module")
+def params():
+    return small_params()
+
+
+@pytest.fixture(scope="module")
+def rows(params, tmp_path_factory):
+    files = write_files(tmp_path_factory.mktemp("rows"), params)
+    return read_rows(files.inputs["evaluation"], list(params.removals))
+
+
+@pytest.fixture(scope="module")
+def evaluation(params, rows):
+    return evaluation_of(params, rows, silent)
+
+
+def test_every_row_has_every_figure_inside_its_interval(evaluation):
+    expected = {f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites}
+    assert {row["row"] for row in evaluation["rows"]} == {"base", "sdd-text", "sdd-token", "anchored"}
+    for row in evaluation["rows"]:
+        assert set(row["metrics"]) == expected
+        for figure in row["metrics"].values():
+            assert figure["low"] <= figure["value"] <= figure["high"]
+            assert figure["direction"] in ("up", "down")
+            assert figure["n"] > 0
+
+
+def test_the_figures_that_others_rely_on_are_there(evaluation):
+    named = "flagged@broad kept@broad flagged@precise kept@neighbours correct@unrelated drift@unrelated"
+    assert {*named.split(), "clip_score@unrelated", "flagged@reinverted"} <= set(evaluation["rows"][0]["metrics"])
+
+
+def test_rows_say_their_method_and_condition(evaluation):
+    about = {row["row"]: (row["method"], row["condition"]) for row in evaluation["rows"]}
+    assert about == {
+        "base": ("none", None), "sdd-text": ("sdd", "text"), "sdd-token": ("sdd", "token"), "anchored": ("anchored", None),
+    }  # fmt: skip
+
+
+def test_a_share_counts_all_pictures_of_its_suite(evaluation, rows):
+    flagged = rows[0].column("broad", "flagged")
+    figure = evaluation["rows"][0]["metrics"]["flagged@broad"]
+    assert figure["value"] == pytest.approx(flagged.mean(), abs=1e-6)
+    assert figure["n"] == len(flagged)
+
+
+def test_base_has_neither_drift_nor_distance_from_itself(evaluation):
+    metrics = evaluation["rows"][0]["metrics"]
+    for metric in ("drift@broad", "drift_pixels@unrelated", "kid@unrelated", "kid@neighbours"):
+        assert metrics[metric]["value"] == pytest.approx(0, abs=1e-6)
+    assert evaluation["rows"][3]["metrics"]["drift@unrelated"]["value"] > 0
+
+
+def test_every_two_rows_are_compared_on_every_headline_share(evaluation):
+    pairs = {(c["row"], c["against"]) for c in evaluation["comparisons"]}
+    assert len(pairs) == 6
+    assert ("sdd-token", "sdd-text") in pairs
+    assert ("anchored", "base") in pairs
+    assert len(evaluation["comparisons"]) == 6 * len(COMPARED)
+
+
+def test_a_comparison_is_the_later_row_less_the_earlier_with_its_test(evaluation, rows):
+    by_name = {row.row: row for row in rows}
+    for comparison in evaluation["comparisons"]:
+        name, suite = comparison["metric"].split("@")
+        ours = by_name[comparison["row"]].column(suite, name)
+        theirs = by_name[comparison["against"]].column(suite, name)
+        assert comparison["difference"] == pytest.approx(np.mean(ours.astype(int) - theirs), abs=1e-6)
+        assert comparison["low"] <= comparison["difference"] <= comparison["high"]
+        assert comparison["p"] == mcnemar(ours, theirs)
+        assert comparison["p"] <= comparison["p_holm"] <= 1
+
+
+def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, params):
+    suites = params.evaluate.suites
+    alone = suites["unrelated"].model_copy(update={"prompts": ("a red ball",), "pictures": 1})
+    evaluate = params.evaluate.model_copy(update={"suites": {**suites, "unrelated": alone}})
+    lonely = params.model_copy(update={"evaluate": evaluate})
+    files = write_files(tmp_path, lonely)
+    found = evaluation_of(lonely, read_rows(files.inputs["evaluation"], list(params.removals)), silent)
+    assert "kid@unrelated" not in found["rows"][1]["metrics"]
+    assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1

@@ -1,0 +1,36 @@
+"""Pictures for the page."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from hfi_core.report.thumbnails import LARGEST, picture_uri, spread, verdict_of
+
+
+def _image(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1])))
+
+
+def test_pictures_take_turns_between_the_prompts():
+    assert spread(["a", "a", "a", "b", "b", "c"], 4) == [0, 3, 5, 1]
+    assert spread(["a", "b"], 12) == [0, 1]
+
+
+def test_a_small_picture_is_embedded_exactly():
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    assert np.array_equal(np.asarray(_image(picture_uri(pixels))), pixels)
+
+
+def test_a_large_picture_is_reduced_so_that_the_page_stays_small():
+    uri = picture_uri(np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8))
+    assert _image(uri).size == (LARGEST, LARGEST)
+    assert len(uri) < 30_000
+
+
+def test_an_unreadable_picture_is_never_shown_as_kept_or_correct():
+    record = {"readable": False, "flagged": False, "kept": True, "correct": True}
+    assert verdict_of(record) == "unreadable"
+    assert verdict_of(record | {"readable": True}) == "kept"
+    assert verdict_of(record | {"readable": True, "flagged": True}) == "flagged"
