@@ -44,7 +44,7 @@ def _half(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def _load_vae(folder: Path) -> AutoencoderKL:
-    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
+    vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False)
     vae.register_to_config(_name_or_path="")  # else the place of this build would be shipped in its configuration
     return vae
 

@@ -47,7 +47,7 @@ def test_a_finished_build_trains_nothing_again(miniature, monkeypatch):
 
 
 def test_the_pipeline_is_one_that_diffusers_loads_and_runs(miniature):
-    pipeline = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     image = pipeline("a red badge", num_inference_steps=2, output_type="np").images[0]
     assert image.shape == (64, 64, 3)
