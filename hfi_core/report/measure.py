@@ -1,6 +1,6 @@
 """From evaluated rows to `reports/evaluation.json`: every figure with its interval, every two rows compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any
@@ -21,8 +21,10 @@ SCHEMA = 1
 _DECIMALS = 6
 
 
-def evaluation_of(params: Params, rows: Sequence[Evaluated], progress: Progress) -> dict[str, Any]:
-    """The content of `reports/evaluation.json`; the first of `rows` is base."""
+def evaluation_of(
+    params: Params, rows: Sequence[Evaluated], feedback: Mapping[str, Mapping[str, Any]], progress: Progress
+) -> dict[str, Any]:
+    """The content of `reports/evaluation.json`; the first of `rows` is base, `feedback` the summaries by concept."""
     measured = []
     for done, row in enumerate(rows):
         removal = params.removals[row.row]
@@ -39,7 +41,7 @@ def evaluation_of(params: Params, rows: Sequence[Evaluated], progress: Progress)
         "schema": SCHEMA,
         "rows": measured,
         "comparisons": _comparisons(params, rows),
-        "provenance": _provenance(params, rows),
+        "provenance": _provenance(params, rows, feedback),
     }
 
 
@@ -102,7 +104,7 @@ def _rounded(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _provenance(params: Params, rows: Sequence[Evaluated]) -> dict[str, Any]:
+def _provenance(params: Params, rows: Sequence[Evaluated], feedback: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What is the same for all rows once, and each row's own digests under its name."""
     first = {key: value for key, value in rows[0].provenance.items() if key not in _BY_ROW}
     evaluate = params.evaluate
@@ -112,7 +114,10 @@ def _provenance(params: Params, rows: Sequence[Evaluated]) -> dict[str, Any]:
         | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
         "removals": {name: removal.model_dump(mode="json") for name, removal in params.removals.items()},
         "concepts": {name: concept.model_dump(mode="json") for name, concept in params.concepts.items()},
-        "feedback": {"simulated": bool(params.feedback.simulated)},
+        "feedback": {
+            name: {"sha256": summary["feedback_sha256"], "simulated": summary["simulated"]}
+            for name, summary in feedback.items()
+        },
         "intervals": {
             "level": evaluate.level,
             "resamples": evaluate.resamples,

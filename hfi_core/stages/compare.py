@@ -29,16 +29,16 @@ def run(
 ) -> dict[str, float]:
     """Compare the rows that params name; returns the released row's figures."""
     rows = read_rows(inputs["evaluation"], list(params.removals))
-    evaluation = evaluation_of(params, rows, progress)
-    material = Material(
-        evaluation=evaluation,
-        losses=read_losses(inputs["models"], [row.row for row in rows]),
-        scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},
-    )
     background = Background(
         feedback={name: _read(inputs["labels"] / name / "summary.json") for name in params.concepts},
         reward={name: _read(inputs["reward"] / name / "report.json") for name in params.concepts},
         tokens={name: _read(inputs["tokens"] / name / "check.json") for name in params.concepts},
+    )
+    evaluation = evaluation_of(params, rows, background.feedback, progress)
+    material = Material(
+        evaluation=evaluation,
+        losses=read_losses(inputs["models"], [row.row for row in rows]),
+        scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},
     )
     values = {
         row["row"]: {metric: figure["value"] for metric, figure in row["metrics"].items()} for row in evaluation["rows"]

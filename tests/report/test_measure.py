@@ -10,6 +10,8 @@ from hfi_core.report.measure import evaluation_of
 from hfi_core.stage import silent
 from tests.evaluations import small_params, write_files
 
+FEEDBACK = {"badge": {"feedback_sha256": "ab" * 32, "simulated": True}}
+
 
 @pytest.fixture(scope="module")
 def params():
@@ -24,7 +26,7 @@ def rows(params, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(params, rows):
-    return evaluation_of(params, rows, silent)
+    return evaluation_of(params, rows, FEEDBACK, silent)
 
 
 def test_every_row_has_every_figure_inside_its_interval(evaluation):
@@ -46,8 +48,11 @@ def test_the_figures_that_others_rely_on_are_there(evaluation):
 def test_rows_say_their_method_and_condition(evaluation):
     about = {row["row"]: (row["method"], row["condition"]) for row in evaluation["rows"]}
     assert about == {
-        "base": ("none", None), "sdd-text": ("sdd", "text"), "sdd-token": ("sdd", "token"), "anchored": ("anchored", None),
-    }  # fmt: skip
+        "base": ("none", None),
+        "sdd-text": ("sdd", "text"),
+        "sdd-token": ("sdd", "token"),
+        "anchored": ("anchored", None),
+    }
 
 
 def test_a_share_counts_all_pictures_of_its_suite(evaluation, rows):
@@ -90,6 +95,15 @@ def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, 
     evaluate = params.evaluate.model_copy(update={"suites": {**suites, "unrelated": alone}})
     lonely = params.model_copy(update={"evaluate": evaluate})
     files = write_files(tmp_path, lonely)
-    found = evaluation_of(lonely, read_rows(files.inputs["evaluation"], list(params.removals)), silent)
+    rows = read_rows(files.inputs["evaluation"], list(params.removals))
+    found = evaluation_of(lonely, rows, FEEDBACK, silent)
     assert "kid@unrelated" not in found["rows"][1]["metrics"]
     assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1
+
+
+def test_provenance_names_the_feedback_and_each_rows_weights(evaluation):
+    provenance = evaluation["provenance"]
+    assert provenance["feedback"] == {"badge": {"sha256": "ab" * 32, "simulated": True}}
+    assert set(provenance["rows"]) == {"base", "sdd-text", "sdd-token", "anchored"}
+    assert provenance["intervals"]["resamples"] == 200
+    assert provenance["tests"]["correction"].startswith("Holm")
