@@ -16,6 +16,7 @@ from hfi_core.stage import Progress, silent
 from hfi_core.tokens import FILE
 
 _COPIED = (".safetensors", ".json", ".txt")
+_NETWORKS = ("unet", "vae", "text_encoder")
 
 
 def run(
@@ -27,7 +28,7 @@ def run(
     work: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Merge the row's weights into a copy of the base folder; float32, so that it is the model that was evaluated."""
+    """Write the base with the row's weights merged in, all networks in float32: the model that was evaluated."""
     prepare(params.compute)
     row = params.release.row
     exact = params.compute.model_copy(update={"dtype": "float32"})
@@ -38,10 +39,11 @@ def run(
     with whole_folder(outputs["release"]) as folder:
         for file in sorted(base.rglob("*")):
             inside = file.relative_to(base)
-            if file.is_file() and file.suffix in _COPIED and inside.parts[0] != "unet" and not _hidden(inside):
+            if file.is_file() and file.suffix in _COPIED and inside.parts[0] not in _NETWORKS and not _hidden(inside):
                 (folder / "model" / inside).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, folder / "model" / inside)
-        model.unet.save_pretrained(folder / "model" / "unet", safe_serialization=True)
+        for part in _NETWORKS:
+            _save_network(getattr(model, part), folder / "model" / part)
         for file in sorted(inputs["tokens"].rglob(FILE)):
             target = folder / "tokens" / file.relative_to(inputs["tokens"])
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,15 @@ def run(
             },
         )
     return {"files": len(files)}
+
+
+def _save_network(network, folder: Path) -> None:
+    """Write a network without the path that it was read from, which diffusers and transformers note in its config."""
+    if hasattr(network, "register_to_config"):
+        network.register_to_config(_name_or_path="")
+    else:
+        network.config._name_or_path = ""
+    network.save_pretrained(folder, safe_serialization=True)
 
 
 def _hidden(path: Path) -> bool:
