@@ -10,6 +10,7 @@ from hfi_core.errors import UserError
 from hfi_core.files import whole_file
 from hfi_core.params import Params
 from hfi_core.stage import Stage
+from hfi_core.yaml_file import read_yaml
 
 DVC_YAML = Path("dvc.yaml")
 _HEADER = "# Written by `hfi params sync` from hfi_core/stage.py; edits are lost.\n"
@@ -36,12 +37,12 @@ def require_current() -> None:
 
     Further stages of the project's own are left alone.
     """
-    try:
-        found = yaml.safe_load(DVC_YAML.read_text(encoding="utf-8"))["stages"]
-    except FileNotFoundError as error:
-        raise UserError("dvc.yaml is missing: run `hfi params sync`.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
-        raise UserError(f"dvc.yaml cannot be read ({error}): run `hfi params sync`.") from error
+    if not DVC_YAML.exists():
+        raise UserError("dvc.yaml is missing: run `hfi params sync`.")
+    content = read_yaml(DVC_YAML)
+    found = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(found, dict):
+        raise UserError("dvc.yaml has no stages: run `hfi params sync`.")
     other = [name for name, stage in _stages().items() if found.get(name) != stage]
     if other:
         raise UserError(f"dvc.yaml is not of this version (differs in {', '.join(other)}): run `hfi params sync`.")

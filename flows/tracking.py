@@ -101,9 +101,9 @@ def _tags(params: Params) -> dict[str, str]:
 
 
 def _record(params: Params, done: Done, parent: str | None) -> None:
+    client, experiment = _client(params)
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-    client, experiment = _client(params)
     unit, cost = done.unit, done.cost
     tags = _tags(params) | {
         "hfi.stage": unit.stage.name,

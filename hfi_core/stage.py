@@ -105,7 +105,9 @@ STAGES: tuple[Stage, ...] = (
         revision=1,
         function="hfi_core.stages.reward:run",
         over="concepts",
-        params=("seed", "compute", "clip", "concepts.{unit}.feedback", "reward", "evaluate.resamples", "evaluate.level"),
+        params=(
+            "seed", "compute", "clip", "concepts.{unit}.feedback", "reward", "evaluate.resamples", "evaluate.level",
+        ),
         inputs={"labels": "labels/{unit}", "candidates": "candidates/{unit}"},
         outputs={"reward": "reward/{unit}"},
     ),
@@ -149,8 +151,12 @@ STAGES: tuple[Stage, ...] = (
         name="compare",
         revision=1,
         function="hfi_core.stages.compare:run",
-        params=("seed", "compute", "model", "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback"),
-        inputs={"evaluation": "evaluation", "labels": "labels", "reward": "reward", "tokens": "tokens", "models": "models"},
+        params=(
+            *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback",
+        ),
+        inputs={
+            "evaluation": "evaluation", "labels": "labels", "reward": "reward", "tokens": "tokens", "models": "models",
+        },
         outputs={
             "evaluation": "reports/evaluation.json",
             "metrics": "reports/metrics.json",
@@ -165,7 +171,8 @@ STAGES: tuple[Stage, ...] = (
         revision=1,
         function="hfi_core.stages.package:run",
         params=(
-            *_MODEL, "concepts", "sampler", "release.row", "release.model", "evaluate.judge", "evaluate.level", "feedback.simulated",
+            *_MODEL, "concepts", "sampler", "release.row", "release.model", "evaluate.judge", "evaluate.level",
+            "feedback.simulated",
         ),
         inputs={"model": "models/{release.row}", "tokens": "tokens", "evaluation": "reports/evaluation.json"},
         outputs={"release": "release"},

@@ -46,7 +46,8 @@ Rebuilt by `python -m hfi_core.world.build FOLDER`, measured by `python -m hfi_c
 
 def _figure(right: np.ndarray) -> Figure:
     low, high = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="wilson")
-    return {"value": round(right.mean(), 4), "low": round(low, 4), "high": round(high, 4), "n": len(right)}
+    figures = {"value": right.mean(), "low": low, "high": high}
+    return {name: round(float(value), 4) for name, value in figures.items()} | {"n": len(right)}
 
 
 def load_judge_network(path: Path) -> JudgeNetwork:

@@ -36,9 +36,9 @@ class Budget:
     """Gradient steps, pictures a step, and (for the denoiser) drawings to train on."""
 
     vae: int = 1300
-    denoiser: int = 3000
+    denoiser: int = 4000
     clip: int = 1500
-    judge: int = 1800
+    judge: int = 700
     batch: int = 64
     drawings: int = 32_000
     reconstructions: int = 6_000

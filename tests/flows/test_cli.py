@@ -147,7 +147,7 @@ def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tm
 def test_the_doctor_names_the_remedy_and_fails_for_what_is_needed(fake_project):
     told = fake_project.hfi("doctor", code=None)
     assert "DVC project" in told.stdout
-    fake_project.edit(model__source="nowhere/at all")
+    fake_project.edit(model__digest="sha256:" + "1" * 64)
     told = fake_project.hfi("doctor", code=1)
     assert "FAILED  model" in told.stdout
 

@@ -61,7 +61,7 @@ def test_a_stage_of_the_projects_own_is_left_alone(inside):
     dvcfile.require_current()
 
 
-@pytest.mark.parametrize("text", ["", "stages: 3", "{", "stages: {generate: {cmd: hfi}}"])
+@pytest.mark.parametrize("text", ["", "stages: 3", "stages: {generate: {cmd: hfi}}"])
 def test_another_dvc_yaml_is_refused_with_the_remedy(inside, text):
     dvcfile.DVC_YAML.write_text(text)
     with pytest.raises(UserError, match="hfi params sync"):

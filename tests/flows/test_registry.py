@@ -81,6 +81,6 @@ def test_what_is_missing_is_told(released):
 
 
 def test_a_registry_out_of_reach_is_told(released):
-    released.edit(tracking__mlflow="sqlite:////nowhere/at/all.db")
-    with pytest.raises(UserError, match="could not be registered at sqlite:////nowhere/at/all.db"):
+    released.edit(tracking__mlflow="sqlite:////dev/null/runs.db")
+    with pytest.raises(UserError, match="could not be registered at sqlite:////dev/null/runs.db"):
         registry.register(released.params)
