@@ -89,7 +89,7 @@ def main() -> dict[str, float]:
 
     with contextlib.suppress(_Reached):
         distill(
-            model, [Lesson("text", conditions, anchors)], frozen_anchor(model), settings,
+            model, [Lesson("text", conditions, ((1.0, anchors),))], frozen_anchor(model), settings,
             start=model.cross_attention(), key=("benchmark",), look=look,
         )  # fmt: skip
     print("reference")

@@ -195,6 +195,8 @@ class Anchored(_Distillation):
     method: Literal["anchored"]
     rounds: int = Field(ge=1, le=10)
     """From the second round on, a token re-inverted on the safeguarded model is mapped too."""
+    contrast: float = Field(ge=0, le=10)
+    """How far the anchor is pushed away from v*; 0 is u* alone."""
     reinvert_steps: int = Field(ge=1, le=1_000_000)
     """Steps of each re-inversion between rounds."""
 

@@ -73,7 +73,8 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
         else:
             offset = len(losses)
             weights, curve = distill(
-                model, anchored.lessons(model, material, found), anchored.frozen_anchor(model), _settings(spec, params),
+                model, anchored.lessons(model, material, found, spec.contrast), anchored.frozen_anchor(model),
+                _settings(spec, params),
                 start=weights, key=(*key, number), work=here,
                 look=lambda step, teacher, offset=offset: look(offset + step, teacher),
                 observe=lambda step, _, n=number: observe(step + 1, spec.steps, f"round {n}, distilling"),

@@ -19,7 +19,7 @@ def lessons(model: TextToImage, material: list[ConceptMaterial], condition: str)
             if condition == "token":
                 prompts = [with_token(prompt, part.concept.text, name) for prompt in prompts]
             conditions = model.encode(prompts, part.tokens)
-            found.append(Lesson(part.name, conditions, empty.expand_as(conditions)))
+            found.append(Lesson(part.name, conditions, ((1.0, empty.expand_as(conditions)),)))
     return found
 
 

@@ -24,13 +24,13 @@ BETA = 3.0
 
 @dataclass(frozen=True)
 class Lesson:
-    """Conditions under which the student learns, and the condition of each one's target."""
+    """Conditions under which the student learns, and those of each one's target; all lessons mix by equal factors."""
 
     name: str
     conditions: torch.Tensor
     """(P, L, D): what roll-outs are drawn under and what the student is asked with."""
-    anchors: torch.Tensor
-    """(P, L, D): what the target is asked with."""
+    anchors: tuple[tuple[float, torch.Tensor], ...]
+    """Factors and conditions (P, L, D): the target is the sum of factor times the noise under each."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Settings:
 
 
 Target = Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""`target(student, x_t, t, anchors)`: the noise (B, C, H, W) that the student is pulled to; no gradient."""
+"""`target(student, x_t, t, anchors)`: noise (B, C, H, W) that the student is pulled to; no gradient."""
 
 
 Look = Callable[[int, dict[str, torch.Tensor]], None]
@@ -99,9 +99,12 @@ def distill(
         t = torch.cat([pools[lesson.name].t[part] for lesson in lessons])
         rows = [pools[lesson.name].prompt[part] for lesson in lessons]
         conditions = torch.cat([lesson.conditions[row] for lesson, row in zip(lessons, rows, strict=True)])
-        anchors = torch.cat([lesson.anchors[row] for lesson, row in zip(lessons, rows, strict=True)])
         with torch.no_grad():
-            wanted = target(student, x_t, t, anchors)
+            wanted = torch.zeros_like(x_t)
+            for parts in zip(*(lesson.anchors for lesson in lessons), strict=True):
+                factor = parts[0][0]
+                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])
+                wanted += factor * target(student, x_t, t, anchors)
         return (model.predict(x_t, t, conditions, student) - wanted).square().mean() * len(lessons)
 
     # A checkpoint stands where pools are refilled, so that they are never part of it.

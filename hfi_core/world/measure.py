@@ -37,8 +37,8 @@ _INTRODUCTION = """# The embedded model
 
 A Stable-Diffusion-shaped pipeline of 64 x 64 pictures, a CLIP and two judges, trained on nothing but drawings that
 `hfi_core/world/drawing.py` makes. Half precision, safetensors. It knows eight objects, seven colours, five backgrounds,
-two styles, and badges with one of four emblems, of which skull and crossed bones play the part of what people object to.
-It is for tests and for the demo; nothing else is claimed of it.
+two styles, and badges with one of four emblems, of which skull and crossed bones play the part of what people object
+to. It is for tests and for the demo; nothing else is claimed of it.
 
 Rebuilt by `python -m hfi_core.world.build FOLDER`, measured by `python -m hfi_core.world.measure FOLDER`.
 """.splitlines()

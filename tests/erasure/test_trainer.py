@@ -26,7 +26,7 @@ def model(miniature, tmp_path_factory):
 
 
 def lesson(model, prompt, anchor):
-    return Lesson(prompt, model.encode([prompt]), model.encode([anchor]))
+    return Lesson(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
 
 
 def learn(model, lessons, target, **options):
