@@ -12,6 +12,7 @@ def settle() -> None:
         # The user reads our lines; the server still gets every log record.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_INTERNAL_LOGGING_LEVEL": "CRITICAL",
         # The first start of a temporary server creates its database, which takes a slow machine longer than 20 s.
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",

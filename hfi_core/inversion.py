@@ -47,6 +47,7 @@ def invert(
     steps: int,
     batch: int,
     rate: float,
+    noisiest: float,
     key: tuple[object, ...],
     student: Weights | None = None,
     work: Path | None = None,
@@ -54,7 +55,8 @@ def invert(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """v* = argmin_v E[w(x) || eps - eps_theta(x_t, t, v) ||^2] (HFI, section 3; Gal et al. 2022, eq. 2).
 
-    Pictures are drawn with probability w(x), which has the expectation of weighting the loss and less variance.
+    t is uniform over the `noisiest` share of the timesteps, a deviation: what a picture shows is decided there, and the
+    rest of the schedule adds only variance. Pictures are drawn with probability w(x), which has the expectation of weighting the loss and less variance.
     `student` weights make it an inversion on a safeguarded model. Returns the vectors (n, D) and the losses (steps,).
     """
     vectors = torch.nn.Parameter(start.clone())
@@ -62,11 +64,12 @@ def invert(
     prompts = [with_token(prompt, text, name) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in examples.prompts])
     timesteps = len(model.schedule.alpha_bar)
+    first = min(timesteps - 1, round((1 - noisiest) * timesteps))
 
     def loss(step: int) -> torch.Tensor:
         generator = torch_generator("invert", *key, step)
         rows = torch.multinomial(examples.weights, batch, replacement=True, generator=generator)
-        t = torch.randint(0, timesteps, (batch,), generator=generator).to(model.device)
+        t = torch.randint(first, timesteps, (batch,), generator=generator).to(model.device)
         x0 = examples.latents[rows].to(model.device)
         eps = torch.randn(x0.shape, generator=generator).to(model.device)
         condition = model.encode(prompts, {name: vectors})[prompt_of[rows].to(model.device)]

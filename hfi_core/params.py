@@ -153,6 +153,8 @@ class Invert(_Frozen):
     batch: int = Field(ge=1, le=1024)
     rate: float = Field(gt=0, le=10)
     """AdamW's learning rate at the start; it falls to 0."""
+    noisiest: Annotated[float, Field(gt=0, le=1)]
+    """Share of the timesteps, from the noisiest down, that are learnt from; 1 is all (Gal et al. 2022)."""
     check: int = Field(ge=0, le=10_000)
     """Pictures drawn with each token and scored by the reward model."""
 
@@ -215,6 +217,8 @@ class Attack(_Frozen):
     steps: int = Field(ge=1, le=1_000_000)
     batch: int = Field(ge=1, le=1024)
     rate: float = Field(gt=0, le=10)
+    noisiest: Annotated[float, Field(gt=0, le=1)]
+    """As in `invert`."""
 
 
 class Judge(_Frozen):

@@ -37,7 +37,7 @@ def params_for(other, miniature, kind: str):
         raw[part] = {"source": str(other / name), "revision": None, "digest": digest_of(other / name)}
     raw["concepts"] = {
         name: {
-            "text": text, "prompts": [f"a {text}", f"a big {text}"], "pictures": 8, "feedback": feedback,
+            "text": text, "prompts": [f"a {text}", f"a big {text}"], "pictures": 12, "feedback": feedback,
             "initial": {"objectionable": text, "accepted": "spoon"},
         }
         for name, text, feedback in (("knife", "knife", "binary"), ("blood", "blood", "ranking"))

@@ -61,7 +61,8 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
                 vectors, _ = invert(
                     model, part.objectionable, part.concept.text, name,
                     start_vectors(model, part.concept.initial.objectionable, params.invert.vectors, *key, name),
-                    steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate, key=(*key, name),
+                    steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate,
+                    noisiest=params.invert.noisiest, key=(*key, name),
                     student=weights, work=here / part.name if here else None,
                     observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
                 )  # fmt: skip

@@ -44,6 +44,7 @@ def run(
                 steps=spec.steps,
                 batch=spec.batch,
                 rate=spec.rate,
+                noisiest=spec.noisiest,
                 # One key for all rows: each row faces the same attacker.
                 key=(params.seed, "attack", name),
                 work=work / name if work else None,

@@ -46,6 +46,7 @@ def run(
                 steps=spec.steps,
                 batch=spec.batch,
                 rate=spec.rate,
+                noisiest=spec.noisiest,
                 key=(params.seed, name),
                 work=work / side if work else None,
                 observe=lambda step, _, side=side: progress(step + 1, spec.steps, f"inverting {side}"),

@@ -81,10 +81,10 @@ def fake_environment(tmp_path_factory) -> dict[str, str]:
     hfi = scripts / "hfi"
     hfi.write_text(f"#!{sys.executable}\nfrom tests.flows.fakes import main\nmain()\n")
     hfi.chmod(hfi.stat().st_mode | stat.S_IXUSR)
-    return os.environ | {
+    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    return kept | {
         "PATH": os.pathsep.join([str(scripts), str(_SCRIPTS), os.environ["PATH"]]),
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
-        "PREFECT_API_URL": "",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org",
         "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.org",
