@@ -4,6 +4,7 @@ import base64
 import io
 from pathlib import Path
 
+import pandas
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
@@ -29,7 +30,7 @@ class SafeguardedModel(PythonModel):
         self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
         self.pipeline.set_progress_bar_config(disable=True)
 
-    def predict(self, context, model_input, params=None):
+    def predict(self, context, model_input: pandas.DataFrame, params=None) -> list[str]:
         """Draw a picture for each row's `prompt`; the first one has `seed`, each further one the next."""
         import torch
 
