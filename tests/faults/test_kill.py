@@ -58,14 +58,12 @@ def _start(project: Project, address: str) -> subprocess.Popen:
 
 
 def _kill_after(process: subprocess.Popen, events: int) -> bool:
-    """Kill -9 at the n-th sign of progress; False if the process had ended before."""
+    """Kill -9 at the n-th sign of progress; False if the process had come to its end before."""
     for _ in range(events):
         if not process.stdout.readline():
-            process.wait()
-            return False
+            break
     process.send_signal(signal.SIGKILL)
-    process.wait()
-    return True
+    return process.wait() == -signal.SIGKILL
 
 
 def _survives(finished: Project, tmp_path: Path, address: str, kills: int) -> None:
@@ -75,10 +73,9 @@ def _survives(finished: Project, tmp_path: Path, address: str, kills: int) -> No
     outputs = list(unit.outputs.values())
     whole = {path.removeprefix(str(project.folder)): digest for path, digest in bytes_below(*outputs).items()}
     rng = random.Random(address)
-    for kill in range(kills):
-        if not any(path.exists() for path in outputs) or kill == 0:
-            for path in outputs:
-                shutil.rmtree(path)
+    for _ in range(kills):
+        for path in outputs:
+            shutil.rmtree(path, ignore_errors=True)  # there again where a run came to its end before its kill
         process = _start(project, address)
         if not _kill_after(process, rng.randint(1, 12)):
             assert process.returncode == 0, process.stderr.read()
