@@ -15,8 +15,6 @@ from hfi_core import stage as declaration
 from tests.flows import fakes
 from tests.projects import REPOSITORY, Project, default_raw
 
-_PATIENCE = 280
-"""Seconds for a command; a busy machine is slow."""
 _SCRIPTS = Path(sys.executable).parent
 
 
@@ -34,7 +32,6 @@ class FakeProject(Project):
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE,
         )
         if code is not None:
             assert done.returncode == code, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
