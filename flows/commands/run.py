@@ -22,8 +22,10 @@ def run(until: Until = None) -> None:
         registration = None
         if plan.affected:
             _announce(plan)
+            from flows import temporary_server
             from flows.safeguard import safeguard
 
+            temporary_server.start()
             registration = safeguard(until)
         else:
             say(f"Nothing to do: all {len(plan.units)} units are up to date.")

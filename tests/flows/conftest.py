@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,12 +44,22 @@ class FakeProject(Project):
         """Run `hfi` in the project."""
         return self.call("hfi", *arguments, code=code, **environment)
 
-    def start(self, *command: str, **environment: str) -> subprocess.Popen:
-        """Start a command in the project and go on."""
-        return subprocess.Popen(
+    @contextmanager
+    def running(self, *command: str, **environment: str) -> Iterator[subprocess.Popen]:
+        """Start a command in a process group of its own, as a terminal does; what is left of it ends with the block."""
+        process = subprocess.Popen(
             command, cwd=self.folder, env=self.environment | environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            # Where the tests themselves run in the background, Ctrl-C is ignored, and children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
 
     def lock(self) -> dict:
         """`dvc.lock`, parsed: its order is the order of first execution."""

@@ -25,10 +25,9 @@ def server(fake_project, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    home = {"PREFECT_HOME": str(tmp_path / "server")}
-    running = fake_project.start("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port), **home)
+    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     api = f"http://127.0.0.1:{port}/api"
-    try:
+    with fake_project.running(*command, PREFECT_HOME=str(tmp_path / "server")):
         for _ in range(400):
             try:
                 if httpx.get(f"{api}/health", timeout=5).is_success:
@@ -36,9 +35,6 @@ def server(fake_project, tmp_path):
             except httpx.HTTPError:
                 time.sleep(0.5)
         yield api
-    finally:
-        running.terminate()
-        running.wait(timeout=60)
 
 
 def test_with_a_server_people_see_names_states_and_artifacts(fake_project, server):

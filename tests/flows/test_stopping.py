@@ -35,10 +35,9 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_bytes(run_by_flow
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
     project.forget()
-    running = project.start(*STAGE, FAKE_SLOW="distill@anchored")
-    _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
+    with project.running(*STAGE, FAKE_SLOW="distill@anchored") as process:
+        _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
+        process.kill()
     assert "has checkpoints to go on from" in project.hfi("status").stdout
     project.call(*door, FAKE_UNTRACKED="1")
     assert len(_steps(project, "distill@anchored")) == STEPS, "no step was taken twice"
@@ -51,11 +50,11 @@ def test_a_killed_flow_leaves_no_lock_and_goes_on(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
     project.forget()
-    running = project.start("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1")
-    _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
-    running.send_signal(signal.SIGKILL)
-    running.wait()
-    project.hfi("run", FAKE_UNTRACKED="1")
+    with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1") as process:
+        _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
+        process.kill()
+        process.wait()
+        project.hfi("run", FAKE_UNTRACKED="1")  # while Prefect's temporary server of the first one is still there
     assert len(_steps(project, "distill@anchored")) == STEPS
     assert project.outputs() == run_by_flow.project.outputs()
 
@@ -64,11 +63,11 @@ def test_ctrl_c_says_how_to_go_on(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
     project.forget()
-    running = project.start("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1")
-    _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 1)
-    running.send_signal(signal.SIGINT)
-    told, _ = running.communicate(timeout=200)
-    assert running.returncode == 130, told
+    with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1") as process:
+        _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 1)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, Prefect's temporary server, too
+        told, _ = process.communicate()
+    assert process.returncode == 130, told
     assert "Stopped. What was finished is kept; the same command goes on from there." in told
     assert "Traceback" not in told
     assert "distill@anchored" in project.hfi("status").stdout
@@ -77,10 +76,10 @@ def test_ctrl_c_says_how_to_go_on(run_by_flow, tmp_path):
 def test_a_second_hfi_waits_and_says_so(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     project.forget()
-    first = project.start(*STAGE, FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1")
-    _wait_for(lambda: _steps(project, "distill@anchored"))
-    second = project.hfi("stage", "distill", "--unit", "base", "--revision", "1", FAKE_UNTRACKED="1")
-    assert first.wait() == 0
+    with project.running(*STAGE, FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1") as first:
+        _wait_for(lambda: _steps(project, "distill@anchored"))
+        second = project.hfi("stage", "distill", "--unit", "base", "--revision", "1", FAKE_UNTRACKED="1")
+        assert first.wait() == 0
     assert "Another `hfi` is at work" in second.stderr
     lines = (project.folder / "ran.log").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["distill@anchored"] * STEPS + ["distill@base"] * STEPS
