@@ -37,7 +37,7 @@ def findings() -> Iterator[Finding]:
     yield Finding("Python", sys.version_info >= (3, 11), python, "Python 3.11 or newer is needed.")
     yield Finding("packages", True, ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
     yield _command("git", "Install git.")
-    yield _command("hfi", "`source .venv/bin/activate`: `dvc repro` calls `hfi` by its name.")
+    yield _command("hfi", "`source .venv/bin/activate`: `dvc repro` calls `hfi` by its name.", needed=False)
     yield Finding(
         "git commit", git_revision()[0] != "none", git_revision()[0], "`git init`, then commit.", needed=False
     )
@@ -56,9 +56,9 @@ def findings() -> Iterator[Finding]:
     yield _weights("judge", params.evaluate.judge, "judge")
 
 
-def _command(name: str, remedy: str) -> Finding:
+def _command(name: str, remedy: str, needed: bool = True) -> Finding:
     path = shutil.which(name)
-    return Finding(name, path is not None, path or "not on the PATH", remedy)
+    return Finding(name, path is not None, path or "not on the PATH", remedy, needed)
 
 
 def _dvc() -> Finding:

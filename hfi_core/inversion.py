@@ -56,8 +56,9 @@ def invert(
     """v* = argmin_v E[w(x) || eps - eps_theta(x_t, t, v) ||^2] (HFI, section 3; Gal et al. 2022, eq. 2).
 
     t is uniform over the `noisiest` share of the timesteps, a deviation: what a picture shows is decided there, and the
-    rest of the schedule adds only variance. Pictures are drawn with probability w(x), which has the expectation of weighting the loss and less variance.
-    `student` weights make it an inversion on a safeguarded model. Returns the vectors (n, D) and the losses (steps,).
+    rest of the schedule adds only variance. Pictures are drawn with probability w(x), which has the expectation of
+    weighting the loss and less variance. `student` weights make it an inversion on a safeguarded model. Returns the
+    vectors (n, D) and the losses (steps,).
     """
     vectors = torch.nn.Parameter(start.clone())
     texts = sorted(set(examples.prompts))
