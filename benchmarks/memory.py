@@ -59,8 +59,6 @@ def main() -> dict[str, float]:
 
     student = {name: torch.nn.Parameter(torch.empty_like(p)) for name, p in learnt.items()}
     owned |= {p.untyped_storage()._cdata for p in student.values()}
-    unet.enable_gradient_checkpointing()
-    unet.train()
     ours_kept = _kept_by_autograd(lambda: functional_call(unet, student, (latents, t, text)).sample, owned)
 
     whole, small = _size(unet.parameters()), _size(learnt.values())

@@ -3,14 +3,17 @@
 import os
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
@@ -168,3 +171,28 @@ def inside(fake_project, monkeypatch) -> FakeProject:
     monkeypatch.setattr(declaration, "STAGES", fakes.STAGES)
     monkeypatch.chdir(fake_project.folder)
     return fake_project
+
+
+@pytest.fixture(scope="session")
+def server(_template, tmp_path_factory, fake_environment) -> Iterator[str]:
+    """A real Prefect server; its API's address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
+    api = f"http://127.0.0.1:{port}/api"
+    project = FakeProject(_template, fake_environment)
+    with project.running(*command, PREFECT_HOME=str(tmp_path_factory.mktemp("server"))):
+        for _ in range(400):
+            try:
+                if httpx.get(f"{api}/health", timeout=5).is_success:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        yield api
+
+
+@pytest.fixture
+def quick(server) -> dict[str, str]:
+    """Environment for runs whose server and tracking are not what is tested."""
+    return {"PREFECT_API_URL": server, "FAKE_UNTRACKED": "1"}

@@ -31,7 +31,7 @@ def _undo(project, *paths: str) -> None:
 
 
 @pytest.mark.parametrize("door", [("hfi", "run", "--until", "distill"), ("dvc", "repro", "distill")])
-def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_bytes(run_by_flow, tmp_path, door):
+def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_bytes(run_by_flow, tmp_path, door, quick):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
     project.forget()
@@ -39,7 +39,7 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_bytes(run_by_flow
         _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
         process.kill()
     assert "has checkpoints to go on from" in project.hfi("status").stdout
-    project.call(*door, FAKE_UNTRACKED="1")
+    project.call(*door, **quick)
     assert len(_steps(project, "distill@anchored")) == STEPS, "no step was taken twice"
     assert project.outputs() == run_by_flow.project.outputs()
     assert project.lock() == run_by_flow.project.lock()
@@ -85,23 +85,23 @@ def test_a_second_hfi_waits_and_says_so(run_by_flow, tmp_path):
     assert [line.split()[0] for line in lines] == ["distill@anchored"] * STEPS + ["distill@base"] * STEPS
 
 
-def test_an_earlier_output_outlives_a_failed_run(run_by_flow, tmp_path):
+def test_an_earlier_output_outlives_a_failed_run(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     earlier = project.outputs()
     project.edit(reward__steps=7)
-    told = project.hfi("run", code=2, FAKE_MISTAKE="distill@anchored", FAKE_UNTRACKED="1")
+    told = project.hfi("run", code=2, FAKE_MISTAKE="distill@anchored", **quick)
     assert told.stderr.count("distill@anchored was told to refuse.") == 1
     assert "Traceback" not in told.stdout + told.stderr
     kept = {path for path, content in project.outputs().items() if earlier[path] == content}
     assert {"models/anchored/content.json", "release/content.json", "reports/evaluation.json"} <= kept
-    project.call("dvc", "repro", code=255, FAKE_CRASH="distill@anchored", FAKE_UNTRACKED="1")
+    project.call("dvc", "repro", code=255, FAKE_CRASH="distill@anchored", **quick)
     assert "models/anchored/content.json" in project.outputs()
 
 
-def test_a_crash_inside_the_flow_is_exit_1_and_short(run_by_flow, tmp_path):
+def test_a_crash_inside_the_flow_is_exit_1_and_short(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
-    told = project.hfi("run", code=1, FAKE_CRASH="distill@anchored", FAKE_UNTRACKED="1")
+    told = project.hfi("run", code=1, FAKE_CRASH="distill@anchored", **quick)
     assert "Failed: RuntimeError: distill@anchored was told to crash." in told.stderr
     assert "Traceback" not in told.stdout + told.stderr
 

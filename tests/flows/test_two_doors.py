@@ -29,22 +29,22 @@ def test_git_is_clean_but_for_the_lock_of_dvc(run_by_flow, run_by_dvc):
         assert ran.project.call("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
 
 
-def test_only_what_changed_runs_again(run_by_flow, tmp_path):
+def test_only_what_changed_runs_again(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     project.forget()
     project.edit(reward__steps=401)
     told = project.hfi("status").stdout
     assert "reward.steps modified" in told
     assert "may follow" in told
-    project.hfi("run", "--until", "compare", FAKE_UNTRACKED="1")
+    project.hfi("run", "--until", "compare", **quick)
     assert project.ran() == ["distill@base", "distill@anchored", "compare"]
 
 
-def test_what_rests_on_unchanged_bytes_is_left_alone(run_by_flow, tmp_path):
+def test_what_rests_on_unchanged_bytes_is_left_alone(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     project.forget()
     project.edit(feedback__minimum=1)  # another label file would be written, but the fake one says the same
-    project.hfi("run", "--until", "compare", FAKE_UNTRACKED="1")
+    project.hfi("run", "--until", "compare", **quick)
     assert project.ran() == ["simulate@crowd", "ingest@badge"]
 
 
