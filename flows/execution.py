@@ -61,6 +61,7 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
     with cost.measured() as spent, progress_of(unit.address) as show:
 
         def progress(done: int, total: int, what: str) -> None:
+            what = what.removeprefix(f"{unit.unit}: ")  # some stages name their unit; the bar does already
             show(done, total, what)
             if also:
                 also(done, total, what)

@@ -17,9 +17,9 @@ class SafeguardedModel(PythonModel):
         import torch
         from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline
 
-        folder = Path(context.artifacts["release"]) / "model"
+        self.release = Path(context.artifacts["release"])
         self.pipeline = StableDiffusionPipeline.from_pretrained(
-            folder,
+            self.release / "model",
             dtype=torch.float32,
             safety_checker=None,
             feature_extractor=None,
