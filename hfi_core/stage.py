@@ -113,7 +113,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="invert",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.invert:run",
         over="concepts",
         params=(*_MODEL, "sampler", "clip", "concepts.{unit}", "invert"),
@@ -122,7 +122,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="distill",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.distill:run",
         over="removals",
         params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
@@ -131,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="attack",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.attack:run",
         over="removals",
         params=(*_MODEL, "concepts", "attack"),

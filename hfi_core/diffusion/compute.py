@@ -11,8 +11,10 @@ def prepare(compute: Compute) -> None:
 
     Raises UserError if the device is not there.
     """
-    device_of(compute)
+    device = device_of(compute)
     torch.set_num_threads(compute.threads)
+    # The backward of an indexed read adds in the order of threads otherwise; not every CUDA kernel has such a form.
+    torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
 

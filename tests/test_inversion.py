@@ -1,0 +1,27 @@
+"""An inversion at the batch that projects use gives the same bits again."""
+
+import torch
+
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import load_model
+from hfi_core.inversion import Examples, invert, start_vectors
+from hfi_core.seeding import torch_generator
+
+
+def test_equal_inversions_end_in_equal_bits(project):
+    params = project.params
+    prepare(params.compute)
+    model = load_model(params.model, params.compute)
+    prompts = list(params.concepts["badge"].prompts) * 16
+    latents = torch.randn(len(prompts), *model.latent_shape, generator=torch_generator("latents"))
+    examples = Examples(latents, prompts, torch.ones(len(prompts)))
+
+    def once() -> torch.Tensor:
+        start = start_vectors(model, "badge", 2, 0)
+        vectors, _ = invert(
+            model, examples, "badge", "<x>", start, steps=8, batch=32, rate=0.02, noisiest=0.7, key=(0,)
+        )  # fmt: skip
+        return vectors
+
+    first = once()
+    assert all(torch.equal(first, once()) for _ in range(4))
