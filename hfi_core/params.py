@@ -116,15 +116,66 @@ class Crowd(_Frozen):
     """Share of readable pictures answered with "can't tell"."""
 
 
+class Agreement(_Frozen):
+    """How far annotators must agree: Krippendorff's alpha for binary feedback, Kendall's W for rankings."""
+
+    warn_below: Annotated[float, Field(ge=-1, le=1)]
+    """`ingest` warns below it (Krippendorff 2004 calls .667 the least for tentative conclusions)."""
+    refuse_below: Annotated[float, Field(ge=-1, le=1)] | None
+    """`ingest` refuses below it; null never."""
+
+
 class Feedback(_Frozen):
-    """Where judgements come from."""
+    """Where judgements come from, and how many become one label."""
 
     file: RelativePath
-    """JSONL of judgements: written by the simulated crowd, or a file of yours that DVC tracks."""
+    """JSONL of judgements: written by the simulated crowd, by `hfi feedback snapshot`, or by you; DVC tracks it."""
     simulated: Annotated[dict[Name, Crowd], Field(max_length=1)]
     """The simulated crowd by name; `{}` with real feedback, and the simulation is gone from the graph."""
+    store: bool
+    """`file` is a snapshot of the live store: `hfi run` takes one before it asks what is out of date."""
+    database_url: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    """The live store, as SQLAlchemy names it: `sqlite:///feedback.db` or `postgresql+psycopg://...`."""
     minimum: int = Field(ge=1)
     """Judgements a picture needs before it gets a label."""
+    labels: Literal["majority", "dawid-skene"]
+    """Binary labels: the share of votes, or the posterior of Dawid & Skene (1979), which weighs each annotator."""
+    agreement: Agreement
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if self.store and self.simulated:
+            raise ValueError("judgements come from the store or from the simulated crowd: set simulated to {}")
+        return self
+
+
+class Annotation(_Frozen):
+    """The annotation page; no stage reads it."""
+
+    judgements: int = Field(ge=1, le=100)
+    """Judgements asked for a picture, each by another annotator."""
+    ranked: int = Field(ge=2, le=20)
+    """Pictures a ranking shows at once."""
+    lease_minutes: float = Field(gt=0, le=1440)
+    """How long a picture is kept for the annotator who was given it."""
+    gold: RelativePath | None
+    """JSONL of judgements whose answers are known (by anyone); null without gold questions."""
+    qualification: int = Field(ge=0, le=100)
+    """Gold questions that an annotator answers first; 0 for none."""
+    pass_mark: Share
+    """Share of the qualification that must be right."""
+    gold_share: Annotated[float, Field(ge=0, le=0.5)]
+    """Share of gold questions among the later ones."""
+    break_minutes: float = Field(gt=0, le=1440)
+    """Minutes of judging after which a break is proposed."""
+    daily_limit: int = Field(ge=1)
+    """Pictures that one annotator is shown a day."""
+    guidelines: dict[Name, RelativePath]
+    """Markdown shown beside the picture, by concept."""
+    gallery: dict[Name, RelativePath]
+    """Folder of reference pictures shown beside a ranking, by concept."""
+    retention_days: int | None = Field(ge=1)
+    """Days after which judged candidates that nothing needs lose their picture files; null keeps them."""
 
 
 class Reward(_Frozen):
@@ -319,6 +370,7 @@ class Params(_Frozen):
     sampler: Sampler
     concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
     feedback: Feedback
+    annotation: Annotation
     reward: Reward
     invert: Invert
     removals: Annotated[dict[Name, Removal], Field(min_length=1)]
@@ -337,6 +389,9 @@ class Params(_Frozen):
             raise ValueError(f"release.row {self.release.row!r} is no removal; there are {', '.join(self.removals)}")
         if self.feedback.simulated and self.model.source != EMBEDDED:
             raise ValueError("feedback.simulated is for the embedded model only: set it to {} and name your file")
+        for key in ("guidelines", "gallery"):
+            for name in getattr(self.annotation, key).keys() - self.concepts.keys():
+                raise ValueError(f"annotation.{key} names {name!r}, which is no concept")
         return self
 
 

@@ -87,7 +87,7 @@ STAGES: tuple[Stage, ...] = (
         revision=1,
         function="hfi_core.stages.simulate:run",
         over="feedback.simulated",
-        params=("seed", "concepts", "feedback"),
+        params=("seed", "concepts", "feedback.simulated"),
         inputs={"candidates": "candidates"},
         outputs={"feedback": "feedback/simulated.jsonl"},
     ),
@@ -96,7 +96,10 @@ STAGES: tuple[Stage, ...] = (
         revision=1,
         function="hfi_core.stages.ingest:run",
         over="concepts",
-        params=("seed", "concepts.{unit}.feedback", "feedback", "attack.held_out"),
+        params=(
+            "seed", "concepts.{unit}.feedback", "feedback.minimum", "feedback.labels", "feedback.agreement",
+            "attack.held_out",
+        ),
         inputs={"feedback": "{feedback.file}", "candidates": "candidates/{unit}"},
         outputs={"labels": "labels/{unit}"},
     ),
@@ -152,7 +155,7 @@ STAGES: tuple[Stage, ...] = (
         revision=1,
         function="hfi_core.stages.compare:run",
         params=(
-            *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback",
+            *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",
         ),
         inputs={
             "evaluation": "evaluation", "labels": "labels", "reward": "reward", "tokens": "tokens", "models": "models",

@@ -18,7 +18,7 @@ PARAMS = parse_params(default_raw())
 
 def real_feedback():
     raw = default_raw()
-    raw["feedback"] = {"file": "data/feedback/mine.jsonl", "simulated": {}, "minimum": 1}
+    raw["feedback"] |= {"file": "data/feedback/mine.jsonl", "simulated": {}, "minimum": 1}
     return parse_params(raw)
 
 
