@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import doctor, params, register, report, run, sample, stage, status
+from flows.commands import annotate, doctor, params, register, report, run, sample, stage, status
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 130 stopped by Ctrl-C."
 
@@ -24,6 +24,7 @@ app.command()(status.status)
 app.command()(sample.sample)
 app.command()(report.report)
 app.command()(register.register)
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(params.app, name="params")
 app.command()(doctor.doctor)
 

@@ -54,8 +54,6 @@ class Access:
     """Browsers reach us by https: TLS of our own, or a proxy's."""
     hosts: frozenset[str] = LOOPBACK
     """Names that a request may call us by, without port."""
-    proxied: bool = False
-    """A proxy that we know stands before us."""
 
     @classmethod
     def loopback(cls, private: Path) -> "Access":
