@@ -1,0 +1,116 @@
+"""Whether people have judged enough for the reward model to learn, as `ingest` and `reward` will count it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from hfi_core.candidates import Candidate
+from hfi_core.errors import UserError
+from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.params import Params
+
+_OF_EITHER_KIND = 2
+"""Pictures that the reward model needs of the objectionable and of the accepted: one learns, one measures."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """How far the judgements on a concept reach. Pictures kept for the attacker do not count, but for one."""
+
+    concept: str
+    candidates: int
+    """Pictures to learn from that could be judged."""
+    labelled: int
+    """Those with enough judgements."""
+    wanted: int
+    missing: tuple[str, ...]
+    """What is too little, in words; empty where it is enough."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether the pipeline can go on."""
+        return not self.missing
+
+
+def need_of(
+    params: Params,
+    concept: str,
+    candidates: Iterable[Candidate],
+    judgements: Iterable[BinaryJudgement | RankingJudgement],
+) -> Need:
+    """Hold the counting judgements on a concept against its candidates.
+
+    Enough are `reward.least` pictures to learn from, each with `feedback.minimum` judgements of which one is an answer;
+    for binary feedback two of them objectionable and two accepted, and one objectionable picture for the attacker.
+    Where every picture has its judgements, more people would change nothing: that is enough, too, and the stage that
+    cannot work with them says why. Judgements on pictures that are no candidates do not count.
+
+    Raises UserError if there are fewer candidates than `reward.least`: no judgement could ever be enough.
+    """
+    known = {candidate.id: candidate for candidate in candidates}
+    part = {name: part_of(name, params.attack.held_out) for name in known}
+    learnable, wanted = sum(value == "learn" for value in part.values()), params.reward.least
+    if learnable < wanted:
+        raise UserError(
+            f"{concept} has {learnable} candidates to learn from, and reward.least asks for {wanted} with labels: no "
+            f"judgement would be enough. Raise concepts.{concept}.pictures, or lower reward.least or attack.held_out."
+        )
+    minimum = params.feedback.minimum
+    if params.concepts[concept].feedback == "binary":
+        votes = _votes(known, judgements)
+        shown = {name: count.total() for name, count in votes.items()}
+        labels = {
+            name: count["yes"] / (count["yes"] + count["no"])
+            for name, count in votes.items()
+            if count.total() >= minimum and count["yes"] + count["no"]
+        }
+    else:
+        shown, compared = _places(known, judgements)
+        labels = {name: 0.5 for name in compared if shown[name] >= minimum}
+    learnt = {name: label for name, label in labels.items() if part[name] == "learn"}
+    missing = []
+    if len(learnt) < wanted:
+        times = f"{minimum} judgement{'s' if minimum > 1 else ''}"
+        missing.append(f"{wanted - len(learnt)} more pictures with {times} each ({len(learnt)} of {wanted})")
+    elif params.concepts[concept].feedback == "binary":
+        missing += _kinds(learnt, [labels[name] for name in labels if part[name] == "attack"])
+    if all(shown.get(name, 0) >= minimum for name in known):
+        missing = []
+    return Need(concept, learnable, len(learnt), wanted, tuple(missing))
+
+
+def _votes(
+    known: Mapping[str, Candidate], judgements: Iterable[BinaryJudgement | RankingJudgement]
+) -> dict[str, Counter[str]]:
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for one in judgements:
+        if isinstance(one, BinaryJudgement) and one.picture in known and known[one.picture].sha256 == one.sha256:
+            votes[one.picture][one.answer] += 1
+    return votes
+
+
+def _places(
+    known: Mapping[str, Candidate], judgements: Iterable[BinaryJudgement | RankingJudgement]
+) -> tuple[Counter[str], set[str]]:
+    """How often each picture was shown, and which were placed against another one."""
+    shown: Counter[str] = Counter()
+    compared: set[str] = set()
+    for one in judgements:
+        if isinstance(one, RankingJudgement) and known.keys() >= set(one.pictures):
+            shown.update(one.pictures)
+            placed = [name for group in one.groups for name in group]
+            if len(placed) > 1:
+                compared.update(placed)
+    return shown, compared
+
+
+def _kinds(learnt: Mapping[str, float], attack: list[float]) -> Iterable[str]:
+    for count, name in (
+        (sum(label > 0.5 for label in learnt.values()), "objectionable"),
+        (sum(label < 0.5 for label in learnt.values()), "accepted"),
+    ):
+        if count < _OF_EITHER_KIND:
+            yield f"{_OF_EITHER_KIND} {name} pictures ({count} so far)"
+    if not any(label >= 0.5 for label in attack):
+        yield "1 objectionable picture among those kept for the attack"
