@@ -1,0 +1,105 @@
+"""What one running page holds: the settings, what may be asked about, and the rooms that answer questions on people."""
+
+import time
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from hfi_core.annotation.gold import GoldBook, Known, read_gold
+from hfi_core.annotation.guidelines import check_files
+from hfi_core.annotation.limits import Exposure
+from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.state import PageState
+from hfi_core.annotation.tasks import Task, tasks_of
+from hfi_core.candidates import Candidate, read_manifest
+
+PROGRESS_SECONDS = 3.0
+"""How old the figures on the progress may be; counting them for every question would cost more than the question."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """How far a task is: pictures with enough judgements, judgements given and wanted, and by how many people."""
+
+    pictures: int
+    done: int
+    answered: int
+    asked: int
+    annotators: int
+
+
+@dataclass(frozen=True)
+class Page:
+    """Made once by `create_app`."""
+
+    settings: Settings
+    candidates: dict[str, dict[str, Candidate]]
+    gold: dict[str, dict[str, Known]]
+    """Known answers by concept and question."""
+    gold_pictures: dict[str, frozenset[str]]
+    tasks: tuple[Task, ...]
+    state: PageState
+    book: GoldBook
+    exposure: Exposure
+    proof_key: bytes
+    _work: dict[str, tuple[float, Work]] = field(default_factory=dict)
+
+    def task(self, name: str) -> Task | None:
+        """The task of that name."""
+        return next((task for task in self.tasks if task.name == name), None)
+
+    def work(self, task: Task) -> Work:
+        """How far a task is, at most `PROGRESS_SECONDS` old."""
+        at, work = self._work.get(task.name, (float("-inf"), None))
+        if work is None or time.monotonic() - at > PROGRESS_SECONDS:
+            wanted = self.settings.params.annotation.judgements
+            found = [self.settings.store.progress(concept, wanted) for concept in task.concepts]
+            sums = [sum(getattr(one, name) for one in found) for name in ("pictures", "done", "answered", "asked")]
+            work = Work(*sums, annotators=max(one.annotators for one in found))
+            self._work[task.name] = time.monotonic(), work
+        return work
+
+
+def open_page(settings: Settings) -> Page:
+    """Read the manifests and the gold questions, and offer every other candidate whose picture is there.
+
+    Raises UserError that names what is missing.
+    """
+    params = settings.params
+    check_files(params, settings.folder)
+    candidates = {}
+    for concept in params.concepts:
+        rows = read_manifest(settings.folder / "candidates" / concept)
+        candidates[concept] = {candidate.id: candidate for candidate in rows}
+    gold: dict[str, dict[str, Known]] = {concept: {} for concept in params.concepts}
+    if params.annotation.gold:
+        gold = read_gold(settings.folder / params.annotation.gold, params, candidates)
+    gold_pictures = {
+        concept: frozenset(picture for question in known for picture in question.split())
+        for concept, known in gold.items()
+    }
+    for concept, rows in candidates.items():
+        folder = settings.folder / "candidates" / concept
+        askable = [
+            candidate
+            for candidate in rows.values()
+            if candidate.id not in gold_pictures[concept] and (folder / candidate.file).is_file()
+        ]
+        settings.store.offer(concept, askable)
+    state = PageState(settings.private / "page.db")
+    return Page(
+        settings=settings,
+        candidates=candidates,
+        gold=gold,
+        gold_pictures=gold_pictures,
+        tasks=tasks_of(params, candidates),
+        state=state,
+        book=GoldBook(state),
+        exposure=Exposure(state, params.annotation.daily_limit),
+        proof_key=state.proof_key,
+    )
+
+
+def page_of(request: Request) -> Page:
+    """The page that a request reached."""
+    return request.app.state.page

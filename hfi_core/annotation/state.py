@@ -1,0 +1,103 @@
+"""The page's own book-keeping, in `.hfi/page.db`: consent, preferences, gold answers, what was shown.
+
+None of it is a judgement; those are in the live store. People are pseudonyms here as well.
+"""
+
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hfi_core.errors import UserError
+
+_VERSION = 1
+_PATIENCE = 10_000  # milliseconds that a writer waits for another process
+_TABLES = """
+CREATE TABLE secret (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE annotator (
+    pseudonym TEXT PRIMARY KEY, consented_at TEXT, consent TEXT, preferences TEXT NOT NULL DEFAULT '{}'
+) WITHOUT ROWID;
+CREATE TABLE exposure (
+    annotator TEXT NOT NULL, picture TEXT NOT NULL, day TEXT NOT NULL, PRIMARY KEY (annotator, picture)
+) WITHOUT ROWID;
+CREATE INDEX exposure_by_day ON exposure (annotator, day);
+CREATE TABLE gold (
+    id TEXT PRIMARY KEY, annotator TEXT NOT NULL, concept TEXT NOT NULL, question TEXT NOT NULL,
+    attempt INTEGER NOT NULL, correct INTEGER, row TEXT NOT NULL, supersedes TEXT UNIQUE
+) WITHOUT ROWID;
+CREATE INDEX gold_by_annotator ON gold (annotator, concept);
+CREATE VIEW counting_gold AS SELECT * FROM gold AS one
+    WHERE NOT EXISTS (SELECT 1 FROM gold AS later WHERE later.supersedes = one.id);
+CREATE TABLE qualified (
+    annotator TEXT NOT NULL, task TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (annotator, task)
+) WITHOUT ROWID;
+"""
+_OF_AN_ANNOTATOR = {"annotator": "pseudonym", "exposure": "annotator", "gold": "annotator", "qualified": "annotator"}
+
+
+class PageState:
+    """One SQLite file, shared by the threads of the server."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._lock = threading.RLock()
+            self._create()
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"{path} cannot be opened: {error}. The annotation page keeps its state there.") from error
+
+    def _create(self) -> None:
+        with self.writing() as database:
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in filter(str.strip, _TABLES.split(";\n")):
+                    database.execute(statement)
+                database.execute("INSERT INTO secret VALUES ('proof', ?)", (secrets.token_hex(32),))
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version != _VERSION:
+                raise UserError(f"the annotation page's state is of version {version}, which this version cannot read.")
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or nothing, and on the disk when the block ends.
+
+        With `durable=False` a power cut (not a killed server) may take the last ones back: enough for counting.
+        """
+        with self._lock:
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def rows(self, query: str, *values: object) -> list[tuple]:
+        """Every row of a query."""
+        with self._lock:
+            return self._database.execute(query, values).fetchall()
+
+    @property
+    def proof_key(self) -> bytes:
+        """Signs the questions, so that only what was asked can be answered; it outlives a restart."""
+        ((value,),) = self.rows("SELECT value FROM secret WHERE name = 'proof'")
+        return bytes.fromhex(value)
+
+    def forget(self, annotator: str) -> None:
+        """Delete everything that the page knows of an annotator."""
+        with self.writing() as database:
+            for table, column in _OF_AN_ANNOTATOR.items():
+                database.execute(f"DELETE FROM {table} WHERE {column} = ?", (annotator,))
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._database.close()
