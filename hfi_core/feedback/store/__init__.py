@@ -1,0 +1,13 @@
+"""The live store: where judgements arrive, each kept before it is acknowledged, in SQLite or PostgreSQL.
+
+Nothing in it is ever changed: a correction is a new judgement that supersedes the earlier one. What DVC versions is a
+snapshot of it.
+"""
+
+from hfi_core.feedback.store.batches import Imported
+from hfi_core.feedback.store.entering import Conflict
+from hfi_core.feedback.store.offers import Assignment, Progress
+from hfi_core.feedback.store.snapshots import Saved, Snapshot
+from hfi_core.feedback.store.store import Store, open_store
+
+__all__ = ["Assignment", "Conflict", "Imported", "Progress", "Saved", "Snapshot", "Store", "open_store"]

@@ -1,0 +1,204 @@
+"""An import: judgements are staged in slices, so that nobody waits long, and count all at once at the end.
+
+Whoever is killed half-way leaves rows that never count; the next import clears them away. The same batch key again
+changes nothing.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from hfi_core.feedback.store.counting import recount, visible
+from hfi_core.feedback.store.database import Database
+from hfi_core.feedback.store.entering import Conflict, enter, superseding_nothing
+from hfi_core.feedback.store.rows import Judgement
+from hfi_core.feedback.store.tables import batch, judgement, shown
+
+SLICE = 250
+"""Judgements a transaction: some ten milliseconds, after which others have their turn."""
+_SHARE = 0.5
+"""Of the time, the most that an import holds up other writers."""
+_STALE_SECONDS = 24 * 3600.0
+"""An import that began so long ago and is not whole was killed."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import brought."""
+
+    new: int
+    known: int
+    """Judgements that had been there before."""
+
+
+def add_batch(database: Database, key: str, judgements: Iterable[Judgement], source: str) -> Imported:
+    """Take in all judgements or, with a Conflict, none; see `Store.add_batch`."""
+    finish_counts(database)
+    clear_away(database)
+    with database.read() as connection:
+        done = connection.execute(select(batch.c.rows).where(batch.c.key == key, batch.c.visible)).scalar_one_or_none()
+    if done is not None:
+        return Imported(0, done)
+    mine = database.write(lambda connection: _begin(connection, key, source))
+    try:
+        total = _stage(database, mine, judgements)
+        _require_superseded(database, mine)
+        new = database.write(lambda connection: _show(connection, mine, total))
+    except BaseException:
+        database.write(lambda connection: _abandon(connection, mine))
+        clear_away(database)
+        raise
+    finish_counts(database)
+    return Imported(new, total - new)
+
+
+def _begin(connection: Connection, key: str, source: str) -> int:
+    """A new attempt; an earlier one of the same key, still under way or killed, gives way."""
+    connection.execute(update(batch).where(batch.c.key == key, ~batch.c.visible).values(key=None))
+    row = {"key": key, "source": source, "started": time.time(), "visible": False, "counted": False, "rows": 0}
+    return connection.execute(insert(batch).values(row).returning(batch.c.id)).scalar_one()
+
+
+def _abandon(connection: Connection, mine: int) -> None:
+    connection.execute(update(batch).where(batch.c.id == mine, ~batch.c.visible).values(key=None))
+
+
+def _stage(database: Database, mine: int, judgements: Iterable[Judgement]) -> int:
+    total, source = 0, iter(judgements)
+    while piece := list(islice(source, SLICE)):
+        began = time.monotonic()
+        database.write(lambda connection, piece=piece: _stage_slice(connection, mine, piece))
+        total += len(piece)
+        _let_others(began)
+    return total
+
+
+def _let_others(began: float) -> None:
+    time.sleep(min(1.0, (time.monotonic() - began) * (1 - _SHARE) / _SHARE))
+
+
+def _stage_slice(connection: Connection, mine: int, piece: list[Judgement]) -> None:
+    _require_mine(connection, mine)
+    enter(connection, piece, mine)
+
+
+def _require_mine(connection: Connection, mine: int) -> None:
+    query = select(batch.c.id).where(batch.c.id == mine, batch.c.key.is_not(None)).with_for_update(read=True)
+    if connection.execute(query).scalar_one_or_none() is None:
+        raise Conflict(
+            "The import was ended: somebody else brought some of the same judgements meanwhile. Nothing of it counts; "
+            "run it again.",
+            "",
+        )
+
+
+def _require_superseded(database: Database, mine: int) -> None:
+    """Every correction leads, through corrections of the same question, to a judgement that began it."""
+    with database.read() as connection:
+        target = judgement.alias("target")
+        stray = connection.execute(
+            select(judgement.c.id, judgement.c.supersedes)
+            .outerjoin(target, target.c.id == judgement.c.supersedes)
+            .where(judgement.c.batch == mine, judgement.c.supersedes.is_not(None))
+            .where(
+                target.c.id.is_(None)
+                | (target.c.question != judgement.c.question)
+                | ~(visible(target) | (target.c.batch == mine))
+            )
+            .order_by(judgement.c.id)
+            .limit(1)
+        ).one_or_none()
+        if stray:
+            raise superseding_nothing(*stray)
+        circle = connection.execute(_in_a_circle(mine)).one_or_none()
+        if circle:
+            raise superseding_nothing(*circle)
+
+
+def _in_a_circle(mine: int):
+    theirs = judgement.alias("theirs")
+    begins = (
+        select(judgement.c.id)
+        .outerjoin(theirs, (theirs.c.id == judgement.c.supersedes) & (theirs.c.batch == mine))
+        .where(judgement.c.batch == mine, judgement.c.supersedes.is_not(None))
+        .where(theirs.c.id.is_(None) | theirs.c.supersedes.is_(None))
+        .cte("resting", recursive=True)
+    )
+    later = judgement.alias("later")
+    resting = begins.union(
+        select(later.c.id).join(begins, later.c.supersedes == begins.c.id).where(later.c.batch == mine)
+    )
+    return (
+        select(judgement.c.id, judgement.c.supersedes)
+        .where(judgement.c.batch == mine, judgement.c.supersedes.is_not(None))
+        .where(judgement.c.id.not_in(select(resting.c.id)))
+        .order_by(judgement.c.id)
+        .limit(1)
+    )
+
+
+def _show(connection: Connection, mine: int, total: int) -> int:
+    _require_mine(connection, mine)
+    new = connection.execute(select(func.count()).where(judgement.c.batch == mine)).scalar_one()
+    connection.execute(update(batch).where(batch.c.id == mine).values(visible=True, rows=total))
+    return new
+
+
+def finish_counts(database: Database) -> None:
+    """Count the answers of imports that are whole into `offer.answers`, in slices."""
+    with database.read() as connection:
+        waiting = connection.execute(select(batch.c.id).where(batch.c.visible, ~batch.c.counted)).scalars().all()
+    for mine in waiting:
+        last = ""
+        while last is not None:
+            began = time.monotonic()
+            last = database.write(lambda connection, mine=mine, last=last: _count_slice(connection, mine, last))
+            _let_others(began)
+        database.write(lambda connection, mine=mine: connection.execute(
+            update(batch).where(batch.c.id == mine).values(counted=True)
+        ))  # fmt: skip
+
+
+def _count_slice(connection: Connection, mine: int, after: str) -> str | None:
+    query = select(judgement.c.id).where(judgement.c.batch == mine, judgement.c.id > after)
+    ids = connection.execute(query.order_by(judgement.c.id).limit(SLICE)).scalars().all()
+    pictures: dict[str, set[str]] = {}
+    for concept, picture in connection.execute(_shown_by(ids)):
+        pictures.setdefault(concept, set()).add(picture)
+    for concept, these in pictures.items():
+        recount(connection, concept, these)
+    return ids[-1] if ids else None
+
+
+def _shown_by(ids):
+    return select(shown.c.concept, shown.c.picture).where(shown.c.judgement.in_(ids)).distinct()
+
+
+def clear_away(database: Database) -> None:
+    """Take out what imports left that were refused or killed, in slices."""
+    old = time.time() - _STALE_SECONDS
+    with database.read() as connection:
+        killed = connection.execute(select(batch.c.id).where(~batch.c.visible, batch.c.started < old)).scalars().all()
+        ended = connection.execute(select(batch.c.id).where(batch.c.key.is_(None))).scalars().all()
+    for one in killed:
+        database.write(lambda connection, one=one: _abandon(connection, one))
+    for one in {*killed, *ended}:
+        more = True
+        while more:
+            began = time.monotonic()
+            more = database.write(lambda connection, one=one: _clear_slice(connection, one))
+            _let_others(began)
+
+
+def _clear_slice(connection: Connection, ended: int) -> bool:
+    """Take out a slice, and the batch's own row after the last; whether more may be left."""
+    ids = connection.execute(select(judgement.c.id).where(judgement.c.batch == ended).limit(SLICE)).scalars().all()
+    if ids:
+        connection.execute(delete(shown).where(shown.c.judgement.in_(ids)))
+        connection.execute(delete(judgement).where(judgement.c.id.in_(ids)))
+        return True
+    connection.execute(delete(batch).where(batch.c.id == ended, batch.c.key.is_(None)))
+    return False

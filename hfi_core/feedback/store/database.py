@@ -1,0 +1,131 @@
+"""The database behind the store: connections, transactions, and what both databases need to keep a promise.
+
+SQLite runs in WAL mode with `synchronous=FULL`, so a commit is on the disk when it returns; writers queue. PostgreSQL
+commits synchronously.
+"""
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from hfi_core.errors import UserError
+from hfi_core.feedback.store.complaints import explained, is_clash, parse_url
+
+PATIENCE_SECONDS = 30.0
+"""How long a writer waits for the others."""
+_POLL_SECONDS = (0.001, 0.004)
+"""SQLite's own waiting grows to 100 ms between two looks, and then misses the gaps that an import leaves."""
+_TRIES = 8
+_MARK = "hfi_writes"
+
+T = TypeVar("T")
+
+
+class Database:
+    """A pool of connections, and transactions over them."""
+
+    def __init__(self, url: str):
+        self.url: URL = parse_url(url)
+        self.embedded = self.url.get_backend_name() == "sqlite"
+        with explained(self.url):
+            self.engine: Engine = _sqlite(self.url) if self.embedded else _postgresql(self.url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the store throughout and holds nobody up."""
+        with explained(self.url), self.engine.connect() as connection:
+            if not self.embedded:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Do `work` in one transaction, durable on return; done anew where another writer came first."""
+        with explained(self.url):
+            for left in reversed(range(_TRIES)):
+                try:
+                    with self.engine.connect().execution_options(**{_MARK: True}) as connection, connection.begin():
+                        return work(connection)
+                except DBAPIError as error:
+                    if not left or not (isinstance(error, IntegrityError) or is_clash(error)):
+                        raise
+                    time.sleep(random.uniform(0, 0.02))
+            raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def _sqlite(url: URL) -> Engine:
+    place = Path(url.database)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"The store {place} cannot be made: {error}. Mend feedback.database_url.") from error
+    # An absolute path: a process that changes its folder later still means the same file.
+    url = url.set(database=str(place.absolute()))
+    engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": PATIENCE_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def _settle(connection: sqlite3.Connection, _record) -> None:
+        connection.isolation_level = None  # the module's own BEGIN comes too late
+        _patiently(lambda: _use_wal(connection))
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is not left in the file
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get(_MARK):
+            connection.exec_driver_sql("BEGIN")
+            return
+        raw = connection.connection.dbapi_connection
+        raw.execute("PRAGMA busy_timeout = 0")
+        try:
+            _patiently(lambda: raw.execute("BEGIN IMMEDIATE"))
+        finally:
+            raw.execute(f"PRAGMA busy_timeout = {round(PATIENCE_SECONDS * 1000)}")
+
+    return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    if mode != "wal":
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    """Try until nobody else writes; SQLite's error if that takes too long."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            act()
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+        time.sleep(random.uniform(*_POLL_SECONDS))
+
+
+def _postgresql(url: URL) -> Engine:
+    engine = create_engine(
+        url, pool_size=8, max_overflow=24, pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "application_name": "hfi"},
+    )  # fmt: skip
+
+    @event.listens_for(engine, "connect")
+    def _settle(connection, _record) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = on")
+        connection.commit()
+
+    return engine

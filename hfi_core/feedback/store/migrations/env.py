@@ -1,0 +1,13 @@
+"""What Alembic runs: the revisions, on the connection and in the transaction of whoever opens the store."""
+
+from alembic import context
+
+from hfi_core.feedback.store.tables import VERSION_TABLE, metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    version_table=VERSION_TABLE,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,196 @@
+"""Which pictures may be asked about, and who is given which: by lease, so that nobody's closed browser keeps one.
+
+A picture is given to as many annotators as judgements are wanted of it, less those who have answered; nobody gets one
+twice. On SQLite the writers queue; on PostgreSQL those who are given pictures of one concept do.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+
+from sqlalchemy import Connection, delete, exists, func, or_, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+
+from hfi_core.candidates import Candidate
+from hfi_core.feedback.store.counting import answers_on, recount, visible
+from hfi_core.feedback.store.database import Database
+from hfi_core.feedback.store.tables import judgement, lease, offer, shown
+
+_SLICE = 500
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A picture that an annotator is to judge, and until when it is kept for them."""
+
+    concept: str
+    picture: str
+    sha256: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a concept is."""
+
+    pictures: int
+    done: int
+    """Pictures with as many answers as are wanted."""
+    asked: int
+    """Answers wanted in all."""
+    answered: int
+    """Of those, the answers that are there; what goes beyond on a picture is not counted."""
+    annotators: int
+
+
+def _upsert(connection: Connection, table):
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def offer_pictures(
+    database: Database,
+    concept: str,
+    candidates: Sequence[Candidate],
+    priority: Mapping[str, float],
+    random: frozenset[str],
+) -> None:
+    """Add pictures, in slices; see `Store.offer`."""
+    for piece in _slices(candidates):
+        database.write(lambda connection, piece=piece: _offer_slice(connection, concept, piece, priority, random))
+
+
+def _slices(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    source = iter(candidates)
+    while piece := list(islice(source, _SLICE)):
+        yield piece
+
+
+def _offer_slice(
+    connection: Connection,
+    concept: str,
+    piece: list[Candidate],
+    priority: Mapping[str, float],
+    random: frozenset[str],
+) -> None:
+    names = [candidate.id for candidate in piece]
+    query = select(offer).where(offer.c.concept == concept, offer.c.picture.in_(names))
+    there = {row.picture: row for row in connection.execute(query)}
+    rows, fresh = [], []
+    for candidate in piece:
+        old = there.get(candidate.id)
+        row = {
+            "concept": concept,
+            "picture": candidate.id,
+            "sha256": candidate.sha256,
+            "priority": float(priority.get(candidate.id, old.priority if old else 0.0)),
+            "random": candidate.id in random or bool(old and old.random),
+        }
+        if old is None:
+            fresh.append(candidate.id)
+        if old is None or any(getattr(old, key) != value for key, value in row.items()):
+            rows.append(row | {"answers": 0})
+    if not rows:
+        return
+    insert = _upsert(connection, offer)
+    changed = {key: insert.excluded[key] for key in ("sha256", "priority", "random")}
+    connection.execute(insert.on_conflict_do_update(index_elements=["concept", "picture"], set_=changed), rows)
+    if fresh:
+        recount(connection, concept, fresh)
+
+
+def assign(
+    connection: Connection,
+    concept: str,
+    annotator: str,
+    count: int,
+    judgements: int,
+    lease_for: timedelta,
+    now: datetime,
+) -> list[Assignment]:
+    """Give pictures to an annotator, in a transaction that writes; see `Store.assign`."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:concept, 0))"), {"concept": concept})
+    at, until = now.timestamp(), (now + lease_for).timestamp()
+    rows = connection.execute(_kept(concept, annotator, at).limit(count)).all()
+    if len(rows) < count:
+        rows += connection.execute(_free(concept, annotator, judgements, at).limit(count - len(rows))).all()
+    if rows:
+        insert = _upsert(connection, lease)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["concept", "picture", "annotator"], set_={"expires": insert.excluded.expires}
+            ),
+            [{"concept": concept, "picture": row.picture, "annotator": annotator, "expires": until} for row in rows],
+        )
+    return [Assignment(concept, row.picture, row.sha256, datetime.fromtimestamp(until, UTC)) for row in rows]
+
+
+def _kept(concept: str, annotator: str, at: float):
+    """The annotator's own leases."""
+    return (
+        select(offer.c.picture, offer.c.sha256)
+        .join(lease, (lease.c.concept == offer.c.concept) & (lease.c.picture == offer.c.picture))
+        .where(offer.c.concept == concept, lease.c.annotator == annotator, lease.c.expires > at)
+        .order_by(offer.c.priority.desc(), offer.c.picture)
+    )
+
+
+def _free(concept: str, annotator: str, judgements: int, at: float):
+    """Pictures that the annotator may get: `offer.answers` never says too much, so it sorts out what is done."""
+    others = lease.alias("others")
+    here = (lease.c.concept == concept, lease.c.picture == offer.c.picture, lease.c.annotator == annotator)
+    judged = exists().where(
+        shown.c.concept == concept, shown.c.picture == offer.c.picture, shown.c.annotator == annotator,
+        shown.c.judgement == judgement.c.id, visible(),
+    )  # fmt: skip
+    leased = (
+        select(func.count())
+        .where(others.c.concept == concept, others.c.picture == offer.c.picture, others.c.annotator != annotator)
+        .where(others.c.expires > at)
+        .scalar_subquery()
+    )
+    return (
+        select(offer.c.picture, offer.c.sha256)
+        .where(offer.c.concept == concept, offer.c.answers < judgements)
+        .where(~exists().where(*here, or_(lease.c.expires.is_(None), lease.c.expires > at)))
+        .where(~judged)
+        .where(leased + answers_on(offer.c.concept, offer.c.picture) < judgements)
+        .order_by(offer.c.priority.desc(), offer.c.picture)
+    )
+
+
+def release(connection: Connection, concept: str, annotator: str, picture: str) -> None:
+    """Mark a picture as skipped by an annotator."""
+    row = {"concept": concept, "picture": picture, "annotator": annotator, "expires": None}
+    insert = _upsert(connection, lease)
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=["concept", "picture", "annotator"], set_={"expires": None}), [row]
+    )
+
+
+def progress(connection: Connection, concept: str, judgements: int) -> Progress:
+    """How far a concept is; see `Store.progress`."""
+    enough = offer.c.answers >= judgements
+    pictures, done, short = connection.execute(
+        select(
+            func.count(),
+            func.count().filter(enough),
+            func.coalesce(func.sum(offer.c.answers).filter(~enough), 0),
+        ).where(offer.c.concept == concept)
+    ).one()
+    annotators = connection.execute(
+        select(func.count(judgement.c.annotator.distinct())).where(judgement.c.concept == concept, visible())
+    ).scalar_one()
+    return Progress(pictures, done, pictures * judgements, done * judgements + int(short), annotators)
+
+
+def take_back(connection: Connection, annotator: str) -> None:
+    """Drop an annotator's leases and skips."""
+    connection.execute(delete(lease).where(lease.c.annotator == annotator))
+
+
+def random_sample(connection: Connection, concept: str) -> frozenset[str]:
+    """The pictures that are marked as the unbiased sample."""
+    query = select(offer.c.picture).where(offer.c.concept == concept, offer.c.random)
+    return frozenset(connection.execute(query).scalars())

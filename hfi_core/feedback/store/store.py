@@ -1,0 +1,185 @@
+"""The store as everybody uses it: the annotation page, the importers, the flow, the commands."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import Connection, delete, select
+
+from hfi_core.candidates import Candidate
+from hfi_core.feedback.store import batches, offers, snapshots
+from hfi_core.feedback.store.counting import counting as is_counting
+from hfi_core.feedback.store.counting import recount, visible
+from hfi_core.feedback.store.database import Database
+from hfi_core.feedback.store.entering import enter
+from hfi_core.feedback.store.migrating import bring_up_to_date
+from hfi_core.feedback.store.rows import Judgement, judgement_of, pictures_of
+from hfi_core.feedback.store.snapshots import Saved, Snapshot
+from hfi_core.feedback.store.tables import judgement, shown
+
+_SLICE = 1000
+
+
+def open_store(url: str) -> "Store":
+    """Open the store in `feedback.database_url`; it is made or migrated where needed.
+
+    Raises UserError for a wrong URL, a server out of reach, a store of a newer version, a file that is no database.
+    """
+    database = Database(url)
+    try:
+        bring_up_to_date(database)
+    except BaseException:
+        database.close()
+        raise
+    return Store(database)
+
+
+class Store:
+    """Judgements, who is asked about which picture, and snapshots. Safe to use from several threads and processes.
+
+    Every method raises UserError where the database cannot do what it should.
+    """
+
+    def __init__(self, database: Database):
+        self._database = database
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._database.close()
+
+    def add(self, one: Judgement) -> bool:
+        """Keep a judgement; it is durable on return. False if it was there already: its id is the idempotency key.
+
+        Raises Conflict if the id stands for another judgement, if `supersedes` names none by the same annotator on
+        the same question or one that is superseded already, or if the question was answered and `supersedes` is
+        missing.
+        """
+
+        def work(connection: Connection) -> bool:
+            new = enter(connection, [one], None)
+            if new and one.supersedes is None:
+                recount(connection, one.concept, pictures_of(one))
+            return bool(new)
+
+        return self._database.write(work)
+
+    def add_batch(self, batch_key: str, judgements: Iterable[Judgement], *, source: str) -> batches.Imported:
+        """Keep all judgements or none: staged in slices while others go on, and counting all at once at the end.
+
+        `batch_key` is a digest of what is imported: the same again changes nothing, without reading `judgements`.
+        Raises Conflict as `add` does.
+        """
+        return batches.add_batch(self._database, batch_key, judgements, source)
+
+    def judgements(
+        self, concept: str | None = None, *, annotator: str | None = None, counting: bool = False
+    ) -> Iterator[Judgement]:
+        """Judgements sorted by id, in constant memory, of one moment; `counting` leaves out what was superseded."""
+        query = select(judgement.c.content).where(is_counting() if counting else visible()).order_by(judgement.c.id)
+        if concept is not None:
+            query = query.where(judgement.c.concept == concept)
+        if annotator is not None:
+            query = query.where(judgement.c.annotator == annotator)
+        with self._database.read() as connection:
+            for line in connection.execution_options(yield_per=_SLICE).execute(query).scalars():
+                yield judgement_of(line)
+
+    def get(self, id: str) -> Judgement | None:
+        """The judgement of an id."""
+        with self._database.read() as connection:
+            line = connection.execute(select(judgement.c.content).where(judgement.c.id == id, visible())).scalar()
+        return None if line is None else judgement_of(line)
+
+    def snapshot(self, path: Path) -> Snapshot:
+        """Write every judgement to a canonical feedback file, sorted by id; the same store gives the same bytes.
+
+        A file that says the same already is left as it is.
+        """
+        return snapshots.take(self._database, path)
+
+    def snapshots(self) -> list[Saved]:
+        """The snapshots that were taken of this store, the earliest first."""
+        with self._database.read() as connection:
+            return snapshots.saved(connection)
+
+    def snapshots_with(self, annotator: str) -> list[Saved]:
+        """The snapshots that hold judgements by an annotator."""
+        with self._database.read() as connection:
+            return snapshots.holding(connection, annotator)
+
+    def lines_of(self, number: int) -> Iterator[str]:
+        """The lines of an earlier snapshot, but for what was forgotten since."""
+        with self._database.read() as connection:
+            yield from snapshots.lines(connection, number)
+
+    def offer(
+        self,
+        concept: str,
+        candidates: Sequence[Candidate],
+        *,
+        priority: Mapping[str, float] | None = None,
+        random: frozenset[str] = frozenset(),
+    ) -> None:
+        """Let candidates be asked about. The highest `priority` is asked first; 0 where none was ever given.
+
+        `random` marks the unbiased sample. Pictures that are offered already keep the priority and the mark that
+        they have, unless new ones are given.
+        """
+        offers.offer_pictures(self._database, concept, candidates, priority or {}, random)
+
+    def random_sample(self, concept: str) -> frozenset[str]:
+        """The pictures that are marked as the unbiased sample."""
+        with self._database.read() as connection:
+            return offers.random_sample(connection, concept)
+
+    def assign(
+        self, concept: str, annotator: str, *, count: int, judgements: int, lease: timedelta, now: datetime
+    ) -> list[offers.Assignment]:
+        """Give an annotator up to `count` pictures, kept for them until `now + lease`.
+
+        Their own pictures that have not run out come first, and are kept longer; never one that they have judged or
+        skipped, nor one that `judgements` others have judged or been given.
+        """
+        return self._database.write(
+            lambda connection: offers.assign(connection, concept, annotator, count, judgements, lease, now)
+        )
+
+    def release(self, concept: str, annotator: str, picture: str) -> None:
+        """Skip: the picture is free for others, and this annotator never gets it again."""
+        self._database.write(lambda connection: offers.release(connection, concept, annotator, picture))
+
+    def progress(self, concept: str, judgements: int) -> offers.Progress:
+        """How many of the pictures that are offered have `judgements` answers."""
+        with self._database.read() as connection:
+            return offers.progress(connection, concept, judgements)
+
+    def annotators(self) -> list[str]:
+        """The pseudonyms of all who have judged."""
+        with self._database.read() as connection:
+            query = select(judgement.c.annotator).where(visible()).distinct().order_by(judgement.c.annotator)
+            return list(connection.execute(query).scalars())
+
+    def forget(self, annotator: str, *, judgements: bool = False) -> int:
+        """Drop what an annotator was given and, if asked, their judgements; how many judgements went."""
+
+        def work(connection: Connection) -> int:
+            offers.take_back(connection, annotator)
+            if not judgements:
+                return 0
+            theirs = connection.execute(
+                select(shown.c.concept, shown.c.picture).where(shown.c.annotator == annotator).distinct()
+            ).all()
+            connection.execute(delete(shown).where(shown.c.annotator == annotator))
+            gone = connection.execute(delete(judgement).where(judgement.c.annotator == annotator)).rowcount
+            for concept in {row.concept for row in theirs}:
+                recount(connection, concept, {row.picture for row in theirs if row.concept == concept})
+            return gone
+
+        return self._database.write(work)
