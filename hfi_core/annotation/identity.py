@@ -52,12 +52,13 @@ def signed_in(request: Request) -> User | None:
 
 
 def pseudonym_of(private: Path, name: str) -> str:
-    """The pseudonym by which the store knows a person."""
-    return _pseudonym(private, name)
+    """The pseudonym by which the store knows a person; a new one for somebody who was forgotten."""
+    people = private / "people.json"
+    return _pseudonym(people, people.stat().st_mtime_ns if people.exists() else 0, name)
 
 
 @lru_cache(maxsize=4096)
-def _pseudonym(private: Path, name: str) -> str:
+def _pseudonym(path: Path, _version: int, name: str) -> str:
     from hfi_core.feedback.store import people
 
-    return people.pseudonym(people.open_people(private / "people.json"), name)
+    return people.pseudonym(people.open_people(path), name)
