@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from hfi_core.feedback.store.counting import recount, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entering import Conflict, enter, superseding_nothing
-from hfi_core.feedback.store.rows import Judgement
+from hfi_core.feedback.store.rows import Entry, Judgement, entry_of
 from hfi_core.feedback.store.tables import batch, judgement, shown
 
 SLICE = 250
@@ -68,7 +68,7 @@ def _abandon(connection: Connection, mine: int) -> None:
 
 def _stage(database: Database, mine: int, judgements: Iterable[Judgement]) -> int:
     total, source = 0, iter(judgements)
-    while piece := list(islice(source, SLICE)):
+    while piece := [entry_of(one) for one in islice(source, SLICE)]:
         began = time.monotonic()
         database.write(lambda connection, piece=piece: _stage_slice(connection, mine, piece))
         total += len(piece)
@@ -80,7 +80,7 @@ def _let_others(began: float) -> None:
     time.sleep(min(1.0, (time.monotonic() - began) * (1 - _SHARE) / _SHARE))
 
 
-def _stage_slice(connection: Connection, mine: int, piece: list[Judgement]) -> None:
+def _stage_slice(connection: Connection, mine: int, piece: list[Entry]) -> None:
     _require_mine(connection, mine)
     enter(connection, piece, mine)
 

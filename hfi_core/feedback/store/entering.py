@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.store.counting import visible
-from hfi_core.feedback.store.rows import Judgement, line_of, pictures_of, question_of, values_of
+from hfi_core.feedback.store.rows import Entry
 from hfi_core.feedback.store.tables import batch, judgement, lease, shown
 
 
@@ -25,18 +25,18 @@ class Conflict(UserError):
         """The one that it contradicts: where the question was answered before, `supersedes` may name it."""
 
 
-def enter(connection: Connection, judgements: Sequence[Judgement], into: int | None) -> list[Judgement]:
-    """Take in judgements, into a batch that does not count yet or (None) at once; those that were new.
+def enter(connection: Connection, entries: Sequence[Entry], into: int | None) -> list[Entry]:
+    """Take in entries, into a batch that does not count yet or (None) at once; those that were new.
 
     Raises Conflict. Whether `supersedes` names something is asked here only of what counts at once.
     """
-    new = _without_known(connection, _each_once(judgements), into)
+    new = _without_known(connection, _each_once(entries), into)
     if into is None:
         _require_superseded(connection, new)
     _make_room(connection, new, into)
     if new:
-        connection.execute(insert(judgement), [values_of(one, into) for one in new])
-        pairs = [(one, picture) for one in new if one.supersedes is None for picture in pictures_of(one)]
+        connection.execute(insert(judgement), [one.values | {"batch": into} for one in new])
+        pairs = [(one, picture) for one in new if one.supersedes is None for picture in one.pictures]
         if pairs:
             connection.execute(
                 insert(shown),
@@ -51,25 +51,25 @@ def enter(connection: Connection, judgements: Sequence[Judgement], into: int | N
     return new
 
 
-def _each_once(judgements: Sequence[Judgement]) -> list[Judgement]:
-    found: dict[str, Judgement] = {}
-    for one in judgements:
-        if one.id in found and line_of(found[one.id]) != line_of(one):
+def _each_once(entries: Sequence[Entry]) -> list[Entry]:
+    found: dict[str, Entry] = {}
+    for one in entries:
+        if one.id in found and found[one.id].content != one.content:
             raise _other_content(one.id)
         found[one.id] = one
     return [found[id] for id in sorted(found)]  # one order for all, so that PostgreSQL's writers meet no deadlock
 
 
-def _without_known(connection: Connection, judgements: list[Judgement], into: int | None) -> list[Judgement]:
-    rows = _rows(connection, judgement.c.id.in_([one.id for one in judgements]))
+def _without_known(connection: Connection, entries: list[Entry], into: int | None) -> list[Entry]:
+    rows = _rows(connection, judgement.c.id.in_([one.id for one in entries]))
     there = {row.id: row for row in rows}
     new = []
-    for one in judgements:
+    for one in entries:
         row = there.get(one.id)
         if row is None:
             new.append(one)
         elif row.visible or row.batch == into:
-            if row.content != line_of(one):
+            if row.content != one.content:
                 raise _other_content(one.id)
         else:
             _give_way(connection, row)
@@ -86,12 +86,12 @@ def _other_content(id: str) -> Conflict:
     )
 
 
-def _require_superseded(connection: Connection, judgements: list[Judgement]) -> None:
-    for one in judgements:
+def _require_superseded(connection: Connection, entries: list[Entry]) -> None:
+    for one in entries:
         if one.supersedes is None:
             continue
         query = select(judgement.c.question).where(judgement.c.id == one.supersedes, visible())
-        if connection.execute(query).scalar_one_or_none() != question_of(one):
+        if connection.execute(query).scalar_one_or_none() != one.question:
             raise superseding_nothing(one.id, one.supersedes)
 
 
@@ -104,12 +104,12 @@ def superseding_nothing(id: str, supersedes: str) -> Conflict:
     )
 
 
-def _make_room(connection: Connection, judgements: list[Judgement], into: int | None) -> None:
+def _make_room(connection: Connection, entries: list[Entry], into: int | None) -> None:
     """Refuse a second beginning or a second correction; where only an unfinished import stands there, it goes."""
-    beginning = {question_of(one): one for one in judgements if one.supersedes is None}
-    correcting = {one.supersedes: one for one in judgements if one.supersedes is not None}
-    if len(beginning) + len(correcting) < len(judgements):
-        raise _twice_among(judgements)
+    beginning = {one.question: one for one in entries if one.supersedes is None}
+    correcting = {one.supersedes: one for one in entries if one.supersedes is not None}
+    if len(beginning) + len(correcting) < len(entries):
+        raise _twice_among(entries)
     begun = (judgement.c.supersedes.is_(None), judgement.c.question.in_(beginning))
     for row in _rows(connection, *begun) if beginning else ():
         if not row.visible and row.batch != into:
@@ -136,10 +136,10 @@ def _make_room(connection: Connection, judgements: list[Judgement], into: int | 
         )
 
 
-def _twice_among(judgements: list[Judgement]) -> Conflict:
+def _twice_among(entries: list[Entry]) -> Conflict:
     seen: dict[tuple[str, str], str] = {}
-    for one in judgements:
-        place = ("corrects", one.supersedes) if one.supersedes is not None else ("answers", question_of(one))
+    for one in entries:
+        place = ("corrects", one.supersedes) if one.supersedes is not None else ("answers", one.question)
         if place in seen:
             return Conflict(
                 f"Judgements {seen[place]!r} and {one.id!r} answer the same question, and neither supersedes the "

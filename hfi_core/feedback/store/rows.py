@@ -1,11 +1,12 @@
 """A judgement as a row: its canonical line, and the question that it answers."""
 
+import hashlib
 import json
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement, row_of
-from hfi_core.files import sha256_of_json
 
 Judgement = BinaryJudgement | RankingJudgement
 
@@ -26,26 +27,38 @@ def judgement_of(line: str) -> Judgement:
     return parse_judgement(line)
 
 
-def pictures_of(judgement: Judgement) -> tuple[str, ...]:
-    """Every picture that was shown."""
-    return (judgement.picture,) if isinstance(judgement, BinaryJudgement) else judgement.pictures
+@dataclass(frozen=True)
+class Entry:
+    """A judgement made ready to be kept."""
+
+    id: str
+    annotator: str
+    concept: str
+    question: str
+    """Equal for two judgements exactly if one can correct the other: digest of annotator, concept, kind, pictures."""
+    supersedes: str | None
+    content: str
+    """The canonical line."""
+    pictures: tuple[str, ...]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The row of the table `judgement`, but for its batch."""
+        return {
+            "id": self.id,
+            "annotator": self.annotator,
+            "concept": self.concept,
+            "question": self.question,
+            "supersedes": self.supersedes,
+            "content": self.content,
+        }
 
 
-def question_of(judgement: Judgement) -> str:
-    """Equal for two judgements exactly if one can correct the other: annotator, concept, kind and pictures."""
-    pictures = sorted(pictures_of(judgement))
-    return sha256_of_json([judgement.annotator, judgement.concept, judgement.kind, pictures])
-
-
-def values_of(judgement: Judgement, batch: int | None) -> dict[str, Any]:
-    """The row of the table `judgement`."""
-    return {
-        "id": judgement.id,
-        "annotator": judgement.annotator,
-        "concept": judgement.concept,
-        "question": question_of(judgement),
-        "supersedes": judgement.supersedes,
-        "content": line_of(judgement),
-        "batch": batch,
-        "snapshot": None,
-    }
+def entry_of(judgement: Judgement) -> Entry:
+    """Make a judgement ready."""
+    pictures = (judgement.picture,) if isinstance(judgement, BinaryJudgement) else judgement.pictures
+    asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *sorted(pictures)])
+    return Entry(
+        judgement.id, judgement.annotator, judgement.concept, hashlib.sha256(asked.encode()).hexdigest(),
+        judgement.supersedes, line_of(judgement), pictures,
+    )  # fmt: skip

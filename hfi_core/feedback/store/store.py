@@ -14,7 +14,7 @@ from hfi_core.feedback.store.counting import recount, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entering import enter
 from hfi_core.feedback.store.migrating import bring_up_to_date
-from hfi_core.feedback.store.rows import Judgement, judgement_of, pictures_of
+from hfi_core.feedback.store.rows import Judgement, entry_of, judgement_of
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 
@@ -62,10 +62,12 @@ class Store:
         missing.
         """
 
+        entry = entry_of(one)
+
         def work(connection: Connection) -> bool:
-            new = enter(connection, [one], None)
-            if new and one.supersedes is None:
-                recount(connection, one.concept, pictures_of(one))
+            new = enter(connection, [entry], None)
+            if new and entry.supersedes is None:
+                recount(connection, entry.concept, entry.pictures)
             return bool(new)
 
         return self._database.write(work)
