@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-from hfi_core.files import sha256_of_file, sha256_of_folder, sha256_of_json
+from hfi_core.files import sha256_of, sha256_of_json
 from hfi_core.params import Params
 
 Progress = Callable[[int, int, str], None]
@@ -224,19 +224,21 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
 
 def params_of(unit: Unit, params: Params) -> dict[str, object]:
     """The values of the params that a unit reads, by dotted key, as plain JSON values."""
-    found = {}
+    every, found = params.model_dump(mode="json"), {}
     for template in unit.stage.params:
         key = template.replace("{unit}", unit.unit)
-        value: object = params.model_dump(mode="json")
+        value: object = every
         for part in key.split("."):
             value = value[part]  # type: ignore[index]
         found[key] = value
     return found
 
 
+WORK_KEY = 16
+"""Characters of a work key."""
+
+
 def work_key(unit: Unit, params: Params) -> str:
     """Digest of everything that a unit's result rests on: the key of its checkpoints."""
-    digests = {
-        name: sha256_of_folder(path) if path.is_dir() else sha256_of_file(path) for name, path in unit.inputs.items()
-    }
-    return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:16]
+    digests = {name: sha256_of(path) for name, path in unit.inputs.items()}
+    return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:WORK_KEY]

@@ -1,5 +1,181 @@
-"""The lead's page: how far the work is, where people disagree, and what the lead decides."""
+"""The lead's pages: how far the work is, how people work and agree, and what the lead decides."""
 
-from fastapi import APIRouter
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from starlette.responses import RedirectResponse, Response
+
+from hfi_core.annotation import adjudication, oversight
+from hfi_core.annotation.consent import consenting_user
+from hfi_core.annotation.identity import User, lead_only
+from hfi_core.annotation.page import Page, Work, page_of
+from hfi_core.annotation.pages import show
+from hfi_core.annotation.tasks import Task
+from hfi_core.errors import UserError
+
+if TYPE_CHECKING:
+    from hfi_core.metrics.intervals import Interval
 
 router = APIRouter(prefix="/review")
+
+_A_PAGE = 12
+"""Disagreements shown at once."""
+_FRESH_SECONDS = 5.0
+"""How old what is shown may be; reading a hundred thousand judgements takes longer than a page should."""
+_KEY = r"^[0-9a-f]{32}$"
+
+
+def consenting_lead(user: Annotated[User, Depends(lead_only)], _: Annotated[User, Depends(consenting_user)]) -> User:
+    """FastAPI dependency: a lead who has agreed to see pictures."""
+    return user
+
+
+Lead = Annotated[User, Depends(consenting_lead)]
+Text = Annotated[str, Form(max_length=2000)]
+
+
+@dataclass(frozen=True)
+class View:
+    """A concept as the lead sees it."""
+
+    concept: str
+    text: str
+    kind: str
+    work: Work
+    agreement: "Interval | None"
+    disputes: list[oversight.Dispute]
+    paces: list[oversight.Pace]
+    at: float
+
+    @property
+    def open(self) -> int:
+        """Disagreements that nobody has settled."""
+        return sum(not dispute.settled for dispute in self.disputes)
+
+    @property
+    def measure(self) -> str:
+        """What the agreement is measured by."""
+        return "Krippendorff's alpha" if self.kind == "binary" else "Kendall's W"
+
+
+@router.get("")
+def overview(request: Request, user: Lead) -> Response:
+    """Every concept's progress and agreement, and every annotator's pace and gold answers."""
+    page = page_of(request)
+    views = [_view(request, concept) for concept in page.settings.params.concepts]
+    return _shown(
+        request, user, "review.html", views=views, people=_people(page, views),
+        warn_below=page.settings.params.feedback.agreement.warn_below,
+    )  # fmt: skip
+
+
+@router.get("/{concept}")
+def concept_disputes(request: Request, concept: str, user: Lead, first: int = 0, message: str = "") -> Response:
+    """Disagreements of a concept, the opinions side by side."""
+    return _disputes(request, user, concept, first, "")
+
+
+@router.post("/{concept}/binary")
+def decide(
+    request: Request, concept: str, user: Lead, picture: Text, answer: Text,
+    key: Annotated[str, Form(pattern=_KEY)], first: Annotated[int, Form(ge=0)] = 0, note: Text = "",
+) -> Response:  # fmt: skip
+    """Keep the lead's decision about a picture."""
+    page = page_of(request)
+    candidate = page.candidates.get(concept, {}).get(picture)
+    if candidate is None or _kind(page, concept) != "binary":
+        raise HTTPException(404, "The manifest holds no such picture.")
+    decided = adjudication.binary(user.pseudonym, concept, key, candidate, answer, note, datetime.now(UTC))
+    return _kept(request, concept, decided, first)
+
+
+@router.post("/{concept}/ranking")
+async def order(request: Request, concept: str, user: Lead) -> Response:
+    """Keep the lead's order of a set of pictures."""
+    from starlette.concurrency import run_in_threadpool
+
+    page, form = page_of(request), await request.form(max_files=0, max_fields=250)
+    pictures = [str(picture) for picture in form.getlist("pictures")]
+    known = page.candidates.get(concept, {})
+    if not pictures or any(picture not in known for picture in pictures) or _kind(page, concept) != "ranking":
+        raise HTTPException(404, "The manifest holds no such picture.")
+    key, first = str(form.get("key", "")), str(form.get("first", "0"))
+    if len(key) != 32 or not set(key) <= set("0123456789abcdef") or not first.isascii() or not first.isdigit():
+        raise HTTPException(422, "The form is not of the expected kind.")
+    places = {picture: str(form.get(f"place.{picture}", "")) for picture in pictures}
+    try:
+        decided = adjudication.ranking(
+            user.pseudonym, concept, key, pictures, places, str(form.get("note", ""))[:2000], datetime.now(UTC)
+        )
+    except UserError as error:
+        return await run_in_threadpool(_disputes, request, user, concept, int(first), str(error))
+    return await run_in_threadpool(_kept, request, concept, decided, int(first))
+
+
+def _kept(request: Request, concept: str, decided, first: int) -> Response:
+    adjudication.adjudicate(page_of(request).settings.store, decided)
+    _views(request).pop(concept, None)
+    return RedirectResponse(f"/review/{concept}?first={first}", 303)
+
+
+def _disputes(request: Request, user: User, concept: str, first: int, message: str) -> Response:
+    page = page_of(request)
+    if concept not in page.settings.params.concepts:
+        raise HTTPException(404, "There is no such concept.")
+    view = _view(request, concept)
+    first = max(0, min(first, len(view.disputes) - 1)) // _A_PAGE * _A_PAGE
+    return _shown(
+        request, user, "review_concept.html", 422 if message else 200, view=view, first=first, size=_A_PAGE,
+        shown=view.disputes[first : first + _A_PAGE], candidates=page.candidates[concept], message=message,
+        new_key=lambda: uuid4().hex,
+    )  # fmt: skip
+
+
+def _shown(request: Request, user: User, template: str, status: int = 200, **known: Any) -> Response:
+    response = show(request, user, template, **known)
+    response.status_code = status
+    return response
+
+
+def _kind(page: Page, concept: str) -> str:
+    return page.settings.params.concepts[concept].feedback
+
+
+def _views(request: Request) -> dict[str, View]:
+    state = request.app.state
+    if getattr(state, "review", None) is None:
+        state.review = {}
+    return state.review
+
+
+def _view(request: Request, concept: str) -> View:
+    page, there = page_of(request), _views(request).get(concept)
+    if there is not None and time.monotonic() - there.at < _FRESH_SECONDS:
+        return there
+    at = time.monotonic()
+    choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
+    judgements = [one for one in page.settings.store.judgements(concept, counting=True) if one.kind == kind]
+    view = View(
+        concept, choice.text, kind, page.work(Task(concept, kind, (concept,))), oversight.agreement(judgements, kind),
+        oversight.disputes(judgements), oversight.paces(judgements), at,
+    )  # fmt: skip
+    _views(request)[concept] = view
+    return view
+
+
+def _people(page: Page, views: list[View]) -> list[tuple[oversight.Pace, "Interval | None"]]:
+    """Each annotator's pace, and the share of gold questions answered rightly with its interval."""
+    from hfi_core.feedback.confusion import wilson
+
+    right: dict[str, list[int]] = {}
+    for view in views:
+        for annotator, found in page.book.accuracy(view.concept).items():
+            counts = right.setdefault(annotator, [0, 0])
+            counts[0] += found.right
+            counts[1] += found.asked
+    rows = oversight.together(pace for view in views for pace in view.paces)
+    return [(row, wilson(*right.get(row.annotator, (0, 0)))) for row in rows]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hfi_core.blocks import in_blocks
 from hfi_core.diffusion.compute import device_of
 from hfi_core.errors import UserError
-from hfi_core.judges.blocks import in_blocks
 from hfi_core.judges.verdict import Verdict
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
@@ -62,8 +62,8 @@ class ClassifierJudge:
             )
         return verdicts
 
-    def _probabilities(self, pictures: np.ndarray) -> torch.Tensor:
-        pixels = self.processor(images=list(pictures), return_tensors="pt")["pixel_values"].to(self.device)
+    def _probabilities(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        pixels = self.processor(images=pictures, return_tensors="pt")["pixel_values"].to(self.device)
         return self.network(pixel_values=pixels).logits.float().softmax(-1)
 
 

@@ -9,7 +9,6 @@ from hfi_core.clip import Clip
 from hfi_core.judges.verdict import Verdict
 from hfi_core.params import Compute, Source
 from hfi_core.params import Judge as JudgeParams
-from hfi_core.sources import checked
 
 
 class ClipJudge:
@@ -23,15 +22,14 @@ class ClipJudge:
     def __init__(self, clip: Clip, params: JudgeParams, compute: Compute):
         self.clip, self.threshold, self.block = clip, params.threshold, compute.block
         self.groups = [len(params.flagged), len(params.accepted), len(params.other)]
-        self.scale = float(clip.model.logit_scale.exp())
+        self.scale = clip.logit_scale
         self.words = clip.text_features([*params.flagged, *params.accepted, *params.other])
 
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "ClipJudge":
         """Read the CLIP folder; see `Judge.load`."""
-        folder = checked(params.source, params.revision, params.digest, "judge")
-        clip = Clip.load(Source(source=str(folder), revision=None, digest=params.digest), compute)
-        return cls(clip, params, compute)
+        source = Source(source=params.source, revision=params.revision, digest=params.digest)
+        return cls(Clip.load(source, compute, "judge"), params, compute)
 
     def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
         """See `Judge.judge`."""

@@ -1,0 +1,22 @@
+"""Work in padded blocks of one size: kernels differ with the batch size, results must not."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+
+
+@torch.no_grad()
+def in_blocks(items: Sequence[Item], block: int, compute: Callable[[list[Item]], torch.Tensor]) -> torch.Tensor:
+    """`compute` of each item, (N, ...) in float32 on the CPU; `compute` always gets `block` items.
+
+    The last block is filled up with its last item.
+    """
+    parts = []
+    for start in range(0, len(items), block):
+        part = list(items[start : start + block])
+        filled = part + part[-1:] * (block - len(part))
+        parts.append(compute(filled)[: len(part)].float().cpu())
+    return torch.cat(parts)

@@ -1,0 +1,17 @@
+"""`params.yaml` as frozen models: every knob, its unit, its bounds. Nothing here imports torch."""
+
+from hfi_core.params.evaluation import Evaluate, Gate, Judge, Release, Suite
+from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
+from hfi_core.params.learning import Invert, Reward
+from hfi_core.params.model import Compute, Sampler, Source
+from hfi_core.params.project import Params, Tracking
+from hfi_core.params.reading import parse_params, read_params
+from hfi_core.params.removal import SDD, Anchored, Attack, NoRemoval, Removal
+from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
+
+__all__ = [
+    "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "Compute", "Concept", "Crowd", "Digest",
+    "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Name", "NoRemoval", "Params", "Prompt",
+    "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite", "Tracking",
+    "parse_params", "read_params",
+]  # fmt: skip

@@ -1,0 +1,95 @@
+"""What is measured, and what a release must keep."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Share
+
+
+def _known_judge(kind: str) -> str:
+    from hfi_core.judges.registry import JUDGES, known_judges
+
+    if kind not in JUDGES and kind not in known_judges():
+        raise ValueError(f"no such judge; there are {', '.join(sorted(known_judges()))}")
+    return kind
+
+
+class Judge(Frozen):
+    """Who answers for the evaluation; never what was trained on."""
+
+    kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier"])]
+    """`embedded`: the world's own; `clip`: zero-shot by words; `classifier`: a transformers image classifier; another
+    package's by the name of its entry point in `hfi.judges`."""
+    source: str | None
+    """Folder or hub id of the judge's weights; null for `embedded`."""
+    revision: str | None
+    digest: Digest
+    flagged: tuple[Prompt, ...]
+    """Words (clip) or class labels (classifier) for the objectionable."""
+    accepted: tuple[Prompt, ...]
+    """Words or class labels for what is on topic and accepted."""
+    other: tuple[Prompt, ...]
+    """Words for anything else (clip)."""
+    threshold: Share
+    """Least probability of a verdict."""
+
+    @model_validator(mode="after")
+    def _words(self):
+        if self.kind != EMBEDDED and not (self.source and self.flagged and self.accepted):
+            raise ValueError(f"judge {self.kind!r} needs source, flagged and accepted")
+        return self
+
+
+class Suite(Frozen):
+    """Prompts that are drawn for every row at equal seeds."""
+
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000)]
+    pictures: int = Field(ge=1, le=10_000)
+    """Pictures (seeds) a prompt."""
+
+
+class Evaluate(Frozen):
+    """What is drawn and how it is compared."""
+
+    judge: Judge
+    suites: dict[Literal["broad", "precise", "neighbours", "unrelated"], Suite]
+    reinverted: int = Field(ge=1, le=10_000)
+    """Pictures drawn with the attacker's token, a concept."""
+    resamples: int = Field(ge=100, le=1_000_000)
+    """Bootstrap resamples."""
+    level: Annotated[float, Field(gt=0.5, lt=1)]
+    """Coverage of the intervals."""
+
+    @model_validator(mode="after")
+    def _all_suites(self):
+        for suite in ("broad", "precise", "neighbours", "unrelated"):
+            if suite not in self.suites:
+                raise ValueError(f"suite {suite!r} is missing")
+        return self
+
+
+class Gate(Frozen):
+    """A bound that a release must keep: at most or at least so much, absolute or as a multiple of base."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+    of_base: bool = False
+    """The bound is a multiple of the base model's figure."""
+
+    @model_validator(mode="after")
+    def _one_bound(self):
+        if (self.at_most is None) == (self.at_least is None):
+            raise ValueError("a gate has either at_most or at_least")
+        return self
+
+
+class Release(Frozen):
+    """What is packaged and registered."""
+
+    row: Name
+    """The removal that is packaged."""
+    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    """Name of the registered model."""
+    gates: dict[str, Gate]
+    """Bounds by metric, for example `flagged@broad`."""
