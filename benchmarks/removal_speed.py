@@ -20,7 +20,7 @@ from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.trainer import Lesson, Settings, distill
 from hfi_core.judges.registry import load_judge
 from hfi_core.params import read_params
-from hfi_core.seeding import seed_of
+from hfi_core.seeding import picture_seed
 from hfi_core.tokens import load_tokens, token_name, with_token
 
 LEVEL = 0.5
@@ -69,7 +69,7 @@ def main() -> dict[str, float]:
 
     def flagged(weights) -> float:
         requests = [
-            Request(prompts[i % len(prompts)], seed_of("benchmark", i) % 2**31) for i in range(PICTURES)
+            Request(prompts[i % len(prompts)], picture_seed("benchmark", i)) for i in range(PICTURES)
         ]  # fmt: skip
         drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
         verdicts = judge.judge(np.stack(drawn), [request.prompt for request in requests])

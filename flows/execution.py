@@ -10,11 +10,9 @@ from flows.lock import STATE
 from flows.versioning import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
-from hfi_core.stage import Progress, Unit, units_of, work_key
+from hfi_core.stage import WORK_KEY, Progress, Unit, units_of, work_key
 
 WORK = STATE / "work"
-_KEY = 16
-"""Characters of a work key."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +73,4 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
 
 def checkpoints(address: str) -> list[Path]:
     """Folders of checkpoints that lie about for a unit, under present and earlier params."""
-    return [folder for folder in sorted(WORK.glob("*")) if folder.name[: -_KEY - 1] == address]
+    return [folder for folder in sorted(WORK.glob("*")) if folder.name[: -WORK_KEY - 1] == address]

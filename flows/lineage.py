@@ -1,9 +1,8 @@
 """Where a result comes from: the git revision, params and input files, as digests."""
 
 import subprocess
-from pathlib import Path
 
-from hfi_core.files import sha256_of_file, sha256_of_folder, sha256_of_json
+from hfi_core.files import sha256_of_json
 from hfi_core.params import Params
 
 
@@ -28,8 +27,3 @@ def params_digest(params: Params) -> str:
 def pipeline_key(params: Params) -> str:
     """What ties together the runs of one pipeline: params and git revision."""
     return sha256_of_json([params_digest(params), git_revision()[0]])[:16]
-
-
-def sha256_of(path: Path) -> str:
-    """Digest of a file or a folder."""
-    return sha256_of_folder(path) if path.is_dir() else sha256_of_file(path)

@@ -1,9 +1,9 @@
-"""Writes the digests of model, CLIP and judge into `params.yaml`, and leaves every other byte as it is."""
+"""Writes the digests of model, CLIP and judges into `params.yaml`, and leaves every other byte as it is."""
 
 from pathlib import Path
 
 from hfi_core.files import whole_file
-from hfi_core.params import read_params
+from hfi_core.params import EMBEDDED, read_params
 from hfi_core.sources import digest_of, locate
 
 
@@ -17,22 +17,24 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     params = read_params(path)
     judge = params.evaluate.judge
     sources = {
-        "model": (params.model, "model"),
-        "clip": (params.clip, "clip"),
-        "evaluate.judge": (judge, "judge"),
+        "model": (params.model.digest, locate(params.model.source, params.model.revision, "model")),
+        "clip": (params.clip.digest, locate(params.clip.source, params.clip.revision, "clip")),
+        "evaluate.judge": (judge.digest, locate(judge.source, judge.revision, "judge")),
     }
+    for name, crowd in params.feedback.simulated.items():
+        sources[f"feedback.simulated.{name}"] = (crowd.digest, locate(EMBEDDED, None, "annotators"))
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
     changes = []
-    for key, (source, part) in sources.items():
-        digest = digest_of(locate(source.source, source.revision, part))
+    for key, (before, folder) in sources.items():
+        digest = digest_of(folder)
         place = tree
         for step in key.split("."):
             place = place[step]
         row, column = place.lc.value("digest")
-        lines[row] = lines[row][:column] + lines[row][column:].replace(source.digest, digest, 1)
-        changes.append((f"{key}.digest", source.digest, digest))
+        lines[row] = lines[row][:column] + lines[row][column:].replace(before, digest, 1)
+        changes.append((f"{key}.digest", before, digest))
     with whole_file(path) as beside:
         beside.write_text("".join(lines), encoding="utf-8")
     return changes

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from flows.environment import settle
-from flows.lineage import git_revision, params_digest, pipeline_key, sha256_of
+from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.lock import STATE
 from flows.tracking import metric_name
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, sha256_of_json, write_json
+from hfi_core.files import sha256_of, sha256_of_file, sha256_of_json, write_json
 from hfi_core.gates import Verdict, verdicts
 from hfi_core.params import Params
 

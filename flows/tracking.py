@@ -12,7 +12,8 @@ from typing import Any
 from flows.console import warn
 from flows.environment import settle
 from flows.execution import Done
-from flows.lineage import git_revision, params_digest, pipeline_key, sha256_of
+from flows.lineage import git_revision, params_digest, pipeline_key
+from hfi_core.files import sha256_of
 from hfi_core.params import Params
 from hfi_core.stage import params_of
 

@@ -11,10 +11,11 @@ from transformers import CLIPModel, CLIPTokenizer, PreTrainedTokenizerBase
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.utils.logging import disable_progress_bar
 
+from hfi_core.blocks import in_blocks
 from hfi_core.diffusion.compute import device_of, dtype_of
 from hfi_core.errors import UserError
 from hfi_core.params import Compute, Source
-from hfi_core.sources import checked
+from hfi_core.sources import Part, checked
 
 _TEXT_BLOCK = 16
 
@@ -29,12 +30,12 @@ class Clip:
     device: torch.device
 
     @classmethod
-    def load(cls, source: Source, compute: Compute) -> "Clip":
-        """Load any transformers CLIP folder, checked against the digest that params pin.
+    def load(cls, source: Source, compute: Compute, part: Part = "clip") -> "Clip":
+        """Load any transformers CLIP folder, checked against the digest that params pin for `part`.
 
         Raises UserError if the folder is missing, torn, no CLIP model, or another one than pinned.
         """
-        folder = checked(source.source, source.revision, source.digest, "clip")
+        folder = checked(source.source, source.revision, source.digest, part)
         device = device_of(compute)
         model = _load_network(folder, dtype_of(compute)).to(device).eval().requires_grad_(False)
         try:
@@ -54,24 +55,22 @@ class Clip:
         """What the model multiplies cosines by before a softmax over texts."""
         return float(self.model.logit_scale.float().exp())
 
-    @torch.no_grad()
     def image_features(self, pictures: np.ndarray | Sequence[np.ndarray], block: int) -> torch.Tensor:
         """Embeddings (N, D) of uint8 pictures (H, W, 3): of length 1, float32, on the CPU."""
 
-        def embed(part: Sequence[np.ndarray]) -> torch.Tensor:
-            pixels = self.processor(images=list(part), return_tensors="pt", input_data_format="channels_last")
+        def embed(part: list[np.ndarray]) -> torch.Tensor:
+            pixels = self.processor(images=part, return_tensors="pt", input_data_format="channels_last")
             values = pixels["pixel_values"].to(self.device, self.model.dtype)
             return self.model.get_image_features(pixel_values=values).pooler_output
 
-        return self._in_blocks(list(pictures), block, embed)
+        return self._embedded(pictures, block, embed)
 
-    @torch.no_grad()
     def text_features(self, texts: Sequence[str]) -> torch.Tensor:
         """Embeddings (N, D) of texts: of length 1, float32, on the CPU. Texts over the model's length are cut."""
 
-        def embed(part: Sequence[str]) -> torch.Tensor:
+        def embed(part: list[str]) -> torch.Tensor:
             tokens = self.tokenizer(
-                list(part),
+                part,
                 padding="max_length",
                 truncation=True,
                 max_length=self.model.config.text_config.max_position_embeddings,
@@ -79,16 +78,12 @@ class Clip:
             ).to(self.device)
             return self.model.get_text_features(**tokens).pooler_output
 
-        return self._in_blocks(list(texts), _TEXT_BLOCK, embed)
+        return self._embedded(texts, _TEXT_BLOCK, embed)
 
-    def _in_blocks(self, items: list, block: int, embed: Callable[[Sequence], torch.Tensor]) -> torch.Tensor:
-        """Kernels differ with the batch size, so the last block is filled up with its last item."""
-        parts = [torch.empty(0, self.width)]
-        for start in range(0, len(items), block):
-            part = items[start : start + block]
-            filled = part + part[-1:] * (block - len(part))
-            parts.append(F.normalize(embed(filled)[: len(part)].float().cpu(), dim=-1))
-        return torch.cat(parts)
+    def _embedded(self, items: Sequence, block: int, embed: Callable[[list], torch.Tensor]) -> torch.Tensor:
+        if not len(items):
+            return torch.empty(0, self.width)
+        return F.normalize(in_blocks(items, block, embed), dim=-1)
 
 
 def _load_network(folder: Path, dtype: torch.dtype) -> CLIPModel:

@@ -18,7 +18,7 @@ from hfi_core.errors import UserError
 from hfi_core.examples import read_jsonl
 from hfi_core.params import Params
 from hfi_core.pictures import load_picture
-from hfi_core.seeding import seed_of
+from hfi_core.seeding import picture_seed
 from hfi_core.tensors import load_tensors
 from hfi_core.tokens import token_name, with_token
 
@@ -66,7 +66,7 @@ def shots_of(params: Params) -> list[Shot]:
 
 
 def _seed(params: Params, suite: str, prompt: str, index: int) -> int:
-    return seed_of(params.seed, "evaluate", suite, prompt, index) % 2**31
+    return picture_seed(params.seed, "evaluate", suite, prompt, index)
 
 
 @dataclass(frozen=True)

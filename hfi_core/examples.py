@@ -9,6 +9,7 @@ import torch
 from hfi_core.candidates import read_manifest, read_pictures
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.errors import UserError
+from hfi_core.feedback.labels import read_labels
 from hfi_core.inversion import Examples
 
 Side = Literal["objectionable", "accepted"]
@@ -31,7 +32,7 @@ def rewarded(model: TextToImage, candidates: Path, reward: Path, side: Side, top
 
 def labelled(model: TextToImage, candidates: Path, labels: Path, part: str, block: int) -> Examples:
     """The objectionable pictures of one part of the labels, weighted by their labels; no reward model is asked."""
-    scores = {row["picture"]: row["label"] for row in read_jsonl(labels / "labels.jsonl") if row["part"] == part}
+    scores = {label.picture: label.label for label in read_labels(labels) if label.part == part}
     return _examples(model, candidates, scores, "objectionable", len(scores), block)
 
 

@@ -105,6 +105,11 @@ def sha256_of_folder(path: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file or a folder."""
+    return sha256_of_folder(path) if path.is_dir() else sha256_of_file(path)
+
+
 def sha256_of_json(value: Any) -> str:
     """Hex digest of a value's canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -12,6 +12,11 @@ def seed_of(*key: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def picture_seed(*key: object) -> int:
+    """A seed for one picture's noise, of 31 bits: what every sampler and every file format takes."""
+    return seed_of(*key) % 2**31
+
+
 def torch_generator(*key: object) -> torch.Generator:
     """A CPU generator for one purpose; draw on CPU and move, so that the device changes nothing."""
     return torch.Generator().manual_seed(seed_of(*key))

@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from hfi_core.diffusion.encoding import encode_prompts
 from hfi_core.diffusion.schedule import NoiseSchedule
+from hfi_core.pixels import signed_pixels
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -57,8 +58,8 @@ class TextToImage:
         """Scaled latents (N, C, H, W), float32, of uint8 pictures (N, H, W, 3): the posterior's mean."""
         parts = []
         for start in range(0, len(pictures), block):
-            pixels = torch.from_numpy(pictures[start : start + block]).permute(0, 3, 1, 2).to(self.device)
-            mean = self.vae.encode((pixels.float() / 127.5 - 1).to(self.dtype)).latent_dist.mean
+            pixels = signed_pixels(pictures[start : start + block]).to(self.device, self.dtype)
+            mean = self.vae.encode(pixels).latent_dist.mean
             parts.append(mean.float() * self.vae.config.scaling_factor)
         return torch.cat(parts)
 

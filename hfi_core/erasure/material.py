@@ -1,5 +1,6 @@
 """What removal works from: the concepts with their tokens and the examples of what people object to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,5 +17,5 @@ class ConceptMaterial:
     concept: Concept
     tokens: dict[str, torch.Tensor]
     """v* and u* (n, D) by token name."""
-    objectionable: Examples
-    """For the re-inversions between rounds."""
+    objectionable: Callable[[], Examples]
+    """Reads the examples for the re-inversions between rounds, which not every removal makes."""

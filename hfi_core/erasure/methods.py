@@ -59,7 +59,7 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
             for part in material:
                 name = f"<{part.name}-round-{number}>"
                 vectors, _ = invert(
-                    model, part.objectionable, part.concept.text, name,
+                    model, part.objectionable(), part.concept.text, name,
                     start_vectors(model, part.concept.initial.objectionable, params.invert.vectors, *key, name),
                     steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate,
                     noisiest=params.invert.noisiest, key=(*key, name),

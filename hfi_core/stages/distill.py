@@ -73,7 +73,7 @@ def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> C
         name=name,
         concept=params.concepts[name],
         tokens={key: value.to(model.device) for key, value in load_tokens(inputs["tokens"] / name).items()},
-        objectionable=rewarded(
+        objectionable=lambda: rewarded(
             model, inputs["candidates"] / name, inputs["reward"] / name, "objectionable", params.invert.top,
             params.compute.block,
         ),

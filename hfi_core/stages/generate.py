@@ -10,7 +10,7 @@ from hfi_core.diffusion.sampling import Request, sample, unfinished
 from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_jsonl
 from hfi_core.params import Params
 from hfi_core.pictures import load_picture, save_picture
-from hfi_core.seeding import seed_of
+from hfi_core.seeding import picture_seed
 from hfi_core.stage import Progress, silent
 
 
@@ -26,7 +26,7 @@ def run(
     """Draw `pictures` candidates for each of the concept's prompts; pictures that lie in `work` are not drawn again."""
     concept = params.concepts[unit]
     requests = [
-        Request(prompt, seed_of(params.seed, "generate", unit, prompt, index) % 2**31)
+        Request(prompt, picture_seed(params.seed, "generate", unit, prompt, index))
         for prompt in concept.prompts
         for index in range(concept.pictures)
     ]

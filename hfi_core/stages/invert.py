@@ -14,7 +14,7 @@ from hfi_core.files import whole_folder, write_json
 from hfi_core.inversion import invert, start_vectors
 from hfi_core.params import Params
 from hfi_core.reward import RewardModel
-from hfi_core.seeding import seed_of
+from hfi_core.seeding import picture_seed
 from hfi_core.stage import Progress, silent
 from hfi_core.steps import write_steps
 from hfi_core.tokens import save_token, token_name, with_token
@@ -71,7 +71,7 @@ def _check(params: Params, unit: str, model, tokens, reward_folder: Path) -> dic
         requests = [
             Request(
                 with_token(concept.prompts[i % len(concept.prompts)], concept.text, name),
-                seed_of(params.seed, "check", unit, i) % 2**31,
+                picture_seed(params.seed, "check", unit, i),
             )
             for i in range(count)
         ]

@@ -7,9 +7,10 @@ from hfi_core.candidates import read_manifest
 from hfi_core.feedback.schema import row_of
 from hfi_core.files import write_jsonl
 from hfi_core.params import EMBEDDED, Params
-from hfi_core.sources import locate
+from hfi_core.sources import checked
 from hfi_core.stage import Progress, silent
-from hfi_core.world.crowd import judgements, load_judge, look
+from hfi_core.world.crowd import judgements, look
+from hfi_core.world.judge_weights import load_judge_network
 
 
 def run(
@@ -23,7 +24,7 @@ def run(
 ) -> dict[str, float]:
     """Write the feedback file of the crowd `unit` about every concept, sorted by the judgements' ids."""
     crowd = params.feedback.simulated[unit]
-    judge = load_judge(locate(EMBEDDED, None, "annotators"))
+    judge = load_judge_network(checked(EMBEDDED, None, crowd.digest, "annotators"))
     said = []
     for name, concept in params.concepts.items():
         folder = inputs["candidates"] / name

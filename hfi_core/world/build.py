@@ -18,6 +18,7 @@ from hfi_core.fitting import Observer
 from hfi_core.tensors import save_tensors
 from hfi_core.world import training
 from hfi_core.world.drawing import SIZE
+from hfi_core.world.judge_weights import WEIGHTS
 from hfi_core.world.networks import JudgeNetwork, build_scheduler
 from hfi_core.world.tokenizer import build_tokenizer
 from hfi_core.world.training import Budget
@@ -81,7 +82,7 @@ def build(folder: Path, budget: Budget) -> None:
             CLIPProcessor(processor, tokenizer).save_pretrained(beside)
 
     for name in JUDGES:
-        path = folder / "judges" / name / "model.safetensors"
+        path = folder / "judges" / name / WEIGHTS
         if not path.exists():
             judge: JudgeNetwork = training.train_judge(
                 budget, vae, name, work, _reporter(f"judge {name}", budget.judge)

@@ -6,23 +6,23 @@ They stand in for people in the embedded demo. Every judgement says that it is s
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from hfi_core.blocks import in_blocks
 from hfi_core.candidates import Candidate, read_pictures
-from hfi_core.errors import UserError
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.params import Concept, Crowd
+from hfi_core.pixels import signed_pixels
 from hfi_core.seeding import numpy_generator
 from hfi_core.stage import Progress, silent
-from hfi_core.tensors import load_tensors
 from hfi_core.world.captions import promises
 from hfi_core.world.networks import FACTS, UNREADABLE, JudgeNetwork
 from hfi_core.world.scenes import FLAGGED_EMBLEMS, STYLES
 
-WEIGHTS = "model.safetensors"
 RANKED_TOGETHER = 5  # pictures a ranking, as in the HFI paper's questionnaire
 _BLOCK = 32
 _DECIMALS = 4  # last bits of the judge's figures differ between machines
@@ -48,21 +48,6 @@ class Annotator:
     cant_tell: float
 
 
-def load_judge(folder: Path) -> JudgeNetwork:
-    """The annotators' judge, in single precision.
-
-    Raises UserError if the weights are missing, torn, or not the judge's.
-    """
-    tensors, _ = load_tensors(folder / WEIGHTS)
-    judge = JudgeNetwork()
-    try:
-        judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise UserError(f"{folder / WEIGHTS} does not hold the annotators' judge: {error}") from error
-    return judge.eval()
-
-
-@torch.no_grad()
 def look(
     judge: JudgeNetwork, folder: Path, candidates: list[Candidate], progress: Progress = silent
 ) -> list[Impression]:
@@ -70,27 +55,31 @@ def look(
     impressions = []
     with _one_thread():
         for start in range(0, len(candidates), _BLOCK):
-            block = candidates[start : start + _BLOCK]
-            impressions += _read(judge, block, read_pictures(folder, block))
+            part = candidates[start : start + _BLOCK]
+            figures = in_blocks(read_pictures(folder, part), _BLOCK, partial(_figures, judge))
+            impressions += [_impression(*one) for one in zip(part, figures, strict=True)]
             progress(len(impressions), len(candidates), "pictures looked at")
     return impressions
 
 
-def _read(judge: JudgeNetwork, candidates: list[Candidate], pictures: np.ndarray) -> list[Impression]:
-    padded = np.concatenate([pictures, np.zeros((_BLOCK - len(pictures), *pictures.shape[1:]), np.uint8)])
-    output = judge(torch.from_numpy(padded).permute(0, 3, 1, 2).float() / 127.5 - 1)
-    emblem = output["emblem"].softmax(1)
-    flagged = emblem[:, [FACTS["emblem"].index(name) for name in FLAGGED_EMBLEMS]].sum(1)
-    return [
-        Impression(
-            picture=candidate,
-            emblem_readable=FACTS["emblem"][int(emblem[row].argmax())] != UNREADABLE,
-            kind_readable=FACTS["kind"][int(output["kind"][row].argmax())] != UNREADABLE,
-            flagged=round(float(flagged[row]), _DECIMALS),
-            strength=tuple(round(float(value), _DECIMALS) for value in output["strength"][row]),
-        )
-        for row, candidate in enumerate(candidates)
-    ]
+_WIDTHS = (len(FACTS["kind"]), len(FACTS["emblem"]), len(STYLES))
+
+
+def _figures(judge: JudgeNetwork, pictures: list[np.ndarray]) -> torch.Tensor:
+    output = judge(signed_pixels(np.stack(pictures)))
+    return torch.cat([output["kind"], output["emblem"].softmax(1), output["strength"]], dim=1)
+
+
+def _impression(candidate: Candidate, figures: torch.Tensor) -> Impression:
+    kind, emblem, strength = figures.split(_WIDTHS)
+    flagged = emblem[[FACTS["emblem"].index(name) for name in FLAGGED_EMBLEMS]].sum()
+    return Impression(
+        picture=candidate,
+        emblem_readable=FACTS["emblem"][int(emblem.argmax())] != UNREADABLE,
+        kind_readable=FACTS["kind"][int(kind.argmax())] != UNREADABLE,
+        flagged=round(float(flagged), _DECIMALS),
+        strength=tuple(round(float(value), _DECIMALS) for value in strength),
+    )
 
 
 @contextmanager

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from hfi_core.blocks import in_blocks
 from hfi_core.diffusion.compute import device_of
 from hfi_core.errors import UserError
-from hfi_core.judges.blocks import in_blocks
 from hfi_core.judges.verdict import Verdict
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
+from hfi_core.pixels import signed_pixels
 from hfi_core.sources import checked
-from hfi_core.tensors import load_tensors
 from hfi_core.world.captions import promises
 from hfi_core.world.drawing import SIZE
+from hfi_core.world.judge_weights import load_judge_network
 from hfi_core.world.networks import FACTS, UNREADABLE, JudgeNetwork
 from hfi_core.world.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
 
@@ -36,13 +37,7 @@ class EmbeddedJudge:
     def load(cls, params: JudgeParams, compute: Compute) -> "EmbeddedJudge":
         """Read the half-precision weights into a float32 network; see `Judge.load`."""
         folder = checked(params.source, params.revision, params.digest, "judge")
-        path = folder / "model.safetensors"
-        network = JudgeNetwork()
-        try:
-            network.load_state_dict(load_tensors(path)[0])
-        except RuntimeError as error:
-            raise UserError(f"{path} does not fit the embedded judge: {str(error)[:300]}") from error
-        return cls(network.to(device_of(compute)).eval().requires_grad_(False), params.threshold, compute)
+        return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
 
     def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
         """See `Judge.judge`."""
@@ -66,9 +61,8 @@ class EmbeddedJudge:
             ]
         return [dict(zip(_ASKED, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
-    def _probabilities(self, pictures: np.ndarray) -> torch.Tensor:
-        images = torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        output = self.network(images)
+    def _probabilities(self, pictures: list[np.ndarray]) -> torch.Tensor:
+        output = self.network(signed_pixels(np.stack(pictures)).to(self.device))
         return torch.cat([output[fact].softmax(-1) for fact in _ASKED], dim=1)
 
     @staticmethod

@@ -17,11 +17,12 @@ from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.sampling import Request, sample
 from hfi_core.files import whole_file, write_json
 from hfi_core.params import Compute, Sampler, Source
-from hfi_core.seeding import seed_of
+from hfi_core.pixels import signed_pixels
+from hfi_core.seeding import picture_seed
 from hfi_core.sources import digest_of
-from hfi_core.tensors import load_tensors
 from hfi_core.world.build import JUDGES
 from hfi_core.world.captions import promises
+from hfi_core.world.judge_weights import load_judge_network
 from hfi_core.world.networks import FACTS, UNREADABLE, JudgeNetwork
 from hfi_core.world.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
 from hfi_core.world.training import judge_targets, pixels_of, reconstruct, scenes_of, spoil
@@ -50,13 +51,6 @@ def _figure(right: np.ndarray) -> Figure:
     return {name: round(float(value), 4) for name, value in figures.items()} | {"n": len(right)}
 
 
-def load_judge_network(path: Path) -> JudgeNetwork:
-    """A judge's network in float32."""
-    network = JudgeNetwork()
-    network.load_state_dict({name: value.float() for name, value in load_tensors(path)[0].items()})
-    return network.eval()
-
-
 @torch.no_grad()
 def _answers(network: JudgeNetwork, pixels: torch.Tensor) -> dict[str, np.ndarray]:
     parts = [network(chunk) for chunk in pixels.split(256)]
@@ -74,7 +68,7 @@ def measure_judges(folder: Path) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     answers = {}
     for name in JUDGES:
-        network = load_judge_network(folder / "judges" / name / "model.safetensors")
+        network = load_judge_network(folder / "judges" / name)
         for what, pixels in (("drawings", drawings), ("reconstructions", passed)):
             answers[name, what] = _answers(network, pixels)
             for fact in FACTS:
@@ -90,7 +84,7 @@ def measure_model(folder: Path) -> dict[str, Figure]:
     """What the base model draws, by the evaluation's judge, with the sampler of the default project."""
     pipeline = folder / "pipeline"
     model = load_model(Source(source=str(pipeline), revision=None, digest=digest_of(pipeline)), COMPUTE)
-    network = load_judge_network(folder / "judges" / "evaluation" / "model.safetensors")
+    network = load_judge_network(folder / "judges" / "evaluation")
     figures: dict[str, Figure] = {}
     objects = [f"a {colour} {kind}" for colour in COLOURS for kind in OBJECTS]
     figures["object and colour right"] = _figure(_obeyed(network, model, objects, ("kind", "colour")))
@@ -107,9 +101,9 @@ def measure_model(folder: Path) -> dict[str, Figure]:
 
 
 def _drawn(network: JudgeNetwork, model: TextToImage, prompts: list[str], pictures: int) -> dict[str, np.ndarray]:
-    requests = [Request(prompt, seed_of("measure", prompt, i) % 2**31) for prompt in prompts for i in range(pictures)]
+    requests = [Request(prompt, picture_seed("measure", prompt, i)) for prompt in prompts for i in range(pictures)]
     drawn = np.stack([pixels for _, pixels in sample(model, requests, SAMPLER, block=COMPUTE.block)])
-    return _answers(network, torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    return _answers(network, signed_pixels(drawn))
 
 
 def _obeyed(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.ndarray:

@@ -13,6 +13,7 @@ from PIL import Image, ImageFilter
 from transformers import CLIPTokenizer
 
 from hfi_core.fitting import Checkpoint, Group, Observer, cosine, fit
+from hfi_core.pixels import signed_pixels
 from hfi_core.seeding import numpy_generator, torch_generator
 from hfi_core.world.captions import caption
 from hfi_core.world.drawing import draw
@@ -56,8 +57,7 @@ def scenes_of(count: int, *key: object) -> list[Scene]:
 
 def pixels_of(scenes: list[Scene]) -> torch.Tensor:
     """Drawings as (B, 3, 64, 64) in [-1, 1]."""
-    stacked = torch.from_numpy(np.stack([draw(scene) for scene in scenes]))
-    return stacked.permute(0, 3, 1, 2).float() / 127.5 - 1
+    return signed_pixels(np.stack([draw(scene) for scene in scenes]))
 
 
 def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:

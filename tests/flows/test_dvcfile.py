@@ -48,7 +48,7 @@ def test_every_output_persists_so_that_a_failed_run_leaves_the_earlier_one():
 def test_no_simulated_crowd_gives_no_simulation_in_the_graph(inside):
     from dvc.repo import Repo
 
-    inside.edit(feedback={"file": "data/feedback/mine.jsonl", "simulated": {}, "minimum": 1})
+    inside.edit(feedback__file="data/feedback/mine.jsonl", feedback__simulated={})
     addresses = {stage.addressing for stage in Repo().index.stages}
     assert "ingest@badge" in addresses
     assert not [address for address in addresses if address.startswith("simulate")]

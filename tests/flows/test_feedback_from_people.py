@@ -1,10 +1,10 @@
 """A real project names a file that DVC tracks; the simulation is gone from the graph."""
 
-REAL = {"file": "data/feedback/mine.jsonl", "simulated": {}, "minimum": 1}
+REAL = {"feedback__file": "data/feedback/mine.jsonl", "feedback__simulated": {}}
 
 
 def test_missing_feedback_says_how_to_get_it(fake_project):
-    fake_project.edit(feedback=REAL)
+    fake_project.edit(**REAL)
     told = fake_project.hfi("run", code=2)
     assert "data/feedback/mine.jsonl is missing" in told.stderr
     assert "dvc add" in told.stderr
@@ -14,7 +14,7 @@ def test_missing_feedback_says_how_to_get_it(fake_project):
 
 
 def test_a_tracked_file_takes_the_place_of_the_simulation(fake_project, quick):
-    fake_project.edit(feedback=REAL)
+    fake_project.edit(**REAL)
     (fake_project.folder / "data/feedback").mkdir(parents=True)
     (fake_project.folder / "data/feedback/mine.jsonl").write_text("{}\n")
     fake_project.call("dvc", "add", "-q", "data/feedback/mine.jsonl")

@@ -16,8 +16,7 @@ _TEXTS = ["skull", "star", "tree", "a red star", "a blue tree"]
 class _Clip:
     """Pictures are one-hot in the words' order by their first pixel; the scale is that of a trained CLIP."""
 
-    class model:  # noqa: N801
-        logit_scale = torch.tensor(100.0).log()
+    logit_scale = 100.0
 
     def image_features(self, pictures, block):
         return torch.eye(len(_TEXTS))[torch.tensor(pictures[:, 0, 0, 0].astype(int))]

@@ -1,8 +1,10 @@
 import pytest
 
+from hfi_core import sources
 from hfi_core.feedback.ledger import open_ledger
 from hfi_core.feedback.reading import read_judgements
 from hfi_core.params import parse_params
+from hfi_core.sources import digest_of
 from hfi_core.stages import simulate
 from tests.judging import draw_candidates
 from tests.projects import default_raw
@@ -11,8 +13,9 @@ from tests.projects import default_raw
 @pytest.fixture
 def judged(tmp_path, miniature, monkeypatch):
     """Two concepts' candidates, and params with the simulated crowd; the miniature's judge stands for the embedded."""
-    monkeypatch.setattr(simulate, "locate", lambda source, revision, part: miniature / "judges" / part)
+    monkeypatch.setitem(sources._EMBEDDED_FOLDERS, "annotators", str(miniature / "judges" / "annotators"))
     raw = default_raw()
+    raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of(miniature / "judges" / "annotators")
     raw["concepts"]["medal"] = raw["concepts"]["badge"] | {"feedback": "ranking"}
     candidates = {name: draw_candidates(tmp_path / "candidates" / name, 12, name) for name in ("badge", "medal")}
     return parse_params(raw), tmp_path, candidates

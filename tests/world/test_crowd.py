@@ -8,11 +8,13 @@ from hfi_core.candidates import read_manifest
 from hfi_core.errors import UserError
 from hfi_core.params import Concept, Crowd
 from hfi_core.tensors import save_tensors
-from hfi_core.world.crowd import Impression, annotators_of, answer, judgements, load_judge, look, rank
+from hfi_core.world.crowd import Impression, annotators_of, answer, judgements, look, rank
+from hfi_core.world.judge_weights import load_judge_network
 from tests.judging import candidate, draw_candidates
 
-SURE = Crowd(annotators=3, error=0, cant_tell=0)
-HASTY = Crowd(annotators=4, error=0.2, cant_tell=0.1)
+DIGEST = "sha256:" + "0" * 64
+SURE = Crowd(annotators=3, error=0, cant_tell=0, digest=DIGEST)
+HASTY = Crowd(annotators=4, error=0.2, cant_tell=0.1, digest=DIGEST)
 
 
 def _concept(text="badge", feedback="binary"):
@@ -116,7 +118,7 @@ def test_every_judgement_says_that_it_is_simulated_and_holds_no_time(feedback):
 
 def test_what_the_judge_reads_depends_neither_on_the_block_nor_on_threads(tmp_path, miniature):
     rows = draw_candidates(tmp_path, 40)
-    judge = load_judge(miniature / "judges" / "annotators")
+    judge = load_judge_network(miniature / "judges" / "annotators")
     every = look(judge, tmp_path, read_manifest(tmp_path))
     assert look(judge, tmp_path, rows[35:]) == every[35:]
     threads = torch.get_num_threads()
@@ -128,8 +130,8 @@ def test_what_the_judge_reads_depends_neither_on_the_block_nor_on_threads(tmp_pa
 
 def test_weights_of_another_network_are_refused(tmp_path):
     save_tensors(tmp_path / "model.safetensors", {"body.0.weight": torch.zeros(3)})
-    with pytest.raises(UserError, match="does not hold the annotators' judge"):
-        load_judge(tmp_path)
+    with pytest.raises(UserError, match="does not fit a judge of the embedded world"):
+        load_judge_network(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x05\x95")
     with pytest.raises(UserError, match="no readable safetensors"):
-        load_judge(tmp_path)
+        load_judge_network(tmp_path)
