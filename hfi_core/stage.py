@@ -93,7 +93,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(

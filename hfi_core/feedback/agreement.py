@@ -1,28 +1,30 @@
 """How far annotators agree, corrected for chance."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import numpy as np
+from krippendorff import alpha
 from scipy.stats import rankdata
 
+from hfi_core.feedback.confusion import LEVEL
+from hfi_core.metrics.intervals import Interval, never_seen
 
-def krippendorff_alpha(counts: np.ndarray) -> float | None:
-    """Krippendorff's alpha for nominal data (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability").
+_RESAMPLES = 1000
+_SEED = 0  # of the resamples: equal judgements get equal intervals
 
-    `counts` (U, C) holds how often each unit got each value; missing answers are simply not counted. 1 is perfect
-    agreement, 0 what chance gives. None where it is undefined: no unit was judged twice, or all values are equal.
+
+def krippendorff_alpha(counts: np.ndarray, level: Literal["nominal", "ordinal"] = "nominal") -> float | None:
+    """Krippendorff's alpha (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability").
+
+    `counts` (U, C) holds how often each unit got each value, for ordinal data in the values' order; missing answers are
+    simply not counted. 1 is perfect agreement, 0 what chance gives. None where it is undefined: no unit was judged
+    twice, or all values are equal.
     """
-    paired = counts[counts.sum(1) > 1].astype(np.float64)
-    if not len(paired):
+    paired = counts[counts.sum(1) > 1]
+    if (paired.sum(0) > 0).sum() < 2:
         return None
-    votes = paired.sum(1, keepdims=True)
-    # Coincidence matrix o_ck: every ordered pair of votes in a unit, weighted 1 / (m_u - 1).
-    coincidences = (paired / (votes - 1)).T @ paired - np.diag((paired / (votes - 1)).sum(0))
-    totals = coincidences.sum(1)
-    n = totals.sum()
-    expected = (n**2 - (totals**2).sum()) / (n - 1)
-    observed = n - np.trace(coincidences)
-    return float(1 - observed / expected) if expected > 0 else None
+    return float(alpha(value_counts=paired, level_of_measurement=level))
 
 
 def kendalls_w(scores: np.ndarray) -> float | None:
@@ -41,7 +43,43 @@ def kendalls_w(scores: np.ndarray) -> float | None:
     return float(12 * spread / most) if most > 0 else None
 
 
-def mean_kendalls_w(sets: Iterable[np.ndarray]) -> float | None:
-    """Kendall's W of each set of pictures that several annotators ranked, averaged; None if there is no such set."""
-    values = [w for scores in sets if (w := kendalls_w(scores)) is not None]
-    return float(np.mean(values)) if values else None
+def place_counts(sets: Iterable[np.ndarray]) -> np.ndarray:
+    """(pictures of all sets, places): how often each picture was put first, second, ... among those of its set."""
+    ranked = [np.array([np.unique(row, return_inverse=True)[1] for row in scores]) for scores in sets]
+    most = max((int(places.max()) + 1 for places in ranked), default=0)
+    counts = [np.stack([(places == k).sum(0) for k in range(most)], 1) for places in ranked]
+    return np.concatenate(counts) if counts else np.empty((0, 0), int)
+
+
+def alpha_interval(counts: np.ndarray, level: Literal["nominal", "ordinal"] = "nominal") -> Interval | None:
+    """Krippendorff's alpha with its interval over units that were judged twice."""
+    paired = counts[counts.sum(1) > 1]
+    value = krippendorff_alpha(paired, level)
+    if value is None:
+        return None
+    n_v, n = paired.sum(0), paired.sum()
+    # 1 - alpha is observed over expected disagreement; where none was observed, Wilson's bound takes its place.
+    expected = (n**2 - (n_v**2).sum()) / (n * (n - 1))
+    return _resampled(value, paired, lambda drawn: krippendorff_alpha(drawn, level), 1 / expected)
+
+
+def mean_w_interval(sets: Iterable[np.ndarray]) -> Interval | None:
+    """Kendall's W of each set of pictures that several annotators ranked, averaged, with its interval over sets."""
+    values = np.array([w for scores in sets if (w := kendalls_w(scores)) is not None])
+    if not len(values):
+        return None
+    return _resampled(float(values.mean()), values, lambda drawn: float(drawn.mean()), 1.0)
+
+
+def _resampled(
+    value: float, units: np.ndarray, statistic: Callable[[np.ndarray], float | None], scale: float
+) -> Interval:
+    """Percentiles of a bootstrap over units; where all agree, and every resample would be alike, Wilson's bound."""
+    n = len(units)
+    if value == 1:
+        return Interval(1.0, max(-1.0, 1 - scale * never_seen(n, LEVEL)), 1.0, n)
+    rng = np.random.default_rng(_SEED)
+    drawn = [statistic(units[rng.integers(0, n, n)]) for _ in range(_RESAMPLES)]
+    defined = [found for found in drawn if found is not None] or [value]
+    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(value, min(float(low), value), max(float(high), value), n)

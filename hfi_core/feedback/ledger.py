@@ -14,7 +14,7 @@ from pathlib import Path
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.reading import check_judgement, read_judgements, refuse
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement
 
 _CACHE_KIB = 64 * 1024
 _TABLES = f"""
@@ -22,7 +22,7 @@ PRAGMA cache_size = -{_CACHE_KIB};
 PRAGMA journal_mode = OFF;
 CREATE TABLE judgement (
     id TEXT PRIMARY KEY, line INTEGER, annotator TEXT, concept TEXT, subject TEXT, answer TEXT, supersedes TEXT,
-    simulated INTEGER
+    simulated INTEGER, seconds REAL
 ) WITHOUT ROWID;
 CREATE INDEX superseding ON judgement (supersedes) WHERE supersedes IS NOT NULL;
 CREATE INDEX asked ON judgement (concept, subject, annotator);
@@ -39,6 +39,15 @@ class Tally:
     yes: int
     no: int
     cant_tell: int
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One annotator's answer about one picture."""
+
+    picture: str
+    annotator: str
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,16 @@ class Ledger:
             FROM counting WHERE concept = ? GROUP BY subject ORDER BY subject"""
         return (Tally(*row) for row in self._database.execute(query, (self._concept,)))
 
+    def votes(self) -> Iterator[Vote]:
+        """Single answers (binary feedback), those on the same picture one after the other."""
+        query = "SELECT subject, annotator, answer FROM counting WHERE concept = ? ORDER BY subject, annotator"
+        return (Vote(*row) for row in self._database.execute(query, (self._concept,)))
+
+    def pace(self) -> Iterator[tuple[str, float | None]]:
+        """Annotator and seconds from question to answer (None where no times were kept), by annotator."""
+        query = "SELECT annotator, seconds FROM counting WHERE concept = ? ORDER BY annotator, id"
+        return iter(self._database.execute(query, (self._concept,)))
+
     def orders(self) -> Iterator[Order]:
         """Rankings, those of the same pictures one after the other."""
         query = "SELECT subject, annotator, answer FROM counting WHERE concept = ? ORDER BY subject, annotator"
@@ -116,12 +135,13 @@ def _enter(
     else:
         subject = ", ".join(sorted(judgement.pictures))
         answer = json.dumps([judgement.groups, judgement.not_applicable])
+    timed = judgement.shown_at and judgement.answered_at
     row = (
         judgement.id, number, judgement.annotator, judgement.concept, subject, answer, judgement.supersedes,
-        judgement.simulated,
+        judgement.simulated, (judgement.answered_at - judgement.shown_at).total_seconds() if timed else None,
     )  # fmt: skip
     try:
-        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     except sqlite3.IntegrityError:
         (first,) = database.execute("SELECT line FROM judgement WHERE id = ?", (judgement.id,)).fetchone()
         refuse(

@@ -1,25 +1,26 @@
 """Stage `ingest`: a feedback file, held against the manifest, becomes labels (method.md, section 2)."""
 
+import warnings
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hfi_core.candidates import read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.aggregate import (
-    BRADLEY_TERRY,
-    SHARE_OF_VOTES,
-    compare,
-    positions,
-    share_of_votes,
-    shared_sets,
-    vote_counts,
-)
-from hfi_core.feedback.agreement import krippendorff_alpha, mean_kendalls_w
+from hfi_core.feedback.aggregate import AGGREGATIONS, binary_labels
+from hfi_core.feedback.bars import warning_of
+from hfi_core.feedback.confusion import LEVEL
 from hfi_core.feedback.labels import write_labels
 from hfi_core.feedback.ledger import open_ledger
+from hfi_core.feedback.rankings import BRADLEY_TERRY, compare, positions
+from hfi_core.feedback.statistics import Annotator, statistics_of
 from hfi_core.files import sha256_of_file, whole_folder
+from hfi_core.metrics.intervals import Interval
 from hfi_core.params import Params
 from hfi_core.stage import Progress, silent
+
+_DECIMALS = 6
 
 
 def run(
@@ -33,35 +34,35 @@ def run(
 ) -> dict[str, float]:
     """Write labels.jsonl, for rankings pairs.jsonl, and summary.json of the concept `unit`.
 
-    Raises UserError that names file, line, field and remedy of the first mistake in the feedback.
+    Warns where annotators agree less than params ask for. Raises UserError that names file, line, field and remedy of
+    the first mistake in the feedback, or if annotators agree less than params allow.
     """
-    kind, minimum, held_out = params.concepts[unit].feedback, params.feedback.minimum, params.attack.held_out
+    kind, feedback, held_out = params.concepts[unit].feedback, params.feedback, params.attack.held_out
     candidates = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
-    alpha = w = None
     with open_ledger(inputs["feedback"], unit, kind, candidates) as ledger:
-        totals = ledger.totals()
+        statistics = statistics_of(ledger, kind)
         if kind == "binary":
             pairs = None
-            labels = share_of_votes(ledger.tallies(), candidates, minimum, held_out)
-            alpha = krippendorff_alpha(vote_counts(ledger.tallies()))
-            cant_tell = sum(tally.cant_tell for tally in ledger.tallies())
+            labels = binary_labels(ledger, feedback.labels, candidates, feedback.minimum, held_out)
         else:
             comparisons = compare(ledger.orders())
             pairs = comparisons.pairs
-            labels = positions(comparisons, candidates, minimum, held_out)
-            w = mean_kendalls_w(shared_sets(ledger.orders()))
-            cant_tell = comparisons.not_applicable.total()
+            labels = positions(comparisons, candidates, feedback.minimum, held_out)
     if not labels:
         raise UserError(
-            f"{inputs['feedback']}: no picture of {unit!r} has the {minimum} judgements (one of them an answer) that "
-            "feedback.minimum asks for. Have more pictures judged, or lower feedback.minimum."
+            f"{inputs['feedback']}: no picture of {unit!r} has the {feedback.minimum} judgements (one of them an "
+            "answer) that feedback.minimum asks for. Have more pictures judged, or lower feedback.minimum."
         )
+    warning = warning_of(statistics, feedback.agreement, unit, inputs["feedback"])
+    if warning:
+        warnings.warn(warning, UserWarning, stacklevel=2)
     share = sum(label.label for label in labels) / len(labels) if kind == "binary" else None
     parts = [label.part for label in labels]
+    totals = statistics.totals
     summary = {
         "concept": unit,
         "kind": kind,
-        "aggregation": SHARE_OF_VOTES if kind == "binary" else BRADLEY_TERRY,
+        "aggregation": AGGREGATIONS[feedback.labels] if kind == "binary" else BRADLEY_TERRY,
         "simulated": totals.simulated,
         "candidates": len(candidates),
         "pictures": len(labels),
@@ -69,8 +70,12 @@ def run(
         "judgements": totals.judgements,
         "superseded": totals.superseded,
         "annotators": totals.annotators,
-        "cant_tell": cant_tell,
-        "agreement": {"krippendorff_alpha": alpha, "kendalls_w": w},
+        "cant_tell": statistics.cant_tell,
+        "agreement": {name: interval and interval.value for name, interval in statistics.agreement.items()},
+        "agreement_intervals": {name: _rounded(interval) for name, interval in statistics.agreement.items()},
+        "interval_level": LEVEL,
+        "by_annotator": {name: _figures(one, kind) for name, one in statistics.annotators.items()},
+        "warning": warning,
         "feedback_sha256": sha256_of_file(inputs["feedback"]),
         "objectionable_share": share,
     }
@@ -78,6 +83,22 @@ def run(
         write_labels(folder, labels, pairs, summary)
     figures = {
         "pictures": len(labels), "judgements": totals.judgements, "annotators": totals.annotators,
-        "cant_tell": cant_tell, "objectionable_share": share, "krippendorff_alpha": alpha, "kendalls_w": w,
+        "cant_tell": statistics.cant_tell, "objectionable_share": share, **summary["agreement"],
     }  # fmt: skip
     return {name: float(value) for name, value in figures.items() if value is not None}
+
+
+def _figures(annotator: Annotator, kind: str) -> dict[str, Any]:
+    """What the summary says of one annotator; no times, so that equal answers give equal bytes."""
+    counts = {"judgements": annotator.judgements, "cant_tell": annotator.cant_tell}
+    if kind == "ranking":
+        return counts
+    table = annotator.confusion
+    shares = {"accuracy": table.accuracy, "yes_found": table.yes_found, "no_found": table.no_found}
+    return counts | {"confusion": asdict(table)} | {name: _rounded(interval) for name, interval in shares.items()}
+
+
+def _rounded(interval: Interval | None) -> dict[str, float] | None:
+    if interval is None:
+        return None
+    return {key: value if key == "n" else round(value, _DECIMALS) for key, value in asdict(interval).items()}

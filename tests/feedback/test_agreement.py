@@ -4,7 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hfi_core.feedback.agreement import kendalls_w, krippendorff_alpha, mean_kendalls_w
+from hfi_core.feedback.agreement import (
+    alpha_interval,
+    kendalls_w,
+    krippendorff_alpha,
+    mean_w_interval,
+    place_counts,
+)
 
 
 def _counts(*observers: str) -> np.ndarray:
@@ -65,9 +71,55 @@ def test_w_is_1_for_equal_rankings_with_ties_and_0_for_opposite_ones():
 def test_w_is_undefined_for_one_annotator_one_picture_or_ties_alone():
     for scores in ([[1, 2, 3]], [[1], [1]], [[1, 1], [2, 2]]):
         assert kendalls_w(np.array(scores)) is None
-    assert mean_kendalls_w([np.array([[1, 2]])]) is None
+    assert mean_w_interval([np.array([[1, 2]])]) is None
 
 
 def test_sets_of_pictures_count_alike_in_the_mean_of_w():
     agreed, opposed = np.array([[0, 1, 2, 3]] * 2), np.array([[0, 1], [1, 0]])
-    assert mean_kendalls_w([agreed, opposed, np.array([[1, 2]])]) == pytest.approx(0.5)
+    found = mean_w_interval([agreed, opposed, np.array([[1, 2]])])
+    assert found.value == pytest.approx(0.5) and found.n == 2
+    assert found.low <= found.value <= found.high
+
+
+def test_the_ordinal_alpha_is_that_of_the_published_example():
+    # Krippendorff (2011), part C's data taken as ordinal: .815, also in the package's documentation.
+    table = _counts("123321412...", "1233224125.3", ".3332342251.", "12332441251.")
+    assert krippendorff_alpha(table, "ordinal") == pytest.approx(0.815, abs=5e-4)
+
+
+@given(arrays.arrays(np.int64, (9, 3), elements=st.integers(0, 3)))
+def test_alpha_is_one_less_observed_over_expected_disagreement(counts):
+    alpha = krippendorff_alpha(counts)
+    paired = counts[counts.sum(1) > 1].astype(float)
+    if alpha is None:
+        assert not len(paired) or (paired.sum(0) > 0).sum() < 2
+        return
+    votes = paired.sum(1, keepdims=True)
+    apart = (paired * (votes - paired) / (votes - 1)).sum()
+    n, totals = paired.sum(), paired.sum(0)
+    assert alpha == pytest.approx(1 - (n - 1) * apart / (totals * (n - totals)).sum())
+
+
+def test_the_interval_of_alpha_narrows_with_pictures_and_is_the_same_every_time():
+    some = _counts("ynynynyy" * 3, "ynyynyyy" * 3)
+    many = np.tile(some, (20, 1))
+    wide, narrow = alpha_interval(some), alpha_interval(many)
+    assert narrow.high - narrow.low < 0.5 * (wide.high - wide.low)
+    assert wide == alpha_interval(some) and wide.low < wide.value < wide.high and wide.n == 24
+
+
+def test_perfect_agreement_on_few_pictures_claims_no_certainty():
+    few, many = alpha_interval(_counts("ynyn", "ynyn")), alpha_interval(_counts("ynyn" * 99, "ynyn" * 99))
+    assert few.value == few.high == many.value == 1
+    assert -1 <= few.low < 0.2 and 0.95 < many.low < 1
+    assert mean_w_interval([np.array([[0, 1, 2]] * 2)] * 3).low < 0.7
+
+
+def test_agreement_that_is_undefined_has_no_interval():
+    assert alpha_interval(_counts("y.", ".n")) is None
+    assert alpha_interval(place_counts([]), "ordinal") is None
+
+
+def test_places_are_counted_among_the_pictures_of_a_set():
+    counts = place_counts([np.array([[0, 1, 3], [2, 2, 5]]), np.array([[4, 0], [0, 1]])])
+    assert counts.tolist() == [[2, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 0]]

@@ -3,7 +3,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.ledger import Tally, open_ledger
+from hfi_core.feedback.ledger import Tally, Vote, open_ledger
 from tests.judging import candidate, ranking, vote, write_lines
 
 PICTURES = {name: candidate(name, f"{k:064x}") for k, name in enumerate(("p1", "p2", "p3"))}
@@ -28,6 +28,15 @@ def test_votes_are_counted_by_picture(tmp_path):
     tallies, totals = _tallies(tmp_path / "f.jsonl", rows)
     assert tallies == [Tally("p1", 1, 1, 1), Tally("p2", 0, 1, 0)]
     assert (totals.judgements, totals.superseded, totals.annotators, totals.simulated) == (4, 0, 3, False)
+
+
+def test_votes_come_picture_by_picture_with_the_time_that_they_took(tmp_path):
+    times = {"shown_at": "2026-11-24T09:00:00+00:00", "answered_at": "2026-11-24T09:00:02.5+00:00"}
+    rows = [vote(P2, "no", "bo"), vote(P1, "cant_tell", "bo"), vote(P2, "yes", **times)]
+    write_lines(tmp_path / "f.jsonl", rows)
+    with open_ledger(tmp_path / "f.jsonl", "badge", "binary", PICTURES) as ledger:
+        assert list(ledger.votes()) == [Vote("p1", "bo", "cant_tell"), Vote("p2", "ana", "yes"), Vote("p2", "bo", "no")]
+        assert list(ledger.pace()) == [("ana", 2.5), ("bo", None), ("bo", None)]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

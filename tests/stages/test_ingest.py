@@ -19,17 +19,17 @@ from tests.projects import default_raw
 CANDIDATES = [candidate(f"badge-{k}", f"{k:064x}") for k in range(12)]
 
 
-def _params(kind="binary", minimum=1):
+def _params(kind="binary", **feedback):
     raw = default_raw()
     raw["concepts"]["badge"]["feedback"] = kind
-    raw["feedback"]["minimum"] = minimum
+    raw["feedback"] |= {"minimum": 1, "agreement": {"warn_below": -1.0, "refuse_below": None}} | feedback
     return parse_params(raw)
 
 
-def _ingest(folder, rows, kind="binary", minimum=1):
+def _ingest(folder, rows, kind="binary", **feedback):
     write_manifest(folder / "candidates", CANDIDATES)
     inputs = {"feedback": write_lines(folder / "f.jsonl", rows), "candidates": folder / "candidates"}
-    return run(_params(kind, minimum), inputs, {"labels": folder / "labels"}, unit="badge")
+    return run(_params(kind, **feedback), inputs, {"labels": folder / "labels"}, unit="badge")
 
 
 def _votes():
@@ -74,10 +74,55 @@ def test_binary_feedback_becomes_shares_of_votes_with_a_summary(tmp_path):
         "concept": "badge", "kind": "binary", "aggregation": "share of votes", "simulated": False, "candidates": 12,
         "pictures": 2, "parts": {"learn": 2, "attack": 0}, "judgements": 4, "superseded": 0, "annotators": 2,
         "cant_tell": 1, "agreement": {"krippendorff_alpha": 0.0, "kendalls_w": None}, "objectionable_share": 0.25,
+        "agreement_intervals": {
+            "krippendorff_alpha": {"value": 0.0, "low": 0.0, "high": 0.0, "n": 1}, "kendalls_w": None,
+        },
+        "interval_level": 0.95, "warning": None, "by_annotator": summary["by_annotator"],
         "feedback_sha256": sha256_of_file(tmp_path / "f.jsonl"),
     }  # fmt: skip
     assert figures["objectionable_share"] == 0.25 and "kendalls_w" not in figures
     assert not (tmp_path / "labels" / "pairs.jsonl").exists()
+
+
+def test_the_summary_holds_every_annotator_s_figures_against_the_others(tmp_path):
+    rows = _votes()
+    rows += [vote(picture, "no", "contrary") for picture in CANDIDATES]
+    _ingest(tmp_path, rows)
+    found = read_summary(tmp_path / "labels")["by_annotator"]
+    assert list(found) == ["ana", "bo", "contrary", "cy"]
+    contrary = found["contrary"]
+    assert contrary["judgements"] == 12 and contrary["cant_tell"] == 0
+    assert contrary["yes_found"]["value"] == 0 and contrary["yes_found"]["high"] > 0
+    assert set(contrary["confusion"]) == {"yes_yes", "yes_no", "no_yes", "no_no"}
+
+
+def test_dawid_skene_gives_soft_labels_and_says_so(tmp_path):
+    rows = [vote(picture, "yes" if k % 2 else "no", who) for k, picture in enumerate(CANDIDATES) for who in "ab"]
+    rows += [vote(picture, "yes" if k % 3 else "no", "c") for k, picture in enumerate(CANDIDATES)]
+    _ingest(tmp_path, rows, labels="dawid-skene")
+    assert read_summary(tmp_path / "labels")["aggregation"] == "posterior of Dawid & Skene"
+    labels = read_labels(tmp_path / "labels")
+    assert [label.label > 0.5 for label in labels] == [int(label.picture.split("-")[1]) % 2 == 1 for label in labels]
+    assert (labels[0].yes, labels[0].no) == (0, 3)
+
+
+def test_agreement_below_the_bar_is_warned_of_once_and_noted(tmp_path):
+    split = [
+        vote(p, "yes" if (k + n) % 2 else "no", who) for n, who in enumerate("ab") for k, p in enumerate(CANDIDATES)
+    ]
+    bars = {"warn_below": 0.5, "refuse_below": None}
+    with pytest.warns(UserWarning, match=r"badge: annotators agree too little: Krippendorff's alpha is") as caught:
+        _ingest(tmp_path, split, agreement=bars)
+    assert len(caught) == 1
+    assert read_summary(tmp_path / "labels")["warning"] == str(caught[0].message)
+
+
+def test_agreement_below_the_lower_bar_is_refused_and_leaves_earlier_labels(tmp_path):
+    _ingest(tmp_path, _votes())
+    before = sha256_of_folder(tmp_path / "labels")
+    with pytest.raises(UserError, match=r"(?s)refuse_below asks for 0\.9.*To mend it"):
+        _ingest(tmp_path, _votes(), agreement={"warn_below": 0.95, "refuse_below": 0.9})
+    assert sha256_of_folder(tmp_path / "labels") == before
 
 
 def test_rankings_become_positions_and_pairs(tmp_path):
@@ -141,5 +186,6 @@ def test_a_mistake_leaves_earlier_labels_as_they_were(tmp_path, broken):
 
 
 def test_reading_feedback_needs_no_torch():
-    code = "import sys, hfi_core.stages.ingest; assert not {'torch', 'transformers', 'sklearn'} & set(sys.modules)"
+    heavy = {"torch", "transformers", "sklearn", "pandas"}
+    code = f"import sys, hfi_core.stages.ingest; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,94 @@
+"""What judgements on a concept say about themselves: how many, by whom, and how far people agree."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from hfi_core.feedback.aggregate import vote_counts
+from hfi_core.feedback.agreement import alpha_interval, mean_w_interval, place_counts
+from hfi_core.feedback.confusion import Confusion, confusions
+from hfi_core.feedback.ledger import Ledger, Totals
+from hfi_core.feedback.rankings import shared_sets
+from hfi_core.metrics.intervals import Interval
+
+Measure = Literal["krippendorff_alpha", "kendalls_w"]
+
+DECIDING: Mapping[str, Measure] = {"binary": "krippendorff_alpha", "ranking": "kendalls_w"}
+"""The measure that `feedback.agreement` bounds, by kind of feedback."""
+
+
+@dataclass
+class Annotator:
+    """What one person (or simulated annotator) did."""
+
+    judgements: int = 0
+    cant_tell: int = 0
+    """Answers that are no vote; for rankings, pictures that could not be placed."""
+    seconds: float | None = None
+    """Median from question to answer."""
+    confusion: Confusion = field(default_factory=Confusion)
+    """Against the others' majority; empty for rankings."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Figures over all counting judgements on a concept."""
+
+    kind: str
+    totals: Totals
+    pictures: int
+    cant_tell: int
+    agreement: Mapping[Measure, Interval | None]
+    annotators: Mapping[str, Annotator]
+    seconds: float | None
+
+    @property
+    def deciding(self) -> Interval | None:
+        """The agreement that `feedback.agreement` bounds."""
+        return self.agreement[DECIDING[self.kind]]
+
+
+def statistics_of(ledger: Ledger, kind: str) -> Statistics:
+    """Count, compare and time the judgements of a ledger that holds one kind of feedback."""
+    annotators: dict[str, Annotator] = defaultdict(Annotator)
+    spent: dict[str, list[float]] = defaultdict(list)
+    for name, seconds in ledger.pace():
+        annotators[name].judgements += 1
+        if seconds is not None:
+            spent[name].append(seconds)
+    for name, times in spent.items():
+        annotators[name].seconds = float(np.median(times))
+    pictures, agreement = (_binary if kind == "binary" else _ranking)(ledger, annotators)
+    return Statistics(
+        kind=kind,
+        totals=ledger.totals(),
+        pictures=pictures,
+        cant_tell=sum(one.cant_tell for one in annotators.values()),
+        agreement=agreement,
+        annotators=dict(sorted(annotators.items())),
+        seconds=float(np.median([one for times in spent.values() for one in times])) if spent else None,
+    )
+
+
+def _binary(ledger: Ledger, annotators: dict[str, Annotator]) -> tuple[int, dict[Measure, Interval | None]]:
+    unsure = Counter(vote.annotator for vote in ledger.votes() if vote.answer == "cant_tell")
+    for name, count in unsure.items():
+        annotators[name].cant_tell = count
+    for name, table in confusions(ledger.votes()).items():
+        annotators[name].confusion = table
+    pictures = sum(1 for _ in ledger.tallies())
+    return pictures, {"krippendorff_alpha": alpha_interval(vote_counts(ledger.tallies())), "kendalls_w": None}
+
+
+def _ranking(ledger: Ledger, annotators: dict[str, Annotator]) -> tuple[int, dict[Measure, Interval | None]]:
+    pictures: set[str] = set()
+    for order in ledger.orders():
+        annotators[order.annotator].cant_tell += len(order.not_applicable)
+        pictures.update(order.not_applicable, *order.groups)
+    return len(pictures), {
+        "krippendorff_alpha": alpha_interval(place_counts(shared_sets(ledger.orders())), "ordinal"),
+        "kendalls_w": mean_w_interval(shared_sets(ledger.orders())),
+    }
