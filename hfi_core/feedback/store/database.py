@@ -23,8 +23,9 @@ PATIENCE_SECONDS = 30.0
 """How long a writer waits for the others."""
 _POLL_SECONDS = (0.001, 0.004)
 """SQLite's own waiting grows to 100 ms between two looks, and then misses the gaps that an import leaves."""
-_TRIES = 8
+_TRIES = 20
 _MARK = "hfi_writes"
+_LATEST, _ONE_STATE = "READ COMMITTED", "REPEATABLE READ"
 
 T = TypeVar("T")
 
@@ -43,16 +44,21 @@ class Database:
         """A transaction that sees one state of the store throughout and holds nobody up."""
         with explained(self.url), self.engine.connect() as connection:
             if not self.embedded:
-                connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                connection = connection.execution_options(isolation_level=_ONE_STATE, postgresql_readonly=True)
             with connection.begin():
                 yield connection
 
-    def write(self, work: Callable[[Connection], T]) -> T:
-        """Do `work` in one transaction, durable on return; done anew where another writer came first."""
+    def write(self, work: Callable[[Connection], T], *, latest: bool = False) -> T:
+        """Do `work` in one transaction, durable on return; done anew where another writer came first.
+
+        Its statements see one state of the store; with `latest`, as they must after waiting for a lock, each the
+        latest. (On SQLite there is no difference: writers queue.)
+        """
+        options = {_MARK: True} if self.embedded else {"isolation_level": _LATEST if latest else _ONE_STATE}
         with explained(self.url):
             for left in reversed(range(_TRIES)):
                 try:
-                    with self.engine.connect().execution_options(**{_MARK: True}) as connection, connection.begin():
+                    with self.engine.connect() as connection, connection.execution_options(**options).begin():
                         return work(connection)
                 except DBAPIError as error:
                     if not left or not (isinstance(error, IntegrityError) or is_clash(error)):

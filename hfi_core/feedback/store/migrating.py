@@ -22,7 +22,7 @@ def bring_up_to_date(database: Database) -> None:
     with database.read() as connection:
         if _revision(connection) == HEAD:
             return
-    database.write(lambda connection: _migrate(database, connection))
+    database.write(lambda connection: _migrate(database, connection), latest=True)
 
 
 def _revision(connection: Connection) -> str | None:

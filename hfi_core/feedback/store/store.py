@@ -150,7 +150,8 @@ class Store:
         skipped, nor one that `judgements` others have judged or been given.
         """
         return self._database.write(
-            lambda connection: offers.assign(connection, concept, annotator, count, judgements, lease, now)
+            lambda connection: offers.assign(connection, concept, annotator, count, judgements, lease, now),
+            latest=True,
         )
 
     def release(self, concept: str, annotator: str, picture: str) -> None:
