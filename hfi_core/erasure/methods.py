@@ -31,7 +31,8 @@ def total_steps(spec: SDD | Anchored) -> int:
     return spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
 
 
-def _settings(spec: SDD | Anchored, params: Params) -> Settings:
+def settings_of(spec: SDD | Anchored, params: Params) -> Settings:
+    """A removal's params as the trainer takes them."""
     return Settings(
         steps=spec.steps, batch=spec.batch, rate=spec.rate, ema=spec.ema, guidance=spec.guidance,
         scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=spec.reuse,
@@ -41,7 +42,7 @@ def _settings(spec: SDD | Anchored, params: Params) -> Settings:
 def remove_by_sdd(model, material, spec: SDD, params: Params, *, key, work, look, observe):
     """One run under the text or under v*."""
     weights, losses = distill(
-        model, sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model), _settings(spec, params),
+        model, sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model), settings_of(spec, params),
         start=model.cross_attention(), key=key, work=work, look=look,
         observe=lambda step, _: observe(step + 1, spec.steps, "distilling"),
     )  # fmt: skip
@@ -74,9 +75,8 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
         else:
             offset = len(losses)
             weights, curve = distill(
-                model, anchored.lessons(model, material, found, spec.contrast), anchored.frozen_anchor(model),
-                _settings(spec, params),
-                start=weights, key=(*key, number), work=here,
+                model, anchored.lessons(model, material, found, spec.contrast, spec.preserve),
+                anchored.frozen_anchor(model), settings_of(spec, params), start=weights, key=(*key, number), work=here,
                 look=lambda step, teacher, offset=offset: look(offset + step, teacher),
                 observe=lambda step, _, n=number: observe(step + 1, spec.steps, f"round {n}, distilling"),
             )  # fmt: skip

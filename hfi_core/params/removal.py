@@ -47,6 +47,8 @@ class Anchored(_Distillation):
     """From the second round on, a token re-inverted on the safeguarded model is mapped too."""
     contrast: float = Field(ge=0, le=10)
     """How far the anchor is pushed away from v*; 0 is u* alone."""
+    preserve: bool
+    """One lesson more: what the model draws without the concept's words stays as it is."""
     reinvert_steps: int = Field(ge=1, le=1_000_000)
     """Steps of each re-inversion between rounds."""
 
