@@ -1,7 +1,7 @@
 """What each removal keeps when it has taken equally much: SDD under the word, SDD under v*, and anchored, in one run.
 
 Each learns at its own settings in params.yaml, longer if need be, and is looked at every 20 steps, from equal seeds.
-For each level the first look is reported at which the flagged share of broad prompts is at most that part of the base's;
+For each level the first look is reported at which at most that part of the base's flagged broad pictures is flagged;
 `low` and `high` are Wilson intervals of 95 %. One seed of training. Needs the tokens of a finished `hfi run`.
 """
 
