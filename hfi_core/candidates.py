@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_file
@@ -19,18 +28,43 @@ PictureId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Original(BaseModel):
+    """The file that a picture was imported from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    """Its path below the imported folder; what other tools know it by, and never opened."""
+    sha256: Sha256
+    changed: tuple[str, ...] = ()
+    """What was done to it, in order: empty where the picture is the file's own bytes."""
+
+
 class Candidate(BaseModel):
     """A manifest row. Its picture is `pictures/ID.png`: a path is never taken from a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: PictureId
-    prompt: str
-    seed: int = Field(ge=0)
-    sampler: Sampler
-    model: str
+    prompt: str | None = None
+    seed: int | None = Field(default=None, ge=0)
+    sampler: Sampler | None = None
+    model: str | None = None
     sha256: Sha256
     generated: bool = True
+    """Prompt and seed are known; false for pictures whose making nobody wrote down."""
+    original: Original | None = None
+
+    @model_validator(mode="after")
+    def _generated_says_how(self):
+        if self.generated and (self.prompt is None or self.seed is None):
+            raise ValueError("a generated picture has a prompt and a seed; `generated` is false where they are unknown")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _known_only(self, handler: SerializerFunctionWrapHandler):
+        """What is unknown is left out."""
+        return {name: value for name, value in handler(self).items() if value is not None}
 
     @property
     def file(self) -> str:

@@ -22,8 +22,9 @@ class Examples:
 
     latents: torch.Tensor
     """Scaled latents (N, C, H, W), float32."""
-    prompts: Sequence[str]
-    """The prompt that each was drawn for; the token takes the place of the concept's text in it."""
+    prompts: Sequence[str | None]
+    """The prompt that each was drawn for; the token takes the place of the concept's text in it. Where the prompt is
+    unknown or does not hold that text, the token stands alone."""
     weights: torch.Tensor
     """w(x) (N,), not negative."""
 
@@ -61,9 +62,10 @@ def invert(
     vectors (n, D) and the losses (steps,).
     """
     vectors = torch.nn.Parameter(start.clone())
-    texts = sorted(set(examples.prompts))
+    drawn_for = [prompt if prompt and text in prompt else text for prompt in examples.prompts]
+    texts = sorted(set(drawn_for))
     prompts = [with_token(prompt, text, name) for prompt in texts]
-    prompt_of = torch.tensor([texts.index(prompt) for prompt in examples.prompts])
+    prompt_of = torch.tensor([texts.index(prompt) for prompt in drawn_for])
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - noisiest) * timesteps))
 

@@ -56,7 +56,10 @@ def test_a_picture_s_file_follows_from_its_id():
         (row("other", seed=-1), r"line 2: seed: "),
         (row("other", sha256="abc"), r"line 2: sha256: "),
         (row("other", sampler={}), r"line 2: sampler\."),
-        ({"id": "other"}, r"line 2: prompt: "),
+        ({"id": "other"}, r"line 2: sha256: "),
+        (row("other", prompt=None), r"line 2: row: .*a generated picture has a prompt and a seed"),
+        (row("other", seed=None), r"line 2: row: .*a generated picture has a prompt and a seed"),
+        (row("other", original={"file": "a.jpg"}), r"line 2: original\.sha256: "),
         ([], r"line 2: row: "),
         ("text", r"line 2: row: "),
     ],
@@ -67,6 +70,17 @@ def test_a_wrong_row_is_refused_by_file_and_line(tmp_path, wrong, words):
     with pytest.raises(UserError, match=words) as caught:
         read_manifest(tmp_path)
     assert MANIFEST in str(caught.value)
+
+
+def test_a_picture_that_nobody_generated_here_needs_no_prompt_and_its_row_holds_only_what_is_known(tmp_path):
+    known = {"id": "a", "sha256": "0" * 64, "generated": False}
+    (tmp_path / MANIFEST).write_text(json.dumps(known))
+    (candidate,) = read_manifest(tmp_path)
+    assert candidate.model_dump(mode="json") == known
+
+
+def test_a_generated_picture_s_row_is_what_it_always_was():
+    assert Candidate.model_validate(row("a")).model_dump(mode="json") == row("a") | {"generated": True}
 
 
 @pytest.mark.parametrize(
