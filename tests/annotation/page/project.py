@@ -1,0 +1,145 @@
+"""A small project to judge: drawn candidates, no model, and a page that runs on it in a process of its own."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hfi_core.candidates import Candidate
+from hfi_core.feedback.store import open_store
+from hfi_core.files import sha256_of_file, write_jsonl
+from hfi_core.params import Params, read_params
+from hfi_core.pictures import save_picture
+from tests.projects import REPOSITORY, default_raw
+
+_SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
+_BADGE = {"pictures": 8, "initial": {"objectionable": "badge", "accepted": "badge"}}
+
+
+@dataclass
+class Office:
+    """A project's folder with candidates, and the judgements that have arrived."""
+
+    folder: Path
+    pictures: dict[str, list[Candidate]] = field(default_factory=dict)
+
+    @property
+    def params(self) -> Params:
+        """What params.yaml says now."""
+        return read_params(self.folder / "params.yaml")
+
+    def edit(self, **annotation: Any) -> None:
+        """Set keys of `annotation` in params.yaml."""
+        path = self.folder / "params.yaml"
+        raw = yaml.safe_load(path.read_text())
+        raw["annotation"] |= annotation
+        path.write_text(yaml.safe_dump(raw))
+
+    def draw(self, concept: str, count: int, prompt: str = "a badge", prefix: str | None = None) -> None:
+        """Give a concept candidates; the same prefix gives the same pictures."""
+        folder, rows = self.folder / "candidates" / concept, []
+        for n in range(count):
+            name = f"{prefix or concept}-{n:03d}"
+            place = folder / "pictures" / f"{name}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(place, _picture(f"{prefix or concept} {n}"))
+            rows.append(
+                Candidate(
+                    id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(place)
+                )
+            )  # fmt: skip
+        write_jsonl(folder / "manifest.jsonl", [row.model_dump(mode="json") for row in rows])
+        self.pictures[concept] = rows
+
+    def gold(self, concept: str, answers: dict[str, str]) -> None:
+        """Name the known answers of some binary candidates."""
+        digests = {candidate.id: candidate.sha256 for candidate in self.pictures[concept]}
+        rows = [
+            {"id": f"gold-{picture}", "annotator": "lead", "concept": concept, "kind": "binary", "picture": picture,
+             "sha256": digests[picture], "answer": answer}
+            for picture, answer in answers.items()
+        ]  # fmt: skip
+        write_jsonl(self.folder / "gold.jsonl", rows)
+        self.edit(gold="gold.jsonl")
+
+    def judgements(self, counting: bool = False) -> list:
+        """What the store holds."""
+        with open_store(f"sqlite:///{self.folder}/feedback.db") as store:
+            return list(store.judgements(counting=counting))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What the store holds, as JSON objects in the order of the answers."""
+        rows = [json.loads(judgement.model_dump_json()) for judgement in self.judgements()]
+        return sorted(rows, key=lambda row: row["answered_at"])
+
+
+def open_office(folder: Path, concepts: dict[str, str] | None = None) -> Office:
+    """A project with the given concepts by name and kind; `badge` with 12 candidates if none are named."""
+    raw = default_raw()
+    raw["concepts"] = {
+        name: _BADGE | {"text": name, "prompts": [f"a {name}"], "feedback": kind}
+        for name, kind in (concepts or {"badge": "binary"}).items()
+    }
+    raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback.jsonl"}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw))
+    office = Office(folder)
+    for name in raw["concepts"]:
+        office.draw(name, 12)
+    return office
+
+
+def _picture(seed: str) -> np.ndarray:
+    """A disc on a gradient: something to look at."""
+    random = np.random.default_rng(list(seed.encode()))
+    y, x = np.mgrid[0:96, 0:96] / 95
+    ground, ink = random.integers(90, 255, 3), random.integers(0, 220, 3)
+    pixels = ground * (0.75 + 0.25 * y[..., None])
+    inside = np.hypot(x - random.uniform(0.35, 0.65), y - random.uniform(0.35, 0.65)) < random.uniform(0.18, 0.32)
+    pixels[inside] = ink
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+class Server:
+    """The page in a real uvicorn process, which can be killed and started again on the same port."""
+
+    def __init__(self, office: Office, log: Path):
+        self.office, self._log = office, log
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> "Server":
+        """Start and wait until it answers."""
+        command = [sys.executable, "-m", "tests.annotation.page.serving", str(self.office.folder), str(self.port)]
+        with self._log.open("ab") as log:
+            environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.office.folder)
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/static/mark.svg", timeout=5).close()
+                return self
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"the page did not start:\n{self._log.read_text()}")
+
+    def kill(self) -> None:
+        """End it as a power cut would: -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
