@@ -9,6 +9,9 @@ from hfi_core.feedback.statistics import DECIDING, Statistics
 MEASURES = {"krippendorff_alpha": "Krippendorff's alpha", "kendalls_w": "Kendall's W"}
 """Measures by the words that people know them by."""
 
+UNITS = {"krippendorff_alpha": "pictures", "kendalls_w": "sets of pictures"}
+"""What each is taken over: what several people judged."""
+
 _NEVER = -1
 """A `warn_below` that nothing is below."""
 
