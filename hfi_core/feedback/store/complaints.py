@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
@@ -32,6 +33,12 @@ def parse_url(text: str) -> URL:
             raise UserError(f"feedback.database_url names no database; write {_EXAMPLES}.")
         return url.set(drivername="postgresql+psycopg")
     raise UserError(f"feedback.database_url names {backend!r}; the store is in SQLite or PostgreSQL: {_EXAMPLES}.")
+
+
+def is_there(text: str) -> bool:
+    """Whether a store was ever made; of a server this is not asked."""
+    url = parse_url(text)
+    return url.get_backend_name() != "sqlite" or Path(url.database).exists()
 
 
 def shown(url: URL) -> str:

@@ -107,6 +107,14 @@ def _keep(connection: Connection, number: int, digest: str, count: int) -> None:
         connection.execute(update(snapshot).where(these).values(sha256=digest, judgements=count))
 
 
+def unsaved(connection: Connection) -> int:
+    """How many judgements no snapshot holds."""
+    fresh = judgement.c.batch.is_(None) & judgement.c.snapshot.is_(None)
+    imports = select(batch.c.id).where(batch.c.visible, batch.c.snapshot.is_(None))
+    query = select(func.count()).select_from(judgement).where(or_(fresh, judgement.c.batch.in_(imports)))
+    return connection.execute(query).scalar_one()
+
+
 def saved(connection: Connection) -> list[Saved]:
     """The snapshots that were taken and differ from the one before, in order."""
     query = select(snapshot).where(snapshot.c.sha256.is_not(None)).order_by(snapshot.c.number)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -115,6 +116,20 @@ class Store:
         """The snapshots that hold judgements by an annotator."""
         with self._database.read() as connection:
             return snapshots.holding(connection, annotator)
+
+    def unsaved(self) -> int:
+        """How many judgements no snapshot holds yet."""
+        with self._database.read() as connection:
+            return snapshots.unsaved(connection)
+
+    def missing(self, ids: Iterable[str]) -> Iterator[str]:
+        """Those of the ids that the store has no judgement of."""
+        source = iter(ids)
+        while piece := list(islice(source, _SLICE)):
+            with self._database.read() as connection:
+                query = select(judgement.c.id).where(judgement.c.id.in_(piece), visible())
+                there = set(connection.execute(query).scalars())
+            yield from (id for id in piece if id not in there)
 
     def lines_of(self, number: int) -> Iterator[str]:
         """The lines of an earlier snapshot, but for what was forgotten since."""

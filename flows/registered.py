@@ -1,0 +1,92 @@
+"""What MLflow's registry says about versions that were registered: which release, which feedback, which aliases."""
+
+from dataclasses import dataclass
+
+from flows.environment import settle
+from hfi_core.errors import UserError
+from hfi_core.params import Params
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version and its tags."""
+
+    model: str
+    number: str
+    aliases: tuple[str, ...]
+    tags: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.model} version {self.number}"
+
+    @property
+    def release(self) -> str:
+        """The release's digest."""
+        return self.tags.get("hfi.release", "")
+
+    @property
+    def feedback(self) -> str:
+        """Digest of the feedback that it rests on."""
+        found = self.tags.get("hfi.feedback", "")
+        return "" if found == "none" else found
+
+
+def versions(params: Params) -> list[Version]:
+    """Every version of every model that was registered from a release of ours, the newest first.
+
+    Raises UserError if the registry is out of reach.
+    """
+    settle()
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    try:
+        client = MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+        aliases: dict[tuple[str, str], list[str]] = {}
+        for model in _pages(client.search_registered_models):
+            for alias, number in model.aliases.items():
+                aliases.setdefault((model.name, str(number)), []).append(alias)
+        found = [
+            Version(one.name, str(one.version), tuple(sorted(aliases.get((one.name, str(one.version)), []))), one.tags)
+            for one in _pages(client.search_model_versions)
+            if "hfi.release" in one.tags
+        ]
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {str(error).splitlines()[0]}\n"
+            "Mend tracking.mlflow in params.yaml or the server."
+        ) from error
+    return sorted(found, key=lambda one: (one.model, -int(one.number)))
+
+
+def _pages(search):
+    token = None
+    while True:
+        page = search(max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def find_version(params: Params, name: str) -> Version:
+    """The version that a person means: MODEL (its newest), MODEL/NUMBER, MODEL@ALIAS, or an alias alone.
+
+    Raises UserError if there is none, with the ones that there are.
+    """
+    known = versions(params)
+    name = name.removeprefix("models:/")
+    model, slash, number = name.rpartition("/")
+    if slash:
+        found = [one for one in known if one.model == model and one.number == number.removeprefix("v")]
+    elif "@" in name:
+        model, _, alias = name.partition("@")
+        found = [one for one in known if one.model == model and alias in one.aliases]
+    else:
+        found = [one for one in known if one.model == name] or [
+            one for one in known if one.model == params.release.model and name in one.aliases
+        ]
+    if not found:
+        there = ", ".join(f"{one.model}/{one.number}" for one in known[:10]) or "none yet; `hfi register` makes one"
+        raise UserError(f"There is no registered version {name!r}; there are: {there}.")
+    return found[0]
