@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import annotate, doctor, feedback, params, register, report, run, sample, stage, status, trace
+from flows.commands import (
+    annotate,
+    candidates_expire,
+    doctor,
+    feedback,
+    params,
+    register,
+    report,
+    run,
+    sample,
+    stage,
+    status,
+    trace,
+)
 
 EPILOG = "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 130 stopped by Ctrl-C."
 
@@ -25,6 +38,7 @@ app.command()(sample.sample)
 app.command()(report.report)
 app.command()(register.register)
 app.add_typer(annotate.app, name="annotate")
+app.add_typer(candidates_expire.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")
 app.command()(trace.trace)
 app.add_typer(params.app, name="params")
