@@ -32,7 +32,7 @@ class Words:
         """Every word by key."""
         return read_words(ENGLISH) | read_words(self.language)
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """The text; with `n`, the singular `KEY.one` where n is 1 and there is one."""
         words = self.all
         if values.get("n") == 1 and f"{key}.one" in words:
