@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.dvcfile import require_current
 from flows.registry import RELEASE, is_registered
 from flows.versioning import changes, downstream, require_sources, units_until
+from flows.waiting import readers
 from hfi_core.params import Params, read_params
 from hfi_core.stage import Unit
 
@@ -26,6 +27,22 @@ class Plan:
     registers: bool
     """Whether the release is registered at the end."""
 
+    @property
+    def before_people(self) -> tuple[Unit, ...]:
+        """The units that make what people judge, where their judgements are waited for; else all units."""
+        first = next(iter(readers(self.params, self.units)), None)
+        return self.units if first is None else self.units[: self.units.index(first)]
+
+    @property
+    def after_people(self) -> tuple[Unit, ...]:
+        """The other units."""
+        return self.units[len(self.before_people) :]
+
+    @property
+    def makes_candidates(self) -> bool:
+        """Whether something that people are to judge is out of date."""
+        return any(unit in self.affected for unit in self.before_people)
+
     def describe(self) -> str:
         """One line for people and for run names."""
         count = len(self.affected)
@@ -40,12 +57,23 @@ def make_plan(until: str | None = None) -> Plan:
     params = read_params(PARAMS)
     units = units_until(params, until)
     require_current()
-    require_sources(units)
+    file = Path(params.feedback.file)
+    snapshot_to_come = params.feedback.store and not file.with_name(f"{file.name}.dvc").exists()
+    require_sources(units, ours=[file] if snapshot_to_come else [])
     changed = changes()
     stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))
     registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
     return Plan(params, tuple(units), stale, affected, registers)
+
+
+def renew_feedback() -> None:
+    """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
+    params = read_params(PARAMS)
+    if params.feedback.store:
+        from flows.snapshots import take_snapshot
+
+        take_snapshot(params)
 
 
 def _why(unit: Unit, change: str) -> str:

@@ -1,65 +1,96 @@
 """The Prefect flow: the stages in order, one task a unit that is out of date, then the registration.
 
 It runs where the project is, one unit after the other in this process: torch's thread count is part of the result.
+Where judgements come from the live store, it waits for people before anything reads them.
 """
+
+from collections.abc import Iterable
 
 from flows.environment import settle
 
 settle()
 
 from prefect import flow  # noqa: E402 - settings first
-from prefect.runtime import flow_run  # noqa: E402
+from prefect.runtime import deployment, flow_run  # noqa: E402
+from prefect.states import Completed, State  # noqa: E402
 
-from flows import tracking  # noqa: E402
+from flows import tracking, waiting  # noqa: E402
 from flows.artifacts import show_comparison, show_registration  # noqa: E402
 from flows.lock import project_lock  # noqa: E402
-from flows.plan import Plan, make_plan  # noqa: E402
+from flows.plan import Plan, make_plan, renew_feedback  # noqa: E402
 from flows.registry import Registration  # noqa: E402
 from flows.stages import register_task, stage_task  # noqa: E402
 from flows.versioning import changes, downstream, keep_sources  # noqa: E402
+from hfi_core.feedback.sufficiency import Need  # noqa: E402
+from hfi_core.stage import Unit  # noqa: E402
 
 
 def _run_name() -> str:
-    plan = make_plan(flow_run.parameters.get("until"))
+    with project_lock():
+        renew_feedback()
+        plan = make_plan(flow_run.parameters.get("until"))
     return f"safeguard {plan.params.tracking.experiment} ({plan.describe()})"
 
 
 @flow(name="safeguard", flow_run_name=_run_name, persist_result=False, retries=0)
-def safeguard(until: str | None = None) -> Registration | None:
+def safeguard(
+    until: str | None = None, page: str | None = None, wait_days: float = 14.0
+) -> Registration | waiting.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
+    Where people have judged too little, a run of a deployment is suspended, for at most `wait_days`, with a link to
+    the annotation `page`; any other ends there, and what is missing is its result.
     Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
     """
     with project_lock():
+        renew_feedback()
         plan = make_plan(until)
         if not plan.affected and not plan.registers:
             return None
+        found = () if plan.makes_candidates else waiting.ask(plan.params, plan.units)
+        if waiting.unmet(found):
+            return _wait(found, page, wait_days)
         name = f"safeguard ({plan.describe()})"
         with tracking.pipeline_run(plan.params, name) as parent:
-            ran = _bring_up_to_date(plan, parent)
-            if "compare" in ran or until is None:
-                show_comparison(plan.params, parent)
-            if not plan.registers:
-                return None
-            registration = register_task(plan.params, parent)
-            show_registration(registration)
-            return registration
+            ran: dict[str, State] = {}
+            _bring_up_to_date(plan, parent, plan.before_people, ran)
+            found = waiting.ask(plan.params, plan.units)
+            if not waiting.unmet(found):
+                if found:
+                    waiting.show(found)
+                    renew_feedback()  # what people judged while candidates were made
+                _bring_up_to_date(plan, parent, plan.after_people, ran)
+                if "compare" in ran or until is None:
+                    show_comparison(plan.params, parent)
+                if not plan.registers:
+                    return None
+                registration = register_task(plan.params, parent)
+                show_registration(registration)
+                return registration
+        return _wait(found, page, wait_days)
 
 
-def _bring_up_to_date(plan: Plan, parent: str | None) -> set[str]:
-    """Run what is out of date, each unit asked anew when its turn comes; the addresses that ran."""
-    states = {}
+def _bring_up_to_date(plan: Plan, parent: str | None, units: Iterable[Unit], ran: dict[str, State]) -> None:
+    """Run what is out of date, each unit asked anew when its turn comes; `ran` takes their states by address."""
     keep_sources()
-    for unit in plan.units:
+    for unit in units:
         if not changes(unit.address):
             continue
         # What ran before it and touches its inputs: Prefect draws the graph from this.
         before = [
-            states[one.address]
+            ran[one.address]
             for one in plan.units
-            if one.address in states and unit in downstream([one, unit], [one.address])
+            if one.address in ran and unit in downstream([one, unit], [one.address])
         ]
         state = stage_task(unit.stage)(unit, plan.params, parent, wait_for=before, return_state=True)
         state.result()
-        states[unit.address] = state
-    return set(states)
+        ran[unit.address] = state
+
+
+def _wait(found: tuple[Need, ...], page: str | None, days: float) -> State:
+    """Suspend the run of a deployment; end any other in a state of its own, with what is missing as its result."""
+    if deployment.id:
+        waiting.suspend(found, page, days)
+    waiting.show(found)
+    needs = waiting.unmet(found)
+    return Completed(name="NeedsPeople", message="; ".join(waiting.told(needs)), data=waiting.NeedsPeople(needs))

@@ -7,26 +7,38 @@ import typer
 Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage; nothing is registered then.")]
 
 
+NEEDS_PEOPLE = 3
+"""Exit code of a run that ends before its end, without an error, because people have judged too little."""
+
+
 def run(until: Until = None) -> None:
     """Bring the project up to date: draw, learn, remove, evaluate, package, register.
 
     DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run goes on
-    from the checkpoints to the same result.
+    from the checkpoints to the same result. Where people judge, and have judged too little, it makes what they are to
+    judge and ends with exit code 3.
     """
+    from flows import waiting
     from flows.console import say
     from flows.lock import project_lock
-    from flows.plan import make_plan
+    from flows.plan import make_plan, renew_feedback
 
     with project_lock():
+        renew_feedback()
         plan = make_plan(until)
         registration = None
         if plan.affected:
+            if not plan.makes_candidates:  # Prefect would be started for nothing
+                _stop_for_people(waiting.unmet(waiting.ask(plan.params, plan.units)))
             _announce(plan)
             from flows import temporary_server
             from flows.safeguard import safeguard
 
             temporary_server.start()
-            registration = safeguard(until)
+            done = safeguard(until)
+            if isinstance(done, waiting.NeedsPeople):
+                _stop_for_people(done.needs)
+            registration = done
         else:
             say(f"Nothing to do: all {len(plan.units)} units are up to date.")
             if plan.registers:  # `dvc repro` made them
@@ -34,6 +46,21 @@ def run(until: Until = None) -> None:
 
                 registration = register(plan.params)
     _close(plan, registration, until)
+
+
+def _stop_for_people(needs) -> None:
+    """End the command where there are any, and say what to do."""
+    from flows.console import say
+    from flows.waiting import told
+
+    if not needs:
+        return
+    say("People are needed: too few pictures have been judged to go on.")
+    for line in told(needs):
+        say(f"  {line}")
+    say("Judge:   hfi annotate")
+    say("Then:    hfi run")
+    raise typer.Exit(NEEDS_PEOPLE)
 
 
 def _announce(plan) -> None:

@@ -8,8 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from hfi_core import stage as declaration
+from hfi_core.candidates import MANIFEST, Candidate
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, sha256_of_folder, sha256_of_json, whole_file, whole_folder, write_json
+from hfi_core.files import (
+    sha256_of_file,
+    sha256_of_folder,
+    sha256_of_json,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_jsonl,
+)
 from hfi_core.report.definitions import HEADLINES
 from hfi_core.stage import Stage
 from hfi_core.steps import write_steps
@@ -17,6 +26,10 @@ from hfi_core.steps import write_steps
 STEPS = 4
 RAN = Path("ran.log")
 """A line for each step that a fake stage really took."""
+
+
+CANDIDATES = 12
+"""Candidates a concept: a manifest, without pictures."""
 
 
 def _figure(value: float) -> dict:
@@ -53,7 +66,12 @@ def _step(address: str, step: int, work: Path) -> None:
 
 
 def _write(key: str, path: Path, content: dict, params) -> None:
-    if key == "evaluation":
+    if key == "candidates":
+        rows = [_candidate(f"{path.name}-{number}", params).model_dump(mode="json") for number in range(CANDIDATES)]
+        with whole_folder(path) as folder:
+            write_json(folder / "content.json", content)
+            write_jsonl(folder / MANIFEST, rows)
+    elif key == "evaluation":
         rows = [
             {
                 "row": row,
@@ -76,6 +94,11 @@ def _write(key: str, path: Path, content: dict, params) -> None:
             files = {"content.json": f"sha256:{sha256_of_file(folder / 'content.json')}"}
             if key == "release":
                 write_json(folder / "digests.json", {"files": files})
+
+
+def _candidate(name: str, params) -> Candidate:
+    digest = sha256_of_json([name, params.seed])
+    return Candidate(id=name, prompt="a badge", seed=0, sampler=params.sampler, model="fake", sha256=digest)
 
 
 generate, simulate, ingest, distill, compare, package = (
@@ -119,18 +142,18 @@ STAGES = (
 
 
 def install() -> None:
-    """Put the small graph in the place of the real one."""
+    """Put the small graph in the place of the real one, and record nothing if that is asked for."""
     declaration.STAGES = STAGES
-
-
-def main() -> None:
-    """`hfi` on the small graph, as tests put it on the PATH."""
-    install()
     if os.environ.get("FAKE_UNTRACKED"):
         from flows import tracking
 
         tracking.record = lambda *_: None
         tracking.pipeline_run = lambda *_: nullcontext(None)
+
+
+def main() -> None:
+    """`hfi` on the small graph, as tests put it on the PATH."""
+    install()
     from flows.cli import main as real
 
     real()
