@@ -112,12 +112,22 @@ def _write_steps(path: Path, row: str) -> None:
         writer.writerows([step, 0.01 / (1 + step / 20) * (1 + 0.3 * rng.random())] for step in range(120))
 
 
+def _interval(value: float, n: int) -> dict[str, float]:
+    return {"value": value, "low": value - 0.03, "high": value + 0.03, "n": n}
+
+
 def _write_feedback(folder: Path, concept: str, kind: str, simulated: bool) -> None:
     rng = numpy_generator("feedback", concept)
     summary = {
         "concept": concept, "kind": kind, "simulated": simulated, "pictures": 500, "judgements": 1500, "annotators": 3,
         "cant_tell": 31, "agreement": {"krippendorff_alpha": 0.87, "kendalls_w": None}, "feedback_sha256": "ab" * 32,
-        "objectionable_share": 0.52,
+        "objectionable_share": 0.52, "aggregation": "share of votes", "interval_level": 0.95, "warning": None,
+        "agreement_intervals": {"krippendorff_alpha": _interval(0.87, 480), "kendalls_w": None},
+        "by_annotator": {
+            name: {"judgements": 500, "cant_tell": 10}
+            | {share: _interval(0.9, 450) for share in ("accuracy", "yes_found", "no_found")}
+            for name in ("crowd-1", "crowd-2", "crowd-3")
+        },
     }  # fmt: skip
     write_json(folder / "labels" / concept / "summary.json", summary)
     figures = {"auc": (0.981, 0.96, 0.99), "accuracy": (0.943, 0.9, 0.97), "calibration_error": (0.041, 0.03, 0.09)}

@@ -15,6 +15,7 @@ from hfi_core.gates import verdicts
 from hfi_core.params import Params
 from hfi_core.report.definitions import FIGURES, HEADLINES, SHARES, SUITES
 from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
+from hfi_core.report.judgements import judgements_of
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, Material, draw_plots
 from hfi_core.report.table import comparison_table
 from hfi_core.report.thumbnails import data_uri, strips_of
@@ -66,6 +67,7 @@ def write_page(
         plots=_plots(material),
         captions=PLOTS,
         background=background,
+        judgements={name: judgements_of(summary) for name, summary in background.feedback.items()},
         figures=FIGURES,
         suites=SUITES,
         provenance=_flat(evaluation["provenance"]),
