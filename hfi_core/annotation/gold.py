@@ -94,7 +94,7 @@ class GoldBook:
             there = database.execute("SELECT row FROM gold WHERE id = ?", (judgement.id,)).fetchone()
             if there:
                 if there != (row,):
-                    raise _conflict(f"another answer has the id {judgement.id!r}")
+                    raise _conflict(judgement.id, "another answer has its id")
                 return False
             if judgement.supersedes:
                 earlier = database.execute(
@@ -102,7 +102,7 @@ class GoldBook:
                     (judgement.supersedes, judgement.annotator, judgement.concept, question),
                 ).fetchone()
                 if not earlier:
-                    raise _conflict(f"{judgement.supersedes!r} is no answer that this one could supersede")
+                    raise _conflict(judgement.id, f"{judgement.supersedes!r} is no answer that it could supersede")
                 (attempt,) = earlier
             values = (
                 judgement.id, judgement.annotator, judgement.concept, question, attempt, right, row,
@@ -140,7 +140,7 @@ class GoldBook:
         return {annotator: Accuracy(right, asked) for annotator, right, asked in self._state.rows(query, concept)}
 
 
-def _conflict(what: str) -> UserError:
+def _conflict(id: str, what: str) -> UserError:
     from hfi_core.feedback.store import Conflict
 
-    return Conflict(f"This answer was not saved: {what}.")
+    return Conflict(f"This answer was not saved: {what}.", id)

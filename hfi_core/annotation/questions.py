@@ -101,7 +101,8 @@ def _ordinary(page: Page, task: Task, annotator: str, held: set[Ref], count: int
     found: list[tuple[str, str]] = []
     for concept in task.concepts:
         mine = sum(ref.startswith(f"{concept}/") for ref in held)
-        wanted = mine + count * size
+        # Two more than a ranking needs show whether one picture would be left over, alone.
+        wanted = mine + count * size + (2 if task.kind == "ranking" else 0)
         leased = page.settings.store.assign(
             concept, annotator, count=wanted, judgements=page.settings.params.annotation.judgements,
             lease=timedelta(minutes=page.settings.params.annotation.lease_minutes), now=now,
