@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hfi_core.feedback.exchange.answers import answer_of, rating_of, shown
+from hfi_core.feedback.exchange.answers import shown
 from hfi_core.feedback.exchange.row import Reading
 
 JUDGING = ("choices", "rating", "selected", "ranker")
@@ -28,9 +28,9 @@ _PAIRS = (("left", "right"), ("image1", "image2"), ("picture1", "picture2"), ("i
 def fields_of(value: Mapping[str, Any], data: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     """The fields that a control's value gives, with pictures as the task names them; ValueError with the reason."""
     if "choices" in value:
-        return {"kind": "binary", "answer": _choice(value["choices"], reading)} | about(data, reading)
+        return {"kind": "binary", "answer": _choice(value["choices"])} | about(data, reading)
     if "rating" in value:
-        return {"kind": "binary", "answer": rating_of(value["rating"], reading)} | about(data, reading)
+        return {"kind": "binary", "rating": value["rating"]} | about(data, reading)
     if "selected" in value:
         return {"kind": "ranking", "groups": _pair(value["selected"], data, reading)}
     groups, not_applicable = _ranked(value["ranker"], reading)
@@ -71,11 +71,11 @@ def value_of(groups: list[list[str]], not_applicable: list[str]) -> dict[str, An
     return {"ranker": buckets | ({DOES_NOT_APPLY: not_applicable} if not_applicable else {})}
 
 
-def _choice(choices: Any, reading: Reading) -> str:
+def _choice(choices: Any) -> Any:
     if isinstance(choices, list) and len(choices) == 1:
-        return answer_of(choices[0], reading)
+        return choices[0]
     if isinstance(choices, str):
-        return answer_of(choices, reading)
+        return choices
     raise ValueError(f"{shown(choices)} is not one choice: one answer a picture is read")
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hfi_core.feedback.exchange.answers import answer_of, printable, shown
+from hfi_core.feedback.exchange.answers import answer_of, printable, rating_of, shown
 from hfi_core.feedback.exchange.matching import Pictures
 from hfi_core.feedback.exchange.names import Names
-from hfi_core.feedback.exchange.row import Reading
+from hfi_core.feedback.exchange.row import RATING, Reading
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement
 from hfi_core.files import sha256_of_json
 
@@ -40,7 +40,9 @@ def judgement_of(fields: Mapping[str, Any], reading: Reading, project: Project) 
     made["annotator"] = project.names.pseudonym_of(_annotator(made, reading))
     if kind == "binary":
         made |= _picture(made, project.pictures)
-        if "answer" in made and made["answer"] not in ("yes", "no", "cant_tell"):
+        if RATING in made:
+            made["answer"] = rating_of(made.pop(RATING), reading)
+        elif "answer" in made:
             made["answer"] = answer_of(made["answer"], reading)
     elif kind == "ranking":
         made |= _pictures(made, project.pictures)

@@ -9,6 +9,9 @@ from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 FIELDS = tuple(dict.fromkeys([*BinaryJudgement.model_fields, *RankingJudgement.model_fields]))
 """Every field of the feedback format."""
 
+RATING = "rating"
+"""What a row may have in the place of an answer: a number, to which the options give a meaning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

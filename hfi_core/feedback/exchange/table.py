@@ -10,7 +10,7 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.exchange.answers import printable
 from hfi_core.feedback.exchange.cells import neutral, restored
 from hfi_core.feedback.exchange.orders import order_of, order_text
-from hfi_core.feedback.exchange.row import FIELDS, Reading, Rejected, Row
+from hfi_core.feedback.exchange.row import FIELDS, RATING, Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
 from hfi_core.files import whole_file
 
@@ -41,13 +41,14 @@ def write_tsv(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgemen
 def columns_of(header: list[str], reading: Reading) -> dict[str, str]:
     """Column by field; raises UserError for a mapping that the header does not hold."""
     for name, column in reading.columns.items():
-        if name not in FIELDS:
-            raise UserError(f"--column {name}={column}: there is no field {name!r}; there are {', '.join(FIELDS)}.")
+        if name not in (*FIELDS, RATING):
+            known = ", ".join((*FIELDS, RATING))
+            raise UserError(f"--column {name}={column}: there is no field {name!r}; there are {known}.")
         if column not in header:
             named = printable(", ".join(header))[:500]
             raise UserError(f"--column {name}={column}: the header has no such column; it has {named}.")
     own = {column.casefold(): column for column in header}
-    found = {name: own[name] for name in FIELDS if name in own}
+    found = {name: own[name] for name in (*FIELDS, RATING) if name in own}
     if not found.keys() >= _OURS:
         found.pop("id", None)
     return found | dict(reading.columns)

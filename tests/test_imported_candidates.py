@@ -1,0 +1,259 @@
+"""Pictures from anywhere become candidates: checked, whole or not at all, and the same the second time."""
+
+import json
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hfi_core.candidates import read_manifest, read_pictures
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file, sha256_of_folder
+from hfi_core.imported_candidates import import_candidates
+from hfi_core.picture_table import read_picture_table
+
+
+def pixels(number: int, width: int = 24, height: int = 24) -> np.ndarray:
+    return np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def put(path: Path, number: int, width: int = 24, height: int = 24, **how) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels(number, width, height)).save(path, **how)
+    return path
+
+
+def bomb(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 1_000_000, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def queue(tmp_path) -> Path:
+    """A folder with three pictures."""
+    put(tmp_path / "queue" / "a.png", 1)
+    put(tmp_path / "queue" / "deep" / "b.png", 2)
+    put(tmp_path / "queue" / "c.jpg", 3, quality=90)
+    return tmp_path / "queue"
+
+
+@pytest.fixture
+def target(tmp_path) -> Path:
+    """Where they go."""
+    return tmp_path / "data" / "candidates" / "queue"
+
+
+def refusal(queue: Path, target: Path, **how) -> str:
+    with pytest.raises(UserError) as caught:
+        import_candidates(queue, target, **how)
+    assert not target.exists() and not list(target.parent.glob("*"))
+    return str(caught.value)
+
+
+def test_pictures_become_candidates_like_any_other(queue, target):
+    found = import_candidates(queue, target)
+    assert (found.pictures, found.converted, found.repeated, found.changed) == (3, 1, 0, True)
+    rows = read_manifest(target)
+    assert read_pictures(target, rows).shape == (3, 24, 24, 3)
+    by_file = {row.original.file: row for row in rows}
+    assert by_file.keys() == {"a.png", "deep/b.png", "c.jpg"}
+    assert not any(row.generated or row.prompt or row.seed for row in rows)
+    assert by_file["a.png"].sha256 == by_file["a.png"].original.sha256 == sha256_of_file(queue / "a.png")
+    assert by_file["c.jpg"].original.sha256 == sha256_of_file(queue / "c.jpg")
+    assert by_file["c.jpg"].original.changed == ("decoded from JPEG",)
+    assert all(row.id.startswith("queue-") for row in rows)
+    assert sorted(path.name for path in target.iterdir()) == ["manifest.jsonl", "pictures"]
+
+
+def test_the_same_folder_again_changes_no_byte(queue, target):
+    import_candidates(queue, target)
+    before = sha256_of_folder(target)
+    assert not import_candidates(queue, target).changed
+    assert sha256_of_folder(target) == before
+
+
+def test_what_people_have_judged_stays_although_another_encoder_would_write_it_otherwise(queue, target, monkeypatch):
+    import_candidates(queue, target)
+    before = sha256_of_folder(target)
+    save = Image.Image.save
+    monkeypatch.setattr(Image.Image, "save", lambda self, *a, **k: save(self, *a, **k | {"compress_level": 0}))
+    assert not import_candidates(queue, target).changed
+    assert sha256_of_folder(target) == before
+
+
+def test_a_folder_may_grow_and_may_shrink_only_where_that_is_said(queue, target):
+    import_candidates(queue, target)
+    first = {row.id for row in read_manifest(target)}
+    put(queue / "d.png", 4)
+    assert import_candidates(queue, target).pictures == 4
+    (queue / "a.png").unlink()
+    before = sha256_of_folder(target)
+    with pytest.raises(UserError, match="--replace"):
+        import_candidates(queue, target)
+    assert sha256_of_folder(target) == before
+    assert import_candidates(queue, target, replace=True).pictures == 3
+    assert len(first & {row.id for row in read_manifest(target)}) == 2
+
+
+def test_a_picture_that_would_become_another_one_stops_the_import(queue, target):
+    import_candidates(queue, target)
+    with pytest.raises(UserError, match="would go or become others"):
+        import_candidates(queue, target, size=16)
+
+
+def test_equal_files_are_one_candidate(queue, target):
+    (queue / "copy.png").write_bytes((queue / "a.png").read_bytes())
+    found = import_candidates(queue, target)
+    assert (found.pictures, found.repeated) == (3, 1)
+
+
+def test_sizes_differ_and_are_brought_to_one_where_that_is_said(queue, target):
+    put(queue / "wide.png", 5, width=48)
+    assert "24 x 24" in (message := refusal(queue, target)) and "48 x 24" in message and "--size" in message
+    import_candidates(queue, target, size=24)
+    rows = read_manifest(target)
+    assert read_pictures(target, rows).shape == (4, 24, 24, 3)
+    (wide,) = [row for row in rows if row.original.file == "wide.png"]
+    assert wide.original.changed == ("cropped to its middle and scaled to 24 x 24 from 48 x 24",)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "LA", "CMYK"])
+def test_other_modes_become_rgb_and_the_manifest_says_so(tmp_path, target, mode):
+    kind = "jpg" if mode == "CMYK" else "png"
+    put(tmp_path / "queue" / f"a.{kind}", 1)
+    Image.open(tmp_path / "queue" / f"a.{kind}").convert(mode).save(tmp_path / "queue" / f"a.{kind}")
+    import_candidates(tmp_path / "queue", target)
+    (row,) = read_manifest(target)
+    assert Image.open(target / row.file).mode == "RGB" and row.original.changed
+
+
+def test_what_is_hidden_by_transparency_stays_hidden(tmp_path, target):
+    (tmp_path / "queue").mkdir()
+    Image.new("RGBA", (16, 16), (255, 0, 0, 0)).save(tmp_path / "queue" / "a.png")
+    import_candidates(tmp_path / "queue", target)
+    assert (read_pictures(target, read_manifest(target)) == 255).all()
+
+
+def test_a_photograph_is_turned_and_says_nothing_of_its_place(tmp_path, target):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Camera of Ana"
+    put(tmp_path / "queue" / "a.jpg", 1, width=32, height=16, exif=exif)
+    import_candidates(tmp_path / "queue", target)
+    (row,) = read_manifest(target)
+    assert read_pictures(target, [row]).shape == (1, 32, 16, 3)
+    assert b"Ana" not in (target / row.file).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no picture"),
+        (b"<svg onload='alert(1)'/>", "no picture"),
+        (b"GIF89a" + b"\0" * 100, "no picture"),
+        (bomb(60_000, 60_000), "too many pixels|pixels; at most"),
+        (bomb(5_000, 5_000), "5000 x 5000 pixels; at most"),
+        (bomb(200, 200)[:120], "cannot be decoded"),
+        (bomb(8, 200), "each side needs 16"),
+    ],
+)
+def test_a_hostile_file_is_named_and_keeps_all_out(queue, target, content, reason):
+    import re
+
+    (queue / "bad.png").write_bytes(content)
+    message = refusal(queue, target)
+    assert "1 file was refused, so nothing was imported" in message
+    assert re.search(f"bad.png: .*({reason})", message), message
+
+
+def test_animations_and_sixteen_bits_are_refused(queue, target):
+    frames = [Image.fromarray(pixels(number)) for number in range(2)]
+    frames[0].save(queue / "moving.png", save_all=True, append_images=frames[1:])
+    Image.new("I;16", (16, 16)).save(queue / "deep.png")
+    message = refusal(queue, target)
+    assert "moving.png: is an animation" in message and "deep.png: has more than eight bits" in message
+
+
+def test_links_and_pipes_are_not_followed(queue, target, tmp_path):
+    put(tmp_path / "elsewhere" / "secret.png", 9)
+    (queue / "link.png").symlink_to(tmp_path / "elsewhere" / "secret.png")
+    (queue / "folder").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(queue / "pipe.png")
+    message = refusal(queue, target)
+    assert "link.png: is a link" in message and "folder: is a link" in message and "pipe.png: is no file" in message
+
+
+def test_names_that_would_harm_a_terminal_are_written_out(queue, target):
+    (queue / "a\x1b[31m\n.png").write_bytes(b"no picture")
+    assert "a\\x1b[31m\\n.png: is no picture" in refusal(queue, target)
+
+
+def test_twenty_refused_files_are_shown_and_the_rest_counted(queue, target):
+    for number in range(30):
+        (queue / f"bad-{number:02}.png").write_bytes(b"?")
+    message = refusal(queue, target)
+    assert message.count(": is no picture") == 20 and "and 10 more" in message
+
+
+def test_hidden_files_are_passed_over_and_the_table_is_no_picture(queue, target):
+    (queue / ".DS_Store").write_bytes(b"?")
+    (queue / "Thumbs.db").write_bytes(b"?")
+    (queue / "prompts.csv").write_text("file,prompt\na.png,a badge\n")
+    known = read_picture_table(queue / "prompts.csv")
+    import_candidates(queue, target, known=known, leave_out=queue / "prompts.csv")
+    (row,) = [row for row in read_manifest(target) if row.original.file == "a.png"]
+    assert row.prompt == "a badge" and not row.generated
+
+
+def test_what_is_known_by_a_table_stands_in_the_manifest(queue, target, tmp_path):
+    table = tmp_path / "prompts.csv"
+    table.write_text("file;prompt;seed;model;stars\ndeep/b.png;a badge;7;v3;*\nc.jpg;;;\n".replace(";;;\n", ";;;;\n"))
+    import_candidates(queue, target, known=read_picture_table(table))
+    rows = {row.original.file: row for row in read_manifest(target)}
+    assert (rows["deep/b.png"].generated, rows["deep/b.png"].seed, rows["deep/b.png"].model) == (True, 7, "v3")
+    assert not rows["c.jpg"].generated
+    lines = [json.loads(line) for line in (target / "manifest.jsonl").read_text().splitlines()]
+    assert not any(value is None for line in lines for value in line.values())
+
+
+def test_a_table_that_does_not_fit_is_refused(queue, target, tmp_path):
+    put(queue / "other" / "b.png", 6)
+    message = refusal(queue, target, known={"b.png": {"prompt": "a badge"}, "gone.png": {}})
+    assert "2 files are called so" in message and "gone.png: the table names it" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prompt\na badge\n", "no column `file`"),
+        ("file,seed\na.png,-1\n", "line 2: the seed '-1'"),
+        ("file,seed\na.png,1\na.png,2\n", "line 3: names 'a.png' again"),
+        ("file,seed\na.png\n", "line 2: has 1 cells"),
+        ('file,seed\n"a.png,1\n', "line 2: cannot be read"),
+    ],
+)
+def test_a_wrong_table_is_named_by_line(tmp_path, text, says):
+    (tmp_path / "prompts.csv").write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_picture_table(tmp_path / "prompts.csv")
+    assert says in str(caught.value)
+
+
+def test_a_folder_cannot_be_imported_into_itself(tmp_path):
+    put(tmp_path / "data" / "a.png", 1)
+    for source, target in ((tmp_path / "data", tmp_path / "data" / "x"), (tmp_path / "data", tmp_path / "data")):
+        with pytest.raises(UserError, match="lie in each other"):
+            import_candidates(source, target)
+
+
+def test_a_missing_or_an_empty_folder_is_said(tmp_path, target):
+    (tmp_path / "empty").mkdir()
+    assert "holds no file" in refusal(tmp_path / "empty", target)
+    assert "is missing" in refusal(tmp_path / "gone", target)
