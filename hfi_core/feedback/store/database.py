@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.store.complaints import explained, is_clash, parse_url
@@ -96,7 +96,7 @@ def _sqlite(url: URL) -> Engine:
         raw = connection.connection.dbapi_connection
         raw.execute("PRAGMA busy_timeout = 0")
         try:
-            _patiently(lambda: raw.execute("BEGIN IMMEDIATE"))
+            _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         finally:
             raw.execute(f"PRAGMA busy_timeout = {round(PATIENCE_SECONDS * 1000)}")
 
@@ -116,7 +116,7 @@ def _patiently(act: Callable[[], object]) -> None:
         try:
             act()
             return
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OperationalError) as error:
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
         time.sleep(random.uniform(*_POLL_SECONDS))

@@ -71,9 +71,10 @@ offer = Table(
     Column("priority", Float, nullable=False),
     Column("random", Boolean, nullable=False),
     Column("answers", Integer, nullable=False),  # annotators who have answered, as of the last count
-    Index("offer_order", "concept", text("priority DESC"), "picture", "answers"),
 )
 """Pictures that may be asked about."""
+
+Index("offer_order", offer.c.concept, offer.c.priority.desc(), offer.c.picture, offer.c.answers)
 
 lease = Table(
     "lease",
