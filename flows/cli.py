@@ -7,7 +7,7 @@ import typer
 
 from flows.commands import (
     annotate,
-    candidates_expire,
+    candidates,
     doctor,
     feedback,
     params,
@@ -38,7 +38,7 @@ app.command()(sample.sample)
 app.command()(report.report)
 app.command()(register.register)
 app.add_typer(annotate.app, name="annotate")
-app.add_typer(candidates_expire.app, name="candidates")
+app.add_typer(candidates.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")
 app.command()(trace.trace)
 app.add_typer(params.app, name="params")

@@ -4,13 +4,10 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Bring pictures in, and let judged ones expire.")
-
 _SHOWN = 10
 """Paths printed a concept."""
 
 
-@app.command()
 def expire(
     apply: Annotated[bool, typer.Option("--apply", help="Remove them; without, only say what would go.")] = False,
 ) -> None:
