@@ -5,13 +5,13 @@ changes nothing.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
-from hfi_core.feedback.store.counting import recount, visible
+from hfi_core.feedback.store.counting import recount_shown, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entering import Conflict, enter, superseding_nothing
 from hfi_core.feedback.store.rows import Entry, Judgement, entry_of
@@ -19,10 +19,11 @@ from hfi_core.feedback.store.tables import batch, judgement, shown
 
 SLICE = 250
 """Judgements a transaction: some ten milliseconds, after which others have their turn."""
-_SHARE = 0.5
+_SHARE = 0.7
 """Of the time, the most that an import holds up other writers."""
-_STALE_SECONDS = 24 * 3600.0
-"""An import that began so long ago and is not whole was killed."""
+_LONGEST_PAUSE = 0.05
+_SILENT_SECONDS = 600.0
+"""An import that has done nothing for so long was killed."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class Imported:
 
 def add_batch(database: Database, key: str, judgements: Iterable[Judgement], source: str) -> Imported:
     """Take in all judgements or, with a Conflict, none; see `Store.add_batch`."""
-    finish_counts(database)
     clear_away(database)
     with database.read() as connection:
         done = connection.execute(select(batch.c.rows).where(batch.c.key == key, batch.c.visible)).scalar_one_or_none()
@@ -46,24 +46,24 @@ def add_batch(database: Database, key: str, judgements: Iterable[Judgement], sou
     try:
         total = _stage(database, mine, judgements)
         _require_superseded(database, mine)
+        _count(database, mine)
         new = database.write(lambda connection: _show(connection, mine, total))
     except BaseException:
         database.write(lambda connection: _abandon(connection, mine))
         clear_away(database)
         raise
-    finish_counts(database)
     return Imported(new, total - new)
 
 
 def _begin(connection: Connection, key: str, source: str) -> int:
     """A new attempt; an earlier one of the same key, still under way or killed, gives way."""
-    connection.execute(update(batch).where(batch.c.key == key, ~batch.c.visible).values(key=None))
-    row = {"key": key, "source": source, "started": time.time(), "visible": False, "counted": False, "rows": 0}
+    connection.execute(update(batch).where(batch.c.key == key, ~batch.c.visible).values(key=None, counted=False))
+    row = {"key": key, "source": source, "alive": time.time(), "visible": False, "counted": False, "rows": 0}
     return connection.execute(insert(batch).values(row).returning(batch.c.id)).scalar_one()
 
 
 def _abandon(connection: Connection, mine: int) -> None:
-    connection.execute(update(batch).where(batch.c.id == mine, ~batch.c.visible).values(key=None))
+    connection.execute(update(batch).where(batch.c.id == mine, ~batch.c.visible).values(key=None, counted=False))
 
 
 def _stage(database: Database, mine: int, judgements: Iterable[Judgement]) -> int:
@@ -77,7 +77,7 @@ def _stage(database: Database, mine: int, judgements: Iterable[Judgement]) -> in
 
 
 def _let_others(began: float) -> None:
-    time.sleep(min(1.0, (time.monotonic() - began) * (1 - _SHARE) / _SHARE))
+    time.sleep(min(_LONGEST_PAUSE, (time.monotonic() - began) * (1 - _SHARE) / _SHARE))
 
 
 def _stage_slice(connection: Connection, mine: int, piece: list[Entry]) -> None:
@@ -86,8 +86,8 @@ def _stage_slice(connection: Connection, mine: int, piece: list[Entry]) -> None:
 
 
 def _require_mine(connection: Connection, mine: int) -> None:
-    query = select(batch.c.id).where(batch.c.id == mine, batch.c.key.is_not(None)).with_for_update(read=True)
-    if connection.execute(query).scalar_one_or_none() is None:
+    these = (batch.c.id == mine, batch.c.key.is_not(None))
+    if not connection.execute(update(batch).where(*these).values(alive=time.time())).rowcount:
         raise Conflict(
             "The import was ended: somebody else brought some of the same judgements meanwhile. Nothing of it counts; "
             "run it again.",
@@ -147,41 +147,33 @@ def _show(connection: Connection, mine: int, total: int) -> int:
     return new
 
 
-def finish_counts(database: Database) -> None:
-    """Count the answers of imports that are whole into `offer.answers`, in slices."""
-    with database.read() as connection:
-        waiting = connection.execute(select(batch.c.id).where(batch.c.visible, ~batch.c.counted)).scalars().all()
-    for mine in waiting:
-        last = ""
-        while last is not None:
-            began = time.monotonic()
-            last = database.write(lambda connection, mine=mine, last=last: _count_slice(connection, mine, last))
-            _let_others(began)
-        database.write(lambda connection, mine=mine: connection.execute(
-            update(batch).where(batch.c.id == mine).values(counted=True)
-        ))  # fmt: skip
+def _count(database: Database, mine: int) -> None:
+    """Count the answers into `offer.answers`, in slices, before they are visible: nobody is asked for what is here."""
+    database.write(lambda connection: connection.execute(update(batch).where(batch.c.id == mine).values(counted=True)))
+    last: str | None = ""
+    while last is not None:
+        began = time.monotonic()
+        last = database.write(lambda connection, last=last: _count_slice(connection, mine, last))
+        _let_others(began)
 
 
 def _count_slice(connection: Connection, mine: int, after: str) -> str | None:
+    _require_mine(connection, mine)
     query = select(judgement.c.id).where(judgement.c.batch == mine, judgement.c.id > after)
     ids = connection.execute(query.order_by(judgement.c.id).limit(SLICE)).scalars().all()
-    pictures: dict[str, set[str]] = {}
-    for concept, picture in connection.execute(_shown_by(ids)):
-        pictures.setdefault(concept, set()).add(picture)
-    for concept, these in pictures.items():
-        recount(connection, concept, these)
+    recount_shown(connection, connection.execute(_shown_by(ids)).all())
     return ids[-1] if ids else None
 
 
-def _shown_by(ids):
+def _shown_by(ids: Sequence[str]) -> Select:
     return select(shown.c.concept, shown.c.picture).where(shown.c.judgement.in_(ids)).distinct()
 
 
 def clear_away(database: Database) -> None:
     """Take out what imports left that were refused or killed, in slices."""
-    old = time.time() - _STALE_SECONDS
+    quiet = time.time() - _SILENT_SECONDS
     with database.read() as connection:
-        killed = connection.execute(select(batch.c.id).where(~batch.c.visible, batch.c.started < old)).scalars().all()
+        killed = connection.execute(select(batch.c.id).where(~batch.c.visible, batch.c.alive < quiet)).scalars().all()
         ended = connection.execute(select(batch.c.id).where(batch.c.key.is_(None))).scalars().all()
     for one in killed:
         database.write(lambda connection, one=one: _abandon(connection, one))
@@ -197,8 +189,10 @@ def _clear_slice(connection: Connection, ended: int) -> bool:
     """Take out a slice, and the batch's own row after the last; whether more may be left."""
     ids = connection.execute(select(judgement.c.id).where(judgement.c.batch == ended).limit(SLICE)).scalars().all()
     if ids:
+        touched = connection.execute(_shown_by(ids)).all()
         connection.execute(delete(shown).where(shown.c.judgement.in_(ids)))
         connection.execute(delete(judgement).where(judgement.c.id.in_(ids)))
+        recount_shown(connection, touched)
         return True
     connection.execute(delete(batch).where(batch.c.id == ended, batch.c.key.is_(None)))
     return False

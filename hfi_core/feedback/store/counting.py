@@ -1,6 +1,6 @@
 """What counts: judgements that are visible, and that no visible one supersedes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, exists, func, or_, select, update
 from sqlalchemy.sql import FromClause
@@ -20,12 +20,19 @@ def counting() -> ColumnElement[bool]:
     return and_(visible(), ~exists().where(later.c.supersedes == judgement.c.id, visible(later)))
 
 
-def answers_on(concept: ColumnElement, picture: ColumnElement) -> ScalarSelect[int]:
+def _counted() -> ColumnElement[bool]:
+    """Whether a judgement is visible, or will be as soon as its import has counted its answers."""
+    return or_(judgement.c.batch.is_(None), judgement.c.batch.in_(select(batch.c.id).where(batch.c.counted)))
+
+
+def answers_on(
+    concept: ColumnElement, picture: ColumnElement, where: ColumnElement[bool] | None = None
+) -> ScalarSelect[int]:
     """How many annotators have answered about a picture."""
     return (
         select(func.count(shown.c.annotator.distinct()))
         .join(judgement, judgement.c.id == shown.c.judgement)
-        .where(shown.c.concept == concept, shown.c.picture == picture, visible())
+        .where(shown.c.concept == concept, shown.c.picture == picture, visible() if where is None else where)
         .scalar_subquery()
     )
 
@@ -33,4 +40,14 @@ def answers_on(concept: ColumnElement, picture: ColumnElement) -> ScalarSelect[i
 def recount(connection: Connection, concept: str, pictures: Collection[str]) -> None:
     """Bring `offer.answers` up to date for some pictures."""
     these = (offer.c.concept == concept, offer.c.picture.in_(sorted(pictures)))
-    connection.execute(update(offer).where(*these).values(answers=answers_on(offer.c.concept, offer.c.picture)))
+    answers = answers_on(offer.c.concept, offer.c.picture, _counted())
+    connection.execute(update(offer).where(*these).values(answers=answers))
+
+
+def recount_shown(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Bring `offer.answers` up to date for pairs of concept and picture."""
+    pictures: dict[str, set[str]] = {}
+    for concept, picture in rows:
+        pictures.setdefault(concept, set()).add(picture)
+    for concept, these in pictures.items():
+        recount(connection, concept, these)

@@ -6,9 +6,10 @@ commits synchronously.
 
 import random
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +39,8 @@ class Database:
         self.embedded = self.url.get_backend_name() == "sqlite"
         with explained(self.url):
             self.engine: Engine = _sqlite(self.url) if self.embedded else _postgresql(self.url)
+        # SQLite's writers of one process queue here: only one of them then asks the file whether it is free.
+        self._turn = threading.Lock() if self.embedded else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -58,7 +61,11 @@ class Database:
         with explained(self.url):
             for left in reversed(range(_TRIES)):
                 try:
-                    with self.engine.connect() as connection, connection.execution_options(**options).begin():
+                    with (
+                        self._turn or nullcontext(),
+                        self.engine.connect() as connection,
+                        connection.execution_options(**options).begin(),
+                    ):
                         return work(connection)
                 except DBAPIError as error:
                     if not left or not (isinstance(error, IntegrityError) or is_clash(error)):
@@ -96,7 +103,9 @@ def _sqlite(url: URL) -> Engine:
         raw = connection.connection.dbapi_connection
         raw.execute("PRAGMA busy_timeout = 0")
         try:
-            _patiently(lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            _patiently(lambda: raw.execute("BEGIN IMMEDIATE"))
+        except sqlite3.OperationalError as error:
+            raise OperationalError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would tell it
         finally:
             raw.execute(f"PRAGMA busy_timeout = {round(PATIENCE_SECONDS * 1000)}")
 
@@ -116,7 +125,7 @@ def _patiently(act: Callable[[], object]) -> None:
         try:
             act()
             return
-        except (sqlite3.OperationalError, OperationalError) as error:
+        except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
         time.sleep(random.uniform(*_POLL_SECONDS))

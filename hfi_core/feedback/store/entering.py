@@ -165,6 +165,6 @@ def _rows(connection: Connection, *where) -> Sequence[Row]:
 
 def _give_way(connection: Connection, row: Row) -> None:
     """End an unfinished import (its rows are cleared away later) and take its judgement out."""
-    connection.execute(update(batch).where(batch.c.id == row.batch, ~batch.c.visible).values(key=None))
+    connection.execute(update(batch).where(batch.c.id == row.batch, ~batch.c.visible).values(key=None, counted=False))
     connection.execute(delete(shown).where(shown.c.judgement == row.id))
     connection.execute(delete(judgement).where(judgement.c.id == row.id))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement, row_of
@@ -14,12 +14,17 @@ Judgement = BinaryJudgement | RankingJudgement
 def line_of(judgement: Judgement) -> str:
     """The judgement's one line in a feedback file: keys sorted, times in UTC."""
     times = {
-        key: value.astimezone(UTC)
-        for key in ("shown_at", "answered_at")
-        if (value := getattr(judgement, key)) is not None
+        key: _in_utc(value) for key in ("shown_at", "answered_at") if (value := getattr(judgement, key)) is not None
     }
     row = row_of(judgement.model_copy(update=times))
     return json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # in the first or last hours that a calendar has
+        return moment
 
 
 def judgement_of(line: str) -> Judgement:

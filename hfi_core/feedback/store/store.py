@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select
 from hfi_core.candidates import Candidate
 from hfi_core.feedback.store import batches, offers, snapshots
 from hfi_core.feedback.store.counting import counting as is_counting
-from hfi_core.feedback.store.counting import recount, visible
+from hfi_core.feedback.store.counting import recount, recount_shown, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entering import enter
 from hfi_core.feedback.store.migrating import bring_up_to_date
@@ -149,6 +149,7 @@ class Store:
         `random` marks the unbiased sample. Pictures that are offered already keep the priority and the mark that
         they have, unless new ones are given.
         """
+        batches.clear_away(self._database)  # a killed import keeps no picture from being asked about
         offers.offer_pictures(self._database, concept, candidates, priority or {}, random)
 
     def random_sample(self, concept: str) -> frozenset[str]:
@@ -196,8 +197,7 @@ class Store:
             ).all()
             connection.execute(delete(shown).where(shown.c.annotator == annotator))
             gone = connection.execute(delete(judgement).where(judgement.c.annotator == annotator)).rowcount
-            for concept in {row.concept for row in theirs}:
-                recount(connection, concept, {row.picture for row in theirs if row.concept == concept})
+            recount_shown(connection, theirs)
             return gone
 
         return self._database.write(work)

@@ -19,9 +19,9 @@ batch = Table(
     Column("id", Integer, primary_key=True),
     Column("key", words(300), unique=True),  # null: it was ended before it was whole, and its rows are cleared away
     Column("source", Text, nullable=False),
-    Column("started", Float, nullable=False),
+    Column("alive", Float, nullable=False),  # when it last did something, in seconds since 1970
     Column("visible", Boolean, nullable=False),
-    Column("counted", Boolean, nullable=False),  # its answers are in `offer.answers`
+    Column("counted", Boolean, nullable=False),  # its answers are, or are about to be, in `offer.answers`
     Column("rows", Integer, nullable=False),
     Column("snapshot", Integer),  # the first snapshot that holds it
 )
@@ -70,7 +70,7 @@ offer = Table(
     Column("sha256", words(64), nullable=False),
     Column("priority", Float, nullable=False),
     Column("random", Boolean, nullable=False),
-    Column("answers", Integer, nullable=False),  # annotators who have answered, as of the last count
+    Column("answers", Integer, nullable=False),  # annotators who have answered, never too few
 )
 """Pictures that may be asked about."""
 

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("key", _words(300), unique=True),
         sa.Column("source", sa.Text, nullable=False),
-        sa.Column("started", sa.Float, nullable=False),
+        sa.Column("alive", sa.Float, nullable=False),
         sa.Column("visible", sa.Boolean, nullable=False),
         sa.Column("counted", sa.Boolean, nullable=False),
         sa.Column("rows", sa.Integer, nullable=False),
