@@ -11,14 +11,22 @@ from starlette.responses import Response
 
 from hfi_core.annotation.identity import signed_in
 from hfi_core.annotation.protection import csrf_token
+from hfi_core.annotation.words import Words, words_for
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(request: Request, template: str, status: int = 200, **known: Any) -> Response:
-    """A page; `user` (or None) and `csrf` are known to every template."""
+    """A page; `user` (or None), `csrf` and the words `t` (as the browser asks, if none are given) are known to it."""
+    known.setdefault("t", words_of(request))
+    known.setdefault("language", known["t"].language)
     known |= {"user": signed_in(request), "csrf": csrf_token(request)}
     return _templates().TemplateResponse(request, template, known, status_code=status)
+
+
+def words_of(request: Request) -> Words:
+    """Words in the language that the browser asks for."""
+    return words_for(None, request.headers.get("accept-language", ""))
 
 
 @lru_cache(maxsize=1)

@@ -56,11 +56,6 @@ class View:
         """Disagreements that nobody has settled."""
         return sum(not dispute.settled for dispute in self.disputes)
 
-    @property
-    def measure(self) -> str:
-        """What the agreement is measured by."""
-        return "Krippendorff's alpha" if self.kind == "binary" else "Kendall's W"
-
 
 @router.get("")
 def overview(request: Request, user: Lead) -> Response:
@@ -74,7 +69,7 @@ def overview(request: Request, user: Lead) -> Response:
 
 
 @router.get("/{concept}")
-def concept_disputes(request: Request, concept: str, user: Lead, first: int = 0, message: str = "") -> Response:
+def concept_disputes(request: Request, concept: str, user: Lead, first: int = 0) -> Response:
     """Disagreements of a concept, the opinions side by side."""
     return _disputes(request, user, concept, first, "")
 
@@ -111,8 +106,8 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
         decided = adjudication.ranking(
             user.pseudonym, concept, key, pictures, places, str(form.get("note", ""))[:2000], datetime.now(UTC)
         )
-    except UserError as error:
-        return await run_in_threadpool(_disputes, request, user, concept, int(first), str(error))
+    except UserError:
+        return await run_in_threadpool(_disputes, request, user, concept, int(first), "review.every_place")
     return await run_in_threadpool(_kept, request, concept, decided, int(first))
 
 

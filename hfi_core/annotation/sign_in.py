@@ -1,17 +1,26 @@
 """The door: a name at one's own machine, name and password beyond it, and the page that an invitation opens."""
 
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import APIRouter, Form, Request
 from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.responses import RedirectResponse, Response
 
-from hfi_core.annotation.accounts import LEAST_PASSWORD, MOST_PASSWORD, Account, accounts_of, proper_name
+from hfi_core.annotation.accounts import (
+    LEAST_PASSWORD,
+    MOST_NAME,
+    MOST_PASSWORD,
+    Account,
+    Invitation,
+    accounts_of,
+    proper_name,
+)
 from hfi_core.annotation.identity import signed_in
-from hfi_core.annotation.rendering import render
+from hfi_core.annotation.rendering import render, words_of
 from hfi_core.errors import UserError
 
 router = APIRouter()
@@ -38,15 +47,16 @@ def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -
     session = request.state.session
     try:
         name = proper_name(name)
-    except UserError as error:
-        return _door(request, next, str(error), 422)
+    except UserError:
+        return _door(request, next, words_of(request)("door.no_name", most=MOST_NAME), 422)
     if not request.app.state.access.accounts:
         session.rotate(name)
         return RedirectResponse(inside(next), 303)
-    _count(request, name)
+    if _too_often(request, name):
+        return _closed(request, "door.too_often", 429, {"Retry-After": "60"})
     account = accounts_of(request).check(name, password)
     if account is None:
-        return _door(request, next, "Name and password do not fit. Ask your lead for a new link.", 401, name)
+        return _door(request, next, words_of(request)("door.wrong"), 401, name)
     _admit(request, account)
     return RedirectResponse(inside(next), 303)
 
@@ -71,18 +81,15 @@ def invited(request: Request, token: str) -> Response:
 def accept(request: Request, token: str, password: Text, again: Text) -> Response:
     """Make the account and let the person in."""
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
-        return _invite(request, token, f"A password has {LEAST_PASSWORD} to {MOST_PASSWORD} letters.")
+        return _invite(request, token, words_of(request)("invite.short", least=LEAST_PASSWORD, most=MOST_PASSWORD))
     if password != again:
-        return _invite(request, token, "The two passwords differ.")
-    _of_invitation(request, token)  # before the costly hash
-    account = accounts_of(request).accept(token, password)
+        return _invite(request, token, words_of(request)("invite.differ"))
+    # Looked up before the costly hash, which nobody without a link can make us compute.
+    account = accounts_of(request).accept(token, password) if _invitation(request, token) else None
     if account is None:
-        raise HTTPException(404, _OVER)
+        return _closed(request, "invite.over", 404)
     _admit(request, account)
     return RedirectResponse("/", 303)
-
-
-_OVER = "This link was used already, or is over. Ask your lead for a new one."
 
 
 def inside(path: str) -> str:
@@ -100,8 +107,8 @@ def _admit(request: Request, account: Account) -> None:
     accounts.sign_in(account, session.id)
 
 
-def _count(request: Request, name: str) -> None:
-    """Raise 429 once a person, or an address, has tried too often."""
+def _too_often(request: Request, name: str) -> bool:
+    """Count an attempt; whether a person, or an address, has tried too often."""
     state = request.app.state
     if getattr(state, "limiter", None) is None:
         state.limiter = MovingWindowRateLimiter(MemoryStorage())
@@ -109,17 +116,18 @@ def _count(request: Request, name: str) -> None:
     keys = [(item, ("person", address, name.casefold())) for item in _BY_PERSON]
     keys += [(item, ("address", address)) for item in _BY_ADDRESS]
     allowed = [state.limiter.hit(item, *key) for item, key in keys]  # each is counted, also after a refusal
-    if not all(allowed):
-        raise HTTPException(429, "Too many attempts; wait a minute.", headers={"Retry-After": "60"})
+    return not all(allowed)
 
 
-def _of_invitation(request: Request, token: str):
-    if not request.app.state.access.accounts:
-        raise HTTPException(404, "This page needs no account here.")
-    invitation = accounts_of(request).invitation(token)
-    if invitation is None:
-        raise HTTPException(404, _OVER)
-    return invitation
+def _invitation(request: Request, token: str) -> Invitation | None:
+    return accounts_of(request).invitation(token) if request.app.state.access.accounts else None
+
+
+def _closed(request: Request, what: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    words = words_of(request)
+    response = render(request, "closed_door.html", status, title=words(f"{what}.title"), message=words(what))
+    response.headers.update(headers or {})
+    return response
 
 
 def _door(request: Request, next: str, message: str = "", status: int = 200, name: str = "") -> Response:
@@ -128,6 +136,8 @@ def _door(request: Request, next: str, message: str = "", status: int = 200, nam
 
 
 def _invite(request: Request, token: str, message: str = "") -> Response:
-    invitation = _of_invitation(request, token)
+    invitation = _invitation(request, token)
+    if invitation is None:
+        return _closed(request, "invite.over", 404)
     known = {"invitation": invitation, "message": message, "least": LEAST_PASSWORD, "most": MOST_PASSWORD}
     return render(request, "invite.html", 422 if message else 200, **known)
