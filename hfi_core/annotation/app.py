@@ -40,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(UserError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     protect(app, settings.access)
+    app.include_router(pages.shortcuts)
     return app
 
 

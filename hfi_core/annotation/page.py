@@ -45,8 +45,8 @@ class Page:
     _work: dict[str, tuple[float, Work]] = field(default_factory=dict)
 
     def task(self, name: str) -> Task | None:
-        """The task of that name."""
-        return next((task for task in self.tasks if task.name == name), None)
+        """The task of that name, or the one that asks about the concept of that name."""
+        return next((task for task in self.tasks if name == task.name or name in task.concepts), None)
 
     def work(self, task: Task) -> Work:
         """How far a task is, at most `PROGRESS_SECONDS` old."""

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
 from hfi_core.annotation.consent import consenting_user
 from hfi_core.annotation.guidelines import PICTURE_TYPES, guidelines_of, reference_pictures
@@ -16,6 +16,8 @@ from hfi_core.annotation.words import languages, words_for
 from hfi_core.errors import UserError
 
 router = APIRouter()
+shortcuts = APIRouter()
+"""Addresses that people type; `create_app` puts them behind all others."""
 _FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}
 """A picture's address holds its digest; only the annotator's own browser keeps it."""
 
@@ -98,6 +100,15 @@ def reference(request: Request, concept: str, number: int, user: Consenting) -> 
     except UserError as error:
         raise HTTPException(410, "This picture cannot be shown.") from error
     return Response(raw, media_type=PICTURE_TYPES[path.suffix.lower()], headers=_FOREVER)
+
+
+@shortcuts.get("/{concept}")
+def shortcut(request: Request, concept: str) -> Response:
+    """`/CONCEPT` leads to the concept's questions."""
+    task = page_of(request).task(concept)
+    if task is None:
+        raise HTTPException(404, "There is no such page.")
+    return RedirectResponse(f"/judge/{task.name}", 303)
 
 
 def show(request: Request, user: User, template: str, **known: Any) -> Response:

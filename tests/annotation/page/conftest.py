@@ -70,6 +70,7 @@ def person(chromium) -> Iterator[Callable]:
         page.wait_for_url(f"{server.url}/")
         if path != "/":
             page.goto(server.url + path)
+        if path.startswith("/judge"):
             page.locator("#work:visible, .panel h2").first.wait_for()
         return page
 

@@ -2,11 +2,13 @@
 const NEAR = 6; // pixels within which a press is a click
 const EDGE = 90; // from the window's edge, where dragging scrolls
 const STEP = 14;
+const SETTLED = 50; // milliseconds after a drag
 
 /** Let an element be dragged onto what matches `target`; `drop(element)` is called with what it was let go over. */
 export function draggable(element, target, drop) {
   let start = null;
   let over = null;
+  let ended = -Infinity;
 
   element.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && event.isPrimary) start = { x: event.clientX, y: event.clientY + scrollY, moving: false };
@@ -32,12 +34,14 @@ export function draggable(element, target, drop) {
     const landed = start?.moving ? over : null;
     const moved = start?.moving;
     end();
-    // The click that ends a drag is none.
-    if (moved) addEventListener("click", (event) => event.stopPropagation(), { capture: true, once: true });
-    if (moved) setTimeout(() => dispatchEvent(new Event("click")), 0);
+    if (moved) ended = performance.now();
     if (landed) drop(landed);
   });
   element.addEventListener("pointercancel", end);
+  // Without this a quick drag counts as a fling, and the browser spends the next tap on stopping it.
+  element.addEventListener("touchmove", (event) => start?.moving && event.preventDefault(), { passive: false });
+  // The click that ends a drag is none.
+  element.addEventListener("click", (event) => performance.now() - ended < SETTLED && event.stopPropagation(), true);
 
   function end() {
     start = null;
