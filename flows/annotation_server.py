@@ -86,7 +86,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
             proxy_headers=door.proxy is not None, forwarded_allow_ips=door.proxy or "",
             ssl_certfile=door.certificate, ssl_keyfile=door.key,
         )  # fmt: skip
-        page = f"/{concept}" if concept else "/"
+        page = f"/judge/{concept}" if concept else "/"
         say(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")
         say("Open it in a browser; Ctrl-C ends it. What was judged is saved at once.")
         uvicorn.Server(config).run(sockets=[listening])

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from hfi_core.annotation.answers import Refused
 from hfi_core.annotation.oversight import ADJUDICATION
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
@@ -79,9 +80,9 @@ def _said(note: str) -> str | None:
     return "".join(letter for letter in note if letter in "\n\t" or letter.isprintable()).strip() or None
 
 
-def _valid(kind, **fields):
+def _valid(model, /, **fields):
     try:
-        return kind(**fields)
+        return model(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise UserError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise Refused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from hfi_core.annotation.gold import Known, is_right, pictures_of, question_of
+from hfi_core.annotation.oversight import is_adjudication
 from hfi_core.annotation.page import Page
 from hfi_core.annotation.qualification import open_attempt
 from hfi_core.annotation.questions import is_proven
@@ -91,6 +92,8 @@ def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Known:
         raise Refused(f"This is no judgement: {where}: {first.get('msg', error)}") from error
     if judgement.note is not None:
         judgement = judgement.model_copy(update={"note": _printable(judgement.note)})
+    if is_adjudication(judgement):
+        raise Refused("Only a lead's decision has such an id.")
     pictures = pictures_of(judgement)
     _check_asked(page, annotator, judgement.concept, pictures, proof)
     params = page.settings.params

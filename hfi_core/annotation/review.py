@@ -1,5 +1,6 @@
 """The lead's pages: how far the work is, how people work and agree, and what the lead decides."""
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from hfi_core.annotation.page import Page, Work, page_of
 from hfi_core.annotation.pages import show
 from hfi_core.annotation.tasks import Task
 from hfi_core.errors import UserError
+from hfi_core.feedback.schema import Answer
 
 if TYPE_CHECKING:
     from hfi_core.metrics.intervals import Interval
@@ -27,6 +29,7 @@ _A_PAGE = 12
 _FRESH_SECONDS = 5.0
 """How old what is shown may be; reading a hundred thousand judgements takes longer than a page should."""
 _KEY = r"^[0-9a-f]{32}$"
+_MOST = 9_999_999
 
 
 def consenting_lead(user: Annotated[User, Depends(lead_only)], _: Annotated[User, Depends(consenting_user)]) -> User:
@@ -76,8 +79,8 @@ def concept_disputes(request: Request, concept: str, user: Lead, first: int = 0)
 
 @router.post("/{concept}/binary")
 def decide(
-    request: Request, concept: str, user: Lead, picture: Text, answer: Text,
-    key: Annotated[str, Form(pattern=_KEY)], first: Annotated[int, Form(ge=0)] = 0, note: Text = "",
+    request: Request, concept: str, user: Lead, picture: Text, answer: Annotated[Answer, Form()],
+    key: Annotated[str, Form(pattern=_KEY)], first: Annotated[int, Form(ge=0, le=_MOST)] = 0, note: Text = "",
 ) -> Response:  # fmt: skip
     """Keep the lead's decision about a picture."""
     page = page_of(request)
@@ -99,7 +102,7 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
     if not pictures or any(picture not in known for picture in pictures) or _kind(page, concept) != "ranking":
         raise HTTPException(404, "The manifest holds no such picture.")
     key, first = str(form.get("key", "")), str(form.get("first", "0"))
-    if len(key) != 32 or not set(key) <= set("0123456789abcdef") or not first.isascii() or not first.isdigit():
+    if not re.fullmatch(_KEY, key) or not re.fullmatch(r"[0-9]{1,7}", first):
         raise HTTPException(422, "The form is not of the expected kind.")
     places = {picture: str(form.get(f"place.{picture}", "")) for picture in pictures}
     try:

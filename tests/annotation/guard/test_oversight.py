@@ -1,0 +1,76 @@
+"""What the lead is shown follows from what people said, and from nothing that the lead said."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hfi_core.annotation.oversight import ADJUDICATION, agreement, disputes, paces, together
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+
+SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
+
+
+def said(picture: str, annotator: str, answer: str, seconds: float | None = None, lead: bool = False):
+    times = {} if seconds is None else {"shown_at": SHOWN, "answered_at": SHOWN + timedelta(seconds=seconds)}
+    return BinaryJudgement(
+        id=f"{ADJUDICATION if lead else ''}{picture}.{annotator}", annotator=annotator, concept="badge", kind="binary",
+        picture=picture, sha256="0" * 64, answer=answer, **times,
+    )  # fmt: skip
+
+
+def ranked(annotator: str, *groups: str, none: str = ""):
+    return RankingJudgement(
+        id=f"{annotator}.{'-'.join(groups)}", annotator=annotator, concept="badge", kind="ranking",
+        groups=tuple(tuple(group) for group in groups), not_applicable=tuple(none),
+    )  # fmt: skip
+
+
+def test_disagreements_come_widest_first_and_settled_ones_last():
+    judgements = [
+        said("all-yes", "ana", "yes"), said("all-yes", "bo", "yes"),
+        said("unsure", "ana", "yes"), said("unsure", "bo", "cant_tell"),
+        said("two-one", "ana", "yes"), said("two-one", "bo", "no"), said("two-one", "cy", "yes"),
+        said("even", "ana", "no"), said("even", "bo", "yes"),
+        said("decided", "ana", "no"), said("decided", "bo", "yes"), said("decided", "lea", "yes", lead=True),
+    ]  # fmt: skip
+    found = disputes(judgements)
+    assert [dispute.pictures[0] for dispute in found] == ["even", "two-one", "decided"]
+    assert [dispute.settled for dispute in found] == [False, False, True]
+    assert [opinion.adjudication for opinion in found[2].opinions] == [False, False, True]
+
+
+def test_the_leads_decision_alone_makes_no_disagreement_and_no_agreement():
+    judgements = [said(f"p{n}", who, "yes" if n % 2 else "no") for n in range(6) for who in ("ana", "bo")]
+    decided = [said(f"p{n}", "lea", "no" if n % 2 else "yes", lead=True) for n in range(6)]
+    assert disputes(judgements + decided) == []
+    assert agreement(judgements + decided, "binary").value == 1.0
+    assert agreement(decided, "binary") is None
+    assert [pace.annotator for pace in paces(judgements + decided)] == ["ana", "bo"]
+
+
+def test_agreement_on_rankings_is_that_of_the_sets_that_several_ranked():
+    same = [ranked("ana", "a", "b", "c"), ranked("bo", "a", "b", "c"), ranked("cy", "x", "y")]
+    assert agreement(same, "ranking").value == 1.0 and disputes(same) == []
+    opposite = [ranked("ana", "a", "b", "c"), ranked("bo", "c", "b", "a")]
+    assert agreement(opposite, "ranking").value == pytest.approx(0.0)
+    (dispute,) = disputes(opposite)
+    assert dispute.pictures == ("a", "b", "c") and dispute.split == pytest.approx(1.0)
+    assert [opinion.places for opinion in dispute.opinions] == [(1, 2, 3), (3, 2, 1)]
+
+
+def test_ties_share_a_place_and_whether_it_applies_at_all_is_the_widest_disagreement():
+    (dispute,) = disputes([ranked("ana", "ab", "c"), ranked("bo", "a", "b", none="c")])
+    assert dispute.split == 1.0
+    assert [opinion.places for opinion in dispute.opinions] == [(1, 1, 2), (1, 2, None)]
+
+
+def test_pace_is_the_median_of_what_was_timed():
+    judgements = [
+        said(f"p{n}", "ana", "cant_tell" if n == 0 else "yes", seconds) for n, seconds in enumerate((1, 9, 2))
+    ]
+    judgements += [said("p9", "ana", "no"), said("p0", "bo", "no")]
+    ana, bo = paces(judgements)
+    assert (ana.judgements, ana.median_seconds, ana.cant_tell) == (4, 2.0, 1)
+    assert (bo.judgements, bo.median_seconds) == (1, None)
+    (both,) = together([ana, ana])
+    assert (both.judgements, both.median_seconds, both.cant_tell) == (8, 2.0, 2)

@@ -1,0 +1,140 @@
+"""The lead's pages in a whole application: what they show, and that a decision is kept once as the lead's own."""
+
+import re
+from html import unescape
+
+import pytest
+
+from hfi_core.annotation.identity import pseudonym_of
+from hfi_core.annotation.oversight import ADJUDICATION
+from tests.annotation.guard.doors import make_account
+from tests.annotation.guard.pages import office
+from tests.annotation.guard.projects import write_project
+
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+
+
+@pytest.fixture
+def open_office(tmp_path):
+    with office(write_project(tmp_path / "project")) as opened:
+        opened.judge("a-one", 0, "yes", note=MARKUP)
+        opened.judge("a-two", 0, "no")
+        opened.judge("a-one", 1, "yes")
+        opened.judge("a-two", 1, "yes")
+        yield opened
+
+
+def forms(text: str) -> list[dict[str, str]]:
+    """The hidden fields of every form of a decision."""
+    found = []
+    for form in re.findall(r'<form method="post" action="/review/.*?</form>', text, re.DOTALL):
+        found.append({key: unescape(value) for key, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)})
+    return found
+
+
+def test_the_overview_shows_progress_agreement_and_people(open_office):
+    page = open_office.enter("Lea").get("/review").text
+    assert "4 of 36 judgements" in page and "0 of 12 pictures complete" in page
+    assert "a-one" in page and "a-two" in page and "of 1 disagreement" in page
+
+
+def test_a_decision_is_kept_once_as_the_leads_own_judgement(open_office):
+    lead = open_office.enter("Lea")
+    (form,) = forms(lead.get("/review/badge").text)
+    form["answer"] = "no"
+    for _ in range(2):  # a double click sends it twice
+        assert lead.fill("/review/badge/binary", **form).headers["location"] == "/review/badge?first=0"
+    (decided,) = [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+    assert decided.annotator == pseudonym_of(open_office.folder / ".hfi", "Lea")
+    assert (decided.picture, decided.answer) == (open_office.candidates[0].id, "no")
+    page = lead.get("/review/badge").text
+    assert "decided" in page and "0 of 1 disagreements to decide" in page
+
+
+def test_a_decision_supersedes_what_the_lead_said_before(open_office):
+    lead = open_office.enter("Lea")
+    open_office.judge(pseudonym_of(open_office.folder / ".hfi", "Lea"), 0, "yes")
+    for answer in ("no", "cant_tell"):
+        (form,) = forms(lead.get("/review/badge").text)
+        assert lead.fill("/review/badge/binary", **(form | {"answer": answer})).status_code == 303
+    mine = pseudonym_of(open_office.folder / ".hfi", "Lea")
+    kept = list(open_office.store.judgements("badge", annotator=mine))
+    (counting,) = open_office.store.judgements("badge", annotator=mine, counting=True)
+    assert len(kept) == 3 and counting.answer == "cant_tell"
+
+
+def test_what_annotators_wrote_is_shown_as_text(open_office):
+    page = open_office.enter("Lea").get("/review/badge").text
+    assert "<script>alert" not in page and "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture": "../../params"}, {"picture": "badge-999999"}, {"picture": ""}, {"key": "x"},
+        {"key": "../../etc/passwd"},
+        {"answer": "maybe"}, {"answer": ""}, {"first": "-1"}, {"first": "9" * 400}, {"note": "x" * 2001},
+    ],
+)  # fmt: skip
+def test_a_forged_decision_is_refused_and_nothing_is_kept(open_office, change):
+    lead = open_office.enter("Lea")
+    (form,) = forms(lead.get("/review/badge").text)
+    answer = lead.fill("/review/badge/binary", **(form | {"answer": "no"} | change))
+    assert answer.status_code in (404, 409, 422)
+    assert not [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+
+
+def test_a_decision_cannot_take_the_place_of_another_persons(open_office):
+    lead, other = open_office.enter("Lea"), open_office.enter("Max")
+    (form,) = forms(lead.get("/review/badge").text)
+    assert lead.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 303
+    own = other.token("/review/badge")
+    stolen = other.fill("/review/badge/binary", **(form | {"csrf_token": own, "answer": "yes"}))
+    assert stolen.status_code == 409
+    (decided,) = [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+    assert decided.answer == "no"
+
+
+def test_a_concept_that_is_not_there_is_not_found(open_office):
+    lead = open_office.enter("Lea")
+    for concept in ("nothing", "..%2f..%2fparams", "%00", MARKUP.replace("/", "")):
+        assert lead.get(f"/review/{concept}").status_code == 404
+
+
+def test_an_annotator_opens_none_of_the_leads_pages(tmp_path):
+    folder = write_project(tmp_path / "project")
+    for name, role in (("Ana", "annotator"), ("Lea", "lead")):
+        make_account(folder / ".hfi", name, role)
+    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+        opened.judge("a-one", 0, "yes")
+        opened.judge("a-two", 0, "no")
+        ana, lea = opened.enter("Ana"), opened.enter("Lea")
+        (form,) = forms(lea.get("/review/badge").text)
+        assert ana.get("/review").status_code == ana.get("/review/badge").status_code == 403
+        assert "/review" not in ana.get("/").text
+        token = ana.get("/api/session").json()["csrf"]
+        for kind in ("binary", "ranking"):
+            sent = ana.fill(f"/review/badge/{kind}", **(form | {"answer": "no", "csrf_token": token}))
+            assert sent.status_code == 403
+        assert lea.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 303
+
+
+def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
+    with office(write_project(tmp_path / "project", kind="ranking")) as opened:
+        opened.rank("a-one", 0, 1, 2)
+        opened.rank("a-two", 2, 1, 0)
+        lead = opened.enter("Lea")
+        (form,) = forms(lead.get("/review/badge").text)
+        ids = [candidate.id for candidate in opened.candidates[:3]]
+        assert form["pictures"] == ids[-1]
+        form["pictures"] = ids
+        half = lead.fill("/review/badge/ranking", **form, **{f"place.{ids[0]}": "1"})
+        assert half.status_code == 422 and "Give every picture a place" in half.text
+        for wrong in ("0", "4", "-1", "1.5", "²", "1e9"):
+            places = {f"place.{id}": wrong for id in ids}
+            assert lead.fill("/review/badge/ranking", **form, **places).status_code == 422
+        places = {f"place.{ids[0]}": "2", f"place.{ids[1]}": "1", f"place.{ids[2]}": "none"}
+        assert lead.fill("/review/badge/ranking", **form, **places).status_code == 303
+        (decided,) = [one for one in opened.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+        assert decided.groups == ((ids[1],), (ids[0],)) and decided.not_applicable == (ids[2],)
