@@ -59,53 +59,64 @@ def free_port() -> int:
 class Server:
     """`hfi annotate` in a project, to be killed and started again at one address."""
 
-    def __init__(self, folder: Path, port: int):
+    def __init__(self, folder: Path, port: int, *options: str):
         self.folder, self.port, self.address = folder, port, f"http://127.0.0.1:{port}"
+        self._options, self._log = options, folder / "server.log"
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         hfi = shutil.which("hfi", path=str(Path(sys.executable).parent)) or "hfi"
-        self._process = subprocess.Popen(
-            [hfi, "annotate", "--port", str(self.port)], cwd=self.folder, text=True, start_new_session=True,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [hfi, "annotate", "--port", str(self.port), *self._options], cwd=self.folder, start_new_session=True,
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stdout=log, stderr=subprocess.STDOUT,
+                # Where the tests themselves run in the background, Ctrl-C is ignored, and children inherit that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )  # fmt: skip
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
             if self._process.poll() is not None:
-                raise RuntimeError(f"the server ended: {self._process.stdout.read()}")
+                raise RuntimeError(f"the server ended: {self.said}")
             try:
-                if httpx.get(f"{self.address}/sign-in", timeout=5).is_success:
-                    return
+                httpx.get(f"{self.address}/sign-in", timeout=5)
+                return
             except httpx.HTTPError:
                 time.sleep(0.05)
         raise TimeoutError("the server does not answer")
+
+    @property
+    def said(self) -> str:
+        """All that it printed."""
+        return self._log.read_text()
+
+    @property
+    def code(self) -> int | None:
+        """How it ended."""
+        return self._process.poll()
 
     def kill(self) -> None:
         """kill -9."""
         os.killpg(self._process.pid, signal.SIGKILL)
         assert self._process.wait() == -signal.SIGKILL
-        self._process.stdout.close()
 
     def stop(self) -> None:
         """Ctrl-C, whatever state it is in."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            try:
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                self.kill()
-                return
-        if self._process is not None:
-            self._process.stdout.close()
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, *options: str) -> Iterator[Server]:
     """The page of a project, for the length of a block."""
-    server = Server(folder, free_port())
-    server.start()
+    server = Server(folder, free_port(), *options)
     try:
+        server.start()
         yield server
     finally:
         server.stop()
