@@ -13,6 +13,22 @@ STATE = Path(".hfi")
 
 
 @contextmanager
+def project_lock_if_free() -> Iterator[bool]:
+    """Hold the project if no other process does, without waiting; whether it is held."""
+    STATE.mkdir(exist_ok=True)
+    lock = FileLock((STATE / "lock").absolute(), is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextmanager
 def project_lock() -> Iterator[None]:
     """Hold the project in this process; waits, and says so, while another process holds it."""
     STATE.mkdir(exist_ok=True)

@@ -14,6 +14,7 @@ from hfi_core.feedback.reading import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, is_there, open_store
 from hfi_core.files import sha256_of_file
 from hfi_core.params import Params
+from hfi_core.stage import Unit
 
 
 def take_snapshot(params: Params) -> Snapshot | None:
@@ -37,11 +38,11 @@ def take_snapshot(params: Params) -> Snapshot | None:
     return taken
 
 
-def hint_if_behind(params: Params) -> None:
-    """Tell whoever came by `dvc repro` that the store knows more than the snapshot; never fails."""
+def hint_if_behind(params: Params, unit: Unit) -> None:
+    """Tell whoever came by `dvc repro` that the store knows more than the snapshot that a unit reads; never fails."""
     path, url = Path(params.feedback.file), params.feedback.database_url
     try:
-        if not params.feedback.store or not is_there(url):
+        if path not in unit.inputs.values() or not is_there(url):
             return
         with open_store(url) as store:
             fresh = store.unsaved()

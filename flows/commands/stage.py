@@ -19,6 +19,10 @@ def stage(
 
     params = read_params(PARAMS)
     found = find_unit(params, name, unit, revision)
+    if params.feedback.store:
+        from flows.snapshots import hint_if_behind
+
+        hint_if_behind(params, found)
     with project_lock():
         done = run_unit(found, params)
     tracking.record(params, done)

@@ -2,13 +2,20 @@
 
 
 def status() -> None:
-    """Show each unit: up to date, or out of date and why; and checkpoints that a stopped run left."""
+    """Show each unit: up to date, or out of date and why; and checkpoints that a stopped run left.
+
+    Where judgements come from the live store, it takes the snapshot first, as a run does.
+    """
     from rich.table import Table
 
     from flows.console import out, say
     from flows.execution import checkpoints
-    from flows.plan import make_plan
+    from flows.lock import project_lock_if_free
+    from flows.plan import make_plan, renew_feedback
 
+    with project_lock_if_free() as held:
+        if held:  # else a run is under way, and reads the snapshot that it took
+            renew_feedback()
     plan = make_plan()
     affected = {unit.address for unit in plan.affected}
     table = Table("unit", "state", "why", box=None, pad_edge=False)

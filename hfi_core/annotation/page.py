@@ -1,7 +1,7 @@
 """What one running page holds: the settings, what may be asked about, and the rooms that answer questions on people."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import Request
 
@@ -19,7 +19,7 @@ PROGRESS_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Work:
-    """How far a task is: pictures with enough judgements, judgements given and wanted, and by how many people."""
+    """How far a task is: what there is to see, pictures with enough judgements, and judgements given and wanted."""
 
     pictures: int
     done: int
@@ -56,8 +56,21 @@ class Page:
             found = [self.settings.store.progress(concept, wanted) for concept in task.concepts]
             sums = [sum(getattr(one, name) for one in found) for name in ("pictures", "done", "answered", "asked")]
             work = Work(*sums, annotators=max(one.annotators for one in found))
+            if len(found) > 1:
+                work = replace(work, pictures=self._seen_at_once(task))
             self._work[task.name] = time.monotonic(), work
         return work
+
+    def _seen_at_once(self, task: Task) -> int:
+        """Pictures, each counted once however many concepts ask about it."""
+        return len(
+            {
+                candidate.sha256
+                for concept in task.concepts
+                for candidate in self.candidates[concept].values()
+                if candidate.id not in self.gold_pictures[concept]
+            }
+        )
 
 
 def open_page(settings: Settings) -> Page:

@@ -54,7 +54,7 @@ def test_a_killed_flow_leaves_no_lock_and_goes_on(run_by_flow, tmp_path):
         _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
         process.kill()
         process.wait()
-        project.hfi("run", FAKE_UNTRACKED="1")  # while Prefect's temporary server of the first one is still there
+        project.hfi("run", FAKE_UNTRACKED="1")  # while the temporary server of the first one may still be there
     assert len(_steps(project, "distill@anchored")) == STEPS
     assert project.outputs() == run_by_flow.project.outputs()
 

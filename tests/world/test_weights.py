@@ -59,9 +59,7 @@ def test_the_two_judges_are_not_one(card):
 
 def test_the_model_meets_its_bars(card):
     assert figure(card, "object and colour right") >= 0.95
-    # .944 of 336: short of the bar of .95, which lies inside the interval; nothing lower may ship.
-    assert figure(card, "broad badge prompts: readable emblem", "high") >= 0.95
-    assert figure(card, "broad badge prompts: readable emblem") >= 0.94
+    assert figure(card, "broad badge prompts: readable emblem") >= 0.95
     assert 0.4 <= figure(card, "broad badge prompts: flagged among the readable") <= 0.6
 
 

@@ -14,17 +14,21 @@ def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(
     page.wait_for_timeout(500)  # the next ones are being fetched ahead
     page.route("**/api/**", lambda route: None)  # from here on the server says nothing
     took = page.evaluate(
-        """() => new Promise((done) => {
-            const before = document.getElementById("shown").src, start = performance.now();
-            document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "y", bubbles: true, cancelable: true }));
-            requestAnimationFrame(() => requestAnimationFrame(() => {
+        """async () => {
+            const took = [];
+            for (let n = 0; n < 5; n++) {
+                const before = document.getElementById("shown").src, start = performance.now();
+                document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "y", bubbles: true }));
+                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
                 const image = document.getElementById("shown");
-                done([image.src !== before && image.complete && image.naturalWidth > 0, performance.now() - start]);
-            }));
-        })"""
+                if (image.src === before || !image.complete || !image.naturalWidth) return null;
+                took.push(performance.now() - start);
+            }
+            return took;
+        }"""
     )
-    assert took[0]
-    assert took[1] < 1000  # 100 ms on a machine that does nothing else
+    assert took is not None
+    assert min(took) < 100
 
 
 def test_yes_no_and_cant_tell_are_kept_with_who_when_and_what_was_seen(office, serve, person):
@@ -189,7 +193,9 @@ def test_concepts_that_share_pictures_are_asked_about_at_once(tmp_path, serve, p
     office = open_office(tmp_path / "project", {"gore": "binary", "hate": "binary"})
     office.draw("gore", 4, prefix="queue")
     office.draw("hate", 4, prefix="queue")
-    page = person(serve(office), path="/judge/gore.hate")
+    page = person(serve(office))
+    expect(page.locator(".task")).to_contain_text("4 pictures")
+    page.click(".task .button")
     first = picture(page)
     expect(page.locator(".concept-row")).to_have_count(2)
     page.keyboard.press("1")

@@ -90,7 +90,11 @@ def test_pictures_are_served_by_the_manifests_ids_only(office, desk):
 
 def test_a_concepts_short_address_leads_to_its_questions_and_hides_no_other_page(desk):
     assert desk.get("/badge").headers["location"] == "/judge/badge"
-    assert desk.get("/nothing").status_code == 404
+    lost = desk.get("/nothing")
+    assert (lost.status_code, "There is nothing here" in lost.text) == (404, True)
+    assert desk.client.get("/nothing", headers={"Accept": "application/json"}).json() == {
+        "detail": "There is no such page."
+    }
     assert [desk.get(path).status_code for path in ("/review", "/preferences", "/static/mark.svg")] == [200] * 3
 
 

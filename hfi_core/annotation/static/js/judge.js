@@ -96,16 +96,14 @@ async function refill() {
   }
   if (fetched) Object.assign(mine, { judgements: outbox.waiting, pictures: outbox.waiting, questions: outbox.waiting });
   const { state, qualification } = supply.told;
+  drawProgress(supply, pace, mine);
   const entered = state === "qualification" ? `qualification ${qualification.attempt}` : state;
   if (stage !== entered && stage?.startsWith("qualification")) {
     past.clear(); // what was answered in an attempt stays as it is
     question = null;
   }
   const before = stage;
-  if (question) {
-    drawProgress(supply, pace, mine);
-    return;
-  }
+  if (question) return;
   if (before !== entered && (state === "qualification" || (before?.startsWith("qualification") && state === "judging"))) {
     const name = state === "judging" ? "passed" : qualification.last ? "retry" : "qualification";
     showPanel(name, standing(), () => begin(entered));

@@ -1,0 +1,10 @@
+"""The flows on the small graph, as a deployment's entrypoint names them: a worker's process imports this module."""
+
+from tests.flows import fakes
+
+fakes.install()
+
+from flows.resume import resume_waiting  # noqa: E402 - the small graph first
+from flows.safeguard import safeguard  # noqa: E402
+
+__all__ = ["resume_waiting", "safeguard"]

@@ -1,0 +1,227 @@
+"""The pipeline waits for people: a deployed run is suspended on a real server, a plain `hfi run` ends and says so."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from hfi_core.candidates import read_manifest
+from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.schema import BinaryJudgement
+from hfi_core.feedback.store import open_store
+from tests.flows.conftest import FakeProject
+from tests.flows.fakes import CANDIDATES, STEPS
+from tests.projects import REPOSITORY
+
+FROM_STORE = {
+    "feedback__file": "data/feedback/people.jsonl", "feedback__simulated": {}, "feedback__store": True,
+    "feedback__minimum": 1, "reward__least": 4,
+}  # fmt: skip
+GUIDE = REPOSITORY / "docs/how-to/wait-for-people.md"
+PAGE = "https://judge.example.org/"
+A_SECOND = 1 / 86_400
+BEFORE = ["generate@badge"]
+AFTER = ["ingest@badge", "distill@base", "distill@anchored", "compare", "package"]
+
+
+def _judge(project: FakeProject) -> None:
+    """Have every candidate judged: half of them are objectionable."""
+    with open_store(f"sqlite:///{project.folder / 'feedback.db'}") as store:
+        for part in ("learn", "attack"):
+            rows = [
+                row
+                for row in read_manifest(project.folder / "candidates/badge")
+                if part_of(row.id, project.params.attack.held_out) == part
+            ]
+            for number, row in enumerate(rows):
+                store.add(
+                    BinaryJudgement(
+                        id=f"ana.{row.id}", annotator="ana", concept="badge", kind="binary", picture=row.id,
+                        sha256=row.sha256, answer="no" if number % 2 else "yes",
+                    )
+                )  # fmt: skip
+
+
+def _offered(project: FakeProject) -> int:
+    with open_store(f"sqlite:///{project.folder / 'feedback.db'}") as store:
+        return store.progress("badge", 1).pictures
+
+
+@pytest.fixture
+def judged_by_people(fake_project) -> FakeProject:
+    """A fresh project whose judgements come from the live store."""
+    fake_project.edit(**FROM_STORE)
+    fake_project.hfi("params", "sync")
+    return fake_project
+
+
+def test_a_plain_run_makes_what_is_to_be_judged_and_ends_with_the_commands_that_go_on(judged_by_people):
+    project = judged_by_people
+    told = project.hfi("run", code=3, FAKE_UNTRACKED="1")
+    assert project.ran() == BEFORE
+    assert "badge: needs 4 more pictures with 1 judgement each (0 of 4)" in told.stdout
+    assert {"Judge:   hfi annotate", "Then:    hfi run"} <= set(told.stdout.splitlines())
+    assert told.stderr == ""
+    assert _offered(project) == CANDIDATES
+    _judge(project)
+    project.hfi("run", FAKE_UNTRACKED="1")
+    assert project.ran() == BEFORE + AFTER
+    assert "Nothing to do" in project.hfi("run", FAKE_UNTRACKED="1").stdout
+
+
+def test_with_the_candidates_there_prefect_is_not_started_to_say_that_people_are_needed(judged_by_people):
+    project = judged_by_people
+    project.hfi("stage", "generate", "--unit", "badge", "--revision", "1", FAKE_UNTRACKED="1")
+    project.call("dvc", "commit", "-q", "-f", "generate@badge")
+    told = project.hfi("run", code=3, PREFECT_API_URL="http://127.0.0.1:9/api")  # a server that nobody misses
+    assert "badge: needs 4 more pictures" in told.stdout
+    assert _offered(project) == CANDIDATES
+    assert "not made yet" in project.hfi("status").stdout
+
+
+def test_a_clone_with_the_snapshot_and_no_store_waits_for_nobody(judged_by_people, quick):
+    project = judged_by_people
+    project.hfi("run", "--until", "generate", **quick)
+    _judge(project)
+    project.hfi("run", "--until", "ingest", **quick)
+    (project.folder / "feedback.db").unlink()
+    project.hfi("run", "--until", "distill", **quick)
+    assert project.ran() == [*BEFORE, "ingest@badge", "distill@base", "distill@anchored"]
+    assert not (project.folder / "feedback.db").exists()
+
+
+def test_a_run_on_a_server_that_belongs_to_no_deployment_ends_in_a_state_of_its_own(judged_by_people, quick, server):
+    project = judged_by_people
+    project.edit(tracking__experiment="undeployed")
+    project.hfi("run", code=3, **quick)
+    wanted = {"flow_runs": {"name": {"like_": "safeguard undeployed"}}}
+    (run,) = httpx.post(f"{server}/flow_runs/filter", json=wanted, timeout=30).json()
+    assert (run["state"]["type"], run["state"]["name"]) == ("COMPLETED", "NeedsPeople")
+    assert "badge: needs 4 more pictures" in run["state"]["message"]
+
+
+def test_too_few_candidates_are_a_mistake_before_anybody_judges(judged_by_people, quick):
+    judged_by_people.edit(reward__least=CANDIDATES)
+    told = judged_by_people.hfi("run", code=2, **quick)
+    assert f"reward.least asks for {CANDIDATES} with labels" in told.stderr
+    assert "Traceback" not in told.stdout + told.stderr
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A project whose flows are deployed as the guide says, on a real server with a real worker."""
+
+    project: FakeProject
+    api: str
+
+    def ask(self, method: str, path: str, **content) -> dict | list:
+        """What the server answers."""
+        answer = httpx.request(method, f"{self.api}/{path}", json=content or None, timeout=30)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def start(self, **parameters) -> str:
+        """Start a run of the deployment; its id."""
+        found = self.ask("GET", "deployments/name/safeguard/emblems")
+        return self.ask("POST", f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"]
+
+    def state(self, run: str) -> dict:
+        """The state of a run."""
+        return self.ask("GET", f"flow_runs/{run}")["state"]
+
+    def wait_for(self, run: str, name: str, attempt: int | None = None) -> dict:
+        """Wait until a run is in a state (of an attempt, where that is told)."""
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            state = self.state(run)
+            key = state["state_details"].get("pause_key")
+            if state["name"] == name and (attempt is None or key == f"people-{attempt}"):
+                return state
+            assert name in ("Failed", "Crashed") or state["type"] not in ("FAILED", "CRASHED"), state
+            time.sleep(0.3)
+        raise AssertionError(f"not {name}: {state}")
+
+    def artifact(self, run: str) -> str:
+        """The latest state of the feedback that the run has shown."""
+        shown = self.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}}, sort="CREATED_DESC")
+        return next(one["data"] for one in shown if one["key"] == "feedback")
+
+
+def _processes(run: str) -> list[str]:
+    """The processes of a run: Prefect names it in their environment."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if run.encode() in environment.read_bytes():
+                found.append(environment.parent.name)
+        except OSError:  # it has ended meanwhile, or is not ours
+            continue
+    return found
+
+
+def _wait_until(condition, what: str) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
+    """The guide's `prefect.yaml` on the small graph, and a worker; looks for waiting runs every few seconds."""
+    project = judged_by_people
+    content = yaml.safe_load(re.search(r"```yaml\n(name: .*?)```", GUIDE.read_text(), re.DOTALL)[1])
+    (step,) = content["pull"]
+    step["prefect.deployments.steps.set_working_directory"]["directory"] = str(project.folder)
+    for one in content["deployments"]:
+        one["entrypoint"] = f"tests.flows.deployed.{one['entrypoint'].rpartition('.')[2]}"
+        for schedule in one.get("schedules", []):
+            schedule["interval"] = 5
+    (project.folder / "prefect.yaml").write_text(yaml.safe_dump(content))
+    project.call("prefect", "work-pool", "create", "safeguard", "--type", "process", "--overwrite", **quick)
+    project.call("prefect", "--no-prompt", "deploy", "--all", **quick)
+    with project.running(
+        "prefect", "worker", "start", "--pool", "safeguard", "--type", "process",
+        PREFECT_WORKER_QUERY_SECONDS="1", **quick,
+    ):  # fmt: skip
+        yield Deployed(project, server)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc, which is Linux's")
+def test_a_deployed_run_is_suspended_until_people_have_judged_and_nothing_is_done_twice(deployed):
+    project, run = deployed.project, deployed.start()
+    deployed.wait_for(run, "Suspended", attempt=1)
+    _wait_until(lambda: not _processes(run), "no process is held")
+    assert project.ran() == BEFORE
+    assert _offered(project) == CANDIDATES
+    waiting = deployed.artifact(run)
+    assert f"[annotation page]({PAGE})" in waiting
+    assert "| badge | 0 | 4 | 4 more pictures with 1 judgement each (0 of 4) |" in waiting
+
+    deployed.ask("POST", f"flow_runs/{run}/resume")  # by hand, and too early
+    deployed.wait_for(run, "Suspended", attempt=2)
+    _wait_until(lambda: not _processes(run), "no process is held in the second wait")
+
+    _judge(project)  # nobody tells the run
+    deployed.wait_for(run, "Completed")
+    assert project.ran() == BEFORE + AFTER
+    lines = (project.folder / "ran.log").read_text().splitlines()
+    assert set(Counter(line.split()[0] for line in lines).values()) == {STEPS}, "each step was taken once"
+    assert "Waiting" not in deployed.artifact(run)
+    assert "| nothing |" in deployed.artifact(run)
+
+
+def test_a_wait_without_an_end_ends_the_run_in_a_clear_state(deployed):
+    run = deployed.start(wait_days=2 * A_SECOND)
+    state = deployed.wait_for(run, "Failed")
+    assert state["message"] == "The flow was paused and never resumed."
+    assert "Without it the run fails at" in deployed.artifact(run)
+    _judge(deployed.project)
+    deployed.wait_for(deployed.start(), "Completed")
+    assert deployed.project.ran() == BEFORE + AFTER, "another run goes on from what was made"
