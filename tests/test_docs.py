@@ -68,7 +68,7 @@ def test_the_exit_codes_are_those_of_the_command_line():
     from flows.cli import EPILOG, INTERRUPTED
 
     codes = re.findall(r"^\| (\d+) \|", page("reference/exit-codes-and-errors.md"), re.MULTILINE)
-    assert codes == ["0", "1", "2", str(INTERRUPTED)]
+    assert codes == ["0", "1", "2", "3", str(INTERRUPTED)]
     assert re.findall(r"\b\d+\b", EPILOG) == codes
 
 
