@@ -1,6 +1,8 @@
 """What the server takes and what it refuses, request by request."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
 from tests.annotation.page.desk import Desk, application, judgements_of
 from tests.annotation.page.project import open_office
+from tests.projects import REPOSITORY
 
 
 @pytest.fixture
@@ -226,3 +229,10 @@ def test_what_params_name_and_is_not_there_is_said_at_the_start(office, store, a
     office.edit(**annotation)
     with pytest.raises(UserError, match=said):
         application(office, store)
+
+
+def test_the_page_costs_no_heavy_import():
+    heavy = ("torch", "transformers", "diffusers", "prefect", "mlflow", "dvc")
+    code = f"import sys, hfi_core.annotation.app; print([m for m in {heavy} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert found.stdout.strip() == "[]"
