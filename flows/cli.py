@@ -20,7 +20,10 @@ from flows.commands import (
     trace,
 )
 
-EPILOG = "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 3 people are needed, 130 stopped by Ctrl-C."
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 3 people are needed, "
+    "130 stopped by Ctrl-C."
+)
 
 INTERRUPTED = 130
 
