@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks import equal_removal, memory, orchestration, removal_speed, sampling_speed
+from benchmarks import annotation, equal_removal, memory, orchestration, removal_speed, sampling_speed
 from benchmarks.machine import describe
 from hfi_core.files import whole_file
 
@@ -12,7 +12,7 @@ PAGE = Path("docs/benchmarks.md")
 def main() -> None:
     """Run them and write the page; needs a project in which `hfi run` has finished."""
     parts = []
-    for benchmark in (sampling_speed, removal_speed, equal_removal, memory, orchestration):
+    for benchmark in (sampling_speed, removal_speed, equal_removal, memory, orchestration, annotation):
         title, *rest = benchmark.__doc__.strip().split("\n", 1)
         print(f"\n{title}", flush=True)
         figures = benchmark.main()

@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import yaml
 
+from hfi_core.candidates import Candidate, read_manifest
 from hfi_core.files import sha256_of_file, write_jsonl
 from hfi_core.pictures import save_picture
 from tests.projects import REPOSITORY, default_raw
@@ -47,6 +48,11 @@ def write_project(folder: Path, pictures: int = 12, kind: str = "binary", **anno
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     write_candidates(folder, "badge", pictures)
     return folder
+
+
+def read_candidates(folder: Path) -> list[Candidate]:
+    """The candidates of a project's one concept."""
+    return read_manifest(folder / "candidates" / "badge")
 
 
 def free_port() -> int:
