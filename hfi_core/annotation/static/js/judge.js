@@ -94,6 +94,7 @@ async function refill() {
     if (!question) wait();
     return;
   }
+  if (outbox.state === "waiting") outbox.flush(); // the server is there again
   if (fetched) Object.assign(mine, { judgements: outbox.waiting, pictures: outbox.waiting, questions: outbox.waiting });
   const { state, qualification } = supply.told;
   drawProgress(supply, pace, mine);

@@ -3,7 +3,7 @@
 import { post, Refused, SignedOut } from "./http.js";
 
 const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 30000;
+const LONGEST_WAIT = 8000;
 
 export class Outbox extends EventTarget {
   #prefix;
