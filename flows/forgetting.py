@@ -1,9 +1,12 @@
 """Forgetting an annotator: the link to the person, on request the judgements, and what rests on them."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+from flows.lock import STATE
 from flows.registered import versions
+from hfi_core.annotation.state import PAGE, PageState
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, is_there, open_store
 from hfi_core.feedback.store.people import open_people
@@ -29,6 +32,11 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
         yield from _told(params, store, pseudonym)
         count = store.forget(pseudonym, judgements=judgements)
     linked = people.forget(pseudonym)
+    page = STATE / PAGE
+    if page.exists():
+        with closing(PageState(page)) as state:
+            state.forget(pseudonym)
+        yield f"What the annotation page kept of {pseudonym} is deleted: consent, settings, gold, what was shown."
     yield f"The link from {pseudonym} to a person is deleted." if linked else f"{pseudonym} was linked to nobody here."
     if judgements:
         yield f"{count} judgement(s) by {pseudonym} are deleted; the next `hfi run` makes models without them."

@@ -9,7 +9,7 @@ from hfi_core.annotation.gold import GoldBook, Known, read_gold
 from hfi_core.annotation.guidelines import check_files
 from hfi_core.annotation.limits import Exposure
 from hfi_core.annotation.settings import Settings
-from hfi_core.annotation.state import PageState
+from hfi_core.annotation.state import PAGE, PageState
 from hfi_core.annotation.tasks import Task, tasks_of
 from hfi_core.candidates import Candidate, read_manifest
 
@@ -99,7 +99,7 @@ def open_page(settings: Settings) -> Page:
             if candidate.id not in gold_pictures[concept] and (folder / candidate.file).is_file()
         ]
         settings.store.offer(concept, askable)
-    state = PageState(settings.private / "page.db")
+    state = PageState(settings.private / PAGE)
     return Page(
         settings=settings,
         candidates=candidates,

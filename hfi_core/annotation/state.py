@@ -13,6 +13,8 @@ from pathlib import Path
 
 from hfi_core.errors import UserError
 
+PAGE = "page.db"
+"""Name of the file in a project's private folder."""
 _VERSION = 1
 _PATIENCE = 10_000  # milliseconds that a writer waits for another process
 _TABLES = """

@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
+from hfi_core.annotation.state import PAGE, PageState
 from hfi_core.candidates import read_manifest
 from hfi_core.feedback.parts import part_of
 from hfi_core.feedback.schema import BinaryJudgement
@@ -226,6 +228,18 @@ def test_forgetting_deletes_the_link_and_says_what_rests_on_the_person(registere
             path.unlink()  # as `dvc gc` does
     told = project.hfi("feedback", "show", before)
     assert "have been forgotten since" in told.stderr and told.stdout == (project.folder / FILE).read_text()
+
+
+def test_forgetting_empties_what_the_annotation_page_kept_of_the_person_alone(registered):
+    project, ana = registered
+    with closing(PageState(project.folder / ".hfi" / PAGE)) as state:
+        with state.writing() as database:
+            for who in (ana, "a-somebody-else"):
+                database.execute("INSERT INTO annotator (pseudonym) VALUES (?)", (who,))
+                database.execute("INSERT INTO exposure VALUES (?, 'p', '2026-11-25')", (who,))
+        assert "What the annotation page kept" in project.hfi("feedback", "forget", "Ana").stdout
+        assert state.rows("SELECT pseudonym FROM annotator") == [("a-somebody-else",)]
+        assert state.rows("SELECT annotator FROM exposure") == [("a-somebody-else",)]
 
 
 def test_forgetting_goes_on_where_the_registry_is_out_of_reach(registered):

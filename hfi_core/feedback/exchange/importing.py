@@ -70,7 +70,7 @@ def prepared(
         raise UserError(f"{path} is missing." if not path.exists() else f"{path} is no file.")
     format = format or format_of(path)
     key = sha256_of_json([sha256_of_file(path), format, reading.plain()])
-    with closing(sqlite3.connect("", isolation_level=None)) as database:
+    with closing(sqlite3.connect("")) as database:
         staging = Staging(database)
         _read(path, format, reading, project, staging, progress)
         if store is not None:
