@@ -84,12 +84,15 @@ def suspend(found: Sequence[Need], page: str | None, days: float) -> None:
 
     Without more feedback the server ends the run as failed after `days`.
     """
-    from prefect import suspend_flow_run
+    from prefect import get_client, suspend_flow_run
     from prefect.runtime import flow_run
 
     until = datetime.now().astimezone() + timedelta(days=days)
     show(found, page, until)
-    suspend_flow_run(timeout=round(days * 86_400), key=f"{PAUSE}-{flow_run.run_count}")
+    # A key that was used lets a run pass. They are counted here, since `run_count` may stand still when a run resumes.
+    with get_client(sync_client=True) as client:
+        used = client.read_flow_run(flow_run.id).empirical_policy.pause_keys or set()
+    suspend_flow_run(timeout=round(days * 86_400), key=f"{PAUSE}-{len(used) + 1}")
 
 
 def show(found: Sequence[Need], page: str | None = None, until: datetime | None = None) -> None:

@@ -121,8 +121,12 @@ class Deployed:
     api: str
 
     def ask(self, method: str, path: str, **content) -> dict | list:
-        """What the server answers."""
-        answer = httpx.request(method, f"{self.api}/{path}", json=content or None, timeout=30)
+        """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
+        for _ in range(20):
+            answer = httpx.request(method, f"{self.api}/{path}", json=content or None, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
         assert answer.is_success, answer.text
         return answer.json()
 

@@ -51,6 +51,8 @@ def test_a_lead_looks_and_decides_by_keyboard(disputed, screen):
         page.wait_for_url(f"{server.address}/")
         page.click("a[href='/review']")
         page.click("a[href='/review/badge']")
+        page.wait_for_url("**/review/badge")
+        page.wait_for_load_state("networkidle")  # the script has taken hold of the buttons
 
         cover = page.locator("[data-cover]").first
         covered = "getComputedStyle(document.querySelector('[data-cover] img')).filter"

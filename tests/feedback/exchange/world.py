@@ -1,9 +1,10 @@
 """What the tests of the exchange share: a few candidates, a project to hold rows against, and a store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from hfi_core.candidates import Candidate
 from hfi_core.feedback.exchange.importing import import_file, prepared
 from hfi_core.feedback.exchange.making import Project
 from hfi_core.feedback.exchange.matching import Pictures
@@ -20,11 +21,10 @@ KINDS = {"badge": "binary", "klara": "ranking"}
 
 
 @contextmanager
-def project(folder: Path, kinds: dict[str, str] | None = None) -> Iterator[Project]:
+def project(folder: Path, badges: Sequence[Candidate] = BADGES) -> Iterator[Project]:
     """A project with binary badges and ranked styles, whose list of people lies in a folder."""
     with names_of(People(folder / "people.json", {})) as names:
-        pictures = Pictures({"badge": BADGES, "klara": STYLES})
-        yield Project(pictures, kinds or KINDS, names)
+        yield Project(Pictures({"badge": badges, "klara": STYLES}), KINDS, names)
 
 
 def store_in(folder: Path) -> Store:
@@ -34,8 +34,7 @@ def store_in(folder: Path) -> Store:
 
 def bring(path: Path, folder: Path, *, format: str | None = None, **reading) -> Counts:
     """Import a file into the store in a folder."""
-    kinds = reading.pop("kinds", None)
-    with project(folder, kinds) as held, store_in(folder) as store:
+    with project(folder) as held, store_in(folder) as store:
         return import_file(path, held, store, format=format, reading=Reading(**reading))[1]
 
 

@@ -182,3 +182,27 @@ def test_an_import_s_memory_does_not_grow_with_it(store):
         return size
 
     assert peak("long", 4000) < 2 * peak("short", 1000)
+
+
+def test_an_import_that_was_killed_while_it_counted_keeps_no_picture_from_being_asked(store, monkeypatch):
+    store.offer("badge", candidates(4))
+    database = store._database
+    mine = database.write(lambda connection: batches._begin(connection, "k", "file"))
+    batches._stage(database, mine, many(12))
+    batches._count(database, mine)
+    assert store.progress("badge", 3).done == 4 and ids(store.judgements()) == []
+    monkeypatch.setattr(batches, "_SILENT_SECONDS", -1.0)
+    store.offer("badge", candidates(4))
+    assert store.progress("badge", 3).answered == 0
+    monkeypatch.undo()
+    assert store.add_batch("k", many(12), source="file").new == 12
+    assert store.progress("badge", 3).done == 4
+
+
+def test_pictures_answered_by_an_import_under_way_or_refused_are_counted_right(store, monkeypatch):
+    monkeypatch.setattr(batches, "SLICE", 5)
+    store.offer("badge", candidates(4))
+    store.add(binary("live", "zoe", "p0"))
+    with pytest.raises(Conflict):
+        store.add_batch("k", [*many(12), binary("x", "a0", "p0", supersedes="nothing")], source="file")
+    assert store.progress("badge", 3).answered == 1
