@@ -1,7 +1,5 @@
 """The lead's page in a real browser: pictures stay covered until asked for, and a decision needs no mouse."""
 
-import shutil
-
 import pytest
 
 from hfi_core.annotation.oversight import ADJUDICATION
@@ -9,12 +7,8 @@ from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.annotation.guard.projects import read_candidates, serving, write_project
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
 DESK = {"viewport": {"width": 1280, "height": 800}}
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: the review is not tried in a browser")
 
 
 @pytest.fixture
@@ -33,13 +27,10 @@ def disputed(tmp_path):
 
 
 @pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
-def test_a_lead_looks_and_decides_by_keyboard(disputed, screen):
-    from playwright.sync_api import sync_playwright
-
+def test_a_lead_looks_and_decides_by_keyboard(disputed, screen, chromium):
     complaints = []
-    with serving(disputed) as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(**screen).new_page()
+    with serving(disputed) as server, chromium.new_context(**screen) as context:
+        page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
         page.goto(f"{server.address}/review/badge")
@@ -73,7 +64,6 @@ def test_a_lead_looks_and_decides_by_keyboard(disputed, screen):
         page.keyboard.press("Enter")
         page.wait_for_selector(".dispute.settled")
         assert page.locator(".dispute.settled").count() == 1
-        browser.close()
     assert complaints == []
     with open_store(f"sqlite:///{disputed / 'feedback.db'}") as store:
         (decided,) = [one for one in store.judgements("badge") if one.id.startswith(ADJUDICATION)]

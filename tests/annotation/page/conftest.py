@@ -1,6 +1,5 @@
 """A project to judge, its page in a real server process, and people with real browsers."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,8 +7,6 @@ import pytest
 
 from tests.annotation.page.project import Office, Server, open_office
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PATIENCE = 20_000
 
 
@@ -31,19 +28,6 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Office], Server]]:
     yield start
     for server in servers:
         server.kill()
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The system's Chromium."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: the annotation page is not tried in a browser")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
