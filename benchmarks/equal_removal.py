@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binomtest
 
 from benchmarks.machine import describe
 from hfi_core.diffusion.compute import prepare
@@ -21,6 +20,7 @@ from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import settings_of
 from hfi_core.erasure.trainer import distill
 from hfi_core.judges.registry import load_judge
+from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.params import read_params
 from hfi_core.seeding import picture_seed
 from hfi_core.tokens import load_tokens
@@ -109,8 +109,8 @@ def main() -> dict[str, float]:
                 continue
             figures[f"{row} at {level} of base: steps"] = at.step
             for what, n in sizes.items():
-                low, high = binomtest(getattr(at, what), n).proportion_ci(0.95, method="wilson")
-                named = {"": getattr(at, what) / n, " low": low, " high": high}
+                share = wilson_interval(getattr(at, what), n, 0.95)
+                named = {"": share.value, " low": share.low, " high": share.high}
                 figures |= {f"{row} at {level} of base: {what}{end}": value for end, value in named.items()}
     for key, value in figures.items():
         print(f"{key:50} {value:.3f}")

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from flows.evidence import content_of, git_output
+from flows.evidence import content_of
+from flows.lineage import git_output
 from flows.registered import Version
 from flows.registry import RELEASE, release_digest
 from hfi_core.feedback.schema import parse_judgement

@@ -4,14 +4,14 @@ The content is in `feedback.file`, in the live store, or in DVC's cache under an
 """
 
 import json
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.lineage import git_output
 from flows.registered import versions
 from flows.registry import RELEASE, release_digest
-from flows.versioning import repository
+from flows.versioning import marker_of, repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import is_there, open_store
 from hfi_core.files import sha256_of, sha256_of_file
@@ -126,7 +126,7 @@ def _files(params: Params) -> Iterator[tuple[str, Path]]:
     """The feedback file, and what DVC's cache still has of its earlier contents."""
     path = Path(params.feedback.file)
     yield str(path), path
-    marker = path.with_name(f"{path.name}.dvc")
+    marker = marker_of(path)
     digests = {}
     if marker.exists():
         digests[_md5(read_yaml(marker))] = "DVC's cache"
@@ -154,9 +154,3 @@ def _md5(content: object) -> str | None:
         return str(content["outs"][0]["md5"])
     except (KeyError, IndexError, TypeError):
         return None
-
-
-def git_output(*arguments: str) -> str:
-    """What a git command says; nothing where it fails."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else ""

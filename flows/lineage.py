@@ -8,15 +8,16 @@ from hfi_core.params import Params
 
 def git_revision() -> tuple[str, bool]:
     """The commit that is checked out, and whether tracked files differ from it; `none` outside git."""
-    revision = _git("rev-parse", "HEAD")
+    revision = git_output("rev-parse", "HEAD").strip()
     if not revision:
         return "none", False
-    return revision, bool(_git("status", "--porcelain", "--untracked-files=no"))
+    return revision, bool(git_output("status", "--porcelain", "--untracked-files=no").strip())
 
 
-def _git(*arguments: str) -> str:
+def git_output(*arguments: str) -> str:
+    """What a git command says; nothing where it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def params_digest(params: Params) -> str:

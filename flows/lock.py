@@ -15,30 +15,28 @@ STATE = Path(".hfi")
 @contextmanager
 def project_lock_if_free() -> Iterator[bool]:
     """Hold the project if no other process does, without waiting; whether it is held."""
-    STATE.mkdir(exist_ok=True)
-    lock = FileLock((STATE / "lock").absolute(), is_singleton=True)
     try:
-        lock.acquire(timeout=0)
+        held = _lock().acquire(timeout=0)
     except Timeout:
         yield False
         return
-    try:
+    with held:
         yield True
-    finally:
-        lock.release()
 
 
 @contextmanager
 def project_lock() -> Iterator[None]:
     """Hold the project in this process; waits, and says so, while another process holds it."""
-    STATE.mkdir(exist_ok=True)
-    lock = FileLock((STATE / "lock").absolute(), is_singleton=True)
+    lock = _lock()
     try:
-        lock.acquire(timeout=0)
+        held = lock.acquire(timeout=0)
     except Timeout:
         warn("Another `hfi` is at work in this project; waiting until it is done (Ctrl-C to give up).")
-        lock.acquire()
-    try:
+        held = lock.acquire()
+    with held:
         yield
-    finally:
-        lock.release()
+
+
+def _lock() -> FileLock:
+    STATE.mkdir(exist_ok=True)
+    return FileLock((STATE / "lock").absolute(), is_singleton=True)

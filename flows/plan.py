@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.dvcfile import require_current
 from flows.registry import RELEASE, is_registered
-from flows.versioning import changes, downstream, require_sources, units_until
+from flows.versioning import changes, downstream, marker_of, require_sources, units_until
 from flows.waiting import readers
 from hfi_core.params import Params, read_params
 from hfi_core.stage import Unit
@@ -58,7 +58,7 @@ def make_plan(until: str | None = None) -> Plan:
     units = units_until(params, until)
     require_current()
     file = Path(params.feedback.file)
-    snapshot_to_come = params.feedback.store and not file.with_name(f"{file.name}.dvc").exists()
+    snapshot_to_come = params.feedback.store and not marker_of(file).exists()
     require_sources(units, ours=[file] if snapshot_to_come else [])
     changed = changes()
     stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}

@@ -12,11 +12,10 @@ from hfi_core.annotation.retention import Expiry, expiry_of
 from hfi_core.candidates import read_manifest
 from hfi_core.errors import UserError
 from hfi_core.feedback.reading import read_judgements
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import Judgement
 from hfi_core.params import Params
 from hfi_core.stage import Unit
 
-Given = BinaryJudgement | RankingJudgement
 CANDIDATES = Path("candidates")
 
 
@@ -102,7 +101,7 @@ def _reads(unit: Unit, folder: Path) -> bool:
     return any(folder.is_relative_to(path) for path in unit.inputs.values())
 
 
-def _judgements(params: Params, concept: str) -> Iterator[Given]:
+def _judgements(params: Params, concept: str) -> Iterator[Judgement]:
     if params.feedback.store:
         from hfi_core.feedback.store import open_store
 
@@ -118,6 +117,4 @@ def _gold(params: Params) -> set[str]:
     if params.annotation.gold is None:
         return set()
     known = [judgement for _, judgement in read_judgements(Path(params.annotation.gold))]
-    return {
-        picture for one in known for picture in ((one.picture,) if isinstance(one, BinaryJudgement) else one.pictures)
-    }
+    return {picture for one in known for picture in one.pictures}

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from flows.console import warn
-from flows.versioning import commit, repository
+from flows.versioning import commit, marker_of, repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.reading import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, is_there, open_store
@@ -23,7 +23,7 @@ def take_snapshot(params: Params) -> Snapshot | None:
     Raises UserError if the store is out of reach, or the file holds judgements that the store has never held.
     """
     path, url = Path(params.feedback.file), params.feedback.database_url
-    tracked = _marker(path).exists()
+    tracked = marker_of(path).exists()
     if not is_there(url) and (tracked or path.exists()):
         warn(f"There is no store at {url} here, so {path} is used as it is.")
         return None
@@ -34,7 +34,7 @@ def take_snapshot(params: Params) -> Snapshot | None:
         with repository() as repo:
             repo.add([str(path)])
     elif taken.written:
-        commit(str(_marker(path)))
+        commit(str(marker_of(path)))
     return taken
 
 
@@ -53,11 +53,6 @@ def hint_if_behind(params: Params, unit: Unit) -> None:
             f"The store has {fresh} judgement(s) that {path} does not hold; `hfi feedback snapshot` before "
             "`dvc repro` brings them in (`hfi run` does it by itself)."
         )
-
-
-def _marker(path: Path) -> Path:
-    """DVC's file beside a file that it tracks."""
-    return path.with_name(f"{path.name}.dvc")
 
 
 def _require_held(store: Store, path: Path) -> None:

@@ -119,9 +119,14 @@ def require_sources(units: Iterable[Unit], ours: Iterable[Path] = ()) -> None:
         made += unit.outputs.values()
 
 
+def marker_of(path: Path) -> Path:
+    """DVC's file beside a file or folder that it tracks by itself."""
+    return path.with_name(f"{path.name}.dvc")
+
+
 def missing_input(unit: Unit, path: Path) -> str:
     """What to tell about a missing input and how to mend it."""
-    if path.with_name(path.name + ".dvc").exists():
+    if marker_of(path).exists():
         return f"{path} is missing, and {unit.address} reads it: `dvc pull {path}` brings it."
     makers = [other for other in _makers(path) if other]
     if makers:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.candidates import MANIFEST, Candidate, Original, read_manifest
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 from hfi_core.files import sha256_of_file, whole_folder, write_jsonl
 from hfi_core.picture_import import MOST_BYTES, Refused, picture_of
 from hfi_core.stage import Progress, silent
 
-_MOST_SHOWN = 20
 _IGNORED = ("Thumbs.db", "desktop.ini")
 
 
@@ -168,11 +167,9 @@ def _require_fit(
     replace: bool,
 ) -> None:
     if refused:
-        more = [f"  ... and {len(refused) - _MOST_SHOWN} more"] if len(refused) > _MOST_SHOWN else []
         files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
-        shown = [f"  {line}" for line in refused[:_MOST_SHOWN]]
         remedy = "  To mend it: take them out of the folder (or out of the table), or replace them."
-        raise UserError("\n".join([f"{source}: {files} refused, so nothing was imported.", *shown, *more, remedy]))
+        raise UserError("\n".join([f"{source}: {files} refused, so nothing was imported.", *listed(refused), remedy]))
     if len(sizes) > 1:
         (one, first), (other, second) = list(sizes.items())[:2]
         raise UserError(

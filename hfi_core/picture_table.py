@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.csv_table import Line, Table, TroubleAt
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 
 COLUMNS = ("file", "prompt", "seed", "model")
 _MOST_PROMPT = 2000
-_MOST_SHOWN = 20
 
 
 def read_picture_table(path: Path) -> dict[str, dict[str, Any]]:
@@ -32,14 +31,13 @@ def read_picture_table(path: Path) -> dict[str, dict[str, Any]]:
                         raise ValueError(f"names {name!r} again")
                     found[name] = known
                 except ValueError as error:
-                    wrong.append(f"  line {line.number if isinstance(line, Line) else line.line}: {error}")
+                    wrong.append(f"line {line.number if isinstance(line, Line) else line.line}: {error}")
     except TroubleAt as trouble:
         raise UserError(f"{path}, line {trouble.line}: {trouble.reason}.") from trouble
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     if wrong:
-        more = [f"  ... and {len(wrong) - _MOST_SHOWN} more"] if len(wrong) > _MOST_SHOWN else []
-        raise UserError("\n".join([f"{path}: nothing was imported.", *wrong[:_MOST_SHOWN], *more]))
+        raise UserError("\n".join([f"{path}: nothing was imported.", *listed(wrong)]))
     return found
 
 

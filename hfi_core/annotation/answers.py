@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from hfi_core.annotation.gold import Known, is_right, pictures_of, question_of
+from hfi_core.annotation.gold import is_right, question_of
 from hfi_core.annotation.oversight import is_adjudication
 from hfi_core.annotation.page import Page
 from hfi_core.annotation.qualification import open_attempt
 from hfi_core.annotation.questions import is_proven
 from hfi_core.candidates import PictureId
 from hfi_core.errors import UserError
-from hfi_core.feedback.schema import MOST_PICTURES, parse_judgement
+from hfi_core.feedback.schema import MOST_PICTURES, Judgement, parse_judgement
 from hfi_core.params import Name
 
 MOST_AT_ONCE = 50
@@ -54,7 +54,7 @@ def save(page: Page, annotator: str, answers: Answers, now: datetime) -> int:
     judgements = [_parse(page, annotator, row) for row in answers.judgements]
     new = 0
     for judgement in judgements:
-        concept, pictures = judgement.concept, pictures_of(judgement)
+        concept, pictures = judgement.concept, judgement.pictures
         known = page.gold[concept].get(question_of(pictures))
         if known is None:
             new += page.settings.store.add(judgement)
@@ -78,7 +78,7 @@ def skip(page: Page, annotator: str, skipped: Skip, now: datetime) -> None:
     page.exposure.count(annotator, _digests(page, concept, pictures), now)
 
 
-def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Known:
+def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Judgement:
     row = dict(row)
     proof = row.pop("proof", None)
     for field in _OURS:
@@ -94,7 +94,7 @@ def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Known:
         judgement = judgement.model_copy(update={"note": _printable(judgement.note)})
     if is_adjudication(judgement):
         raise Refused("Only a lead's decision has such an id.")
-    pictures = pictures_of(judgement)
+    pictures = judgement.pictures
     _check_asked(page, annotator, judgement.concept, pictures, proof)
     params = page.settings.params
     if judgement.kind != params.concepts[judgement.concept].feedback:

@@ -15,17 +15,11 @@ from hfi_core.annotation.state import PageState
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.reading import check_judgement, read_judgements, refuse
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
+from hfi_core.feedback.schema import BinaryJudgement, Judgement, row_of
 from hfi_core.params import Params
 
-Known = BinaryJudgement | RankingJudgement
 CONCORDANT = 0.8
 """Share of the known order's pairs that a ranking must place the same way to be right."""
-
-
-def pictures_of(judgement: Known) -> tuple[str, ...]:
-    """The pictures that a judgement is about."""
-    return (judgement.picture,) if isinstance(judgement, BinaryJudgement) else judgement.pictures
 
 
 def question_of(pictures: tuple[str, ...]) -> str:
@@ -35,14 +29,14 @@ def question_of(pictures: tuple[str, ...]) -> str:
 
 def read_gold(
     path: Path, params: Params, candidates: Mapping[str, Mapping[str, Candidate]]
-) -> dict[str, dict[str, Known]]:
+) -> dict[str, dict[str, Judgement]]:
     """Known answers by concept and question.
 
     Raises UserError that names file, line and remedy of the first mistake.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing; annotation.gold in params.yaml names it. Without gold questions: null.")
-    known: dict[str, dict[str, Known]] = {concept: {} for concept in params.concepts}
+    known: dict[str, dict[str, Judgement]] = {concept: {} for concept in params.concepts}
     superseded: set[str] = set()
     lines = list(read_judgements(path))
     superseded.update(judgement.supersedes for _, judgement in lines if judgement.supersedes)
@@ -51,14 +45,14 @@ def read_gold(
         if concept not in known or judgement.id in superseded:
             continue
         check_judgement(path, number, judgement, params.concepts[concept].feedback, candidates[concept])
-        question = question_of(pictures_of(judgement))
+        question = question_of(judgement.pictures)
         if question in known[concept]:
             refuse(path, number, None, "answers a question that another line answers", "keep one answer to each")
         known[concept][question] = judgement
     return known
 
 
-def is_right(known: Known, answer: Known) -> bool:
+def is_right(known: Judgement, answer: Judgement) -> bool:
     """The same answer; for a ranking, the same verdict on who applies and most pairs in the known order."""
     if isinstance(known, BinaryJudgement):
         return known.answer == answer.answer
@@ -84,12 +78,12 @@ class GoldBook:
     def __init__(self, state: PageState):
         self._state = state
 
-    def add(self, judgement: Known, right: bool, attempt: int) -> bool:
+    def add(self, judgement: Judgement, right: bool, attempt: int) -> bool:
         """Keep an answer; True if it is new. `attempt` counts qualifications; 0 is a question mixed in.
 
         Raises Conflict if the id has other content, or supersedes what it must not.
         """
-        question, row = question_of(pictures_of(judgement)), json.dumps(row_of(judgement), sort_keys=True)
+        question, row = question_of(judgement.pictures), json.dumps(row_of(judgement), sort_keys=True)
         with self._state.writing() as database:
             there = database.execute("SELECT row FROM gold WHERE id = ?", (judgement.id,)).fetchone()
             if there:

@@ -59,6 +59,6 @@ def pseudonym_of(private: Path, name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _pseudonym(path: Path, _version: int, name: str) -> str:
-    from hfi_core.feedback.store import people
+    from hfi_core.feedback.store.people import open_people
 
-    return people.pseudonym(people.open_people(path), name)
+    return open_people(path).pseudonym(name)

@@ -11,12 +11,11 @@ from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import BinaryJudgement, Judgement, RankingJudgement
 
 if TYPE_CHECKING:
     from hfi_core.metrics.intervals import Interval
 
-Given = BinaryJudgement | RankingJudgement
 ADJUDICATION = "adjudication."
 """How the ids of the lead's own judgements begin."""
 
@@ -57,12 +56,12 @@ class Pace:
     cant_tell: int
 
 
-def is_adjudication(judgement: Given) -> bool:
+def is_adjudication(judgement: Judgement) -> bool:
     """Whether it is a lead's decision about a disagreement."""
     return judgement.id.startswith(ADJUDICATION)
 
 
-def disputes(judgements: Iterable[Given]) -> list[Dispute]:
+def disputes(judgements: Iterable[Judgement]) -> list[Dispute]:
     """Questions with different answers: the open ones first, among them the widest apart."""
     found = []
     for pictures, same in _by_question(judgements):
@@ -74,7 +73,7 @@ def disputes(judgements: Iterable[Given]) -> list[Dispute]:
     return sorted(found, key=lambda dispute: (dispute.settled, -dispute.split, dispute.pictures))
 
 
-def agreement(judgements: Iterable[Given], kind: str) -> "Interval | None":
+def agreement(judgements: Iterable[Judgement], kind: str) -> "Interval | None":
     """Krippendorff's alpha (binary) or Kendall's W (ranking) of what people said by themselves."""
     import numpy as np
 
@@ -87,9 +86,9 @@ def agreement(judgements: Iterable[Given], kind: str) -> "Interval | None":
     return mean_w_interval(places for same in questions if (places := _common_places(same)) is not None)
 
 
-def paces(judgements: Iterable[Given]) -> list[Pace]:
+def paces(judgements: Iterable[Judgement]) -> list[Pace]:
     """How each annotator works, by pseudonym."""
-    by_person: dict[str, list[Given]] = defaultdict(list)
+    by_person: dict[str, list[Judgement]] = defaultdict(list)
     for one in judgements:
         if not is_adjudication(one):
             by_person[one.annotator].append(one)
@@ -121,16 +120,16 @@ def together(rows: Iterable[Pace]) -> list[Pace]:
     return found
 
 
-def _by_question(judgements: Iterable[Given]) -> list[tuple[tuple[str, ...], list[Given]]]:
+def _by_question(judgements: Iterable[Judgement]) -> list[tuple[tuple[str, ...], list[Judgement]]]:
     ordered = sorted(judgements, key=lambda one: (_pictures(one), one.annotator, one.id))
     return [(pictures, list(same)) for pictures, same in groupby(ordered, key=_pictures)]
 
 
-def _pictures(judgement: Given) -> tuple[str, ...]:
-    return (judgement.picture,) if isinstance(judgement, BinaryJudgement) else tuple(sorted(judgement.pictures))
+def _pictures(judgement: Judgement) -> tuple[str, ...]:
+    return tuple(sorted(judgement.pictures))
 
 
-def _split(same: Sequence[Given]) -> float:
+def _split(same: Sequence[Judgement]) -> float:
     if len(same) < 2:
         return 0.0
     if isinstance(same[0], BinaryJudgement):
@@ -156,7 +155,7 @@ def _common_places(same: Sequence[RankingJudgement]):
     return np.array([[place[picture] for picture in common] for place in places])
 
 
-def _opinion(judgement: Given, pictures: tuple[str, ...]) -> Opinion:
+def _opinion(judgement: Judgement, pictures: tuple[str, ...]) -> Opinion:
     if isinstance(judgement, BinaryJudgement):
         answer, places = judgement.answer, ()
     else:

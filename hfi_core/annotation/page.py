@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 
 from fastapi import Request
 
-from hfi_core.annotation.gold import GoldBook, Known, read_gold
+from hfi_core.annotation.gold import GoldBook, read_gold
 from hfi_core.annotation.guidelines import check_files
 from hfi_core.annotation.limits import Exposure
 from hfi_core.annotation.settings import Settings
 from hfi_core.annotation.state import PAGE, PageState
 from hfi_core.annotation.tasks import Task, tasks_of
 from hfi_core.candidates import Candidate, read_manifest
+from hfi_core.feedback.schema import Judgement
 
 PROGRESS_SECONDS = 3.0
 """How old the figures on the progress may be; counting them for every question would cost more than the question."""
@@ -34,7 +35,7 @@ class Page:
 
     settings: Settings
     candidates: dict[str, dict[str, Candidate]]
-    gold: dict[str, dict[str, Known]]
+    gold: dict[str, dict[str, Judgement]]
     """Known answers by concept and question."""
     gold_pictures: dict[str, frozenset[str]]
     tasks: tuple[Task, ...]
@@ -84,7 +85,7 @@ def open_page(settings: Settings) -> Page:
     for concept in params.concepts:
         rows = read_manifest(settings.folder / "candidates" / concept)
         candidates[concept] = {candidate.id: candidate for candidate in rows}
-    gold: dict[str, dict[str, Known]] = {concept: {} for concept in params.concepts}
+    gold: dict[str, dict[str, Judgement]] = {concept: {} for concept in params.concepts}
     if params.annotation.gold:
         gold = read_gold(settings.folder / params.annotation.gold, params, candidates)
     gold_pictures = {

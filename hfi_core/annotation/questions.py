@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hfi_core.annotation.gold import question_of
 from hfi_core.annotation.page import Page
 from hfi_core.annotation.tasks import Task
 from hfi_core.candidates import Candidate
@@ -93,7 +94,7 @@ def next_questions(
 
 def gold_keys(question: Question) -> list[tuple[str, str]]:
     """(concept, question) by which the book of gold answers knows its parts."""
-    return [(part.concept, " ".join(sorted(candidate.id for candidate in part.pictures))) for part in question.parts]
+    return [(part.concept, question_of(tuple(candidate.id for candidate in part.pictures))) for part in question.parts]
 
 
 def _ordinary(page: Page, task: Task, annotator: str, held: set[Ref], count: int, now: datetime) -> list[Question]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hfi_core.candidates import Candidate, read_manifest
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import Judgement
 
 GONE = "gone already"
 GOLD = "asked as gold questions"
@@ -33,7 +33,7 @@ class Expiry:
 def expiry_of(
     concept: str,
     folder: Path,
-    judgements: Iterable[BinaryJudgement | RankingJudgement],
+    judgements: Iterable[Judgement],
     *,
     wanted: int,
     days: int,
@@ -48,8 +48,7 @@ def expiry_of(
     latest: dict[str, datetime] = {}
     undated: set[str] = set()
     for judgement in judgements:
-        pictures = (judgement.picture,) if isinstance(judgement, BinaryJudgement) else judgement.pictures
-        for picture in pictures:
+        for picture in judgement.pictures:
             answered[picture] += 1
             if judgement.answered_at is None:
                 undated.add(picture)

@@ -4,10 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from scipy.stats import binomtest
-
 from hfi_core.feedback.ledger import Vote
-from hfi_core.metrics.intervals import Interval
+from hfi_core.metrics.intervals import Interval, wilson_interval
 
 LEVEL = 0.95
 """Coverage of the intervals of agreement and of annotators."""
@@ -58,7 +56,4 @@ def confusions(votes: Iterable[Vote]) -> dict[str, Confusion]:
 
 def wilson(hits: int, n: int) -> Interval | None:
     """A share with Wilson's (1927) interval; None of nothing."""
-    if not n:
-        return None
-    interval = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return Interval(hits / n, float(interval.low), float(interval.high), n)
+    return wilson_interval(hits, n, LEVEL) if n else None

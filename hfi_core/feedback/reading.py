@@ -52,7 +52,7 @@ def check_judgement(
             f"set concepts.{concept}.feedback to the kind of question that was asked",
         )  # fmt: skip
     binary = isinstance(judgement, BinaryJudgement)
-    for picture in (judgement.picture,) if binary else judgement.pictures:
+    for picture in judgement.pictures:
         if picture not in candidates:
             refuse(
                 path, number, "picture" if binary else "groups", f"names {picture!r}, which the manifest of "

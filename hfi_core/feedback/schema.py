@@ -51,6 +51,11 @@ class BinaryJudgement(_Judgement):
     answer: Answer
     """`yes` (objectionable), `no` (accepted), or `cant_tell`, which is no vote."""
 
+    @property
+    def pictures(self) -> tuple[str, ...]:
+        """Every picture that was shown: this one."""
+        return (self.picture,)
+
 
 class RankingJudgement(_Judgement):
     """Pictures ordered by how strongly they show the concept."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 
 _DRAWS_AT_ONCE = 4_000_000
 
@@ -74,6 +74,12 @@ def mean_interval(
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     value = float(values.mean())
     return Interval(value, min(float(low), value), max(float(high), value), len(values))
+
+
+def wilson_interval(hits: int, n: int, level: float) -> Interval:
+    """A share with Wilson's (1927) interval, for independent trials."""
+    found = binomtest(hits, n).proportion_ci(level, method="wilson")
+    return Interval(hits / n, float(found.low), float(found.high), n)
 
 
 def never_seen(n: int, level: float) -> float:

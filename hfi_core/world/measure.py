@@ -5,17 +5,18 @@ Figures stand with their n and a Wilson interval of 95 %.
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from scipy.stats import binomtest
 
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.sampling import Request, sample
 from hfi_core.files import whole_file, write_json
+from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.params import Compute, Sampler, Source
 from hfi_core.pixels import signed_pixels
 from hfi_core.seeding import picture_seed
@@ -46,9 +47,8 @@ Rebuilt by `python -m hfi_core.world.build FOLDER`, measured by `python -m hfi_c
 
 
 def _figure(right: np.ndarray) -> Figure:
-    low, high = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="wilson")
-    figures = {"value": right.mean(), "low": low, "high": high}
-    return {name: round(float(value), 4) for name, value in figures.items()} | {"n": len(right)}
+    found = asdict(wilson_interval(int(right.sum()), len(right), 0.95))
+    return {name: value if name == "n" else round(value, 4) for name, value in found.items()}
 
 
 @torch.no_grad()

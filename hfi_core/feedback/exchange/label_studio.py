@@ -99,7 +99,7 @@ def _row(where: str, annotation: Any, data: dict[str, Any], reading: Reading) ->
         | _outside(annotation)
         | fields
         | ({"note": "\n".join(filter(None, notes))} if notes else {})
-        | _kept(judging[0].get("meta")),
+        | kept_under_hfi(judging[0].get("meta")),
     )
 
 
@@ -112,14 +112,19 @@ def _outside(annotation: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _kept(meta: Any) -> dict[str, Any]:
-    kept = meta.get("hfi") if isinstance(meta, dict) else None
+def unsaid(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
+    """What of a judgement no result says, as it is kept under `hfi`."""
+    return {name: value for name, value in row_of(judgement).items() if name not in HELD and value is not False}
+
+
+def kept_under_hfi(place: Any) -> dict[str, Any]:
+    """What `unsaid` gave, read back from what holds the key `hfi`, if it does."""
+    kept = place.get("hfi") if isinstance(place, dict) else None
     return {name: value for name, value in kept.items() if name not in HELD} if isinstance(kept, dict) else {}
 
 
 def _annotation(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
     row = row_of(judgement)
-    meta = {"hfi": {name: value for name, value in row.items() if name not in HELD and value is not False}}
     if isinstance(judgement, BinaryJudgement):
         result = {
             "from_name": ANSWER, "to_name": "picture", "type": "choices", "value": {"choices": [judgement.answer]},
@@ -127,7 +132,7 @@ def _annotation(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]
     else:
         value = value_of(row["groups"], row["not_applicable"])
         result = {"from_name": RANK, "to_name": "pictures", "type": "ranker", "value": value}
-    results = [result | {"meta": meta}]
+    results = [result | {"meta": {"hfi": unsaid(judgement)}}]
     if judgement.note is not None:
         value = {"text": [judgement.note]}
         results.append({"from_name": NOTE, "to_name": result["to_name"], "type": "textarea", "value": value})

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from hfi_core.feedback.exchange import json_array
 from hfi_core.feedback.exchange.answers import shown
 from hfi_core.feedback.exchange.grouping import Place, by_question
-from hfi_core.feedback.exchange.label_studio import HELD, note_of
+from hfi_core.feedback.exchange.label_studio import kept_under_hfi, note_of, unsaid
 from hfi_core.feedback.exchange.label_studio_results import (
     ANSWER,
     JUDGING,
@@ -69,14 +69,13 @@ def _row(where: str, item: dict[str, Any], reading: Reading) -> Row | Rejected |
     note = item.get(NOTE) if isinstance(item.get(NOTE), str) else None
     if note is None and isinstance(item.get(NOTE), list) and item[NOTE]:
         note = note_of(item[NOTE][0])
-    kept = item.get("hfi")
     return Row(
         where,
         concept_of(item, reading)
         | {name: value for name, value in outside.items() if value is not None}
         | fields
         | ({} if note is None else {"note": note})
-        | ({name: value for name, value in kept.items() if name not in HELD} if isinstance(kept, dict) else {}),
+        | kept_under_hfi(item),
     )
 
 
@@ -118,5 +117,5 @@ def _results(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
         found[NOTE] = judgement.note
     if "answered_at" in row:
         found["created_at"] = row["answered_at"]
-    found["hfi"] = {name: value for name, value in row.items() if name not in HELD and value is not False}
+    found["hfi"] = unsaid(judgement)
     return found

@@ -13,10 +13,9 @@ from hfi_core.feedback.exchange.answers import answer_of, printable, rating_of, 
 from hfi_core.feedback.exchange.matching import Pictures
 from hfi_core.feedback.exchange.names import Names
 from hfi_core.feedback.exchange.row import RATING, Reading
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement
+from hfi_core.feedback.schema import BinaryJudgement, Judgement, parse_judgement
 from hfi_core.files import sha256_of_json
 
-Judgement = BinaryJudgement | RankingJudgement
 _MOST_NAME = 200
 
 
@@ -68,8 +67,7 @@ def answered_of(judgement: Judgement) -> str | None:
 
 def derived_id(judgement: Judgement) -> str:
     """The same for the same answer in whatever export it comes: of who answered what, about what, and when."""
-    pictures = (judgement.picture,) if isinstance(judgement, BinaryJudgement) else sorted(judgement.pictures)
-    said = [judgement.annotator, judgement.concept, judgement.kind, *pictures]
+    said = [judgement.annotator, judgement.concept, judgement.kind, *sorted(judgement.pictures)]
     return f"import-{sha256_of_json([said, content_of(judgement), answered_of(judgement)])[:40]}"
 
 

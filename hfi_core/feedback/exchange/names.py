@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hfi_core.feedback.store.people import People, pseudonym
+from hfi_core.feedback.store.people import People
 
 _PSEUDONYM = re.compile(r"^a-[0-9a-f]{12}$")
 """A name of this form is a pseudonym already: what `hfi feedback export` wrote comes back as it was."""
@@ -26,7 +26,7 @@ class Names:
             return name
         found = self._known.get(name) or self._new.get(name)
         if found is None:
-            found = self._new[name] = pseudonym(self._scratch, name)
+            found = self._new[name] = self._scratch.pseudonym(name)
         return found
 
     @property
@@ -36,7 +36,7 @@ class Names:
 
     def enter(self) -> dict[str, str]:
         """Enter the newcomers; their pseudonyms by the provisional ones."""
-        return {provisional: pseudonym(self._people, name) for name, provisional in self._new.items()}
+        return {provisional: self._people.pseudonym(name) for name, provisional in self._new.items()}
 
 
 @contextmanager

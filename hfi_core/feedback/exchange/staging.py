@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hfi_core.feedback.exchange.chains import Answer, Settled, settle
-from hfi_core.feedback.exchange.making import Judgement, answered_of, content_of, derived_id
+from hfi_core.feedback.exchange.making import answered_of, content_of, derived_id
 from hfi_core.feedback.exchange.row import Rejected
+from hfi_core.feedback.schema import Judgement
 from hfi_core.feedback.store.rows import entry_of, judgement_of, line_of
 
 _TABLES = """

@@ -11,10 +11,11 @@ from itertools import islice
 
 from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
+from hfi_core.feedback.schema import Judgement
 from hfi_core.feedback.store.counting import recount_shown, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entering import Conflict, enter, superseding_nothing
-from hfi_core.feedback.store.rows import Entry, Judgement, entry_of
+from hfi_core.feedback.store.rows import Entry, entry_of
 from hfi_core.feedback.store.tables import batch, judgement, shown
 
 SLICE = 250

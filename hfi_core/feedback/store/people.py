@@ -131,8 +131,3 @@ def open_people(path: Path = PEOPLE) -> People:
     people = People(path)
     people.names()
     return people
-
-
-def pseudonym(people: People, name: str) -> str:
-    """The stable pseudonym of a name: `a-` and twelve hex digits."""
-    return people.pseudonym(name)

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement, row_of
-
-Judgement = BinaryJudgement | RankingJudgement
+from hfi_core.feedback.schema import Judgement, parse_judgement, row_of
 
 
 def line_of(judgement: Judgement) -> str:
@@ -61,9 +59,8 @@ class Entry:
 
 def entry_of(judgement: Judgement) -> Entry:
     """Make a judgement ready."""
-    pictures = (judgement.picture,) if isinstance(judgement, BinaryJudgement) else judgement.pictures
-    asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *sorted(pictures)])
+    asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *sorted(judgement.pictures)])
     return Entry(
         judgement.id, judgement.annotator, judgement.concept, hashlib.sha256(asked.encode()).hexdigest(),
-        judgement.supersedes, line_of(judgement), pictures,
+        judgement.supersedes, line_of(judgement), judgement.pictures,
     )  # fmt: skip

@@ -9,13 +9,14 @@ from types import TracebackType
 from sqlalchemy import Connection, delete, select
 
 from hfi_core.candidates import Candidate
+from hfi_core.feedback.schema import Judgement
 from hfi_core.feedback.store import batches, offers, snapshots
 from hfi_core.feedback.store.counting import counting as is_counting
 from hfi_core.feedback.store.counting import recount, recount_shown, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entering import enter
 from hfi_core.feedback.store.migrating import bring_up_to_date
-from hfi_core.feedback.store.rows import Judgement, entry_of, judgement_of
+from hfi_core.feedback.store.rows import entry_of, judgement_of
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.store.people import KEY_VARIABLE, People, open_people, pseudonym
+from hfi_core.feedback.store.people import KEY_VARIABLE, People, open_people
 
 KEY = {KEY_VARIABLE: "a key of the tests' own"}
 
@@ -18,9 +18,9 @@ def people(tmp_path) -> People:
 
 
 def test_a_name_has_one_pseudonym(people):
-    ana, bo = pseudonym(people, "Ana"), pseudonym(people, "Bo")
+    ana, bo = people.pseudonym("Ana"), people.pseudonym("Bo")
     assert re.fullmatch("a-[0-9a-f]{12}", ana) and ana != bo
-    assert pseudonym(people, "Ana") == ana == People(people.path, {}).pseudonym("Ana")
+    assert people.pseudonym("Ana") == ana == People(people.path, {}).pseudonym("Ana")
     assert people.names() == {ana: "Ana", bo: "Bo"}
     assert people.name_of(ana) == "Ana" and people.find("Ana") == people.find(ana) == ana and people.find("Cy") is None
 
