@@ -73,6 +73,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
 def _template(path: str) -> str:
     return (
         path.replace("{unit}", "${key}")
+        .replace("{item}", "${item}")
         .replace("{feedback.file}", "${feedback.file}")
         .replace("{release.row}", "${release.row}")
     )

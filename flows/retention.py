@@ -67,12 +67,18 @@ def require_snapshot(params: Params) -> None:
 def expire(plan: Plan, expiry: Expiry) -> int:
     """Remove the files, their copies in DVC's cache, and tell DVC that this is how the folder is now; how many went.
 
-    The units that read the folder are up to date, so their results stay those of the pictures that were there.
+    The units that read the folder are up to date, so their results stay those of the pictures that were there. Pictures
+    that were imported go from the folder of the import, too.
     """
     shared = _still_shown(plan.params)
     doomed = {path: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in expiry.files}
+    source = plan.params.candidates.imported.get(expiry.concept)
     for path in doomed:
         path.unlink()
+        if source is not None:
+            (Path(source) / path.relative_to(expiry.folder)).unlink(missing_ok=True)
+    if source is not None and (marker := versioning.marker_of(Path(source))).exists():
+        versioning.commit(marker.as_posix())
     touched = [unit for unit in plan.units if _makes(unit, expiry.folder) or _reads(unit, expiry.folder)]
     for unit in touched:
         versioning.commit(unit.address)

@@ -131,6 +131,8 @@ def missing_input(unit: Unit, path: Path) -> str:
     makers = [other for other in _makers(path) if other]
     if makers:
         return f"{path} is missing, and {unit.address} reads it: `hfi run --until {makers[0]}` makes it."
+    if unit.stage.over == "candidates.imported":
+        return f"{path} is missing, and {unit.address} reads it: `hfi candidates import FOLDER --name {path.name}`."
     return (
         f"{path} is missing, and {unit.address} reads it. Put it there and `dvc add {path}`, "
         "or name another file in feedback.file of params.yaml."

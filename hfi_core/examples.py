@@ -45,8 +45,15 @@ def _examples(
     if not chosen:
         raise UserError(f"{candidates}: no picture is {side} by the feedback, so there is nothing to invert.")
     rows = [row for row in read_manifest(candidates) if row.id in set(chosen)]
+    pictures = read_pictures(candidates, rows)
+    height, width = pictures.shape[1:3]
+    if (height, width) != (model.picture_size, model.picture_size):
+        raise UserError(
+            f"{candidates}: the pictures are {width} x {height} pixels, and the model draws {model.picture_size}.\n"
+            f"  To mend it: `hfi candidates import FOLDER --size {model.picture_size}`."
+        )
     return Examples(
-        latents=model.encode_pictures(read_pictures(candidates, rows), block),
+        latents=model.encode_pictures(pictures, block),
         prompts=[row.prompt for row in rows],
         weights=torch.tensor([weights[row.id] for row in rows], dtype=torch.float32),
     )

@@ -107,7 +107,7 @@ def next_pictures(
     if not open_:
         raise UserError(
             f"Every candidate of {concept} has a label.\n"
-            f"  To mend it: raise concepts.{concept}.pictures, then `hfi run --until generate`."
+            f"  To mend it: raise candidates.drawn.{concept} and `hfi run --until generate`, or import more pictures."
         )
     more = round(random_share * count)
     sample = _grown(list(candidates), sampled, more, params.seed)

@@ -1,13 +1,14 @@
 """The one declaration of the stages; the flow, the command line, the tracking and `dvc.yaml` read it.
 
-It holds import strings, so reading it costs no torch. `{unit}` is the name of a concept, a crowd or a removal.
+It holds import strings, so reading it costs no torch. `{unit}` is the name of a concept, a crowd or a removal, and
+`{item}` what the mapping says of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hfi_core.files import sha256_of, sha256_of_json
 from hfi_core.params import Params
@@ -57,12 +58,16 @@ class Stage:
 
     def units(self, params: Params) -> tuple[str, ...]:
         """Names of the stage's units under these params; a stage without a mapping has the one unit ''."""
+        return tuple(self.items(params))
+
+    def items(self, params: Params) -> Mapping[str, object]:
+        """What the stage's mapping says of each unit."""
         if self.over is None:
-            return ("",)
-        value = params
+            return {"": None}
+        value: Any = params
         for key in self.over.split("."):
             value = getattr(value, key)
-        return tuple(value)
+        return value
 
     def load(self) -> Run:
         """Import the stage's function."""
@@ -77,9 +82,18 @@ STAGES: tuple[Stage, ...] = (
         name="generate",
         revision=1,
         function="hfi_core.stages.generate:run",
-        over="concepts",
-        params=(*_MODEL, "sampler", "concepts.{unit}.prompts", "concepts.{unit}.pictures"),
+        over="candidates.drawn",
+        params=(*_MODEL, "sampler", "concepts.{unit}.prompts", "candidates.drawn.{unit}"),
         inputs={},
+        outputs={"candidates": "candidates/{unit}"},
+    ),
+    Stage(
+        name="adopt",
+        revision=1,
+        function="hfi_core.stages.adopt:run",
+        over="candidates.imported",
+        params=("candidates.imported.{unit}",),
+        inputs={"imported": "{item}"},
         outputs={"candidates": "candidates/{unit}"},
     ),
     Stage(
@@ -207,18 +221,18 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
     """Every unit of the graph in an order in which each one's inputs come before it."""
     values = {"{feedback.file}": params.feedback.file, "{release.row}": params.release.row}
 
-    def place(path: str, unit: str) -> Path:
-        for key, value in values.items():
+    def place(path: str, unit: str, item: object) -> Path:
+        for key, value in (values | {"{unit}": unit, "{item}": str(item)}).items():
             path = path.replace(key, value)
-        return root / path.replace("{unit}", unit)
+        return root / path
 
     for stage in STAGES:
-        for unit in stage.units(params):
+        for unit, item in stage.items(params).items():
             yield Unit(
                 stage,
                 unit,
-                {name: place(path, unit) for name, path in stage.inputs.items()},
-                {name: place(path, unit) for name, path in stage.outputs.items()},
+                {name: place(path, unit, item) for name, path in stage.inputs.items()},
+                {name: place(path, unit, item) for name, path in stage.outputs.items()},
             )
 
 

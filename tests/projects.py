@@ -55,7 +55,8 @@ def small_raw(model: Path) -> dict[str, Any]:
         raw[part] = _source(model / folder)
     raw["compute"] |= {"threads": 2, "block": 8}
     raw["sampler"] |= {"steps": 2}
-    raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"], "pictures": 8}
+    raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"]}
+    raw["candidates"]["drawn"] = {"badge": 8}
     raw["feedback"] |= {"file": FEEDBACK_FILE, "simulated": {}, "minimum": 1}
     raw["reward"] |= {"hidden": 8, "steps": 20, "least": 8}
     raw["invert"] |= {"top": 8, "steps": 3, "batch": 4, "check": 4}

@@ -37,11 +37,12 @@ def params_for(other, miniature, kind: str):
         raw[part] = {"source": str(other / name), "revision": None, "digest": digest_of(other / name)}
     raw["concepts"] = {
         name: {
-            "text": text, "prompts": [f"a {text}", f"a big {text}"], "pictures": 12, "feedback": feedback,
+            "text": text, "prompts": [f"a {text}", f"a big {text}"], "feedback": feedback,
             "initial": {"objectionable": text, "accepted": "spoon"},
         }
         for name, text, feedback in (("knife", "knife", "binary"), ("blood", "blood", "ranking"))
     }  # fmt: skip
+    raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 12)
     raw["attack"]["start"] = "sword"
     raw["invert"]["vectors"] = 3
     raw["evaluate"]["judge"] = judge(kind, other)

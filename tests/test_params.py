@@ -78,7 +78,10 @@ def resolved(schema, value):
 SCHEMA = Params.model_json_schema()
 OUTSIDE = list(bounded(SCHEMA, RAW))
 # Keys of these mappings are names that a user chooses; without a value of theirs the mapping may still be whole.
-CHOSEN = {("feedback", "simulated"), ("evaluate", "suites"), ("release", "gates"), ("concepts",), ("removals",)}
+CHOSEN = {
+    ("feedback", "simulated"), ("evaluate", "suites"), ("release", "gates"), ("concepts",), ("removals",),
+    ("candidates", "drawn"),
+}  # fmt: skip
 OPTIONAL = {"of_base", "at_most", "at_least"}
 REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
 
@@ -99,7 +102,7 @@ def test_a_value_outside_a_bound_is_refused_by_its_key(path, value):
 
 def test_the_bounds_that_are_tried_reach_every_section():
     assert {path[0] for path, _ in OUTSIDE} == {
-        "seed", "compute", "sampler", "concepts", "feedback", "annotation", "reward", "invert", "removals", "attack",
+        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attack",
         "evaluate",
     }  # fmt: skip
 
@@ -153,6 +156,11 @@ def test_a_number_that_is_none_is_refused(value):
         (("concepts", "badge", "prompts"), [], "concepts.badge.prompts"),
         (("concepts",), {}, "concepts"),
         (("concepts",), {"../up": RAW["concepts"]["badge"]}, "concepts"),
+        (("candidates", "drawn"), {}, "must name each concept in one of the two"),
+        (("candidates", "drawn"), {"badge": 8, "medal": 8}, "must name each concept in one of the two"),
+        (("candidates", "imported"), {"badge": "data/candidates/queue"}, "must name each concept in one of the two"),
+        (("candidates", "imported"), {"badge": "candidates/badge"}, "where the pipeline writes"),
+        (("candidates", "imported"), {"badge": "../queue"}, "inside the project"),
         (("removals", "base"), RAW["removals"]["anchored"], "base: {method: none}"),
         (("removals", "second"), {"method": "none"}, "only the row `base`"),
         (("removals", "anchored", "method"), "magic", "removals.anchored"),

@@ -25,6 +25,7 @@ def real_feedback():
 def two_concepts():
     raw = default_raw()
     raw["concepts"]["kite"] = raw["concepts"]["badge"] | {"text": "kite", "prompts": ["a kite", "a red kite"]}
+    raw["candidates"]["drawn"]["kite"] = 8
     return parse_params(raw)
 
 
@@ -73,13 +74,15 @@ def test_the_params_that_a_unit_reads_exist(unit):
 def test_only_the_units_of_a_changed_concept_see_the_change():
     raw = default_raw()
     raw["concepts"]["kite"] = raw["concepts"]["badge"] | {"text": "kite", "prompts": ["a kite"]}
+    raw["candidates"]["drawn"]["kite"] = 8
     before = parse_params(raw)
-    raw["concepts"]["kite"]["pictures"] += 1
+    raw["candidates"]["drawn"]["kite"] += 1
+    raw["concepts"]["kite"]["initial"] = {"objectionable": "boat", "accepted": "kite"}
     after = parse_params(raw)
     changed = {
         unit.address
         for unit in units_of(before)
-        if unit.stage.over == "concepts" and params_of(unit, before) != params_of(unit, after)
+        if unit.stage.over in ("concepts", "candidates.drawn") and params_of(unit, before) != params_of(unit, after)
     }
     assert changed == {"generate@kite", "invert@kite"}
 

@@ -53,4 +53,4 @@ def import_(
     if found.repeated:
         say(f"  {found.repeated} files have the bytes of another one and were left out")
     if found.changed:
-        say(f"Next: `dvc add {target}`, then commit {target}.dvc.")
+        say(f"Next: `dvc add {target}`, commit {target}.dvc, and say `candidates.imported: {{CONCEPT: {target}}}`.")

@@ -34,6 +34,11 @@ class TextToImage:
         side = self.unet.config.sample_size
         return self.unet.config.in_channels, side, side
 
+    @property
+    def picture_size(self) -> int:
+        """Pixels of a picture's side."""
+        return self.unet.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
+
     def encode(self, prompts: Sequence[str], tokens: Weights | None = None) -> torch.Tensor:
         """Text conditions (B, L, D); names of soft `tokens` may stand in prompts, and gradients reach their vectors."""
         return encode_prompts(self.text_encoder, self.tokenizer, prompts, tokens or {}).to(self.dtype)

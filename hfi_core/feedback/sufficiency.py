@@ -54,7 +54,8 @@ def need_of(
     if learnable < wanted:
         raise UserError(
             f"{concept} has {learnable} candidates to learn from, and reward.least asks for {wanted} with labels: no "
-            f"judgement would be enough. Raise concepts.{concept}.pictures, or lower reward.least or attack.held_out."
+            "judgement would be enough. Draw more (candidates.drawn), import more, or lower reward.least or "
+            "attack.held_out."
         )
     minimum = params.feedback.minimum
     if params.concepts[concept].feedback == "binary":

@@ -1,8 +1,9 @@
 """What people are asked, by whom, and what is made of their answers."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hfi_core.params.values import Digest, Frozen, Name, Prompt, RelativePath, Share
 
@@ -22,9 +23,7 @@ class Concept(Frozen):
     text: Prompt
     """The words for the concept; each prompt holds them, and a soft token takes their place."""
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000)]
-    """Prompts that candidates are drawn for and that removal trains on."""
-    pictures: int = Field(ge=1, le=100_000)
-    """Candidates a prompt."""
+    """Prompts that candidates are drawn for, where they are, and that removal trains on."""
     feedback: Literal["binary", "ranking"]
     """`binary`: is it objectionable? `ranking`: pictures ordered by how strongly they show the concept."""
     initial: Initial
@@ -35,6 +34,23 @@ class Concept(Frozen):
             if self.text not in prompt:
                 raise ValueError(f"prompt {prompt!r} does not hold the concept's text {self.text!r}")
         return self
+
+
+class Candidates(Frozen):
+    """Where the pictures come from that people judge: each concept has its own from one of two places."""
+
+    drawn: dict[Name, Annotated[int, Field(ge=1, le=100_000)]]
+    """Pictures that `generate` draws for each of the concept's prompts."""
+    imported: dict[Name, RelativePath]
+    """Folder that `hfi candidates import` made of pictures which exist already; DVC tracks it."""
+
+    @field_validator("imported")
+    @classmethod
+    def _outside_the_graph(cls, imported):
+        for path in imported.values():
+            if Path(path).parts[:1] in ((), ("candidates",)):
+                raise ValueError(f"{path!r} is where the pipeline writes; import into data/candidates")
+        return imported
 
 
 class Crowd(Frozen):

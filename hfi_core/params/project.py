@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints, model_validator
 
 from hfi_core.params.evaluation import Evaluate, Release
-from hfi_core.params.feedback import Annotation, Concept, Feedback
+from hfi_core.params.feedback import Annotation, Candidates, Concept, Feedback
 from hfi_core.params.learning import Invert, Reward
 from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.removal import Attack, NoRemoval, Removal
@@ -29,6 +29,7 @@ class Params(Frozen):
     clip: Source
     sampler: Sampler
     concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
+    candidates: Candidates
     feedback: Feedback
     annotation: Annotation
     reward: Reward
@@ -49,6 +50,12 @@ class Params(Frozen):
             raise ValueError(f"release.row {self.release.row!r} is no removal; there are {', '.join(self.removals)}")
         if self.feedback.simulated and self.model.source != EMBEDDED:
             raise ValueError("feedback.simulated is for the embedded model only: set it to {} and name your file")
+        drawn, imported = self.candidates.drawn.keys(), self.candidates.imported.keys()
+        if drawn & imported or drawn | imported != self.concepts.keys():
+            raise ValueError(
+                "candidates.drawn and candidates.imported must name each concept in one of the two, and nothing else; "
+                f"the concepts are {', '.join(self.concepts)}"
+            )
         for key in ("guidelines", "gallery"):
             for name in getattr(self.annotation, key).keys() - self.concepts.keys():
                 raise ValueError(f"annotation.{key} names {name!r}, which is no concept")

@@ -23,12 +23,12 @@ def run(
     work: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Draw `pictures` candidates for each of the concept's prompts; pictures that lie in `work` are not drawn again."""
+    """Draw so many pictures for each of the concept's prompts; those that lie in `work` are not drawn again."""
     concept = params.concepts[unit]
     requests = [
         Request(prompt, picture_seed(params.seed, "generate", unit, prompt, index))
         for prompt in concept.prompts
-        for index in range(concept.pictures)
+        for index in range(params.candidates.drawn[unit])
     ]
     ids = {request: picture_id(unit, request) for request in requests}
     with whole_folder(outputs["candidates"]) as folder:

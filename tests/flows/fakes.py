@@ -108,7 +108,11 @@ generate, simulate, ingest, distill, compare, package = (
 STAGES = (
     Stage(
         "generate", 1, "tests.flows.fakes:generate", ("seed", "concepts.{unit}.prompts"),
-        inputs={}, outputs={"candidates": "candidates/{unit}"}, over="concepts",
+        inputs={}, outputs={"candidates": "candidates/{unit}"}, over="candidates.drawn",
+    ),
+    Stage(
+        "adopt", 1, "hfi_core.stages.adopt:run", ("candidates.imported.{unit}",),
+        inputs={"imported": "{item}"}, outputs={"candidates": "candidates/{unit}"}, over="candidates.imported",
     ),
     Stage(
         "simulate", 1, "tests.flows.fakes:simulate", ("feedback",),

@@ -51,7 +51,7 @@ def test_a_resumed_run_draws_only_what_is_missing(project, unit, tmp_path, monke
 def test_more_pictures_leave_those_that_are_there_unchanged(project, unit):
     run(project, unit)
     before = {row.id: row.sha256 for row in read_manifest(unit.outputs["candidates"])}
-    project.edit(concepts__badge__pictures=10)
+    project.edit(candidates__drawn={"badge": 10})
     run(project, unit)
     after = {row.id: row.sha256 for row in read_manifest(unit.outputs["candidates"])}
     assert len(after) == 30

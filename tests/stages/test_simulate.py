@@ -17,6 +17,7 @@ def judged(tmp_path, miniature, monkeypatch):
     raw = default_raw()
     raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of(miniature / "judges" / "annotators")
     raw["concepts"]["medal"] = raw["concepts"]["badge"] | {"feedback": "ranking"}
+    raw["candidates"]["drawn"]["medal"] = 8
     candidates = {name: draw_candidates(tmp_path / "candidates" / name, 12, name) for name in ("badge", "medal")}
     return parse_params(raw), tmp_path, candidates
 

@@ -23,7 +23,7 @@ from hfi_core.pictures import save_picture
 from tests.projects import REPOSITORY, default_raw
 
 _SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
-_BADGE = {"pictures": 8, "initial": {"objectionable": "badge", "accepted": "badge"}}
+_BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
 
 
 @dataclass
@@ -90,6 +90,7 @@ def open_office(folder: Path, concepts: dict[str, str] | None = None) -> Office:
         name: _BADGE | {"text": name, "prompts": [f"a {name}"], "feedback": kind}
         for name, kind in (concepts or {"badge": "binary"}).items()
     }
+    raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 8)
     raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback.jsonl"}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
