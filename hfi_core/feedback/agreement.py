@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 import numpy as np
-from krippendorff import alpha
 from scipy.stats import rankdata
 
 from hfi_core.feedback.confusion import LEVEL
@@ -15,7 +14,7 @@ _SEED = 0  # of the resamples: equal judgements get equal intervals
 
 
 def krippendorff_alpha(counts: np.ndarray, level: Literal["nominal", "ordinal"] = "nominal") -> float | None:
-    """Krippendorff's alpha (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability").
+    """Krippendorff's alpha (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", part D).
 
     `counts` (U, C) holds how often each unit got each value, for ordinal data in the values' order; missing answers are
     simply not counted. 1 is perfect agreement, 0 what chance gives. None where it is undefined: no unit was judged
@@ -24,7 +23,17 @@ def krippendorff_alpha(counts: np.ndarray, level: Literal["nominal", "ordinal"] 
     paired = counts[counts.sum(1) > 1]
     if (paired.sum(0) > 0).sum() < 2:
         return None
-    return float(alpha(value_counts=paired, level_of_measurement=level))
+    totals, distance = paired.sum(0), _distance(paired.sum(0), level)
+    observed = (((paired @ distance) * paired).sum(1) / (paired.sum(1) - 1)).sum()
+    return float(1 - (totals.sum() - 1) * observed / (totals @ distance @ totals))
+
+
+def _distance(totals: np.ndarray, level: str) -> np.ndarray:
+    """How far two values are apart (C, C): of ordinal ones, the square of the answers that lie between them."""
+    if level == "nominal":
+        return 1.0 - np.eye(len(totals))
+    middle = np.cumsum(totals) - totals / 2
+    return (middle[:, None] - middle[None, :]) ** 2
 
 
 def kendalls_w(scores: np.ndarray) -> float | None:
