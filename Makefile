@@ -9,7 +9,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK := 1
 
-.PHONY: install install-test browser demo test soak bench lint build-world
+.PHONY: install install-test browser demo test soak bench lint audit build-world
 
 install: $(STAMP)
 
@@ -49,6 +49,16 @@ bench: install-test
 lint: install-test
 	ruff check .
 	ruff format --check .
+
+# Known holes in the pinned versions, a bill of materials, and everybody's licence; needs a network.
+AUDIT := build/audit/bin
+audit: install-test
+	python -m venv build/audit
+	$(AUDIT)/pip install --disable-pip-version-check --quiet pip-audit==2.10.1 cyclonedx-bom==7.5.0 pip-licenses==5.5.5
+	$(AUDIT)/pip-licenses --python $(VENV)/bin/python --from=mixed --with-system --ignore-packages hfi-pipeline pip \
+	  --format=csv --output-file docs/reference/licences.csv
+	$(AUDIT)/cyclonedx-py environment $(VENV)/bin/python --output-file build/sbom.json
+	$(AUDIT)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 build-world: install
 	python -m hfi_core.world.build build/world
