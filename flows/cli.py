@@ -11,6 +11,7 @@ from flows.commands import (
     doctor,
     feedback,
     params,
+    publish,
     register,
     report,
     run,
@@ -40,6 +41,7 @@ app.command()(status.status)
 app.command()(sample.sample)
 app.command()(report.report)
 app.command()(register.register)
+app.command()(publish.publish)
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(candidates.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")

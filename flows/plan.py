@@ -67,6 +67,15 @@ def make_plan(until: str | None = None) -> Plan:
     return Plan(params, tuple(units), stale, affected, registers)
 
 
+def fetch_feedback() -> None:
+    """Take what others dropped into the inbox, where params name one; before the snapshot, which then holds it."""
+    params = read_params(PARAMS)
+    if params.feedback.inbox:
+        from flows.inbox import fetch_for_run
+
+        fetch_for_run(params)
+
+
 def renew_feedback() -> None:
     """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
     params = read_params(PARAMS)

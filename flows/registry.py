@@ -19,7 +19,7 @@ from hfi_core.params import Params
 RELEASE = Path("release")
 EVALUATION = Path("reports/evaluation.json")
 ALIAS = "candidate"
-_DIGESTS = "digests.json"
+DIGESTS = "digests.json"
 _MARK = STATE / "registered.json"
 _SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
 _SERVED = Path(__file__).with_name("served_model.py")
@@ -62,7 +62,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
 
     told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
     digest = release_digest(release)
-    _require_whole(release)
+    require_whole(release)
     tags = _lineage(params, digest) | _gate_tags(told)
     try:
         client = MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
@@ -90,18 +90,22 @@ def release_digest(release: Path = RELEASE) -> str:
 
     Raises UserError if there is no release.
     """
-    if not (release / _DIGESTS).exists():
+    if not (release / DIGESTS).exists():
         raise UserError(f"There is no release in {release}: `hfi run` makes it.")
-    return sha256_of_file(release / _DIGESTS)
+    return sha256_of_file(release / DIGESTS)
 
 
-def _require_whole(release: Path) -> None:
-    """Refuse a release whose files are not the ones that its list names."""
-    listed = json.loads((release / _DIGESTS).read_text(encoding="utf-8"))["files"]
+def require_whole(release: Path) -> dict[str, str]:
+    """The digest of each file that a release's list names.
+
+    Raises UserError if the files are not these.
+    """
+    listed = json.loads((release / DIGESTS).read_text(encoding="utf-8"))["files"]
     for name, digest in listed.items():
         path = release / name
         if not path.is_file() or f"sha256:{sha256_of_file(path)}" != digest:
-            raise UserError(f"{path} is not what {release / _DIGESTS} lists: remove {release} and run `hfi run` again.")
+            raise UserError(f"{path} is not what {release / DIGESTS} lists: remove {release} and run `hfi run` again.")
+    return listed
 
 
 def is_registered(params: Params) -> bool:

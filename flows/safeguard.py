@@ -17,7 +17,7 @@ from prefect.states import Completed, State  # noqa: E402
 from flows import tracking, waiting  # noqa: E402
 from flows.artifacts import show_comparison, show_registration  # noqa: E402
 from flows.lock import project_lock  # noqa: E402
-from flows.plan import Plan, make_plan, renew_feedback  # noqa: E402
+from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback  # noqa: E402
 from flows.registry import Registration  # noqa: E402
 from flows.stages import register_task, stage_task  # noqa: E402
 from flows.versioning import changes, downstream, keep_sources  # noqa: E402
@@ -43,6 +43,7 @@ def safeguard(
     Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
     """
     with project_lock():
+        fetch_feedback()
         renew_feedback()
         plan = make_plan(until)
         if not plan.affected and not plan.registers:

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import feedback_export, feedback_import, feedback_select, feedback_stats
+from flows.commands import feedback_export, feedback_fetch, feedback_import, feedback_select, feedback_stats
 
 app = typer.Typer(no_args_is_help=True, help="Judgements: snapshot, look at, import, export, forget.")
 app.command("import")(feedback_import.import_)
+app.command()(feedback_fetch.fetch)
 app.command()(feedback_export.export)
 app.command()(feedback_stats.stats)
 app.command()(feedback_select.select)

@@ -41,13 +41,11 @@ def import_(
     Annotators' names become pseudonyms. Pictures are found by id, by sha256, or by file name where that is unique.
     """
     from flows.console import progress_of, say
+    from flows.importing import project_of, told
     from flows.plan import PARAMS
     from hfi_core.feedback.exchange.importing import import_file, prepared
-    from hfi_core.feedback.exchange.making import Project
-    from hfi_core.feedback.exchange.names import names_of
     from hfi_core.feedback.exchange.row import Reading
     from hfi_core.feedback.store import open_store
-    from hfi_core.feedback.store.people import open_people
     from hfi_core.params import read_params
 
     params = read_params(PARAMS)
@@ -57,20 +55,18 @@ def import_(
         cant_tell=tuple(cant_tell or ()), rating_yes=rating_yes, rating_no=rating_no, control=control,
         buckets=tuple(name.strip() for name in buckets.split(",")) if buckets else (),
     )  # fmt: skip
-    with names_of(open_people()) as names:
-        kinds = {name: asked.feedback for name, asked in params.concepts.items()}
-        project = Project(_pictures(params), kinds, names)
+    with project_of(params) as project:
         if dry_run:
             with (
                 _store_to_look_at(params.feedback.database_url) as store,
                 prepared(file, project, store, format=format, reading=reading) as found,
             ):
-                _show(found, len(names.newcomers))
+                _show(found, len(project.names.newcomers))
                 found.require_whole()
             return
         with progress_of(f"import {file.name}") as progress, open_store(params.feedback.database_url) as store:
             kind, counts = import_file(file, project, store, format=format, reading=reading, progress=progress)
-    say(f"{file} ({kind}): {_told(counts)}")
+    say(f"{file} ({kind}): {told(counts)}")
     if not params.feedback.store:
         say("params.yaml has feedback.store: false, so runs read feedback.file; `hfi feedback snapshot` writes it.")
 
@@ -95,15 +91,6 @@ def _columns(pairs: list[str]) -> dict[str, str]:
     return columns
 
 
-def _pictures(params):
-    """The candidates that judgements may be about."""
-    from hfi_core.candidates import MANIFEST, read_manifest
-    from hfi_core.feedback.exchange.matching import Pictures
-
-    folders = {name: Path("candidates") / name for name in params.concepts}
-    return Pictures({name: read_manifest(at) for name, at in folders.items() if (at / MANIFEST).is_file()})
-
-
 def _store_to_look_at(url: str):
     """The store, or nothing where none has been made: a dry run makes none."""
     from contextlib import nullcontext
@@ -114,22 +101,15 @@ def _store_to_look_at(url: str):
     return nullcontext() if made_in and not Path(made_in).exists() else open_store(url)
 
 
-def _told(counts) -> str:
-    parts = [f"{counts.new} new judgements"]
-    parts += [f"{counts.known} known already"] if counts.known else []
-    parts += [f"{counts.outdated} older than the same annotator's answer"] if counts.outdated else []
-    parts += [f"{counts.passed_over} without an answer"] if counts.passed_over else []
-    return ", ".join(parts)
-
-
 def _show(found, newcomers: int) -> None:
     """What an import would do: counts, the first rows as they would be read, and every rejected row."""
     import json
 
     from flows.console import say
+    from flows.importing import told
     from hfi_core.feedback.schema import row_of
 
-    say(f"{found.path} ({found.format}), dry run: {_told(found.counts)}, {found.counts.rejected} rejected")
+    say(f"{found.path} ({found.format}), dry run: {told(found.counts)}, {found.counts.rejected} rejected")
     say(f"{newcomers} annotators are new; they would get pseudonyms, the ones shown here are not theirs yet.")
     for where, judgement in found.staging.first(_FIRST):
         say(f"  {where}: {json.dumps(row_of(judgement))}")

@@ -21,9 +21,10 @@ def run(until: Until = None) -> None:
     from flows import waiting
     from flows.console import say
     from flows.lock import project_lock
-    from flows.plan import make_plan, renew_feedback
+    from flows.plan import fetch_feedback, make_plan, renew_feedback
 
     with project_lock():
+        fetch_feedback()
         renew_feedback()
         plan = make_plan(until)
         registration = None

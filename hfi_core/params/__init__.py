@@ -5,13 +5,14 @@ from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feed
 from hfi_core.params.learning import Invert, Reward
 from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.project import Params, Tracking
+from hfi_core.params.publishing import Publish
 from hfi_core.params.reading import parse_params, read_params
 from hfi_core.params.removal import SDD, Anchored, Attack, NoRemoval, Removal
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 
 __all__ = [
     "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "Compute", "Concept", "Crowd", "Digest",
-    "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Name", "NoRemoval", "Params", "Prompt",
+    "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Name", "NoRemoval", "Params", "Prompt", "Publish",
     "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite", "Tracking",
     "parse_params", "read_params",
 ]  # fmt: skip

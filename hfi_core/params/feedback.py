@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from hfi_core.params.publishing import S3Address
 from hfi_core.params.values import Digest, Frozen, Name, Prompt, RelativePath, Share
 
 
@@ -85,6 +86,8 @@ class Feedback(Frozen):
     """`file` is a snapshot of the live store: `hfi run` takes one before it asks what is out of date."""
     database_url: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     """The live store, as SQLAlchemy names it: `sqlite:///feedback.db` or `postgresql+psycopg://...`."""
+    inbox: S3Address | None
+    """Where others drop exports for the store, `s3://bucket/prefix`; `hfi feedback fetch` and `hfi run` take them."""
     minimum: int = Field(ge=1)
     """Judgements a picture needs before it gets a label."""
     labels: Literal["majority", "dawid-skene"]
@@ -95,6 +98,8 @@ class Feedback(Frozen):
     def _one_source(self):
         if self.store and self.simulated:
             raise ValueError("judgements come from the store or from the simulated crowd: set simulated to {}")
+        if self.inbox and not self.store:
+            raise ValueError("what comes by the inbox goes to the store: set store to true, or inbox to null")
         return self
 
 

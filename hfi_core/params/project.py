@@ -8,6 +8,7 @@ from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Annotation, Candidates, Concept, Feedback
 from hfi_core.params.learning import Invert, Reward
 from hfi_core.params.model import Compute, Sampler, Source
+from hfi_core.params.publishing import Publish
 from hfi_core.params.removal import Attack, NoRemoval, Removal
 from hfi_core.params.values import EMBEDDED, Frozen, Name
 
@@ -38,6 +39,7 @@ class Params(Frozen):
     attack: Attack
     evaluate: Evaluate
     release: Release
+    publish: Publish
     tracking: Tracking
 
     @model_validator(mode="after")

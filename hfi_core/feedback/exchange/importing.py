@@ -93,13 +93,21 @@ def import_file(
     Raises UserError that names the rejected rows, and then nothing was changed.
     """
     with prepared(path, project, store, format=format, reading=reading, progress=progress) as found:
-        found.require_whole()
-        counts = found.counts
-        if counts.new:
-            progress(0, 0, "storing")
-            imported = store.add_batch(found.key, found.staging.judgements(project.names.enter()), source=path.name)
-            counts = replace(counts, new=imported.new, known=counts.known + counts.new - imported.new)
-        return found.format, counts
+        return found.format, enter(found, project, store, progress)
+
+
+def enter(found: Prepared, project: Project, store: Store, progress: Progress = silent) -> Counts:
+    """Bring what was read, and held against this store, into it; what became of the rows.
+
+    Raises UserError that names the rejected rows, and then nothing was changed.
+    """
+    found.require_whole()
+    counts = found.counts
+    if counts.new:
+        progress(0, 0, "storing")
+        imported = store.add_batch(found.key, found.staging.judgements(project.names.enter()), source=found.path.name)
+        counts = replace(counts, new=imported.new, known=counts.known + counts.new - imported.new)
+    return counts
 
 
 def _read(path: Path, format: str, reading: Reading, project: Project, staging: Staging, progress: Progress) -> None:

@@ -1,0 +1,32 @@
+"""`hfi publish`: the release to where others take it from."""
+
+from typing import Annotated
+
+import typer
+
+
+def publish(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it would go and what would be sent.")] = False,
+) -> None:
+    """Put `release/` under `publish.to`, by a name that says its content and never changes it.
+
+    Again, it looks whether everything is there, and sends what is missing. Nothing that is there is ever replaced.
+    """
+    from flows.console import progress_of, say
+    from flows.lock import project_lock
+    from flows.plan import PARAMS
+    from flows.publishing import publish as put
+    from flows.publishing import release_name
+    from flows.registry import RELEASE
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    name = release_name(params)
+    with project_lock(), progress_of(f"publish {name}") as progress:
+        done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
+    if dry_run:
+        say(f"{done.address}: {done.sent} of {done.files} files would be sent.")
+    elif done.sent:
+        say(f"{done.address}: published, {done.sent} of {done.files} files sent.")
+    else:
+        say(f"{done.address}: published before; all {done.files} files are there.")

@@ -1,0 +1,192 @@
+"""Feedback by S3: others drop exports below a prefix, and each is taken exactly once.
+
+A file is imported whole, then moved to `taken/`; one that cannot be goes to `rejected/`, with the reason beside it. The
+import knows what it has seen, so whoever is stopped between import and move only moves at the next try.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from flows.console import say, warn
+from flows.importing import folders_of, project_of, told
+from flows.storage import ABSENT, CHANGED, TRIES, Place, client, code_of, explained, head, listing, place_of
+from flows.versioning import marker_of
+from hfi_core.candidates import MANIFEST
+from hfi_core.errors import UserError
+from hfi_core.feedback.exchange.importing import enter, prepared
+from hfi_core.feedback.store import Store, is_there, open_store
+from hfi_core.files import sha256_of_file
+from hfi_core.params import Params
+
+TAKEN, REJECTED = "taken/", "rejected/"
+REASON = ".reason.txt"
+_DIGITS = 12
+_MOST_NAME = 200
+_AGAIN = "What was imported is kept; run this again: it goes on with what still lies there."
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What lay in the inbox, by name."""
+
+    taken: dict[str, str]
+    """What each import came to."""
+    rejected: dict[str, str]
+    """Why each was not imported."""
+
+
+@dataclass(frozen=True)
+class _Dropped:
+    """An object as it was listed; a newer one under its key has another ETag, and is another drop."""
+
+    name: str
+    etag: str
+
+
+def fetch(params: Params) -> Fetched:
+    """Import what lies in `feedback.inbox` into the live store, the oldest first, and move it away.
+
+    Raises UserError if params name no inbox, candidates that judgements may be about are still to come, or the inbox
+    or the store is out of reach.
+    """
+    if params.feedback.inbox is None:
+        raise UserError(
+            "feedback.inbox in params.yaml is null: name there what others may write to, s3://bucket/prefix."
+        )
+    missing = _without_candidates(params)
+    if missing:
+        raise UserError(
+            f"There are no candidates of {', '.join(missing)} yet that judgements could be about; `hfi run --until "
+            "generate` (or adopt) makes them. Nothing was taken from the inbox."
+        )
+    place = place_of(params.feedback.inbox)
+    found = Fetched({}, {})
+    with explained(place, _AGAIN), open_store(params.feedback.database_url) as store:
+        s3 = client(params.publish.endpoint)
+        for dropped in _waiting(s3, place):
+            with TemporaryDirectory() as folder:
+                file = Path(folder) / _file_name(dropped.name)
+                if _download(s3, place, dropped, file):
+                    _take(params, s3, place, dropped, file, store, found)
+    return found
+
+
+def fetch_for_run(params: Params) -> None:
+    """Fetch before a run takes its snapshot, and say what came; passed over where that cannot be yet."""
+    if _without_candidates(params):
+        return  # this run makes them, the next one fetches
+    snapshot = Path(params.feedback.file)
+    if not is_there(params.feedback.database_url) and (marker_of(snapshot).exists() or snapshot.exists()):
+        return  # a clone, which learns from the snapshot that came with it
+    tell(fetch(params))
+
+
+def tell(found: Fetched) -> None:
+    """Say what came of each file."""
+    for name, came_of_it in found.taken.items():
+        say(f"inbox: {name}: {came_of_it}")
+    for name, reason in found.rejected.items():
+        warn(f"inbox: {name} was rejected: {reason}")
+
+
+def _without_candidates(params: Params) -> list[str]:
+    return [concept for concept, folder in folders_of(params).items() if not (folder / MANIFEST).is_file()]
+
+
+def _waiting(s3: Any, place: Place) -> Iterator[_Dropped]:
+    """What lies there, as it was dropped: later answers of one annotator come after earlier ones."""
+    objects = sorted(listing(s3, place), key=lambda found: (found["LastModified"], found["Key"]))
+    for found in objects:
+        name = found["Key"].removeprefix(place.prefix)
+        if not name.startswith((TAKEN, REJECTED)):
+            yield _Dropped(name, found["ETag"])
+
+
+def _file_name(name: str) -> str:
+    """A name that any file system takes; the end of it may decide the format."""
+    last = PurePosixPath(name).name.replace("\0", "")
+    fits = last not in ("", ".", "..") and len(last.encode()) <= _MOST_NAME
+    return last if fits else f"export{Path(last).suffix[:8]}"
+
+
+def _download(s3: Any, place: Place, dropped: _Dropped, file: Path) -> bool:
+    """Bring the file here whole; False if it is not there any more as it was listed."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    for left in reversed(range(TRIES)):
+        try:
+            got = s3.get_object(Bucket=place.bucket, Key=place.key(dropped.name), IfMatch=dropped.etag)
+            with file.open("wb") as stream:
+                shutil.copyfileobj(got["Body"], stream)
+            if file.stat().st_size == got["ContentLength"]:
+                return True
+        except ClientError as error:
+            if code_of(error) in (*ABSENT, *CHANGED):
+                return False
+            raise
+        except (BotoCoreError, OSError):  # cut in the middle of the body, which the client does not try again
+            if not left:
+                raise
+    raise UserError(f"{place.key(dropped.name)} came cut short {TRIES} times. {_AGAIN}")
+
+
+def _take(params: Params, s3: Any, place: Place, dropped: _Dropped, file: Path, store: Store, found: Fetched) -> None:
+    try:
+        found.taken[dropped.name] = _import(params, file, store)
+    except _Unfit as unfit:
+        reason = str(unfit).replace(str(file), dropped.name)
+        found.rejected[dropped.name] = reason
+        to = _away(REJECTED, dropped.name, file)
+        s3.put_object(
+            Bucket=place.bucket, Key=place.key(to + REASON), Body=f"{reason}\n".encode(),
+            ContentType="text/plain; charset=utf-8",
+        )  # fmt: skip
+    else:
+        to = _away(TAKEN, dropped.name, file)
+    _move(s3, place, dropped, to)
+
+
+class _Unfit(Exception):
+    """The file's own fault, not the store's or the network's."""
+
+
+def _import(params: Params, file: Path, store: Store) -> str:
+    """Import a file; raises _Unfit if it cannot be read, or holds rows that are no judgements of this project."""
+    with project_of(params) as project:
+        try:
+            with prepared(file, project, None) as read:
+                read.require_whole()
+        except UserError as error:
+            raise _Unfit(str(error)) from error
+        with prepared(file, project, store) as read:  # what this raises is the store's
+            try:
+                read.require_whole()
+            except UserError as error:
+                raise _Unfit(str(error)) from error
+            return told(enter(read, project, store))
+
+
+def _away(folder: str, name: str, file: Path) -> str:
+    """Where a file goes: by its content, so that next week's file of the same name does not replace it."""
+    path = PurePosixPath(name)
+    return f"{folder}{path.with_name(f'{path.stem}-{sha256_of_file(file)[:_DIGITS]}{path.suffix}')}"
+
+
+def _move(s3: Any, place: Place, dropped: _Dropped, to: str) -> None:
+    """Copy, then delete, only what was imported; a newer file under the name stays for the next time."""
+    from botocore.exceptions import ClientError
+
+    key = place.key(dropped.name)
+    source = {"Bucket": place.bucket, "Key": key}
+    try:
+        s3.copy_object(Bucket=place.bucket, Key=place.key(to), CopySource=source, CopySourceIfMatch=dropped.etag)
+        now = head(s3, place.bucket, key)  # for servers that know no condition on a deletion
+        if now is not None and now["ETag"] == dropped.etag:
+            s3.delete_object(Bucket=place.bucket, Key=key, IfMatch=dropped.etag)
+    except ClientError as error:
+        if code_of(error) not in (*CHANGED, *ABSENT):
+            raise
