@@ -6,6 +6,7 @@ import knows what it has seen, so whoever is stopped between import and move onl
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from typing import Any
 from flows.console import say, warn
 from flows.importing import folders_of, project_of, told
 from flows.storage import ABSENT, CHANGED, TRIES, Place, client, code_of, explained, head, listing, place_of
+from flows.upload import read_through, upload
 from flows.versioning import marker_of
 from hfi_core.candidates import MANIFEST
 from hfi_core.errors import UserError
@@ -25,6 +27,8 @@ from hfi_core.params import Params
 TAKEN, REJECTED = "taken/", "rejected/"
 REASON = ".reason.txt"
 _DIGITS = 12
+_AT_ONCE = 4
+"""Parts of a large file under way."""
 _MOST_NAME = 200
 _AGAIN = "What was imported is kept; run this again: it goes on with what still lies there."
 
@@ -147,7 +151,7 @@ def _take(params: Params, s3: Any, place: Place, dropped: _Dropped, file: Path, 
         )  # fmt: skip
     else:
         to = _away(TAKEN, dropped.name, file)
-    _move(s3, place, dropped, to)
+    _move(s3, place, dropped, file, to)
 
 
 class _Unfit(Exception):
@@ -176,14 +180,15 @@ def _away(folder: str, name: str, file: Path) -> str:
     return f"{folder}{path.with_name(f'{path.stem}-{sha256_of_file(file)[:_DIGITS]}{path.suffix}')}"
 
 
-def _move(s3: Any, place: Place, dropped: _Dropped, to: str) -> None:
-    """Copy, then delete, only what was imported; a newer file under the name stays for the next time."""
+def _move(s3: Any, place: Place, dropped: _Dropped, file: Path, to: str) -> None:
+    """Store what was imported, then delete that, and only that; a newer file under the name stays for the next time."""
     from botocore.exceptions import ClientError
 
     key = place.key(dropped.name)
-    source = {"Bucket": place.bucket, "Key": key}
+    # Not copied by the server: by now the name may hold a newer file.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        upload(s3, place, to, read_through(file), {}, pool)
     try:
-        s3.copy_object(Bucket=place.bucket, Key=place.key(to), CopySource=source, CopySourceIfMatch=dropped.etag)
         now = head(s3, place.bucket, key)  # for servers that know no condition on a deletion
         if now is not None and now["ETag"] == dropped.etag:
             s3.delete_object(Bucket=place.bucket, Key=key, IfMatch=dropped.etag)

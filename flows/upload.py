@@ -96,7 +96,7 @@ def is_stored(s3: Any, bucket: str, key: str, file: File) -> bool:
     same = found["ContentLength"] == file.size and digest == file.sha256
     if not same or (comparable and checksum != file.checksum):
         raise UserError(
-            f"s3://{bucket}/{key} is there with another content, and what is published is never replaced. "
+            f"s3://{bucket}/{key} is there with another content, and is never replaced. "
             f"Here it is {file.path} with sha256 {file.sha256}."
         )
     return True

@@ -7,7 +7,7 @@ import pytest
 from flows import inbox
 from flows.inbox import REASON, fetch, fetch_for_run
 from hfi_core.errors import UserError
-from hfi_core.feedback.store import open_store
+from hfi_core.feedback.store import Store, open_store
 from hfi_core.params import read_params
 from tests.judging import candidate, vote, write_manifest
 from tests.storage.conftest import contents
@@ -111,7 +111,7 @@ def test_who_is_stopped_between_import_and_move_does_not_import_twice(params, bu
     assert stored() == imported and len(names(bucket)) == 1 and names(bucket)[0].startswith("taken/")
 
 
-def test_who_is_stopped_between_copy_and_deletion_leaves_one_copy(params, proxy, bucket, drop):
+def test_who_is_stopped_between_storing_and_deletion_leaves_one_copy(params, proxy, bucket, drop):
     drop("monday.jsonl", export("ana"))
     proxy.breaks("busy", "DELETE", times=1000)
     with pytest.raises(UserError, match="run this again"):
@@ -134,7 +134,8 @@ def test_a_file_that_is_replaced_while_it_is_imported_is_taken_the_next_time(par
     with monkeypatch.context() as slow:
         slow.setattr(inbox, "_import", slowly)
         fetch(params)
-    assert len(stored()) == 6 and "export.jsonl" in names(bucket)
+    assert len(stored()) == 6 and contents(bucket)["inbox/export.jsonl"] == export("bo")
+    assert export("ana") in contents(bucket).values()
     fetch(params)
     assert len(stored()) == 12 and "export.jsonl" not in names(bucket)
     assert export("bo") in contents(bucket).values()
@@ -161,6 +162,21 @@ def test_a_store_that_is_out_of_reach_is_no_fault_of_the_file(project, params, b
     with pytest.raises(UserError, match="no SQLite database"):
         fetch(params)
     assert names(bucket) == ["monday.jsonl"]
+
+
+def test_a_store_that_fails_in_the_middle_rejects_nothing(params, bucket, drop, monkeypatch):
+    drop("monday.jsonl", export("ana"))
+
+    def full(*_, **__):
+        raise UserError("The store feedback.db could not be written, the disk is full.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "add_batch", full)
+        with pytest.raises(UserError, match="disk is full"):
+            fetch(params)
+    assert names(bucket) == ["monday.jsonl"]
+    fetch(params)
+    assert len(stored()) == 6 and names(bucket)[0].startswith("taken/")
 
 
 def test_without_candidates_nothing_is_taken_or_rejected(project, params, bucket, drop, proxy):

@@ -2,6 +2,7 @@
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,14 @@ def test_a_network_that_breaks_in_the_middle_loses_nothing(to_s3, proxy, bucket,
     assert contents(bucket) == bytes_of(release, prefix(release))
     assert list(bucket.multipart_uploads.all()) == []
     assert to_s3().sent == 0
+
+
+def test_two_publishers_at_once_end_with_one_release(to_s3, bucket, release):
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(to_s3) for _ in range(2))
+        assert first.result().address == second.result().address
+    assert contents(bucket) == bytes_of(release, prefix(release))
+    assert list(bucket.multipart_uploads.all()) == []
 
 
 def test_what_a_broken_try_sent_is_not_sent_again(to_s3, proxy, bucket, release):
