@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flows.storage import ABSENT, CHANGED, Place, code_of, head
+from flows.storage import Place, head
 from hfi_core.errors import UserError
 
 PART_BYTES = 16 * 2**20
@@ -120,10 +120,8 @@ def upload(s3: Any, place: Place, name: str, file: File, options: Mapping[str, s
             s3.put_object(**about, **made, Body=file.read(part), ChecksumSHA256=part.checksum, IfNoneMatch="*")
         else:
             _in_parts(s3, about, made, file, pool)
-    except ClientError as error:
-        if code_of(error) not in (*CHANGED, *ABSENT):
-            raise
-        # Somebody was faster; or it was us, and only the answer was lost.
+    except ClientError:
+        # Somebody was faster; or it was us, and only the answer was lost. Whatever S3 says, what is there counts.
         if not is_stored(s3, place.bucket, key, file):
             raise
     return True
