@@ -12,7 +12,7 @@ RUN apt-get update \
     && install -d -o hfi -g hfi /home/hfi/mlflow /home/hfi/.prefect /project
 
 WORKDIR /opt/hfi
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml constraints.txt params.yaml README.md LICENSE ./
 COPY hfi_core hfi_core
 COPY flows flows
 RUN pip install --no-cache-dir -c constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} .

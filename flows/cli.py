@@ -10,7 +10,9 @@ from flows.commands import (
     candidates,
     doctor,
     feedback,
+    init,
     params,
+    plan,
     publish,
     register,
     report,
@@ -35,6 +37,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     epilog=EPILOG,
 )
+app.command()(init.init)
+app.command()(plan.plan)
 app.command()(run.run)
 app.command()(stage.stage)
 app.command()(status.status)

@@ -39,8 +39,8 @@ def measured() -> Iterator[Cost]:
     cost.peak_memory, cost.peak_device_memory = _peak(), _device_peak()
 
 
-def append(address: str, cost: Cost) -> None:
-    """Add a row to `reports/cost.json`."""
+def append(address: str, cost: Cost, unet: dict[str, object] | None = None) -> None:
+    """Add a row to `reports/cost.json`; `unet` is the work that its time was spent on (`flows.rates.record`)."""
     rows = json.loads(COST.read_text(encoding="utf-8"))["runs"] if COST.exists() else []
     rows.append(
         {
@@ -49,6 +49,7 @@ def append(address: str, cost: Cost) -> None:
             "seconds": round(cost.seconds, 3),
             "peak_memory_bytes": cost.peak_memory,
             "peak_device_memory_bytes": cost.peak_device_memory,
+            **({"unet": unet} if unet else {}),
         }
     )
     write_json(COST, {"schema": 1, "runs": rows})

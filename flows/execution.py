@@ -4,13 +4,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows import cost
+from flows import cost, rates
 from flows.console import progress_of
 from flows.lock import STATE
 from flows.versioning import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 from hfi_core.stage import WORK_KEY, Progress, Unit, units_of, work_key
+from hfi_core.workload import work_of
 
 WORK = STATE / "work"
 
@@ -55,6 +56,7 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
             raise UserError(missing_input(unit, path))
     work = WORK / f"{unit.address}-{work_key(unit, params)}"
     work.mkdir(parents=True, exist_ok=True)
+    resumed = any(work.iterdir())
     run = unit.stage.load()
     with cost.measured() as spent, progress_of(unit.address) as show:
 
@@ -67,7 +69,9 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
         metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
     for folder in checkpoints(unit.address):
         shutil.rmtree(folder)
-    cost.append(unit.address, spent)
+    # A run that went on from a checkpoint did only a part of the work: no rate can be learnt from it.
+    asked = None if resumed else rates.record(params, work_of(unit.stage.name, unit.unit, params))
+    cost.append(unit.address, spent, asked)
     return Done(unit, metrics, spent)
 
 

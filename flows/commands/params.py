@@ -1,5 +1,8 @@
 """`hfi params`: check, describe and pin `params.yaml`, and write what is generated from it."""
 
+import json
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(no_args_is_help=True, help="Check, describe and pin params.yaml; write what is generated from it.")
@@ -14,6 +17,35 @@ def check() -> None:
 
     params = read_params(PARAMS)
     say(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
+
+
+@app.command()
+def upgrade(
+    write: Annotated[bool, typer.Option("--write", help="Add the missing keys to params.yaml; comments stay.")] = False,
+    preset: Annotated[str | None, typer.Option(help="Whose defaults; the one that suits model.source.")] = None,
+) -> None:
+    """Say what changed in params since params.yaml was written: each missing key with its default, each key gone."""
+    from flows.console import say
+    from flows.lock import project_lock
+    from flows.plan import PARAMS
+    from flows.upgrade import add_missing, changes_in, spelled
+    from hfi_core.params import read_params
+
+    with project_lock():
+        changes, name = changes_in(PARAMS, preset)
+        if not changes:
+            read_params(PARAMS)
+            say(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
+            return
+        for one in changes.missing:
+            default = "no default" if one.default is None else json.dumps(one.default)
+            say(f"{spelled(one.place)}: missing; {name} has {default}")
+        for place in changes.gone:
+            say(f"{spelled(place)}: gone, nobody reads it any more; take it out")
+        if write and changes.missing:
+            add_missing(PARAMS, changes.missing)
+            say(f"{PARAMS}: {len(changes.missing)} added. Read them: a default may not be what you had before.")
+    say("Next: `hfi params check`, then `hfi params sync`." if write else "Next: `hfi params upgrade --write`.")
 
 
 @app.command()

@@ -36,6 +36,8 @@ def parse_params(raw: Any, where: str = "params.yaml") -> Params:
         lines = [_sentence(detail) for detail in details[:_MOST_LINES]]
         if len(details) > _MOST_LINES:
             lines.append(f"and {len(details) - _MOST_LINES} more")
+        if any(detail["type"] == "missing" for detail in details):
+            lines.append("After an upgrade of the package, `hfi params upgrade` says what to add.")
         raise UserError(f"{where} is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from error
 
 

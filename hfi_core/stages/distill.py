@@ -19,11 +19,7 @@ from hfi_core.stage import Progress, silent
 from hfi_core.steps import write_steps
 from hfi_core.tensors import save_tensors
 from hfi_core.tokens import load_tokens
-
-_LOOK_AT = 8
-"""Pictures in a sample on the way."""
-_LOOKS = 4
-"""Samples a run."""
+from hfi_core.workload import LOOK_AT, LOOKS
 
 
 def run(
@@ -53,7 +49,7 @@ def run(
         model = load_model(params.model, params.compute)
         material = [_material(params, name, model, inputs) for name in params.concepts]
         samples = (work or folder) / "samples"
-        stride = spec.reuse * max(1, total_steps(spec) // spec.reuse // _LOOKS)
+        stride = spec.reuse * max(1, total_steps(spec) // spec.reuse // LOOKS)
         look = _looker(params, model, material, stride, samples)
         weights, losses = METHODS[spec.method](
             model, material, spec, params, key=(params.seed, unit), work=work, look=look,
@@ -83,7 +79,7 @@ def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> C
 def _looker(params: Params, model, material: list[ConceptMaterial], stride: int, folder: Path) -> Look:
     """Draws the first prompts of the concepts now and then while a removal learns."""
     prompts = [prompt for part in material for prompt in part.concept.prompts]
-    conditions = model.encode([prompts[i % len(prompts)] for i in range(_LOOK_AT)])
+    conditions = model.encode([prompts[i % len(prompts)] for i in range(LOOK_AT)])
 
     def look(step: int, weights) -> None:
         path = folder / f"step-{step:05d}.png"

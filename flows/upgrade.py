@@ -1,0 +1,110 @@
+"""What changed in params since a project's `params.yaml` was written: keys that are missing, and keys that are gone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from flows import presets
+from hfi_core.errors import UserError
+from hfi_core.files import whole_file
+from hfi_core.params import Params
+from hfi_core.yaml_file import read_yaml
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A key that this version asks for; `default` is the preset's, None where the preset has none."""
+
+    place: Place
+    default: Any
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What this version and a params file disagree about, besides values."""
+
+    missing: Sequence[Missing]
+    gone: Sequence[Place]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.gone)
+
+
+def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
+    """Compare a params file with this version; also the preset that the defaults are from.
+
+    Raises UserError for a file that is no YAML mapping, or an unknown preset.
+    """
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} holds no mapping of keys.")
+    model = raw.get("model")
+    preset = preset or presets.nearest(model.get("source") if isinstance(model, dict) else None)
+    if preset not in presets.names():
+        raise UserError(f"There is no preset {preset!r}; there are {', '.join(presets.names())}.")
+    defaults = presets.params(preset).model_dump(mode="json")
+    missing, gone = [], []
+    try:
+        Params.model_validate(raw)
+    except ValidationError as error:
+        for detail in error.errors():
+            place = _place(detail["loc"])
+            if detail["type"] == "missing":
+                missing.append(Missing(place, _default(defaults, place, raw)))
+            elif detail["type"] == "extra_forbidden":
+                gone.append(place)
+    return Changes(missing, gone), preset
+
+
+def add_missing(path: Path, missing: Sequence[Missing]) -> None:
+    """Write the defaults into the file, comments kept; nothing is taken out of it.
+
+    Raises UserError for a key that the preset has no default for.
+    """
+    from ruamel.yaml import YAML
+
+    unknown = [spelled(one.place) for one in missing if one.default is None]
+    if unknown:
+        raise UserError(f"{path} lacks {', '.join(unknown)}, which the preset does not say: add it yourself.")
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    tree = yaml.load(path.read_text(encoding="utf-8"))
+    for one in missing:
+        parent = tree
+        for part in one.place[:-1]:
+            parent = parent[part]
+        # Never last: what is written after a mapping's last key, a comment on the next one too, belongs to that key.
+        parent.insert(max(0, len(parent) - 1), one.place[-1], one.default)
+    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
+        yaml.dump(tree, stream)
+
+
+def spelled(place: Place) -> str:
+    """A place as params errors name it."""
+    return ".".join(map(str, place))
+
+
+def _place(location: Place) -> Place:
+    """A removal's location holds its method after its name, which is no key of the file."""
+    return tuple(part for n, part in enumerate(location) if not (n == 2 and location[0] == "removals"))
+
+
+def _default(defaults: Mapping[str, Any], place: Place, raw: Mapping[str, Any]) -> Any:
+    """The preset's value at a place; where a name of the user's is on the way, that of the first one which has it."""
+    if place == ("candidates",) and isinstance(raw.get("concepts"), dict):
+        (count, *_) = defaults["candidates"]["drawn"].values()
+        return {"drawn": dict.fromkeys(raw["concepts"], count), "imported": {}}
+    found: list[Any] = [defaults]
+    for part in place:
+        inner = [value for value in found if isinstance(value, Mapping)]
+        found = [value[part] for value in inner if part in value]
+        if not found:  # a name: every one of the preset's
+            found = [value for one in inner for value in one.values()]
+    return next(iter(found), None)

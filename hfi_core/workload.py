@@ -1,0 +1,93 @@
+"""What each unit will compute, counted from the params alone: nothing is loaded, drawn or learnt.
+
+A pass is one latent through the UNet once. Guidance takes two passes a step, and the last block is padded.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from hfi_core.params import Anchored, NoRemoval, Params
+
+LOOK_AT = 8
+"""Pictures in a sample that a removal draws on its way."""
+LOOKS = 4
+"""Samples a removal; roughly, for they are drawn only where roll-outs are."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one unit, or several together, computes with the UNet."""
+
+    pictures: int = 0
+    """Pictures that are drawn and kept or scored; padding left out."""
+    steps: int = 0
+    """Gradient steps, of removal, inversion and attack."""
+    forward: int = 0
+    """Passes without gradient, padding and targets included."""
+    gradient: int = 0
+    """Passes forward and backward."""
+
+    def __add__(self, other: "Work") -> "Work":
+        return Work(
+            self.pictures + other.pictures,
+            self.steps + other.steps,
+            self.forward + other.forward,
+            self.gradient + other.gradient,
+        )
+
+
+def work_of(stage: str, unit: str, params: Params) -> Work:
+    """What a unit computes; nothing for stages that do without the UNet."""
+    if stage == "generate":
+        return _drawing(len(params.concepts[unit].prompts) * params.candidates.drawn[unit], params)
+    if stage == "invert":
+        spec = params.invert
+        work = _learning(2 * spec.steps, spec.batch)  # v* and u*
+        for _ in ("text", "objectionable", "accepted"):
+            work += _drawing(spec.check, params)
+        return work
+    if stage == "distill":
+        return _removal(unit, params)
+    if stage == "attack":
+        return _learning(len(params.concepts) * params.attack.steps, params.attack.batch)
+    if stage == "evaluate":
+        return _drawing(shots(params), params)
+    return Work()
+
+
+def shots(params: Params) -> int:
+    """Pictures that the evaluation of one row draws."""
+    suites = sum(len(suite.prompts) * suite.pictures for suite in params.evaluate.suites.values())
+    return suites + len(params.concepts) * params.evaluate.reinverted
+
+
+def _passes(guidance: float) -> int:
+    return 1 if guidance == 1 else 2
+
+
+def _drawing(pictures: int, params: Params) -> Work:
+    padded = ceil(pictures / params.compute.block) * params.compute.block
+    return Work(pictures, forward=padded * params.sampler.steps * _passes(params.sampler.guidance))
+
+
+def _learning(steps: int, batch: int) -> Work:
+    return Work(steps=steps, gradient=steps * batch)
+
+
+def _removal(row: str, params: Params) -> Work:
+    spec = params.removals[row]
+    if isinstance(spec, NoRemoval):
+        return Work()
+    concepts, rounds, targets, work = len(params.concepts), 1, 1, Work()
+    if isinstance(spec, Anchored):
+        rounds, targets = spec.rounds, 2 if spec.contrast else 1
+        work += _learning((rounds - 1) * concepts * spec.reinvert_steps, params.invert.batch)
+    for number in range(1, rounds + 1):
+        # anchored: the text, v*, and what each earlier re-inversion found, a concept; and what is preserved
+        lessons = concepts * (1 + number) + spec.preserve if isinstance(spec, Anchored) else concepts
+        rolls = ceil(spec.steps / spec.reuse) * lessons * spec.rollouts * spec.rollout_steps * _passes(spec.guidance)
+        learnt = spec.steps * spec.batch * lessons
+        work += Work(steps=spec.steps, forward=rolls + targets * learnt, gradient=learnt)
+    looks = min(LOOKS, rounds * ceil(spec.steps / spec.reuse))
+    drawn = looks * LOOK_AT
+    return work + Work(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))
