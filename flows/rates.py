@@ -92,7 +92,8 @@ def measured_rate(params: Params) -> Rate:
         *times,
         spent.peak_memory,
         spent.peak_device_memory,
-        f"measured now, the fastest of some blocks of {block} through the UNet on {params.compute.device}, {params.compute.dtype}; "
+        f"measured now, the fastest of some blocks of {block} through the UNet on {params.compute.device} in "
+        f"{params.compute.dtype}; "
         "text encoder, VAE, CLIP and judge come on top",
     )
 

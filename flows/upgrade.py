@@ -1,5 +1,6 @@
 """What changed in params since a project's `params.yaml` was written: keys that are missing, and keys that are gone."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,16 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Missing:
-    """A key that this version asks for; `default` is the preset's, None where the preset has none."""
+    """A key that this version asks for."""
 
     place: Place
-    default: Any
+    defaults: tuple[Any, ...]
+    """The preset's value, or nothing where the preset has none."""
+
+    @property
+    def spelled(self) -> str:
+        """The default as it may stand in the file."""
+        return json.dumps(self.defaults[0]) if self.defaults else "no default"
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
     preset = preset or presets.nearest(model.get("source") if isinstance(model, dict) else None)
     if preset not in presets.names():
         raise UserError(f"There is no preset {preset!r}; there are {', '.join(presets.names())}.")
-    defaults = presets.params(preset).model_dump(mode="json")
+    preset_values = presets.params(preset).model_dump(mode="json")
     missing, gone = [], []
     try:
         Params.model_validate(raw)
@@ -55,7 +62,7 @@ def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
         for detail in error.errors():
             place = _place(detail["loc"])
             if detail["type"] == "missing":
-                missing.append(Missing(place, _default(defaults, place, raw)))
+                missing.append(Missing(place, _defaults(preset_values, place, raw)))
             elif detail["type"] == "extra_forbidden":
                 gone.append(place)
     return Changes(missing, gone), preset
@@ -67,11 +74,17 @@ def add_missing(path: Path, missing: Sequence[Missing]) -> None:
     Raises UserError for a key that the preset has no default for.
     """
     from ruamel.yaml import YAML
+    from ruamel.yaml.representer import RoundTripRepresenter
 
-    unknown = [spelled(one.place) for one in missing if one.default is None]
+    class Representer(RoundTripRepresenter):
+        """Writes `null` as the file does."""
+
+    Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
+    unknown = [spelled(one.place) for one in missing if not one.defaults]
     if unknown:
         raise UserError(f"{path} lacks {', '.join(unknown)}, which the preset does not say: add it yourself.")
     yaml = YAML()
+    yaml.Representer = Representer
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -81,7 +94,7 @@ def add_missing(path: Path, missing: Sequence[Missing]) -> None:
         for part in one.place[:-1]:
             parent = parent[part]
         # Never last: what is written after a mapping's last key, a comment on the next one too, belongs to that key.
-        parent.insert(max(0, len(parent) - 1), one.place[-1], one.default)
+        parent.insert(max(0, len(parent) - 1), one.place[-1], one.defaults[0])
     with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         yaml.dump(tree, stream)
 
@@ -96,15 +109,15 @@ def _place(location: Place) -> Place:
     return tuple(part for n, part in enumerate(location) if not (n == 2 and location[0] == "removals"))
 
 
-def _default(defaults: Mapping[str, Any], place: Place, raw: Mapping[str, Any]) -> Any:
+def _defaults(preset: Mapping[str, Any], place: Place, raw: Mapping[str, Any]) -> tuple[Any, ...]:
     """The preset's value at a place; where a name of the user's is on the way, that of the first one which has it."""
     if place == ("candidates",) and isinstance(raw.get("concepts"), dict):
-        (count, *_) = defaults["candidates"]["drawn"].values()
-        return {"drawn": dict.fromkeys(raw["concepts"], count), "imported": {}}
-    found: list[Any] = [defaults]
+        (count, *_) = preset["candidates"]["drawn"].values()
+        return ({"drawn": dict.fromkeys(raw["concepts"], count), "imported": {}},)
+    found: list[Any] = [preset]
     for part in place:
         inner = [value for value in found if isinstance(value, Mapping)]
         found = [value[part] for value in inner if part in value]
         if not found:  # a name: every one of the preset's
             found = [value for one in inner for value in one.values()]
-    return next(iter(found), None)
+    return tuple(found[:1])

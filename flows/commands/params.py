@@ -1,6 +1,5 @@
 """`hfi params`: check, describe and pin `params.yaml`, and write what is generated from it."""
 
-import json
 from typing import Annotated
 
 import typer
@@ -38,8 +37,7 @@ def upgrade(
             say(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
             return
         for one in changes.missing:
-            default = "no default" if one.default is None else json.dumps(one.default)
-            say(f"{spelled(one.place)}: missing; {name} has {default}")
+            say(f"{spelled(one.place)}: missing; {name} has {one.spelled}")
         for place in changes.gone:
             say(f"{spelled(place)}: gone, nobody reads it any more; take it out")
         if write and changes.missing:
