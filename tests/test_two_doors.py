@@ -26,7 +26,7 @@ OUTPUTS = (
 )
 
 
-def _shorten(path: Path) -> None:
+def shorten(path: Path) -> None:
     """The repository's own params with few steps and pictures, and the two rows that differ most."""
     raw = yaml.safe_load(path.read_text())
     raw["candidates"]["drawn"] = {"badge": 12}
@@ -48,7 +48,7 @@ def clone(folder: Path) -> Path:
         if (REPOSITORY / name).exists() and not name.startswith(("hfi_core/", "tests/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / name, folder / name)
-    _shorten(folder / "params.yaml")
+    shorten(folder / "params.yaml")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
     subprocess.run([*git, "add", "-A"], cwd=folder, check=True)
