@@ -6,6 +6,7 @@ from typing import Any
 
 from hfi_core.errors import UserError
 from hfi_core.params import Gate
+from hfi_core.report.definitions import SHARES
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,18 @@ class Verdict:
 def verdicts(evaluation: Mapping[str, Any], row: str, gates: Mapping[str, Gate]) -> list[Verdict]:
     """Hold a row's figures against the gates, by value; whether the interval agrees is told, not judged.
 
+    Bounds against the champion are left out: they are asked when a release is promoted.
     Raises UserError if the evaluation lacks the row or a gate's metric.
     """
     rows = {entry["row"]: entry["metrics"] for entry in evaluation["rows"]}
-    return [_verdict(metric, gate, _figure(rows, row, metric), rows) for metric, gate in sorted(gates.items())]
+    found = []
+    for metric, gate in sorted(gates.items()):
+        figure = _figure(rows, row, metric)
+        if gate.not_worse_by is not None and metric.split("@")[0] not in SHARES:
+            raise UserError(f"release.gates.{metric}.not_worse_by: only shares of pictures can be compared in pairs.")
+        if gate.has_bound:
+            found.append(_verdict(metric, gate, figure, rows))
+    return found
 
 
 def _verdict(metric: str, gate: Gate, figure: Mapping[str, Any], rows: Mapping[str, Any]) -> Verdict:

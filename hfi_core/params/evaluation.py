@@ -70,17 +70,28 @@ class Evaluate(Frozen):
 
 
 class Gate(Frozen):
-    """A bound that a release must keep: at most or at least so much, absolute or as a multiple of base."""
+    """Bounds that a release must keep: at most or at least so much, absolute or as a multiple of base, and not worse
+    than the present champion."""
 
     at_most: float | None = None
     at_least: float | None = None
     of_base: bool = False
     """The bound is a multiple of the base model's figure."""
+    not_worse_by: Annotated[float, Field(gt=0, le=1)] | None = None
+    """On promotion: the paired difference's interval must rule out that the share is worse than the champion's by more
+    than this. For shares (flagged, kept, correct, readable)."""
+
+    @property
+    def has_bound(self) -> bool:
+        """Whether it holds a figure against a bound, champion or not."""
+        return self.at_most is not None or self.at_least is not None
 
     @model_validator(mode="after")
     def _one_bound(self):
-        if (self.at_most is None) == (self.at_least is None):
+        if self.at_most is not None and self.at_least is not None:
             raise ValueError("a gate has either at_most or at_least")
+        if not self.has_bound and (self.not_worse_by is None or self.of_base):
+            raise ValueError("a gate has either at_most or at_least, or not_worse_by")
         return self
 
 

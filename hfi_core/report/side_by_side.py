@@ -1,0 +1,52 @@
+"""Two releases on one page that is one file: figures, and pictures at equal prompts and seeds."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from PIL import Image
+
+from hfi_core.files import whole_file
+from hfi_core.report.thumbnails import picture_uri
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two."""
+
+    name: str
+    gates: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same request to both; pictures as PNG."""
+
+    suite: str
+    prompt: str
+    seed: int
+    first: bytes
+    second: bytes
+
+
+def write_side_by_side(
+    path: Path, sides: Sequence[Side], table: Sequence[tuple[str, str, str, str]], pairs: Sequence[Pair]
+) -> None:
+    """Write the page; rows of `table`: metric, first, second, difference."""
+    text = (files("hfi_core.report") / "side_by_side.html").read_text(encoding="utf-8")
+    template = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True).from_string(text)
+    suites: dict[str, list[dict]] = {}
+    for pair in pairs:
+        shown = {"prompt": pair.prompt, "seed": pair.seed, "uris": [_uri(pair.first), _uri(pair.second)]}
+        suites.setdefault(pair.suite, []).append(shown)
+    with whole_file(path) as beside:
+        beside.write_text(template.render(sides=sides, table=table, suites=suites), encoding="utf-8")
+
+
+def _uri(png: bytes) -> str:
+    with Image.open(io.BytesIO(png)) as image:
+        return picture_uri(np.asarray(image.convert("RGB")))
