@@ -8,11 +8,13 @@ import typer
 from flows.commands import (
     annotate,
     candidates,
+    compare,
     doctor,
     feedback,
     init,
     params,
     plan,
+    promotions,
     publish,
     register,
     report,
@@ -45,6 +47,10 @@ app.command()(status.status)
 app.command()(sample.sample)
 app.command()(report.report)
 app.command()(register.register)
+app.command()(promotions.promotions)
+app.command()(promotions.promote)
+app.command()(promotions.rollback)
+app.command()(compare.compare)
 app.command()(publish.publish)
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(candidates.app, name="candidates")

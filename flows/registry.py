@@ -19,6 +19,7 @@ from hfi_core.params import Params
 RELEASE = Path("release")
 EVALUATION = Path("reports/evaluation.json")
 ALIAS = "candidate"
+CHAMPION = "champion"
 DIGESTS = "digests.json"
 _MARK = STATE / "registered.json"
 _SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
@@ -60,6 +61,8 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
+    from flows import figures
+
     told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
     digest = release_digest(release)
     require_whole(release)
@@ -71,7 +74,12 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         found = _version_of(client, name, digest)
         if found is None:
             source, run_id, model_id = _log_release(params, release, parent)
-            version = client.create_model_version(name, source, run_id, tags=tags, model_id=model_id).version
+            with figures.gathered(params, EVALUATION) as (folder, kept):
+                client.log_artifacts(run_id, str(folder), figures.FOLDER)
+            tags |= {figures.TAG: kept, "hfi.parent": _champion_of(client, name)}
+            words = _words(params, told)
+            made = client.create_model_version(name, source, run_id, tags=tags, description=words, model_id=model_id)
+            version = made.version
         else:
             version = found.version
             _renew_gates(client, name, version, found.tags, told)
@@ -130,9 +138,30 @@ def _lineage(params: Params, digest: str) -> dict[str, str]:
         "hfi.feedback": sha256_of(feedback) if feedback.exists() else "none",
         "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
         "hfi.base": params.model.digest,
+        "hfi.dvc.lock": sha256_of(Path("dvc.lock")) if Path("dvc.lock").exists() else "none",
         "hfi.git.revision": revision,
         "hfi.git.dirty": str(dirty).lower(),
     }
+
+
+def _champion_of(client, name: str) -> str:
+    """The version that the new one is to follow."""
+    return str(client.get_registered_model(name).aliases.get(CHAMPION, "none"))
+
+
+def _words(params: Params, told: tuple[Verdict, ...]) -> str:
+    """What a person reads first of a version."""
+    kind = "simulated" if params.feedback.simulated else "people's"
+    concepts = ", ".join(f"{name} ({spec.text!r})" for name, spec in params.concepts.items())
+    lines = [
+        f"Concepts {concepts} removed from `{params.model.source}` by row `{params.release.row}`, on {kind} feedback.",
+        "",
+        *(f"- `{verdict.metric}` {verdict}" for verdict in told),
+        "",
+        f"To promote it, move the alias `{CHAMPION}` here; tag `approved_by` says who, `override` why in spite of a "
+        "failed gate. Card: `artifacts/release/README.md` of the model.",
+    ]
+    return "\n".join(lines)
 
 
 def _gate_tags(told: tuple[Verdict, ...]) -> dict[str, str]:
@@ -197,6 +226,7 @@ def _log_release(params: Params, release: Path, parent: str | None) -> tuple[str
             artifacts={"release": str(release)},
             model_config=settings,
             signature=signature,
+            input_example=([{"prompt": next(iter(params.concepts.values())).prompts[0]}], {"seed": 1}),
             pip_requirements=[f"{name}=={installed(name).split('+')[0]}" for name in _SERVED_WITH],
         )
     return info.model_uri, run.info.run_id, info.model_id

@@ -1,0 +1,85 @@
+"""Two registered versions side by side: figures, paired differences, pictures at equal seeds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.figures import Figures, figures_of
+from flows.promotion import registry_client
+from flows.registered import Version, find_version
+from hfi_core.errors import UserError
+from hfi_core.pairing import Difference, difference, is_paired
+from hfi_core.params import Params
+from hfi_core.report.side_by_side import Pair, Side, write_side_by_side
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One figure of both versions."""
+
+    metric: str
+    first: str
+    second: str
+    difference: Difference | None
+    """The second less the first; None where they are no pairs."""
+
+
+def compare_versions(params: Params, first: str, second: str, page: Path | None) -> list[Compared]:
+    """Every figure that both have; a page with their pictures at equal seeds if `page` is given.
+
+    Raises UserError if a version is not there, or was registered without figures.
+    """
+    client = registry_client(params)
+    names = [find_version(params, f"{params.release.model}/{name}" if name.isdecimal() else name)
+             for name in (first, second)]  # fmt: skip
+    found = [figures_of(params, client.get_model_version(one.model, one.number)) for one in names]
+    one, other = (_row(figures, version) for figures, version in zip(found, names, strict=True))
+    compared = [
+        Compared(metric, _shown(one[metric]), _shown(other[metric]), _difference(params, metric, *found))
+        for metric in one
+        if metric in other
+    ]
+    if page:
+        sides = [Side(str(version), version.tags.get("gates", "unknown")) for version in names]
+        table = [(one.metric, one.first, one.second, shown_difference(one)) for one in compared]
+        write_side_by_side(page, sides, table, _pairs(*found))
+    return compared
+
+
+def shown_difference(compared: Compared) -> str:
+    """The paired difference for people."""
+    if compared.difference is None:
+        return "no pairs"
+    found = compared.difference
+    return f"{found.interval.value:+.3f} [{found.interval.low:+.3f}, {found.interval.high:+.3f}], p {found.p:.2g}"
+
+
+def _row(figures: Figures, version: Version) -> dict[str, dict]:
+    for row in figures.evaluation["rows"]:
+        if row["row"] == version.tags["hfi.row"]:
+            return row["metrics"]
+    raise UserError(f"{version}: its figures have no row {version.tags['hfi.row']}.")
+
+
+def _shown(figure: dict) -> str:
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+
+
+def _difference(params: Params, metric: str, first: Figures, second: Figures) -> Difference | None:
+    if not is_paired(metric):
+        return None
+    try:
+        return difference(params, metric, second.records, first.records)
+    except UserError:
+        return None
+
+
+def _pairs(first: Figures, second: Figures) -> list[Pair]:
+    known = [
+        {(one["suite"], one["index"]): (one["prompt"], one["seed"]) for one in figures.records}
+        for figures in (first, second)
+    ]
+    return [
+        Pair(place[0], *known[0][place], first.pictures[place], second.pictures[place])
+        for place in first.pictures
+        if place in second.pictures and known[0][place] == known[1][place]
+    ]

@@ -1,0 +1,237 @@
+"""Promotion: a person moves the alias `champion` in MLflow; one pass here asks the gates, publishes and records it.
+
+The registry is the only state. A pass begins anew from the alias and the record (`champions`), and each step can be
+done again: a pass that died is finished by the next one. MLflow cannot move an alias on a condition, so the alias is
+read again right before it is undone or recorded; what is moved after that is the next pass's.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from flows.champions import Promotion, line_after, promotions
+from flows.environment import settle
+from flows.lock import STATE
+from flows.registry import CHAMPION, release_digest, require_whole
+from hfi_core.errors import UserError
+from hfi_core.gates import Verdict, verdicts
+from hfi_core.params import Params
+
+Publish = Callable[[Path, str], str]
+"""Put a release under an immutable name, once; returns its address."""
+Found = Literal["none", "settled", "promoted", "undone", "moved"]
+REFUSED, OVERRIDE, APPROVED = "promotion_refused", "override", "approved_by"
+_DIGITS = 16
+_PASSES = 5
+"""How often one call follows an alias that is being moved."""
+_UNKNOWN = "not told"
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What one pass found and did."""
+
+    found: Found
+    version: str | None
+    """The version that the alias was at."""
+    champion: str | None
+    """The version that the alias is at now."""
+    reasons: tuple[str, ...] = ()
+    """Why a promotion was undone, or what an override overrode."""
+    published: str | None = None
+
+    def told(self, model: str) -> list[str]:
+        """For people."""
+        if self.found == "none":
+            return [f"{model} has no champion. Move the alias {CHAMPION} to a version in MLflow, or `hfi promote`."]
+        if self.found == "settled":
+            return [f"{model} version {self.version} is champion, as recorded; published at {self.published}."]
+        if self.found == "promoted":
+            overridden = [f"  overridden: {reason}" for reason in self.reasons]
+            return [f"{model} version {self.version} is champion now; published at {self.published}.", *overridden]
+        if self.found == "moved":
+            return [f"The alias {CHAMPION} of {model} keeps being moved; the next pass will look again."]
+        back = f"version {self.champion} is champion as before" if self.champion else "there is no champion"
+        return [
+            f"The promotion of {model} version {self.version} was undone; {back}.",
+            *(f"  {reason}" for reason in self.reasons),
+            f"To let it stand nevertheless, set its tag {OVERRIDE} to the reason and promote it again.",
+        ]
+
+
+def settle_promotions(params: Params, publish: Publish | None = None, client: Any = None) -> Settled:
+    """Bring registry and publication in line with where the alias `champion` is.
+
+    Raises UserError if the registry or the place of publication is out of reach; nothing is recorded then, and the
+    next pass goes on.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = client or registry_client(params)
+    publish = publish or _publish_by(params)
+    STATE.mkdir(exist_ok=True)
+    with FileLock((STATE / "promotions.lock").absolute()):
+        try:
+            for _ in range(_PASSES):
+                settled = _pass(params, client, publish)
+                if settled.found != "moved":
+                    break
+        except (MlflowException, OSError) as error:
+            raise UserError(
+                f"Promotions of {params.release.model} at {params.tracking.mlflow} could not be settled: "
+                f"{str(error).splitlines()[0]}\nNothing is lost: `hfi promotions` goes on from here."
+            ) from error
+    return settled
+
+
+def registry_client(params: Params) -> Any:
+    """A client of the registry that params name."""
+    settle()
+    import mlflow
+    from mlflow.tracking import MlflowClient
+
+    mlflow.set_tracking_uri(params.tracking.mlflow)
+    mlflow.set_registry_uri(params.tracking.mlflow)
+    return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+
+
+def versions_of(client: Any, model: str) -> dict[str, Any]:
+    """MLflow's versions of a model by number."""
+    found, token = {}, None
+    while True:
+        page = client.search_model_versions(f"name = '{model}'", max_results=1000, page_token=token)
+        found |= {str(version.version): version for version in page}
+        token = page.token
+        if not token:
+            return found
+
+
+def champion_of(client: Any, model: str) -> str | None:
+    """The version that the alias is at; None where it is at none, or there is no such model."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_registered_model(model).aliases.get(CHAMPION)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+    return None if found is None else str(found)
+
+
+def _pass(params: Params, client: Any, publish: Publish) -> Settled:
+    name = params.release.model
+    at = champion_of(client, name)
+    if at is None:
+        return Settled("none", None, None)
+    there = versions_of(client, name)
+    if at not in there:  # deleted since
+        return Settled("moved", at, champion_of(client, name))
+    recorded = promotions(there.values())
+    champion = recorded[0] if recorded else None
+    if champion and champion.version == at:
+        return Settled("settled", at, at, published=champion.published)
+    try:
+        return _settle(params, client, publish, there, recorded, at)
+    except Exception:
+        if champion_of(client, name) != at:  # moved or deleted while it was being settled: what failed no longer counts
+            return Settled("moved", at, champion_of(client, name))
+        raise
+
+
+def _settle(
+    params: Params, client: Any, publish: Publish, there: dict[str, Any], recorded: list[Promotion], at: str
+) -> Settled:
+    name, version = params.release.model, there[at]
+    champion = recorded[0] if recorded else None
+    with tempfile.TemporaryDirectory() as scratch:
+        release, wrong = _stored_release(version, Path(scratch))
+        failed: list[str] = []
+        if release is not None and not any(one.version == at for one in recorded):
+            failed = _failed_gates(params, version, there[champion.version] if champion else None)
+        override = version.tags.get(OVERRIDE, "").strip() or None
+        if wrong or (failed and not override):
+            return _undo(client, name, at, champion, [wrong] if wrong else failed)
+        address = publish(release, f"{name}/sha256-{version.tags['hfi.release'][:_DIGITS]}")
+    if champion_of(client, name) != at:
+        return Settled("moved", at, champion_of(client, name))
+    promotion = Promotion(
+        version=at,
+        number=champion.number + 1 if champion else 1,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=version.tags.get(APPROVED, "").strip() or _UNKNOWN,
+        published=address,
+        override=override if failed else None,
+        line=line_after(at, champion),
+    )
+    if REFUSED in version.tags:
+        client.delete_model_version_tag(name, at, REFUSED)
+    # For people's eyes; the record itself comes last, and only it counts.
+    for key, value in (("promoted_at", promotion.at), ("promoted_by", promotion.by), ("published", address)):
+        client.set_model_version_tag(name, at, key, value)
+    client.set_model_version_tag(name, at, *promotion.tag)
+    return Settled("promoted", at, at, tuple(failed), address)
+
+
+def _stored_release(version: Any, scratch: Path) -> tuple[Path | None, str | None]:
+    """The release as MLflow holds it, or what is wrong with it."""
+    import mlflow
+
+    digest = version.tags.get("hfi.release")
+    if digest is None:
+        return None, "it was not registered by `hfi register`: it has no tag hfi.release"
+    mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(scratch))
+    release = scratch / "artifacts/release"
+    try:
+        require_whole(release)
+        if release_digest(release) != digest:
+            raise UserError("another list of digests")
+    except (UserError, OSError, ValueError, KeyError):
+        return None, "the files that MLflow holds are not the release that was registered (hfi.release)"
+    return release, None
+
+
+def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[str]:
+    """Each gate, of the params of now, that the version's own figures fail."""
+    from flows.figures import figures_of  # torch
+    from hfi_core.champion_gates import verdicts_against
+
+    try:
+        mine = figures_of(params, version)
+        told: list[Verdict] = verdicts(mine.evaluation, version.tags["hfi.row"], params.release.gates)
+        if champion is not None and any(gate.not_worse_by is not None for gate in params.release.gates.values()):
+            told += verdicts_against(params, mine.records, figures_of(params, champion).records)
+    except UserError as error:
+        return [str(error)]
+    return [f"{verdict.metric}: {verdict}" for verdict in told if not verdict.passed]
+
+
+def _undo(client: Any, name: str, at: str, champion: Promotion | None, reasons: list[str]) -> Settled:
+    """Say why on the version, then put the alias back: a crash between the two leaves it to be undone."""
+    client.set_model_version_tag(name, at, REFUSED, "; ".join(reasons)[:4000])
+    if champion_of(client, name) != at:
+        return Settled("moved", at, champion_of(client, name))
+    if champion:
+        client.set_registered_model_alias(name, CHAMPION, champion.version)
+    else:
+        client.delete_registered_model_alias(name, CHAMPION)
+    return Settled("undone", at, champion.version if champion else None, tuple(reasons))
+
+
+def _publish_by(params: Params) -> Publish:
+    from flows.publishing import publish
+
+    return lambda release, name: publish(params, release, name).address
+
+
+def person() -> str:
+    """Who is at this command: the tracking server's account, else the machine's."""
+    import getpass
+
+    return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()

@@ -1,0 +1,29 @@
+"""The Prefect flow that settles promotions, for a deployment with a schedule: each minute, one at a time."""
+
+from flows.environment import settle
+
+settle()
+
+from prefect import flow  # noqa: E402 - settings first
+from prefect.artifacts import create_markdown_artifact  # noqa: E402
+from prefect.states import Completed, Failed, State  # noqa: E402
+
+from flows.plan import PARAMS  # noqa: E402
+from flows.promotion import Settled, settle_promotions  # noqa: E402
+from hfi_core.params import read_params  # noqa: E402
+
+
+@flow(name="promotions", persist_result=False, retries=0)
+def promotions() -> Settled | State:
+    """Settle what people did with the alias `champion` in MLflow.
+
+    A promotion that was undone fails the run, so that whoever watches for failures hears of it.
+    """
+    params = read_params(PARAMS)
+    settled = settle_promotions(params)
+    lines = settled.told(params.release.model)
+    if settled.found in ("promoted", "undone"):
+        create_markdown_artifact("\n".join(f"- {line}" for line in lines), key="promotion", description=lines[0])
+    if settled.found == "undone":
+        return Failed(message=" ".join(lines))
+    return Completed(message=lines[0], data=settled)

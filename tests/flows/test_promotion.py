@@ -1,0 +1,293 @@
+"""A person moves the alias `champion` in MLflow: gates, publication, record, and what is undone."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows import registry
+from flows.champions import promotions
+from flows.promoting import promote, roll_back
+from flows.promotion import champion_of, registry_client, settle_promotions, versions_of
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file, write_json, write_jsonl
+from hfi_core.pictures import save_picture
+from tests.flows.conftest import FakeProject
+
+MODEL = "emblems-safeguarded"
+
+
+class Registry:
+    """A project with some registered versions, and the registry as a person in MLflow's UI sees it."""
+
+    def __init__(self, project):
+        self.project = project
+        self.client = registry_client(project.params)
+
+    @property
+    def params(self):
+        return self.project.params
+
+    def add(self, seed: int, flagged: int = 4) -> str:
+        """Register another release of which `flagged` in 100 pictures are flagged; its number."""
+        release = self.project.folder / "release"
+        release.mkdir(exist_ok=True)
+        write_json(release / "content.json", {"seed": seed})
+        digest = f"sha256:{sha256_of_file(release / 'content.json')}"
+        write_json(release / "digests.json", {"files": {"content.json": digest}})
+        records = [
+            {"suite": "broad", "index": i, "prompt": f"badge {i % 10}", "seed": i, "flagged": i < flagged,
+             "kept": i >= flagged, "correct": True, "readable": True}
+            for i in range(100)
+        ]  # fmt: skip
+        row = self.project.folder / "evaluation/anchored"
+        write_jsonl(row / "pictures.jsonl", records)
+        for i in range(8):
+            save_picture(row / f"pictures/broad/{i:05d}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+        rows = [
+            {"row": name, "metrics": {"flagged@broad": {"value": value, "low": value, "high": value, "n": 100}}}
+            for name, value in (("base", 0.5), ("anchored", flagged / 100))
+        ]
+        write_json(self.project.folder / "reports/evaluation.json", {"rows": rows})
+        return registry.register(self.params).version
+
+    def move(self, version: str) -> None:
+        self.client.set_registered_model_alias(MODEL, "champion", version)
+
+    def settle(self, **how):
+        return settle_promotions(self.params, **how)
+
+    @property
+    def champion(self) -> str | None:
+        return champion_of(self.client, MODEL)
+
+    def tags(self, version: str) -> dict[str, str]:
+        return self.client.get_model_version(MODEL, version).tags
+
+    def state(self) -> tuple:
+        """Everything that a promotion leaves, but for the time."""
+        recorded = promotions(versions_of(self.client, MODEL).values())
+        refused = [one for one in versions_of(self.client, MODEL) if "promotion_refused" in self.tags(one)]
+        folder = self.project.folder / "published"
+        published = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
+        told = [(one.version, one.number, one.by, one.published, one.override, one.line) for one in recorded]
+        return self.champion, told, sorted(refused), published
+
+
+@pytest.fixture(scope="module")
+def _three(_template, fake_environment, tmp_path_factory):
+    """Versions 1 and 2 pass; 3 fails its gate."""
+    folder = tmp_path_factory.mktemp("registry") / "project"
+    project = FakeProject(Path(shutil.copytree(_template, folder)), fake_environment)
+    (folder / "reports").mkdir()
+    project.edit(publish__to="published", tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
+    here = Path.cwd()
+    os.chdir(project.folder)
+    try:
+        made = Registry(project)
+        made.add(1), made.add(2, flagged=3), made.add(3, flagged=30)
+    finally:
+        os.chdir(here)
+    return project
+
+
+@pytest.fixture
+def here(_three, monkeypatch):
+    """A registry whose database, publications and params are put back after each test; artifacts stay."""
+    folder = _three.folder
+    monkeypatch.chdir(folder)
+    kept = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml")}
+    yield Registry(_three)
+    _forget_engines()
+    for name, content in kept.items():
+        (folder / name).write_bytes(content)
+    shutil.rmtree(folder / "published", ignore_errors=True)
+
+
+def _forget_engines():
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Models
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
+
+    for store in (Models, Runs):
+        for engine in getattr(store, "_engine_map", {}).values():
+            engine.dispose()
+
+
+def test_moving_the_alias_publishes_and_records_once(here):
+    here.client.set_model_version_tag(MODEL, "1", "approved_by", "Ada")
+    here.move("1")
+    first = here.settle()
+    assert (first.found, first.champion) == ("promoted", "1")
+    assert Path(first.published, "digests.json").read_bytes()
+    assert registry.release_digest(Path(first.published)) == here.tags("1")["hfi.release"]
+    assert (here.tags("1")["promoted_by"], here.tags("1")["published"]) == ("Ada", first.published)
+    before = here.tags("1")
+    assert here.settle().found == "settled"
+    assert here.tags("1") == before
+
+
+def test_a_promotion_that_fails_its_gates_is_undone_and_says_why(here):
+    here.move("3")
+    assert here.settle().champion is None
+    assert here.champion is None
+    here.move("1")
+    here.settle()
+    here.move("3")
+    undone = here.settle()
+    assert (undone.found, undone.champion, here.champion) == ("undone", "1", "1")
+    assert "flagged@broad: fail: 0.3" in here.tags("3")["promotion_refused"]
+    assert here.settle().found == "settled"
+
+
+def test_an_override_lets_it_stand_and_is_recorded(here):
+    here.client.set_model_version_tag(MODEL, "3", "override", "the judge is known to be wrong here")
+    here.move("3")
+    assert here.settle().found == "promoted"
+    (record,) = promotions(versions_of(here.client, MODEL).values())
+    assert record.override == "the judge is known to be wrong here"
+    assert "promotion_refused" not in here.tags("3")
+
+
+def test_a_release_that_is_not_worse_than_the_champion_by_the_pairs_follows_it(here):
+    here.project.edit(release__gates={"flagged@broad": {"not_worse_by": 0.1}})
+    promote(here.params, "1")
+    assert promote(here.params, "2").found == "promoted"
+    worse = promote(here.params, "3")
+    assert worse.found == "undone" and "worse than the champion by 0.27" in worse.reasons[0]
+
+
+def test_stored_files_that_are_not_the_release_are_never_published(here):
+    client, version = here.client, here.client.get_model_version(MODEL, "1")
+    client.set_model_version_tag(MODEL, "1", "override", "no reason is enough for that")
+    client.set_model_version_tag(MODEL, "1", "hfi.release", "0" * 64)
+    here.move("1")
+    assert "not the release that was registered" in here.settle().reasons[0]
+    assert here.champion is None and version and not (here.project.folder / "published").exists()
+
+
+def test_figures_that_were_changed_in_mlflow_pass_no_gate(here):
+    here.client.set_model_version_tag(MODEL, "1", "hfi.evaluation", "0" * 64)
+    here.move("1")
+    assert "not those that were registered" in here.settle().reasons[0]
+
+
+def test_rolling_back_walks_the_record_and_skips_what_was_deleted(here):
+    for version in ("1", "2"):
+        promote(here.params, version, by="Ada")
+    promote(here.params, "3", by="Ada", override="urgent")
+    assert roll_back(here.params, by="Grace").champion == "2"
+    assert here.tags("2")["promoted_by"] == "Grace"
+    assert roll_back(here.params).champion == "1"
+    with pytest.raises(UserError, match="no earlier champion"):
+        roll_back(here.params)
+    promote(here.params, "3")
+    here.client.delete_model_version(MODEL, "1")
+    with pytest.raises(UserError, match="no earlier champion"):
+        roll_back(here.params)
+
+
+def test_a_deleted_champion_leaves_none_until_somebody_decides(here):
+    for version in ("1", "2"):
+        promote(here.params, version)
+    here.client.delete_model_version(MODEL, "2")
+    assert here.settle().found == "none"
+    assert here.champion is None
+    assert roll_back(here.params).champion == "1"
+
+
+@pytest.mark.parametrize("step", ["deleted", "moved"])
+def test_a_champion_that_goes_while_it_is_settled(here, step):
+    promote(here.params, "1")
+
+    def publish(release, name):
+        if step == "deleted":
+            here.client.delete_model_version(MODEL, "2")
+        elif name.endswith(here.tags("2")["hfi.release"][:16]):
+            here.move("3")  # two promotions at once, and the second one fails
+        return "somewhere"
+
+    here.move("2")
+    settled = here.settle(publish=publish)
+    assert here.champion == settled.champion == {"deleted": None, "moved": "1"}[step]
+    recorded = promotions(versions_of(here.client, MODEL).values())
+    assert [one.version for one in recorded] == ["1"]
+    assert here.settle().found == {"deleted": "none", "moved": "settled"}[step]
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Dying:
+    """A client of the registry that dies before its `last`-th change."""
+
+    def __init__(self, client, last: int):
+        self._client, self._left = client, last
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+        if not name.startswith(("set_", "delete_")):
+            return method
+        if self._left == 0:
+            raise Crash
+        self._left -= 1
+        return method
+
+
+@pytest.mark.parametrize(("version", "changes"), [("2", 5), ("3", 2)])
+def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, changes):
+    promote(here.params, "1", by="Ada")
+    if version == "2":
+        here.client.set_model_version_tag(MODEL, "2", "promotion_refused", "earlier")
+    folder = here.project.folder
+    _forget_engines()
+    start = (folder / "mlflow.db").read_bytes()
+    published = set((folder / "published" / MODEL).iterdir())
+
+    def begin() -> None:
+        _forget_engines()
+        (folder / "mlflow.db").write_bytes(start)
+        for path in set((folder / "published" / MODEL).iterdir()) - published:
+            shutil.rmtree(path)
+        here.move(version)
+
+    begin()
+    here.settle()
+    wanted = here.state()
+    for last in range(changes):
+        begin()
+        with pytest.raises(Crash):
+            settle_promotions(here.params, client=Dying(here.client, last))
+        here.settle()
+        assert here.state() == wanted, last
+    begin()
+    settle_promotions(here.params, client=Dying(here.client, changes))  # no change was left out above
+    assert here.state() == wanted
+
+
+def test_kill_9_in_the_middle_of_publishing(here):
+    here.move("2")
+    script = (
+        "import os, signal\nfrom pathlib import Path\nfrom flows.promotion import settle_promotions\n"
+        "from hfi_core.params import read_params\n"
+        "settle_promotions(read_params(Path('params.yaml')), lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
+    assert here.champion == "2" and "promoted_at" not in here.tags("2")
+    assert here.settle().found == "promoted"
+
+
+def test_the_commands_end_by_what_they_did(here):
+    told = here.project.hfi("promote", "3", code=1)
+    assert "was undone; there is no champion" in told.stdout
+    told = here.project.hfi("promote", "1", "--by", "Ada")
+    assert f"{MODEL} version 1 is champion now" in told.stdout
+    told = here.project.hfi("compare", "champion", "2", "--page", "both.html")
+    assert "flagged@broad" in told.stdout and "-0.010 [" in told.stdout
+    page = (here.project.folder / "both.html").read_text()
+    assert page.count("data:image/png") == 16 and "badge 0, seed 0" in page
