@@ -1,5 +1,6 @@
 """A person moves the alias `champion` in MLflow: gates, publication, record, and what is undone."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,11 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from flows import registry
 from flows.champions import promotions
+from flows.cli import app
 from flows.promoting import promote, roll_back
 from flows.promotion import champion_of, registry_client, settle_promotions, versions_of
 from hfi_core.errors import UserError
@@ -282,12 +286,45 @@ def test_kill_9_in_the_middle_of_publishing(here):
     assert here.settle().found == "promoted"
 
 
+def _hfi(*arguments: str, code: int = 0) -> str:
+    """What a command says; in this process, which has MLflow loaded."""
+    done = CliRunner().invoke(app, arguments)
+    if isinstance(done.exception, UserError):
+        assert code == 2
+        return str(done.exception)
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def test_a_version_says_where_it_comes_from_and_shows_how_it_is_asked(here):
+    promote(here.params, "1")
+    (here.project.folder / "dvc.lock").write_text("schema: '2.0'\n")
+    four = here.client.get_model_version(MODEL, here.add(4, flagged=2))
+    assert four.tags["hfi.parent"] == "1"
+    assert four.tags["hfi.dvc.lock"] == sha256_of_file(here.project.folder / "dvc.lock")
+    assert "on simulated feedback" in four.description and "`flagged@broad` pass: 0.02" in four.description
+    folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{four.version}")
+    example = json.loads(Path(folder, "input_example.json").read_text())
+    assert "a badge" in json.dumps(example) and Path(folder, "artifacts/release/content.json").exists()
+
+
+def test_the_flow_does_the_same_and_fails_where_it_undoes(here, server, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    from flows.promotion_flow import promotions as flow
+
+    here.move("2")
+    assert flow(return_state=True).is_completed() and here.champion == "2"
+    here.move("3")
+    state = flow(return_state=True)
+    assert state.is_failed() and "version 3 was undone" in state.message and here.champion == "2"
+
+
 def test_the_commands_end_by_what_they_did(here):
-    told = here.project.hfi("promote", "3", code=1)
-    assert "was undone; there is no champion" in told.stdout
-    told = here.project.hfi("promote", "1", "--by", "Ada")
-    assert f"{MODEL} version 1 is champion now" in told.stdout
-    told = here.project.hfi("compare", "champion", "2", "--page", "both.html")
-    assert "flagged@broad" in told.stdout and "-0.010 [" in told.stdout
+    assert "was undone; there is no champion" in _hfi("promote", "3", code=1)
+    assert f"{MODEL} version 1 is champion now" in _hfi("promote", "1", "--by", "Ada")
+    assert "is champion, as recorded" in _hfi("promotions")
+    assert "has no earlier champion" in _hfi("rollback", code=2)
+    told = _hfi("compare", "champion", "2", "--page", "both.html")
+    assert "flagged@broad" in told and "-0.010 [" in told
     page = (here.project.folder / "both.html").read_text()
     assert page.count("data:image/png") == 16 and "badge 0, seed 0" in page
