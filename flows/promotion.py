@@ -93,11 +93,8 @@ def settle_promotions(params: Params, publish: Publish | None = None, client: An
 def registry_client(params: Params) -> Any:
     """A client of the registry that params name."""
     settle()
-    import mlflow
     from mlflow.tracking import MlflowClient
 
-    mlflow.set_tracking_uri(params.tracking.mlflow)
-    mlflow.set_registry_uri(params.tracking.mlflow)
     return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
 
 
@@ -151,7 +148,7 @@ def _settle(
     name, version = params.release.model, there[at]
     champion = recorded[0] if recorded else None
     with tempfile.TemporaryDirectory() as scratch:
-        release, wrong = _stored_release(version, Path(scratch))
+        release, wrong = _stored_release(params, version, Path(scratch))
         failed: list[str] = []
         if release is not None and not any(one.version == at for one in recorded):
             failed = _failed_gates(params, version, there[champion.version] if champion else None)
@@ -179,14 +176,17 @@ def _settle(
     return Settled("promoted", at, at, tuple(failed), address)
 
 
-def _stored_release(version: Any, scratch: Path) -> tuple[Path | None, str | None]:
+def _stored_release(params: Params, version: Any, scratch: Path) -> tuple[Path | None, str | None]:
     """The release as MLflow holds it, or what is wrong with it."""
     import mlflow
 
     digest = version.tags.get("hfi.release")
     if digest is None:
         return None, "it was not registered by `hfi register`: it has no tag hfi.release"
-    mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}", dst_path=str(scratch))
+    # Not by MLflow's global addresses: whoever shares this process has set its own, or none.
+    uri = params.tracking.mlflow
+    address = f"models:/{version.name}/{version.version}"
+    mlflow.artifacts.download_artifacts(address, dst_path=str(scratch), tracking_uri=uri, registry_uri=uri)
     release = scratch / "artifacts/release"
     try:
         require_whole(release)

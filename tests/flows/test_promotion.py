@@ -303,7 +303,8 @@ def test_a_version_says_where_it_comes_from_and_shows_how_it_is_asked(here):
     assert four.tags["hfi.parent"] == "1"
     assert four.tags["hfi.dvc.lock"] == sha256_of_file(here.project.folder / "dvc.lock")
     assert "on simulated feedback" in four.description and "`flagged@broad` pass: 0.02" in four.description
-    folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{four.version}")
+    uri = here.params.tracking.mlflow
+    folder = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{four.version}", tracking_uri=uri, registry_uri=uri)
     example = json.loads(Path(folder, "input_example.json").read_text())
     assert "a badge" in json.dumps(example) and Path(folder, "artifacts/release/content.json").exists()
 
