@@ -16,6 +16,8 @@ def released(run_by_flow, tmp_path, monkeypatch):
     project = run_by_flow.copy(tmp_path / "project")
     for name in ("mlflow.db", ".hfi/registered.json"):
         (project.folder / name).unlink()
+    # MLflow keeps a store for each address: the relative one would be that of another test's folder.
+    project.edit(tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
     monkeypatch.chdir(project.folder)
     return project
 

@@ -20,6 +20,7 @@ def test_the_registered_model_is_the_release_and_draws(inside, miniature):
     rows = [{"row": row, "metrics": {"flagged@broad": figure}} for row in ("base", "anchored")]
     (inside.folder / "reports").mkdir()
     (inside.folder / "reports/evaluation.json").write_text(json.dumps({"rows": rows}))
+    inside.edit(tracking__mlflow=f"sqlite:///{inside.folder}/mlflow.db")  # kept by MLflow for the whole process
     registered = registry.register(inside.params)
 
     mlflow.set_tracking_uri(inside.params.tracking.mlflow)
