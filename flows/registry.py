@@ -226,7 +226,6 @@ def _log_release(params: Params, release: Path, parent: str | None) -> tuple[str
             artifacts={"release": str(release)},
             model_config=settings,
             signature=signature,
-            input_example=([{"prompt": next(iter(params.concepts.values())).prompts[0]}], {"seed": 1}),
             pip_requirements=[f"{name}=={installed(name).split('+')[0]}" for name in _SERVED_WITH],
         )
     return info.model_uri, run.info.run_id, info.model_id
