@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.figures import Figures, figures_of
-from flows.promotion import registry_client
-from flows.registered import Version, find_version
+from flows.registered import Version, find_release, registry_client
 from hfi_core.errors import UserError
-from hfi_core.pairing import Difference, difference, is_paired
+from hfi_core.pairing import Difference, difference
 from hfi_core.params import Params
+from hfi_core.report.definitions import is_share
 from hfi_core.report.side_by_side import Pair, Side, write_side_by_side
+from hfi_core.report.table import shown
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,11 @@ def compare_versions(params: Params, first: str, second: str, page: Path | None)
     Raises UserError if a version is not there, or was registered without figures.
     """
     client = registry_client(params)
-    names = [find_version(params, f"{params.release.model}/{name}" if name.isdecimal() else name)
-             for name in (first, second)]  # fmt: skip
+    names = [find_release(params, name) for name in (first, second)]
     found = [figures_of(params, client.get_model_version(one.model, one.number)) for one in names]
     one, other = (_row(figures, version) for figures, version in zip(found, names, strict=True))
     compared = [
-        Compared(metric, _shown(one[metric]), _shown(other[metric]), _difference(params, metric, *found))
+        Compared(metric, shown(one[metric]), shown(other[metric]), _difference(params, metric, *found))
         for metric in one
         if metric in other
     ]
@@ -60,12 +60,8 @@ def _row(figures: Figures, version: Version) -> dict[str, dict]:
     raise UserError(f"{version}: its figures have no row {version.tags['hfi.row']}.")
 
 
-def _shown(figure: dict) -> str:
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-
-
 def _difference(params: Params, metric: str, first: Figures, second: Figures) -> Difference | None:
-    if not is_paired(metric):
+    if not is_share(metric):
         return None
     try:
         return difference(params, metric, second.records, first.records)

@@ -36,13 +36,13 @@ class Figures:
 
 
 @contextmanager
-def gathered(params: Params, evaluation: Path, rows: Path = Path("evaluation")) -> Iterator[tuple[Path, str]]:
+def gathered(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
     """A folder with what is kept of the released row, and its digest."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
         shutil.copyfile(evaluation, folder / _FIGURES)
-        row = rows / params.release.row
+        row = Path("evaluation") / params.release.row
         if (row / RECORDS).exists():
             shutil.copyfile(row / RECORDS, folder / RECORDS)
             for suite, index in _chosen(read_jsonl(row / RECORDS)):

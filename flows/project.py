@@ -24,8 +24,7 @@ def make_project(folder: Path, preset: str) -> list[Path]:
 
     Raises UserError, before anything is written, for an unknown preset, without git, or where one of them is there.
     """
-    if preset not in presets.names():
-        raise UserError(f"There is no preset {preset!r}; there are {', '.join(presets.names())}.")
+    presets.require_known(preset)
     if shutil.which("git") is None:
         raise UserError("git is not on the PATH: a project is a git repository. Install git, then try again.")
     if folder.exists() and not folder.is_dir():

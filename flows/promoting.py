@@ -1,5 +1,7 @@
 """A person's promotion or roll-back from the command line: the alias and its tags, then the same pass as ever."""
 
+import getpass
+import os
 from typing import Any
 
 from flows.champions import former, promotions
@@ -9,12 +11,10 @@ from flows.promotion import (
     Publish,
     Settled,
     champion_of,
-    person,
-    registry_client,
     settle_promotions,
     versions_of,
 )
-from flows.registered import find_version
+from flows.registered import find_release, registry_client
 from flows.registry import CHAMPION
 from hfi_core.errors import UserError
 from hfi_core.params import Params
@@ -28,7 +28,7 @@ def promote(
     Raises UserError if there is no such version, or as `settle_promotions` does.
     """
     model = params.release.model
-    found = find_version(params, f"{model}/{version}" if version.isdecimal() else version)
+    found = find_release(params, version)
     if found.model != model:
         raise UserError(f"{found} is no version of {model}, which release.model in params.yaml names.")
     return _move(params, registry_client(params), found.number, by, override, publish)
@@ -54,8 +54,13 @@ def _move(
     params: Params, client: Any, version: str, by: str | None, override: str | None, publish: Publish | None
 ) -> Settled:
     model = params.release.model
-    client.set_model_version_tag(model, version, APPROVED, by or person())
+    client.set_model_version_tag(model, version, APPROVED, by or _person())
     if override:
         client.set_model_version_tag(model, version, OVERRIDE, override)
     client.set_registered_model_alias(model, CHAMPION, version)
     return settle_promotions(params, publish, client)
+
+
+def _person() -> str:
+    """Who is at this command: the tracking server's account, else the machine's."""
+    return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()

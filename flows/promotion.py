@@ -5,7 +5,6 @@ done again: a pass that died is finished by the next one. MLflow cannot move an 
 read again right before it is undone or recorded; what is moved after that is the next pass's.
 """
 
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +15,10 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from flows.champions import Promotion, line_after, promotions
-from flows.environment import settle
 from flows.lock import STATE
+from flows.publishing import publish as publish_release
+from flows.publishing import release_name
+from flows.registered import pages, registry_client
 from flows.registry import CHAMPION, release_digest, require_whole
 from hfi_core.errors import UserError
 from hfi_core.gates import Verdict, verdicts
@@ -27,7 +28,6 @@ Publish = Callable[[Path, str], str]
 """Put a release under an immutable name, once; returns its address."""
 Found = Literal["none", "settled", "promoted", "undone", "moved"]
 REFUSED, OVERRIDE, APPROVED = "promotion_refused", "override", "approved_by"
-_DIGITS = 16
 _PASSES = 5
 """How often one call follows an alias that is being moved."""
 _UNKNOWN = "not told"
@@ -90,23 +90,10 @@ def settle_promotions(params: Params, publish: Publish | None = None, client: An
     return settled
 
 
-def registry_client(params: Params) -> Any:
-    """A client of the registry that params name."""
-    settle()
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
-
-
 def versions_of(client: Any, model: str) -> dict[str, Any]:
     """MLflow's versions of a model by number."""
-    found, token = {}, None
-    while True:
-        page = client.search_model_versions(f"name = '{model}'", max_results=1000, page_token=token)
-        found |= {str(version.version): version for version in page}
-        token = page.token
-        if not token:
-            return found
+    found = pages(client.search_model_versions, f"name = '{model}'")
+    return {str(version.version): version for version in found}
 
 
 def champion_of(client: Any, model: str) -> str | None:
@@ -155,7 +142,7 @@ def _settle(
         override = version.tags.get(OVERRIDE, "").strip() or None
         if wrong or (failed and not override):
             return _undo(client, name, at, champion, [wrong] if wrong else failed)
-        address = publish(release, f"{name}/sha256-{version.tags['hfi.release'][:_DIGITS]}")
+        address = publish(release, release_name(params, release))
     if champion_of(client, name) != at:
         return Settled("moved", at, champion_of(client, name))
     promotion = Promotion(
@@ -225,13 +212,4 @@ def _undo(client: Any, name: str, at: str, champion: Promotion | None, reasons: 
 
 
 def _publish_by(params: Params) -> Publish:
-    from flows.publishing import publish
-
-    return lambda release, name: publish(params, release, name).address
-
-
-def person() -> str:
-    """Who is at this command: the tracking server's account, else the machine's."""
-    import getpass
-
-    return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    return lambda release, name: publish_release(params, release, name).address

@@ -1,6 +1,8 @@
 """What MLflow's registry says about versions that were registered: which release, which feedback, which aliases."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from flows.environment import settle
 from hfi_core.errors import UserError
@@ -31,6 +33,14 @@ class Version:
         return "" if found == "none" else found
 
 
+def registry_client(params: Params) -> Any:
+    """A client of the registry that params name."""
+    settle()
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+
+
 def versions(params: Params) -> list[Version]:
     """Every version of every model that was registered from a release of ours, the newest first.
 
@@ -38,17 +48,16 @@ def versions(params: Params) -> list[Version]:
     """
     settle()
     from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
 
     try:
-        client = MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+        client = registry_client(params)
         aliases: dict[tuple[str, str], list[str]] = {}
-        for model in _pages(client.search_registered_models):
+        for model in pages(client.search_registered_models):
             for alias, number in model.aliases.items():
                 aliases.setdefault((model.name, str(number)), []).append(alias)
         found = [
             Version(one.name, str(one.version), tuple(sorted(aliases.get((one.name, str(one.version)), []))), one.tags)
-            for one in _pages(client.search_model_versions)
+            for one in pages(client.search_model_versions)
             if "hfi.release" in one.tags
         ]
     except (MlflowException, OSError) as error:
@@ -59,10 +68,11 @@ def versions(params: Params) -> list[Version]:
     return sorted(found, key=lambda one: (one.model, -int(one.number)))
 
 
-def _pages(search):
+def pages(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
+    """Everything that one of MLflow's searches finds, page after page."""
     token = None
     while True:
-        page = search(max_results=1000, page_token=token)
+        page = search(*arguments, max_results=1000, page_token=token)
         yield from page
         token = page.token
         if not token:
@@ -90,3 +100,8 @@ def find_version(params: Params, name: str) -> Version:
         there = ", ".join(f"{one.model}/{one.number}" for one in known[:10]) or "none yet; `hfi register` makes one"
         raise UserError(f"There is no registered version {name!r}; there are: {there}.")
     return found[0]
+
+
+def find_release(params: Params, name: str) -> Version:
+    """As `find_version`; a number alone is a version of `release.model`."""
+    return find_version(params, f"{params.release.model}/{name}" if name.isdecimal() else name)

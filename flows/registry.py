@@ -10,6 +10,7 @@ from typing import Any
 from flows.environment import settle
 from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.lock import STATE
+from flows.registered import registry_client
 from flows.tracking import metric_name
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of, sha256_of_file, sha256_of_json, write_json
@@ -59,7 +60,6 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     """
     settle()
     from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
 
     from flows import figures
 
@@ -68,7 +68,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     require_whole(release)
     tags = _lineage(params, digest) | _gate_tags(told)
     try:
-        client = MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
+        client = registry_client(params)
         name = params.release.model
         _ensure_model(client, name)
         found = _version_of(client, name, digest)

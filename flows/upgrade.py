@@ -12,6 +12,7 @@ from flows import presets
 from hfi_core.errors import UserError
 from hfi_core.files import whole_file
 from hfi_core.params import Params
+from hfi_core.params.reading import place_of, spelled
 from hfi_core.yaml_file import read_yaml
 
 Place = tuple[str | int, ...]
@@ -52,15 +53,14 @@ def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
         raise UserError(f"{path} holds no mapping of keys.")
     model = raw.get("model")
     preset = preset or presets.nearest(model.get("source") if isinstance(model, dict) else None)
-    if preset not in presets.names():
-        raise UserError(f"There is no preset {preset!r}; there are {', '.join(presets.names())}.")
+    presets.require_known(preset)
     preset_values = presets.params(preset).model_dump(mode="json")
     missing, gone = [], []
     try:
         Params.model_validate(raw)
     except ValidationError as error:
         for detail in error.errors():
-            place = _place(detail["loc"])
+            place = place_of(detail["loc"])
             if detail["type"] == "missing":
                 missing.append(Missing(place, _defaults(preset_values, place, raw)))
             elif detail["type"] == "extra_forbidden":
@@ -97,16 +97,6 @@ def add_missing(path: Path, missing: Sequence[Missing]) -> None:
         parent.insert(max(0, len(parent) - 1), one.place[-1], one.defaults[0])
     with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         yaml.dump(tree, stream)
-
-
-def spelled(place: Place) -> str:
-    """A place as params errors name it."""
-    return ".".join(map(str, place))
-
-
-def _place(location: Place) -> Place:
-    """A removal's location holds its method after its name, which is no key of the file."""
-    return tuple(part for n, part in enumerate(location) if not (n == 2 and location[0] == "removals"))
 
 
 def _defaults(preset: Mapping[str, Any], place: Place, raw: Mapping[str, Any]) -> tuple[Any, ...]:

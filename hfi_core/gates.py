@@ -6,7 +6,7 @@ from typing import Any
 
 from hfi_core.errors import UserError
 from hfi_core.params import Gate
-from hfi_core.report.definitions import SHARES
+from hfi_core.report.definitions import is_share
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def verdicts(evaluation: Mapping[str, Any], row: str, gates: Mapping[str, Gate])
     found = []
     for metric, gate in sorted(gates.items()):
         figure = _figure(rows, row, metric)
-        if gate.not_worse_by is not None and metric.split("@")[0] not in SHARES:
+        if gate.not_worse_by is not None and not is_share(metric):
             raise UserError(f"release.gates.{metric}.not_worse_by: only shares of pictures can be compared in pairs.")
         if gate.has_bound:
             found.append(_verdict(metric, gate, figure, rows))

@@ -10,7 +10,7 @@ from hfi_core.errors import UserError
 from hfi_core.metrics.intervals import Interval, difference_interval
 from hfi_core.metrics.paired import mcnemar
 from hfi_core.params import Params
-from hfi_core.report.definitions import SHARES, direction_of
+from hfi_core.report.definitions import direction_of
 from hfi_core.seeding import numpy_generator
 
 Records = Sequence[Mapping[str, Any]]
@@ -33,11 +33,6 @@ class Difference:
             return self.interval
         found = self.interval
         return Interval(-found.value, -found.high, -found.low, found.n)
-
-
-def is_paired(metric: str) -> bool:
-    """Whether a metric `NAME@SUITE` can be compared picture by picture."""
-    return metric.split("@")[0] in SHARES
 
 
 def difference(params: Params, metric: str, ours: Records, theirs: Records) -> Difference:

@@ -27,8 +27,9 @@ def upgrade(
     from flows.console import say
     from flows.lock import project_lock
     from flows.plan import PARAMS
-    from flows.upgrade import add_missing, changes_in, spelled
+    from flows.upgrade import add_missing, changes_in
     from hfi_core.params import read_params
+    from hfi_core.params.reading import spelled
 
     with project_lock():
         changes, name = changes_in(PARAMS, preset)

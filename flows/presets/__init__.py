@@ -3,6 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
+from hfi_core.errors import UserError
 from hfi_core.params import EMBEDDED, Params, read_params
 
 _FOLDER = Path(str(files("flows.presets")))
@@ -11,6 +12,12 @@ _FOLDER = Path(str(files("flows.presets")))
 def names() -> list[str]:
     """The presets that there are."""
     return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+
+
+def require_known(name: str) -> None:
+    """Raise UserError, with the presets that there are, for one that is not among them."""
+    if name not in names():
+        raise UserError(f"There is no preset {name!r}; there are {', '.join(names())}.")
 
 
 def text(name: str) -> str:

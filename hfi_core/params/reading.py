@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,18 @@ def parse_params(raw: Any, where: str = "params.yaml") -> Params:
         raise UserError(f"{where} is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from error
 
 
+def place_of(location: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Where in the file an error of pydantic's is: a removal's location holds its method, which is no key of it."""
+    return tuple(part for n, part in enumerate(location) if not (n == 2 and location[0] == "removals"))
+
+
+def spelled(place: Sequence[str | int]) -> str:
+    """A place with dots."""
+    return ".".join(map(str, place))
+
+
 def _sentence(detail: dict[str, Any]) -> str:
-    # A removal's place holds its method after its name, which is no key of the file.
-    parts = [str(part) for n, part in enumerate(detail["loc"]) if not (n == 2 and detail["loc"][0] == "removals")]
-    path = ".".join(parts) or "(top level)"
+    path = spelled(place_of(detail["loc"])) or "(top level)"
     if detail["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_known_keys()), n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")

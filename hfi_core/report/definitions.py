@@ -94,6 +94,11 @@ COMPARED = ("flagged@broad", "kept@broad", "flagged@precise", "kept@neighbours",
 """Shares that every two rows are tested on."""
 
 
+def is_share(metric: str) -> bool:
+    """Whether a metric `NAME@SUITE` is a share of pictures, so that two rows can be compared picture by picture."""
+    return metric.split("@")[0] in SHARES
+
+
 def direction_of(metric: str) -> Direction:
     """Which way a metric `NAME@SUITE` is better."""
     return {figure.name: figure.direction for figure in FIGURES}[metric.split("@")[0]]

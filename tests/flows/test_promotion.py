@@ -15,7 +15,8 @@ from flows import registry
 from flows.champions import promotions
 from flows.cli import app
 from flows.promoting import promote, roll_back
-from flows.promotion import champion_of, registry_client, settle_promotions, versions_of
+from flows.promotion import champion_of, settle_promotions, versions_of
+from flows.registered import registry_client
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_file, write_json, write_jsonl
 from hfi_core.pictures import save_picture
