@@ -1,9 +1,11 @@
 """`hfi` as a user meets it: help, exit codes, messages."""
 
 import json
-import resource
+import os
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import yaml
 
@@ -13,13 +15,21 @@ HEAVY = ("torch", "prefect", "mlflow", "dvc", "diffusers", "transformers", "pand
 
 
 def test_help_is_quick_and_teaches_the_exit_codes(fake_project):
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = min(_processor_seconds(fake_project.folder, "--help") for _ in range(5))
+    assert seconds < 0.5, "of processor time, the best of five: a busy machine does not count"
     told = fake_project.hfi("--help")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert spent < 0.5, "of processor time, so that a busy machine does not count"
     for word in ("run", "stage", "status", "sample", "report", "register", "params", "doctor", "Exit codes: 0"):
         assert word in told.stdout
+
+
+def _processor_seconds(folder, *words) -> float:
+    """What one call of the installed `hfi` costs in processor time; the small graph's `hfi` imports more."""
+    command = [str(Path(sysconfig.get_path("scripts")) / "hfi"), *words]
+    child = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    return used.ru_utime + used.ru_stime
 
 
 def test_help_of_every_command_imports_nothing_heavy():

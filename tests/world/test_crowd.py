@@ -19,7 +19,7 @@ HASTY = Crowd(annotators=4, error=0.2, cant_tell=0.1, digest=DIGEST)
 
 def _concept(text="badge", feedback="binary"):
     initial = {"objectionable": "badge", "accepted": "badge"}
-    return Concept(text=text, prompts=(f"a {text}",), pictures=1, feedback=feedback, initial=initial)
+    return Concept(text=text, prompts=(f"a {text}",), feedback=feedback, initial=initial)
 
 
 def _impressions(count=40, readable=True):
