@@ -92,5 +92,8 @@ def _exit_code(error: Exception) -> int:
         return 2
     if _debug:
         raise error
-    print(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", file=sys.stderr)
+    from hfi_core.secrets import without_passwords
+
+    told = without_passwords(f"{type(error).__name__}: {error}")
+    print(f"Failed: {told}\n`hfi --debug ...` shows where.", file=sys.stderr)
     return 1

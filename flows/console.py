@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from hfi_core.secrets import without_passwords
 from hfi_core.stage import Progress
 
 _EVERY_SECONDS = 5.0
@@ -21,12 +22,12 @@ err = Console(stderr=True, highlight=False)
 
 def say(text: str) -> None:
     """A plain line on standard output, free of markup."""
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(without_passwords(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """A line on standard error."""
-    err.print(text, markup=False, style="yellow", soft_wrap=True)
+    err.print(without_passwords(text), markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager

@@ -2,11 +2,19 @@
 
 from collections.abc import Sequence
 
+from hfi_core.secrets import without_passwords
+
 _MOST_LISTED = 20
 
 
 class UserError(Exception):
-    """A user's mistake: one message that says what, where and how to mend it. Ends a command with exit code 2."""
+    """A user's mistake: one message that says what, where and how to mend it. Ends a command with exit code 2.
+
+    Addresses in it lose their passwords: the message goes to logs, to Prefect and to webhooks.
+    """
+
+    def __init__(self, message: str):
+        super().__init__(without_passwords(message))
 
 
 def listed(mistakes: Sequence[str]) -> list[str]:
