@@ -24,6 +24,20 @@ def commit(address: str) -> None:
         repo.commit(address, force=True)
 
 
+def push(remote: str) -> set[str]:
+    """Send what the workspace's files name to a DVC remote; what is not there afterwards.
+
+    Raises UserError if there is no such remote, or it is out of reach.
+    """
+    with repository() as repo:
+        try:
+            repo.push(remote=remote)
+            left = repo.status(cloud=True, remote=remote)  # DVC only warns of what the cache lacks
+        except Exception as error:  # each kind of remote has its own library's errors
+            raise UserError(f"The data could not be sent to the DVC remote {remote!r}: {_told(error)}") from error
+    return {name for name, state in left.items() if state in ("new", "missing")}
+
+
 def keep_sources() -> None:
     """Take up what people changed in files that `dvc add` tracks (more feedback, say), as `dvc repro` does."""
     for address in changes():

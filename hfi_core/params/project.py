@@ -11,6 +11,7 @@ from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.publishing import Publish
 from hfi_core.params.removal import Attack, NoRemoval, Removal
 from hfi_core.params.values import EMBEDDED, Frozen, Name
+from hfi_core.params.versioning import Versioning
 
 
 class Tracking(Frozen):
@@ -40,6 +41,7 @@ class Params(Frozen):
     evaluate: Evaluate
     release: Release
     publish: Publish
+    versioning: Versioning
     tracking: Tracking
 
     @model_validator(mode="after")

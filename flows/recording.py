@@ -1,0 +1,74 @@
+"""The record of a deployed run: the data to DVC's remote first, then the commit that points at it.
+
+Whoever finds a record finds its data. A run that dies between the two leaves data that nobody points at, and the next
+run makes the commit.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.record_branch import commit_record, require_free, uncommitted
+from flows.versioning import marker_of, push
+from hfi_core.errors import UserError
+from hfi_core.files import sha256_of_file
+from hfi_core.params import Params
+from hfi_core.stage import Unit, units_of
+
+LOCK = Path("dvc.lock")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What became of a record."""
+
+    branch: str
+    commit: str | None
+    """None where the branch held this state already."""
+    remote: str | None
+
+    def __str__(self) -> str:
+        data = f"data in {self.remote!r}" if self.remote else "data only here"
+        return f"{self.branch}: {self.commit[:12] if self.commit else 'holds this state'}; {data}"
+
+
+def require_recordable(params: Params) -> None:
+    """Raise UserError, before anything runs, where params ask for a record that could not be made."""
+    if params.versioning.commit == "branch":
+        require_free(params.versioning.branch)
+
+
+def record_results(params: Params, run: str) -> Record | None:
+    """Record the state that lies here, under the project's lock; None where params ask for no record.
+
+    `run` names the flow run. Raises UserError if the branch is not free, or if data does not reach the remote: then
+    nothing is committed.
+    """
+    wanted = params.versioning
+    if wanted.commit == "none" or not LOCK.exists():
+        return None
+    require_free(wanted.branch)
+    if wanted.push:
+        missing = push(wanted.push)
+        if missing:
+            raise UserError(
+                f"{len(missing)} of what dvc.lock names did not reach the DVC remote {wanted.push!r} "
+                f"({', '.join(sorted(missing)[:3])}), so nothing was committed. `dvc status --cloud --remote "
+                f"{wanted.push}` shows it."
+            )
+    paths = [LOCK, *_markers(units_of(params))]
+    told = {"Hfi-Run": run, "Hfi-Data": wanted.push or "not pushed"}
+    feedback = Path(params.feedback.file)
+    if feedback.exists():
+        told["Hfi-Feedback"] = sha256_of_file(feedback)
+    if changed := uncommitted("params.yaml", "dvc.yaml"):
+        told["Hfi-Uncommitted"] = ", ".join(changed)
+    subject = f"Record results of {params.tracking.experiment}"
+    commit = commit_record(wanted.branch, {path: path.read_bytes() for path in paths}, subject, told)
+    return Record(wanted.branch, commit, wanted.push)
+
+
+def _markers(units: Iterable[Unit]) -> list[Path]:
+    """DVC's files of what the graph reads and no unit makes: the snapshot, imported candidates."""
+    inputs = {path for unit in units for path in unit.inputs.values()}
+    return sorted(marker_of(path) for path in inputs if marker_of(path).exists())
