@@ -1,10 +1,24 @@
 """What Prefect's UI shows of a run: the comparison as a table, and where to look further."""
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+import base64
+from pathlib import Path
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 
 from flows import registry, tracking
+from flows.recording import Record
 from hfi_core.params import Params
 from hfi_core.report.table import comparison_table
+from hfi_core.secrets import without_passwords
+
+PICTURES = Path("reports/plots/banner.png")
+_LARGEST = 2**20
+"""Bytes of a picture that goes to Prefect's database."""
 
 
 def show_comparison(params: Params, parent: str | None) -> None:
@@ -20,6 +34,19 @@ def show_comparison(params: Params, parent: str | None) -> None:
             figures = {metric: figure["value"] for metric, figure in row["metrics"].items()}
             tracking.record_figures(params, parent, figures)
     create_markdown_artifact(_where(params), key="report", description="Where to look")
+    if address := tracking.page_of(params, parent):
+        create_link_artifact(address, link_text="Run in MLflow", key="mlflow", description="The run in MLflow")
+    if PICTURES.exists() and PICTURES.stat().st_size <= _LARGEST:
+        # Prefect keeps an address of a picture, and no server serves this project's files: it holds the picture itself.
+        picture = base64.b64encode(PICTURES.read_bytes()).decode()
+        create_image_artifact(
+            f"data:image/png;base64,{picture}", key="pictures", description="Base and safeguarded at equal seeds"
+        )
+
+
+def show_record(record: Record) -> None:
+    """Where the results were recorded."""
+    create_markdown_artifact(f"`{record}`", key="record", description="The record in git and DVC")
 
 
 def show_registration(registration: registry.Registration) -> None:
@@ -33,5 +60,5 @@ def _where(params: Params) -> str:
     return (
         "- Report with pictures: `reports/report.html`\n"
         "- Figures: `reports/evaluation.json`, `reports/evaluation.csv`, `dvc metrics show`, `dvc plots show`\n"
-        f"- Runs and registered models: `mlflow ui --backend-store-uri {params.tracking.mlflow}`\n"
+        f"- Runs and registered models: `mlflow ui --backend-store-uri {without_passwords(params.tracking.mlflow)}`\n"
     )

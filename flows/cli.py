@@ -9,6 +9,7 @@ from flows.commands import (
     annotate,
     candidates,
     compare,
+    deploy,
     doctor,
     feedback,
     init,
@@ -52,6 +53,7 @@ app.command()(promotions.promote)
 app.command()(promotions.rollback)
 app.command()(compare.compare)
 app.command()(publish.publish)
+app.command()(deploy.deploy)
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(candidates.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")

@@ -14,7 +14,8 @@ from flows.plan import PARAMS
 from hfi_core.errors import UserError
 from hfi_core.files import whole_file
 
-_TEMPLATE = Path(str(files("flows"))) / "template"
+TEMPLATE = Path(str(files("flows"))) / "template"
+"""The files of a project that are the same for each, but for its name."""
 _DOT = "dot-"
 """How a hidden file's name begins in the template: packaging passes over hidden files."""
 
@@ -56,15 +57,15 @@ def _content(name: str, preset: str) -> Mapping[Path, str]:
 
 def _template_files() -> Iterator[tuple[Path, Path]]:
     """Each file of the template, and its path in a project."""
-    for path in sorted(_TEMPLATE.rglob("*")):
+    for path in sorted(TEMPLATE.rglob("*")):
         if path.is_file():
-            parts = path.relative_to(_TEMPLATE).parts
+            parts = path.relative_to(TEMPLATE).parts
             yield path, Path(*("." + part.removeprefix(_DOT) if part.startswith(_DOT) else part for part in parts))
 
 
 def _filled(path: Path, words: Mapping[str, str]) -> str:
     text = path.read_text(encoding="utf-8")
-    return Template(text).substitute(words) if path.suffix == ".md" else text
+    return Template(text).substitute(words) if path.suffix in (".md", ".yaml") else text
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:

@@ -1,10 +1,13 @@
 """The Prefect flow: the stages in order, one task a unit that is out of date, then the registration.
 
 It runs where the project is, one unit after the other in this process: torch's thread count is part of the result.
-Where judgements come from the live store, it waits for people before anything reads them.
+Where judgements come from the live store, it waits for people before anything reads them. A run of a deployment is
+recorded at its end, where params ask for it.
 """
 
+import time
 from collections.abc import Iterable
+from typing import Annotated, Literal
 
 from flows.environment import settle
 
@@ -13,40 +16,65 @@ settle()
 from prefect import flow  # noqa: E402 - settings first
 from prefect.runtime import deployment, flow_run  # noqa: E402
 from prefect.states import Completed, State  # noqa: E402
+from pydantic import Field  # noqa: E402
 
-from flows import tracking, waiting  # noqa: E402
-from flows.artifacts import show_comparison, show_registration  # noqa: E402
+from flows import liveness, tracking, waiting  # noqa: E402
+from flows.artifacts import show_comparison, show_record, show_registration  # noqa: E402
 from flows.lock import project_lock  # noqa: E402
+from flows.notifying import tell_of_failure  # noqa: E402
 from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback  # noqa: E402
+from flows.recording import require_recordable  # noqa: E402
 from flows.registry import Registration  # noqa: E402
-from flows.stages import register_task, stage_task  # noqa: E402
+from flows.stages import record_task, register_task, stage_task  # noqa: E402
 from flows.versioning import changes, downstream, keep_sources  # noqa: E402
+from hfi_core import stage as declaration  # noqa: E402
 from hfi_core.feedback.sufficiency import Need  # noqa: E402
+from hfi_core.params import Params  # noqa: E402
 from hfi_core.stage import Unit  # noqa: E402
+
+StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: ignore[valid-type]
+"""The server and its UI refuse another one before anything runs."""
 
 
 def _run_name() -> str:
+    if deployment.id:
+        liveness.live(str(flow_run.id))  # the first thing that a run does here: waiting for the project is life, too
     with project_lock():
         renew_feedback()
         plan = make_plan(flow_run.parameters.get("until"))
     return f"safeguard {plan.params.tracking.experiment} ({plan.describe()})"
 
 
-@flow(name="safeguard", flow_run_name=_run_name, persist_result=False, retries=0)
+@flow(
+    name="safeguard",
+    flow_run_name=_run_name,
+    persist_result=False,
+    retries=0,
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def safeguard(
-    until: str | None = None, page: str | None = None, wait_days: float = 14.0
+    until: StageName | None = None,
+    page: Annotated[str, Field(pattern="^https?://", max_length=500)] | None = None,
+    wait_days: Annotated[float, Field(gt=0, le=365)] = 14.0,
+    hours: Annotated[float, Field(gt=0, le=1000)] | None = None,
 ) -> Registration | waiting.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
     Where people have judged too little, a run of a deployment is suspended, for at most `wait_days`, with a link to
-    the annotation `page`; any other ends there, and what is missing is its result.
-    Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
+    the annotation `page`; any other ends there, and what is missing is its result. After `hours` the unit that runs
+    is stopped, and the run fails. Raises UserError as the stages do; whatever was finished before stays, and the next
+    run goes on from it.
     """
+    end = time.monotonic() + 3600 * hours if hours else None
     with project_lock():
         fetch_feedback()
         renew_feedback()
         plan = make_plan(until)
+        if deployment.id:
+            require_recordable(plan.params)
         if not plan.affected and not plan.registers:
+            _record(plan.params)
             return None
         found = () if plan.makes_candidates else waiting.ask(plan.params, plan.units)
         if waiting.unmet(found):
@@ -54,25 +82,36 @@ def safeguard(
         name = f"safeguard ({plan.describe()})"
         with tracking.pipeline_run(plan.params, name) as parent:
             ran: dict[str, State] = {}
-            _bring_up_to_date(plan, parent, plan.before_people, ran)
+            _bring_up_to_date(plan, parent, plan.before_people, ran, end)
             found = waiting.ask(plan.params, plan.units)
             if not waiting.unmet(found):
                 if found:
                     waiting.show(found)
                     renew_feedback()  # what people judged while candidates were made
-                _bring_up_to_date(plan, parent, plan.after_people, ran)
+                _bring_up_to_date(plan, parent, plan.after_people, ran, end)
                 if "compare" in ran or until is None:
                     show_comparison(plan.params, parent)
-                if not plan.registers:
-                    return None
-                registration = register_task(plan.params, parent)
-                show_registration(registration)
+                registration = register_task(plan.params, parent) if plan.registers else None
+                if registration:
+                    show_registration(registration)
+                _record(plan.params)
                 return registration
         return _wait(found, page, wait_days)
 
 
-def _bring_up_to_date(plan: Plan, parent: str | None, units: Iterable[Unit], ran: dict[str, State]) -> None:
-    """Run what is out of date, each unit asked anew when its turn comes; `ran` takes their states by address."""
+def _record(params: Params) -> None:
+    """Record what a run of a deployment has left; people record their own runs."""
+    if deployment.id and (record := record_task(params, flow_run.name)):
+        show_record(record)
+
+
+def _bring_up_to_date(
+    plan: Plan, parent: str | None, units: Iterable[Unit], ran: dict[str, State], end: float | None
+) -> None:
+    """Run what is out of date, each unit asked anew when its turn comes; `ran` takes their states by address.
+
+    `end` is when the unit that runs is stopped, on the monotonic clock.
+    """
     keep_sources()
     for unit in units:
         if not changes(unit.address):
@@ -83,14 +122,18 @@ def _bring_up_to_date(plan: Plan, parent: str | None, units: Iterable[Unit], ran
             for one in plan.units
             if one.address in ran and unit in downstream([one, unit], [one.address])
         ]
-        state = stage_task(unit.stage)(unit, plan.params, parent, wait_for=before, return_state=True)
+        task = stage_task(unit.stage, end)
+        state = task(unit, plan.params, parent, wait_for=before, return_state=True)
         state.result()
         ran[unit.address] = state
 
 
 def _wait(found: tuple[Need, ...], page: str | None, days: float) -> State:
-    """Suspend the run of a deployment; end any other in a state of its own, with what is missing as its result."""
-    if deployment.id:
+    """Suspend the run of a deployment; end any other in a state of its own, with what is missing as its result.
+
+    Where a run of the deployment waits already, another one would only wait beside it.
+    """
+    if deployment.id and not waiting.others():
         waiting.suspend(found, page, days)
     waiting.show(found)
     needs = waiting.unmet(found)

@@ -11,17 +11,20 @@ from prefect import Task  # noqa: E402 - settings first
 from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 
-from flows import registry, tracking, versioning  # noqa: E402
+from flows import recording, registry, tracking, versioning  # noqa: E402
 from flows.execution import run_unit  # noqa: E402
+from flows.retrying import network_task  # noqa: E402
 from hfi_core.params import Params  # noqa: E402
 from hfi_core.stage import Stage, Unit  # noqa: E402
 
 _EVERY_SECONDS = 5.0
 """Between two updates of a progress artifact."""
+_LEAST_SECONDS = 0.001
+"""For a task that is too late already: a timeout of 0 would be none."""
 
 
-def stage_task(stage: Stage) -> Task:
-    """The task of a stage; its runs are named after the unit."""
+def stage_task(stage: Stage, end: float | None = None) -> Task:
+    """The task of a stage; its runs are named after the unit. `end`: when it is stopped, on the monotonic clock."""
     return Task(
         run_and_keep,
         name=stage.name,
@@ -29,6 +32,7 @@ def stage_task(stage: Stage) -> Task:
         description=f"Revision {stage.revision}; {stage.function}",
         tags=[stage.name],
         retries=0,
+        timeout_seconds=None if end is None else max(end - time.monotonic(), _LEAST_SECONDS),
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -46,14 +50,15 @@ def register_release(params: Params, parent: str | None) -> registry.Registratio
     return registry.register(params, parent=parent)
 
 
-register_task = Task(
-    register_release,
-    name="register",
-    task_run_name="register {params.release.model}",
-    retries=0,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)
+register_task = network_task(register_release, "register", "register {params.release.model}")
+
+
+def record_run(params: Params, run: str) -> recording.Record | None:
+    """Record what the run has left in DVC's remote and on a branch, where params ask for it."""
+    return recording.record_results(params, run)
+
+
+record_task = network_task(record_run, "record", "record on {params.versioning.branch}")
 
 
 class ProgressArtifact:

@@ -15,6 +15,7 @@ from flows.execution import Done
 from flows.lineage import git_revision, params_digest, pipeline_key
 from hfi_core.files import sha256_of
 from hfi_core.params import Params
+from hfi_core.secrets import without_passwords
 from hfi_core.stage import params_of
 
 _PICTURES = 12
@@ -30,7 +31,8 @@ def tolerated(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow, its store and its network raise what they like
-        warn(f"MLflow could not record {what} ({type(error).__name__}: {_first_line(error)}). The result is kept.")
+        told = without_passwords(_first_line(error))
+        warn(f"MLflow could not record {what} ({type(error).__name__}: {told}). The result is kept.")
 
 
 def _first_line(error: Exception) -> str:
@@ -71,6 +73,15 @@ def record_figures(params: Params, run_id: str | None, figures: Mapping[str, flo
     if run_id:
         with tolerated("the comparison"):
             _log_metrics(_client(params)[0], run_id, [(name, value, 0) for name, value in figures.items()])
+
+
+def page_of(params: Params, run_id: str | None) -> str | None:
+    """The address of a run's page, where a server serves one."""
+    server = without_passwords(params.tracking.mlflow).rstrip("/")
+    if run_id is None or not server.startswith(("http://", "https://")):
+        return None
+    with tolerated("where this run is"):
+        return f"{server}/#/experiments/{_client(params)[1]}/runs/{run_id}"
 
 
 def metric_name(metric: str) -> str:
@@ -146,7 +157,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+            yield f"{prefix}{key}", without_passwords(value if isinstance(value, str) else json.dumps(value))
 
 
 def _log_metrics(client, run_id: str, rows: list[tuple[str, float, int]]) -> None:

@@ -95,6 +95,18 @@ def suspend(found: Sequence[Need], page: str | None, days: float) -> None:
     suspend_flow_run(timeout=round(days * 86_400), key=f"{PAUSE}-{len(used) + 1}")
 
 
+def others() -> bool:
+    """Whether another run of this run's deployment waits for people."""
+    from prefect import get_client
+    from prefect.runtime import deployment, flow_run
+
+    from flows.deployed_runs import waiting_runs
+
+    with get_client(sync_client=True) as client:
+        found = waiting_runs(client, f"{flow_run.flow_name}/{deployment.name}")
+    return any(str(run.id) != str(flow_run.id) for run in found)
+
+
 def show(found: Sequence[Need], page: str | None = None, until: datetime | None = None) -> None:
     """The state of the feedback as an artifact; with `until`, that the run waits for it."""
     from prefect.artifacts import create_markdown_artifact

@@ -6,5 +6,6 @@ fakes.install()
 
 from flows.resume import resume_waiting  # noqa: E402 - the small graph first
 from flows.safeguard import safeguard  # noqa: E402
+from flows.tending import tend  # noqa: E402
 
-__all__ = ["resume_waiting", "safeguard"]
+__all__ = ["resume_waiting", "safeguard", "tend"]

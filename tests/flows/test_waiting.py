@@ -1,10 +1,8 @@
 """The pipeline waits for people: a deployed run is suspended on a real server, a plain `hfi run` ends and says so."""
 
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,6 +14,7 @@ from hfi_core.feedback.parts import part_of
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.flows.conftest import FakeProject
+from tests.flows.deployment import Deployed, processes_of, wait_until
 from tests.flows.fakes import CANDIDATES, STEPS
 from tests.projects import REPOSITORY
 
@@ -113,69 +112,6 @@ def test_too_few_candidates_are_a_mistake_before_anybody_judges(judged_by_people
     assert "Traceback" not in told.stdout + told.stderr
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """A project whose flows are deployed as the guide says, on a real server with a real worker."""
-
-    project: FakeProject
-    api: str
-
-    def ask(self, method: str, path: str, **content) -> dict | list:
-        """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
-        for _ in range(20):
-            answer = httpx.request(method, f"{self.api}/{path}", json=content or None, timeout=30)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(0.5)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def start(self, **parameters) -> str:
-        """Start a run of the deployment; its id."""
-        found = self.ask("GET", "deployments/name/safeguard/emblems")
-        return self.ask("POST", f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"]
-
-    def state(self, run: str) -> dict:
-        """The state of a run."""
-        return self.ask("GET", f"flow_runs/{run}")["state"]
-
-    def wait_for(self, run: str, name: str, attempt: int | None = None) -> dict:
-        """Wait until a run is in a state (of an attempt, where that is told)."""
-        end = time.monotonic() + 300
-        while time.monotonic() < end:
-            state = self.state(run)
-            key = state["state_details"].get("pause_key")
-            if state["name"] == name and (attempt is None or key == f"people-{attempt}"):
-                return state
-            assert name in ("Failed", "Crashed") or state["type"] not in ("FAILED", "CRASHED"), state
-            time.sleep(0.3)
-        raise AssertionError(f"not {name}: {state}")
-
-    def artifact(self, run: str) -> str:
-        """The latest state of the feedback that the run has shown."""
-        shown = self.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}}, sort="CREATED_DESC")
-        return next(one["data"] for one in shown if one["key"] == "feedback")
-
-
-def _processes(run: str) -> list[str]:
-    """The processes of a run: Prefect names it in their environment."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if run.encode() in environment.read_bytes():
-                found.append(environment.parent.name)
-        except OSError:  # it has ended meanwhile, or is not ours
-            continue
-    return found
-
-
-def _wait_until(condition, what: str) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.2)
-
-
 @pytest.fixture
 def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
     """The guide's `prefect.yaml` on the small graph, and a worker; looks for waiting runs every few seconds."""
@@ -201,7 +137,7 @@ def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
 def test_a_deployed_run_is_suspended_until_people_have_judged_and_nothing_is_done_twice(deployed):
     project, run = deployed.project, deployed.start()
     deployed.wait_for(run, "Suspended", attempt=1)
-    _wait_until(lambda: not _processes(run), "no process is held")
+    wait_until(lambda: not processes_of(run), "no process is held")
     assert project.ran() == BEFORE
     assert _offered(project) == CANDIDATES
     waiting = deployed.artifact(run)
@@ -210,7 +146,7 @@ def test_a_deployed_run_is_suspended_until_people_have_judged_and_nothing_is_don
 
     deployed.ask("POST", f"flow_runs/{run}/resume")  # by hand, and too early
     deployed.wait_for(run, "Suspended", attempt=2)
-    _wait_until(lambda: not _processes(run), "no process is held in the second wait")
+    wait_until(lambda: not processes_of(run), "no process is held in the second wait")
 
     _judge(project)  # nobody tells the run
     deployed.wait_for(run, "Completed")

@@ -1,0 +1,39 @@
+"""The small flow that looks after a project's deployment every minute, in the project's folder. It is idempotent."""
+
+from typing import Annotated
+
+from flows.environment import settle
+
+settle()
+
+from prefect import flow, get_client  # noqa: E402 - settings first
+from prefect.states import Completed, State  # noqa: E402
+from pydantic import Field  # noqa: E402
+
+from flows.notifying import tell_of_failure  # noqa: E402
+from flows.plan import PARAMS  # noqa: E402
+from flows.resume import resume  # noqa: E402
+from flows.reviving import revive  # noqa: E402
+from flows.starting import start_on_feedback  # noqa: E402
+from hfi_core.params import read_params  # noqa: E402
+
+
+@flow(name="tend", persist_result=False, retries=0, on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+def tend(
+    deployment: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")],
+    judgements: Annotated[int, Field(ge=1)] | None = None,
+    grace: Annotated[float, Field(ge=0, le=600)] = 15.0,
+) -> State:
+    """Look after the runs of `deployment` ("safeguard/NAME").
+
+    Schedules those again whose process died with its worker (`grace`: seconds in which the worker may say so itself),
+    resumes those that wait for people when there is enough, and starts one when the store has `judgements` that no
+    snapshot holds; null: feedback starts none.
+    """
+    with get_client(sync_client=True) as client:
+        done = [f"scheduled again: {name}" for name in revive(client, deployment, grace)]
+        if resumed := resume(client, deployment):
+            done.append(f"resumed: {resumed}")
+        if judgements and (name := start_on_feedback(client, deployment, read_params(PARAMS), judgements)):
+            done.append(f"started for new feedback: {name}")
+    return Completed(message="; ".join(done) or "Nothing to do.")

@@ -1,0 +1,74 @@
+"""A deployed project: what tests ask of the server, and the processes of a run."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from tests.flows.conftest import FakeProject
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A project whose flows are deployed as the guide says, on a real server with a real worker."""
+
+    project: FakeProject
+    api: str
+    name: str = "safeguard/emblems"
+
+    def ask(self, method: str, path: str, **content) -> dict | list:
+        """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
+        for _ in range(20):
+            answer = httpx.request(method, f"{self.api}/{path}", json=content or None, timeout=30)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.5)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def start(self, **parameters) -> str:
+        """Start a run of the deployment; its id."""
+        found = self.ask("GET", f"deployments/name/{self.name}")
+        return self.ask("POST", f"deployments/{found['id']}/create_flow_run", parameters=parameters)["id"]
+
+    def state(self, run: str) -> dict:
+        """The state of a run."""
+        return self.ask("GET", f"flow_runs/{run}")["state"]
+
+    def wait_for(self, run: str, name: str, attempt: int | None = None) -> dict:
+        """Wait until a run is in a state (of an attempt, where that is told)."""
+        end = time.monotonic() + 300
+        while time.monotonic() < end:
+            state = self.state(run)
+            key = state["state_details"].get("pause_key")
+            if state["name"] == name and (attempt is None or key == f"people-{attempt}"):
+                return state
+            assert name in ("Failed", "Crashed") or state["type"] not in ("FAILED", "CRASHED"), state
+            time.sleep(0.3)
+        raise AssertionError(f"not {name}: {state}")
+
+    def artifact(self, run: str) -> str:
+        """The latest state of the feedback that the run has shown."""
+        shown = self.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}}, sort="CREATED_DESC")
+        return next(one["data"] for one in shown if one["key"] == "feedback")
+
+
+def processes_of(run: str) -> list[str]:
+    """The processes of a run: Prefect names it in their environment."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if run.encode() in environment.read_bytes():
+                found.append(environment.parent.name)
+        except OSError:  # it has ended meanwhile, or is not ours
+            continue
+    return found
+
+
+def wait_until(condition, what: str, seconds: float = 60) -> None:
+    """Wait until something is so; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
