@@ -1,30 +1,62 @@
-"""`make bench`: every benchmark in turn, and their figures in docs/benchmarks.md."""
+"""`make bench`: every benchmark in turn, each in its own section of docs/benchmarks.md.
 
+`python -m benchmarks NAME ...` runs those alone and leaves the other sections as they are.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import annotation, equal_removal, memory, orchestration, removal_speed, sampling_speed
 from benchmarks.machine import describe
 from hfi_core.files import whole_file
 
 PAGE = Path("docs/benchmarks.md")
+NAMES = (
+    "orchestration", "sampling_speed", "removal_speed", "equal_removal", "memory", "annotation", "active_selection",
+)  # fmt: skip
+_HEAD = """# Benchmarks
+
+Written by `make bench`, a section a benchmark, in a project in which `hfi run` has finished. Every figure is of one
+run; compare only what stands in one table.
+"""
 
 
 def main() -> None:
-    """Run them and write the page; needs a project in which `hfi run` has finished."""
-    parts = []
-    for benchmark in (sampling_speed, removal_speed, equal_removal, memory, orchestration, annotation):
+    """Run those named, or all; each writes its section as soon as it ends."""
+    names = sys.argv[1:] or NAMES
+    if unknown := set(names) - set(NAMES):
+        sys.exit(f"No benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
+    if not Path("dvc.lock").exists():
+        sys.exit("The benchmarks need a finished project: run `make demo` first.")
+    for name in names:
+        benchmark = importlib.import_module(f"benchmarks.{name}")
         title, *rest = benchmark.__doc__.strip().split("\n", 1)
         print(f"\n{title}", flush=True)
-        figures = benchmark.main()
-        rows = [f"| {key.replace('_', ' ')} | {value:.3f} |" for key, value in figures.items()]
-        name = benchmark.__name__.rsplit(".", 1)[-1].replace("_", " ").capitalize()
-        text = " ".join([title, *(line.strip() for part in rest for line in part.splitlines())]).strip()
-        parts.append("\n".join([f"## {name}", "", text, "", "| figure | value |", "| --- | --- |", *rows, ""]))
-    head = (
-        f"# Benchmarks\n\nWritten by `make bench` on: {describe()}. One run; compare only what stands in one table.\n\n"
-    )
+        _write(_title(name), _section([title, *rest], benchmark.main()))
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _section(parts: list[str], figures: Mapping[str, float]) -> str:
+    text = " ".join(line.strip() for part in parts for line in part.splitlines()).strip()
+    rows = [f"| {key.replace('_', ' ')} | {value:.3f} |" for key, value in figures.items()]
+    return "\n".join([text, "", f"On {describe()}.", "", "| figure | value |", "| --- | --- |", *rows])
+
+
+def _write(title: str, section: str) -> None:
+    """Put a section in its place; the others stay."""
+    sections = {}
+    if PAGE.exists():
+        for part in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+            name, body = part.split("\n", 1)
+            sections[name] = body.strip()
+    sections[title] = section
+    ordered = [f"## {name}\n\n{sections[name]}\n" for name in map(_title, NAMES) if name in sections]
     with whole_file(PAGE) as beside:
-        beside.write_text(head + "\n".join(parts), encoding="utf-8")
+        beside.write_text("\n".join([_HEAD, *ordered]), encoding="utf-8")
 
 
 if __name__ == "__main__":

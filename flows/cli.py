@@ -13,6 +13,7 @@ from flows.commands import (
     doctor,
     feedback,
     init,
+    listen,
     params,
     plan,
     promotions,
@@ -51,6 +52,7 @@ app.command()(register.register)
 app.command()(promotions.promotions)
 app.command()(promotions.promote)
 app.command()(promotions.rollback)
+app.command()(listen.listen)
 app.command()(compare.compare)
 app.command()(publish.publish)
 app.command()(deploy.deploy)

@@ -26,6 +26,7 @@ from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback  # noqa: 
 from flows.recording import require_recordable  # noqa: E402
 from flows.registry import Registration  # noqa: E402
 from flows.stages import record_task, register_task, stage_task  # noqa: E402
+from flows.starting import require_deployment, start_once  # noqa: E402
 from flows.versioning import changes, downstream, keep_sources  # noqa: E402
 from hfi_core import stage as declaration  # noqa: E402
 from hfi_core.feedback.sufficiency import Need  # noqa: E402
@@ -58,13 +59,16 @@ def safeguard(
     page: Annotated[str, Field(pattern="^https?://", max_length=500)] | None = None,
     wait_days: Annotated[float, Field(gt=0, le=365)] = 14.0,
     hours: Annotated[float, Field(gt=0, le=1000)] | None = None,
+    then: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")] | None = None,
 ) -> Registration | waiting.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
     Where people have judged too little, a run of a deployment is suspended, for at most `wait_days`, with a link to
     the annotation `page`; any other ends there, and what is missing is its result. After `hours` the unit that runs
-    is stopped, and the run fails. Raises UserError as the stages do; whatever was finished before stays, and the next
-    run goes on from it.
+    is stopped, and the run fails. Once all is up to date, a run of the deployment `then` ("safeguard/NAME") is started:
+    its work pool may be another, such as one with a GPU.
+
+    Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
     """
     end = time.monotonic() + 3600 * hours if hours else None
     with project_lock():
@@ -73,8 +77,10 @@ def safeguard(
         plan = make_plan(until)
         if deployment.id:
             require_recordable(plan.params)
+        if then:
+            require_deployment(then)
         if not plan.affected and not plan.registers:
-            _record(plan.params)
+            _end(plan.params, then)
             return None
         found = () if plan.makes_candidates else waiting.ask(plan.params, plan.units)
         if waiting.unmet(found):
@@ -94,15 +100,17 @@ def safeguard(
                 registration = register_task(plan.params, parent) if plan.registers else None
                 if registration:
                     show_registration(registration)
-                _record(plan.params)
+                _end(plan.params, then)
                 return registration
         return _wait(found, page, wait_days)
 
 
-def _record(params: Params) -> None:
-    """Record what a run of a deployment has left; people record their own runs."""
+def _end(params: Params, then: str | None) -> None:
+    """Record what a run of a deployment has left (people record their own runs), and start what follows."""
     if deployment.id and (record := record_task(params, flow_run.name)):
         show_record(record)
+    if then:
+        start_once(then, str(flow_run.id), "followed")
 
 
 def _bring_up_to_date(

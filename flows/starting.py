@@ -1,10 +1,33 @@
-"""Starts a run of a deployment when people have judged enough since the last snapshot."""
+"""Starts runs of a deployment: on enough new feedback since the last snapshot, or when something calls for it."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from flows.deployed_runs import runs_of
+from hfi_core.errors import UserError
 from hfi_core.params import Params
+
+
+def require_deployment(name: str) -> None:
+    """Raise UserError unless the server has a deployment of this name ("FLOW/NAME")."""
+    from prefect import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_deployment_by_name(name)
+    except (ObjectNotFound, ValueError) as error:
+        raise UserError(f"The Prefect server has no deployment {name!r}: `hfi deploy` prints their names.") from error
+
+
+def start_once(deployment: str, key: str, tag: str) -> None:
+    """Start a run of a deployment, marked with a tag; a second call with the same key starts none."""
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        client.create_flow_run_from_deployment(
+            client.read_deployment_by_name(deployment).id, idempotency_key=key, tags=[tag]
+        )
 
 
 def start_on_feedback(client: Any, deployment: str, params: Params, judgements: int) -> str | None:

@@ -4,8 +4,8 @@ from tests.flows import fakes
 
 fakes.install()
 
-from flows.resume import resume_waiting  # noqa: E402 - the small graph first
+from flows.promotion_flow import promotions  # noqa: E402 - the small graph first
 from flows.safeguard import safeguard  # noqa: E402
 from flows.tending import tend  # noqa: E402
 
-__all__ = ["resume_waiting", "safeguard", "tend"]
+__all__ = ["promotions", "safeguard", "tend"]

@@ -1,12 +1,17 @@
 """A deployed project: what tests ask of the server, and the processes of a run."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import yaml
 
+from flows.project import TEMPLATE
 from tests.flows.conftest import FakeProject
+
+FLOWS = ("safeguard", "tend", "promotions")
 
 
 @dataclass(frozen=True)
@@ -15,7 +20,7 @@ class Deployed:
 
     project: FakeProject
     api: str
-    name: str = "safeguard/emblems"
+    name: str = "safeguard/project"
 
     def ask(self, method: str, path: str, **content) -> dict | list:
         """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
@@ -52,6 +57,30 @@ class Deployed:
         """The latest state of the feedback that the run has shown."""
         shown = self.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}}, sort="CREATED_DESC")
         return next(one["data"] for one in shown if one["key"] == "feedback")
+
+
+def deploy(
+    project: FakeProject, pool: str, environment: Mapping[str, str], parameters: Mapping[str, dict], **schedules: int
+) -> str:
+    """Send what `hfi deploy` writes, for the small graph, into a pool of the test's own; what the command says.
+
+    `schedules` has seconds between the runs of a flow; those that it does not name are started by nobody.
+    """
+    content = yaml.safe_load((TEMPLATE / "prefect.yaml").read_text().replace("$name", "project"))
+    for flow, one in zip(FLOWS, content["deployments"], strict=True):
+        assert one["entrypoint"].endswith(f".{flow}")
+        one["entrypoint"] = f"tests.flows.deployed.{flow}"
+        one["work_pool"]["name"] = pool
+        one["schedules"] = [{"interval": schedules[flow]}] if flow in schedules else []
+        one["parameters"] = one.get("parameters", {}) | parameters.get(flow, {})
+    (project.folder / "prefect.yaml").write_text(yaml.safe_dump(content))
+    return project.hfi("deploy", **environment).stdout
+
+
+def withdraw(project: FakeProject, environment: Mapping[str, str]) -> None:
+    """Take the deployments back, or later tests' workers would have their runs to do."""
+    for flow in FLOWS:
+        project.call("prefect", "deployment", "delete", f"{flow}/project", code=None, **environment)
 
 
 def processes_of(run: str) -> list[str]:

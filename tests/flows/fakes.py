@@ -115,7 +115,7 @@ STAGES = (
         inputs={"imported": "{item}"}, outputs={"candidates": "candidates/{unit}"}, over="candidates.imported",
     ),
     Stage(
-        "simulate", 1, "tests.flows.fakes:simulate", ("feedback",),
+        "simulate", 1, "tests.flows.fakes:simulate", ("feedback.simulated",),
         inputs={"candidates": "candidates"}, outputs={"feedback": "feedback/simulated.jsonl"},
         over="feedback.simulated",
     ),

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from flows.project import TEMPLATE
-from tests.flows.deployment import Deployed, processes_of, wait_until
+from tests.flows.deployment import FLOWS, Deployed, deploy, processes_of, wait_until, withdraw
 from tests.flows.fakes import STEPS
 from tests.projects import REPOSITORY
 
@@ -28,21 +27,11 @@ def deployed(fake_project, server, quick, tmp_path) -> Iterator[Deployed]:
     project.call("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     project.edit(versioning={"commit": "branch", "branch": "hfi/results", "push": "store"})
     project.call("git", "commit", "-qam", "Ask for records")
-    text = (TEMPLATE / "prefect.yaml").read_text().replace("$name", "project")
-    content = yaml.safe_load(text)
-    for one in content["deployments"]:
-        one["entrypoint"] = f"tests.flows.deployed.{one['entrypoint'].rpartition('.')[2]}"
-        one["work_pool"]["name"] = "nightly"
-        one["schedules"] = [{"interval": 5}]
-    safeguard, tend = content["deployments"]
-    tend["parameters"] |= {"grace": 0.5}
-    (project.folder / "prefect.yaml").write_text(yaml.safe_dump(content))
-    told = project.hfi("deploy", **quick).stdout
-    assert f"{NAME}: deployed" in told and "tend/project: deployed" in told
+    told = deploy(project, "nightly", quick, {"tend": {"grace": 0.5}}, safeguard=5, tend=5)
+    assert all(f"{flow}/project: deployed" in told for flow in FLOWS)
     assert "prefect worker start --pool nightly" in told
-    yield Deployed(project, server, NAME)
-    for name in (NAME, "tend/project"):  # or later tests' workers would have them to do
-        project.call("prefect", "deployment", "delete", name, code=None, **quick)
+    yield Deployed(project, server)
+    withdraw(project, quick)
 
 
 def _runs(deployed: Deployed, *types: str) -> list[dict]:
@@ -107,3 +96,16 @@ def test_a_file_that_is_none_of_prefect_s_is_named(fake_project):
     (fake_project.folder / "prefect.yaml").write_text("deployments: [{name: one}]\n")
     told = fake_project.hfi("deploy", code=2, PREFECT_API_URL="http://127.0.0.1:9/api").stderr
     assert "deployment 1 needs name, entrypoint and work_pool.name" in told
+
+
+def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
+    project = deployed.project
+    project.call("prefect", "deployment", "schedule", "clear", NAME, "-y", **quick)
+    project.call("prefect", "deployment", "schedule", "clear", "tend/project", "-y", **quick)
+    after = Deployed(project, deployed.api, "promotions/project")
+    with project.running(*WORKER, PREFECT_WORKER_QUERY_SECONDS="1", **quick):
+        run = deployed.start(until="generate", then=after.name)
+        deployed.wait_for(run, "Completed")
+        (follower,) = _runs(after, "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED")
+    assert "followed" in follower["tags"]
+    assert project.ran() == ["generate@badge"]

@@ -1,28 +1,24 @@
 """The pipeline waits for people: a deployed run is suspended on a real server, a plain `hfi run` ends and says so."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-import yaml
 
 from hfi_core.candidates import read_manifest
 from hfi_core.feedback.parts import part_of
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.flows.conftest import FakeProject
-from tests.flows.deployment import Deployed, processes_of, wait_until
+from tests.flows.deployment import Deployed, deploy, processes_of, wait_until, withdraw
 from tests.flows.fakes import CANDIDATES, STEPS
-from tests.projects import REPOSITORY
 
 FROM_STORE = {
     "feedback__file": "data/feedback/people.jsonl", "feedback__simulated": {}, "feedback__store": True,
     "feedback__minimum": 1, "reward__least": 4,
 }  # fmt: skip
-GUIDE = REPOSITORY / "docs/how-to/wait-for-people.md"
 PAGE = "https://judge.example.org/"
 A_SECOND = 1 / 86_400
 BEFORE = ["generate@badge"]
@@ -114,23 +110,15 @@ def test_too_few_candidates_are_a_mistake_before_anybody_judges(judged_by_people
 
 @pytest.fixture
 def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
-    """The guide's `prefect.yaml` on the small graph, and a worker; looks for waiting runs every few seconds."""
+    """What `hfi deploy` sends, and a worker; waiting runs are looked for every few seconds."""
     project = judged_by_people
-    content = yaml.safe_load(re.search(r"```yaml\n(name: .*?)```", GUIDE.read_text(), re.DOTALL)[1])
-    (step,) = content["pull"]
-    step["prefect.deployments.steps.set_working_directory"]["directory"] = str(project.folder)
-    for one in content["deployments"]:
-        one["entrypoint"] = f"tests.flows.deployed.{one['entrypoint'].rpartition('.')[2]}"
-        for schedule in one.get("schedules", []):
-            schedule["interval"] = 5
-    (project.folder / "prefect.yaml").write_text(yaml.safe_dump(content))
-    project.call("prefect", "work-pool", "create", "safeguard", "--type", "process", "--overwrite", **quick)
-    project.call("prefect", "--no-prompt", "deploy", "--all", **quick)
+    deploy(project, "waiting", quick, {"safeguard": {"page": PAGE}, "tend": {"judgements": None}}, tend=5)
     with project.running(
-        "prefect", "worker", "start", "--pool", "safeguard", "--type", "process",
+        "prefect", "worker", "start", "--pool", "waiting", "--type", "process",
         PREFECT_WORKER_QUERY_SECONDS="1", **quick,
     ):  # fmt: skip
         yield Deployed(project, server)
+    withdraw(project, quick)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc, which is Linux's")
