@@ -26,6 +26,8 @@ class Plan:
     """The stale units and all that rest on them; the latter run only if what they read really changes."""
     registers: bool
     """Whether the release is registered at the end."""
+    until: str | None
+    """The last stage of the run; None for all."""
 
     @property
     def before_people(self) -> tuple[Unit, ...]:
@@ -64,7 +66,7 @@ def make_plan(until: str | None = None) -> Plan:
     stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))
     registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
-    return Plan(params, tuple(units), stale, affected, registers)
+    return Plan(params, tuple(units), stale, affected, registers, until)
 
 
 def fetch_feedback() -> None:

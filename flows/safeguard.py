@@ -37,23 +37,28 @@ StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: 
 """The server and its UI refuse another one before anything runs."""
 
 
+_SETTINGS = {
+    "name": "safeguard",
+    "persist_result": False,
+    "retries": 0,
+    "on_failure": [tell_of_failure],
+    "on_crashed": [tell_of_failure],
+}
+
+
 def _run_name() -> str:
     if deployment.id:
         liveness.live(str(flow_run.id))  # the first thing that a run does here: waiting for the project is life, too
     with project_lock():
         renew_feedback()
-        plan = make_plan(flow_run.parameters.get("until"))
+        return _name_of(make_plan(flow_run.parameters.get("until")))
+
+
+def _name_of(plan: Plan) -> str:
     return f"safeguard {plan.params.tracking.experiment} ({plan.describe()})"
 
 
-@flow(
-    name="safeguard",
-    flow_run_name=_run_name,
-    persist_result=False,
-    retries=0,
-    on_failure=[tell_of_failure],
-    on_crashed=[tell_of_failure],
-)
+@flow(flow_run_name=_run_name, **_SETTINGS)
 def safeguard(
     until: StageName | None = None,
     page: Annotated[str, Field(pattern="^https?://", max_length=500)] | None = None,
@@ -79,30 +84,49 @@ def safeguard(
             require_recordable(plan.params)
         if then:
             require_deployment(then)
-        if not plan.affected and not plan.registers:
-            _end(plan.params, then)
-            return None
-        found = () if plan.makes_candidates else waiting.ask(plan.params, plan.units)
-        if waiting.unmet(found):
-            return _wait(found, page, wait_days)
-        name = f"safeguard ({plan.describe()})"
-        with tracking.pipeline_run(plan.params, name) as parent:
-            ran: dict[str, State] = {}
-            _bring_up_to_date(plan, parent, plan.before_people, ran, end)
-            found = waiting.ask(plan.params, plan.units)
-            if not waiting.unmet(found):
-                if found:
-                    waiting.show(found)
-                    renew_feedback()  # what people judged while candidates were made
-                _bring_up_to_date(plan, parent, plan.after_people, ran, end)
-                if "compare" in ran or until is None:
-                    show_comparison(plan.params, parent)
-                registration = register_task(plan.params, parent) if plan.registers else None
-                if registration:
-                    show_registration(registration)
-                _end(plan.params, then)
-                return registration
+        return _follow(plan, page, wait_days, end, then)
+
+
+def safeguard_here(plan: Plan) -> Registration | waiting.NeedsPeople | None:
+    """The same flow for a plan that was just made, by who holds the project's lock: `hfi run`."""
+
+    @flow(flow_run_name=_name_of(plan), **_SETTINGS)
+    def run(until: StageName | None = None) -> Registration | waiting.NeedsPeople | None:
+        return _follow(plan)
+
+    return run(plan.until)
+
+
+def _follow(
+    plan: Plan, page: str | None = None, wait_days: float = 0, end: float | None = None, then: str | None = None
+) -> Registration | waiting.NeedsPeople | State | None:
+    """Do what a plan says; see `safeguard`."""
+    if not plan.affected and not plan.registers:
+        _end(plan.params, then)
+        return None
+    found = () if plan.makes_candidates else waiting.ask(plan.params, plan.units)
+    if waiting.unmet(found):
         return _wait(found, page, wait_days)
+    name = f"safeguard ({plan.describe()})"
+    with tracking.pipeline_run(plan.params, name) as parent:
+        ran: dict[str, State] = {}
+        keep_sources()
+        _bring_up_to_date(plan, parent, plan.before_people, ran, end)
+        found = waiting.ask(plan.params, plan.units)
+        if not waiting.unmet(found):
+            if found:
+                waiting.show(found)
+                renew_feedback()  # what people judged while candidates were made
+                keep_sources()
+            _bring_up_to_date(plan, parent, plan.after_people, ran, end)
+            if "compare" in ran or plan.until is None:
+                show_comparison(plan.params, parent)
+            registration = register_task(plan.params, parent) if plan.registers else None
+            if registration:
+                show_registration(registration)
+            _end(plan.params, then)
+            return registration
+    return _wait(found, page, wait_days)
 
 
 def _end(params: Params, then: str | None) -> None:
@@ -120,7 +144,6 @@ def _bring_up_to_date(
 
     `end` is when the unit that runs is stopped, on the monotonic clock.
     """
-    keep_sources()
     for unit in units:
         if not changes(unit.address):
             continue

@@ -33,10 +33,10 @@ def run(until: Until = None) -> None:
                 _stop_for_people(waiting.unmet(waiting.ask(plan.params, plan.units)))
             _announce(plan)
             from flows import temporary_server
-            from flows.safeguard import safeguard
+            from flows.safeguard import safeguard_here
 
             temporary_server.start()
-            done = safeguard(until)
+            done = safeguard_here(plan)
             if isinstance(done, waiting.NeedsPeople):
                 _stop_for_people(done.needs)
             registration = done

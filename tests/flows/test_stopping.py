@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import time
 
 import pytest
@@ -112,3 +113,14 @@ def test_checkpoints_under_earlier_params_go_when_the_unit_is_done(fake_project)
         (work / name).mkdir(parents=True)
     fake_project.hfi("stage", "generate", "--unit", "badge", "--revision", "1", FAKE_UNTRACKED="1")
     assert os.listdir(work) == ["generate@badge-two-" + "0" * 16]  # noqa: PTH208 - names are what is compared
+
+
+def test_a_run_that_takes_too_long_is_stopped_and_the_next_goes_on(fake_project, quick):
+    run = "from tests.flows.deployed import safeguard; safeguard(until='generate', hours={hours})"
+    slow = quick | {"FAKE_SLOW": "generate@badge"}
+    late = fake_project.call(sys.executable, "-c", run.format(hours=1.5 / 3600), code=1, **slow)
+    assert "exceeded timeout" in late.stdout + late.stderr
+    assert not (fake_project.folder / "candidates/badge").exists()
+    fake_project.call(sys.executable, "-c", run.format(hours=1), **quick)
+    assert (fake_project.folder / "candidates/badge").exists()
+    assert len(_steps(fake_project, "generate@badge")) == STEPS, "no step was taken twice"

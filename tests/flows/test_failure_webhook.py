@@ -1,0 +1,56 @@
+"""Whoever asked for it hears of a run that failed, and never of a password; that nobody listens changes nothing."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+
+class Listener:
+    """An HTTP server that keeps what is posted to it."""
+
+    def __init__(self):
+        heard = self.heard = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}/hook?token=hidden-token"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def listener():
+    one = Listener()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+def test_a_failure_is_told_once_with_what_and_why(fake_project, quick, listener):
+    fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", HFI_FAILURE_WEBHOOK=listener.address, **quick)
+    (told,) = listener.heard
+    assert told["flow"] == "safeguard" and told["state"] == "Failed"
+    assert told["run"].startswith("safeguard emblems")
+    assert "distill@anchored was told to crash" in told["message"]
+    assert told["message"] in told["text"]
+
+
+def test_a_run_that_ends_well_is_not_told(fake_project, quick, listener):
+    fake_project.hfi("run", "--until", "generate", HFI_FAILURE_WEBHOOK=listener.address, **quick)
+    assert listener.heard == []
+
+
+def test_a_webhook_out_of_reach_is_named_without_its_secret(fake_project, quick):
+    address = "http://127.0.0.1:9/hook?token=hidden-token"
+    told = fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", HFI_FAILURE_WEBHOOK=address, **quick)
+    assert "HFI_FAILURE_WEBHOOK was not told of the failure" in told.stderr
+    assert "hidden-token" not in told.stdout + told.stderr
