@@ -9,7 +9,8 @@ from hfi_core.errors import UserError
 from hfi_core.params import EMBEDDED, Source
 from hfi_core.sources import locate
 
-_NETWORKS = ("unet", "vae", "text_encoder")
+_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
+"""SDXL has all of them, Stable Diffusion 1.x and 2.x all but the last."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class BaseFolder:
     picture_side: int
     """Pixels."""
     parameters: int
-    """Of UNet, VAE and text encoder."""
+    """Of UNet, VAE and text encoders."""
     removed_parameters: int
     """Of the UNet's cross-attention, which a removal learns and keeps in float32."""
     bytes: int
@@ -38,13 +39,14 @@ def look_at_base(source: Source) -> BaseFolder | None:
     try:
         unet, vae = (json.loads((folder / part / "config.json").read_text("utf-8")) for part in ("unet", "vae"))
         side = unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
-        shapes = {part: _shapes(_weights(folder / part)) for part in _NETWORKS}
+        networks = [part for part in _NETWORKS if part != _NETWORKS[-1] or (folder / part).exists()]
+        shapes = {part: _shapes(_weights(folder / part)) for part in networks}
         return BaseFolder(
             folder,
             picture_side=side,
             parameters=sum(sum(sizes.values()) for sizes in shapes.values()),
             removed_parameters=sum(size for name, size in shapes["unet"].items() if ".attn2." in name),
-            bytes=sum(_weights(folder / part).stat().st_size for part in _NETWORKS),
+            bytes=sum(_weights(folder / part).stat().st_size for part in networks),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(

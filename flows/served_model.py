@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import pandas
@@ -15,16 +16,17 @@ class SafeguardedModel(PythonModel):
     def load_context(self, context) -> None:
         """Load the merged diffusers folder of the release."""
         import torch
-        from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, StableDiffusionPipeline
+        from diffusers import DDIMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler
 
         self.release = Path(context.artifacts["release"])
-        self.pipeline = StableDiffusionPipeline.from_pretrained(
+        index = json.loads((self.release / "model/model_index.json").read_text(encoding="utf-8"))
+        # Stable Diffusion 1.x and 2.x name a checker that is no part of the release; SDXL has none.
+        without = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        self.pipeline = DiffusionPipeline.from_pretrained(
             self.release / "model",
             dtype=torch.float32,
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
             local_files_only=True,
+            **{name: value for name, value in without.items() if name in index},
         )
         kind = DDIMScheduler if context.model_config["scheduler"] == "ddim" else DPMSolverMultistepScheduler
         self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from hfi_core.diffusion.encoding import word_embedding
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.fitting import Checkpoint, Group, Observer, cosine, fit
 from hfi_core.seeding import torch_generator
@@ -31,7 +30,7 @@ class Examples:
 
 def start_vectors(model: TextToImage, word: str, vectors: int, *key: object) -> torch.Tensor:
     """The start (vectors, D): the word's embeddings over and over, the repeats slightly moved so that they part."""
-    words = word_embedding(model.text_encoder, model.tokenizer, word)
+    words = model.text.word_embedding(word)
     start = words[torch.arange(vectors) % len(words)]
     noise = torch.randn(start.shape, generator=torch_generator("start", *key)).to(start)
     repeated = (torch.arange(vectors, device=start.device) >= len(words)).unsqueeze(1)

@@ -4,13 +4,20 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
 from transformers import (
     CLIPConfig,
     CLIPModel,
     CLIPProcessor,
     CLIPTextConfig,
     CLIPTextModel,
+    CLIPTextModelWithProjection,
     CLIPTokenizer,
     ViTConfig,
     ViTForImageClassification,
@@ -42,6 +49,32 @@ def _text_settings(words: CLIPTokenizer) -> dict:
         "num_attention_heads": 2, "max_position_embeddings": LENGTH, "bos_token_id": words.bos_token_id,
         "eos_token_id": words.eos_token_id, "pad_token_id": words.pad_token_id,
     }  # fmt: skip
+
+
+def build_sdxl(folder: Path) -> Path:
+    """Write a pipeline of SDXL's shape with random weights: two text encoders, one of which pools, and sizes told."""
+    torch.manual_seed(1)
+    words, second, pooled, sizes = tokenizer(), 40, 56, 8
+    wider = _text_settings(words) | {"hidden_size": second, "num_hidden_layers": 2, "projection_dim": pooled}
+    StableDiffusionXLPipeline(
+        unet=UNet2DConditionModel(
+            sample_size=8, block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,
+            attention_head_dim=(2, 4), down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=(1, 2),
+            use_linear_projection=True, cross_attention_dim=WIDTH + second, addition_embed_type="text_time",
+            addition_time_embed_dim=sizes, projection_class_embeddings_input_dim=6 * sizes + pooled,
+        ),
+        vae=AutoencoderKL(
+            block_out_channels=(8, 16, 16), down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3, norm_num_groups=4, sample_size=SIDE, scaling_factor=0.13025,
+        ),
+        text_encoder=CLIPTextModel(CLIPTextConfig(**_text_settings(words) | {"num_hidden_layers": 2})),
+        text_encoder_2=CLIPTextModelWithProjection(CLIPTextConfig(**wider)),
+        tokenizer=words, tokenizer_2=words,
+        scheduler=DDIMScheduler(num_train_timesteps=200, beta_schedule="scaled_linear", clip_sample=False),
+        force_zeros_for_empty_prompt=True, add_watermarker=False,
+    ).save_pretrained(folder)  # fmt: skip
+    return folder
 
 
 def build_other_model(folder: Path) -> Path:

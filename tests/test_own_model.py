@@ -5,19 +5,22 @@ import json
 
 import pytest
 import yaml
+from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
 from hfi_core.params import parse_params
 from hfi_core.sources import digest_of
 from hfi_core.stage import units_of
 from tests.loop import write_feedback
-from tests.other_model import WIDTH, build_other_model
+from tests.other_model import SIDE, WIDTH, build_other_model, build_sdxl
 from tests.projects import small_raw
 
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
-    return build_other_model(tmp_path_factory.mktemp("other"))
+    folder = build_other_model(tmp_path_factory.mktemp("other"))
+    build_sdxl(folder / "sdxl")
+    return folder
 
 
 def judge(kind: str, folder) -> dict:
@@ -31,9 +34,9 @@ def judge(kind: str, folder) -> dict:
     }  # fmt: skip
 
 
-def params_for(other, miniature, kind: str):
+def params_for(other, miniature, kind: str, model: str = "pipeline"):
     raw = copy.deepcopy(small_raw(miniature))
-    for part, name in (("model", "pipeline"), ("clip", "clip")):
+    for part, name in (("model", model), ("clip", "clip")):
         raw[part] = {"source": str(other / name), "revision": None, "digest": digest_of(other / name)}
     raw["concepts"] = {
         name: {
@@ -56,10 +59,10 @@ def params_for(other, miniature, kind: str):
     return raw
 
 
-@pytest.mark.parametrize("kind", ["clip", "classifier"])
-def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniature, tmp_path, monkeypatch, kind):
+@pytest.mark.parametrize(("model", "kind"), [("pipeline", "clip"), ("sdxl", "classifier")])
+def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniature, tmp_path, monkeypatch, model, kind):
     monkeypatch.chdir(tmp_path)
-    raw = params_for(other, miniature, kind)
+    raw = params_for(other, miniature, kind, model)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
     params = parse_params(raw)
     units = list(units_of(params))
@@ -73,11 +76,17 @@ def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniatur
     for row in report["rows"]:
         for figure in row["metrics"].values():
             assert figure["low"] <= figure["value"] <= figure["high"]
-    token = load_file(tmp_path / "tokens" / "knife" / "objectionable" / "learned_embeds.safetensors")
-    assert token["<knife-objectionable>"].shape == (3, WIDTH)
-
-    from diffusers import StableDiffusionPipeline
-
-    pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "release" / "model")
-    pipe.load_textual_inversion(str(tmp_path / "release" / "tokens" / "blood" / "accepted"))
-    assert pipe.scheduler.config.prediction_type == "v_prediction"
+    release = tmp_path / "release"
+    pipe = DiffusionPipeline.from_pretrained(release / "model")
+    token = load_file(release / "tokens/knife/objectionable/learned_embeds.safetensors")
+    if model == "sdxl":
+        pipe.load_textual_inversion(token["clip_l"], "<knife-objectionable>", pipe.text_encoder, pipe.tokenizer)
+        pipe.load_textual_inversion(token["clip_g"], "<knife-objectionable>", pipe.text_encoder_2, pipe.tokenizer_2)
+        assert pipe("a <knife-objectionable>", num_inference_steps=1, height=SIDE, width=SIDE).images[0].size == (
+            SIDE,
+            SIDE,
+        )
+    else:
+        assert token["<knife-objectionable>"].shape == (3, WIDTH)
+        pipe.load_textual_inversion(str(release / "tokens/blood/accepted"))
+        assert pipe.scheduler.config.prediction_type == "v_prediction"

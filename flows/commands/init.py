@@ -9,7 +9,7 @@ import typer
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; made where it is missing.")],
     preset: Annotated[
-        str, typer.Option(help="Params to begin with: `embedded` (the demo, no GPU) or `sd15` (Stable Diffusion 1.5).")
+        str, typer.Option(help="Params to begin with: `embedded` (the demo, no GPU), `sd15` or `sdxl`.")
     ] = "embedded",
 ) -> None:
     """Make a new project: a git and DVC repository with complete params. One package serves many projects.

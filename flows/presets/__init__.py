@@ -32,4 +32,6 @@ def params(name: str) -> Params:
 
 def nearest(source: object) -> str:
     """The preset whose defaults suit a model source."""
-    return EMBEDDED if source == EMBEDDED else "sd15"
+    if source == EMBEDDED:
+        return EMBEDDED
+    return "sdxl" if "xl" in str(source).lower() else "sd15"  # by its name: the folder may be on another machine

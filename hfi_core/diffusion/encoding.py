@@ -6,6 +6,7 @@ embedding matrix is changed: the vectors are laid over the embedding layer's out
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -14,14 +15,14 @@ from hfi_core.errors import UserError
 
 def encode_prompts(
     text_encoder: torch.nn.Module, tokenizer, prompts: Sequence[str], tokens: Mapping[str, torch.Tensor]
-) -> torch.Tensor:
-    """Last hidden states (B, L, D). Tokens hold vectors (n, D) by the name that stands in the prompts."""
+) -> Any:
+    """The encoder's output, all hidden states (B, L, D) in it. Tokens hold vectors (n, D) by their name in prompts."""
     rows = [_lay_out(tokenizer, prompt, tokens) for prompt in prompts]
     device = next(text_encoder.parameters()).device
     ids = torch.tensor([ids for ids, _ in rows], device=device)
     places = [(row, column, name, index) for row, (_, slots) in enumerate(rows) for column, name, index in slots]
     if not places:
-        return text_encoder(ids)[0]
+        return text_encoder(ids, output_hidden_states=True)
 
     def overlay(module, inputs, output):
         row, column = torch.tensor([p[:2] for p in places], device=device).T
@@ -30,7 +31,7 @@ def encode_prompts(
 
     handle = text_encoder.get_input_embeddings().register_forward_hook(overlay)
     try:
-        return text_encoder(ids)[0]
+        return text_encoder(ids, output_hidden_states=True)
     finally:
         handle.remove()
 

@@ -9,6 +9,7 @@ import torch
 from hfi_core.diffusion.compute import device_of, dtype_of
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.schedule import NoiseSchedule
+from hfi_core.diffusion.text import OneEncoder, Text, TwoEncoders
 from hfi_core.errors import UserError
 from hfi_core.params import Compute, Source
 from hfi_core.sources import checked
@@ -21,6 +22,10 @@ _PARTS = {
     "text_encoder": ("transformers", "CLIPTextModel"),
     "tokenizer": ("transformers", "CLIPTokenizer"),
 }
+_SDXL_PARTS = _PARTS | {
+    "text_encoder_2": ("transformers", "CLIPTextModelWithProjection"),
+    "tokenizer_2": ("transformers", "CLIPTokenizer"),
+}
 
 
 def load_model(source: Source, compute: Compute) -> TextToImage:
@@ -30,27 +35,52 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
     """
     folder = checked(source.source, source.revision, source.digest, "model")
     index = _read_index(folder)
-    for part, (library, kind) in _PARTS.items():
+    wanted = _SDXL_PARTS if index.get("text_encoder_2", [None, None])[1] else _PARTS
+    for part, (library, kind) in wanted.items():
         if index.get(part, [None, None])[1] not in (kind, f"{kind}Fast"):
             raise UserError(f"{folder}: {part} is {index.get(part)}; {library}'s {kind} is supported.")
     device, dtype = device_of(compute), dtype_of(compute)
-    parts = {part: _load_part(folder, part, dtype) for part in _PARTS}
+    parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
     scheduler = _load_scheduler(folder)
-    networks = {
-        part: parts[part].to(device=device, dtype=dtype).eval().requires_grad_(False)
-        for part in ("unet", "vae", "text_encoder")
-    }
+    for part, network in parts.items():
+        if isinstance(network, torch.nn.Module):
+            parts[part] = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
     if device.type == "cpu":
-        networks["unet"] = networks["unet"].to(memory_format=torch.channels_last)
+        parts["unet"] = parts["unet"].to(memory_format=torch.channels_last)
     return TextToImage(
-        **networks,
-        tokenizer=parts["tokenizer"],
+        unet=parts["unet"],
+        vae=parts["vae"],
+        text=_text(folder, index, parts),
         schedule=NoiseSchedule(scheduler.alphas_cumprod.to(device), scheduler.config.prediction_type),
         scheduler_config=dict(scheduler.config),
         digest=source.digest,
         device=device,
         dtype=dtype,
     )
+
+
+def _text(folder: Path, index: dict, parts: dict) -> Text:
+    """The text encoders that the UNet was made for.
+
+    Raises UserError if it was made for others.
+    """
+    unet, added = parts["unet"].config, parts["unet"].config.addition_embed_type
+    if "text_encoder_2" not in parts:
+        text, expected = OneEncoder(parts["text_encoder"], parts["tokenizer"]), None
+    else:
+        if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
+            parts["vae"].float()  # it overflows in half precision; diffusers does the same
+        text, expected = TwoEncoders(
+            (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
+            side=unet.sample_size * 2 ** (len(parts["vae"].config.block_out_channels) - 1),
+            empty_is_zero=bool(index.get("force_zeros_for_empty_prompt", False)),
+        ), "text_time"  # fmt: skip
+    if added != expected or unet.cross_attention_dim != sum(text.widths):
+        raise UserError(
+            f"{folder}: the UNet attends to {unet.cross_attention_dim} numbers (addition_embed_type {added!r}), and "
+            f"the text encoders give {sum(text.widths)} (for {expected!r})."
+        )
+    return text
 
 
 def load_safeguarded(source: Source, compute: Compute, folder: Path) -> TextToImage:
@@ -92,18 +122,18 @@ def _read_index(folder: Path) -> dict:
     return index
 
 
-def _load_part(folder: Path, part: str, dtype: torch.dtype):
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
+def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):
+    import diffusers
+    import transformers
     from transformers.utils.logging import disable_progress_bar
 
-    classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     disable_progress_bar()  # seconds at most, and it would garble our own
     try:
-        if part == "tokenizer":
-            return CLIPTokenizer.from_pretrained(folder / part)
-        return classes[part].from_pretrained(folder / part, use_safetensors=True, local_files_only=True, dtype=dtype)
+        if kind == "CLIPTokenizer":
+            return transformers.CLIPTokenizer.from_pretrained(folder / part)
+        cls = getattr(diffusers, kind, None) or getattr(transformers, kind)
+        return cls.from_pretrained(folder / part, use_safetensors=True, local_files_only=True, dtype=dtype)
     except Exception as error:  # the libraries raise whatever their parsers raise on a broken folder
         raise UserError(f"{folder / part} cannot be loaded ({type(error).__name__}): {str(error)[:300]}") from error
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from hfi_core.diffusion.encoding import encode_prompts
 from hfi_core.diffusion.schedule import NoiseSchedule
+from hfi_core.diffusion.text import Text
 from hfi_core.pixels import signed_pixels
 
 Weights = Mapping[str, torch.Tensor]
@@ -16,17 +16,21 @@ Weights = Mapping[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class TextToImage:
-    """A Stable Diffusion 1.x/2.x shaped model; every network is frozen."""
+    """A Stable Diffusion 1.x, 2.x or SDXL shaped model; every network is frozen."""
 
     unet: torch.nn.Module
     vae: torch.nn.Module
-    text_encoder: torch.nn.Module
-    tokenizer: object
+    text: Text
     schedule: NoiseSchedule
     scheduler_config: Mapping[str, object]
     digest: str
     device: torch.device
     dtype: torch.dtype
+
+    @property
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """Every network by the name of its folder."""
+        return {"unet": self.unet, "vae": self.vae, **self.text.networks}
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -41,7 +45,7 @@ class TextToImage:
 
     def encode(self, prompts: Sequence[str], tokens: Weights | None = None) -> torch.Tensor:
         """Text conditions (B, L, D); names of soft `tokens` may stand in prompts, and gradients reach their vectors."""
-        return encode_prompts(self.text_encoder, self.tokenizer, prompts, tokens or {}).to(self.dtype)
+        return self.text.encode(prompts, tokens or {}).to(self.dtype)
 
     def predict(
         self, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor, weights: Weights | None = None
@@ -50,12 +54,13 @@ class TextToImage:
 
         Weights learn in float32 and are cast to the model's precision on the way in.
         """
-        inputs = (x_t.to(self.dtype), t, condition)
+        attended, more = self.text.conditioned(condition)
+        inputs = (x_t.to(self.dtype), t, attended)
         if weights:
             cast = {name: value.to(self.dtype) for name, value in weights.items()}
-            output = functional_call(self.unet, cast, inputs).sample
+            output = functional_call(self.unet, cast, inputs, more).sample
         else:
-            output = self.unet(*inputs).sample
+            output = self.unet(*inputs, **more).sample
         return self.schedule.eps(output.float(), x_t.float(), t)
 
     @torch.no_grad()
@@ -63,7 +68,7 @@ class TextToImage:
         """Scaled latents (N, C, H, W), float32, of uint8 pictures (N, H, W, 3): the posterior's mean."""
         parts = []
         for start in range(0, len(pictures), block):
-            pixels = signed_pixels(pictures[start : start + block]).to(self.device, self.dtype)
+            pixels = signed_pixels(pictures[start : start + block]).to(self.device, self.vae.dtype)
             mean = self.vae.encode(pixels).latent_dist.mean
             parts.append(mean.float() * self.vae.config.scaling_factor)
         return torch.cat(parts)
@@ -71,7 +76,7 @@ class TextToImage:
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> np.ndarray:
         """Pictures uint8 (B, H, W, 3) of scaled latents."""
-        pixels = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.dtype)).sample.float()
+        pixels = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()
         return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
     def cross_attention(self) -> dict[str, torch.Tensor]:

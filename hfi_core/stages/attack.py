@@ -50,7 +50,7 @@ def run(
                 work=work / name if work else None,
                 observe=lambda step, _: progress(step + 1, spec.steps, f"attacking {unit}"),
             )
-            save_token(folder / name, token, vectors)
+            save_token(folder / name, token, vectors, model.text.widths)
             losses[name] = history.tolist()
         write_steps(folder / "steps.csv", losses)
     return {f"loss_{name}": sum(curve[-20:]) / len(curve[-20:]) for name, curve in losses.items()}

@@ -52,7 +52,7 @@ def run(
                 observe=lambda step, _, side=side: progress(step + 1, spec.steps, f"inverting {side}"),
             )
             tokens[name], losses[side] = vectors, history.tolist()
-            save_token(folder / side, name, vectors)
+            save_token(folder / side, name, vectors, model.text.widths)
         check = _check(params, unit, model, tokens, inputs["reward"])
         write_json(folder / "check.json", check)
         write_steps(folder / "steps.csv", losses)

@@ -16,7 +16,6 @@ from hfi_core.stage import Progress, silent
 from hfi_core.tokens import FILE
 
 _COPIED = (".safetensors", ".json", ".txt")
-_NETWORKS = ("unet", "vae", "text_encoder")
 
 
 def run(
@@ -39,11 +38,16 @@ def run(
     with whole_folder(outputs["release"]) as folder:
         for file in sorted(base.rglob("*")):
             inside = file.relative_to(base)
-            if file.is_file() and file.suffix in _COPIED and inside.parts[0] not in _NETWORKS and not _hidden(inside):
+            if (
+                file.is_file()
+                and file.suffix in _COPIED
+                and inside.parts[0] not in model.networks
+                and not _hidden(inside)
+            ):
                 (folder / "model" / inside).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, folder / "model" / inside)
-        for part in _NETWORKS:
-            _save_network(getattr(model, part), folder / "model" / part)
+        for part, network in model.networks.items():
+            _save_network(network, folder / "model" / part)
         for file in sorted(inputs["tokens"].rglob(FILE)):
             target = folder / "tokens" / file.relative_to(inputs["tokens"])
             target.parent.mkdir(parents=True, exist_ok=True)

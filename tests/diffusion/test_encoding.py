@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from hfi_core.diffusion.encoding import word_embedding
 from hfi_core.diffusion.loading import load_model
 from hfi_core.errors import UserError
 from hfi_core.tokens import save_token, token_name
@@ -44,7 +43,7 @@ def test_gradients_reach_the_vectors_and_nothing_else(model):
     token = torch.nn.Parameter(torch.randn(2, 64))
     model.encode([f"a {NAME}"], {NAME: token}).sum().backward()
     assert token.grad.abs().sum() > 0
-    assert all(p.grad is None for p in model.text_encoder.parameters())
+    assert all(p.grad is None for p in model.text.encoder.parameters())
 
 
 def test_a_token_that_does_not_fit_is_refused(model):
@@ -54,4 +53,4 @@ def test_a_token_that_does_not_fit_is_refused(model):
 
 def test_an_initial_word_without_a_token_is_refused(model):
     with pytest.raises(UserError, match="initial word"):
-        word_embedding(model.text_encoder, model.tokenizer, "  ")
+        model.text.word_embedding("  ")

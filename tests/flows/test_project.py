@@ -77,8 +77,8 @@ def test_a_file_that_is_there_is_named_and_nothing_is_written(tmp_path, name):
 
 
 def test_unknown_presets_and_files_for_folders_are_refused(tmp_path):
-    with pytest.raises(UserError, match="embedded, sd15"):
-        make_project(tmp_path / "new", "sdxl")
+    with pytest.raises(UserError, match="embedded, sd15, sdxl"):
+        make_project(tmp_path / "new", "sd3")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
         make_project(tmp_path / "file", "embedded")

@@ -75,12 +75,13 @@ def test_defaults_of_a_named_part_are_those_of_another_with_that_key(tmp_path):
     assert one.place == ("removals", "mine", "reinvert_steps") and one.defaults == (100,)
 
 
-def test_a_model_of_one_s_own_gets_the_defaults_of_the_preset_for_it(tmp_path):
+@pytest.mark.parametrize(("source", "expected"), [("models/mine", "sd15"), ("models/my-SDXL", "sdxl")])
+def test_a_model_of_one_s_own_gets_the_defaults_of_the_preset_for_it(tmp_path, source, expected):
     path = tmp_path / "params.yaml"
-    text = NOW.replace("  source: embedded\n", "  source: models/mine\n", 1)
+    text = NOW.replace("  source: embedded\n", f"  source: {source}\n", 1)
     path.write_text(text.replace("  vectors: 2\n", "", 1))
     changes, preset = changes_in(path)
-    assert preset == "sd15" and [one.defaults for one in changes.missing] == [(4,)]
+    assert preset == expected and [one.defaults for one in changes.missing] == [(4,)]
 
 
 def test_nothing_to_do_is_said(tmp_path, monkeypatch):
@@ -90,7 +91,7 @@ def test_nothing_to_do_is_said(tmp_path, monkeypatch):
     assert (tmp_path / "params.yaml").read_text() == NOW
 
 
-@pytest.mark.parametrize(("content", "preset"), [("- a\n", None), (NOW, "sdxl")])
+@pytest.mark.parametrize(("content", "preset"), [("- a\n", None), (NOW, "sd3")])
 def test_no_mapping_and_no_such_preset_are_refused(tmp_path, content, preset):
     path = tmp_path / "params.yaml"
     path.write_text(content)
