@@ -2,7 +2,8 @@
 
 Counted on the meta device, so no weights are needed: parameters, gradients, AdamW moments, and what autograd keeps of
 one forward pass at equal batch and in float32. The reference: two whole UNets. Ours: one frozen body, of which student
-and teacher replace the cross-attention weights.
+and teacher replace the cross-attention weights, with `compute.checkpointing: true` as the presets for this size have
+it: the blocks' inputs are kept, and the largest block's activations while it is computed again. Ours without it, too.
 """
 
 import torch
@@ -43,6 +44,31 @@ def _kept_by_autograd(forward, parameters: set[int]) -> int:
     return sum(kept.values())
 
 
+def _kept_with_checkpointing(unet, forward, parameters: set[int]) -> int:
+    """The same where only the blocks' inputs are kept, and one block at a time is computed again."""
+    inputs_kept: dict[int, int] = {}
+    blocks: list[int] = []
+    alive: list[torch.Tensor] = []
+
+    def measured(module, *inputs):
+        for tensor in (one for one in inputs if isinstance(one, torch.Tensor)):
+            inputs_kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
+            alive.append(tensor)
+        outputs = []
+
+        def block():
+            outputs.append(module(*inputs))
+            return outputs[0][0] if isinstance(outputs[0], tuple) else outputs[0]
+
+        blocks.append(_kept_by_autograd(block, parameters))
+        return outputs[0]
+
+    unet.enable_gradient_checkpointing(measured)
+    outside = _kept_by_autograd(forward, parameters)
+    unet.disable_gradient_checkpointing()
+    return outside + sum(inputs_kept.values()) + max(blocks)
+
+
 def main() -> dict[str, float]:
     """Count both and print one line each."""
     unet = sd14_unet().requires_grad_(False)
@@ -59,7 +85,12 @@ def main() -> dict[str, float]:
 
     student = {name: torch.nn.Parameter(torch.empty_like(p)) for name, p in learnt.items()}
     owned |= {p.untyped_storage()._cdata for p in student.values()}
-    ours_kept = _kept_by_autograd(lambda: functional_call(unet, student, (latents, t, text)).sample, owned)
+
+    def forward() -> torch.Tensor:
+        return functional_call(unet, student, (latents, t, text)).sample
+
+    plain_kept = _kept_by_autograd(forward, owned)
+    ours_kept = _kept_with_checkpointing(unet, forward, owned)
 
     whole, small = _size(unet.parameters()), _size(learnt.values())
     training = 3 * small  # gradients and AdamW's two moments
@@ -68,10 +99,14 @@ def main() -> dict[str, float]:
         "cross_attention_gib": small / GIB,
         "reference_gib": (2 * whole + training + reference_kept) / GIB,
         "reference_without_activations_gib": (2 * whole + training) / GIB,
+        "reference_with_checkpointing_gib": (2 * whole + training + ours_kept) / GIB,
         "ours_gib": (whole + 2 * small + training + ours_kept) / GIB,
+        "ours_without_checkpointing_gib": (whole + 2 * small + training + plain_kept) / GIB,
         "ours_without_activations_gib": (whole + 2 * small + training) / GIB,
     }
     figures["share"] = figures["ours_gib"] / figures["reference_gib"]
+    figures["share_without_checkpointing"] = figures["ours_without_checkpointing_gib"] / figures["reference_gib"]
+    figures["share_if_both_checkpointed"] = figures["ours_gib"] / figures["reference_with_checkpointing_gib"]
     figures["share_without_activations"] = (
         figures["ours_without_activations_gib"] / figures["reference_without_activations_gib"]
     )

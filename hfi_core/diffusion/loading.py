@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from hfi_core.diffusion.checkpointing import keep_only_block_inputs
 from hfi_core.diffusion.compute import device_of, dtype_of
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.schedule import NoiseSchedule
@@ -47,6 +48,8 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
             parts[part] = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
     if device.type == "cpu":
         parts["unet"] = parts["unet"].to(memory_format=torch.channels_last)
+    if compute.checkpointing:
+        keep_only_block_inputs(parts["unet"])
     return TextToImage(
         unet=parts["unet"],
         vae=parts["vae"],

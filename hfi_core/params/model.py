@@ -29,6 +29,8 @@ class Compute(Frozen):
     """CPU threads; part of the result, since sums are split by thread."""
     block: int = Field(ge=1, le=1024)
     """Pictures computed together; the last block is padded, so order and shards change no byte."""
+    checkpointing: bool
+    """Compute the UNet's activations again in the backward pass: less memory, more time, the same result."""
 
 
 class Sampler(Frozen):
