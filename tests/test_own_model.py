@@ -80,8 +80,8 @@ def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniatur
     pipe = DiffusionPipeline.from_pretrained(release / "model")
     token = load_file(release / "tokens/knife/objectionable/learned_embeds.safetensors")
     if model == "sdxl":
-        pipe.load_textual_inversion(token["clip_l"], "<knife-objectionable>", pipe.text_encoder, pipe.tokenizer)
-        pipe.load_textual_inversion(token["clip_g"], "<knife-objectionable>", pipe.text_encoder_2, pipe.tokenizer_2)
+        pipe.load_textual_inversion(token["clip_l"], "<knife-objectionable>", pipe.tokenizer, pipe.text_encoder)
+        pipe.load_textual_inversion(token["clip_g"], "<knife-objectionable>", pipe.tokenizer_2, pipe.text_encoder_2)
         assert pipe("a <knife-objectionable>", num_inference_steps=1, height=SIDE, width=SIDE).images[0].size == (
             SIDE,
             SIDE,

@@ -71,8 +71,8 @@ def test_the_saved_token_means_the_same_to_diffusers(load, folder, theirs, tmp_p
     save_token(tmp_path, NAME, token, model.text.widths)
     assert torch.equal(load_tokens(tmp_path)[NAME], token)
     parts, _ = load_tensors(tmp_path / FILE)
-    theirs.load_textual_inversion(parts["clip_l"], NAME, theirs.text_encoder, theirs.tokenizer)
-    theirs.load_textual_inversion(parts["clip_g"], NAME, theirs.text_encoder_2, theirs.tokenizer_2)
+    theirs.load_textual_inversion(parts["clip_l"], NAME, theirs.tokenizer, theirs.text_encoder)
+    theirs.load_textual_inversion(parts["clip_g"], NAME, theirs.tokenizer_2, theirs.text_encoder_2)
     attended, _ = model.text.conditioned(model.encode([f"a {NAME}, night"], {NAME: token}))
     assert torch.equal(attended, _packed(theirs, f"a {NAME}, night")[0])
 
