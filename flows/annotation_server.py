@@ -66,6 +66,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     """Run the page of the project in the current folder."""
     import uvicorn
 
+    from flows import logs
     from flows.console import say
     from flows.plan import PARAMS
     from hfi_core.annotation.app import create_app
@@ -85,6 +86,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
             # Who a request comes from is believed of the named proxy alone.
             proxy_headers=door.proxy is not None, forwarded_allow_ips=door.proxy or "",
             ssl_certfile=door.certificate, ssl_keyfile=door.key,
+            **logs.for_uvicorn(),
         )  # fmt: skip
         page = f"/judge/{concept}" if concept else "/"
         say(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")

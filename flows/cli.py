@@ -1,10 +1,13 @@
 """`hfi`, the command line. Thin: each command is one call into its module, and errors become exit codes here."""
 
+import logging
 import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from flows import logs
 from flows.commands import (
     annotate,
     candidates,
@@ -66,14 +69,24 @@ app.command()(doctor.doctor)
 _debug = False
 
 
+LogForm = StrEnum("LogForm", logs.FORMS)
+
+
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    log: Annotated[
+        LogForm,
+        typer.Option("--log", envvar=logs.VARIABLE, help="`json`: one object a line on standard error, for machines."),
+    ] = LogForm.text,
+) -> None:
     """Human feedback on a text-to-image model's own pictures becomes a safer model.
 
     Everything is in `params.yaml`. `hfi run` brings the project up to date; `hfi status` says what is not.
     """
     global _debug
     _debug = debug
+    logs.begin(log.value)
 
 
 def main() -> None:
@@ -82,7 +95,7 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            print("\nStopped. What was finished is kept; the same command goes on from there.", file=sys.stderr)
+            _tell("\nStopped. What was finished is kept; the same command goes on from there.")
         raise
     except Exception as error:
         sys.exit(_exit_code(error))
@@ -92,12 +105,19 @@ def _exit_code(error: Exception) -> int:
     from hfi_core.errors import UserError
 
     if isinstance(error, UserError):
-        print(f"Error: {error}", file=sys.stderr)
+        _tell(f"Error: {error}")
         return 2
-    if _debug:
+    if _debug and not logs.structured():
         raise error
-    from hfi_core.secrets import without_passwords
-
-    told = without_passwords(f"{type(error).__name__}: {error}")
-    print(f"Failed: {told}\n`hfi --debug ...` shows where.", file=sys.stderr)
+    _tell(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
     return 1
+
+
+def _tell(text: str, error: Exception | None = None) -> None:
+    """The last line of a command that did not come to its end."""
+    if logs.structured():
+        logs.log(logging.ERROR, text.strip(), error if _debug else None)
+        return
+    from flows.redaction import redacted
+
+    print(redacted(text), file=sys.stderr)

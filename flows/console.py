@@ -1,13 +1,16 @@
 """What the user sees while things run: bars with an estimate on a terminal, a plain line now and then elsewhere."""
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 
-from hfi_core.secrets import without_passwords
+from flows import logs
+from flows.redaction import redacted
 from hfi_core.stage import Progress
 
 _EVERY_SECONDS = 5.0
@@ -16,18 +19,27 @@ _EVERY_SECONDS = 5.0
 _WIDE = 200
 """Columns where there is no terminal: a log is not folded."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+if logs.structured():
+    out = Console(file=logs.Spoken(logging.INFO), highlight=False, width=_WIDE, force_terminal=False)
+else:
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True, highlight=False)
 
 
-def say(text: str) -> None:
-    """A plain line on standard output, free of markup."""
-    out.print(without_passwords(text), markup=False, soft_wrap=True)
+def say(text: str, **fields: Any) -> None:
+    """A plain line on standard output, free of markup; `fields` go into a structured log alone."""
+    if logs.structured():
+        logs.log(logging.INFO, text, **fields)
+    else:
+        out.print(redacted(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
     """A line on standard error."""
-    err.print(without_passwords(text), markup=False, style="yellow", soft_wrap=True)
+    if logs.structured():
+        logs.log(logging.WARNING, text)
+    else:
+        err.print(redacted(text), markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager
@@ -36,7 +48,8 @@ def progress_of(name: str) -> Iterator[Progress]:
     started = time.monotonic()
     with _bar(name) if out.is_terminal else _lines(name) as progress:
         yield progress
-    say(f"{name}: done in {spell(time.monotonic() - started)}")
+    seconds = time.monotonic() - started
+    say(f"{name}: done in {spell(seconds)}", seconds=round(seconds, 3))
 
 
 @contextmanager
@@ -81,7 +94,7 @@ def _lines(name: str) -> Iterator[Progress]:
         last = now
         speed = (done - first) / max(now - part_began, 1e-9)
         left = f", about {spell((total - done) / speed)} left" if speed > 0 else ""
-        say(f"{name}: {what} {done}/{total}{left}")
+        say(f"{name}: {what} {done}/{total}{left}", done=done, total=total)
         sys.stdout.flush()
 
     yield progress

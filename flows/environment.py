@@ -2,6 +2,8 @@
 
 import os
 
+from flows import logs
+
 
 def settle() -> None:
     """Call before prefect or mlflow is imported; what the user has set stays."""
@@ -17,8 +19,11 @@ def settle() -> None:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_LOGGING_LEVEL": "WARNING",
+        # It would print the server's address as params have it, a password in it included.
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         # A tracking server that is down would hold up every unit for minutes.
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     }.items():
         os.environ.setdefault(name, value)
+    logs.begin()

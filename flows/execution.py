@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows import cost, rates
+from flows import cost, logs, rates
 from flows.console import progress_of
 from flows.lock import STATE
 from flows.versioning import missing_input
@@ -58,7 +58,11 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
     work.mkdir(parents=True, exist_ok=True)
     resumed = any(work.iterdir())
     run = unit.stage.load()
-    with cost.measured() as spent, progress_of(unit.address) as show:
+    with (
+        logs.about(stage=unit.stage.name, unit=unit.unit or None),
+        cost.measured() as spent,
+        progress_of(unit.address) as show,
+    ):
 
         def progress(done: int, total: int, what: str) -> None:
             what = what.removeprefix(f"{unit.unit}: ")  # some stages name their unit; the bar does already

@@ -4,10 +4,10 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from flows.finding import Finding
 from flows.lineage import git_revision
 from flows.plan import PARAMS
 from flows.versioning import repository
@@ -20,19 +20,8 @@ _LEAST_DISK = 2 * 2**30
 _PACKAGES = ("torch", "diffusers", "transformers", "prefect", "mlflow", "dvc")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    well: bool
-    told: str
-    remedy: str = ""
-    needed: bool = True
-
-
-def findings() -> Iterator[Finding]:
-    """Look at one thing after the other."""
+def findings(deep: bool = False) -> Iterator[Finding]:
+    """Look at one thing after the other; `deep` tries each connection, too."""
     python = platform.python_version()
     yield Finding("Python", sys.version_info >= (3, 11), python, "Python 3.11 or newer is needed.")
     yield Finding("packages", True, ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
@@ -54,6 +43,10 @@ def findings() -> Iterator[Finding]:
     yield _weights("model", params.model, "model")
     yield _weights("clip", params.clip, "clip")
     yield _weights("judge", params.evaluate.judge, "judge")
+    if deep:
+        from flows.connections import connections
+
+        yield from connections(params)
 
 
 def _command(name: str, remedy: str, needed: bool = True) -> Finding:

@@ -122,7 +122,7 @@ def _to_s3(
             is_stored(s3, place.bucket, place.key(DIGESTS), manifest)
         if dry_run:
             return len(set(names) - there)
-        options = _options(params)
+        options = encryption_of(params)
         sent = _send(s3, place, release, listed, options, pool, progress)
         return sent + upload(s3, place, DIGESTS, manifest, options, pool)
 
@@ -157,7 +157,8 @@ def _send(
     return sent
 
 
-def _options(params: Params) -> dict[str, str]:
+def encryption_of(params: Params) -> dict[str, str]:
+    """What S3 is asked for with each object that is put there."""
     how = params.publish.encryption
     return {"ServerSideEncryption": how} if how else {}
 

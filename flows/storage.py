@@ -45,8 +45,11 @@ def place_of(address: str, *below: str) -> Place:
     return Place(bucket, "".join(f"{part}/" for part in parts))
 
 
-def client(endpoint: str | None = None) -> Any:
-    """A boto3 client of S3; `endpoint` is the address of a server other than AWS."""
+def client(endpoint: str | None = None, tries: int = TRIES, seconds: float | None = None) -> Any:
+    """A boto3 client of S3; `endpoint` is the address of a server other than AWS.
+
+    `seconds`: the longest silence to bear, where it is less than usual.
+    """
     import boto3
     from botocore.config import Config
 
@@ -55,9 +58,9 @@ def client(endpoint: str | None = None) -> Any:
         "s3",
         endpoint_url=endpoint,
         config=Config(
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+            retries={"mode": "standard", "total_max_attempts": tries},
+            connect_timeout=seconds or CONNECT_SECONDS,
+            read_timeout=seconds or READ_SECONDS,
             max_pool_connections=CONNECTIONS,
             s3={"addressing_style": "path"} if endpoint else None,  # a bucket's own host name needs DNS for it
         ),
@@ -88,7 +91,7 @@ def listing(s3: Any, place: Place) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def explained(address: object, then: str) -> Iterator[None]:
+def explained(address: object, then: str, tries: int = TRIES) -> Iterator[None]:
     """Turn what S3 and the network refuse into UserErrors about `address`; `then` says what has become of the work."""
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
@@ -101,7 +104,7 @@ def explained(address: object, then: str) -> Iterator[None]:
         ) from error
     except ClientError as error:
         code = code_of(error)
-        if code == "NoSuchBucket":
+        if code == "NoSuchBucket" or (code == "404" and error.operation_name == "HeadBucket"):
             raise UserError(
                 f"{address}: there is no such bucket. Make it, or correct the name in params.yaml."
             ) from error
@@ -112,4 +115,4 @@ def explained(address: object, then: str) -> Iterator[None]:
             ) from error
         raise UserError(f"{address}: S3 refuses {error.operation_name}: {code}. {then}") from error
     except BotoCoreError as error:
-        raise UserError(f"{address} is out of reach after {TRIES} tries: {error}. {then}") from error
+        raise UserError(f"{address} is out of reach after {tries} tries: {error}. {then}") from error

@@ -8,11 +8,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SERVER_ANALYTICS_ENABLED="false")
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import postgresql as database
 from tests.projects import REPOSITORY, Project, write_project
 
 os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -48,3 +50,12 @@ def miniature(tmp_path_factory) -> Path:
 def project(miniature: Path, tmp_path: Path) -> Project:
     """A project of its own for one test, on the miniature model, with nothing run yet."""
     return write_project(tmp_path / "project", miniature)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[database.Server]:
+    """A running PostgreSQL server."""
+    if missing := database.missing():
+        pytest.skip(missing)
+    with database.running() as server:
+        yield server

@@ -1,24 +1,42 @@
 """`hfi doctor`: is everything there that a run needs?"""
 
+import logging
+from typing import Annotated
+
 import typer
 
+_LEVELS = {"ok": logging.INFO, "note": logging.WARNING, "FAILED": logging.ERROR}
 
-def doctor() -> None:
+
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Try every connection, too: DVC, database, S3, MLflow, Prefect, pages.")
+    ] = False,
+) -> None:
     """Check git, DVC, disk, device, model folders and versions; a failure says what to do and gives exit 1."""
-    from rich.table import Table
-
-    from flows.console import out, say
+    from flows.console import say
     from flows.health import findings
 
-    table = Table(box=None, pad_edge=False, show_header=False)
     failed = 0
-    for finding in findings():
-        mark = "ok" if finding.well else ("FAILED" if finding.needed else "note")
-        failed += not finding.well and finding.needed
-        remedy = "" if finding.well else f"\n{finding.remedy}"
-        table.add_row(mark, finding.name, finding.told + remedy)
-    out.print(table)
+    for finding in findings(deep):
+        failed += finding.mark == "FAILED"
+        _tell(finding)
     if failed:
         say(f"{failed} of what a run needs is missing.")
         raise typer.Exit(1)
     say("All that a run needs is there.")
+
+
+def _tell(finding) -> None:
+    """A line as soon as it is known, since a server may take its time; then how to mend it."""
+    from flows import logs
+    from flows.console import say
+
+    remedy = "" if finding.well else finding.remedy
+    if logs.structured():
+        logs.log(_LEVELS[finding.mark], f"{finding.told} {remedy}".strip(), check=finding.name)
+        return
+    head, *rest = f"{finding.told}\n{remedy}".strip().splitlines()
+    say(f"{finding.mark:<6}  {finding.name:<20}  {head}")
+    for line in rest:
+        say(f"{'':<30}{line}")

@@ -19,6 +19,7 @@ def listen(
 
     from flows.console import say
     from flows.deploying import require_server
+    from flows.logs import for_uvicorn
     from flows.plan import PARAMS
     from flows.promotion_webhook import app, secret_of_environment
     from flows.registry import CHAMPION
@@ -30,4 +31,4 @@ def listen(
     require_deployment(deployment)
     listener = app(params.release.model, CHAMPION, secret, lambda key: start_once(deployment, key, "webhook"))
     say(f"Listening at http://{host}:{port}/ for promotions of {params.release.model}. Ctrl-C ends it.")
-    uvicorn.run(listener, host=host, port=port, log_level="warning", server_header=False)
+    uvicorn.run(listener, host=host, port=port, log_level="warning", server_header=False, **for_uvicorn())

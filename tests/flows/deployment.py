@@ -62,7 +62,13 @@ class Deployed:
 def deploy(
     project: FakeProject, pool: str, environment: Mapping[str, str], parameters: Mapping[str, dict], **schedules: int
 ) -> str:
-    """Send what `hfi deploy` writes, for the small graph, into a pool of the test's own; what the command says.
+    """Send what `hfi deploy` writes, for the small graph, into a pool of the test's own; what the command says."""
+    write_deployments(project, pool, parameters, **schedules)
+    return project.hfi("deploy", **environment).stdout
+
+
+def write_deployments(project: FakeProject, pool: str, parameters: Mapping[str, dict], **schedules: int) -> None:
+    """Write what `hfi deploy` writes, for the small graph and another pool.
 
     `schedules` has seconds between the runs of a flow; those that it does not name are started by nobody.
     """
@@ -74,13 +80,12 @@ def deploy(
         one["schedules"] = [{"interval": schedules[flow]}] if flow in schedules else []
         one["parameters"] = one.get("parameters", {}) | parameters.get(flow, {})
     (project.folder / "prefect.yaml").write_text(yaml.safe_dump(content))
-    return project.hfi("deploy", **environment).stdout
 
 
-def withdraw(project: FakeProject, environment: Mapping[str, str]) -> None:
+def withdraw(project: FakeProject, environment: Mapping[str, str], name: str = "project") -> None:
     """Take the deployments back, or later tests' workers would have their runs to do."""
     for flow in FLOWS:
-        project.call("prefect", "deployment", "delete", f"{flow}/project", code=None, **environment)
+        project.call("prefect", "deployment", "delete", f"{flow}/{name}", code=None, **environment)
 
 
 def processes_of(run: str) -> list[str]:

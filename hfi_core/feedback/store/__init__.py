@@ -6,11 +6,13 @@ snapshot of it.
 
 from hfi_core.feedback.store.batches import Imported
 from hfi_core.feedback.store.complaints import is_there
+from hfi_core.feedback.store.condition import Condition, condition_of
 from hfi_core.feedback.store.entering import Conflict
 from hfi_core.feedback.store.offers import Assignment, Progress
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.store import Store, open_store
 
 __all__ = [
-    "Assignment", "Conflict", "Imported", "Progress", "Saved", "Snapshot", "Store", "is_there", "open_store",
+    "Assignment", "Condition", "Conflict", "Imported", "Progress", "Saved", "Snapshot", "Store", "condition_of",
+    "is_there", "open_store",
 ]  # fmt: skip

@@ -20,12 +20,13 @@ def bring_up_to_date(database: Database) -> None:
     Raises UserError for a database of a newer version, or one that holds something else.
     """
     with database.read() as connection:
-        if _revision(connection) == HEAD:
+        if revision(connection) == HEAD:
             return
     database.write(lambda connection: _migrate(database, connection), latest=True)
 
 
-def _revision(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
+    """The revision of the tables; None where there are none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
@@ -38,7 +39,7 @@ def _migrate(database: Database, connection: Connection) -> None:
 
     if not database.embedded:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    found = _revision(connection)
+    found = revision(connection)
     if found == HEAD:  # somebody else has just done it
         return
     config = Config()

@@ -11,7 +11,6 @@ import pytest
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import database, open_store
 from tests.feedback.store.answers import binary, ids
-from tests.feedback.store.conftest import psql
 from tests.projects import REPOSITORY
 
 
@@ -50,7 +49,7 @@ def test_a_relative_url_starts_at_the_current_folder(tmp_path, monkeypatch):
 def test_a_database_or_user_that_the_server_does_not_know(postgresql, name):
     user = "nobody_known" if name == "postgres" else "postgres"
     with pytest.raises(UserError, match="out of reach"):
-        open_store(f"postgresql+psycopg://{user}@/{name}?host={postgresql}")
+        open_store(postgresql.url(name).replace("postgres@", f"{user}@"))
 
 
 def test_a_store_of_a_newer_version(url):
@@ -127,10 +126,9 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_stays(tmp_path):
 
 
 def test_a_server_that_drops_its_connections(postgresql):
-    psql(postgresql, "CREATE DATABASE dropping")
-    with open_store(f"postgresql+psycopg://postgres@/dropping?host={postgresql}") as store:
+    with open_store(postgresql.new_database("dropping")) as store:
         store.add(binary("j-1"))
-        psql(postgresql, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'dropping'")
+        postgresql.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'dropping'")
         assert store.add(binary("j-2", "bo")), "a lost connection is replaced"
 
 

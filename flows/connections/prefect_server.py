@@ -1,0 +1,81 @@
+"""Does the Prefect server answer, in a version that fits, and does a worker live in each pool of `prefect.yaml`?"""
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.connections.patience import SECONDS, tried
+from flows.connections.prefect_file import work_pools
+from flows.deploying import API, PREFECT_YAML
+from flows.environment import settle
+from flows.finding import Finding
+from hfi_core.params import Params
+
+_NAME = "Prefect"
+_MEND = (
+    f"Mend {API}, or start the server: `prefect server start`. Where it asks who you are: PREFECT_API_AUTH_STRING or "
+    "PREFECT_API_KEY."
+)
+_MISSED = 3
+"""Heartbeats, after which a worker counts as dead; as Prefect's own server counts."""
+_HEARTBEAT = 30
+"""Seconds; Prefect's default."""
+
+
+def look(params: Params) -> Iterator[Finding]:
+    """Findings on server, version and each work pool."""
+    settle()
+    address = os.environ.get(API)
+    if not address:
+        yield Finding(_NAME, True, f"{API} is not set: each `hfi run` starts a server of its own")
+        return
+    yield from tried(_NAME, _MEND, lambda: _ask(address))
+
+
+def _ask(address: str) -> Iterator[Finding]:
+    from packaging.version import Version
+    from prefect import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with (
+        temporary_settings({PREFECT_API_URL: address}),  # Prefect reads the environment once, when it is imported
+        get_client(sync_client=True, httpx_settings={"timeout": SECONDS}) as client,
+    ):
+        error = client.api_healthcheck()
+        if error is not None:
+            yield Finding(_NAME, False, f"no server answers at {address}: {error or type(error).__name__}", _MEND)
+            return
+        client.read_work_pools(limit=1)  # health is told to anybody; this is not
+        yield Finding(_NAME, True, f"{address} answers")
+        theirs, ours = Version(client.api_version()), Version(client.client_version())
+        yield Finding(
+            "Prefect version", theirs.major == ours.major and theirs >= ours, f"server {theirs}, this machine {ours}",
+            f"Install Prefect {ours} or newer of the same major version on the server.",
+        )  # fmt: skip
+        pools = work_pools()
+        if not pools:
+            yield Finding("work pools", True, f"{PREFECT_YAML} names none")
+        for pool in pools:
+            yield _pool(client, pool)
+
+
+def _pool(client: Any, pool: str) -> Finding:
+    from prefect.exceptions import ObjectNotFound
+
+    name = f"work pool {pool}"
+    try:
+        client.read_work_pool(pool)
+        workers = client.read_workers_for_work_pool(pool)
+    except ObjectNotFound:
+        return Finding(name, False, "is not on the server", "`hfi deploy` makes it.")
+    alive = [worker.name for worker in workers if _lives(worker)]
+    told = f"{len(alive)} alive: {', '.join(alive)}" if alive else f"no worker is alive, of {len(workers)} known"
+    return Finding(name, bool(alive), told, f"`prefect worker start --pool {pool}` on a machine that has this folder.")
+
+
+def _lives(worker: Any) -> bool:
+    if worker.last_heartbeat_time is None:
+        return False
+    silent = (datetime.now(UTC) - worker.last_heartbeat_time).total_seconds()
+    return worker.status == "ONLINE" and silent <= _MISSED * (worker.heartbeat_interval_seconds or _HEARTBEAT)

@@ -1,0 +1,56 @@
+"""The commands of the page on deploying, from nothing to a worker that waits for the night."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import FakeProject
+from tests.flows.deployment import Deployed, wait_until, withdraw
+from tests.projects import REPOSITORY
+
+PAGE = (REPOSITORY / "docs/how-to/deploy.md").read_text()
+BEGIN, SERVER, DEPLOY, WORKER, LOOK = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def typed(server, fake_environment):
+    """Runs a block of the page in a folder; the tests' own server stands in for the page's."""
+
+    def run(block: str, folder: Path, **environment: str) -> str:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", block.replace("http://127.0.0.1:4200/api", server)], cwd=folder,
+            env=fake_environment | environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def test_a_project_is_begun_deployed_and_looked_at(typed, server, fake_environment, tmp_path):
+    here, worker = {"PREFECT_API_URL": server}, WORKER.split()
+    assert SERVER == "prefect server start\n", "which the tests have done"
+    typed(BEGIN, tmp_path)
+    project = FakeProject(tmp_path / "emblems", fake_environment)
+    told = typed(DEPLOY, project.folder)
+    named = re.findall(r"^\| `(\w+)/NAME` \|", PAGE, re.MULTILINE)
+    assert re.findall(r"(\w+)/emblems: deployed", told) == named, "the page names every deployment"
+    pool = worker[worker.index("--pool") + 1]
+    deployed = Deployed(project, server, "safeguard/emblems")
+    try:
+        with project.running(*worker, **here):
+            filled = f"work_pools/{pool}/workers/filter"
+            wait_until(lambda: any(one["status"] == "ONLINE" for one in deployed.ask("POST", filled)), "a worker")
+            assert "All that a run needs is there." in project.hfi("doctor", "--deep", **here).stdout
+        typed(LOOK, project.folder, **here)  # its doctor still hears the last heartbeat; nobody takes the run
+        found = deployed.ask("GET", "deployments/name/safeguard/emblems")
+        (run,) = [
+            one
+            for one in deployed.ask("POST", "flow_runs/filter", deployments={"id": {"any_": [found["id"]]}})
+            if not one["auto_scheduled"]
+        ]
+        assert run["state"]["type"] in ("SCHEDULED", "PENDING")
+    finally:
+        withdraw(project, here, "emblems")

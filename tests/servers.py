@@ -1,0 +1,72 @@
+"""Starts real servers for tests, and ends them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(
+    command: Sequence[object], folder: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen]:
+    """Start a server in a process group of its own, its words in `log`; what is left of it ends with the block."""
+    with log.open("a") as stream:
+        server = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env=os.environ if environment is None else environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    try:
+        yield server
+    finally:
+        for ending in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(server.pid, ending)
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(20)
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 120) -> None:
+    """Wait until a server answers with success; what it said is told where it does not."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
+            if answer.status == 200:
+                return
+        time.sleep(0.3)
+    raise AssertionError(f"{address} does not answer:\n{log.read_text()[-3000:]}")
+
+
+@contextmanager
+def mlflow_server(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+    """An MLflow server on SQLite whose files lie in a folder; its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), folder / "log"
+    command = [
+        BIN / "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts", *options,
+    ]  # fmt: skip
+    with running(command, folder, log, environment) as server:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(f"{address}/health", server, log)
+        yield address
