@@ -11,12 +11,13 @@ from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.lock import STATE
 from flows.logged_models import log_model
 from flows.registered import registry_client
-from flows.release_models import save_pipeline
+from flows.release_models import save_adapter, save_pipeline
 from flows.tracking import experiment_of, metric_name
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of, sha256_of_file, sha256_of_json, write_json
 from hfi_core.gates import Verdict, verdicts
 from hfi_core.params import Params
+from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
 
 RELEASE = Path("release")
 EVALUATION = Path("reports/evaluation.json")
@@ -193,6 +194,19 @@ def _renew_gates(client, name: str, version: str, tags: dict[str, str], told: tu
             client.set_model_version_tag(name, version, key, value)
 
 
+def _lora_tags(release: Path, address: str) -> dict[str, str]:
+    """Where the LoRA is, its rank, and what remains of the difference."""
+    told = json.loads((release / LORA_ACCURACY).read_text(encoding="utf-8"))
+    pictures = told["pictures"]
+    return {
+        "hfi.lora": address,
+        "hfi.lora.rank": str(told["rank"]),
+        "hfi.lora.weights": f"lacks {told['weights']['relative_frobenius']:.3f} of the change (Frobenius norm)",
+        "hfi.lora.pictures": f"differ by {pictures['mean_absolute_difference']:.2f} of 255 (n {pictures['n']}; "
+        f"base and release by {pictures['base_and_release']:.2f})",
+    }
+
+
 def _log_release(client: Any, params: Params, release: Path, parent: str | None) -> tuple[str, Any, dict[str, str]]:
     """Store the release and its figures in a run of its own: the run, the pipeline's model, and tags of the rest."""
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
@@ -201,12 +215,15 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
 
     below = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
     run_id = client.create_run(experiment_of(client, params), tags=below, run_name="register").info.run_id
-    status = "FAILED"
+    status, tags = "FAILED", {}
     try:
+        if (release / LORA_WEIGHTS).exists():
+            lora = log_model(client, run_id, "lora", partial(save_adapter, params, release))
+            tags |= _lora_tags(release, lora.model_uri)
         model = log_model(client, run_id, "model", partial(save_pipeline, params, release))
         with figures.gathered(params, EVALUATION) as (folder, kept):
             client.log_artifacts(run_id, str(folder), figures.FOLDER)
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
-    return run_id, model, {figures.TAG: kept}
+    return run_id, model, tags | {figures.TAG: kept}

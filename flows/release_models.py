@@ -1,13 +1,21 @@
-"""A release as MLflow's model: the merged pipeline behind `predict`, with signature and input example."""
+"""A release as MLflow's models: the merged pipeline behind `predict`, and the LoRA in MLflow's `diffusers` flavor.
 
+Both have a signature and an input example.
+"""
+
+import json
 import warnings
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
 from hfi_core.params import Params
+from hfi_core.release import LORA_WEIGHTS
 
 _SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
+_ADAPTED_WITH = ("torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "mlflow")
+_NOWHERE = "./base"
+"""A path for MLflow's eyes: it would ask the hub for a named model's newest commit, and params name the one."""
 _SERVED = Path(__file__).with_name("served_model.py")
 
 
@@ -42,6 +50,49 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
             input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), settings),
             pip_requirements=_pinned(*_SERVED_WITH),
         )
+
+
+def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> None:
+    """Write the LoRA with a reference to the base: `mlflow.diffusers.load_model(...).load_pipeline(base_model=...)`."""
+    import mlflow.diffusers
+    import pandas
+    from mlflow.models import ModelSignature
+    from mlflow.models.model import MLMODEL_FILE_NAME
+    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+
+    side = _picture_side(release)
+    asked = {
+        "num_inference_steps": params.sampler.steps,
+        "guidance_scale": params.sampler.guidance,
+        "height": side,
+        "width": side,
+        "negative_prompt": "",
+    }
+    kinds = {int: "integer", float: "double", str: "string"}
+    mlflow.diffusers.save_model(
+        adapter_path=str(release / LORA_WEIGHTS),
+        path=str(folder),
+        base_model=_NOWHERE,
+        mlflow_model=model,
+        signature=ModelSignature(
+            inputs=Schema([ColSpec("string", "prompt")]),
+            outputs=Schema([ColSpec("binary", "image")]),
+            params=ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in asked.items()]),
+        ),
+        input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), asked),
+        pip_requirements=_pinned(*_ADAPTED_WITH),
+    )
+    # With the file's name diffusers need not guess it, which it refuses to do offline.
+    told = {"base_model": params.model.source, "weight_name": Path(LORA_WEIGHTS).name}
+    if params.model.revision:
+        told["base_model_revision"] = params.model.revision
+    model.flavors[mlflow.diffusers.FLAVOR_NAME] |= told
+    model.save(str(folder / MLMODEL_FILE_NAME))
+
+
+def _picture_side(release: Path) -> int:
+    unet, vae = (json.loads((release / f"model/{part}/config.json").read_text("utf-8")) for part in ("unet", "vae"))
+    return unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
 def example_prompt(params: Params) -> str:
