@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flows import pointers
 from flows.environment import settle
 from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.lock import STATE
@@ -18,6 +19,7 @@ from hfi_core.files import sha256_of, sha256_of_file, sha256_of_json, write_json
 from hfi_core.gates import Verdict, verdicts
 from hfi_core.params import Params
 from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
+from hfi_core.stage import units_of
 
 RELEASE = Path("release")
 EVALUATION = Path("reports/evaluation.json")
@@ -223,7 +225,9 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
         model = log_model(client, run_id, "model", partial(save_pipeline, params, release))
         with figures.gathered(params, EVALUATION) as (folder, kept):
             client.log_artifacts(run_id, str(folder), figures.FOLDER)
+        with pointers.gathered(units_of(params)) as (folder, recorded):
+            client.log_artifacts(run_id, str(folder), pointers.FOLDER)
         status = "FINISHED"
     finally:
         client.set_terminated(run_id, status)
-    return run_id, model, tags | {figures.TAG: kept}
+    return run_id, model, tags | {figures.TAG: kept, pointers.TAG: recorded}
