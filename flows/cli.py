@@ -15,6 +15,7 @@ from flows.commands import (
     deploy,
     doctor,
     feedback,
+    gc,
     init,
     listen,
     params,
@@ -64,6 +65,7 @@ app.add_typer(candidates.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")
 app.command()(trace.trace)
 app.add_typer(params.app, name="params")
+app.command()(gc.gc)
 app.command()(doctor.doctor)
 
 _debug = False

@@ -77,7 +77,12 @@ def _pictures(params: Params, candidates: dict[str, int], work: Work) -> Iterato
     rows, each = len(params.removals), shots(params)
     yield Figure("evaluation", rows * each, "pictures", f"{rows} rows x {each} pictures (suites, reinverted)")
     on_the_way = work.pictures - rows * each - sum(candidates[name] for name in drawn)
-    yield Figure("on the way", on_the_way, "pictures", "invert.check a token, and samples while removals learn")
+    yield Figure(
+        "on the way",
+        on_the_way,
+        "pictures",
+        "invert.check a token, samples while removals learn, and release.lora.pictures for each rank that is tried",
+    )
 
 
 def _judgements(params: Params, candidates: dict[str, int]) -> Figure:

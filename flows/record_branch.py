@@ -60,6 +60,12 @@ def uncommitted(*paths: str) -> list[str]:
     return _git("diff", "--name-only", "--relative", "HEAD", "--", *paths).splitlines()
 
 
+def records_of(branch: str) -> list[str]:
+    """The records on a branch, the newest first; none where there is no such branch."""
+    told = _asked("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
+    return [line.split()[0] for line in told.splitlines() if len(line.split()) == 2]
+
+
 def _tree(head: str, blobs: Mapping[str, str]) -> str:
     with TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}

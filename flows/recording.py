@@ -4,18 +4,16 @@ Whoever finds a record finds its data. A run that dies between the two leaves da
 run makes the commit.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.pointers import LOCK, pointer_files
 from flows.record_branch import commit_record, require_free, uncommitted
-from flows.versioning import marker_of, push
+from flows.versioning import push
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_file
 from hfi_core.params import Params
-from hfi_core.stage import Unit, units_of
-
-LOCK = Path("dvc.lock")
+from hfi_core.stage import units_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def record_results(params: Params, run: str) -> Record | None:
                 f"({', '.join(sorted(missing)[:3])}), so nothing was committed. `dvc status --cloud --remote "
                 f"{wanted.push}` shows it."
             )
-    paths = [LOCK, *_markers(units_of(params))]
+    paths = pointer_files(units_of(params))
     told = {"Hfi-Run": run, "Hfi-Data": wanted.push or "not pushed"}
     feedback = Path(params.feedback.file)
     if feedback.exists():
@@ -66,9 +64,3 @@ def record_results(params: Params, run: str) -> Record | None:
     subject = f"Record results of {params.tracking.experiment}"
     commit = commit_record(wanted.branch, {path: path.read_bytes() for path in paths}, subject, told)
     return Record(wanted.branch, commit, wanted.push)
-
-
-def _markers(units: Iterable[Unit]) -> list[Path]:
-    """DVC's files of what the graph reads and no unit makes: the snapshot, imported candidates."""
-    inputs = {path for unit in units for path in unit.inputs.values()}
-    return sorted(marker_of(path) for path in inputs if marker_of(path).exists())

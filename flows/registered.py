@@ -17,6 +17,8 @@ class Version:
     number: str
     aliases: tuple[str, ...]
     tags: dict[str, str]
+    run: str
+    """The run that registered it."""
 
     def __str__(self) -> str:
         return f"{self.model} version {self.number}"
@@ -56,7 +58,13 @@ def versions(params: Params) -> list[Version]:
             for alias, number in model.aliases.items():
                 aliases.setdefault((model.name, str(number)), []).append(alias)
         found = [
-            Version(one.name, str(one.version), tuple(sorted(aliases.get((one.name, str(one.version)), []))), one.tags)
+            Version(
+                one.name,
+                str(one.version),
+                tuple(sorted(aliases.get((one.name, str(one.version)), []))),
+                one.tags,
+                one.run_id,
+            )
             for one in pages(client.search_model_versions)
             if "hfi.release" in one.tags
         ]

@@ -1,21 +1,25 @@
 """MLflow's model registry: a release becomes one version, with its lineage and its gates' verdicts as tags."""
 
 import json
-import warnings
 from dataclasses import dataclass
-from importlib.metadata import version as installed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flows import pointers
 from flows.environment import settle
 from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.lock import STATE
+from flows.logged_models import log_model
 from flows.registered import registry_client
-from flows.tracking import metric_name
+from flows.release_models import save_adapter, save_pipeline
+from flows.tracking import experiment_of, metric_name
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of, sha256_of_file, sha256_of_json, write_json
 from hfi_core.gates import Verdict, verdicts
 from hfi_core.params import Params
+from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
+from hfi_core.stage import units_of
 
 RELEASE = Path("release")
 EVALUATION = Path("reports/evaluation.json")
@@ -23,8 +27,6 @@ ALIAS = "candidate"
 CHAMPION = "champion"
 DIGESTS = "digests.json"
 _MARK = STATE / "registered.json"
-_SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
-_SERVED = Path(__file__).with_name("served_model.py")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,6 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     settle()
     from mlflow.exceptions import MlflowException
 
-    from flows import figures
-
     told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
     digest = release_digest(release)
     require_whole(release)
@@ -73,12 +73,13 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         _ensure_model(client, name)
         found = _version_of(client, name, digest)
         if found is None:
-            source, run_id, model_id = _log_release(params, release, parent)
-            with figures.gathered(params, EVALUATION) as (folder, kept):
-                client.log_artifacts(run_id, str(folder), figures.FOLDER)
-            tags |= {figures.TAG: kept, "hfi.parent": _champion_of(client, name)}
+            run_id, model, stored = _log_release(client, params, release, parent)
+            tags |= stored | {"hfi.parent": _champion_of(client, name)}
             words = _words(params, told)
-            made = client.create_model_version(name, source, run_id, tags=tags, description=words, model_id=model_id)
+            # Its place, not its `models:/` address, which the store would look up at MLflow's global address.
+            made = client.create_model_version(
+                name, model.artifact_location, run_id, tags=tags, description=words, model_id=model.model_id
+            )
             version = made.version
         else:
             version = found.version
@@ -195,37 +196,38 @@ def _renew_gates(client, name: str, version: str, tags: dict[str, str], told: tu
             client.set_model_version_tag(name, version, key, value)
 
 
-def _log_release(params: Params, release: Path, parent: str | None) -> tuple[str, str, str]:
-    """Store the release as a pyfunc model; its URI, its run and its id."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
+def _lora_tags(release: Path, address: str) -> dict[str, str]:
+    """Where the LoRA is, its rank, and what remains of the difference."""
+    told = json.loads((release / LORA_ACCURACY).read_text(encoding="utf-8"))
+    pictures = told["pictures"]
+    return {
+        "hfi.lora": address,
+        "hfi.lora.rank": str(told["rank"]),
+        "hfi.lora.weights": f"lacks {told['weights']['relative_frobenius']:.3f} of the change (Frobenius norm)",
+        "hfi.lora.pictures": f"differ by {pictures['mean_absolute_difference']:.2f} of 255 (n {pictures['n']}; "
+        f"base and release by {pictures['base_and_release']:.2f})",
+    }
 
-    sampler = params.sampler
-    settings = {"scheduler": sampler.scheduler, "steps": sampler.steps, "guidance": sampler.guidance, "seed": 0}
-    signature = ModelSignature(
-        inputs=Schema([ColSpec("string", "prompt")]),
-        outputs=Schema([ColSpec("string", "png_base64")]),
-        params=ParamSchema(
-            [
-                ParamSpec("steps", "long", sampler.steps),
-                ParamSpec("guidance", "double", sampler.guidance),
-                ParamSpec("seed", "long", 0),
-            ]
-        ),
-    )
-    mlflow.set_tracking_uri(params.tracking.mlflow)
-    mlflow.set_experiment(params.tracking.experiment)
-    with (
-        warnings.catch_warnings(action="ignore", category=UserWarning),  # hints on signatures; ours is given
-        mlflow.start_run(run_name="register", parent_run_id=parent, nested=parent is not None) as run,
-    ):
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(_SERVED),
-            artifacts={"release": str(release)},
-            model_config=settings,
-            signature=signature,
-            pip_requirements=[f"{name}=={installed(name).split('+')[0]}" for name in _SERVED_WITH],
-        )
-    return info.model_uri, run.info.run_id, info.model_id
+
+def _log_release(client: Any, params: Params, release: Path, parent: str | None) -> tuple[str, Any, dict[str, str]]:
+    """Store the release and its figures in a run of its own: the run, the pipeline's model, and tags of the rest."""
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    from flows import figures
+
+    below = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+    run_id = client.create_run(experiment_of(client, params), tags=below, run_name="register").info.run_id
+    status, tags = "FAILED", {}
+    try:
+        if (release / LORA_WEIGHTS).exists():
+            lora = log_model(client, run_id, "lora", partial(save_adapter, params, release))
+            tags |= _lora_tags(release, lora.model_uri)
+        model = log_model(client, run_id, "model", partial(save_pipeline, params, release))
+        with figures.gathered(params, EVALUATION) as (folder, kept):
+            client.log_artifacts(run_id, str(folder), figures.FOLDER)
+        with pointers.gathered(units_of(params)) as (folder, recorded):
+            client.log_artifacts(run_id, str(folder), pointers.FOLDER)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+    return run_id, model, tags | {figures.TAG: kept, pointers.TAG: recorded}

@@ -91,17 +91,23 @@ def metric_name(metric: str) -> str:
 
 def _client(params: Params):
     settle()
-    from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(params.tracking.mlflow)
+    return client, experiment_of(client, params)
+
+
+def experiment_of(client: Any, params: Params) -> str:
+    """The id of the experiment that params name, which is made where there is none."""
+    from mlflow.exceptions import MlflowException
+
     name = params.tracking.experiment
     if found := client.get_experiment_by_name(name):
-        return client, found.experiment_id
+        return found.experiment_id
     try:
-        return client, client.create_experiment(name)
+        return client.create_experiment(name)
     except MlflowException:  # somebody else has just made it
-        return client, client.get_experiment_by_name(name).experiment_id
+        return client.get_experiment_by_name(name).experiment_id
 
 
 def _tags(params: Params) -> dict[str, str]:

@@ -185,11 +185,11 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.package:run",
         params=(
-            *_MODEL, "concepts", "sampler", "release.row", "release.model", "evaluate.judge", "evaluate.level",
-            "feedback.simulated",
+            *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
+            "evaluate.level", "evaluate.suites", "feedback.simulated",
         ),
         inputs={"model": "models/{release.row}", "tokens": "tokens", "evaluation": "reports/evaluation.json"},
         outputs={"release": "release"},

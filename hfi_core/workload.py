@@ -4,9 +4,9 @@ A pass is one latent through the UNet once. Guidance takes two passes a step, an
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, log2
 
-from hfi_core.params import Anchored, NoRemoval, Params
+from hfi_core.params import Anchored, Lora, NoRemoval, Params
 
 LOOK_AT = 8
 """Pictures in a sample that a removal draws on its way."""
@@ -52,13 +52,23 @@ def work_of(stage: str, unit: str, params: Params) -> Work:
         return _learning(len(params.concepts) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
         return _drawing(shots(params), params)
+    if stage == "package":
+        return _lora(params)
     return Work()
 
 
 def shots(params: Params) -> int:
     """Pictures that the evaluation of one row draws."""
-    suites = sum(len(suite.prompts) * suite.pictures for suite in params.evaluate.suites.values())
-    return suites + len(params.concepts) * params.evaluate.reinverted
+    return _suites(params) + len(params.concepts) * params.evaluate.reinverted
+
+
+def _suites(params: Params) -> int:
+    return sum(len(suite.prompts) * suite.pictures for suite in params.evaluate.suites.values())
+
+
+def lora_draws(spec: Lora) -> int:
+    """How often a LoRA's pictures are drawn, at most: of release, of base, and of each rank in a search by halves."""
+    return 2 + ceil(log2(spec.most_rank + 1))
 
 
 def _passes(guidance: float) -> int:
@@ -72,6 +82,14 @@ def _drawing(pictures: int, params: Params) -> Work:
 
 def _learning(steps: int, batch: int) -> Work:
     return Work(steps=steps, gradient=steps * batch)
+
+
+def _lora(params: Params) -> Work:
+    spec = params.release.lora
+    if spec is None or isinstance(params.removals[params.release.row], NoRemoval):
+        return Work()
+    once, draws = _drawing(min(spec.pictures, _suites(params)), params), lora_draws(spec)
+    return Work(once.pictures * draws, forward=once.forward * draws)
 
 
 def _removal(row: str, params: Params) -> Work:

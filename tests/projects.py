@@ -67,6 +67,7 @@ def small_raw(model: Path) -> dict[str, Any]:
     for suite in raw["evaluate"]["suites"].values():
         suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
     raw["evaluate"] |= {"reinverted": 4, "resamples": 100}
+    raw["release"]["lora"] |= {"pictures": 4}
     parse_params(raw)
     return raw
 

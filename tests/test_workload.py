@@ -10,7 +10,7 @@ from hfi_core.workload import Work, shots, work_of
 from tests.loop import write_feedback
 from tests.projects import default_raw
 
-COUNTED = ("generate", "invert", "distill", "attack", "evaluate")
+COUNTED = ("generate", "invert", "distill", "attack", "evaluate", "package")
 
 
 @pytest.fixture

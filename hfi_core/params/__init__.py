@@ -1,6 +1,6 @@
 """`params.yaml` as frozen models: every knob, its unit, its bounds. Nothing here imports torch."""
 
-from hfi_core.params.evaluation import Evaluate, Gate, Judge, Release, Suite
+from hfi_core.params.evaluation import Evaluate, Gate, Judge, Lora, Release, Suite
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
 from hfi_core.params.learning import Invert, Reward
 from hfi_core.params.model import Compute, Sampler, Source
@@ -13,7 +13,7 @@ from hfi_core.params.versioning import Versioning
 
 __all__ = [
     "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "Compute", "Concept", "Crowd", "Digest",
-    "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Name", "NoRemoval", "Params", "Prompt", "Publish",
-    "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite", "Tracking", "Versioning",
-    "parse_params", "read_params",
+    "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Lora", "Name", "NoRemoval", "Params", "Prompt",
+    "Publish", "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite", "Tracking",
+    "Versioning", "parse_params", "read_params",
 ]  # fmt: skip

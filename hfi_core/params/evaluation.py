@@ -95,6 +95,17 @@ class Gate(Frozen):
         return self
 
 
+class Lora(Frozen):
+    """The release's difference from base as a LoRA: of the smallest rank whose pictures are near enough."""
+
+    most_difference: float = Field(gt=0, le=255)
+    """Mean absolute difference of pixels (0..255) between pictures of release and LoRA at equal seeds."""
+    pictures: int = Field(ge=1, le=10_000)
+    """Pictures compared, of the evaluation's prompts and seeds."""
+    most_rank: int = Field(ge=1, le=4095)
+    """Ranks above are not tried; one less than a power of two wastes no picture."""
+
+
 class Release(Frozen):
     """What is packaged and registered."""
 
@@ -102,5 +113,7 @@ class Release(Frozen):
     """The removal that is packaged."""
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     """Name of the registered model."""
+    lora: Lora | None
+    """null: none is made."""
     gates: dict[str, Gate]
     """Bounds by metric, for example `flagged@broad`."""

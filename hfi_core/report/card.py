@@ -1,5 +1,6 @@
 """The model card of a release, from its params and figures."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,13 @@ from hfi_core.files import whole_file
 from hfi_core.params import Params
 
 
-def write_card(path: Path, params: Params, removal: dict[str, Any], evaluation: dict[str, Any]) -> None:
+def write_card(
+    path: Path,
+    params: Params,
+    removal: dict[str, Any],
+    evaluation: dict[str, Any],
+    lora: Mapping[str, Any] | None,
+) -> None:
     """Write Markdown that says what the release is, how it was made, what was measured and what it is not."""
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "card.md").read_text(encoding="utf-8")
@@ -18,6 +25,7 @@ def write_card(path: Path, params: Params, removal: dict[str, Any], evaluation: 
     text = template.render(
         name=params.release.model,
         removal=removal,
+        lora=lora,
         concepts=params.concepts,
         metrics=sorted(evaluation["metrics"].items()),
         level=round(100 * params.evaluate.level),

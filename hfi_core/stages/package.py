@@ -1,4 +1,4 @@
-"""Stage 7: the release: what a person without any of our tools can use (a merged diffusers folder, tokens, card)."""
+"""Stage 7: the release: what a person without any of our tools can use: merged diffusers folder, LoRA, tokens, card."""
 
 import json
 import shutil
@@ -6,13 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_safeguarded
+from hfi_core.diffusion.loading import WEIGHTS, load_model, load_safeguarded
 from hfi_core.errors import UserError
+from hfi_core.evaluation import REINVERTED, shots_of
 from hfi_core.files import sha256_of_file, whole_folder, write_json
-from hfi_core.params import Params
+from hfi_core.lora import Fitted, fit_lora
+from hfi_core.params import Compute, Params
+from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
 from hfi_core.report.card import write_card
+from hfi_core.report.thumbnails import spread
 from hfi_core.sources import locate
 from hfi_core.stage import Progress, silent
+from hfi_core.tensors import load_tensors, save_tensors
 from hfi_core.tokens import FILE
 
 _COPIED = (".safetensors", ".json", ".txt")
@@ -35,6 +40,7 @@ def run(
     base = locate(params.model.source, params.model.revision, "model")
     evaluation = _read_evaluation(inputs["evaluation"], row)
     removal = json.loads((inputs["model"] / "removal.json").read_text(encoding="utf-8"))
+    lora = _lora(params, exact, inputs["model"], progress)
     with whole_folder(outputs["release"]) as folder:
         for file in sorted(base.rglob("*")):
             inside = file.relative_to(base)
@@ -53,7 +59,10 @@ def run(
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
         write_json(folder / "metrics.json", evaluation["metrics"])
-        write_card(folder / "README.md", params, removal, evaluation)
+        if lora:
+            save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
+            write_json(folder / LORA_ACCURACY, lora.accuracy)
+        write_card(folder / "README.md", params, removal, evaluation, lora.accuracy if lora else None)
         files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
         write_json(
             folder / "digests.json",
@@ -62,7 +71,20 @@ def run(
                 "files": {file.relative_to(folder).as_posix(): f"sha256:{sha256_of_file(file)}" for file in files},
             },
         )
-    return {"files": len(files)}
+    told = {"lora_rank": lora.rank} if lora else {}
+    return {"files": len(files)} | told
+
+
+def _lora(params: Params, exact: Compute, row: Path, progress: Progress) -> Fitted | None:
+    """The row's difference from base; None where there is none, or none is wanted."""
+    spec = params.release.lora
+    if spec is None or not (row / WEIGHTS).exists():
+        return None
+    base = load_model(params.model, exact)
+    changed = {name: value.to(base.device) for name, value in load_tensors(row / WEIGHTS)[0].items()}
+    shots = [shot for shot in shots_of(params) if shot.suite != REINVERTED]  # an attacker's token is no prompt
+    chosen = spread([shot.prompt for shot in shots], spec.pictures)
+    return fit_lora(base, changed, [shots[place].request for place in chosen], params, progress)
 
 
 def _save_network(network, folder: Path) -> None:

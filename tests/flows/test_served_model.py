@@ -1,35 +1,119 @@
-"""A registered release can be loaded and asked for pictures with MLflow alone."""
+"""A registered release can be loaded, served and asked for pictures with MLflow alone."""
 
 import base64
 import json
+import os
 import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
 
 from flows import registry
 from hfi_core.files import sha256_of_file, sha256_of_folder, write_json
+from tests.flows.conftest import FakeProject
 
 
-def test_the_registered_model_is_the_release_and_draws(inside, miniature):
-    import mlflow
-
-    release = inside.folder / "release"
+def pipeline_release(folder, miniature) -> None:
+    """A release with a pipeline that draws, and an evaluation of it."""
+    release = folder / "release"
     shutil.copytree(miniature / "pipeline", release / "model")
     files = [path for path in release.rglob("*") if path.is_file()]
     digests = {path.relative_to(release).as_posix(): f"sha256:{sha256_of_file(path)}" for path in files}
     write_json(release / "digests.json", {"files": digests})
     figure = {"value": 0.04, "low": 0.03, "high": 0.05}
     rows = [{"row": row, "metrics": {"flagged@broad": figure}} for row in ("base", "anchored")]
-    (inside.folder / "reports").mkdir()
-    (inside.folder / "reports/evaluation.json").write_text(json.dumps({"rows": rows}))
-    inside.edit(tracking__mlflow=f"sqlite:///{inside.folder}/mlflow.db")  # kept by MLflow for the whole process
-    registered = registry.register(inside.params)
+    (folder / "reports").mkdir()
+    (folder / "reports/evaluation.json").write_text(json.dumps({"rows": rows}))
 
-    mlflow.set_tracking_uri(inside.params.tracking.mlflow)
-    model = mlflow.pyfunc.load_model(f"models:/{registered.model}@candidate")
+
+@dataclass(frozen=True)
+class Registered:
+    """A project with a registered release."""
+
+    project: FakeProject
+    address: str
+    loaded_meanwhile: tuple
+    """Pipelines that were loaded while it was registered."""
+    loaded: list
+    """All that were loaded since."""
+
+
+@pytest.fixture(scope="module")
+def registered(_template, tmp_path_factory, fake_environment, miniature) -> Iterator[Registered]:
+    import mlflow
+    from diffusers import DiffusionPipeline
+
+    folder = tmp_path_factory.mktemp("served") / "project"
+    project = FakeProject(shutil.copytree(_template, folder), fake_environment)
+    pipeline_release(folder, miniature)
+    project.edit(tracking__mlflow=f"sqlite:///{folder}/mlflow.db")  # kept by MLflow for the whole process
+    loaded = []
+    load = DiffusionPipeline.from_pretrained.__func__
+
+    def counted(*arguments, **options):
+        loaded.append(arguments)
+        return load(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DiffusionPipeline, "from_pretrained", classmethod(counted))
+        with pytest.MonkeyPatch.context() as inside:
+            inside.chdir(folder)
+            made = registry.register(project.params)
+        mlflow.set_tracking_uri(project.params.tracking.mlflow)
+        yield Registered(project, f"models:/{made.model}@candidate", tuple(loaded), loaded)
+
+
+@pytest.fixture
+def model(registered):
+    import mlflow
+
+    return mlflow.pyfunc.load_model(registered.address)
+
+
+def test_the_registered_model_is_the_release_and_draws(registered, model):
     stored = model.unwrap_python_model().release
-    assert sha256_of_folder(stored) == sha256_of_folder(release)
+    assert sha256_of_folder(stored) == sha256_of_folder(registered.project.folder / "release")
     first, again, other = (
         model.predict([{"prompt": "a badge"}], params={"steps": 2, "seed": seed})[0] for seed in (1, 1, 2)
     )
     assert base64.b64decode(first).startswith(b"\x89PNG")
     assert first == again
     assert first != other
+
+
+def test_registering_draws_nothing_and_the_stored_example_draws(registered, model):
+    assert registered.loaded_meanwhile == () and registered.loaded
+    sampler = registered.project.params.sampler
+    assert model.input_example["prompt"].tolist() == ["a red ball"]
+    asked = model.metadata.load_input_example_params(registered.address)
+    assert asked == {"steps": sampler.steps, "guidance": sampler.guidance, "seed": 0}
+    (picture,) = model.predict(model.input_example, params=asked)
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(registered):
+    from mlflow.models.utils import load_serving_example
+
+    project, address = registered.project, registered.address
+    payload = json.loads(load_serving_example(address)) | {"params": {"steps": 2, "seed": 1}}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ("mlflow", "models", "serve", "-m", address, "-p", str(port), "--env-manager", "local", "-w", "1")
+    environment = {"MLFLOW_TRACKING_URI": project.params.tracking.mlflow, "PYTHONPATH": os.environ["PYTHONPATH"]}
+    with project.running(*command, **environment) as server:
+        for _ in range(400):
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/ping", timeout=5).is_success:
+                    break
+            except httpx.HTTPError:
+                assert server.poll() is None, server.stdout.read()
+                time.sleep(0.25)
+        answer = httpx.post(f"http://127.0.0.1:{port}/invocations", json=payload, timeout=120)
+    assert answer.is_success, answer.text
+    (picture,) = answer.json()["predictions"]
+    assert base64.b64decode(picture).startswith(b"\x89PNG")

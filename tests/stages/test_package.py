@@ -1,0 +1,100 @@
+"""The release's LoRA, on the base model in plain diffusers, draws what the release draws."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hfi_core.errors import UserError
+from hfi_core.evaluation import shots_of
+from hfi_core.sources import locate
+from tests.projects import write_project
+from tests.released import RANK, prepare, write_release
+
+LORA = {"most_difference": 0.5, "pictures": 6, "most_rank": 15}
+
+
+@pytest.fixture(scope="module")
+def released(miniature, tmp_path_factory):
+    project = write_project(tmp_path_factory.mktemp("package") / "project", miniature)
+    project.edit(release__lora=LORA)
+    write_release(project)
+    return project
+
+
+def pictures_of(pipe, params) -> np.ndarray:
+    """The evaluation's first prompts, each at its seed, by a diffusers pipeline."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, algorithm_type="dpmsolver++")
+    pipe.set_progress_bar_config(disable=True)
+    side = pipe.unet.config.sample_size
+    shape = (1, pipe.unet.config.in_channels, side, side)
+    drawn = []
+    for shot in shots_of(params)[:6]:
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(shot.request.seed))
+        found = pipe(
+            shot.prompt, latents=noise, output_type="np",
+            num_inference_steps=params.sampler.steps, guidance_scale=params.sampler.guidance,
+        )  # fmt: skip
+        drawn.append(255 * found.images[0])
+    return np.stack(drawn)
+
+
+def test_plain_diffusers_loads_it_on_the_base_and_draws_the_release_s_pictures(released):
+    from diffusers import StableDiffusionPipeline
+
+    params, release = released.params, released.folder / "release"
+    wanted = pictures_of(StableDiffusionPipeline.from_pretrained(release / "model"), params)
+    base = locate(params.model.source, None, "model")
+    pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32)
+    before = np.abs(pictures_of(pipe, params) - wanted).mean()
+    pipe.load_lora_weights(release / "lora", weight_name="pytorch_lora_weights.safetensors")
+    after = np.abs(pictures_of(pipe, params) - wanted).mean()
+    assert before > 4 * LORA["most_difference"]
+    assert after <= 1.5 * LORA["most_difference"], "other pictures than those that chose the rank, but as many"
+
+
+def test_the_rank_is_that_of_the_change_and_what_remains_is_told(released):
+    release = released.folder / "release"
+    told = json.loads((release / "lora/accuracy.json").read_text())
+    pictures = told["pictures"]
+    assert 1 < told["rank"] <= RANK
+    assert pictures["mean_absolute_difference"] <= LORA["most_difference"] < pictures["base_and_release"]
+    assert pictures["n"] == LORA["pictures"]
+    card = (release / "README.md").read_text()
+    assert f"| LoRA | rank {told['rank']};" in card and "load_lora_weights" in card
+    assert "lora/pytorch_lora_weights.safetensors" in json.loads((release / "digests.json").read_text())["files"]
+    lora = load_file(release / "lora/pytorch_lora_weights.safetensors")
+    assert lora and all(name.startswith("unet.") and ".attn2." in name for name in lora)
+
+
+def test_the_same_removal_gives_the_same_bytes(released, miniature, tmp_path):
+    again = write_project(tmp_path / "again", miniature)
+    again.edit(release__lora=LORA)
+    again.edit(release__model=released.params.release.model)
+    write_release(again)
+    assert (again.folder / "release/digests.json").read_bytes() == (
+        released.folder / "release/digests.json"
+    ).read_bytes()
+
+
+def test_a_tolerance_that_no_allowed_rank_keeps_is_refused(project):
+    project.edit(release__lora={"most_difference": 0.001, "pictures": 2, "most_rank": 1})
+    with pytest.raises(UserError, match=r"at rank 1 pictures differ by .* of 255 .* most_difference is 0.001"):
+        write_release(project)
+    assert not (project.folder / "release").exists()
+
+
+@pytest.mark.parametrize("edit", [{"release__lora": None}, {"release__row": "base"}])
+def test_where_none_is_wanted_or_nothing_was_changed_there_is_none(project, edit):
+    project.edit(**edit)
+    unit = prepare(project)
+    if "release__row" in edit:
+        (unit.inputs["model"] / "weights.safetensors").unlink()
+    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    release = unit.outputs["release"]
+    assert not (release / "lora").exists()
+    assert "LoRA" not in (release / "README.md").read_text()
