@@ -51,8 +51,8 @@ def find_unit(params: Params, stage: str, unit: str, revision: int) -> Unit:
 def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: Spread = ALONE) -> Done:
     """Run a unit's function with its checkpoints' folder; drop that folder once the outputs are there.
 
-    `also` hears of the progress that the user sees. Where `spread` says so, shards fill the folder first, of a stage
-    that can be split.
+    `also` hears of the progress that the user sees. Where `spread` says so, shards fill the folder first (of a stage
+    that can be split), or several processes learn together (where a stage can).
     """
     for path in unit.inputs.values():
         if not path.exists():
@@ -61,7 +61,9 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
     work.mkdir(parents=True, exist_ok=True)
     resumed = any(work.iterdir())
     run = unit.stage.load()
+    ahead = work_of(unit.stage.name, unit.unit, params)
     splits = spread.splits and bool(unit.stage.shards)
+    replicates = spread.processes > 1 and unit.stage.replicates and ahead.steps > 0
     with cost.measured() as spent, progress_of(unit.address) as show:
 
         def progress(done: int, total: int, what: str) -> None:
@@ -74,11 +76,16 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
             from flows.sharding import fill  # prefect
 
             fill(Order(unit, params, work), spread, progress)
-        metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
+        if replicates:
+            from flows.replicas import learn_together
+
+            metrics = learn_together(Order(unit, params, work), spread.processes, progress)
+        else:
+            metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
     for folder in checkpoints(unit.address):
         shutil.rmtree(folder)
     # A run that went on from a checkpoint, or was spread, did here only a part of the work: it tells no rate.
-    asked = None if resumed or splits else rates.record(params, work_of(unit.stage.name, unit.unit, params))
+    asked = None if resumed or splits or replicates else rates.record(params, ahead)
     cost.append(unit.address, spent, asked)
     return Done(unit, metrics, spent)
 

@@ -1,7 +1,7 @@
 """The Prefect flow: the stages in order, one task a unit that is out of date, then the registration.
 
 It runs where the project is, one unit after the other in this process: torch's thread count is part of the result.
-Where it is asked to, the parts of a unit run elsewhere: see `flows.sharding`.
+Where it is asked to, the parts of a unit run elsewhere: see `flows.sharding` and `flows.replicas`.
 Where judgements come from the live store, it waits for people before anything reads them. A run of a deployment is
 recorded at its end, where params ask for it.
 """
@@ -69,6 +69,7 @@ def safeguard(
     then: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")] | None = None,
     shards: Annotated[int, Field(ge=1, le=MOST)] = 1,
     ray: Annotated[str, Field(pattern=RAY)] | None = None,
+    processes: Annotated[int, Field(ge=1, le=MOST)] = 1,
 ) -> Registration | waiting.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
@@ -76,7 +77,7 @@ def safeguard(
     the annotation `page`; any other ends there, and what is missing is its result. After `hours` the unit that runs
     is stopped, and the run fails. Once all is up to date, a run of the deployment `then` ("safeguard/NAME") is started:
     its work pool may be another, such as one with a GPU. Stages that can be split run in so many `shards`, placed by
-    `ray` where an address is given.
+    `ray` where an address is given, and each removal is learnt by so many `processes` together.
 
     Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
     """
@@ -89,7 +90,7 @@ def safeguard(
             require_recordable(plan.params)
         if then:
             require_deployment(then)
-        return _follow(plan, Spread(shards, ray), page, wait_days, end, then)
+        return _follow(plan, Spread(shards, ray, processes), page, wait_days, end, then)
 
 
 def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | waiting.NeedsPeople | None:

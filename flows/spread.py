@@ -10,7 +10,7 @@ LOCAL = "local"
 RAY = rf"^({LOCAL}|auto|(ray://)?[A-Za-z0-9_.-]+:[0-9]+)$"
 """Addresses of Ray."""
 MOST = 1024
-"""Shards."""
+"""Shards, and processes."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Spread:
     """Shares of the blocks of a stage that can be split, each a process of its own; changes no byte."""
     ray: str | None = None
     """The Ray that places the shards: `local`, `auto`, `HOST:PORT` or `ray://HOST:PORT`; None: this machine."""
+    processes: int = 1
+    """Processes that learn one removal together; changes the result within rounding."""
 
     @property
     def splits(self) -> bool:

@@ -94,6 +94,8 @@ class Stage:
     """Outputs, by name, that `dvc metrics` shows."""
     shards: tuple[str, ...] = ()
     """Import strings of the functions (`Fill`) that can be split; each needs what the one before it wrote, whole."""
+    replicates: bool = False
+    """Whether processes can learn a unit together (`hfi_core.replicas`); only the first one's outputs count."""
 
     def units(self, params: Params) -> tuple[str, ...]:
         """Names of the stage's units under these params; a stage without a mapping has the one unit ''."""
@@ -193,6 +195,7 @@ STAGES: tuple[Stage, ...] = (
         params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
         inputs={"tokens": "tokens", "reward": "reward", "candidates": "candidates"},
         outputs={"model": "models/{unit}"},
+        replicates=True,
     ),
     Stage(
         name="attack",

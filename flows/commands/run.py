@@ -15,17 +15,21 @@ Ray = Annotated[
     str | None,
     typer.Option(metavar="ADDRESS", help="Let Ray place the shards: HOST:PORT, ray://HOST:PORT, auto or local."),
 ]
+Processes = Annotated[
+    int,
+    typer.Option("--processes", min=1, max=MOST, help="Processes that learn each removal together, one a GPU."),
+]
 
 NEEDS_PEOPLE = 3
 """Exit code of a run that ends before its end, without an error, because people have judged too little."""
 
 
-def run(until: Until = None, shards: Shards = 1, ray: Ray = None) -> None:
+def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Processes = 1) -> None:
     """Bring the project up to date: draw, learn, remove, evaluate, package, register.
 
     DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run goes on
     from the checkpoints to the same result. Where people judge, and have judged too little, it makes what they are to
-    judge and ends with exit code 3. With `--shards` it is spread over processes and machines.
+    judge and ends with exit code 3. With `--shards` and `--processes` it is spread over processes and machines.
     """
     from flows import waiting
     from flows.console import say
@@ -47,7 +51,7 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None) -> None:
             from flows.safeguard import safeguard_here
 
             temporary_server.start()
-            done = safeguard_here(plan, Spread(shards, ray))
+            done = safeguard_here(plan, Spread(shards, ray, processes))
             if isinstance(done, waiting.NeedsPeople):
                 _stop_for_people(done.needs)
             registration = done
