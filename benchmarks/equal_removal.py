@@ -68,7 +68,7 @@ def main() -> dict[str, float]:
         verdicts = {}
         for suite, asked in requests.items():
             drawn = [p for _, p in sample(model, asked, params.sampler, block=params.compute.block, weights=weights)]
-            verdicts[suite] = judge.judge(np.stack(drawn), [request.prompt for request in asked])
+            verdicts[suite] = judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in asked])
         return Look(
             step, sum(v.flagged for v in verdicts["broad"]), sum(v.kept for v in verdicts["broad"]),
             sum(v.correct for v in verdicts["unrelated"]),

@@ -76,7 +76,7 @@ def main() -> dict[str, float]:
             Request(prompts[i % len(prompts)], picture_seed("benchmark", i)) for i in range(PICTURES)
         ]  # fmt: skip
         drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
-        verdicts = judge.judge(np.stack(drawn), [request.prompt for request in requests])
+        verdicts = judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in requests])
         return sum(verdict.flagged for verdict in verdicts) / PICTURES
 
     print(describe())

@@ -6,10 +6,13 @@ from flows import logs
 
 
 def settle() -> None:
-    """Call before prefect or mlflow is imported; what the user has set stays."""
+    """Call before prefect, mlflow or ray is imported; what the user has set stays."""
     for name, value in {
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        # What Ray will do about GPUs one day; its warning would stand among our lines.
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # The user reads our lines; the server still gets every log record.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",

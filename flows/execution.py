@@ -7,6 +7,8 @@ from pathlib import Path
 from flows import cost, logs, rates
 from flows.console import progress_of
 from flows.lock import STATE
+from flows.orders import Order
+from flows.spread import ALONE, Spread
 from flows.versioning import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
@@ -46,10 +48,11 @@ def find_unit(params: Params, stage: str, unit: str, revision: int) -> Unit:
     raise UserError(f"{stage} has no unit {unit!r}; it has {names}." if names else f"{stage} takes no --unit.")
 
 
-def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
+def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: Spread = ALONE) -> Done:
     """Run a unit's function with its checkpoints' folder; drop that folder once the outputs are there.
 
-    `also` hears of the progress that the user sees.
+    `also` hears of the progress that the user sees. Where `spread` says so, shards fill the folder first (of a stage
+    that can be split), or several processes learn together (where a stage can).
     """
     for path in unit.inputs.values():
         if not path.exists():
@@ -58,6 +61,9 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
     work.mkdir(parents=True, exist_ok=True)
     resumed = any(work.iterdir())
     run = unit.stage.load()
+    ahead = work_of(unit.stage.name, unit.unit, params)
+    splits = spread.splits and bool(unit.stage.shards)
+    replicates = spread.processes > 1 and unit.stage.replicates and ahead.steps > 0
     with (
         logs.about(stage=unit.stage.name, unit=unit.unit or None),
         cost.measured() as spent,
@@ -70,11 +76,20 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None) -> Done:
             if also:
                 also(done, total, what)
 
-        metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
+        if splits:
+            from flows.sharding import fill  # prefect
+
+            fill(Order(unit, params, work), spread, progress)
+        if replicates:
+            from flows.replicas import learn_together
+
+            metrics = learn_together(Order(unit, params, work), spread.processes, progress)
+        else:
+            metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
     for folder in checkpoints(unit.address):
         shutil.rmtree(folder)
-    # A run that went on from a checkpoint did only a part of the work: no rate can be learnt from it.
-    asked = None if resumed else rates.record(params, work_of(unit.stage.name, unit.unit, params))
+    # A run that went on from a checkpoint, or was spread, did here only a part of the work: it tells no rate.
+    asked = None if resumed or splits or replicates else rates.record(params, ahead)
     cost.append(unit.address, spent, asked)
     return Done(unit, metrics, spent)
 

@@ -1,6 +1,7 @@
 """The Prefect flow: the stages in order, one task a unit that is out of date, then the registration.
 
 It runs where the project is, one unit after the other in this process: torch's thread count is part of the result.
+Where it is asked to, the parts of a unit run elsewhere: see `flows.sharding` and `flows.replicas`.
 Where judgements come from the live store, it waits for people before anything reads them. A run of a deployment is
 recorded at its end, where params ask for it.
 """
@@ -25,6 +26,7 @@ from flows.notifying import tell_of_failure  # noqa: E402
 from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback  # noqa: E402
 from flows.recording import require_recordable  # noqa: E402
 from flows.registry import Registration  # noqa: E402
+from flows.spread import ALONE, MOST, RAY, Spread  # noqa: E402
 from flows.stages import record_task, register_task, stage_task  # noqa: E402
 from flows.starting import require_deployment, start_once  # noqa: E402
 from flows.versioning import changes, downstream, keep_sources  # noqa: E402
@@ -65,13 +67,17 @@ def safeguard(
     wait_days: Annotated[float, Field(gt=0, le=365)] = 14.0,
     hours: Annotated[float, Field(gt=0, le=1000)] | None = None,
     then: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")] | None = None,
+    shards: Annotated[int, Field(ge=1, le=MOST)] = 1,
+    ray: Annotated[str, Field(pattern=RAY)] | None = None,
+    processes: Annotated[int, Field(ge=1, le=MOST)] = 1,
 ) -> Registration | waiting.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
     Where people have judged too little, a run of a deployment is suspended, for at most `wait_days`, with a link to
     the annotation `page`; any other ends there, and what is missing is its result. After `hours` the unit that runs
     is stopped, and the run fails. Once all is up to date, a run of the deployment `then` ("safeguard/NAME") is started:
-    its work pool may be another, such as one with a GPU.
+    its work pool may be another, such as one with a GPU. Stages that can be split run in so many `shards`, placed by
+    `ray` where an address is given, and each removal is learnt by so many `processes` together.
 
     Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
     """
@@ -84,21 +90,26 @@ def safeguard(
             require_recordable(plan.params)
         if then:
             require_deployment(then)
-        return _follow(plan, page, wait_days, end, then)
+        return _follow(plan, Spread(shards, ray, processes), page, wait_days, end, then)
 
 
-def safeguard_here(plan: Plan) -> Registration | waiting.NeedsPeople | None:
+def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | waiting.NeedsPeople | None:
     """The same flow for a plan that was just made, by who holds the project's lock: `hfi run`."""
 
     @flow(flow_run_name=_name_of(plan), **_SETTINGS)
     def run(until: StageName | None = None) -> Registration | waiting.NeedsPeople | None:
-        return _follow(plan)
+        return _follow(plan, spread)
 
     return run(plan.until)
 
 
 def _follow(
-    plan: Plan, page: str | None = None, wait_days: float = 0, end: float | None = None, then: str | None = None
+    plan: Plan,
+    spread: Spread,
+    page: str | None = None,
+    wait_days: float = 0,
+    end: float | None = None,
+    then: str | None = None,
 ) -> Registration | waiting.NeedsPeople | State | None:
     """Do what a plan says; see `safeguard`."""
     if not plan.affected and not plan.registers:
@@ -111,14 +122,14 @@ def _follow(
     with tracking.pipeline_run(plan.params, name) as parent:
         ran: dict[str, State] = {}
         keep_sources()
-        _bring_up_to_date(plan, parent, plan.before_people, ran, end)
+        _bring_up_to_date(plan, parent, plan.before_people, ran, end, spread)
         found = waiting.ask(plan.params, plan.units)
         if not waiting.unmet(found):
             if found:
                 waiting.show(found)
                 renew_feedback()  # what people judged while candidates were made
                 keep_sources()
-            _bring_up_to_date(plan, parent, plan.after_people, ran, end)
+            _bring_up_to_date(plan, parent, plan.after_people, ran, end, spread)
             if "compare" in ran or plan.until is None:
                 show_comparison(plan.params, parent)
             registration = register_task(plan.params, parent) if plan.registers else None
@@ -138,7 +149,12 @@ def _end(params: Params, then: str | None) -> None:
 
 
 def _bring_up_to_date(
-    plan: Plan, parent: str | None, units: Iterable[Unit], ran: dict[str, State], end: float | None
+    plan: Plan,
+    parent: str | None,
+    units: Iterable[Unit],
+    ran: dict[str, State],
+    end: float | None,
+    spread: Spread,
 ) -> None:
     """Run what is out of date, each unit asked anew when its turn comes; `ran` takes their states by address.
 
@@ -154,7 +170,7 @@ def _bring_up_to_date(
             if one.address in ran and unit in downstream([one, unit], [one.address])
         ]
         task = stage_task(unit.stage, end)
-        state = task(unit, plan.params, parent, wait_for=before, return_state=True)
+        state = task(unit, plan.params, parent, spread, wait_for=before, return_state=True)
         state.result()
         ran[unit.address] = state
 

@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE  # noqa: E402
 from flows import recording, registry, tracking, versioning  # noqa: E402
 from flows.execution import run_unit  # noqa: E402
 from flows.retrying import network_task  # noqa: E402
+from flows.spread import ALONE, Spread  # noqa: E402
 from hfi_core.params import Params  # noqa: E402
 from hfi_core.stage import Stage, Unit  # noqa: E402
 
@@ -38,9 +39,9 @@ def stage_task(stage: Stage, end: float | None = None) -> Task:
     )
 
 
-def run_and_keep(unit: Unit, params: Params, parent: str | None) -> None:
+def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Spread = ALONE) -> None:
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
-    done = run_unit(unit, params, also=ProgressArtifact(unit.address))
+    done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
     versioning.commit(unit.address)
     tracking.record(params, done, parent)
 

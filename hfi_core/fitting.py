@@ -54,12 +54,14 @@ def fit(
     after_step: Callable[[int], None] | None = None,
     state: dict[str, torch.Tensor] | None = None,
     scale: float = 1.0,
+    mean: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> torch.Tensor:
     """Minimise `loss(step)` with AdamW, in place; returns the loss of every step (steps,).
 
     `average` holds exponential moving averages by parameter name; their decay is warmed up as (1 + n) / (10 + n).
     `state` holds further tensors that the loss keeps between steps; they are checkpointed and restored in place.
     `scale` multiplies the loss for the backward pass only, so that float16 gradients do not vanish.
+    `mean` averages a tensor over the processes that learn the same parameters from other rows.
     All randomness belongs to `loss` and is drawn from its step number, so a run that was killed goes on to equal bits.
     """
     named = {name: parameter for group in groups for name, parameter in group.parameters.items()}
@@ -83,6 +85,12 @@ def fit(
             for parameter in named.values():
                 if parameter.grad is not None:
                     parameter.grad.div_(scale)
+        value = value.detach()
+        if mean is not None:
+            value = mean(value)
+            for parameter in named.values():
+                if parameter.grad is not None:
+                    parameter.grad = mean(parameter.grad)
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(list(named.values()), clip)
         optimizer.step()
@@ -90,13 +98,13 @@ def fit(
         if average is not None:
             keep = min(decay, (1 + step) / (10 + step))
             with torch.no_grad():
-                for name, mean in average.items():
-                    mean.lerp_(named[name], 1 - keep)
-        history[step] = value.detach()
+                for name, slow in average.items():
+                    slow.lerp_(named[name], 1 - keep)
+        history[step] = value
         if after_step:
             after_step(step)
         if observe:
-            observe(step, {"loss": float(value.detach()), "rate": bases[0] * factor})
+            observe(step, {"loss": float(value), "rate": bases[0] * factor})
         if checkpoint and (step + 1) % checkpoint.every == 0 and step + 1 < steps:
             _store(checkpoint, step + 1, named, optimizer, average, state)
     return history

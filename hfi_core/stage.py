@@ -4,11 +4,11 @@ It holds import strings, so reading it costs no torch. `{unit}` is the name of a
 `{item}` what the mapping says of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from hfi_core.files import sha256_of, sha256_of_json
 from hfi_core.params import Params
@@ -40,6 +40,43 @@ class Run(Protocol):
     ) -> dict[str, float]: ...
 
 
+Block = TypeVar("Block")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` shares of a stage's blocks: every `count`-th, from number `index` on."""
+
+    index: int = 0
+    count: int = 1
+
+    def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
+        """The shard's own blocks."""
+        return blocks[self.index :: self.count]
+
+
+WHOLE = Shard()
+
+
+class Fill(Protocol):
+    """What a stage that can be split declares: computes the shard's blocks that `work` lacks, and writes nothing else.
+
+    Every block is written whole or not at all, and what it holds depends on the block alone. So shards may run in any
+    number, anywhere that sees the files; when all are done, `run` finds every block in `work` and only assembles.
+    """
+
+    def __call__(
+        self,
+        params: Params,
+        inputs: Mapping[str, Path],
+        work: Path,
+        *,
+        unit: str = "",
+        shard: Shard = WHOLE,
+        progress: Progress = silent,
+    ) -> None: ...
+
+
 @dataclass(frozen=True)
 class Stage:
     """A row of the graph: `params` are dotted keys, `inputs` and `outputs` paths by the name the function uses."""
@@ -55,6 +92,10 @@ class Stage:
     """Dotted key of the mapping in params with one unit a name."""
     metrics: tuple[str, ...] = ()
     """Outputs, by name, that `dvc metrics` shows."""
+    shards: tuple[str, ...] = ()
+    """Import strings of the functions (`Fill`) that can be split; each needs what the one before it wrote, whole."""
+    replicates: bool = False
+    """Whether processes can learn a unit together (`hfi_core.replicas`); only the first one's outputs count."""
 
     def units(self, params: Params) -> tuple[str, ...]:
         """Names of the stage's units under these params; a stage without a mapping has the one unit ''."""
@@ -71,8 +112,16 @@ class Stage:
 
     def load(self) -> Run:
         """Import the stage's function."""
-        module, name = self.function.split(":")
-        return getattr(import_module(module), name)
+        return _imported(self.function)
+
+    def load_shards(self) -> tuple[Fill, ...]:
+        """Import the functions that can be split, in order; none where the stage cannot."""
+        return tuple(map(_imported, self.shards))
+
+
+def _imported(function: str) -> Any:
+    module, name = function.split(":")
+    return getattr(import_module(module), name)
 
 
 _MODEL = ("seed", "compute", "model")
@@ -86,6 +135,7 @@ STAGES: tuple[Stage, ...] = (
         params=(*_MODEL, "sampler", "concepts.{unit}.prompts", "candidates.drawn.{unit}"),
         inputs={},
         outputs={"candidates": "candidates/{unit}"},
+        shards=("hfi_core.stages.generate:draw",),
     ),
     Stage(
         name="adopt",
@@ -145,6 +195,7 @@ STAGES: tuple[Stage, ...] = (
         params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
         inputs={"tokens": "tokens", "reward": "reward", "candidates": "candidates"},
         outputs={"model": "models/{unit}"},
+        replicates=True,
     ),
     Stage(
         name="attack",
@@ -163,6 +214,7 @@ STAGES: tuple[Stage, ...] = (
         params=(*_MODEL, "clip", "sampler", "concepts", "evaluate.judge", "evaluate.suites", "evaluate.reinverted"),
         inputs={"model": "models/{unit}", "attack": "attacks/{unit}"},
         outputs={"evaluation": "evaluation/{unit}"},
+        shards=("hfi_core.stages.evaluate:draw", "hfi_core.stages.evaluate:look"),
     ),
     Stage(
         name="compare",

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hfi_core.files import write_json
 from hfi_core.params import parse_params
-from hfi_core.stage import STAGES, params_of, silent, stage_named, units_of, work_key
+from hfi_core.stage import STAGES, WHOLE, Shard, params_of, silent, stage_named, units_of, work_key
 from tests.projects import REPOSITORY, default_raw, small_raw
 
 PARAMS = parse_params(default_raw())
@@ -125,6 +127,21 @@ def test_the_function_of_a_stage_has_the_signature_that_all_have(stage):
     assert list(found.parameters) == ["params", "inputs", "outputs", "unit", "work", "progress"]
     assert found.parameters["unit"].default == "" and found.parameters["work"].default is None
     assert found.parameters["progress"].default is silent
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.shards], ids=lambda stage: stage.name)
+def test_what_can_be_split_has_the_signature_that_all_have(stage):
+    for fill in stage.load_shards():
+        found = inspect.signature(fill)
+        assert list(found.parameters) == ["params", "inputs", "work", "unit", "shard", "progress"]
+        assert found.parameters["shard"].default is WHOLE
+
+
+@given(st.integers(0, 40), st.integers(1, 9))
+def test_shards_share_every_block_once_and_evenly(blocks, count):
+    shares = [Shard(index, count).of(range(blocks)) for index in range(count)]
+    assert sorted(block for share in shares for block in share) == list(range(blocks))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_reading_the_graph_imports_no_stage():

@@ -4,25 +4,40 @@ from typing import Annotated
 
 import typer
 
-Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage; nothing is registered then.")]
+from flows.spread import MOST
 
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage; nothing is registered then.")]
+Shards = Annotated[
+    int,
+    typer.Option("--shards", min=1, max=MOST, help="Processes that draw and judge pictures; no byte depends on it."),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Let Ray place the shards: HOST:PORT, ray://HOST:PORT, auto or local."),
+]
+Processes = Annotated[
+    int,
+    typer.Option("--processes", min=1, max=MOST, help="Processes that learn each removal together, one a GPU."),
+]
 
 NEEDS_PEOPLE = 3
 """Exit code of a run that ends before its end, without an error, because people have judged too little."""
 
 
-def run(until: Until = None) -> None:
+def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Processes = 1) -> None:
     """Bring the project up to date: draw, learn, remove, evaluate, package, register.
 
     DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run goes on
     from the checkpoints to the same result. Where people judge, and have judged too little, it makes what they are to
-    judge and ends with exit code 3.
+    judge and ends with exit code 3. With `--shards` and `--processes` it is spread over processes and machines.
     """
     from flows import waiting
     from flows.console import say
     from flows.lock import project_lock
     from flows.plan import fetch_feedback, make_plan, renew_feedback
+    from flows.spread import Spread, require_address
 
+    require_address(ray)
     with project_lock():
         fetch_feedback()
         renew_feedback()
@@ -36,7 +51,7 @@ def run(until: Until = None) -> None:
             from flows.safeguard import safeguard_here
 
             temporary_server.start()
-            done = safeguard_here(plan)
+            done = safeguard_here(plan, Spread(shards, ray, processes))
             if isinstance(done, waiting.NeedsPeople):
                 _stop_for_people(done.needs)
             registration = done

@@ -8,7 +8,7 @@ import torch
 
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.params import Sampler
-from hfi_core.stage import Progress, silent
+from hfi_core.stage import WHOLE, Progress, Shard, silent
 
 
 @dataclass(frozen=True)
@@ -19,10 +19,12 @@ class Request:
     seed: int
 
 
-def unfinished(requests: Sequence[Request], block: int, done: Callable[[Request], bool]) -> list[Request]:
-    """The requests of each block that is not wholly done: resuming keeps every picture's place in its block."""
+def unfinished(
+    requests: Sequence[Request], block: int, done: Callable[[Request], bool], shard: Shard = WHOLE
+) -> list[Request]:
+    """The requests of the shard's blocks that are not wholly done: every picture keeps its place in its block."""
     blocks = [list(requests[start : start + block]) for start in range(0, len(requests), block)]
-    return [request for part in blocks if not all(map(done, part)) for request in part]
+    return [request for part in shard.of(blocks) if not all(map(done, part)) for request in part]
 
 
 def scheduler_for(model: TextToImage, name: str, steps: int):

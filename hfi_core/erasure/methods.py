@@ -12,6 +12,7 @@ from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.trainer import Look, Settings, distill
 from hfi_core.inversion import invert, start_vectors
 from hfi_core.params import SDD, Anchored, Params
+from hfi_core.replicas import replicas
 from hfi_core.tensors import load_tensors, save_tensors
 
 Report = Callable[[int, int, str], None]
@@ -67,7 +68,8 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
                     student=weights, work=here / part.name if here else None,
                     observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
                 )  # fmt: skip
-                found.setdefault(part.name, {})[name] = vectors.to(model.device)
+                # Every process has inverted it, since each would else wait for the one that does.
+                found.setdefault(part.name, {})[name] = replicas().agreed(vectors.to(model.device))
         done = here / "done.safetensors" if here else None
         if done and done.exists():
             tensors, meta = load_tensors(done)

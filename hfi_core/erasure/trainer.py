@@ -16,6 +16,7 @@ from hfi_core.diffusion.sampling import denoise
 from hfi_core.fitting import Checkpoint, Group, Observer, fit
 from hfi_core.inversion import FLOAT16_SCALE
 from hfi_core.params import Sampler
+from hfi_core.replicas import Replicas, replicas
 from hfi_core.seeding import torch_generator
 
 BETA = 3.0
@@ -79,8 +80,14 @@ def distill(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Minimise the mean over lessons of E || eps_student(x_t, t, c) - target ||^2, x_t from the teacher's roll-outs.
 
-    Returns the teacher's weights by name, which are what is kept, and the losses (steps,).
+    Returns the teacher's weights by name, which are what is kept, and the losses (steps,). Where processes learn
+    together, each draws its share of the roll-outs and learns from its rows of the joint batch; their gradients are
+    averaged, so weights and losses are the same in all, and those of one process but for rounding.
+
+    Raises UserError if there are more processes than roll-outs or rows.
     """
+    together = replicas()
+    together.require_rows(rollouts=settings.rollouts, batch=settings.batch)
     student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
     teacher = {name: value.detach().clone() for name, value in student.items()}
     pools: dict[str, _Pool] = {}
@@ -92,20 +99,23 @@ def distill(
                 look(step, teacher)
             for lesson in lessons:
                 pools[lesson.name] = _roll_out(
-                    model, lesson, unconditional, teacher, settings, (*key, lesson.name, step)
+                    model, lesson, unconditional, teacher, settings, (*key, lesson.name, step), together
                 )
         part = slice(settings.batch * (step % settings.reuse), settings.batch * (step % settings.reuse + 1))
-        x_t = torch.cat([pools[lesson.name].x_t[part] for lesson in lessons])
-        t = torch.cat([pools[lesson.name].t[part] for lesson in lessons])
+        joint = settings.batch * len(lessons)
+        mine = together.rows(joint)
+        x_t = torch.cat([pools[lesson.name].x_t[part] for lesson in lessons])[mine]
+        t = torch.cat([pools[lesson.name].t[part] for lesson in lessons])[mine]
         rows = [pools[lesson.name].prompt[part] for lesson in lessons]
-        conditions = torch.cat([lesson.conditions[row] for lesson, row in zip(lessons, rows, strict=True)])
+        conditions = torch.cat([lesson.conditions[row] for lesson, row in zip(lessons, rows, strict=True)])[mine]
         with torch.no_grad():
             wanted = torch.zeros_like(x_t)
             for parts in zip(*(lesson.anchors for lesson in lessons), strict=True):
                 factor = parts[0][0]
-                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])
+                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])[mine]
                 wanted += factor * target(student, x_t, t, anchors)
-        return (model.predict(x_t, t, conditions, student) - wanted).square().mean() * len(lessons)
+        errors = (model.predict(x_t, t, conditions, student) - wanted).square()
+        return errors.mean() * len(lessons) * together.weight(joint)
 
     # A checkpoint stands where pools are refilled, so that they are never part of it.
     every = settings.reuse * max(1, round(20 / settings.reuse))
@@ -118,28 +128,32 @@ def distill(
         checkpoint=Checkpoint(work / "distillation.safetensors", every) if work else None,
         observe=observe,
         scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,
+        mean=together.mean,
     )
     return teacher, history
 
 
-def _roll_out(model, lesson: Lesson, unconditional, teacher, settings: Settings, key: tuple[object, ...]) -> _Pool:
+def _roll_out(
+    model, lesson: Lesson, unconditional, teacher, settings: Settings, key: tuple[object, ...], together: Replicas
+) -> _Pool:
     """Guided roll-outs under a lesson's conditions, and from them the points of the next `reuse` gradient steps."""
     generator = torch_generator("roll-out", *key)
     prompt = torch.randint(0, len(lesson.conditions), (settings.rollouts,), generator=generator).to(model.device)
     x_T = torch.randn((settings.rollouts, *model.latent_shape), generator=generator).to(model.device)
-    conditions = lesson.conditions[prompt]
+    mine = together.rows(settings.rollouts)
+    conditions = lesson.conditions[prompt][mine]
     *visited, _ = denoise(
-        model, x_T, conditions, unconditional.expand_as(conditions), scheduler=settings.scheduler,
+        model, x_T[mine], conditions, unconditional.expand_as(conditions), scheduler=settings.scheduler,
         steps=settings.rollout_steps, guidance=settings.guidance, weights=teacher,
     )  # fmt: skip
-    latents = torch.stack([x_t for x_t, _ in visited])
+    latents = together.gathered(torch.stack([x_t for x_t, _ in visited], dim=1), settings.rollouts)
     timesteps = torch.stack([t for _, t in visited])
     count = settings.batch * settings.reuse
     place = _beta(count, generator)
     steps = (place * len(visited)).long().clamp(max=len(visited) - 1).to(model.device)
     # Every roll-out serves equally often, in random order.
     which = torch.randperm(count, generator=generator).to(model.device) % settings.rollouts
-    return _Pool(latents[steps, which], timesteps[steps], prompt[which])
+    return _Pool(latents[which, steps], timesteps[steps], prompt[which])
 
 
 def _beta(count: int, generator: torch.Generator) -> torch.Tensor:

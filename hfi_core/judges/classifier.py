@@ -41,16 +41,19 @@ class ClassifierJudge:
         network = network.to(device_of(compute)).eval().requires_grad_(False)
         return cls(network, processor, [label for _, label in by_index], params, compute)
 
-    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
+    def see(self, pictures: np.ndarray) -> torch.Tensor:
+        """Probabilities of the labels (N, labels); see `Judge.see`."""
+        return in_blocks(pictures, self.block, self._probabilities)
+
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
         """See `Judge.judge`."""
-        probabilities = in_blocks(pictures, self.block, self._probabilities)
-        flagged = probabilities[:, self.flagged].sum(1)
-        accepted = probabilities[:, self.accepted].sum(1)
+        flagged = seen[:, self.flagged].sum(1)
+        accepted = seen[:, self.accepted].sum(1)
         sure = torch.stack([flagged, accepted, 1 - flagged - accepted]).amax(0)
         named = [i for i, label in enumerate(self.labels) if any(_occurs(label, prompt) for prompt in prompts)]
         verdicts = []
         for i, prompt in enumerate(prompts):
-            best = max(named, key=lambda index: float(probabilities[i, index]), default=None)
+            best = max(named, key=lambda index: float(seen[i, index]), default=None)
             is_flagged = float(flagged[i]) >= self.threshold
             verdicts.append(
                 Verdict(

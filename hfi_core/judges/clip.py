@@ -31,13 +31,16 @@ class ClipJudge:
         source = Source(source=params.source, revision=params.revision, digest=params.digest)
         return cls(Clip.load(source, compute, "judge"), params, compute)
 
-    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
+    def see(self, pictures: np.ndarray) -> torch.Tensor:
+        """Image features (N, D); see `Judge.see`."""
+        return self.clip.image_features(pictures, self.block)
+
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
         """See `Judge.judge`."""
-        features = self.clip.image_features(pictures, self.block)
-        probabilities = (self.scale * features @ self.words.T).softmax(-1)
+        probabilities = (self.scale * seen @ self.words.T).softmax(-1)
         groups = torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1).tolist()
         texts = sorted(set(prompts))
-        best = (features @ self.clip.text_features(texts).T).argmax(1).tolist()
+        best = (seen @ self.clip.text_features(texts).T).argmax(1).tolist()
         return [
             Verdict(
                 flagged=flagged >= self.threshold,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
@@ -32,6 +33,14 @@ class Judge(Protocol):
         """Read the weights that params pin. Raises UserError if they are missing or others."""
         ...
 
-    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
-        """Judge a whole suite: pictures uint8 (N, H, W, 3) and the prompt of each."""
+    def see(self, pictures: np.ndarray) -> torch.Tensor:
+        """What the network says of pictures uint8 (N, H, W, 3): float32 (N, K) on the CPU, in padded blocks.
+
+        All that costs is here, and a row depends on its picture alone: so pictures can be seen apart and on other
+        machines.
+        """
+        ...
+
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
+        """Judge a whole suite by what was seen (N, K) of its pictures and the prompt of each."""
         ...

@@ -15,6 +15,7 @@ from hfi_core.examples import rewarded
 from hfi_core.files import whole_folder, write_json
 from hfi_core.params import NoRemoval, Params
 from hfi_core.pictures import save_picture
+from hfi_core.replicas import replicas
 from hfi_core.stage import Progress, silent
 from hfi_core.steps import write_steps
 from hfi_core.tensors import save_tensors
@@ -41,6 +42,8 @@ def run(
         "concepts": list(params.concepts),
         "settings": spec.model_dump(mode="json"),
     }
+    if (processes := replicas().count) > 1:
+        record["processes"] = processes  # they round otherwise than one does
     with whole_folder(outputs["model"]) as folder:
         if isinstance(spec, NoRemoval):
             write_json(folder / "removal.json", record | {"trained_parameters": 0})

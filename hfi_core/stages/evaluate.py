@@ -1,7 +1,8 @@
 """Stage 6: draw every suite of one row at the seeds that all rows share, and have each picture judged (method, 6)."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -16,11 +17,12 @@ from hfi_core.diffusion.sampling import Request, sample, unfinished
 from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, SEED_RULE, Shot, shots_of
 from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_json, write_jsonl
 from hfi_core.judges.registry import load_judge
+from hfi_core.judges.verdict import Judge
 from hfi_core.metrics.clip_score import clip_score
 from hfi_core.params import Params
 from hfi_core.pictures import load_picture, save_picture
-from hfi_core.stage import Progress, silent
-from hfi_core.tensors import save_tensors
+from hfi_core.stage import WHOLE, Progress, Shard, silent
+from hfi_core.tensors import load_tensors, save_tensors
 from hfi_core.tokens import FILE, load_tokens
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
@@ -38,23 +40,24 @@ def run(
 ) -> dict[str, float]:
     """Evaluate the row `unit`; pictures that lie in `work` are not drawn again."""
     prepare(params.compute)
-    shots, block = shots_of(params), params.compute.block
+    shots = shots_of(params)
     # Before anything is drawn, so that a wrong judge costs seconds and not the drawing.
-    judge, clip = load_judge(params.evaluate.judge, params.compute), Clip.load(params.clip, params.compute)
+    judge, clip = _eyes(params)
     with whole_folder(outputs["evaluation"]) as folder:
-        drawn = (work or folder) / "drawn"
-        _draw(params, unit, inputs, shots, drawn, progress)
-        records, features, figures = [], [], {}
+        kept = work or folder / "work"
+        _draw(params, unit, inputs, kept, WHOLE, progress)
+        _look(params, unit, judge, clip, kept, WHOLE, progress)
+        looks, records, features, figures = _looks(params), [], [], {}
         for suite in dict.fromkeys(shot.suite for shot in shots):
             part = [shot for shot in shots if shot.suite == suite]
-            pictures = np.stack([load_picture(_kept(drawn, shot.request)) for shot in part])
-            verdicts = judge.judge(pictures, [shot.prompt for shot in part])
-            images = clip.image_features(pictures, block)
+            seen = [load_tensors(_seen(kept, one))[0] for one in looks if one.suite == suite]
+            verdicts = judge.judge(torch.cat([one["judge"] for one in seen]), [shot.prompt for shot in part])
+            images = torch.cat([one["clip"] for one in seen])
             scores = clip_score(images.numpy(), _texts(clip, part).numpy())
             for shot, verdict, score in zip(part, verdicts, scores, strict=True):
                 target = folder / shot.file
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(_kept(drawn, shot.request), target)
+                shutil.copyfile(_kept(kept, shot.request), target)
                 records.append(
                     {name: getattr(verdict, name) for name in _SHARES}
                     | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
@@ -68,29 +71,93 @@ def run(
         write_jsonl(folder / RECORDS, records)
         save_tensors(folder / FEATURES, {"features": torch.cat(features)})
         write_json(folder / PROVENANCE, _provenance(params, unit, inputs))
-        if drawn.is_relative_to(folder):
-            shutil.rmtree(drawn)
+        if not work:
+            shutil.rmtree(kept)
     return figures
 
 
-def _draw(params: Params, unit: str, inputs: Mapping[str, Path], shots: list[Shot], drawn: Path, progress) -> None:
+def draw(
+    params: Params,
+    inputs: Mapping[str, Path],
+    work: Path,
+    *,
+    unit: str = "",
+    shard: Shard = WHOLE,
+    progress: Progress = silent,
+) -> None:
+    """Draw the shard's pictures that `work` lacks."""
+    prepare(params.compute)
+    _eyes(params)  # as in `run`
+    _draw(params, unit, inputs, work, shard, progress)
+
+
+def look(
+    params: Params,
+    inputs: Mapping[str, Path],
+    work: Path,
+    *,
+    unit: str = "",
+    shard: Shard = WHOLE,
+    progress: Progress = silent,
+) -> None:
+    """Show the shard's pictures to judge and CLIP, where `work` lacks their answers; all must have been drawn."""
+    prepare(params.compute)
+    _look(params, unit, *_eyes(params), work, shard, progress)
+
+
+def _eyes(params: Params) -> tuple[Judge, Clip]:
+    return load_judge(params.evaluate.judge, params.compute), Clip.load(params.clip, params.compute)
+
+
+def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, shard: Shard, progress: Progress) -> None:
     """Draw what is not there yet, in whole blocks over all suites: a picture's place in its block never changes."""
-    requests = [shot.request for shot in shots]
-    missing = unfinished(requests, params.compute.block, lambda request: _kept(drawn, request).exists())
+    requests, block = [shot.request for shot in shots_of(params)], params.compute.block
+    missing = unfinished(requests, block, lambda request: _kept(kept, request).exists(), shard)
     if not missing:
         return
     model = load_safeguarded(params.model, params.compute, inputs["model"])
     tokens = load_tokens(inputs["attack"])
     pictures = sample(
-        model, missing, params.sampler, block=params.compute.block, tokens=tokens,
+        model, missing, params.sampler, block=block, tokens=tokens,
         progress=lambda done, total, _: progress(done, total, f"{unit}: pictures"),
     )  # fmt: skip
     for request, pixels in pictures:
-        save_picture(_kept(drawn, request), pixels)
+        save_picture(_kept(kept, request), pixels)
 
 
-def _kept(drawn: Path, request: Request) -> Path:
-    return drawn / f"{sha256_of_json([request.prompt, request.seed])[:24]}.png"
+@dataclass(frozen=True)
+class _Look:
+    """A block of one suite's pictures, which are judged and embedded together."""
+
+    suite: str
+    number: int
+    shots: Sequence[Shot]
+
+
+def _looks(params: Params) -> list[_Look]:
+    """Blocks within each suite, since a judge answers for a suite."""
+    shots, block, found = shots_of(params), params.compute.block, []
+    for suite in dict.fromkeys(shot.suite for shot in shots):
+        part = [shot for shot in shots if shot.suite == suite]
+        found += [_Look(suite, start // block, part[start : start + block]) for start in range(0, len(part), block)]
+    return found
+
+
+def _look(params: Params, unit: str, judge: Judge, clip: Clip, kept: Path, shard: Shard, progress: Progress) -> None:
+    missing = [one for one in shard.of(_looks(params)) if not _seen(kept, one).exists()]
+    for done, one in enumerate(missing, 1):
+        pictures = np.stack([load_picture(_kept(kept, shot.request)) for shot in one.shots])
+        answers = {"judge": judge.see(pictures), "clip": clip.image_features(pictures, params.compute.block)}
+        save_tensors(_seen(kept, one), answers)
+        progress(done, len(missing), f"{unit}: judgements")
+
+
+def _seen(kept: Path, one: _Look) -> Path:
+    return kept / "seen" / f"{one.suite}-{one.number:06d}.safetensors"
+
+
+def _kept(kept: Path, request: Request) -> Path:
+    return kept / "drawn" / f"{sha256_of_json([request.prompt, request.seed])[:24]}.png"
 
 
 def _texts(clip: Clip, shots: list[Shot]) -> torch.Tensor:

@@ -1,5 +1,6 @@
 """Stage 1: draw the candidates that people will judge (method, section 1)."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request, sample, unfinished
 from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_jsonl
 from hfi_core.params import Params
-from hfi_core.pictures import load_picture, save_picture
+from hfi_core.pictures import save_picture
 from hfi_core.seeding import picture_seed
-from hfi_core.stage import Progress, silent
+from hfi_core.stage import WHOLE, Progress, Shard, silent
 
 
 def run(
@@ -24,31 +25,18 @@ def run(
     progress: Progress = silent,
 ) -> dict[str, float]:
     """Draw so many pictures for each of the concept's prompts; those that lie in `work` are not drawn again."""
-    concept = params.concepts[unit]
-    requests = [
-        Request(prompt, picture_seed(params.seed, "generate", unit, prompt, index))
-        for prompt in concept.prompts
-        for index in range(params.candidates.drawn[unit])
-    ]
-    ids = {request: picture_id(unit, request) for request in requests}
+    requests = _requests(params, unit)
     with whole_folder(outputs["candidates"]) as folder:
-        pictures = work / "pictures" if work else folder / "pictures"
-        block = params.compute.block
-        missing = unfinished(requests, block, lambda request: (pictures / f"{ids[request]}.png").exists())
-        if missing:
-            prepare(params.compute)
-            model = load_model(params.model, params.compute)
-            drawn = sample(model, missing, params.sampler, block=block, progress=progress)
-            for request, pixels in drawn:
-                save_picture(pictures / f"{ids[request]}.png", pixels)
+        draw(params, inputs, work or folder, unit=unit, progress=progress)
         rows = []
         for request in requests:
-            target = folder / "pictures" / f"{ids[request]}.png"
+            target = _place(folder, unit, request)
             if work:
-                save_picture(target, load_picture(pictures / target.name))
+                target.parent.mkdir(exist_ok=True)
+                shutil.copyfile(_place(work, unit, request), target)
             rows.append(
                 Candidate(
-                    id=ids[request],
+                    id=picture_id(unit, request),
                     prompt=request.prompt,
                     seed=request.seed,
                     sampler=params.sampler,
@@ -58,6 +46,38 @@ def run(
             )
         write_jsonl(folder / MANIFEST, [row.model_dump(mode="json") for row in sorted(rows, key=lambda row: row.id)])
     return {"candidates": len(requests)}
+
+
+def draw(
+    params: Params,
+    inputs: Mapping[str, Path],
+    work: Path,
+    *,
+    unit: str = "",
+    shard: Shard = WHOLE,
+    progress: Progress = silent,
+) -> None:
+    """Draw the shard's pictures that `work` lacks."""
+    requests, block = _requests(params, unit), params.compute.block
+    missing = unfinished(requests, block, lambda request: _place(work, unit, request).exists(), shard)
+    if not missing:
+        return
+    prepare(params.compute)
+    model = load_model(params.model, params.compute)
+    for request, pixels in sample(model, missing, params.sampler, block=block, progress=progress):
+        save_picture(_place(work, unit, request), pixels)
+
+
+def _requests(params: Params, unit: str) -> list[Request]:
+    return [
+        Request(prompt, picture_seed(params.seed, "generate", unit, prompt, index))
+        for prompt in params.concepts[unit].prompts
+        for index in range(params.candidates.drawn[unit])
+    ]
+
+
+def _place(folder: Path, unit: str, request: Request) -> Path:
+    return folder / "pictures" / f"{picture_id(unit, request)}.png"
 
 
 def picture_id(concept: str, request: Request) -> str:

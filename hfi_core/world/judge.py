@@ -39,21 +39,24 @@ class EmbeddedJudge:
         folder = checked(params.source, params.revision, params.digest, "judge")
         return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
 
-    def judge(self, pictures: np.ndarray, prompts: Sequence[str]) -> list[Verdict]:
-        """See `Judge.judge`."""
-        return [self._verdict(facts, prompt) for facts, prompt in zip(self.read(pictures), prompts, strict=True)]
-
-    def read(self, pictures: np.ndarray) -> list[dict[str, str]]:
-        """Kind, colour and emblem of each picture."""
+    def see(self, pictures: np.ndarray) -> torch.Tensor:
+        """Probabilities of kinds, colours and emblems, side by side (N, K); see `Judge.see`."""
         if pictures.shape[1:3] != (SIZE, SIZE):
             raise UserError(
                 f"The embedded judge reads pictures of {SIZE} x {SIZE}, not {pictures.shape[2]} x {pictures.shape[1]}: "
                 "set evaluate.judge to `clip` or `classifier` for a model of your own."
             )
+        return in_blocks(pictures, self.block, self._probabilities)
+
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
+        """See `Judge.judge`."""
+        return [self._verdict(facts, prompt) for facts, prompt in zip(self._facts(seen), prompts, strict=True)]
+
+    def _facts(self, seen: torch.Tensor) -> list[dict[str, str]]:
+        """Kind, colour and emblem of each picture."""
         widths = [len(FACTS[fact]) for fact in _ASKED]
-        probabilities = in_blocks(pictures, self.block, self._probabilities).split(widths, dim=1)
         columns = {}
-        for fact, table in zip(_ASKED, probabilities, strict=True):
+        for fact, table in zip(_ASKED, seen.split(widths, dim=1), strict=True):
             top, index = table.max(1)
             columns[fact] = [
                 FACTS[fact][i] if p >= self.threshold else UNREADABLE

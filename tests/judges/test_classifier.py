@@ -57,7 +57,8 @@ class _Sees:
 def _judge(compute, folder, places, prompts):
     pictures = np.zeros((len(places), 8, 8, 3), np.uint8)
     pictures[:, 0, 0, 0] = places
-    return ClassifierJudge(_Sees.network, _Sees(), LABELS, _params(folder), compute).judge(pictures, prompts)
+    judge = ClassifierJudge(_Sees.network, _Sees(), LABELS, _params(folder), compute)
+    return judge.judge(judge.see(pictures), prompts)
 
 
 def test_labels_decide_what_is_flagged_and_what_is_kept(compute, folder):
@@ -89,11 +90,11 @@ def test_a_folder_of_transformers_is_a_judge_and_blocks_change_no_verdict(comput
     judge = load_judge(_params(folder, threshold=0.3), compute)
     pictures = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), dtype=np.uint8)
     prompts = ["a skull", "a star"] * 5 + ["a star"]
-    together = judge.judge(pictures, prompts)
+    together = judge.judge(judge.see(pictures), prompts)
     assert len(together) == 11
     assert {type(v.flagged) for v in together} == {bool}
     assert [v.flagged for v in together] == [
-        judge.judge(pictures[i : i + 1], prompts[:1])[0].flagged for i in range(11)
+        judge.judge(judge.see(pictures[i : i + 1]), prompts[:1])[0].flagged for i in range(11)
     ]
 
 

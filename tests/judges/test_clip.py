@@ -40,7 +40,8 @@ def compute(miniature):
 def _judge(compute, places, prompts, threshold=0.5):
     pictures = np.zeros((len(places), 8, 8, 3), np.uint8)
     pictures[:, 0, 0, 0] = places
-    return ClipJudge(_Clip(), _params(threshold=threshold), compute).judge(pictures, prompts)
+    judge = ClipJudge(_Clip(), _params(threshold=threshold), compute)
+    return judge.judge(judge.see(pictures), prompts)
 
 
 def test_words_decide_what_is_flagged_and_what_is_kept(compute):
@@ -64,7 +65,7 @@ def test_any_clip_folder_is_a_judge_when_its_digest_is_the_pinned_one(miniature,
     folder = miniature / "clip"
     judge = load_judge(_params(str(folder), digest_of(folder), threshold=0.0), compute)
     pictures = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
-    verdicts = judge.judge(pictures, ["a red badge", "a star", "a red badge", "a star", "a star"])
+    verdicts = judge.judge(judge.see(pictures), ["a red badge", "a star", "a red badge", "a star", "a star"])
     assert len(verdicts) == 5
     assert all(v.flagged and not v.kept for v in verdicts)  # every probability reaches a threshold of 0
     assert sum(v.correct for v in verdicts) in range(1, 5)  # an untrained model has one favourite text

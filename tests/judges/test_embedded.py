@@ -40,7 +40,7 @@ class _Sees(torch.nn.Module):
 def _verdict(params, prompt, probability=0.9, threshold=0.5, **facts):
     seen = {"kind": "badge", "colour": "red", "emblem": "skull"} | facts
     judge = EmbeddedJudge(_Sees(probability, **seen), threshold, params.compute)
-    (verdict,) = judge.judge(np.zeros((1, 64, 64, 3), np.uint8), [prompt])
+    (verdict,) = judge.judge(judge.see(np.zeros((1, 64, 64, 3), np.uint8)), [prompt])
     return verdict
 
 
@@ -91,8 +91,8 @@ def test_verdicts_do_not_depend_on_which_pictures_are_judged_together(params):
     judge = load_judge(params.evaluate.judge, params.compute)
     pictures = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), dtype=np.uint8)
     prompts = [PROMPT] * 11
-    together = judge.judge(pictures, prompts)
-    assert together == [v for i in range(11) for v in judge.judge(pictures[i : i + 1], prompts[:1])]
+    together = judge.judge(judge.see(pictures), prompts)
+    assert together == [v for i in range(11) for v in judge.judge(judge.see(pictures[i : i + 1]), prompts[:1])]
 
 
 def test_other_weights_than_the_pinned_ones_are_refused(params):
@@ -104,4 +104,4 @@ def test_other_weights_than_the_pinned_ones_are_refused(params):
 def test_pictures_of_another_size_are_refused_with_a_remedy(params):
     judge = load_judge(params.evaluate.judge, params.compute)
     with pytest.raises(UserError, match="set evaluate.judge to `clip` or `classifier`"):
-        judge.judge(np.zeros((1, 32, 32, 3), np.uint8), [PROMPT])
+        judge.see(np.zeros((1, 32, 32, 3), np.uint8))

@@ -13,6 +13,7 @@ from hfi_core.evaluation import read_rows, shots_of
 from hfi_core.files import sha256_of_file, sha256_of_folder
 from hfi_core.params import Params, parse_params
 from hfi_core.pictures import save_picture
+from hfi_core.stage import Shard, stage_named
 from hfi_core.stages import evaluate
 from hfi_core.tensors import load_tensors, save_tensors
 from hfi_core.tokens import save_token
@@ -28,9 +29,12 @@ class Bench:
     params: Params
     folder: Path
 
+    def inputs(self, unit: str) -> dict[str, Path]:
+        return {"model": self.folder / "models" / unit, "attack": self.folder / "attacks" / unit}
+
     def run(self, unit: str, into: str = "evaluation", **options):
-        inputs = {"model": self.folder / "models" / unit, "attack": self.folder / "attacks" / unit}
-        return evaluate.run(self.params, inputs, {"evaluation": self.folder / into / unit}, unit=unit, **options)
+        outputs = {"evaluation": self.folder / into / unit}
+        return evaluate.run(self.params, self.inputs(unit), outputs, unit=unit, **options)
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +121,27 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
     bench.run("anchored", into="stopped", work=work)
     assert asked == [shot.request for shot in shots_of(bench.params)][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch, tmp_path, count):
+    for fill in stage_named("evaluate").load_shards():
+        for index in reversed(range(count)):
+            fill(bench.params, bench.inputs("anchored"), tmp_path, unit="anchored", shard=Shard(index, count))
+    judge = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
+    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("the shards left something to draw"))
+    monkeypatch.setattr(judge, "see", lambda *_: pytest.fail("the shards left something to judge"))
+    bench.run("anchored", into=f"shards-{count}", work=tmp_path)
+    found = sha256_of_folder(bench.folder / f"shards-{count}/anchored")
+    assert found == sha256_of_folder(bench.folder / "evaluation/anchored")
+
+
+def test_a_wrong_judge_is_refused_before_a_shard_draws(bench, monkeypatch, tmp_path):
+    judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
+    params = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
+    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    with pytest.raises(UserError, match="judge"):
+        evaluate.draw(params, bench.inputs("base"), tmp_path, unit="base", shard=Shard(0, 2))
 
 
 def test_provenance_holds_what_another_person_needs_and_nothing_of_this_machine(bench):

@@ -3,6 +3,7 @@
 import pytest
 
 from hfi_core.candidates import read_manifest, read_pictures
+from hfi_core.stage import Shard
 from hfi_core.stages import generate
 from tests.loop import bytes_below, units
 
@@ -46,6 +47,23 @@ def test_a_resumed_run_draws_only_what_is_missing(project, unit, tmp_path, monke
     run(project, unit, work=tmp_path / "work")
     assert len(drawn) == project.params.compute.block
     assert bytes_below(unit.outputs["candidates"]) == first
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shards_in_any_number_and_order_leave_the_same_bytes(project, unit, tmp_path, monkeypatch, count):
+    project.edit(candidates__drawn={"badge": 7})  # the last block is not full
+    run(project, unit)
+    whole, work = bytes_below(unit.outputs["candidates"]), tmp_path / "work"
+    for index in reversed(range(count)):
+        generate.draw(project.params, unit.inputs, work, unit=unit.unit, shard=Shard(index, count))
+    monkeypatch.setattr(generate, "load_model", lambda *_: pytest.fail("the shards left something to draw"))
+    run(project, unit, work=work)
+    assert bytes_below(unit.outputs["candidates"]) == whole
+
+
+def test_a_shard_draws_its_own_blocks_only(project, unit, tmp_path):
+    generate.draw(project.params, unit.inputs, tmp_path, unit=unit.unit, shard=Shard(1, 3))
+    assert len(list((tmp_path / "pictures").iterdir())) == project.params.compute.block
 
 
 def test_more_pictures_leave_those_that_are_there_unchanged(project, unit):

@@ -1,0 +1,53 @@
+"""What a process of `test_replicas` does: joins the others through Accelerate, learns, and writes what it saw."""
+
+import sys
+from pathlib import Path
+
+import torch
+from accelerate import PartialState
+
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import load_model
+from hfi_core.erasure.anchored import frozen_anchor
+from hfi_core.erasure.trainer import Lesson, Settings, distill
+from hfi_core.params import read_params
+from hfi_core.tensors import save_tensors
+
+SETTINGS = Settings(
+    steps=3, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2
+)
+"""Three rows and three roll-outs, so that two processes have unequal shares of both."""
+
+
+def main(params_file: str, folder: str) -> None:
+    """Learn two lessons; write the gradients of the first step, the weights and the losses."""
+    state = PartialState(cpu=True)
+    params = read_params(Path(params_file))
+    prepare(params.compute)
+    model = load_model(params.model, params.compute)
+    lessons = [
+        Lesson(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
+        for prompt, anchor in (("a red badge", "a blue kite"), ("a blue badge", ""))
+    ]
+    gradients: dict[str, torch.Tensor] = {}
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def watched(parameters, most):
+        if not gradients:
+            names = model.cross_attention()
+            gradients.update({name: p.grad.clone() for name, p in zip(names, parameters, strict=True)})
+        return clip(parameters, most)
+
+    torch.nn.utils.clip_grad_norm_ = watched
+    weights, losses = distill(
+        model, lessons, frozen_anchor(model), SETTINGS, start=model.cross_attention(), key=("together",)
+    )
+    place = Path(folder) / str(state.process_index)
+    save_tensors(place / "gradients.safetensors", gradients)
+    save_tensors(place / "weights.safetensors", weights)
+    save_tensors(place / "losses.safetensors", {"losses": losses})
+    state.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

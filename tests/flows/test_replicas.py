@@ -1,0 +1,123 @@
+"""`--processes`: several processes learn one removal, and only the first one's files are kept."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import repeat
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from hfi_core.diffusion.loading import WEIGHTS
+from hfi_core.tensors import load_tensors
+from tests.loop import run_through
+from tests.projects import Project, write_project
+
+TOLERANCE = 1e-2
+"""Of how far learning moved the weights: 44 steps of AdamW, which divides by the gradient's own size, carry the
+gradients' rounding (tests/erasure/test_replicas.py) further. 1e-5 was measured."""
+ADDRESS = "distill@sdd-token"
+RUN = """
+from pathlib import Path
+import sys
+from flows.execution import run_unit
+from flows.spread import Spread
+from hfi_core.errors import UserError
+from hfi_core.params import read_params
+from hfi_core.stage import units_of
+params = read_params(Path("params.yaml"))
+unit = next(unit for unit in units_of(params) if unit.address == sys.argv[1])
+try:
+    run_unit(unit, params, spread=Spread(processes=int(sys.argv[2])))
+except UserError as error:
+    sys.exit(f"UserError: {error}")
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(miniature, tmp_path_factory) -> Project:
+    """A small project in which one process has learnt every removal; steps enough for a checkpoint on the way."""
+    project = write_project(tmp_path_factory.mktemp("replicas") / "project", miniature)
+    project.edit(**{"removals__sdd-token__steps": 44})
+    run_through(project, until="distill")
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A copy, whose removal is still to be learnt."""
+    copy = Project(Path(shutil.copytree(finished.folder, tmp_path / "project")))
+    shutil.rmtree(copy.folder / "models/sdd-token")
+    return copy
+
+
+def _flat(file: Path, named_in: Path) -> torch.Tensor:
+    tensors = load_tensors(file)[0]
+    return torch.cat([tensors[name].float().flatten() for name in sorted(load_tensors(named_in)[0])])
+
+
+def start(project: Project, processes: int) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, ADDRESS, str(processes)], cwd=project.folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "2"},
+    )  # fmt: skip
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finished, project):
+    process = start(project, 2)
+    said, errors = process.communicate()
+    assert process.returncode == 0, said + errors
+    alone, together = finished.folder / "models/sdd-token", project.folder / "models/sdd-token"
+    assert files(together) == files(alone)
+    removal = json.loads((together / "removal.json").read_text())
+    assert removal.pop("processes") == 2
+    assert removal == json.loads((alone / "removal.json").read_text())
+    unet = Path(project.params.model.source) / "unet/diffusion_pytorch_model.safetensors"
+    found, wanted, base = map(_flat, (together / WEIGHTS, alone / WEIGHTS, unet), repeat(alone / WEIGHTS))
+    assert (found - wanted).norm() < TOLERANCE * (wanted - base).norm()
+    assert not list((project.folder / ".hfi/work").iterdir())
+    assert json.loads((project.folder / "reports/cost.json").read_text())["runs"][-1].keys() >= {"unit", "seconds"}
+
+
+def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint(project):
+    with start(project, 2) as process:
+        end = time.monotonic() + 200
+        while not list(project.folder.glob(".hfi/work/*/distillation.safetensors")):
+            assert process.poll() is None and time.monotonic() < end, process.communicate()
+            time.sleep(0.02)
+        replicas = [
+            child
+            for child in psutil.Process(process.pid).children(recursive=True)
+            if "flows.replica" in child.cmdline()
+        ]
+        assert len(replicas) == 2
+        replicas[1].send_signal(signal.SIGKILL)
+        _, errors = process.communicate()
+        assert not psutil.wait_procs(replicas, timeout=60)[1]
+    assert process.returncode == 1
+    assert "was ended by SIGKILL" in errors
+    assert not (project.folder / "models/sdd-token").exists()
+    assert list(project.folder.glob(".hfi/work/*/distillation.safetensors"))
+    process = start(project, 2)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert (project.folder / "models/sdd-token/weights.safetensors").exists()
+
+
+def test_more_processes_than_rows_end_in_one_message(project):
+    process = start(project, 3)
+    _, errors = process.communicate()
+    assert process.returncode == 1
+    assert errors.count("3 processes cannot share rollouts 2") == 1
+    assert errors.strip().startswith("UserError: ")
+    assert not (project.folder / "models/sdd-token").exists()
