@@ -1,11 +1,11 @@
 """Starts the annotation page: decides who may come in, holds the store open, and runs until Ctrl-C."""
 
 import ipaddress
-import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.listening import listen
 from hfi_core.annotation.protection import LOOPBACK, Access
 from hfi_core.errors import UserError
 
@@ -78,7 +78,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     if concept is not None and concept not in params.concepts:
         raise UserError(f"There is no concept {concept!r}; params.yaml has {', '.join(params.concepts)}.")
     access = access_of(door, private)
-    listening = _listen(door)
+    listening = listen(door.host, door.port)
     with listening, open_store(params.feedback.database_url) as store:
         app = create_app(Settings(params=params, store=store, folder=Path(), access=access))
         config = uvicorn.Config(
@@ -92,21 +92,6 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
         say(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")
         say("Open it in a browser; Ctrl-C ends it. What was judged is saved at once.")
         uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listen(door: Door) -> socket.socket:
-    family = socket.AF_INET6 if ":" in door.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((door.host, door.port))
-    except (OSError, UnicodeError) as error:
-        listening.close()
-        raise UserError(
-            f"{door.host}, port {door.port} cannot be listened at: {error}.\n"
-            "  To mend it: end the other server, or choose another --port (0 takes a free one)."
-        ) from error
-    return listening
 
 
 def _require_somebody(private: Path) -> None:

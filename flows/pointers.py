@@ -11,6 +11,7 @@ from typing import Any
 from flows.versioning import marker_of
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_folder
+from hfi_core.secrets import without_passwords
 from hfi_core.stage import Unit
 
 LOCK = Path("dvc.lock")
@@ -42,10 +43,12 @@ def pointer_files(units: Iterable[Unit]) -> list[Path]:
 
 @contextmanager
 def gathered(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
-    """A folder with the pointers and the params of now, at their places, and its digest."""
+    """A folder with the pointers and the params of now (without passwords), at their places, and its digest."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
-        for path in (_PARAMS, *pointer_files(units)):
+        folder.mkdir()
+        (folder / _PARAMS).write_text(without_passwords(_PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
+        for path in pointer_files(units):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / path)
         yield folder, sha256_of_folder(folder)

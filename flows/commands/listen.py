@@ -19,6 +19,7 @@ def listen(
 
     from flows.console import say
     from flows.deploying import require_server
+    from flows.listening import listen as listen_at
     from flows.logs import for_uvicorn
     from flows.plan import PARAMS
     from flows.promotion_webhook import app, secret_of_environment
@@ -30,5 +31,8 @@ def listen(
     require_server()
     require_deployment(deployment)
     listener = app(params.release.model, CHAMPION, secret, lambda key: start_once(deployment, key, "webhook"))
-    say(f"Listening at http://{host}:{port}/ for promotions of {params.release.model}. Ctrl-C ends it.")
-    uvicorn.run(listener, host=host, port=port, log_level="warning", server_header=False, **for_uvicorn())
+    with listen_at(host, port) as socket:
+        address = f"http://{host}:{socket.getsockname()[1]}/"
+        say(f"Listening at {address} for promotions of {params.release.model}. Ctrl-C ends it.")
+        config = uvicorn.Config(listener, log_level="warning", server_header=False, **for_uvicorn())
+        uvicorn.Server(config).run(sockets=[socket])

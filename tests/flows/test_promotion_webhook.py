@@ -105,7 +105,7 @@ def test_a_promotion_on_a_real_server_is_heard_of_and_the_deployment_is_started(
         wait_until(lambda: _answers(f"http://127.0.0.1:{hook}/"), "the listener answers")
         client = MlflowClient(f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{mlflow}")
         client.create_registered_model(MODEL)
-        version = client.create_model_version(MODEL, str(tmp_path / "source")).version
+        version = client.create_model_version(MODEL, "s3://bucket/source").version
         client.create_webhook("promotions", f"http://127.0.0.1:{hook}/", [EVENT], secret=SECRET)
         client.set_registered_model_alias(MODEL, "champion", version)
 
@@ -122,5 +122,5 @@ def test_a_promotion_on_a_real_server_is_heard_of_and_the_deployment_is_started(
 def test_it_listens_only_with_a_secret_a_server_and_the_deployment(fake_project, quick):
     told = fake_project.hfi("listen", "promotions/project", code=2, **quick)
     assert "HFI_WEBHOOK_SECRET" in told.stderr
-    told = fake_project.hfi("listen", "promotions/project", code=2, HFI_WEBHOOK_SECRET=SECRET, **quick)
-    assert "no deployment 'promotions/project'" in told.stderr
+    told = fake_project.hfi("listen", "promotions/nobody", code=2, HFI_WEBHOOK_SECRET=SECRET, **quick)
+    assert "no deployment 'promotions/nobody'" in told.stderr
