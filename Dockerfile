@@ -1,26 +1,32 @@
-# docker build -t hfi .                                     torch for the CPU
-# docker build -t hfi --build-arg TORCH_INDEX= .            torch with CUDA, as it comes by default
-FROM python:3.11-slim
+# docker build -t hfi .                                         torch with CUDA, as the package index has it
+# docker build -t hfi --build-arg TORCH_INDEX=ADDRESS .         torch for the CPU: ADDRESS is PyTorch's own index of such
+ARG PYTHON=python:3.11.14-slim-bookworm
 
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-
-# The servers write below its home, so the folders that volumes are laid over are its own.
-RUN apt-get update \
-    && apt-get install --no-install-recommends -y git \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 hfi \
-    && install -d -o hfi -g hfi /home/hfi/mlflow /home/hfi/.prefect /project
-
-WORKDIR /opt/hfi
+FROM ${PYTHON} AS build
+ARG TORCH_INDEX=""
+WORKDIR /src
 COPY pyproject.toml constraints.txt params.yaml README.md LICENSE ./
 COPY hfi_core hfi_core
 COPY flows flows
-RUN pip install --no-cache-dir -c constraints.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} .
+RUN python -m venv /opt/hfi \
+    && /opt/hfi/bin/pip install --no-cache-dir -c constraints.txt \
+       ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} ".[postgres]"
 
-USER hfi
-WORKDIR /project
-ENV DO_NOT_TRACK=1 \
+FROM ${PYTHON}
+RUN apt-get update \
+    && apt-get install --no-install-recommends -y git \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --no-create-home --uid 1000 hfi \
+    && install -d -o hfi -g hfi /project
+COPY --from=build /opt/hfi /opt/hfi
+# Whoever the container runs as, Prefect and MLflow may write below their home.
+ENV PATH=/opt/hfi/bin:$PATH \
+    HOME=/tmp \
+    PYTHONSAFEPATH=1 \
+    DO_NOT_TRACK=1 \
     MLFLOW_DISABLE_TELEMETRY=true \
     PREFECT_SERVER_ANALYTICS_ENABLED=false
+USER hfi
+WORKDIR /project
 ENTRYPOINT ["hfi"]
 CMD ["--help"]

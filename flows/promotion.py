@@ -170,11 +170,12 @@ def _stored_release(params: Params, version: Any, scratch: Path) -> tuple[Path |
     digest = version.tags.get("hfi.release")
     if digest is None:
         return None, "it was not registered by `hfi register`: it has no tag hfi.release"
-    # Not by MLflow's global addresses: whoever shares this process has set its own, or none.
+    # Not by `models:/NAME/VERSION`: MLflow looks that up at its global address, whatever it is told here, and whoever
+    # shares this process has set its own, or none.
+    address = registry_client(params).get_model_version_download_uri(version.name, version.version)
     uri = params.tracking.mlflow
-    address = f"models:/{version.name}/{version.version}"
-    mlflow.artifacts.download_artifacts(address, dst_path=str(scratch), tracking_uri=uri, registry_uri=uri)
-    release = scratch / "artifacts/release"
+    model = mlflow.artifacts.download_artifacts(address, dst_path=str(scratch), tracking_uri=uri, registry_uri=uri)
+    release = Path(model) / "artifacts/release"
     try:
         require_whole(release)
         if release_digest(release) != digest:

@@ -315,6 +315,13 @@ def test_the_flow_does_the_same_and_fails_where_it_undoes(here, server, monkeypa
     assert state.is_failed() and "version 3 was undone" in state.message and here.champion == "2"
 
 
+def test_a_clone_that_has_no_registry_of_its_own_promotes_in_the_one_that_params_name(here, tmp_path):
+    shutil.copy(here.project.folder / "params.yaml", tmp_path)
+    clone = FakeProject(tmp_path, here.project.environment)
+    assert f"{MODEL} version 1 is champion now" in clone.hfi("promote", "1").stdout
+    assert not (tmp_path / "mlflow.db").exists() and list((tmp_path / "published").rglob("content.json"))
+
+
 def test_the_commands_end_by_what_they_did(here):
     assert "was undone; there is no champion" in _hfi("promote", "3", code=1)
     assert f"{MODEL} version 1 is champion now" in _hfi("promote", "1", "--by", "Ada")
