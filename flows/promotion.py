@@ -135,7 +135,7 @@ def _settle(
     name, version = params.release.model, there[at]
     champion = recorded[0] if recorded else None
     with tempfile.TemporaryDirectory() as scratch:
-        release, wrong = _stored_release(params, version, Path(scratch))
+        release, wrong = _stored_release(params, client, version, Path(scratch))
         failed: list[str] = []
         if release is not None and not any(one.version == at for one in recorded):
             failed = _failed_gates(params, version, there[champion.version] if champion else None)
@@ -163,19 +163,17 @@ def _settle(
     return Settled("promoted", at, at, tuple(failed), address)
 
 
-def _stored_release(params: Params, version: Any, scratch: Path) -> tuple[Path | None, str | None]:
+def _stored_release(params: Params, client: Any, version: Any, scratch: Path) -> tuple[Path | None, str | None]:
     """The release as MLflow holds it, or what is wrong with it."""
     import mlflow
 
     digest = version.tags.get("hfi.release")
     if digest is None:
         return None, "it was not registered by `hfi register`: it has no tag hfi.release"
-    # Not by `models:/NAME/VERSION`: MLflow looks that up at its global address, whatever it is told here, and whoever
-    # shares this process has set its own, or none.
-    address = registry_client(params).get_model_version_download_uri(version.name, version.version)
-    uri = params.tracking.mlflow
-    model = mlflow.artifacts.download_artifacts(address, dst_path=str(scratch), tracking_uri=uri, registry_uri=uri)
-    release = Path(model) / "artifacts/release"
+    # By its place: a `models:/` address would be looked up at MLflow's global address, whatever is given here.
+    place = client.get_model_version_download_uri(version.name, version.version)
+    stored = mlflow.artifacts.download_artifacts(place, dst_path=str(scratch), tracking_uri=params.tracking.mlflow)
+    release = Path(stored) / "artifacts/release"
     try:
         require_whole(release)
         if release_digest(release) != digest:

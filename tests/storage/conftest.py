@@ -1,13 +1,12 @@
 """A real S3 server, a bucket of each test's own, and a proxy that breaks things on the way."""
 
-import logging
-
 import boto3
 import pytest
 import yaml
 
 from flows import storage
 from tests.projects import Project, default_raw
+from tests.s3 import OTHERS, credentials_in, s3_server
 from tests.storage.faulty_proxy import proxy_before
 
 SILENCE = 0.6
@@ -17,24 +16,16 @@ SILENCE = 0.6
 @pytest.fixture(scope="session")
 def s3_port():
     """The port of an S3 server that the tests started."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
+    with s3_server() as port:
+        yield port
 
 
 @pytest.fixture
 def credentials(monkeypatch, tmp_path):
     """Credentials from the environment, and none of this machine's own."""
-    for name, value in (
-        ("AWS_ACCESS_KEY_ID", "tests"), ("AWS_SECRET_ACCESS_KEY", "tests"), ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", str(tmp_path / "none")), ("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none")),
-    ):  # fmt: skip
+    for name, value in credentials_in(tmp_path).items():
         monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION"):
+    for name in OTHERS:
         monkeypatch.delenv(name, raising=False)
 
 
