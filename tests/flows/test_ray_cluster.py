@@ -9,7 +9,7 @@ from hfi_core.errors import UserError
 from hfi_core.params import Compute
 from tests.flows.test_sharding import needs_ray
 
-COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=8)
+COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=8, checkpointing=False)
 
 
 def node(address: str = "10.0.0.1", alive: bool = True, **resources: float) -> dict:
@@ -25,7 +25,7 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
 @needs_ray
 def test_a_cluster_that_does_not_answer_is_named_with_a_remedy():
     with (
-        pytest.raises(UserError, match=r"No Ray cluster answers at auto.*ray start --head"),
+        pytest.raises(UserError, match=r"(?s)No Ray cluster answers at auto.*ray start --head"),
         ray_runner("auto", COMPUTE),
     ):
         pass
