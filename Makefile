@@ -37,8 +37,9 @@ browser:
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } \
 	|| echo "No Chromium here and none could be installed: the browser tests will skip."
 
+# Two processes: much of the suite waits for servers and for what it has killed. A file's tests stay together.
 test: install-test browser
-	python -m pytest
+	python -m pytest -n 2 --dist loadfile
 
 soak: install-test browser
 	python -m pytest -m soak --timeout 0

@@ -4,6 +4,7 @@ import os
 
 # Before torch or any tracker is imported: the machine's cores are shared, and nobody is told about test runs.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take the cores from the others
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SERVER_ANALYTICS_ENABLED="false")
 
