@@ -104,10 +104,9 @@ def test_a_run_in_shards_leaves_the_same_bytes_and_nothing_to_do(fresh, drawn, w
     ("where", "killed"),
     [
         ((), "shard"),
-        pytest.param(("--ray", "local"), "shard", marks=needs_ray),
-        pytest.param(("--ray", "local"), "worker", marks=needs_ray),
+        pytest.param(("--ray", "local"), "worker of Ray, and the shard with it", marks=needs_ray),
     ],
-    ids=["here", "on Ray", "a worker of Ray"],
+    ids=["here", "on Ray"],
 )
 def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, drawn, where, killed):
     by_one = _by_one(fresh, drawn)
