@@ -53,4 +53,4 @@ def test_a_project_is_begun_deployed_and_looked_at(typed, server, fake_environme
         ]
         assert run["state"]["type"] in ("SCHEDULED", "PENDING")
     finally:
-        withdraw(project, here, "emblems")
+        withdraw(here, "emblems")

@@ -31,7 +31,7 @@ def deployed(fake_project, server, quick, tmp_path) -> Iterator[Deployed]:
     assert all(f"{flow}/project: deployed" in told for flow in FLOWS)
     assert "prefect worker start --pool nightly" in told
     yield Deployed(project, server)
-    withdraw(project, quick)
+    withdraw(quick)
 
 
 def _runs(deployed: Deployed, *types: str) -> list[dict]:
@@ -100,8 +100,7 @@ def test_a_file_that_is_none_of_prefect_s_is_named(fake_project):
 
 def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
     project = deployed.project
-    project.call("prefect", "deployment", "schedule", "clear", NAME, "-y", **quick)
-    project.call("prefect", "deployment", "schedule", "clear", "tend/project", "-y", **quick)
+    deploy(project, "nightly", quick, {})  # without schedules
     after = Deployed(project, deployed.api, "promotions/project")
     with project.running(*WORKER, PREFECT_WORKER_QUERY_SECONDS="1", **quick):
         run = deployed.start(until="generate", then=after.name)

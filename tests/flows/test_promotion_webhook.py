@@ -116,7 +116,7 @@ def test_a_promotion_on_a_real_server_is_heard_of_and_the_deployment_is_started(
         wait_until(started, "the deployment is started")
         (run,) = started()
         assert "webhook" in run["tags"]
-    withdraw(project, quick)
+    withdraw(quick)
 
 
 def test_it_listens_only_with_a_secret_a_server_and_the_deployment(fake_project, quick):

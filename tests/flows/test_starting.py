@@ -26,7 +26,7 @@ def deployed(fake_project, server, quick):
     fake_project.hfi("params", "sync")
     deploy(fake_project, "unattended", quick, {})
     yield Deployed(fake_project, server)
-    withdraw(fake_project, quick)
+    withdraw(quick)
 
 
 def _judge(project, count: int, by: str) -> None:

@@ -118,7 +118,7 @@ def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
         PREFECT_WORKER_QUERY_SECONDS="1", **quick,
     ):  # fmt: skip
         yield Deployed(project, server)
-    withdraw(project, quick)
+    withdraw(quick)
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc, which is Linux's")
