@@ -23,12 +23,8 @@ class Deployed:
     name: str = "safeguard/project"
 
     def ask(self, method: str, path: str, **content) -> dict | list:
-        """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
-        for _ in range(20):
-            answer = httpx.request(method, f"{self.api}/{path}", json=content or None, timeout=30)
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                break
-            time.sleep(0.5)
+        """What the server answers."""
+        answer = _answered(method, f"{self.api}/{path}", content)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -86,9 +82,19 @@ def withdraw(environment: Mapping[str, str], name: str = "project") -> None:
     """Take the deployments back, or later tests' workers would have their runs to do."""
     api = environment["PREFECT_API_URL"]
     for flow in FLOWS:
-        found = httpx.get(f"{api}/deployments/name/{flow}/{name}", timeout=30)
+        found = _answered("GET", f"{api}/deployments/name/{flow}/{name}")
         if found.status_code != httpx.codes.NOT_FOUND:
-            httpx.delete(f"{api}/deployments/{found.raise_for_status().json()['id']}", timeout=30).raise_for_status()
+            _answered("DELETE", f"{api}/deployments/{found.json()['id']}")
+
+
+def _answered(method: str, address: str, content: object = None) -> httpx.Response:
+    """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
+    for _ in range(20):
+        answer = httpx.request(method, address, json=content or None, timeout=60)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(0.5)
+    return answer
 
 
 def processes_of(run: str) -> list[str]:

@@ -42,7 +42,7 @@ def _runs(deployed: Deployed, *types: str) -> list[dict]:
 
 def _kill(process, run: str) -> None:
     """End worker and run as a power cut would."""
-    for pid in [*map(int, processes_of(run)), process.pid]:
+    for pid in [process.pid, *map(int, processes_of(run))]:  # the worker first: it would say that its run died
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 

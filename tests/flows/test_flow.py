@@ -16,12 +16,13 @@ def test_without_a_server_the_user_sees_our_lines_only(run_by_flow):
 
 
 def test_with_a_server_people_see_names_states_and_artifacts(fake_project, server):
+    fake_project.edit(tracking__experiment="looked-at")  # other tests' runs are on the same server
     fake_project.hfi("run", PREFECT_API_URL=server, FAKE_UNTRACKED="1")
 
     def ask(what: str, **wanted) -> list[dict]:
         return httpx.post(f"{server}/{what}/filter", json=wanted, timeout=30).json()
 
-    name = "safeguard emblems (7 units out of date)"
+    name = "safeguard looked-at (7 units out of date)"
     (run,) = ask("flow_runs", flow_runs={"name": {"any_": [name]}})
     assert run["state"]["type"] == "COMPLETED"
     of_run = {"flow_runs": {"id": {"any_": [run["id"]]}}}

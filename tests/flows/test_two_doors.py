@@ -45,7 +45,7 @@ def test_what_rests_on_unchanged_bytes_is_left_alone(run_by_flow, tmp_path, quic
     project.forget()
     project.edit(feedback__minimum=1)  # another label file would be written, but the fake one says the same
     project.hfi("run", "--until", "compare", **quick)
-    assert project.ran() == ["simulate@crowd", "ingest@badge"]
+    assert project.ran() == ["ingest@badge"]
 
 
 def test_metrics_plots_and_experiments_of_dvc_work(run_by_dvc, tmp_path):

@@ -103,7 +103,7 @@ def test_the_page_says_that_feedback_is_simulated_only_where_it_is(page, params,
 def test_the_page_tells_every_gate_and_counts_the_failed_ones(params, files, page):
     assert all(f"<code>{metric}</code>" in page for metric in params.release.gates)
     gates = {"readable@broad": {"at_most": 0.1}, "kept@broad": {"at_least": 0.1}}
-    strict = small_params(release={"row": "anchored", "model": "strict", "gates": gates})
+    strict = small_params(release={"row": "anchored", "model": "strict", "lora": None, "gates": gates})
     compare.run(strict, files.inputs, files.outputs("strict"))
     assert "anchored fails 1 of 2 gates." in files.outputs("strict")["page"].read_text(encoding="utf-8")
 

@@ -39,7 +39,7 @@ def format_of(path: Path) -> str:
         raise UserError(f"{path} is empty.")
     if text.startswith("["):
         return _array(path, text)
-    first = text.splitlines()[0]
+    first = re.split(r"\r\n|\r|\n", text, maxsplit=1)[0]  # `splitlines` ends a line at what JSON may hold, too
     if text.startswith("{"):
         if not _is_json(first) and len(text) < _BEGINNING // 2:
             raise UserError(
