@@ -47,6 +47,7 @@ def _kill(process, run: str) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.soak  # it fires every few seconds, which a machine that does other things cannot follow
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc, which is Linux's")
 def test_a_scheduled_run_whose_worker_was_killed_is_picked_up_and_the_next_finds_nothing_to_do(
     deployed, quick, run_by_dvc
