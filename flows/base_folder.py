@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from hfi_core.diffusion.sizes import picture_side_in
 from hfi_core.errors import UserError
 from hfi_core.params import EMBEDDED, Source
 from hfi_core.sources import locate
@@ -37,13 +38,11 @@ def look_at_base(source: Source) -> BaseFolder | None:
     if folder is None:
         return None
     try:
-        unet, vae = (json.loads((folder / part / "config.json").read_text("utf-8")) for part in ("unet", "vae"))
-        side = unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
         networks = [part for part in _NETWORKS if part != _NETWORKS[-1] or (folder / part).exists()]
         shapes = {part: _shapes(_weights(folder / part)) for part in networks}
         return BaseFolder(
             folder,
-            picture_side=side,
+            picture_side=picture_side_in(folder),
             parameters=sum(sum(sizes.values()) for sizes in shapes.values()),
             removed_parameters=sum(size for name, size in shapes["unet"].items() if ".attn2." in name),
             bytes=sum(_weights(folder / part).stat().st_size for part in networks),

@@ -3,12 +3,12 @@
 Both have a signature and an input example.
 """
 
-import json
 import warnings
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+from hfi_core.diffusion.sizes import picture_side_in
 from hfi_core.params import Params
 from hfi_core.release import LORA_WEIGHTS
 
@@ -60,7 +60,7 @@ def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> Non
     from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    side = _picture_side(release)
+    side = picture_side_in(release / "model")
     asked = {
         "num_inference_steps": params.sampler.steps,
         "guidance_scale": params.sampler.guidance,
@@ -88,11 +88,6 @@ def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> Non
         told["base_model_revision"] = params.model.revision
     model.flavors[mlflow.diffusers.FLAVOR_NAME] |= told
     model.save(str(folder / MLMODEL_FILE_NAME))
-
-
-def _picture_side(release: Path) -> int:
-    unet, vae = (json.loads((release / f"model/{part}/config.json").read_text("utf-8")) for part in ("unet", "vae"))
-    return unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
 def example_prompt(params: Params) -> str:

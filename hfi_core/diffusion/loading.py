@@ -8,8 +8,9 @@ import torch
 
 from hfi_core.diffusion.checkpointing import keep_only_block_inputs
 from hfi_core.diffusion.compute import device_of, dtype_of
-from hfi_core.diffusion.model import TextToImage
+from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.diffusion.schedule import NoiseSchedule
+from hfi_core.diffusion.sizes import picture_side
 from hfi_core.diffusion.text import OneEncoder, Text, TwoEncoders
 from hfi_core.errors import UserError
 from hfi_core.params import Compute, Source
@@ -75,7 +76,7 @@ def _text(folder: Path, index: dict, parts: dict) -> Text:
             parts["vae"].float()  # it overflows in half precision; diffusers does the same
         text, expected = TwoEncoders(
             (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
-            side=unet.sample_size * 2 ** (len(parts["vae"].config.block_out_channels) - 1),
+            side=picture_side(unet, parts["vae"].config),
             empty_is_zero=bool(index.get("force_zeros_for_empty_prompt", False)),
         ), "text_time"  # fmt: skip
     if added != expected or unet.cross_attention_dim != sum(text.widths):
@@ -92,24 +93,33 @@ def load_safeguarded(source: Source, compute: Compute, folder: Path) -> TextToIm
     Raises UserError if the weights are torn, misshapen, or belong to another base.
     """
     model = load_model(source, compute)
-    if (folder / WEIGHTS).exists():
-        weights, meta = load_tensors(folder / WEIGHTS)
-        if not meta or meta.get("base") != model.digest:
-            raise UserError(f"{folder / WEIGHTS} changes another base model than params.yaml names.")
-        apply_weights(model, weights, str(folder / WEIGHTS))
+    apply_weights(model, removal_weights(model, folder))
     return model
 
 
-@torch.no_grad()
-def apply_weights(model: TextToImage, weights: dict[str, torch.Tensor], where: str) -> None:
-    """Write weights into the UNet, in place.
+def removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of the base's UNet that a removal changed, on the model's device; none where a row is the base.
 
-    Raises UserError if a name or a shape is not the UNet's.
+    Raises UserError if they are torn, misshapen, or belong to another base.
     """
+    path = folder / WEIGHTS
+    if not path.exists():
+        return {}
+    weights, meta = load_tensors(path)
+    if not meta or meta.get("base") != model.digest:
+        raise UserError(f"{path} changes another base model than params.yaml names.")
     named = dict(model.unet.named_parameters())
     for name, value in weights.items():
         if name not in named or named[name].shape != value.shape:
-            raise UserError(f"{where}: {name} {tuple(value.shape)} does not fit this UNet.")
+            raise UserError(f"{path}: {name} {tuple(value.shape)} does not fit this UNet.")
+    return {name: value.to(model.device) for name, value in weights.items()}
+
+
+@torch.no_grad()
+def apply_weights(model: TextToImage, weights: Weights) -> None:
+    """Write weights into the UNet, in place."""
+    named = dict(model.unet.named_parameters())
+    for name, value in weights.items():
         named[name].copy_(value)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch.func import functional_call
 
 from hfi_core.diffusion.schedule import NoiseSchedule
+from hfi_core.diffusion.sizes import picture_side
 from hfi_core.diffusion.text import Text
 from hfi_core.pixels import signed_pixels
 
@@ -41,7 +42,7 @@ class TextToImage:
     @property
     def picture_size(self) -> int:
         """Pixels of a picture's side."""
-        return self.unet.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return picture_side(self.unet.config, self.vae.config)
 
     def encode(self, prompts: Sequence[str], tokens: Weights | None = None) -> torch.Tensor:
         """Text conditions (B, L, D); names of soft `tokens` may stand in prompts, and gradients reach their vectors."""

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import WEIGHTS, load_model, load_safeguarded
+from hfi_core.diffusion.loading import apply_weights, load_model, removal_weights
+from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.errors import UserError
 from hfi_core.evaluation import REINVERTED, shots_of
 from hfi_core.files import sha256_of_file, whole_folder, write_json
 from hfi_core.lora import Fitted, fit_lora
-from hfi_core.params import Compute, Params
+from hfi_core.params import Params
 from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
 from hfi_core.report.card import write_card
 from hfi_core.report.thumbnails import spread
 from hfi_core.sources import locate
 from hfi_core.stage import Progress, silent
-from hfi_core.tensors import load_tensors, save_tensors
+from hfi_core.tensors import save_tensors
 from hfi_core.tokens import FILE
 
 _COPIED = (".safetensors", ".json", ".txt")
@@ -36,11 +37,13 @@ def run(
     prepare(params.compute)
     row = params.release.row
     exact = params.compute.model_copy(update={"dtype": "float32"})
-    model = load_safeguarded(params.model, exact, inputs["model"])
+    model = load_model(params.model, exact)
+    changed = removal_weights(model, inputs["model"])
     base = locate(params.model.source, params.model.revision, "model")
     evaluation = _read_evaluation(inputs["evaluation"], row)
     removal = json.loads((inputs["model"] / "removal.json").read_text(encoding="utf-8"))
-    lora = _lora(params, exact, inputs["model"], progress)
+    lora = _lora(params, model, changed, progress)
+    apply_weights(model, changed)
     with whole_folder(outputs["release"]) as folder:
         for file in sorted(base.rglob("*")):
             inside = file.relative_to(base)
@@ -75,13 +78,11 @@ def run(
     return {"files": len(files)} | told
 
 
-def _lora(params: Params, exact: Compute, row: Path, progress: Progress) -> Fitted | None:
+def _lora(params: Params, base: TextToImage, changed: Weights, progress: Progress) -> Fitted | None:
     """The row's difference from base; None where there is none, or none is wanted."""
     spec = params.release.lora
-    if spec is None or not (row / WEIGHTS).exists():
+    if spec is None or not changed:
         return None
-    base = load_model(params.model, exact)
-    changed = {name: value.to(base.device) for name, value in load_tensors(row / WEIGHTS)[0].items()}
     shots = [shot for shot in shots_of(params) if shot.suite != REINVERTED]  # an attacker's token is no prompt
     chosen = spread([shot.prompt for shot in shots], spec.pictures)
     return fit_lora(base, changed, [shots[place].request for place in chosen], params, progress)
