@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from flows.evidence import content_of
-from flows.lineage import git_output
+from flows.git import asked
 from flows.registered import Version
 from flows.registry import RELEASE, release_digest
 from hfi_core.feedback.schema import parse_judgement
@@ -109,7 +109,7 @@ def _at_commit(version: Version, commit: str) -> Iterator[Link]:
 
 def _lock(commit: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(git_output("show", f"{commit}:./dvc.lock"))
+        content = yaml.safe_load(asked("show", f"{commit}:./dvc.lock") or "")
     except yaml.YAMLError:
         return {}
     return content.get("stages", {}) if isinstance(content, dict) else {}

@@ -65,10 +65,19 @@ def require_server() -> str:
     return address
 
 
-def _deployments() -> Iterator[dict[str, Any]]:
-    content = read_yaml(PREFECT_YAML)
+def entries() -> list[Any]:
+    """What `prefect.yaml` lists as its deployments, as it stands; nothing where it is missing or lists none.
+
+    Raises UserError for a file that cannot be read.
+    """
+    content = read_yaml(PREFECT_YAML) if PREFECT_YAML.exists() else None
     found = content.get("deployments") if isinstance(content, dict) else None
-    if not isinstance(found, list) or not found:
+    return found if isinstance(found, list) else []
+
+
+def _deployments() -> Iterator[dict[str, Any]]:
+    found = entries()
+    if not found:
         raise UserError(f"{PREFECT_YAML} holds no list `deployments`.")
     for number, one in enumerate(found, 1):
         pool = one.get("work_pool") if isinstance(one, dict) else None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.lineage import git_output
+from flows.git import asked
 from flows.registered import versions
 from flows.registry import RELEASE, release_digest
 from flows.versioning import marker_of, repository
@@ -130,8 +130,8 @@ def _files(params: Params) -> Iterator[tuple[str, Path]]:
     digests = {}
     if marker.exists():
         digests[_md5(read_yaml(marker))] = "DVC's cache"
-    for commit in git_output("log", "--format=%h", "--", str(marker)).split():
-        shown = git_output("show", f"{commit}:./{marker.as_posix()}")
+    for commit in (asked("log", "--format=%h", "--", str(marker)) or "").split():
+        shown = asked("show", f"{commit}:./{marker.as_posix()}") or ""
         digests.setdefault(_md5_in(shown), f"DVC's cache, of commit {commit}")
     digests.pop(None, None)
     if digests:

@@ -3,7 +3,6 @@
 Each is read from the files that name the data, so a state counts whether or not its pipeline can still be run.
 """
 
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from flows import pointers
 from flows.champions import PREFIX
-from flows.lineage import git_output
+from flows.git import asked, git
 from flows.pointers import LOCK, Data, data_in, is_pointer
 from flows.record_branch import records_of
 from flows.registered import Version, versions
@@ -60,7 +59,7 @@ def _refs() -> Iterator[Keeper]:
     names = {"refs/heads/": "branch ", "refs/tags/": "tag ", "refs/remotes/": "branch "}
     listed = _git("for-each-ref", "--format=%(refname)", *names).split()
     for ref in ["HEAD", *listed]:
-        if commit := git_output("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").strip():
+        if commit := asked("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"):
             known = next((prefix for prefix in names if ref.startswith(prefix)), None)
             yield _state(f"{names[known]}{ref.removeprefix(known)}" if known else "the commit checked out", commit)
 
@@ -95,11 +94,8 @@ def _named_by(blob: str, where: str) -> frozenset[Data]:
 
 
 def _git(*arguments: str) -> str:
-    """What git says. Unlike elsewhere a failure must not pass for "nothing": data would be taken for garbage."""
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise UserError(f"`git {arguments[0]}` failed, so nothing is removed: {done.stderr.strip()}")
-    return done.stdout
+    """Unlike elsewhere a failure must not pass for "nothing": data would be taken for garbage."""
+    return git(*arguments, so="so nothing is removed")
 
 
 def _versions(params: Params) -> Iterator[Keeper]:

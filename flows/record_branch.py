@@ -1,11 +1,10 @@
 """A commit on a branch that nobody has checked out, by git's plumbing: working tree, index and HEAD stay untouched."""
 
-import os
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from flows.git import asked, git
 from hfi_core.errors import UserError
 
 _SOURCE = "Hfi-Source"
@@ -15,8 +14,8 @@ _NAME, _ADDRESS = "HFI pipeline", "hfi@localhost"
 
 def require_free(branch: str) -> None:
     """Raise UserError where records could not be committed on a branch: it is checked out, or somebody else's."""
-    _git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", otherwise="Nothing is committed here yet: commit first.")
-    if f"branch {_ref(branch)}" in _git("worktree", "list", "--porcelain").splitlines():
+    git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", otherwise="Nothing is committed here yet: commit first.")
+    if f"branch {_ref(branch)}" in git("worktree", "list", "--porcelain").splitlines():
         raise UserError(
             f"versioning.branch {branch!r} is checked out, and a record must not change files under anybody's hands: "
             "name another branch in params.yaml, or check out another one."
@@ -35,8 +34,8 @@ def commit_record(branch: str, files: Mapping[Path, bytes], subject: str, told: 
     `told` are further trailers. Raises UserError as `require_free` does, and if the branch moves meanwhile.
     """
     require_free(branch)
-    tip, head = _tip(branch), _git("rev-parse", "HEAD")
-    prefix = _git("rev-parse", "--show-prefix")
+    tip, head = _tip(branch), git("rev-parse", "HEAD")
+    prefix = git("rev-parse", "--show-prefix")
     blobs = {f"{prefix}{path.as_posix()}": _blob(content) for path, content in files.items()}
     if tip and all(_blob_at(tip, path) == blob for path, blob in blobs.items()):
         return None
@@ -47,8 +46,8 @@ def commit_record(branch: str, files: Mapping[Path, bytes], subject: str, told: 
     trailers = {**told, _SOURCE: head}
     message = f"{subject}\n\n" + "".join(f"{name}: {value}\n" for name, value in trailers.items())
     named = [part for parent in parents for part in ("-p", parent)]
-    commit = _git("commit-tree", tree, *named, "-F", "-", content=message.encode(), **_identity())
-    _git(
+    commit = git("commit-tree", tree, *named, "-F", "-", content=message.encode(), **_identity())
+    git(
         "update-ref", "-m", "hfi: record results", _ref(branch), commit, tip or "0" * len(commit),
         otherwise=f"The branch {branch!r} was moved while a record was made; the next run records it.",
     )  # fmt: skip
@@ -57,34 +56,34 @@ def commit_record(branch: str, files: Mapping[Path, bytes], subject: str, told: 
 
 def uncommitted(*paths: str) -> list[str]:
     """Those of the paths whose files differ from HEAD."""
-    return _git("diff", "--name-only", "--relative", "HEAD", "--", *paths).splitlines()
+    return git("diff", "--name-only", "--relative", "HEAD", "--", *paths).splitlines()
 
 
 def records_of(branch: str) -> list[str]:
     """The records on a branch, the newest first; none where there is no such branch."""
-    told = _asked("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
+    told = asked("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
     return [line.split()[0] for line in told.splitlines() if len(line.split()) == 2]
 
 
 def _tree(head: str, blobs: Mapping[str, str]) -> str:
     with TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        _git("read-tree", head, **index)
+        git("read-tree", head, **index)
         lines = "".join(f"100644 {blob}\t{path}\n" for path, blob in blobs.items())
-        _git("update-index", "--add", "--index-info", content=lines.encode(), **index)
-        return _git("write-tree", **index)
+        git("update-index", "--add", "--index-info", content=lines.encode(), **index)
+        return git("write-tree", **index)
 
 
 def _blob(content: bytes) -> str:
-    return _git("hash-object", "-w", "--no-filters", "--stdin", content=content)
+    return git("hash-object", "-w", "--no-filters", "--stdin", content=content)
 
 
 def _blob_at(commit: str, path: str) -> str | None:
-    return _asked("rev-parse", "--verify", "--quiet", f"{commit}:{path}")
+    return asked("rev-parse", "--verify", "--quiet", f"{commit}:{path}")
 
 
 def _tip(branch: str) -> str | None:
-    return _asked("rev-parse", "--verify", "--quiet", f"{_ref(branch)}^{{commit}}")
+    return asked("rev-parse", "--verify", "--quiet", f"{_ref(branch)}^{{commit}}")
 
 
 def _ref(branch: str) -> str:
@@ -92,36 +91,16 @@ def _ref(branch: str) -> str:
 
 
 def _is_record(commit: str) -> bool:
-    return bool(_git("log", "-1", f"--format=%(trailers:key={_SOURCE},valueonly)", commit))
+    return bool(git("log", "-1", f"--format=%(trailers:key={_SOURCE},valueonly)", commit))
 
 
 def _is_ancestor(one: str, other: str) -> bool:
-    return _asked("merge-base", "--is-ancestor", one, other) is not None
+    return asked("merge-base", "--is-ancestor", one, other) is not None
 
 
 def _identity() -> dict[str, str]:
     """Who commits, where git does not know it: a worker's account is often nobody's."""
-    if _asked("var", "GIT_COMMITTER_IDENT") is not None and _asked("var", "GIT_AUTHOR_IDENT") is not None:
+    if asked("var", "GIT_COMMITTER_IDENT") is not None and asked("var", "GIT_AUTHOR_IDENT") is not None:
         return {}
     roles = ("AUTHOR", "COMMITTER")
     return {f"GIT_{role}_{key}": value for role in roles for key, value in (("NAME", _NAME), ("EMAIL", _ADDRESS))}
-
-
-def _asked(*arguments: str) -> str | None:
-    """What git says, or None where it says no."""
-    done = _call(arguments, None, {})
-    return done.stdout.decode().strip() if done.returncode == 0 else None
-
-
-def _git(*arguments: str, content: bytes | None = None, otherwise: str = "", **environment: str) -> str:
-    done = _call(arguments, content, environment)
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise UserError(otherwise or f"`git {arguments[0]}` failed: {said}")
-    return done.stdout.decode().strip()
-
-
-def _call(arguments, content: bytes | None, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        ["git", *arguments], input=content, env=os.environ | environment, capture_output=True, check=False
-    )

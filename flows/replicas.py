@@ -1,13 +1,13 @@
 """Has one unit learnt by several processes of this machine together, one a device, which Accelerate joins."""
 
 import json
-import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
 from subprocess import Popen
 
 from flows import child
+from flows.listening import listen
 from flows.orders import Order, log_file
 from flows.replica import ANSWER, FIRST
 from hfi_core.errors import UserError
@@ -67,6 +67,5 @@ def _place(index: int, count: int, port: int, threads: int) -> dict[str, str]:
 
 
 def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind((_HOST, 0))
+    with listen(_HOST, 0) as free:
         return free.getsockname()[1]

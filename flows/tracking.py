@@ -31,8 +31,7 @@ def tolerated(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow, its store and its network raise what they like
-        told = without_passwords(_first_line(error))
-        warn(f"MLflow could not record {what} ({type(error).__name__}: {told}). The result is kept.")
+        warn(f"MLflow could not record {what} ({type(error).__name__}: {_first_line(error)}). The result is kept.")
 
 
 def _first_line(error: Exception) -> str:

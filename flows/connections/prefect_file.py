@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flows.deploying import PREFECT_YAML
-from hfi_core.yaml_file import read_yaml
+from flows.deploying import entries
 
 
 def work_pools() -> list[str]:
@@ -21,6 +20,4 @@ def pages() -> list[str]:
 
 def _deployments() -> Iterator[dict[str, Any]]:
     """Those that are of Prefect's form; `hfi deploy` complains about others."""
-    content = read_yaml(PREFECT_YAML) if PREFECT_YAML.exists() else None
-    found = content.get("deployments") if isinstance(content, dict) else None
-    yield from (one for one in found or () if isinstance(one, dict))
+    yield from (one for one in entries() if isinstance(one, dict))

@@ -84,7 +84,8 @@ def withdraw(environment: Mapping[str, str], name: str = "project") -> None:
     for flow in FLOWS:
         found = _answered("GET", f"{api}/deployments/name/{flow}/{name}")
         if found.status_code != httpx.codes.NOT_FOUND:
-            _answered("DELETE", f"{api}/deployments/{found.json()['id']}")
+            place = f"{api}/deployments/{found.raise_for_status().json()['id']}"
+            _answered("DELETE", place).raise_for_status()
 
 
 def _answered(method: str, address: str, content: object = None) -> httpx.Response:

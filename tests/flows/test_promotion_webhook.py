@@ -1,7 +1,6 @@
 """MLflow's webhook starts the pass that settles promotions; what is forged, stale or about something else does not."""
 
 import json
-import socket
 import time
 
 import httpx
@@ -15,6 +14,7 @@ from mlflow.webhooks.delivery import _generate_hmac_signature
 
 from flows.promotion_webhook import EVENT, app, is_signed
 from tests.flows.deployment import Deployed, deploy, wait_until, withdraw
+from tests.servers import free_port, mlflow_server
 
 SECRET = "correct horse battery staple"
 MODEL = "emblems-safeguarded"
@@ -72,12 +72,6 @@ def test_no_text_passes_for_a_signature(delivery, timestamp, body, signature):
     assert not is_signed(SECRET, delivery, timestamp, body, signature)
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def _answers(address: str) -> bool:
     try:
         return httpx.get(address, timeout=5).status_code < 500
@@ -88,22 +82,17 @@ def _answers(address: str) -> bool:
 def test_a_promotion_on_a_real_server_is_heard_of_and_the_deployment_is_started(fake_project, server, quick, tmp_path):
     project, deployed = fake_project, Deployed(fake_project, server, "promotions/project")
     deploy(project, "unattended", quick, {})
-    mlflow, hook = _free_port(), _free_port()
+    hook = free_port()
     settings = {
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": Fernet.generate_key().decode(),
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
     }  # fmt: skip
-    store = f"sqlite:///{tmp_path / 'registry.db'}"
     with (
-        project.running(
-            "mlflow", "server", "--host", "127.0.0.1", "--port", str(mlflow), "--workers", "1",
-            "--backend-store-uri", store, "--default-artifact-root", str(tmp_path / "artifacts"), **settings,
-        ),
+        mlflow_server(tmp_path / "mlflow", environment=project.environment | settings) as mlflow,
         project.running("hfi", "listen", "promotions/project", "--port", str(hook), HFI_WEBHOOK_SECRET=SECRET, **quick),
-    ):  # fmt: skip
-        wait_until(lambda: _answers(f"http://127.0.0.1:{mlflow}/health"), "MLflow answers")
+    ):
         wait_until(lambda: _answers(f"http://127.0.0.1:{hook}/"), "the listener answers")
-        client = MlflowClient(f"http://127.0.0.1:{mlflow}", f"http://127.0.0.1:{mlflow}")
+        client = MlflowClient(mlflow, mlflow)
         client.create_registered_model(MODEL)
         version = client.create_model_version(MODEL, "s3://bucket/source").version
         client.create_webhook("promotions", f"http://127.0.0.1:{hook}/", [EVENT], secret=SECRET)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import torch
 
+from flows.execution import WORK
 from hfi_core.diffusion.loading import WEIGHTS
 from hfi_core.tensors import load_tensors
 from tests.loop import run_through
@@ -92,7 +93,7 @@ def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finishe
 def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint(project):
     with start(project, 2) as process:
         end = time.monotonic() + 200
-        while not list(project.folder.glob(".hfi/work/*/distillation.safetensors")):
+        while not list((project.folder / WORK).glob("*/distillation.safetensors")):
             assert process.poll() is None and time.monotonic() < end, process.communicate()
             time.sleep(0.02)
         replicas = [
@@ -107,7 +108,7 @@ def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint
     assert process.returncode == 1
     assert "was ended by SIGKILL" in errors
     assert not (project.folder / "models/sdd-token").exists()
-    assert list(project.folder.glob(".hfi/work/*/distillation.safetensors"))
+    assert list((project.folder / WORK).glob("*/distillation.safetensors"))
     process = start(project, 2)
     _, errors = process.communicate()
     assert process.returncode == 0, errors

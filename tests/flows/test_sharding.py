@@ -17,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from flows.execution import WORK
 from flows.orders import Order, order_file, read_order
 from flows.project import make_project
 from flows.sharding import run_shard
@@ -85,7 +86,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 200) -> Any:
 
 
 def pictures(project: FakeProject) -> list[Path]:
-    return list(project.folder.glob(".hfi/work/*/pictures/*.png"))
+    return list((project.folder / WORK).glob("*/pictures/*.png"))
 
 
 @pytest.mark.parametrize("where", [(), pytest.param(("--ray", "local"), marks=needs_ray)], ids=["here", "on Ray"])
