@@ -22,12 +22,12 @@ WORKER = ("prefect", "worker", "start", "--pool", "nightly", "--type", "process"
 
 @pytest.fixture
 def deployed(fake_project, server, quick, tmp_path) -> Iterator[Deployed]:
-    """What `hfi deploy` writes, with short intervals, sent; no worker yet. Its runs are recorded on a branch."""
+    """What `hfi deploy` writes, sent, without schedules; no worker yet. Its runs are recorded on a branch."""
     project = fake_project
     project.call("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     project.edit(versioning={"commit": "branch", "branch": "hfi/results", "push": "store"})
     project.call("git", "commit", "-qam", "Ask for records")
-    told = deploy(project, "nightly", quick, {"tend": {"grace": 0.5}}, safeguard=5, tend=5)
+    told = deploy(project, "nightly", quick, {})
     assert all(f"{flow}/project: deployed" in told for flow in FLOWS)
     assert "prefect worker start --pool nightly" in told
     yield Deployed(project, server)
@@ -53,6 +53,7 @@ def test_a_scheduled_run_whose_worker_was_killed_is_picked_up_and_the_next_finds
     deployed, quick, run_by_dvc
 ):
     project, environment = deployed.project, quick | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    deploy(project, "nightly", quick, {"tend": {"grace": 0.5}}, safeguard=5, tend=5)
     with project.running(*WORKER, FAKE_SLOW=SLOW, **environment) as worker:
         wait_until(lambda: SLOW in project.ran(), "the schedule fires", seconds=120)
         (run,) = _runs(deployed, "RUNNING")
@@ -101,7 +102,6 @@ def test_a_file_that_is_none_of_prefect_s_is_named(fake_project):
 
 def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
     project = deployed.project
-    deploy(project, "nightly", quick, {})  # without schedules
     after = Deployed(project, deployed.api, "promotions/project")
     with project.running(*WORKER, PREFECT_WORKER_QUERY_SECONDS="1", **quick):
         run = deployed.start(until="generate", then=after.name)

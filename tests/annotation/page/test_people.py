@@ -4,7 +4,7 @@ from collections import Counter
 
 from playwright.sync_api import expect
 
-from tests.annotation.page.watching import answer, picture, saved
+from tests.annotation.page.watching import answer, is_asking, picture, saved
 
 
 def test_nothing_is_shown_before_the_first_page_is_agreed_to(office, serve, chromium):
@@ -27,7 +27,7 @@ def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than
     ana, bo = person(server, "Ana", "/judge/badge"), person(server, "Bo", "/judge/badge")
     for _ in range(12):
         for page in (ana, bo):
-            if page.locator("#work").is_visible():
+            if is_asking(page):
                 answer(page, "y")
     for page in (ana, bo):
         expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
@@ -75,7 +75,7 @@ def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement
     office.edit(gold_share=0.5)
     page = person(serve(office), path="/judge/badge")
     seen = []
-    while page.locator("#work").is_visible():
+    while is_asking(page):
         seen += answer(page, "y")
     saved(page)
     asked = [name for name in seen if name in known]

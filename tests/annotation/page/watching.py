@@ -9,6 +9,12 @@ def picture(page: Page) -> str:
     return page.locator("#shown").get_attribute("src").split("/")[-1].split("?")[0]
 
 
+def is_asking(page: Page) -> bool:
+    """Whether a question is shown, once the page has one or says that there is none."""
+    expect(page.locator("#work:visible, #panel:visible").first).to_be_visible()
+    return page.locator("#work").is_visible()
+
+
 def answer(page: Page, *keys: str) -> list[str]:
     """Press keys, each on the picture that is there then; the pictures that were judged."""
     seen = []
