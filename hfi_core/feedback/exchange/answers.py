@@ -1,6 +1,7 @@
 """What a file's own words mean: yes, no or can't tell."""
 
 import math
+from functools import cache
 from typing import Any
 
 from hfi_core.feedback.exchange.row import Reading
@@ -22,7 +23,7 @@ def answer_of(value: Any, reading: Reading) -> str:
     given = {"yes": reading.yes, "no": reading.no, "cant_tell": reading.cant_tell}
     for meanings in (given, _USUAL):
         for answer, words in meanings.items():
-            if word in {_word(one) for one in words}:
+            if word in _words(tuple(words)):
                 return answer
         if meanings is given and reading.rating_yes is not None and (rating := _number(value)) is not None:
             return _rated(rating, reading)
@@ -58,6 +59,11 @@ def _rated(rating: float, reading: Reading) -> str:
     if reading.rating_no is None or rating <= reading.rating_no:
         return "no"
     return "cant_tell"
+
+
+@cache
+def _words(words: tuple[Any, ...]) -> frozenset[str]:
+    return frozenset(map(_word, words))
 
 
 def _word(value: Any) -> str:

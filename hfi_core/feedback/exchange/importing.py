@@ -74,7 +74,7 @@ def prepared(
         staging = Staging(database)
         _read(path, format, reading, project, staging, progress)
         if store is not None:
-            staging.compare(store.judgements())
+            staging.compare(store.touching(staging.asked()))
         staging.settle()
         yield Prepared(path, format, key, staging, staging.counts())
 

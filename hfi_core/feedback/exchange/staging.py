@@ -72,11 +72,15 @@ class Staging:
             else:
                 self.reject(Rejected(where, f"its id {judgement.id!r} is that of {first} already"))
 
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """Id and question of every row."""
+        yield from self._database.execute("SELECT id, question FROM row WHERE id IS NOT NULL ORDER BY n")
+
     def compare(self, there: Iterable[Judgement]) -> None:
-        """Hold the rows against what the store has."""
+        """Hold the rows against what the store has about the same questions, and under the same ids."""
         for judgement in there:
             entry = entry_of(judgement)
-            query = "SELECT n, place, line, derived FROM row WHERE id = ?"
+            query = "SELECT n, place, line, derived FROM row WHERE id = ? AND state = 'new'"
             same = self._database.execute(query, (judgement.id,)).fetchone()
             if same:
                 n, place, line, derived = same
@@ -85,7 +89,7 @@ class Staging:
                 self._database.execute("UPDATE row SET state = 'known' WHERE n = ?", (n,))
             if self._database.execute("SELECT 1 FROM row WHERE question = ? LIMIT 1", (entry.question,)).fetchone():
                 self._database.execute(
-                    "INSERT INTO stored VALUES (?, ?, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO stored VALUES (?, ?, ?, ?, ?)",
                     (judgement.id, entry.question, content_of(judgement), answered_of(judgement), judgement.supersedes),
                 )
 

@@ -14,7 +14,7 @@ def line_of(judgement: Judgement) -> str:
     times = {
         key: _in_utc(value) for key in ("shown_at", "answered_at") if (value := getattr(judgement, key)) is not None
     }
-    row = row_of(judgement.model_copy(update=times))
+    row = row_of(judgement.model_copy(update=times) if times else judgement)
     return json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 

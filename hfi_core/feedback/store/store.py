@@ -19,6 +19,7 @@ from hfi_core.feedback.store.migrating import bring_up_to_date
 from hfi_core.feedback.store.rows import entry_of, judgement_of
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
+from hfi_core.feedback.store.touching import touched
 
 _SLICE = 1000
 
@@ -94,6 +95,17 @@ class Store:
         with self._database.read() as connection:
             for line in connection.execution_options(yield_per=_SLICE).execute(query).scalars():
                 yield judgement_of(line)
+
+    def touching(self, asked: Iterable[tuple[str, str]]) -> Iterator[Judgement]:
+        """The judgements that have an id, or answer a question, of those `asked`, which are pairs of both.
+
+        In constant memory and of one moment; one that several pairs touch may come several times.
+        """
+        source = iter(asked)
+        with self._database.read() as connection:
+            while piece := list(islice(source, _SLICE)):
+                for line in connection.execute(touched(*zip(*piece, strict=True))).scalars():
+                    yield judgement_of(line)
 
     def get(self, id: str) -> Judgement | None:
         """The judgement of an id."""
