@@ -22,6 +22,7 @@ from flows.commands import (
     plan,
     promotions,
     publish,
+    reevaluate,
     register,
     report,
     run,
@@ -52,6 +53,7 @@ app.command()(stage.stage)
 app.command()(status.status)
 app.command()(sample.sample)
 app.command()(report.report)
+app.command()(reevaluate.reevaluate)
 app.command()(register.register)
 app.command()(promotions.promotions)
 app.command()(promotions.promote)

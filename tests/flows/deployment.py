@@ -11,7 +11,7 @@ import yaml
 from flows.project import TEMPLATE
 from tests.flows.conftest import FakeProject
 
-FLOWS = ("safeguard", "tend", "promotions")
+FLOWS = ("safeguard", "tend", "promotions", "reevaluate")
 
 
 @dataclass(frozen=True)

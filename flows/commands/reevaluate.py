@@ -1,0 +1,28 @@
+"""`hfi reevaluate`: does this machine still give the evaluation's figures?"""
+
+from typing import Annotated
+
+import typer
+
+Tolerance = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of a row's pictures that may be judged otherwise than before.")
+]
+
+
+def reevaluate(tolerance: Tolerance = 0.0) -> None:
+    """Draw and judge every row again, aside, and say what came out otherwise.
+
+    The evaluation that lies here stays as it is. It ends with exit code 1 where more of a row is judged otherwise.
+    """
+    from flows.console import say
+    from flows.lock import project_lock
+    from flows.plan import PARAMS
+    from flows.reevaluation import reevaluate as evaluate_again
+    from hfi_core.params import read_params
+
+    with project_lock():
+        rows = evaluate_again(read_params(PARAMS))
+    for one in rows:
+        say(str(one))
+    if any(one.share > tolerance for one in rows):
+        raise typer.Exit(1)

@@ -1,0 +1,36 @@
+"""The Prefect flow that evaluates again what has not changed, for a deployment with a schedule: each week."""
+
+from typing import Annotated
+
+from flows.environment import settle
+
+settle()
+
+from prefect import flow  # noqa: E402 - settings first
+from prefect.artifacts import create_table_artifact  # noqa: E402
+from prefect.states import Completed, Failed, State  # noqa: E402
+from pydantic import Field  # noqa: E402
+
+from flows.lock import project_lock  # noqa: E402
+from flows.notifying import tell_of_failure  # noqa: E402
+from flows.plan import PARAMS  # noqa: E402
+from flows.reevaluation import reevaluate as evaluate_again  # noqa: E402
+from hfi_core.params import read_params  # noqa: E402
+
+
+@flow(name="reevaluate", persist_result=False, retries=0, on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
+    """Draw and judge every row again, and fail where more than a share `tolerance` of a row is judged otherwise.
+
+    Raises UserError where the evaluation is not up to date.
+    """
+    with project_lock():
+        rows = evaluate_again(read_params(PARAMS))
+    table = [
+        {"row": one.row, "pictures": one.pictures, "drawn otherwise": one.drawn_otherwise,
+         "judged otherwise": one.judged_otherwise}
+        for one in rows
+    ]  # fmt: skip
+    create_table_artifact(table=table, key="reevaluation", description="Pictures that came out otherwise this time")
+    end = Failed if any(one.share > tolerance for one in rows) else Completed
+    return end(message="; ".join(map(str, rows)))

@@ -1,0 +1,73 @@
+"""`hfi reevaluate`: the same machine gives the same verdicts again, and what changed meanwhile is counted."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from flows import reevaluation
+from flows.cli import app
+from hfi_core.errors import UserError
+from hfi_core.files import write_jsonl
+from hfi_core.stage import units_of
+from hfi_core.tokens import save_token
+from tests.projects import Project, read_rows, write_project
+
+ROW = "anchored"
+
+
+@pytest.fixture(scope="module")
+def evaluated(miniature, tmp_path_factory) -> Project:
+    """A project whose rows are all the base, evaluated."""
+    project = write_project(tmp_path_factory.mktemp("reevaluation") / "project", miniature)
+    generator = torch.Generator().manual_seed(0)
+    for unit in units_of(project.params, project.folder):
+        if unit.stage.name == "evaluate":
+            unit.inputs["model"].mkdir(parents=True)
+            save_token(unit.inputs["attack"] / "badge", "<badge-reinverted>", torch.randn(2, 64, generator=generator))
+            unit.stage.load()(project.params, unit.inputs, unit.outputs, unit=unit.unit)
+    return project
+
+
+@pytest.fixture
+def project(evaluated, tmp_path, monkeypatch) -> Project:
+    """A copy of it, as the current folder; DVC has nothing to say against it."""
+    copy = Project(shutil.copytree(evaluated.folder, tmp_path / "project"))
+    (copy.folder / ".hfi").mkdir(exist_ok=True)
+    monkeypatch.chdir(copy.folder)
+    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {})
+    return copy
+
+
+def _said(*arguments: str):
+    return CliRunner().invoke(app, ["reevaluate", *arguments])
+
+
+def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
+    before = (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes()
+    rows = reevaluation.reevaluate(project.params)
+    assert [one.row for one in rows] == list(project.params.removals)
+    assert all(one.pictures == 20 and one.drawn_otherwise == one.judged_otherwise == 0 for one in rows)
+    assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
+    assert not list((project.folder / ".hfi").glob("reevaluation-*"))
+
+
+def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project):
+    path = project.folder / "evaluation" / ROW / "pictures.jsonl"
+    records = read_rows(path)
+    records[3] |= {"flagged": not records[3]["flagged"], "sha256": "0" * 64}
+    records[4] |= {"sha256": "0" * 64}
+    write_jsonl(path, records)
+    told = _said()
+    assert told.exit_code == 1
+    assert f"{ROW}: of 20 pictures 2 are drawn otherwise, 1 judged otherwise" in told.output
+    assert _said("--tolerance", "0.05").exit_code == 0
+    assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
+
+
+def test_an_evaluation_that_is_out_of_date_is_nothing_to_compare_with(project, monkeypatch):
+    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
+    with pytest.raises(UserError, match=rf"evaluate@{ROW} is out of date. First: `hfi run`"):
+        reevaluation.reevaluate(project.params)
