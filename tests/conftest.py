@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgresql as database
+from tests.once import once
 from tests.projects import REPOSITORY, Project, write_project
 
 os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -42,9 +43,7 @@ def miniature(tmp_path_factory) -> Path:
     from hfi_core.world.training import MINIATURE
 
     torch.set_num_threads(2)
-    folder = tmp_path_factory.mktemp("miniature")
-    build(folder, MINIATURE)
-    return folder
+    return once(tmp_path_factory, "miniature", lambda folder: build(folder, MINIATURE))
 
 
 @pytest.fixture

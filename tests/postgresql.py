@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -69,7 +70,7 @@ def running(
         yield server
     finally:
         if process is not None:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # its fast shutdown; after SIGTERM it waits for its clients
             with suppress(subprocess.TimeoutExpired):
                 process.wait(30)
             process.kill()

@@ -29,6 +29,7 @@ OUTPUTS = (
 def shorten(path: Path) -> None:
     """The repository's own params with few steps and pictures, and the two rows that differ most."""
     raw = yaml.safe_load(path.read_text())
+    raw["sampler"] |= {"steps": 4}
     raw["candidates"]["drawn"] = {"badge": 12}
     raw["reward"] |= {"steps": 20, "least": 10}
     raw["invert"] |= {"steps": 2, "batch": 4, "check": 4}
@@ -38,6 +39,7 @@ def shorten(path: Path) -> None:
     for suite in raw["evaluate"]["suites"].values():
         suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
     raw["evaluate"] |= {"reinverted": 4, "resamples": 100}
+    raw["release"]["lora"] |= {"pictures": 4}
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
 

@@ -14,14 +14,7 @@ import pytest
 from tests.loop import bytes_below, run_through, units
 from tests.projects import Project, write_project
 
-LONG = (
-    "generate@badge",
-    "invert@badge",
-    "distill@sdd-token",
-    "distill@anchored",
-    "attack@anchored",
-    "evaluate@anchored",
-)
+LONG = ("generate@badge", "invert@badge", "distill@anchored", "attack@anchored", "evaluate@anchored")
 
 _RUN = textwrap.dedent(
     """
@@ -43,10 +36,11 @@ def finished(miniature, tmp_path_factory) -> Project:
     project = write_project(tmp_path_factory.mktemp("killed") / "project", miniature)
     project.edit(
         invert__steps=60, invert__batch=1, attack__steps=60, attack__batch=1, removals__anchored__steps=24,
-        removals__anchored__batch=1, removals__anchored__reinvert_steps=55, **{"removals__sdd-token__steps": 44},
+        removals__anchored__batch=1, removals__anchored__reinvert_steps=55,
     )  # fmt: skip
-    project.edit(**{"removals__sdd-token__batch": 1})
-    run_through(project)
+    removals = project.params.model_dump(mode="json")["removals"]
+    project.edit(removals={row: removals[row] for row in ("base", "anchored")})
+    run_through(project, until="evaluate")
     return project
 
 

@@ -1,5 +1,6 @@
 """Projects on the small graph, each a git and DVC repository with an `hfi` of its own on the PATH."""
 
+import json
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import yaml
 
 from hfi_core import stage as declaration
 from tests.flows import fakes
+from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
 
 _SCRIPTS = Path(sys.executable).parent
@@ -151,18 +153,28 @@ class Ran:
         return _clone(self.project.folder, folder, self.project.environment)
 
 
+def _ran(name: str, command: tuple[str, ...], template: Path, folders, environment: dict[str, str]) -> Ran:
+    """A copy for this process of a project in which a command has run: two processes would meet at its locks."""
+
+    def make(folder: Path) -> None:
+        told = _clone(template, folder / "project", environment).call(*command)
+        (folder / "told.json").write_text(json.dumps([told.args, told.returncode, told.stdout, told.stderr]))
+
+    made = once(folders, name, make)
+    told = subprocess.CompletedProcess(*json.loads((made / "told.json").read_text()))
+    return Ran(_clone(made / "project", folders.mktemp(name) / "project", environment), told)
+
+
 @pytest.fixture(scope="session")
 def run_by_flow(_template, tmp_path_factory, fake_environment) -> Ran:
     """A fresh clone after `hfi run`, with no Prefect server running."""
-    project = _clone(_template, tmp_path_factory.mktemp("flow") / "project", fake_environment)
-    return Ran(project, project.hfi("run"))
+    return _ran("flow", ("hfi", "run"), _template, tmp_path_factory, fake_environment)
 
 
 @pytest.fixture(scope="session")
 def run_by_dvc(_template, tmp_path_factory, fake_environment) -> Ran:
     """A fresh clone after `dvc repro`."""
-    project = _clone(_template, tmp_path_factory.mktemp("dvc") / "project", fake_environment)
-    return Ran(project, project.call("dvc", "repro"))
+    return _ran("dvc", ("dvc", "repro"), _template, tmp_path_factory, fake_environment)
 
 
 @pytest.fixture

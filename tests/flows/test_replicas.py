@@ -90,6 +90,7 @@ def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finishe
     assert json.loads((project.folder / "reports/cost.json").read_text())["runs"][-1].keys() >= {"unit", "seconds"}
 
 
+@pytest.mark.soak
 def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint(project):
     with start(project, 2) as process:
         end = time.monotonic() + 200

@@ -30,6 +30,7 @@ from tests.projects import small_raw
 
 HFI = (sys.executable, "-c", "from flows.cli import main; main()")
 GENERATE = (*HFI, "run", "--until", "generate")
+HERE, RAY = (), ("--ray", "local")
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None or find_spec("prefect_ray") is None,
     reason="Ray is not installed: pip install 'hfi-pipeline[ray]'",
@@ -89,7 +90,9 @@ def pictures(project: FakeProject) -> list[Path]:
     return list((project.folder / WORK).glob("*/pictures/*.png"))
 
 
-@pytest.mark.parametrize("where", [(), pytest.param(("--ray", "local"), marks=needs_ray)], ids=["here", "on Ray"])
+@pytest.mark.parametrize(
+    "where", [pytest.param(HERE, id="here", marks=pytest.mark.soak), pytest.param(RAY, id="on Ray", marks=needs_ray)]
+)
 def test_a_run_in_shards_leaves_the_same_bytes_and_nothing_to_do(fresh, drawn, where):
     by_one = _by_one(fresh, drawn)
     told = fresh.call(*GENERATE, "--shards", "3", *where)
@@ -104,10 +107,9 @@ def test_a_run_in_shards_leaves_the_same_bytes_and_nothing_to_do(fresh, drawn, w
 @pytest.mark.parametrize(
     ("where", "killed"),
     [
-        ((), "shard"),
-        pytest.param(("--ray", "local"), "worker of Ray, and the shard with it", marks=needs_ray),
+        pytest.param(HERE, "shard", id="here"),
+        pytest.param(RAY, "worker of Ray, and the shard with it", id="on Ray", marks=[needs_ray, pytest.mark.soak]),
     ],
-    ids=["here", "on Ray"],
 )
 def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, drawn, where, killed):
     by_one = _by_one(fresh, drawn)
@@ -130,6 +132,7 @@ def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, 
     assert {shard: len(pids) for shard, pids in starts.items()} == {victim: 2, 1 - victim: 1}
 
 
+@pytest.mark.soak  # the kill of a shard and Ctrl-C, which `make test` has, are its parts
 def test_shards_end_with_the_run_that_ordered_them_and_the_next_one_goes_on(fresh, drawn):
     by_one = _by_one(fresh, drawn)
     with fresh.running(*GENERATE, "--shards", "2") as process:
