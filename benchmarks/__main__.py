@@ -41,7 +41,7 @@ def _title(name: str) -> str:
 
 
 def _section(parts: list[str], figures: Mapping[str, float]) -> str:
-    text = " ".join(line.strip() for part in parts for line in part.splitlines()).strip()
+    text = " ".join(line.strip() for part in parts for line in part.splitlines() if line.strip())
     rows = [f"| {key.replace('_', ' ')} | {value:.3f} |" for key, value in figures.items()]
     return "\n".join([text, "", f"On {describe()}.", "", "| figure | value |", "| --- | --- |", *rows])
 
