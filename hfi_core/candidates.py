@@ -90,6 +90,8 @@ def read_manifest(folder: Path) -> list[Candidate]:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "row"
         raise UserError(f"{path}, line {number}: {where}: {first['msg']}") from error
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing: there are no candidates yet. `hfi run` makes them.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not rows:

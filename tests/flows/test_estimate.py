@@ -28,7 +28,7 @@ def figures(raw, rate=None) -> dict:
 
 def asking(**annotation) -> dict:
     raw = copy.deepcopy(default_raw())
-    raw["feedback"] |= {"simulated": {}, "store": True}
+    raw["feedback"] |= {"file": "data/feedback/people.jsonl", "simulated": {}, "store": True}
     raw["annotation"] |= annotation
     return raw
 
