@@ -102,7 +102,7 @@ def test_a_file_that_is_no_manifest_is_a_user_error(tmp_path, content, words):
 
 
 def test_a_missing_manifest_and_a_folder_in_its_place_are_user_errors(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is missing: there are no candidates yet"):
         read_manifest(tmp_path)
     (tmp_path / MANIFEST).mkdir()
     with pytest.raises(UserError, match="cannot be read"):
