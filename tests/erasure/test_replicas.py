@@ -7,7 +7,6 @@ below what a wrong weight of one row would make (a sixth).
 """
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,15 +19,13 @@ from hfi_core.replicas import Replicas
 from hfi_core.tensors import load_tensors
 from tests.erasure.together import SETTINGS
 from tests.projects import write_project
+from tests.servers import free_port
 
 TOLERANCE = 1e-4
 
 
 def _learn(params: Path, folder: Path, processes: int) -> list[Path]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    joined = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "2"}
+    joined = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "2"}
     running = []
     for index in range(processes):
         place = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}

@@ -11,7 +11,8 @@ import pytest
 
 from hfi_core.feedback.store import open_store
 from tests.annotation.guard.annotator import Annotator
-from tests.annotation.guard.projects import Server, free_port, write_project
+from tests.annotation.guard.projects import Server, write_project
+from tests.servers import free_port
 
 PEOPLE = 4
 PICTURES = 40

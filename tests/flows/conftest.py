@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from hfi_core import stage as declaration
 from tests.flows import fakes
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
+from tests.servers import free_port
 
 _SCRIPTS = Path(sys.executable).parent
 
@@ -188,9 +188,7 @@ def inside(fake_project, monkeypatch) -> FakeProject:
 @pytest.fixture(scope="session")
 def server(_template, tmp_path_factory, fake_environment) -> Iterator[str]:
     """A real Prefect server; its API's address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     api = f"http://127.0.0.1:{port}/api"
     project = FakeProject(_template, fake_environment)

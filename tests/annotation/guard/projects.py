@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from hfi_core.candidates import Candidate, read_manifest
 from hfi_core.files import sha256_of_file, write_jsonl
 from hfi_core.pictures import save_picture
 from tests.projects import REPOSITORY, default_raw
+from tests.servers import free_port
 
 _PATIENCE = 120.0
 
@@ -53,13 +53,6 @@ def write_project(folder: Path, pictures: int = 12, kind: str = "binary", **anno
 def read_candidates(folder: Path) -> list[Candidate]:
     """The candidates of a project's one concept."""
     return read_manifest(folder / "candidates" / "badge")
-
-
-def free_port() -> int:
-    """A port that nobody listens at now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Server:

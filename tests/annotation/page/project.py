@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from hfi_core.files import sha256_of_file, write_jsonl
 from hfi_core.params import Params, read_params
 from hfi_core.pictures import save_picture
 from tests.projects import REPOSITORY, default_raw
+from tests.servers import free_port
 
 _SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
 _BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
@@ -116,9 +116,7 @@ class Server:
 
     def __init__(self, office: Office, log: Path):
         self.office, self._log = office, log
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
 
