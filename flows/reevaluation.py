@@ -7,14 +7,15 @@ a file that rotted. Where pictures differ in their last bits and are judged as b
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from flows.console import progress_of
 from flows.lock import STATE
 from flows.versioning import changes
 from hfi_core.errors import UserError
-from hfi_core.evaluation import VERDICTS, read_rows
+from hfi_core.evaluation import RECORDS
+from hfi_core.examples import read_jsonl
 from hfi_core.params import Params
+from hfi_core.report.definitions import SHARES
 from hfi_core.stage import Unit, units_of
 
 
@@ -58,16 +59,11 @@ def _again(unit: Unit, params: Params) -> Again:
     with TemporaryDirectory(dir=STATE, prefix="reevaluation-") as name, progress_of(unit.address) as show:
         aside = Path(name) / unit.unit
         unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, progress=show)
-        before, now = (_records(folder, unit.unit) for folder in (unit.outputs["evaluation"].parent, aside.parent))
-    pairs = list(zip(before, now, strict=True))
+        folders = (unit.outputs["evaluation"], aside)
+        pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
     return Again(
         unit.unit,
         len(pairs),
         sum(one["sha256"] != other["sha256"] for one, other in pairs),
-        sum(any(one[name] != other[name] for name in VERDICTS) for one, other in pairs),
+        sum(any(one[name] != other[name] for name in SHARES) for one, other in pairs),
     )
-
-
-def _records(folder: Path, row: str) -> list[dict[str, Any]]:
-    (found,) = read_rows(folder, [row])
-    return list(found.records)

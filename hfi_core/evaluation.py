@@ -24,8 +24,6 @@ from hfi_core.tokens import token_name, with_token
 
 RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "provenance.json"
 REINVERTED = "reinverted"
-VERDICTS = ("flagged", "kept", "correct", "readable")
-"""What the judge says of each picture, in `pictures.jsonl`."""
 SEED_RULE = (
     "seed of picture I (from 0) of a prompt: the first 8 bytes, big-endian, of sha256 of "
     "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; the same in every row"

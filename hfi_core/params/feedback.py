@@ -1,6 +1,6 @@
 """What people are asked, by whom, and what is made of their answers."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
@@ -98,7 +98,7 @@ class Feedback(Frozen):
     def _one_source(self):
         if self.store and self.simulated:
             raise ValueError("judgements come from the store or from the simulated crowd: set simulated to {}")
-        if not self.simulated and PurePosixPath(self.file).parts[:1] == ("feedback",):
+        if not self.simulated and Path(self.file).parts[:1] == ("feedback",):
             raise ValueError(
                 f"file {self.file} lies in feedback/, which is the simulation's and which git ignores: name one that "
                 "DVC can track, such as data/feedback/judgements.jsonl"

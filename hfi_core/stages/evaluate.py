@@ -14,13 +14,14 @@ from hfi_core.clip import Clip
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import WEIGHTS, load_safeguarded
 from hfi_core.diffusion.sampling import Request, sample, unfinished
-from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, SEED_RULE, VERDICTS, Shot, shots_of
+from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, SEED_RULE, Shot, shots_of
 from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_json, write_jsonl
 from hfi_core.judges.registry import load_judge
 from hfi_core.judges.verdict import Judge
 from hfi_core.metrics.clip_score import clip_score
 from hfi_core.params import Params
 from hfi_core.pictures import load_picture, save_picture
+from hfi_core.report.definitions import SHARES
 from hfi_core.stage import WHOLE, Progress, Shard, silent
 from hfi_core.tensors import load_tensors, save_tensors
 from hfi_core.tokens import FILE, load_tokens
@@ -58,14 +59,14 @@ def run(
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(_kept(kept, shot.request), target)
                 records.append(
-                    {name: getattr(verdict, name) for name in VERDICTS}
+                    {name: getattr(verdict, name) for name in SHARES}
                     | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
                     | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(target)}
                 )
             features.append(images)
             figures |= {
                 f"{name}@{suite}": sum(getattr(verdict, name) for verdict in verdicts) / len(verdicts)
-                for name in VERDICTS
+                for name in SHARES
             }
         write_jsonl(folder / RECORDS, records)
         save_tensors(folder / FEATURES, {"features": torch.cat(features)})

@@ -23,7 +23,7 @@ def answer_of(value: Any, reading: Reading) -> str:
     given = {"yes": reading.yes, "no": reading.no, "cant_tell": reading.cant_tell}
     for meanings in (given, _USUAL):
         for answer, words in meanings.items():
-            if word in _words(tuple(words)):
+            if word in _words(words):
                 return answer
         if meanings is given and reading.rating_yes is not None and (rating := _number(value)) is not None:
             return _rated(rating, reading)
@@ -62,7 +62,7 @@ def _rated(rating: float, reading: Reading) -> str:
 
 
 @cache
-def _words(words: tuple[Any, ...]) -> frozenset[str]:
+def _words(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(map(_word, words))
 
 
