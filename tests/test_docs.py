@@ -25,6 +25,17 @@ def test_every_link_to_a_file_leads_somewhere(path: Path):
             assert (path.parent / target).exists(), target
 
 
+def test_every_page_that_a_message_names_exists():
+    named = {
+        page
+        for folder in ("hfi_core", "flows")
+        for path in (REPOSITORY / folder).rglob("*.py")
+        for page in re.findall(r"\bdocs/[\w/.-]+\.\w+", path.read_text())
+    }
+    assert named
+    assert not {page for page in named if not (REPOSITORY / page).exists()}
+
+
 def test_the_index_names_every_page():
     named = set(re.findall(r"\]\(([^)\s]+\.md)\)", page("README.md")))
     pages = {path.relative_to(REPOSITORY / "docs").as_posix() for path in (REPOSITORY / "docs").rglob("*.md")}

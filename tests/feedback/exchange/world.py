@@ -32,9 +32,11 @@ def store_in(folder: Path) -> Store:
     return open_store(f"sqlite:///{folder / 'feedback.db'}")
 
 
-def bring(path: Path, folder: Path, *, format: str | None = None, **reading) -> Counts:
+def bring(
+    path: Path, folder: Path, *, badges: Sequence[Candidate] = BADGES, format: str | None = None, **reading
+) -> Counts:
     """Import a file into the store in a folder."""
-    with project(folder) as held, store_in(folder) as store:
+    with project(folder, badges) as held, store_in(folder) as store:
         return import_file(path, held, store, format=format, reading=Reading(**reading))[1]
 
 
