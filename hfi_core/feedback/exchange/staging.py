@@ -21,6 +21,7 @@ CREATE TABLE row (
     supersedes TEXT, line TEXT, state TEXT
 );
 CREATE TABLE stored (id TEXT PRIMARY KEY, question TEXT, content TEXT, answered TEXT, supersedes TEXT) WITHOUT ROWID;
+CREATE TABLE several (question TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE rejected (n INTEGER PRIMARY KEY, place TEXT, reason TEXT);
 CREATE INDEX row_question ON row (question);
 CREATE INDEX stored_question ON stored (question);
@@ -95,11 +96,14 @@ class Staging:
 
     def settle(self) -> None:
         """Decide for every question that was answered more than once which answer counts."""
-        several = """SELECT question FROM (
+        # Kept apart, so that deciding about one changes nothing under the query, and no list of all is in memory.
+        self._database.execute(
+            """INSERT INTO several SELECT question FROM (
                 SELECT question, supersedes FROM row WHERE state = 'new'
                 UNION ALL SELECT question, supersedes FROM stored
             ) GROUP BY question HAVING count(*) > 1 OR count(supersedes) > 0"""
-        for (question,) in self._database.execute(several).fetchall():
+        )
+        for (question,) in self._database.execute("SELECT question FROM several"):
             rows = self._answers(f"SELECT {_ANSWER} FROM row WHERE question = ? AND state = 'new' ORDER BY n", question)
             there = self._answers(
                 "SELECT '', id, 0, content, answered, supersedes FROM stored WHERE question = ?", question

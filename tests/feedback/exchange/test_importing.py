@@ -165,3 +165,18 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
             peak[rows] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
     assert peak[3000] < peak[300] * 1.5 + 200_000
+
+
+def test_memory_does_not_grow_with_the_questions_that_were_answered_twice(tmp_path):
+    peak = {}
+    for pictures in (300, 3000):
+        path = many(tmp_path / f"{pictures}.csv", pictures)
+        later = path.read_text().removeprefix(HEADER).replace(DAY, NEXT)
+        path.write_text(path.read_text() + later.replace(",no,", ",yes,"))
+        with project(tmp_path, MANY) as held:
+            tracemalloc.start()
+            with prepared(path, held, None) as found:
+                assert found.counts.new == 2 * pictures
+            peak[pictures] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    assert peak[3000] < peak[300] * 1.5 + 200_000
