@@ -1,6 +1,7 @@
 """What the browser sends back: parsed, held against what was asked, and kept before it is acknowledged."""
 
 import json
+import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,7 +18,8 @@ from hfi_core.feedback.schema import MOST_PICTURES, Judgement, parse_judgement
 from hfi_core.params import Name
 
 MOST_AT_ONCE = 50
-Proof = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+PROOF = r"^[0-9a-f]{64}$"
+Proof = Annotated[str, StringConstraints(pattern=PROOF)]
 
 _OURS = ("annotator", "simulated")
 """Fields of a judgement that the browser has no say in."""
@@ -106,7 +108,8 @@ def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Judgement:
 
 def _check_asked(page: Page, annotator: str, concept: str, pictures: tuple[str, ...], proof: Any) -> None:
     known = page.candidates.get(concept, {})
-    if not isinstance(proof, str) or not is_proven(page.proof_key, annotator, concept, pictures, proof):
+    proven = isinstance(proof, str) and re.fullmatch(PROOF, proof)
+    if not proven or not is_proven(page.proof_key, annotator, concept, pictures, proof):
         raise Refused("This question was not asked.")
     if not all(picture in known for picture in pictures):
         raise Refused("The manifest does not hold this picture any more.")

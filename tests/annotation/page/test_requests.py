@@ -51,8 +51,9 @@ def test_an_id_with_another_answer_is_refused(desk, store):
 @pytest.mark.parametrize(
     "forged",
     [
-        {"proof": "0" * 64}, {"proof": None}, {"proof": 7}, {"picture": "badge-011"}, {"concept": "other"},
-        {"picture": "../params"}, {"sha256": "0" * 64}, {"annotator": "somebody"}, {"simulated": True},
+        {"proof": "0" * 64}, {"proof": None}, {"proof": 7}, {"proof": "\ud800"},
+        {"picture": "badge-011"}, {"concept": "other"}, {"picture": "../params"},
+        {"sha256": "0" * 64}, {"annotator": "somebody"}, {"simulated": True},
         {"kind": "ranking"}, {"answer": "maybe"}, {"id": "no spaces"}, {"note": "x" * 2001}, {"supersedes": "nothing"},
         {"shown_at": "yesterday"}, {"more": 1}, {"note": "\ud800"},
     ],
