@@ -148,7 +148,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="simulate",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.simulate:run",
         over="feedback.simulated",
         params=("seed", "concepts", "feedback.simulated"),
@@ -157,12 +157,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(
-            "seed", "concepts.{unit}.feedback", "feedback.minimum", "feedback.labels", "feedback.agreement",
-            "attack.held_out",
+            "seed", "concepts.{unit}.feedback", "feedback.store", "feedback.minimum", "feedback.labels",
+            "feedback.agreement", "attack.held_out",
         ),
         inputs={"feedback": "{feedback.file}", "candidates": "candidates/{unit}"},
         outputs={"labels": "labels/{unit}"},

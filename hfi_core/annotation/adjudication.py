@@ -51,7 +51,13 @@ def binary(
 
 
 def ranking(
-    lead: str, concept: str, key: str, pictures: Sequence[str], places: Mapping[str, str], note: str, now: datetime
+    lead: str,
+    concept: str,
+    key: str,
+    pictures: Sequence[Candidate],
+    places: Mapping[str, str],
+    note: str,
+    now: datetime,
 ) -> RankingJudgement:
     """The decided order: `places` holds 1, 2, ... or "none" for each picture; equal places are a tie.
 
@@ -59,7 +65,7 @@ def ranking(
     """
     groups: dict[int, list[str]] = defaultdict(list)
     none: list[str] = []
-    for picture in pictures:
+    for picture in (candidate.id for candidate in pictures):
         place = places.get(picture, "")
         if place == DOES_NOT_APPLY:
             none.append(picture)
@@ -71,7 +77,8 @@ def ranking(
     return _valid(
         RankingJudgement,
         id=f"{ADJUDICATION}{key}", annotator=lead, concept=concept, kind="ranking", groups=ordered,
-        not_applicable=tuple(none), note=_said(note), answered_at=now,
+        not_applicable=tuple(none), digests={candidate.id: candidate.sha256 for candidate in pictures},
+        note=_said(note), answered_at=now,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from hfi_core.annotation.qualification import open_attempt
 from hfi_core.annotation.questions import is_proven
 from hfi_core.candidates import PictureId
 from hfi_core.errors import UserError
+from hfi_core.feedback.current import is_current
 from hfi_core.feedback.schema import MOST_PICTURES, Judgement, parse_judgement
 from hfi_core.params import Name
 
@@ -101,7 +102,9 @@ def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Judgement:
     params = page.settings.params
     if judgement.kind != params.concepts[judgement.concept].feedback:
         raise Refused(f"{judgement.concept} is not asked about by a {judgement.kind} question.")
-    if judgement.kind == "binary" and judgement.sha256 != page.candidates[judgement.concept][judgement.picture].sha256:
+    if any(digest is None for digest in judgement.seen.values()):
+        raise Refused("The ranking does not say by `digests` which pictures were shown.")
+    if not is_current(judgement, page.candidates[judgement.concept]):
         raise Refused("The picture has been redrawn since it was shown.")
     return judgement
 

@@ -17,6 +17,7 @@ from hfi_core.annotation.page import Page, Work, page_of
 from hfi_core.annotation.pages import show
 from hfi_core.annotation.tasks import Task
 from hfi_core.errors import UserError
+from hfi_core.feedback.current import is_current
 from hfi_core.feedback.schema import Answer
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
     places = {picture: str(form.get(f"place.{picture}", "")) for picture in pictures}
     try:
         decided = adjudication.ranking(
-            user.pseudonym, concept, key, pictures, places, str(form.get("note", ""))[:2000], datetime.now(UTC)
-        )
+            user.pseudonym, concept, key, [known[picture] for picture in pictures], places,
+            str(form.get("note", ""))[:2000], datetime.now(UTC),
+        )  # fmt: skip
     except UserError:
         return await run_in_threadpool(_disputes, request, user, concept, int(first), "review.every_place")
     return await run_in_threadpool(_kept, request, concept, decided, int(first))
@@ -156,7 +158,11 @@ def _view(request: Request, concept: str) -> View:
         return there
     at = time.monotonic()
     choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
-    judgements = [one for one in page.settings.store.judgements(concept, counting=True) if one.kind == kind]
+    judgements = [
+        one
+        for one in page.settings.store.judgements(concept, counting=True)
+        if one.kind == kind and is_current(one, page.candidates[concept])
+    ]
     view = View(
         concept, choice.text, kind, page.work(Task(concept, kind, (concept,))), oversight.agreement(judgements, kind),
         oversight.disputes(judgements), oversight.paces(judgements), at,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
+from hfi_core.feedback.current import is_current
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement
 
 MOST_BYTES = 1 << 20
@@ -45,12 +46,27 @@ def check_judgement(
 
     Raises UserError for another kind of question, an unknown picture, or a picture with another digest.
     """
+    check_kind(path, number, judgement, kind)
+    check_pictures(path, number, judgement, candidates)
+
+
+def check_kind(path: Path, number: int, judgement: BinaryJudgement | RankingJudgement, kind: str) -> None:
+    """Raise UserError for a judgement that answers another kind of question than params ask."""
     concept = judgement.concept
     if judgement.kind != kind:
         refuse(
             path, number, "kind", f"is {judgement.kind!r}, but params.yaml asks for {kind!r} feedback on {concept!r}",
             f"set concepts.{concept}.feedback to the kind of question that was asked",
         )  # fmt: skip
+
+
+def check_pictures(
+    path: Path, number: int, judgement: BinaryJudgement | RankingJudgement, candidates: Mapping[str, Candidate]
+) -> None:
+    """Raise UserError for a judgement about a picture that is no candidate, or that was redrawn since."""
+    concept = judgement.concept
+    if is_current(judgement, candidates):
+        return
     binary = isinstance(judgement, BinaryJudgement)
     for picture in judgement.pictures:
         if picture not in candidates:
@@ -58,11 +74,12 @@ def check_judgement(
                 path, number, "picture" if binary else "groups", f"names {picture!r}, which the manifest of "
                 f"{concept!r} does not hold", "bring back the candidates that were judged, or take the line out",
             )  # fmt: skip
-    if binary and judgement.sha256 != candidates[judgement.picture].sha256:
-        refuse(
-            path, number, "sha256", f"is not that of picture {judgement.picture!r} in the manifest of {concept!r}: "
-            "another picture was judged", "bring back the candidates that were judged, or have the new ones judged",
-        )  # fmt: skip
+    redrawn = next(name for name, digest in judgement.seen.items() if digest not in (None, candidates[name].sha256))
+    refuse(
+        path, number, "sha256" if binary else "digests", f"is not that of picture {redrawn!r} in the manifest of "
+        f"{concept!r}: another picture was judged",
+        "bring back the candidates that were judged, or take the line out and have the new ones judged",
+    )  # fmt: skip
 
 
 def refuse(path: Path, number: int, field: str | None, what: str, remedy: str) -> NoReturn:

@@ -3,6 +3,7 @@
 `docs/reference/feedback-format.md` documents the format; a test holds the two equal.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
@@ -56,6 +57,11 @@ class BinaryJudgement(_Judgement):
         """Every picture that was shown: this one."""
         return (self.picture,)
 
+    @property
+    def seen(self) -> Mapping[str, str | None]:
+        """Digest of the picture that was shown, by id."""
+        return {self.picture: self.sha256}
+
 
 class RankingJudgement(_Judgement):
     """Pictures ordered by how strongly they show the concept."""
@@ -66,6 +72,8 @@ class RankingJudgement(_Judgement):
     """Groups of candidates' ids, the strongest first; pictures in one group are tied."""
     not_applicable: tuple[PictureId, ...] = ()
     """Pictures that were shown and cannot be placed."""
+    digests: dict[PictureId, Sha256] | None = None
+    """Digest of each picture file that was shown, by the candidate's id."""
 
     @model_validator(mode="after")
     def _each_picture_once(self):
@@ -77,12 +85,19 @@ class RankingJudgement(_Judgement):
         if len(set(pictures)) < len(pictures):
             twice = next(picture for picture in pictures if pictures.count(picture) > 1)
             raise ValueError(f"picture {twice!r} is there twice")
+        if self.digests is not None and self.digests.keys() != set(pictures):
+            raise ValueError("digests are those of other pictures than the ones that are ranked or not_applicable")
         return self
 
     @property
     def pictures(self) -> tuple[str, ...]:
         """Every picture that was shown."""
         return tuple(picture for group in self.groups for picture in group) + self.not_applicable
+
+    @property
+    def seen(self) -> Mapping[str, str | None]:
+        """Digest of every picture that was shown, by id; None where nobody noted it."""
+        return self.digests or dict.fromkeys(self.pictures)
 
 
 Judgement = Annotated[BinaryJudgement | RankingJudgement, Field(discriminator="kind")]

@@ -155,6 +155,7 @@ def rank(
                 kind="ranking",
                 groups=tuple((shown[k].picture.id,) for k in placed),
                 not_applicable=tuple(sorted(one.picture.id for k, one in enumerate(shown) if k not in placed)),
+                digests={one.picture.id: one.picture.sha256 for one in shown},
                 simulated=True,
             )
 

@@ -62,6 +62,14 @@ def test_a_ranking_that_names_an_unknown_picture_is_refused(tmp_path):
     assert "line 2, groups: names 'p9'" in _refusal(path, "ranking")
 
 
+def test_a_ranking_of_a_picture_that_was_redrawn_since_is_refused(tmp_path):
+    seen = {name: PICTURES[name].sha256 for name in ("p1", "p2")}
+    rows = [ranking([["p1"], ["p2"]], digests=seen), ranking([["p2"], ["p1"]], "bo", digests=seen | {"p2": "f" * 64})]
+    assert len(_read(write_lines(tmp_path / "f.jsonl", rows[:1]), "ranking")) == 1
+    message = _refusal(write_lines(tmp_path / "f.jsonl", rows), "ranking")
+    assert "line 2, digests: is not that of picture 'p2'" in message and "another picture was judged" in message
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

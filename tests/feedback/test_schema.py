@@ -22,6 +22,7 @@ def _parse(row):
         vote(PICTURE, supersedes="j:1"),
         ranking([["p1"], ["p2", "p3"]], not_applicable=["p4"]),
         ranking([], id="r", not_applicable=["p1"]),
+        ranking([["p1"]], not_applicable=["p2"], id="r", digests={"p1": "a" * 64, "p2": "b" * 64}),
     ],
 )
 def test_a_judgement_survives_being_written_and_read(row):
@@ -49,6 +50,7 @@ def test_a_judgement_survives_being_written_and_read(row):
         (vote(PICTURE, note="n" * 2001), "note"),
         (ranking([["p1"], []]), "groups"),
         (ranking([["p1"]], sha256="0" * 64), "sha256"),
+        (ranking([["p1"]], digests={"p1": "0"}), "digests"),
     ],
 )
 def test_a_wrong_field_is_refused_by_name(row, field):
@@ -64,6 +66,7 @@ def test_a_wrong_field_is_refused_by_name(row, field):
         (ranking([["p1"], ["p1"]]), "'p1' is there twice"),
         (ranking([["p1"]], not_applicable=["p1"]), "'p1' is there twice"),
         (ranking([[f"p{k}"] for k in range(101)], id="r"), "at most 100"),
+        (ranking([["p1"]], not_applicable=["p2"], digests={"p1": "0" * 64}), "digests are those of other pictures"),
         (vote(PICTURE, kind="stars"), "binary"),
         ({"id": "x"}, "kind"),
     ],

@@ -105,10 +105,16 @@ def _picture(made: Mapping[str, Any], pictures: Pictures) -> dict[str, str]:
 
 
 def _pictures(made: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+    said, seen = made.get("digests", {}), {}
+    if not isinstance(said, dict) or not all(isinstance(digest, str) for digest in said.values()):
+        raise ValueError(f"the digests {shown(said)} are no sha256 by picture")
+
     def ids(names: Any) -> list[str]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ValueError(f"{shown(names)} is no list of pictures")
-        return [pictures.find(made["concept"], name).id for name in names]
+        found = [pictures.find(made["concept"], name, said.get(name)) for name in names]
+        seen.update((one.id, one.sha256) for one in found)
+        return [one.id for one in found]
 
     groups = made.get("groups", [])
     if not isinstance(groups, list):
@@ -116,7 +122,9 @@ def _pictures(made: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
     found: dict[str, Any] = {"groups": [ids(group) for group in groups]}
     if "not_applicable" in made:
         found["not_applicable"] = ids(made["not_applicable"])
-    return found
+    if other := said.keys() - seen.keys():
+        raise ValueError(f"digests: {shown(min(other))} is no picture that is ranked or not_applicable")
+    return found | {"digests": seen}
 
 
 def _parsed(made: Mapping[str, Any]) -> Judgement:

@@ -1,6 +1,6 @@
-"""A ranking in one line of text: `a > b = c > d`, the strongest first, `=` between ties."""
+"""A ranking in one line of text: `a > b = c > d`, the strongest first, `=` between ties; and its pictures' digests."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def order_text(groups: Sequence[Sequence[str]]) -> str:
@@ -13,3 +13,13 @@ def order_of(text: str) -> list[list[str]]:
     if not text.strip():
         return []
     return [[name.strip() for name in group.split("=")] for group in text.split(">")]
+
+
+def digests_text(digests: Mapping[str, str]) -> str:
+    """Digests by picture as text: `a=SHA256 b=SHA256`."""
+    return " ".join(f"{picture}={digest}" for picture, digest in digests.items())
+
+
+def digests_of(text: str) -> dict[str, str]:
+    """The digests in a text; one without its picture or the other way round is no digest of anything."""
+    return {picture: digest for picture, _, digest in (pair.partition("=") for pair in text.split())}

@@ -9,7 +9,7 @@ from hfi_core.csv_table import Line, Table, TroubleAt
 from hfi_core.errors import UserError
 from hfi_core.feedback.exchange.answers import printable
 from hfi_core.feedback.exchange.cells import neutral, restored
-from hfi_core.feedback.exchange.orders import order_of, order_text
+from hfi_core.feedback.exchange.orders import digests_of, digests_text, order_of, order_text
 from hfi_core.feedback.exchange.row import FIELDS, RATING, Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
 from hfi_core.files import whole_file
@@ -80,6 +80,8 @@ def _fields(cells: dict[str, str], columns: dict[str, str]) -> dict[str, object]
             fields[name] = order_of(value)
         elif name == "not_applicable":
             fields[name] = value.split()
+        elif name == "digests":
+            fields[name] = digests_of(value)
         elif name == "simulated":
             fields[name] = {"true": True, "false": False}.get(value.casefold(), value)
         else:
@@ -107,6 +109,8 @@ def _texts(row: dict) -> Iterator[str | None]:
             yield order_text(value) or None if value is not None else None
         elif name == "not_applicable":
             yield " ".join(value) or None if value is not None else None
+        elif name == "digests":
+            yield digests_text(value) if value is not None else None
         elif name == "simulated":
             yield "true" if value else None
         else:

@@ -218,6 +218,19 @@ def test_rankings_cover_every_picture_once_and_leave_none_alone(tmp_path):
             assert len({ref for refs in seen for ref in refs}) == 11
 
 
+def test_a_ranking_must_say_which_pictures_it_orders(tmp_path):
+    office = open_office(tmp_path / "ranking", {"klara": "ranking"})
+    with open_store(f"sqlite:///{office.folder}/feedback.db") as store:
+        desk = Desk(application(office, store))
+        (part,) = desk.ask("klara", count=1)["questions"][0]["parts"]
+        digests = dict(zip(part["pictures"], part["sha256"], strict=True))
+        row = {"id": "r", "kind": "ranking", "concept": "klara", "proof": part["proof"], "groups": [part["pictures"]]}
+        for wrong in ({}, {"digests": digests | {part["pictures"][0]: "f" * 64}}):
+            assert desk.post("/api/answers", {"judgements": [row | wrong]}).status_code == 409
+        assert desk.post("/api/answers", {"judgements": [row | {"digests": digests}]}).json()["new"] == 1
+        assert [one.digests for one in store.judgements()] == [digests]
+
+
 @pytest.mark.parametrize(
     ("annotation", "said"),
     [

@@ -67,7 +67,8 @@ def _answer(draw, row: dict) -> dict:
                 left_out.append(picture)
             case _:
                 groups.append([picture])
-    return {"groups": groups, "not_applicable": left_out}
+    digests = {style.id: style.sha256 for style in STYLES if style.id in row["groups"][0]}
+    return {"groups": groups, "not_applicable": left_out, "digests": digests}
 
 
 def _rest(draw) -> dict:

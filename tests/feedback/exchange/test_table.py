@@ -71,6 +71,20 @@ def test_rankings_are_read(table, tmp_path):
     bring(path, tmp_path)
     (row,) = stored(tmp_path)
     assert row.groups == (("klara-1",), ("klara-2", "klara-3")) and row.not_applicable == ("klara-4",)
+    assert row.digests == {f"klara-{number}": f"{number + 100:064x}" for number in range(1, 5)}
+
+
+@pytest.mark.parametrize(
+    ("digests", "reason"),
+    [
+        (f"klara-1={101:064x} klara-2={7:064x}", "'klara-2' has another sha256 in the manifest"),
+        (f"klara-1={101:064x} klara-3={103:064x}", "digests: 'klara-3' is no picture that is ranked"),
+        ("klara-1", "'klara-1' has another sha256"),
+    ],
+)
+def test_a_ranking_of_other_pictures_than_the_manifests_is_rejected(table, tmp_path, digests, reason):
+    path = table(f"groups,digests,annotator,concept\nklara-1 > klara-2,{digests},Ana,klara\n")
+    assert reason in complaints(path, tmp_path)[0][1]
 
 
 def test_a_picture_is_found_by_its_digest_alone(table, tmp_path):

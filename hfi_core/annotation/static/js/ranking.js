@@ -40,8 +40,8 @@ export class RankingView {
     return t("say.ranking");
   }
 
-  fields(_, answer) {
-    return answer;
+  fields(part, answer) {
+    return { ...answer, digests: Object.fromEntries(part.pictures.map((id, n) => [id, part.sha256[n]])) };
   }
 
   keys() {
