@@ -33,7 +33,7 @@ def stats(
             continue
         kind = params.concepts[name].feedback
         candidates = {candidate.id: candidate for candidate in read_manifest(Path("candidates") / name)}
-        with open_ledger(file, name, kind, candidates) as ledger:
+        with open_ledger(file, name, kind, candidates, live=params.feedback.store) as ledger:
             statistics = statistics_of(ledger, kind)
         out.print(_summary(name, statistics, params))
         out.print(_annotators(statistics))
@@ -56,6 +56,8 @@ def _summary(name: str, statistics, params):
     table = Table(title=f"{name}: {kind} feedback{simulated}", title_justify="left", box=None, show_header=False)
     corrected = f" ({totals.superseded} more were corrected)" if totals.superseded else ""
     table.add_row("judgements", f"{totals.judgements} by {totals.annotators}{corrected}")
+    if totals.stale:
+        table.add_row("do not count", f"{totals.stale} on pictures that were removed or redrawn since")
     table.add_row("pictures", f"{statistics.pictures}")
     table.add_row("cannot be placed" if kind == "ranking" else "can't tell", f"{statistics.cant_tell}")
     for measure, interval in statistics.agreement.items():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hfi_core.candidates import Candidate, read_manifest
+from hfi_core.feedback.current import is_current
 from hfi_core.feedback.schema import Judgement
 
 GONE = "gone already"
@@ -40,14 +41,17 @@ def expiry_of(
     gold: Collection[str],
     now: datetime,
 ) -> Expiry:
-    """Pictures with `wanted` counting judgements, of which the latest is `days` old.
+    """Pictures with `wanted` counting judgements on them as they are now, of which the latest is `days` old.
 
     A judgement that does not say when it was given is taken to be as old as the picture's file.
     """
     answered: Counter[str] = Counter()
     latest: dict[str, datetime] = {}
     undated: set[str] = set()
+    candidates = {candidate.id: candidate for candidate in read_manifest(folder)}
     for judgement in judgements:
+        if not is_current(judgement, candidates):
+            continue
         for picture in judgement.pictures:
             answered[picture] += 1
             if judgement.answered_at is None:
@@ -55,7 +59,7 @@ def expiry_of(
             else:
                 latest[picture] = max(latest.get(picture, judgement.answered_at), judgement.answered_at)
     expired, kept = [], Counter()
-    for candidate in read_manifest(folder):
+    for candidate in candidates.values():
         path = folder / candidate.file
         if not path.is_file():
             kept[GONE] += 1

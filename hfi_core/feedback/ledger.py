@@ -1,5 +1,8 @@
 """Which judgements of a feedback file count: one a person and question, and none that was superseded.
 
+The live store keeps every judgement for ever, also those on pictures that were removed or redrawn since. In its
+snapshots they are counted and left out; in a file that somebody made they are a mistake.
+
 Whether an id is there twice can be said only at the end of a file of any length, so ids lie in SQLite's temporary
 database, which goes to disk where it outgrows its cache.
 """
@@ -13,7 +16,8 @@ from pathlib import Path
 
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.reading import check_judgement, read_judgements, refuse
+from hfi_core.feedback.current import is_current
+from hfi_core.feedback.reading import check_kind, check_pictures, read_judgements, refuse
 from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement
 
 _CACHE_KIB = 64 * 1024
@@ -21,13 +25,14 @@ _TABLES = f"""
 PRAGMA cache_size = -{_CACHE_KIB};
 PRAGMA journal_mode = OFF;
 CREATE TABLE judgement (
-    id TEXT PRIMARY KEY, line INTEGER, annotator TEXT, concept TEXT, subject TEXT, answer TEXT, supersedes TEXT,
-    simulated INTEGER, seconds REAL
+    id TEXT PRIMARY KEY, line INTEGER, annotator TEXT, concept TEXT, subject TEXT, question TEXT, answer TEXT,
+    supersedes TEXT, simulated INTEGER, seconds REAL, stale INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX superseding ON judgement (supersedes) WHERE supersedes IS NOT NULL;
-CREATE INDEX asked ON judgement (concept, subject, annotator);
-CREATE VIEW counting AS SELECT * FROM judgement AS one
+CREATE INDEX asked ON judgement (concept, subject, annotator, question);
+CREATE VIEW latest AS SELECT * FROM judgement AS one
     WHERE NOT EXISTS (SELECT 1 FROM judgement AS later WHERE later.supersedes = one.id);
+CREATE VIEW counting AS SELECT * FROM latest WHERE NOT stale;
 """
 
 
@@ -68,6 +73,8 @@ class Totals:
     superseded: int
     annotators: int
     simulated: bool
+    stale: int
+    """Judgements that count no more, since their pictures were removed or redrawn."""
 
 
 class Ledger:
@@ -78,9 +85,10 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Figures over all counting judgements."""
-        every, simulated = self._row("SELECT count(*), max(simulated) FROM judgement WHERE concept = ?")
+        every, simulated = self._row("SELECT count(*), max(simulated) FROM judgement WHERE concept = ? AND NOT stale")
         counting, annotators = self._row("SELECT count(*), count(DISTINCT annotator) FROM counting WHERE concept = ?")
-        return Totals(counting, every - counting, annotators, bool(simulated))
+        (stale,) = self._row("SELECT count(*) FROM latest WHERE concept = ? AND stale")
+        return Totals(counting, every - counting, annotators, bool(simulated), stale)
 
     def tallies(self) -> Iterator[Tally]:
         """Votes by picture (binary feedback)."""
@@ -110,17 +118,25 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(path: Path, concept: str, kind: str, candidates: Mapping[str, Candidate]) -> Iterator[Ledger]:
+def open_ledger(
+    path: Path, concept: str, kind: str, candidates: Mapping[str, Candidate], *, live: bool = False
+) -> Iterator[Ledger]:
     """Read a feedback file and yield what counts for a concept.
 
-    Raises UserError that names file, line, field and remedy of the first mistake.
+    `live`: the file is a snapshot of the live store, which may hold judgements on pictures that were removed or redrawn
+    since. Raises UserError that names file, line, field and remedy of the first mistake.
     """
     with closing(sqlite3.connect("")) as database:
         database.executescript(_TABLES)
         for number, judgement in read_judgements(path):
+            stale, question = False, _pictures_of(judgement)
             if judgement.concept == concept:
-                check_judgement(path, number, judgement, kind, candidates)
-            _enter(database, path, number, judgement)
+                check_kind(path, number, judgement, kind)
+                stale = live and not is_current(judgement, candidates)
+                if not stale:
+                    check_pictures(path, number, judgement, candidates)
+                    question = ""  # about the pictures as they are, whether or not it notes their digests
+            _enter(database, path, number, judgement, question, stale)
         _check_superseding(database, path)
         _check_once(database, path)
         _check_any(database, path, concept)
@@ -128,7 +144,12 @@ def open_ledger(path: Path, concept: str, kind: str, candidates: Mapping[str, Ca
 
 
 def _enter(
-    database: sqlite3.Connection, path: Path, number: int, judgement: BinaryJudgement | RankingJudgement
+    database: sqlite3.Connection,
+    path: Path,
+    number: int,
+    judgement: BinaryJudgement | RankingJudgement,
+    question: str,
+    stale: bool,
 ) -> None:
     if isinstance(judgement, BinaryJudgement):
         subject, answer = judgement.picture, judgement.answer
@@ -137,17 +158,22 @@ def _enter(
         answer = json.dumps([judgement.groups, judgement.not_applicable])
     timed = judgement.shown_at and judgement.answered_at
     row = (
-        judgement.id, number, judgement.annotator, judgement.concept, subject, answer, judgement.supersedes,
-        judgement.simulated, (judgement.answered_at - judgement.shown_at).total_seconds() if timed else None,
+        judgement.id, number, judgement.annotator, judgement.concept, subject, question, answer, judgement.supersedes,
+        judgement.simulated, (judgement.answered_at - judgement.shown_at).total_seconds() if timed else None, stale,
     )  # fmt: skip
     try:
-        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     except sqlite3.IntegrityError:
         (first,) = database.execute("SELECT line FROM judgement WHERE id = ?", (judgement.id,)).fetchone()
         refuse(
             path, number, "id", f"{judgement.id!r} is that of line {first} already",
             "take one of the lines out, or name the judgements apart",
         )  # fmt: skip
+
+
+def _pictures_of(judgement: BinaryJudgement | RankingJudgement) -> str:
+    """Tells apart questions about pictures of one id, of which one was redrawn."""
+    return json.dumps(sorted(judgement.seen.items()))
 
 
 def _check_superseding(database: sqlite3.Connection, path: Path) -> None:
@@ -165,7 +191,7 @@ def _check_superseding(database: sqlite3.Connection, path: Path) -> None:
         refuse(path, number, "supersedes", f"{earlier!r} {what}", remedy)
     circle = database.execute(
         """WITH RECURSIVE resting(id, supersedes) AS (
-            SELECT id, supersedes FROM counting
+            SELECT id, supersedes FROM latest
             UNION SELECT one.id, one.supersedes FROM judgement AS one JOIN resting ON one.id = resting.supersedes
         ) SELECT line, supersedes FROM judgement WHERE supersedes IS NOT NULL AND id NOT IN (SELECT id FROM resting)
         ORDER BY line LIMIT 1"""
@@ -178,8 +204,8 @@ def _check_superseding(database: sqlite3.Connection, path: Path) -> None:
 
 def _check_once(database: sqlite3.Connection, path: Path) -> None:
     twice = database.execute(
-        """SELECT min(line), max(line), annotator FROM counting
-        GROUP BY concept, subject, annotator HAVING count(*) > 1 ORDER BY 1 LIMIT 1"""
+        """SELECT min(line), max(line), annotator FROM latest
+        GROUP BY concept, subject, annotator, question HAVING count(*) > 1 ORDER BY 1 LIMIT 1"""
     ).fetchone()
     if twice:
         first, number, annotator = twice

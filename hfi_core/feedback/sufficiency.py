@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
+from hfi_core.feedback.current import is_current
 from hfi_core.feedback.parts import part_of
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.params import Params
@@ -86,7 +87,7 @@ def _votes(
 ) -> dict[str, Counter[str]]:
     votes: dict[str, Counter[str]] = defaultdict(Counter)
     for one in judgements:
-        if isinstance(one, BinaryJudgement) and one.picture in known and known[one.picture].sha256 == one.sha256:
+        if isinstance(one, BinaryJudgement) and is_current(one, known):
             votes[one.picture][one.answer] += 1
     return votes
 
@@ -98,7 +99,7 @@ def _places(
     shown: Counter[str] = Counter()
     compared: set[str] = set()
     for one in judgements:
-        if isinstance(one, RankingJudgement) and known.keys() >= set(one.pictures):
+        if isinstance(one, RankingJudgement) and is_current(one, known):
             shown.update(one.pictures)
             placed = [name for group in one.groups for name in group]
             if len(placed) > 1:

@@ -34,12 +34,13 @@ def run(
 ) -> dict[str, float]:
     """Write labels.jsonl, for rankings pairs.jsonl, and summary.json of the concept `unit`.
 
-    Warns where annotators agree less than params ask for. Raises UserError that names file, line, field and remedy of
+    Warns where annotators agree less than params ask for, and of judgements in the live store whose pictures were
+    removed or redrawn since: they do not count. Raises UserError that names file, line, field and remedy of
     the first mistake in the feedback, or if annotators agree less than params allow.
     """
     kind, feedback, held_out = params.concepts[unit].feedback, params.feedback, params.attack.held_out
     candidates = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
-    with open_ledger(inputs["feedback"], unit, kind, candidates) as ledger:
+    with open_ledger(inputs["feedback"], unit, kind, candidates, live=feedback.store) as ledger:
         statistics = statistics_of(ledger, kind)
         if kind == "binary":
             pairs = None
@@ -48,6 +49,14 @@ def run(
             comparisons = compare(ledger.orders())
             pairs = comparisons.pairs
             labels = positions(comparisons, candidates, feedback.minimum, held_out)
+    totals = statistics.totals
+    if totals.stale:
+        warnings.warn(
+            f"{unit}: {totals.stale} judgement{'s' if totals.stale > 1 else ''} on pictures that were removed or "
+            "redrawn since do not count.",
+            UserWarning,
+            stacklevel=2,
+        )
     if not labels:
         raise UserError(
             f"{inputs['feedback']}: no picture of {unit!r} has the {feedback.minimum} judgements (one of them an "
@@ -58,7 +67,6 @@ def run(
         warnings.warn(warning, UserWarning, stacklevel=2)
     share = sum(label.label for label in labels) / len(labels) if kind == "binary" else None
     parts = [label.part for label in labels]
-    totals = statistics.totals
     summary = {
         "concept": unit,
         "kind": kind,
@@ -69,6 +77,7 @@ def run(
         "parts": {"learn": parts.count("learn"), "attack": parts.count("attack")},
         "judgements": totals.judgements,
         "superseded": totals.superseded,
+        "stale": totals.stale,
         "annotators": totals.annotators,
         "cant_tell": statistics.cant_tell,
         "agreement": {name: interval and interval.value for name, interval in statistics.agreement.items()},
@@ -82,8 +91,9 @@ def run(
     with whole_folder(outputs["labels"]) as folder:
         write_labels(folder, labels, pairs, summary)
     figures = {
-        "pictures": len(labels), "judgements": totals.judgements, "annotators": totals.annotators,
-        "cant_tell": statistics.cant_tell, "objectionable_share": share, **summary["agreement"],
+        "pictures": len(labels), "judgements": totals.judgements, "stale": totals.stale,
+        "annotators": totals.annotators, "cant_tell": statistics.cant_tell,
+        "objectionable_share": share, **summary["agreement"],
     }  # fmt: skip
     return {name: float(value) for name, value in figures.items() if value is not None}
 

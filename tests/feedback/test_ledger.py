@@ -100,3 +100,28 @@ def test_two_rankings_of_the_same_pictures_by_one_person_are_refused(tmp_path):
 def test_one_simulated_judgement_makes_the_whole_simulated(tmp_path):
     _, totals = _tallies(tmp_path / "f.jsonl", [vote(P1), vote(P2, simulated=True)])
     assert totals.simulated
+
+
+def test_in_a_snapshot_of_the_live_store_what_is_gone_or_redrawn_is_counted_and_left_out(tmp_path):
+    old = candidate("p1", "f" * 64)
+    rows = [
+        vote(P1, "yes"), vote(P2, "no"),
+        vote(old, "no", id="o1"), vote(old, "yes", id="o2", supersedes="o1"), vote(candidate("p9"), "no", "bo"),
+    ]  # fmt: skip
+    path = write_lines(tmp_path / "f.jsonl", rows)
+    with open_ledger(path, "badge", "binary", PICTURES, live=True) as ledger:
+        assert list(ledger.tallies()) == [Tally("p1", 1, 0, 0), Tally("p2", 0, 1, 0)]
+        totals = ledger.totals()
+    assert (totals.judgements, totals.superseded, totals.annotators, totals.stale) == (2, 0, 1, 2)
+    assert "line 3, sha256" in _refusal(path, rows), "in a file that somebody made it is a mistake"
+
+
+def test_a_snapshot_with_two_answers_about_one_redrawn_picture_serves_the_other_concepts(tmp_path):
+    rows = [vote(P1, concept="medal"), vote(candidate("p1", "f" * 64), concept="medal", id="again"), vote(P2)]
+    assert _tallies(tmp_path / "f.jsonl", rows)[0] == [Tally("p2", 1, 0, 0)]
+
+
+def test_a_ranking_is_one_answer_with_its_digests_or_without(tmp_path):
+    seen = {"p1": P1.sha256, "p2": P2.sha256}
+    rows = [ranking([["p1"], ["p2"]], id="r1"), ranking([["p2"], ["p1"]], id="r2", digests=seen)]
+    assert "answered the same question in line 1" in _refusal(tmp_path / "f.jsonl", rows, "ranking")

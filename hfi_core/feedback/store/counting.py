@@ -25,14 +25,21 @@ def _counted() -> ColumnElement[bool]:
     return or_(judgement.c.batch.is_(None), judgement.c.batch.in_(select(batch.c.id).where(batch.c.counted)))
 
 
-def answers_on(
-    concept: ColumnElement, picture: ColumnElement, where: ColumnElement[bool] | None = None
-) -> ScalarSelect[int]:
-    """How many annotators have answered about a picture."""
+def about_offered() -> ColumnElement[bool]:
+    """Whether what was shown is the picture that is offered, and not one that had its id before."""
+    return and_(
+        shown.c.concept == offer.c.concept, shown.c.picture == offer.c.picture,
+        or_(shown.c.sha256.is_(None), shown.c.sha256 == offer.c.sha256),
+    )  # fmt: skip
+
+
+def answers_on_offered(where: ColumnElement[bool]) -> ScalarSelect[int]:
+    """How many annotators have answered about a picture that is offered."""
     return (
         select(func.count(shown.c.annotator.distinct()))
         .join(judgement, judgement.c.id == shown.c.judgement)
-        .where(shown.c.concept == concept, shown.c.picture == picture, visible() if where is None else where)
+        .where(about_offered(), where)
+        .correlate(offer)
         .scalar_subquery()
     )
 
@@ -40,8 +47,7 @@ def answers_on(
 def recount(connection: Connection, concept: str, pictures: Collection[str]) -> None:
     """Bring `offer.answers` up to date for some pictures."""
     these = (offer.c.concept == concept, offer.c.picture.in_(sorted(pictures)))
-    answers = answers_on(offer.c.concept, offer.c.picture, _counted())
-    connection.execute(update(offer).where(*these).values(answers=answers))
+    connection.execute(update(offer).where(*these).values(answers=answers_on_offered(_counted())))
 
 
 def recount_shown(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:

@@ -36,16 +36,22 @@ def enter(connection: Connection, entries: Sequence[Entry], into: int | None) ->
     _make_room(connection, new, into)
     if new:
         connection.execute(insert(judgement), [one.values | {"batch": into} for one in new])
-        pairs = [(one, picture) for one in new if one.supersedes is None for picture in one.pictures]
+        pairs = [(one, *about) for one in new if one.supersedes is None for about in one.seen.items()]
         if pairs:
             connection.execute(
                 insert(shown),
                 [
-                    {"concept": one.concept, "picture": picture, "annotator": one.annotator, "judgement": one.id}
-                    for one, picture in pairs
-                ],
+                    {
+                        "concept": one.concept,
+                        "picture": picture,
+                        "sha256": digest,
+                        "annotator": one.annotator,
+                        "judgement": one.id,
+                    }
+                    for one, picture, digest in pairs
+                ],  # fmt: skip
             )
-        for one, picture in pairs if into is None else ():
+        for one, picture, _ in pairs if into is None else ():
             theirs = (lease.c.concept == one.concept, lease.c.picture == picture, lease.c.annotator == one.annotator)
             connection.execute(delete(lease).where(*theirs))
     return new

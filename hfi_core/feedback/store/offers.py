@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import Connection, Row, delete, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hfi_core.candidates import Candidate
-from hfi_core.feedback.store.counting import answers_on, recount, visible
+from hfi_core.feedback.store.counting import about_offered, answers_on_offered, recount, visible
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.tables import judgement, lease, offer, shown
 
@@ -76,7 +76,7 @@ def _offer_slice(
     names = [candidate.id for candidate in piece]
     query = select(offer).where(offer.c.concept == concept, offer.c.picture.in_(names))
     there = {row.picture: row for row in connection.execute(query)}
-    rows, fresh = [], []
+    rows, fresh, redrawn = [], [], []
     for candidate in piece:
         old = there.get(candidate.id)
         row = {
@@ -88,6 +88,8 @@ def _offer_slice(
         }
         if old is None:
             fresh.append(candidate.id)
+        elif old.sha256 != candidate.sha256:
+            redrawn.append(candidate.id)
         if old is None or any(getattr(old, key) != value for key, value in row.items()):
             rows.append(row | {"answers": 0})
     if not rows:
@@ -95,8 +97,10 @@ def _offer_slice(
     insert = _upsert(connection, offer)
     changed = {key: insert.excluded[key] for key in ("sha256", "priority", "random")}
     connection.execute(insert.on_conflict_do_update(index_elements=["concept", "picture"], set_=changed), rows)
-    if fresh:
-        recount(connection, concept, fresh)
+    if redrawn:  # who has it, or skipped it, was shown another picture
+        connection.execute(delete(lease).where(lease.c.concept == concept, lease.c.picture.in_(redrawn)))
+    if fresh or redrawn:
+        recount(connection, concept, fresh + redrawn)
 
 
 def assign(
@@ -139,10 +143,6 @@ def _free(concept: str, annotator: str, judgements: int, at: float):
     """Pictures that the annotator may get; `offer.answers` sorts out what is done, without looking at each."""
     others = lease.alias("others")
     here = (lease.c.concept == concept, lease.c.picture == offer.c.picture, lease.c.annotator == annotator)
-    judged = exists().where(
-        shown.c.concept == concept, shown.c.picture == offer.c.picture, shown.c.annotator == annotator,
-        shown.c.judgement == judgement.c.id, visible(),
-    )  # fmt: skip
     leased = (
         select(func.count())
         .where(others.c.concept == concept, others.c.picture == offer.c.picture, others.c.annotator != annotator)
@@ -153,9 +153,16 @@ def _free(concept: str, annotator: str, judgements: int, at: float):
         select(offer.c.picture, offer.c.sha256)
         .where(offer.c.concept == concept, offer.c.answers < judgements)
         .where(~exists().where(*here, or_(lease.c.expires.is_(None), lease.c.expires > at)))
-        .where(~judged)
-        .where(leased + answers_on(offer.c.concept, offer.c.picture) < judgements)
+        .where(~_judged_by(annotator))
+        .where(leased + answers_on_offered(visible()) < judgements)
         .order_by(offer.c.priority.desc(), offer.c.picture)
+    )
+
+
+def _judged_by(annotator: str) -> ColumnElement[bool]:
+    """Whether the annotator has answered about the picture that is offered."""
+    return exists().where(
+        about_offered(), shown.c.annotator == annotator, shown.c.judgement == judgement.c.id, visible()
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -38,11 +39,13 @@ class Entry:
     annotator: str
     concept: str
     question: str
-    """Equal for two judgements exactly if one can correct the other: digest of annotator, concept, kind, pictures."""
+    """Equal for two judgements exactly if one can correct the other: digest of annotator, concept, kind, and pictures
+    with their own digests, since a redrawn picture is another question."""
     supersedes: str | None
     content: str
     """The canonical line."""
-    pictures: tuple[str, ...]
+    seen: Mapping[str, str | None]
+    """The pictures' digests by id; None where nobody noted it."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -59,8 +62,11 @@ class Entry:
 
 def entry_of(judgement: Judgement) -> Entry:
     """Make a judgement ready."""
-    asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *sorted(judgement.pictures)])
+    pictures = sorted(
+        picture if digest is None else f"{picture}:{digest}" for picture, digest in judgement.seen.items()
+    )
+    asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *pictures])
     return Entry(
         judgement.id, judgement.annotator, judgement.concept, hashlib.sha256(asked.encode()).hexdigest(),
-        judgement.supersedes, line_of(judgement), judgement.pictures,
+        judgement.supersedes, line_of(judgement), judgement.seen,
     )  # fmt: skip

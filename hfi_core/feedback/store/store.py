@@ -70,7 +70,7 @@ class Store:
         def work(connection: Connection) -> bool:
             new = enter(connection, [entry], None)
             if new and entry.supersedes is None:
-                recount(connection, entry.concept, entry.pictures)
+                recount(connection, entry.concept, entry.seen)
             return bool(new)
 
         return self._database.write(work)
@@ -160,7 +160,8 @@ class Store:
         """Let candidates be asked about. The highest `priority` is asked first; 0 where none was ever given.
 
         `random` marks the unbiased sample. Pictures that are offered already keep the priority and the mark that
-        they have, unless new ones are given.
+        they have, unless new ones are given. A redrawn one is asked about anew: what was answered, given or skipped
+        was another picture.
         """
         batches.clear_away(self._database)  # a killed import keeps no picture from being asked about
         offers.offer_pictures(self._database, concept, candidates, priority or {}, random)

@@ -33,7 +33,7 @@ judgement = Table(
     Column("id", words(300), primary_key=True),
     Column("annotator", words(200), nullable=False),
     Column("concept", words(64), nullable=False),
-    Column("question", words(64), nullable=False),  # digest of annotator, concept and pictures
+    Column("question", words(64), nullable=False),  # digest of annotator, concept, kind and pictures
     Column("supersedes", words(300)),
     Column("content", Text, nullable=False),  # the line of a feedback file
     Column("batch", Integer),  # null: came alone, and counts at once
@@ -56,9 +56,10 @@ shown = Table(
     metadata,
     Column("judgement", words(300), primary_key=True),
     Column("picture", words(128), primary_key=True),
+    Column("sha256", words(64)),  # null: a ranking that does not say
     Column("concept", words(64), nullable=False),
     Column("annotator", words(200), nullable=False),
-    Index("shown_on", "concept", "picture", "annotator", "judgement"),
+    Index("shown_on", "concept", "picture", "annotator", "judgement", "sha256"),
 )
 """Which pictures an answer is about: one for a binary judgement, several for a ranking; corrections add none."""
 
@@ -70,7 +71,7 @@ offer = Table(
     Column("sha256", words(64), nullable=False),
     Column("priority", Float, nullable=False),
     Column("random", Boolean, nullable=False),
-    Column("answers", Integer, nullable=False),  # annotators who have answered, never too few
+    Column("answers", Integer, nullable=False),  # annotators who have answered about this very picture, never too few
 )
 """Pictures that may be asked about."""
 

@@ -53,3 +53,9 @@ def test_every_picture_of_a_ranking_counts_as_judged(folder):
     )  # fmt: skip
     found = expiry_of("badge", folder, [ranking], wanted=1, days=30, gold=(), now=NOW)
     assert [candidate.id for candidate in found.expired] == ids[:3]
+
+
+def test_what_was_said_of_a_picture_before_it_was_redrawn_lets_no_picture_go(folder):
+    first, *_ = read_manifest(folder)
+    before = judged(first, "ana", 40).model_copy(update={"sha256": "f" * 64})
+    assert not expiry_of("badge", folder, [before], wanted=1, days=30, gold=(), now=NOW).expired

@@ -51,10 +51,11 @@ def upgrade() -> None:
         "shown",
         sa.Column("judgement", _words(300), primary_key=True),
         sa.Column("picture", _words(128), primary_key=True),
+        sa.Column("sha256", _words(64)),
         sa.Column("concept", _words(64), nullable=False),
         sa.Column("annotator", _words(200), nullable=False),
     )
-    op.create_index("shown_on", "shown", ["concept", "picture", "annotator", "judgement"])
+    op.create_index("shown_on", "shown", ["concept", "picture", "annotator", "judgement", "sha256"])
     op.create_table(
         "offer",
         sa.Column("concept", _words(64), primary_key=True),
