@@ -136,6 +136,7 @@ def _kept(connection: Connection, concept: str, annotator: str, at: float) -> li
     names = connection.execute(select(lease.c.picture).where(*theirs)).scalars().all()
     columns = (offer.c.picture, offer.c.sha256, offer.c.priority)
     query = select(*columns).where(offer.c.concept == concept, offer.c.picture.in_(names))
+    query = query.where(~_judged_by(annotator))  # by an import meanwhile
     return sorted(connection.execute(query), key=lambda row: (-row.priority, row.picture)) if names else []
 
 

@@ -43,6 +43,13 @@ def test_one_s_own_pictures_come_back_first_and_others_get_other_ones(store):
     assert give(store, "ana", 3, now=NOW + timedelta(minutes=18)) == ["p0", "p1", "p2"]  # bo's has run out
 
 
+def test_what_an_import_answers_is_asked_no_more_although_it_is_kept_for_its_annotator(store):
+    store.offer(CONCEPT, candidates(2))
+    assert give(store, "ana", 1) == ["p0"]
+    store.add_batch("k", [binary("j-1", "ana", "p0")], source="file")
+    assert give(store, "ana", 1) == ["p1"]
+
+
 def test_a_lease_runs_out(store):
     store.offer(CONCEPT, candidates(1))
     assert give(store, "ana") == ["p0"]
