@@ -52,6 +52,7 @@ def _look(params: Params, units: Iterable[Unit], offer: bool) -> tuple[Need, ...
     asked = [(unit.unit, unit.inputs["candidates"]) for unit in readers(params, units)]
     if not asked:
         return ()
+    from hfi_core.annotation.askable import askable
     from hfi_core.feedback.store import is_there, open_store
 
     if not is_there(params.feedback.database_url):
@@ -62,9 +63,11 @@ def _look(params: Params, units: Iterable[Unit], offer: bool) -> tuple[Need, ...
             if not (folder / MANIFEST).exists():
                 continue
             candidates = read_manifest(folder)
+            asking = askable(params, concept, candidates)
             if offer:
-                store.offer(concept, candidates)
-            found.append(need_of(params, concept, candidates, store.judgements(concept, counting=True)))
+                store.offer(concept, asking, only=True)
+            names = {candidate.id for candidate in asking}
+            found.append(need_of(params, concept, candidates, store.judgements(concept, counting=True), names))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hfi_core.annotation.askable import askable
 from hfi_core.candidates import Candidate, read_manifest
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
@@ -87,7 +88,7 @@ def next_pictures(
     sampled: Collection[str] = frozenset(),
     progress: Progress = silent,
 ) -> Selection:
-    """Choose from the candidates without a label, by the reward model of the first round.
+    """Choose from the askable candidates without a label, by the reward model of the first round.
 
     `sampled` is the unbiased sample so far; it grows by `random_share` of `count` in the order of `random_order`, and
     those of it without a label are asked about: fewer, where some have one. The rest of `count` comes from the pictures
@@ -102,15 +103,16 @@ def next_pictures(
             "  To mend it: have some candidates judged, whichever come first, then `hfi run --until reward`."
         )
     candidates = {candidate.id: candidate for candidate in read_manifest(folder)}
+    asking = {one.id for one in askable(params, concept, candidates.values(), root)}
     labelled = {label.picture for label in read_labels(root / "labels" / concept)}
-    open_ = [name for name in candidates if name not in labelled]
+    open_ = [name for name in candidates if name in asking and name not in labelled]
     if not open_:
         raise UserError(
-            f"Every candidate of {concept} has a label.\n"
+            f"Every candidate of {concept} has a label, is gold, or has no picture file.\n"
             f"  To mend it: raise candidates.drawn.{concept} and `hfi run --until generate`, or import more pictures."
         )
     more = round(random_share * count)
-    sample = _grown(list(candidates), sampled, more, params.seed)
+    sample = _grown(sorted(asking), asking.intersection(sampled), more, params.seed)
     wanted = [name for name in random_order(open_, params.seed) if name in sample][:count]
 
     judged = [one for one in candidates.values() if one.id in labelled and (folder / one.file).exists()]

@@ -11,7 +11,7 @@ from hfi_core.feedback.labels import Label, write_labels
 from hfi_core.feedback.parts import part_of
 from hfi_core.params import parse_params
 from hfi_core.selection import mix, next_pictures, random_order, spread_out, uncertainty
-from tests.judging import candidate, write_manifest
+from tests.judging import candidate, vote, write_lines, write_manifest
 from tests.projects import default_raw
 
 NAMES = [f"badge-{k:03d}" for k in range(80)]
@@ -27,6 +27,9 @@ def _directions(*degrees: float) -> np.ndarray:
 def project(tmp_path, monkeypatch):
     """80 candidates of which the first 20 have labels; embeddings and rewards follow from the number in the id."""
     write_manifest(tmp_path / "candidates/badge", [candidate(name) for name in NAMES])
+    (tmp_path / "candidates/badge/pictures").mkdir()
+    for name in NAMES:
+        (tmp_path / f"candidates/badge/pictures/{name}.png").touch()
     labels = [Label(name, "0" * 64, float(k % 2), 1, 0, 0, "learn") for k, name in enumerate(NAMES[:20])]
     write_labels(tmp_path / "labels/badge", labels, None, {})
     (tmp_path / "reward/badge").mkdir(parents=True)
@@ -113,6 +116,15 @@ def test_random_ones_are_spread_over_the_order_of_asking():
     assert [k for k, row in enumerate(mixed) if row >= 100] == [2, 7, 12]
     assert [row for row in mixed if row < 100] == list(range(12))
     assert mix([], [1]) == [1] and mix([1], []) == [1]
+
+
+def test_gold_pictures_and_those_without_a_file_are_never_chosen(project):
+    write_lines(project / "gold.jsonl", [vote(candidate(NAMES[30])), vote(candidate("medal-1"), concept="medal")])
+    (project / f"candidates/badge/pictures/{NAMES[31]}.png").unlink()
+    raw = default_raw()
+    raw["annotation"]["gold"] = "gold.jsonl"
+    chosen = next_pictures(parse_params(raw), "badge", root=project, count=80, random_share=0.5, sampled={NAMES[30]})
+    assert not {NAMES[30], NAMES[31]} & {*_names(chosen), *(one.id for one in chosen.sample)}
 
 
 def test_no_reward_model_yet_or_nothing_left_says_what_to_do(project):

@@ -30,13 +30,13 @@ def question_of(pictures: tuple[str, ...]) -> str:
 def read_gold(
     path: Path, params: Params, candidates: Mapping[str, Mapping[str, Candidate]]
 ) -> dict[str, dict[str, Judgement]]:
-    """Known answers by concept and question.
+    """Known answers by concept and question, of those concepts whose candidates are given.
 
     Raises UserError that names file, line and remedy of the first mistake.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing; annotation.gold in params.yaml names it. Without gold questions: null.")
-    known: dict[str, dict[str, Judgement]] = {concept: {} for concept in params.concepts}
+    known: dict[str, dict[str, Judgement]] = {concept: {} for concept in candidates}
     superseded: set[str] = set()
     lines = list(read_judgements(path))
     superseded.update(judgement.supersedes for _, judgement in lines if judgement.supersedes)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from fastapi import Request
 
+from hfi_core.annotation.askable import askable
 from hfi_core.annotation.gold import GoldBook, read_gold
 from hfi_core.annotation.guidelines import check_files
 from hfi_core.annotation.limits import Exposure
@@ -37,7 +38,8 @@ class Page:
     candidates: dict[str, dict[str, Candidate]]
     gold: dict[str, dict[str, Judgement]]
     """Known answers by concept and question."""
-    gold_pictures: dict[str, frozenset[str]]
+    askable: dict[str, frozenset[str]]
+    """The pictures that ordinary questions may be about, by concept."""
     tasks: tuple[Task, ...]
     state: PageState
     book: GoldBook
@@ -69,13 +71,13 @@ class Page:
                 candidate.sha256
                 for concept in task.concepts
                 for candidate in self.candidates[concept].values()
-                if candidate.id not in self.gold_pictures[concept]
+                if candidate.id in self.askable[concept]
             }
         )
 
 
 def open_page(settings: Settings) -> Page:
-    """Read the manifests and the gold questions, and offer every other candidate whose picture is there.
+    """Read the manifests and the gold questions, and offer what is askable and nothing else.
 
     Raises UserError that names what is missing.
     """
@@ -88,24 +90,17 @@ def open_page(settings: Settings) -> Page:
     gold: dict[str, dict[str, Judgement]] = {concept: {} for concept in params.concepts}
     if params.annotation.gold:
         gold = read_gold(settings.folder / params.annotation.gold, params, candidates)
-    gold_pictures = {
-        concept: frozenset(picture for question in known for picture in question.split())
-        for concept, known in gold.items()
+    offered = {
+        concept: askable(params, concept, rows.values(), settings.folder) for concept, rows in candidates.items()
     }
-    for concept, rows in candidates.items():
-        folder = settings.folder / "candidates" / concept
-        askable = [
-            candidate
-            for candidate in rows.values()
-            if candidate.id not in gold_pictures[concept] and (folder / candidate.file).is_file()
-        ]
-        settings.store.offer(concept, askable)
+    for concept, rows in offered.items():
+        settings.store.offer(concept, rows, only=True)
     state = PageState(settings.private / PAGE)
     return Page(
         settings=settings,
         candidates=candidates,
         gold=gold,
-        gold_pictures=gold_pictures,
+        askable={concept: frozenset(candidate.id for candidate in rows) for concept, rows in offered.items()},
         tasks=tasks_of(params, candidates),
         state=state,
         book=GoldBook(state),

@@ -10,11 +10,18 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from hfi_core.annotation.gold import question_of
 from hfi_core.annotation.page import Page
 from hfi_core.annotation.tasks import Task
 from hfi_core.candidates import Candidate
+
+if TYPE_CHECKING:
+    from hfi_core.feedback.store import Assignment
+
+_MOST_STRANGE = 5000
+"""Pictures that are passed over at once; more are offered only by somebody who drew all anew, just now."""
 
 Ref = str
 """`CONCEPT/PICTURE`."""
@@ -82,7 +89,7 @@ def next_questions(
         for question in gold_questions(page, task, annotator)
         if not held.intersection(question.refs) and not answered.intersection(gold_keys(question))
     ]
-    asked_before = page.exposure.ever(annotator) // _pictures_at_once(page, task) + len(have)
+    asked_before = page.exposure.ever(annotator) // pictures_at_once(page, task) + len(have)
     share = page.settings.params.annotation.gold_share
     questions: list[Question] = []
     while ordinary and len(questions) < count:
@@ -98,25 +105,49 @@ def gold_keys(question: Question) -> list[tuple[str, str]]:
 
 
 def _ordinary(page: Page, task: Task, annotator: str, held: set[Ref], count: int, now: datetime) -> list[Question]:
-    size = _pictures_at_once(page, task)
+    size = pictures_at_once(page, task)
     found: list[tuple[str, str]] = []
     for concept in task.concepts:
-        mine = sum(ref.startswith(f"{concept}/") for ref in held)
         # Two more than a ranking needs show whether one picture would be left over, alone.
-        wanted = mine + count * size + (2 if task.kind == "ranking" else 0)
-        leased = page.settings.store.assign(
-            concept, annotator, count=wanted, judgements=page.settings.params.annotation.judgements,
-            lease=timedelta(minutes=page.settings.params.annotation.lease_minutes), now=now,
-        )  # fmt: skip
-        for lease in leased:
-            candidate = page.candidates[concept].get(lease.picture)
-            if candidate is None or candidate.sha256 != lease.sha256 or lease.picture in page.gold_pictures[concept]:
-                page.settings.store.release(concept, annotator, lease.picture)  # offered by an earlier manifest
-            elif f"{concept}/{lease.picture}" not in held:
-                found.append((concept, lease.picture))
+        wanted = count * size + (2 if task.kind == "ranking" else 0)
+        pictures, last = _leased(page, concept, annotator, held, wanted, now)
         if task.kind == "ranking":
-            return _rankings(page, annotator, concept, [picture for _, picture in found], len(leased) < wanted)
+            return _rankings(page, annotator, concept, pictures, last)
+        found += [(concept, picture) for picture in pictures]
     return _together(page, annotator, ((concept, [picture]) for concept, picture in found))
+
+
+def _leased(
+    page: Page, concept: str, annotator: str, held: set[Ref], count: int, now: datetime
+) -> tuple[list[str], bool]:
+    """At least `count` pictures leased beside those that the browser holds, unless there are no more; and whether so.
+
+    What another manifest than this page's offered is passed over, and given back for a page that can show it.
+    """
+    store, annotation = page.settings.store, page.settings.params.annotation
+    before = store.leased(concept, annotator, now)
+    # What a browser says that it holds moves it on only where it is so: nobody reserves a whole concept.
+    mine = {picture for picture in before if f"{concept}/{picture}" in held}
+    strange: set[str] = set()
+    while True:
+        wanted = len(mine) + count + 2 * len(strange)  # twice, so that a thousand of them take ten rounds
+        leased = store.assign(
+            concept, annotator, count=wanted, judgements=annotation.judgements,
+            lease=timedelta(minutes=annotation.lease_minutes), now=now,
+        )  # fmt: skip
+        strange |= {one.picture for one in leased if not _can_show(page, one)}
+        found = [one.picture for one in leased if one.picture not in mine | strange]
+        if len(found) >= count or len(leased) < wanted or len(strange) > _MOST_STRANGE:
+            break
+    surplus = set(found[count:]) - before
+    if strange or surplus:
+        store.give_back(concept, annotator, strange | surplus)
+    return [picture for picture in found if picture not in surplus], len(leased) < wanted and not surplus
+
+
+def _can_show(page: Page, one: "Assignment") -> bool:
+    candidate = page.candidates[one.concept].get(one.picture)
+    return candidate is not None and candidate.sha256 == one.sha256 and one.picture in page.askable[one.concept]
 
 
 def _rankings(page: Page, annotator: str, concept: str, pictures: list[str], last: bool) -> list[Question]:
@@ -157,7 +188,8 @@ def _together(page: Page, annotator: str, asked: Iterable[tuple[str, Sequence[st
     return [Question(tuple(parts)) for parts in questions]
 
 
-def _pictures_at_once(page: Page, task: Task) -> int:
+def pictures_at_once(page: Page, task: Task) -> int:
+    """How many pictures of a concept a question is about."""
     return page.settings.params.annotation.ranked if task.kind == "ranking" else 1
 
 

@@ -1,7 +1,7 @@
 """Whether people have judged enough for the reward model to learn, as `ingest` and `reward` will count it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from hfi_core.candidates import Candidate
@@ -39,26 +39,22 @@ def need_of(
     concept: str,
     candidates: Iterable[Candidate],
     judgements: Iterable[BinaryJudgement | RankingJudgement],
+    askable: Collection[str],
 ) -> Need:
     """Hold the counting judgements on a concept against its candidates.
 
     Enough are `reward.least` pictures to learn from, each with `feedback.minimum` judgements of which one is an answer;
     for binary feedback two of them objectionable and two accepted, and one objectionable picture for the attacker.
-    Where every picture has its judgements, more people would change nothing: that is enough, too, and the stage that
-    cannot work with them says why. Judgements on pictures that are no candidates do not count.
+    Where every picture that is `askable` (ids: not gold, and the file is there) has its judgements, more people would
+    change nothing: that is enough, too, and the stage that cannot work with them says why. Judgements on pictures that
+    are no candidates, or were redrawn since, do not count.
 
-    Raises UserError if there are fewer candidates than `reward.least`: no judgement could ever be enough.
+    Raises UserError if fewer candidates than `reward.least` are askable or have their label already: no judgement could
+    ever be enough.
     """
     known = {candidate.id: candidate for candidate in candidates}
     part = {name: part_of(name, params.attack.held_out) for name in known}
-    learnable, wanted = sum(value == "learn" for value in part.values()), params.reward.least
-    if learnable < wanted:
-        raise UserError(
-            f"{concept} has {learnable} candidates to learn from, and reward.least asks for {wanted} with labels: no "
-            "judgement would be enough. Draw more (candidates.drawn), import more, or lower reward.least or "
-            "attack.held_out."
-        )
-    minimum = params.feedback.minimum
+    minimum, wanted = params.feedback.minimum, params.reward.least
     if params.concepts[concept].feedback == "binary":
         votes = _votes(known, judgements)
         shown = {name: count.total() for name, count in votes.items()}
@@ -70,6 +66,13 @@ def need_of(
     else:
         shown, compared = _places(known, judgements)
         labels = {name: 0.5 for name in compared if shown[name] >= minimum}
+    learnable = sum(value == "learn" and (name in askable or name in labels) for name, value in part.items())
+    if learnable < wanted:
+        raise UserError(
+            f"{concept} has {learnable} candidates to learn from, and reward.least asks for {wanted} with labels: no "
+            "judgement would be enough. (Gold pictures, and those without a file, are not asked about.) Draw more "
+            "(candidates.drawn), import more, or lower reward.least or attack.held_out."
+        )
     learnt = {name: label for name, label in labels.items() if part[name] == "learn"}
     missing = []
     if len(learnt) < wanted:
@@ -77,7 +80,7 @@ def need_of(
         missing.append(f"{wanted - len(learnt)} more pictures with {times} each ({len(learnt)} of {wanted})")
     elif params.concepts[concept].feedback == "binary":
         missing += _kinds(learnt, [labels[name] for name in labels if part[name] == "attack"])
-    if all(shown.get(name, 0) >= minimum for name in known):
+    if all(shown.get(name, 0) >= minimum for name in askable):
         missing = []
     return Need(concept, learnable, len(learnt), wanted, tuple(missing))
 

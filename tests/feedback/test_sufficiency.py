@@ -28,8 +28,10 @@ def _params(kind="binary", minimum=1, least=4):
     return parse_params(raw)
 
 
-def _need(rows, candidates=CANDIDATES, **settings):
-    return need_of(_params(**settings), "badge", candidates, [parse_judgement(json.dumps(row)) for row in rows])
+def _need(rows, candidates=CANDIDATES, askable=None, **settings):
+    askable = candidates if askable is None else askable
+    judgements = [parse_judgement(json.dumps(row)) for row in rows]
+    return need_of(_params(**settings), "badge", candidates, judgements, {one.id for one in askable})
 
 
 def _enough():
@@ -72,6 +74,16 @@ def test_a_ranking_counts_for_each_picture_that_it_places_against_another():
     assert _need([ranking([names[:1]])], kind="ranking").labelled == 0
     assert _need([ranking([names[:1], names[1:3]], not_applicable=[names[3]])], kind="ranking").labelled == 3
     assert _need([ranking([names[:2], names[2:4]])], kind="ranking").enough
+
+
+def test_pictures_that_nobody_is_asked_about_are_not_waited_for(tmp_path):
+    gold, asked = LEARN[0], [one for one in CANDIDATES if one.id != LEARN[0].id]
+    rows = [vote(one, "no") for one in asked]
+    assert not _need(rows).enough and _need(rows, askable=asked).enough
+    assert _need([], askable=asked).candidates == len(LEARN) - 1
+    assert _need([vote(gold)], askable=asked).candidates == len(LEARN), "it has its label"
+    with pytest.raises(UserError, match="badge has 3 candidates to learn from.*Gold pictures"):
+        _need([], askable=LEARN[:3])
 
 
 def test_candidates_that_can_never_be_enough_are_a_mistake():

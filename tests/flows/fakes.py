@@ -29,7 +29,7 @@ RAN = Path("ran.log")
 
 
 CANDIDATES = 12
-"""Candidates a concept: a manifest, without pictures."""
+"""Candidates a concept: a manifest, with empty files for pictures."""
 
 
 def _figure(value: float) -> dict:
@@ -71,6 +71,9 @@ def _write(key: str, path: Path, content: dict, params) -> None:
         with whole_folder(path) as folder:
             write_json(folder / "content.json", content)
             write_jsonl(folder / MANIFEST, rows)
+            (folder / "pictures").mkdir()
+            for number in range(CANDIDATES):
+                (folder / _candidate(f"{path.name}-{number}", params).file).touch()
     elif key == "evaluation":
         rows = [
             {

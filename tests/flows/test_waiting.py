@@ -1,5 +1,6 @@
 """The pipeline waits for people: a deployed run is suspended on a real server, a plain `hfi run` ends and says so."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,13 +8,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flows.waiting import ask, needs
 from hfi_core.candidates import read_manifest
 from hfi_core.feedback.parts import part_of
-from hfi_core.feedback.schema import BinaryJudgement
+from hfi_core.feedback.schema import BinaryJudgement, parse_judgement
 from hfi_core.feedback.store import open_store
+from hfi_core.params import parse_params
+from hfi_core.stage import units_of
 from tests.flows.conftest import FakeProject
 from tests.flows.deployment import Deployed, deploy, processes_of, wait_until, withdraw
 from tests.flows.fakes import CANDIDATES, STEPS
+from tests.judging import draw_candidates, vote, write_lines
+from tests.projects import default_raw
 
 FROM_STORE = {
     "feedback__file": "data/feedback/people.jsonl", "feedback__simulated": {}, "feedback__store": True,
@@ -68,6 +74,28 @@ def test_a_plain_run_makes_what_is_to_be_judged_and_ends_with_the_commands_that_
     project.hfi("run", FAKE_UNTRACKED="1")
     assert project.ran() == BEFORE + AFTER
     assert "Nothing to do" in project.hfi("run", FAKE_UNTRACKED="1").stdout
+
+
+def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = draw_candidates(tmp_path / "candidates/badge", 12)
+    learn = [row for row in rows if part_of(row.id, 0.3) == "learn"]
+    gold, gone = learn[:2]
+    write_lines(tmp_path / "gold.jsonl", [vote(gold)])
+    (tmp_path / "candidates/badge" / gone.file).unlink()
+    raw = default_raw()
+    raw["annotation"]["gold"] = "gold.jsonl"
+    raw["feedback"] |= {"file": "people.jsonl", "simulated": {}, "store": True, "minimum": 1}
+    raw["reward"]["least"], raw["attack"]["held_out"] = 4, 0.3
+    params = parse_params(raw)
+    with open_store(params.feedback.database_url) as store:
+        store.offer("badge", rows)  # by an earlier run, before one was gold and one was gone
+        (need,) = ask(params, units_of(params))
+        assert (store.progress("badge", 1).pictures, need.candidates) == (10, len(learn) - 2)
+        for row in rows:
+            if row.id not in (gold.id, gone.id):
+                store.add(parse_judgement(json.dumps(vote(row, "no"))))
+        assert [one.enough for one in needs(params, units_of(params))] == [True], "all that can be judged is judged"
 
 
 def test_with_the_candidates_there_prefect_is_not_started_to_say_that_people_are_needed(judged_by_people):

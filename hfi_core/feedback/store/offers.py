@@ -4,12 +4,12 @@ A picture is given to as many annotators as judgements are wanted of it, less th
 twice. On SQLite the writers queue; on PostgreSQL those who are given pictures of one concept do.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hfi_core.candidates import Candidate
@@ -60,6 +60,18 @@ def offer_pictures(
         database.write(lambda connection, piece=piece: _offer_slice(connection, concept, piece, priority, random))
 
 
+def withdraw_others(database: Database, concept: str, pictures: Collection[str]) -> None:
+    """Ask about nothing of a concept but `pictures`, in slices; what is withdrawn keeps its priority and its mark."""
+    with database.read() as connection:
+        query = select(offer.c.picture).where(offer.c.concept == concept, offer.c.askable)
+        others = sorted(set(connection.execute(query).scalars()) - set(pictures))
+    for start in range(0, len(others), _SLICE):
+        these = (offer.c.concept == concept, offer.c.picture.in_(others[start : start + _SLICE]))
+        database.write(
+            lambda connection, these=these: connection.execute(update(offer).where(*these).values(askable=False))
+        )
+
+
 def _slices(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
     source = iter(candidates)
     while piece := list(islice(source, _SLICE)):
@@ -85,6 +97,7 @@ def _offer_slice(
             "sha256": candidate.sha256,
             "priority": float(priority.get(candidate.id, old.priority if old else 0.0)),
             "random": candidate.id in random or bool(old and old.random),
+            "askable": True,
         }
         if old is None:
             fresh.append(candidate.id)
@@ -95,7 +108,7 @@ def _offer_slice(
     if not rows:
         return
     insert = _upsert(connection, offer)
-    changed = {key: insert.excluded[key] for key in ("sha256", "priority", "random")}
+    changed = {key: insert.excluded[key] for key in ("sha256", "priority", "random", "askable")}
     connection.execute(insert.on_conflict_do_update(index_elements=["concept", "picture"], set_=changed), rows)
     if redrawn:  # who has it, or skipped it, was shown another picture
         connection.execute(delete(lease).where(lease.c.concept == concept, lease.c.picture.in_(redrawn)))
@@ -135,7 +148,7 @@ def _kept(connection: Connection, concept: str, annotator: str, at: float) -> li
     theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > at)
     names = connection.execute(select(lease.c.picture).where(*theirs)).scalars().all()
     columns = (offer.c.picture, offer.c.sha256, offer.c.priority)
-    query = select(*columns).where(offer.c.concept == concept, offer.c.picture.in_(names))
+    query = select(*columns).where(offer.c.concept == concept, offer.c.picture.in_(names), offer.c.askable)
     query = query.where(~_judged_by(annotator))  # by an import meanwhile
     return sorted(connection.execute(query), key=lambda row: (-row.priority, row.picture)) if names else []
 
@@ -152,7 +165,7 @@ def _free(concept: str, annotator: str, judgements: int, at: float):
     )
     return (
         select(offer.c.picture, offer.c.sha256)
-        .where(offer.c.concept == concept, offer.c.answers < judgements)
+        .where(offer.c.concept == concept, offer.c.askable, offer.c.answers < judgements)
         .where(~exists().where(*here, or_(lease.c.expires.is_(None), lease.c.expires > at)))
         .where(~_judged_by(annotator))
         .where(leased + answers_on_offered(visible()) < judgements)
@@ -165,6 +178,18 @@ def _judged_by(annotator: str) -> ColumnElement[bool]:
     return exists().where(
         about_offered(), shown.c.annotator == annotator, shown.c.judgement == judgement.c.id, visible()
     )
+
+
+def leased(connection: Connection, concept: str, annotator: str, now: datetime) -> frozenset[str]:
+    """The pictures that are kept for an annotator."""
+    theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > now.timestamp())
+    return frozenset(connection.execute(select(lease.c.picture).where(*theirs)).scalars())
+
+
+def give_back(connection: Connection, concept: str, annotator: str, pictures: Collection[str]) -> None:
+    """Keep pictures for an annotator no longer; what was skipped stays so."""
+    theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires.is_not(None))
+    connection.execute(delete(lease).where(*theirs, lease.c.picture.in_(sorted(pictures))))
 
 
 def release(connection: Connection, concept: str, annotator: str, picture: str) -> None:
@@ -184,7 +209,7 @@ def progress(connection: Connection, concept: str, judgements: int) -> Progress:
             func.count(),
             func.count().filter(enough),
             func.coalesce(func.sum(offer.c.answers).filter(~enough), 0),
-        ).where(offer.c.concept == concept)
+        ).where(offer.c.concept == concept, offer.c.askable)
     ).one()
     annotators = connection.execute(
         select(func.count(judgement.c.annotator.distinct())).where(judgement.c.concept == concept, visible())

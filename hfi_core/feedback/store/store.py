@@ -1,6 +1,6 @@
 """The store as everybody uses it: the annotation page, the importers, the flow, the commands."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -156,15 +156,19 @@ class Store:
         *,
         priority: Mapping[str, float] | None = None,
         random: frozenset[str] = frozenset(),
+        only: bool = False,
     ) -> None:
         """Let candidates be asked about. The highest `priority` is asked first; 0 where none was ever given.
 
         `random` marks the unbiased sample. Pictures that are offered already keep the priority and the mark that
         they have, unless new ones are given. A redrawn one is asked about anew: what was answered, given or skipped
-        was another picture.
+        was another picture. With `only`, the concept's other pictures are withdrawn: nobody is asked about them, and
+        they are no part of the progress, until they are offered again.
         """
         batches.clear_away(self._database)  # a killed import keeps no picture from being asked about
         offers.offer_pictures(self._database, concept, candidates, priority or {}, random)
+        if only:
+            offers.withdraw_others(self._database, concept, {candidate.id for candidate in candidates})
 
     def random_sample(self, concept: str) -> frozenset[str]:
         """The pictures that are marked as the unbiased sample."""
@@ -183,6 +187,15 @@ class Store:
             lambda connection: offers.assign(connection, concept, annotator, count, judgements, lease, now),
             latest=True,
         )
+
+    def leased(self, concept: str, annotator: str, now: datetime) -> frozenset[str]:
+        """The pictures that are kept for an annotator."""
+        with self._database.read() as connection:
+            return offers.leased(connection, concept, annotator, now)
+
+    def give_back(self, concept: str, annotator: str, pictures: Collection[str]) -> None:
+        """Keep pictures for an annotator no longer; they may be given to anybody, the same one too."""
+        self._database.write(lambda connection: offers.give_back(connection, concept, annotator, pictures))
 
     def release(self, concept: str, annotator: str, picture: str) -> None:
         """Skip: the picture is free for others, and this annotator never gets it again."""

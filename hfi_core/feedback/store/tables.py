@@ -71,11 +71,12 @@ offer = Table(
     Column("sha256", words(64), nullable=False),
     Column("priority", Float, nullable=False),
     Column("random", Boolean, nullable=False),
+    Column("askable", Boolean, nullable=False),  # false: withdrawn
     Column("answers", Integer, nullable=False),  # annotators who have answered about this very picture, never too few
 )
 """Pictures that may be asked about."""
 
-Index("offer_order", offer.c.concept, offer.c.priority.desc(), offer.c.picture, offer.c.answers)
+Index("offer_order", offer.c.concept, offer.c.askable, offer.c.priority.desc(), offer.c.picture, offer.c.answers)
 
 lease = Table(
     "lease",

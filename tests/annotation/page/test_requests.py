@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -137,6 +138,41 @@ def test_questions_that_the_browser_has_are_not_given_again(desk):
     second = desk.ask(count=3, have=[question["refs"] for question in first])["questions"]
     refs = [ref for question in first + second for ref in question["refs"]]
     assert len(set(refs)) == 6
+
+
+def test_gold_that_somebody_offered_first_keeps_nobody_from_the_rest(office, store):
+    gold = {f"badge-{number:03d}": "yes" for number in range(8)}
+    office.gold("badge", gold)
+    office.edit(gold_share=0.0, qualification=0)
+    desk = Desk(application(office, store))
+    store.offer("badge", office.pictures["badge"][:8], priority=dict.fromkeys(gold, 9.0))
+    told = desk.ask(count=2)
+    assert told["state"] == "judging" and len(told["questions"]) == 2
+    assert not gold.keys() & {question["pictures"][0]["id"] for question in told["questions"]}
+
+
+def test_progress_reaches_its_end_without_gold_and_pictures_that_are_gone(office, store):
+    store.offer("badge", office.pictures["badge"])
+    office.gold("badge", {"badge-000": "yes"})
+    office.edit(gold_share=0.0, qualification=0, judgements=1)
+    office.draw("badge", 11)
+    desk = Desk(application(office, store))
+    for question in desk.ask(count=20)["questions"]:
+        desk.answer(question)
+    progress = store.progress("badge", 1)
+    assert (progress.answered, progress.asked) == (10, 10)
+    assert desk.ask()["state"] == "done"
+
+
+def test_a_picture_of_another_manifest_is_passed_over_and_not_lost_to_the_annotator(office, desk, store):
+    strange = office.pictures["badge"][0].model_copy(update={"id": "strange"})
+    store.offer("badge", [strange], priority={"strange": 1.0})
+    asked = desk.ask(count=3)["questions"]
+    assert len(asked) == 3 and "strange" not in [question["pictures"][0]["id"] for question in asked]
+    me, now = desk.client.get("/api/session").json()["annotator"], datetime.now(UTC)
+    assert len(store.leased("badge", me, now)) == 3
+    given = store.assign("badge", me, count=20, judgements=1, lease=timedelta(minutes=1), now=now)
+    assert "strange" in [one.picture for one in given], "another page may show it"
 
 
 def test_after_a_restart_open_questions_can_still_be_answered(office, store, desk):

@@ -43,11 +43,34 @@ def test_one_s_own_pictures_come_back_first_and_others_get_other_ones(store):
     assert give(store, "ana", 3, now=NOW + timedelta(minutes=18)) == ["p0", "p1", "p2"]  # bo's has run out
 
 
+def test_what_is_withdrawn_is_neither_asked_nor_counted_and_comes_back_as_it_was(store):
+    store.offer(CONCEPT, candidates(3), priority={"p2": 0.5}, random=frozenset({"p2"}))
+    store.offer("other", candidates(3))
+    assert give(store, "ana", 1) == ["p2"]
+    store.offer(CONCEPT, candidates(2), only=True)
+    assert give(store, "ana", 9) == ["p0", "p1"]
+    assert store.progress(CONCEPT, 1).pictures == 2 and store.progress("other", 1).pictures == 3
+    store.offer(CONCEPT, candidates(3), only=True)
+    assert give(store, "bo", 9) == [] and give(store, "ana", 9) == ["p2", "p0", "p1"]
+    assert store.random_sample(CONCEPT) == {"p2"}
+
+
 def test_what_an_import_answers_is_asked_no_more_although_it_is_kept_for_its_annotator(store):
     store.offer(CONCEPT, candidates(2))
     assert give(store, "ana", 1) == ["p0"]
     store.add_batch("k", [binary("j-1", "ana", "p0")], source="file")
     assert give(store, "ana", 1) == ["p1"]
+
+
+def test_what_is_given_back_is_free_for_all_but_what_was_skipped_stays_skipped(store):
+    store.offer(CONCEPT, candidates(2))
+    assert give(store, "ana", 2) == ["p0", "p1"]
+    store.release(CONCEPT, "ana", "p0")
+    assert store.leased(CONCEPT, "ana", NOW) == {"p1"} and not store.leased(CONCEPT, "ana", NOW + LEASE)
+    store.give_back(CONCEPT, "ana", ["p0", "p1"])
+    assert give(store, "bo", 2) == ["p0", "p1"]
+    store.give_back(CONCEPT, "bo", ["p0", "p1"])
+    assert give(store, "ana", 2) == ["p1"]
 
 
 def test_a_lease_runs_out(store):

@@ -63,9 +63,10 @@ def upgrade() -> None:
         sa.Column("sha256", _words(64), nullable=False),
         sa.Column("priority", sa.Float, nullable=False),
         sa.Column("random", sa.Boolean, nullable=False),
+        sa.Column("askable", sa.Boolean, nullable=False),
         sa.Column("answers", sa.Integer, nullable=False),
     )
-    op.create_index("offer_order", "offer", ["concept", sa.text("priority DESC"), "picture", "answers"])
+    op.create_index("offer_order", "offer", ["concept", "askable", sa.text("priority DESC"), "picture", "answers"])
     op.create_table(
         "lease",
         sa.Column("concept", _words(64), primary_key=True),
