@@ -16,11 +16,13 @@ from hfi_core.annotation.page import page_of
 from hfi_core.annotation.preferences import Preferences, keep_preferences
 from hfi_core.annotation.protection import csrf_token
 from hfi_core.annotation.qualification import standing, without
-from hfi_core.annotation.questions import Question, Ref, next_questions
+from hfi_core.annotation.questions import Question, Ref, next_questions, pictures_at_once
 from hfi_core.annotation.tasks import Task
+from hfi_core.feedback.schema import MOST_PICTURES
 
 router = APIRouter(prefix="/api")
 _MOST_HELD = 500
+_LONGEST_REF = 200
 
 
 class Wanted(BaseModel):
@@ -28,7 +30,10 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    have: Annotated[list[list[Ref]], Field(max_length=_MOST_HELD)] = []
+    have: Annotated[
+        list[Annotated[list[Annotated[Ref, Field(max_length=_LONGEST_REF)]], Field(max_length=MOST_PICTURES)]],
+        Field(max_length=_MOST_HELD),
+    ] = []
     count: Annotated[int, Field(ge=1, le=20)]
 
 
@@ -75,9 +80,11 @@ def questions(
         state, asked = "qualification", without(where.questions, held, wanted.count)
     else:
         state = "judging"
-        size = page.settings.params.annotation.ranked if task.kind == "ranking" else 1
+        size = pictures_at_once(page, task)
+        # Not by the browser's count alone, which may put the pictures of many questions into one.
+        having = max(len(wanted.have), len(held) // (size * len(task.concepts)))
         # At least one while anything is left, so that a limit that is no multiple of a ranking's size is reached.
-        allowed = min(wanted.count, -(-left // size) - len(wanted.have))
+        allowed = min(wanted.count, -(-left // size) - having)
         if allowed > 0:
             asked = next_questions(page, task, user.pseudonym, wanted.have, allowed, now)
         if not asked and not wanted.have:

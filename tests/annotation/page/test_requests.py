@@ -175,6 +175,16 @@ def test_a_picture_of_another_manifest_is_passed_over_and_not_lost_to_the_annota
     assert "strange" in [one.picture for one in given], "another page may show it"
 
 
+def test_what_a_browser_says_that_it_holds_reserves_nothing(office, desk, store):
+    every = [f"badge/{candidate.id}" for candidate in office.pictures["badge"]]
+    desk.ask(count=1, have=[every])
+    desk.ask(count=1, have=[every])
+    me = desk.client.get("/api/session").json()["annotator"]
+    assert len(store.leased("badge", me, datetime.now(UTC))) <= 2
+    for have in ([["badge/x"] * 101], [["x" * 201]]):
+        assert desk.post("/api/questions/badge", {"count": 1, "have": have}).status_code == 422
+
+
 def test_after_a_restart_open_questions_can_still_be_answered(office, store, desk):
     question = desk.ask()["questions"][0]
     again = Desk(application(office, store))
