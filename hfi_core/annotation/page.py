@@ -1,7 +1,9 @@
 """What one running page holds: the settings, what may be asked about, and the rooms that answer questions on people."""
 
+import logging
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from fastapi import Request
 
@@ -12,8 +14,14 @@ from hfi_core.annotation.limits import Exposure
 from hfi_core.annotation.settings import Settings
 from hfi_core.annotation.state import PAGE, PageState
 from hfi_core.annotation.tasks import Task, tasks_of
-from hfi_core.candidates import Candidate, read_manifest
+from hfi_core.candidates import MANIFEST, Candidate, read_manifest
+from hfi_core.errors import UserError
 from hfi_core.feedback.schema import Judgement
+
+_log = logging.getLogger(__name__)
+
+Stamps = dict[str, tuple[int, int] | None]
+"""Inode and time of each manifest's file."""
 
 PROGRESS_SECONDS = 3.0
 """How old the figures on the progress may be; counting them for every question would cost more than the question."""
@@ -32,9 +40,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Page:
-    """Made once by `create_app`."""
+    """Made by `create_app`, and again when a manifest has changed."""
 
     settings: Settings
+    stamps: Stamps
     candidates: dict[str, dict[str, Candidate]]
     gold: dict[str, dict[str, Judgement]]
     """Known answers by concept and question."""
@@ -81,9 +90,22 @@ def open_page(settings: Settings) -> Page:
 
     Raises UserError that names what is missing.
     """
-    params = settings.params
-    check_files(params, settings.folder)
-    candidates = {}
+    check_files(settings.params, settings.folder)
+    read = _read(settings)
+    state = PageState(settings.private / PAGE)
+    return Page(
+        settings=settings,
+        **read,
+        state=state,
+        book=GoldBook(state),
+        exposure=Exposure(state, settings.params.annotation.daily_limit),
+        proof_key=state.proof_key,
+    )
+
+
+def _read(settings: Settings) -> dict[str, Any]:
+    """The fields of a page that rest on the manifests; offers what they hold."""
+    params, stamps, candidates = settings.params, _stamps(settings), {}
     for concept in params.concepts:
         rows = read_manifest(settings.folder / "candidates" / concept)
         candidates[concept] = {candidate.id: candidate for candidate in rows}
@@ -95,20 +117,38 @@ def open_page(settings: Settings) -> Page:
     }
     for concept, rows in offered.items():
         settings.store.offer(concept, rows, only=True)
-    state = PageState(settings.private / PAGE)
-    return Page(
-        settings=settings,
-        candidates=candidates,
-        gold=gold,
-        askable={concept: frozenset(candidate.id for candidate in rows) for concept, rows in offered.items()},
-        tasks=tasks_of(params, candidates),
-        state=state,
-        book=GoldBook(state),
-        exposure=Exposure(state, params.annotation.daily_limit),
-        proof_key=state.proof_key,
-    )
+    return {
+        "stamps": stamps,
+        "candidates": candidates,
+        "gold": gold,
+        "askable": {concept: frozenset(candidate.id for candidate in rows) for concept, rows in offered.items()},
+        "tasks": tasks_of(params, candidates),
+    }
+
+
+def _stamps(settings: Settings) -> Stamps:
+    """What changes when a manifest is written anew, by concept; None where there is none."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for concept in settings.params.concepts:
+        try:
+            status = (settings.folder / "candidates" / concept / MANIFEST).stat()
+            found[concept] = status.st_ino, status.st_mtime_ns
+        except OSError:
+            found[concept] = None
+    return found
 
 
 def page_of(request: Request) -> Page:
-    """The page that a request reached."""
-    return request.app.state.page
+    """The page that a request reached, with the candidates that the manifests hold now."""
+    state = request.app.state
+    page: Page = state.page
+    stamps = _stamps(page.settings)
+    if stamps != page.stamps:
+        try:
+            page = replace(page, **_read(page.settings), _work={})
+        except UserError as error:
+            # Nobody who judges can mend it: go on with what was there, and say it once to who looks after the server.
+            _log.warning("The candidates have changed, and the page goes on with the earlier ones. %s", error)
+            page = replace(page, stamps=stamps)
+        state.page = page
+    return page

@@ -175,6 +175,27 @@ def test_a_picture_of_another_manifest_is_passed_over_and_not_lost_to_the_annota
     assert "strange" in [one.picture for one in given], "another page may show it"
 
 
+def test_newly_drawn_candidates_are_asked_about_without_a_restart(office, desk):
+    assert len(desk.ask(count=20)["questions"]) == 12
+    office.draw("badge", 5, prefix="anew")
+    told = desk.ask(count=20)
+    assert sorted(question["pictures"][0]["id"] for question in told["questions"]) == [
+        f"anew-{n:03d}" for n in range(5)
+    ]
+    assert desk.answer(told["questions"][0]).json()["new"] == 1
+    assert desk.client.get("/pictures/badge/anew-000").status_code == 200
+
+
+def test_with_candidates_that_fit_the_gold_no_more_the_page_goes_on_with_the_earlier_ones(office, store, caplog):
+    office.gold("badge", {"badge-000": "yes"})
+    office.edit(gold_share=0.0, qualification=0)
+    desk = Desk(application(office, store))
+    office.draw("badge", 5, prefix="anew")
+    assert [len(desk.ask(count=2)["questions"]) for _ in range(2)] == [2, 2]
+    assert [record.name for record in caplog.records].count("hfi_core.annotation.page") == 1
+    assert "gold.jsonl, line 1" in caplog.text
+
+
 def test_what_a_browser_says_that_it_holds_reserves_nothing(office, desk, store):
     every = [f"badge/{candidate.id}" for candidate in office.pictures["badge"]]
     desk.ask(count=1, have=[every])
