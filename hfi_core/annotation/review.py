@@ -11,11 +11,13 @@ from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from hfi_core.annotation import adjudication, oversight
+from hfi_core.annotation.answers import Refused
 from hfi_core.annotation.consent import consenting_user
 from hfi_core.annotation.identity import User, lead_only
-from hfi_core.annotation.page import Page, Work, page_of
+from hfi_core.annotation.page import Page, Stamps, Work, page_of
 from hfi_core.annotation.pages import show
 from hfi_core.annotation.tasks import Task
+from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.current import is_current
 from hfi_core.feedback.schema import Answer
@@ -54,6 +56,8 @@ class View:
     disputes: list[oversight.Dispute]
     paces: list[oversight.Pace]
     at: float
+    stamps: Stamps
+    """Of the candidates that it is about."""
 
     @property
     def open(self) -> int:
@@ -80,7 +84,7 @@ def concept_disputes(request: Request, concept: str, user: Lead, first: int = 0)
 
 @router.post("/{concept}/binary")
 def decide(
-    request: Request, concept: str, user: Lead, picture: Text, answer: Annotated[Answer, Form()],
+    request: Request, concept: str, user: Lead, picture: Text, sha256: Text, answer: Annotated[Answer, Form()],
     key: Annotated[str, Form(pattern=_KEY)], first: Annotated[int, Form(ge=0, le=_MOST)] = 0, note: Text = "",
 ) -> Response:  # fmt: skip
     """Keep the lead's decision about a picture."""
@@ -88,6 +92,7 @@ def decide(
     candidate = page.candidates.get(concept, {}).get(picture)
     if candidate is None or _kind(page, concept) != "binary":
         raise HTTPException(404, "The manifest holds no such picture.")
+    _check_seen(candidate, sha256)
     decided = adjudication.binary(user.pseudonym, concept, key, candidate, answer, note, datetime.now(UTC))
     return _kept(request, concept, decided, first)
 
@@ -97,7 +102,7 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
     """Keep the lead's order of a set of pictures."""
     from starlette.concurrency import run_in_threadpool
 
-    page, form = page_of(request), await request.form(max_files=0, max_fields=250)
+    page, form = page_of(request), await request.form(max_files=0, max_fields=350)
     pictures = [str(picture) for picture in form.getlist("pictures")]
     known = page.candidates.get(concept, {})
     if not pictures or any(picture not in known for picture in pictures) or _kind(page, concept) != "ranking":
@@ -105,6 +110,8 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
     key, first = str(form.get("key", "")), str(form.get("first", "0"))
     if not re.fullmatch(_KEY, key) or not re.fullmatch(r"[0-9]{1,7}", first):
         raise HTTPException(422, "The form is not of the expected kind.")
+    for picture in pictures:
+        _check_seen(known[picture], str(form.get(f"sha256.{picture}", "")))
     places = {picture: str(form.get(f"place.{picture}", "")) for picture in pictures}
     try:
         decided = adjudication.ranking(
@@ -114,6 +121,11 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
     except UserError:
         return await run_in_threadpool(_disputes, request, user, concept, int(first), "review.every_place")
     return await run_in_threadpool(_kept, request, concept, decided, int(first))
+
+
+def _check_seen(candidate: Candidate, sha256: str) -> None:
+    if candidate.sha256 != sha256:
+        raise Refused("The picture has been redrawn since it was shown. Load the page again.")
 
 
 def _kept(request: Request, concept: str, decided, first: int) -> Response:
@@ -154,7 +166,7 @@ def _views(request: Request) -> dict[str, View]:
 
 def _view(request: Request, concept: str) -> View:
     page, there = page_of(request), _views(request).get(concept)
-    if there is not None and time.monotonic() - there.at < _FRESH_SECONDS:
+    if there is not None and time.monotonic() - there.at < _FRESH_SECONDS and there.stamps == page.stamps:
         return there
     at = time.monotonic()
     choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
@@ -165,7 +177,7 @@ def _view(request: Request, concept: str) -> View:
     ]
     view = View(
         concept, choice.text, kind, page.work(Task(concept, kind, (concept,))), oversight.agreement(judgements, kind),
-        oversight.disputes(judgements), oversight.paces(judgements), at,
+        oversight.disputes(judgements), oversight.paces(judgements), at, page.stamps,
     )  # fmt: skip
     _views(request)[concept] = view
     return view

@@ -73,7 +73,7 @@ def test_what_annotators_wrote_is_shown_as_text(open_office):
     "change",
     [
         {"picture": "../../params"}, {"picture": "badge-999999"}, {"picture": ""}, {"key": "x"},
-        {"key": "../../etc/passwd"},
+        {"key": "../../etc/passwd"}, {"sha256": "f" * 64},
         {"answer": "maybe"}, {"answer": ""}, {"first": "-1"}, {"first": "9" * 400}, {"note": "x" * 2001},
     ],
 )  # fmt: skip
@@ -130,6 +130,8 @@ def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
         assert form["pictures"] == ids[-1]
         form["pictures"] = ids
         half = lead.fill("/review/badge/ranking", **form, **{f"place.{ids[0]}": "1"})
+        redrawn = form | {f"sha256.{ids[0]}": "f" * 64}
+        assert lead.fill("/review/badge/ranking", **redrawn).status_code == 409
         assert half.status_code == 422 and "Give every picture a place" in half.text
         for wrong in ("0", "4", "-1", "1.5", "²", "1e9"):
             places = {f"place.{id}": wrong for id in ids}
@@ -138,3 +140,16 @@ def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
         assert lead.fill("/review/badge/ranking", **form, **places).status_code == 303
         (decided,) = [one for one in opened.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
         assert decided.groups == ((ids[1],), (ids[0],)) and decided.not_applicable == (ids[2],)
+        assert decided.digests == {candidate.id: candidate.sha256 for candidate in opened.candidates[:3]}
+
+
+def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one(open_office):
+    lead = open_office.enter("Lea")
+    (form,) = forms(lead.get("/review/badge").text)
+    path = open_office.folder / "candidates/badge/manifest.jsonl"
+    old = open_office.candidates[0].sha256
+    beside = path.with_name("beside")
+    beside.write_text(path.read_text().replace(old, "f" * 64))
+    beside.rename(path)
+    assert lead.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 409
+    assert forms(lead.get("/review/badge").text) == []
