@@ -119,6 +119,11 @@ class GoldBook:
         query = "SELECT DISTINCT concept, question FROM gold WHERE annotator = ?"
         return set(self._state.rows(query, annotator))
 
+    def candidates(self) -> list[str]:
+        """Annotators who have answered or skipped a question of a qualification."""
+        rows = self._state.rows("SELECT DISTINCT annotator FROM gold WHERE attempt > 0 ORDER BY annotator")
+        return [annotator for (annotator,) in rows]
+
     def attempts(self, annotator: str) -> dict[int, dict[tuple[str, str], bool]]:
         """What was right, by attempt at the qualification and (concept, question); a skipped one is not."""
         found: dict[int, dict[tuple[str, str], bool]] = defaultdict(dict)

@@ -14,6 +14,15 @@ ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
+class Closed:
+    """An annotator who has used up every attempt at a task's qualification; (right, asked) of the last one."""
+
+    annotator: str
+    task: Task
+    last: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Standing:
     """Where an annotator stands; `questions` are those of the open attempt that are not answered."""
 
@@ -36,7 +45,7 @@ def standing(page: Page, task: Task, annotator: str, now: datetime) -> Standing:
         return Standing("passed")
     attempts = page.book.attempts(annotator)
     last = None
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, _allowed(page, task, annotator) + 1):
         drawn = random.Random(f"{annotator} {task.name} {attempt}").sample(gold, min(wanted, len(gold)))
         answers = attempts.get(attempt, {})
         left = tuple(question for question in drawn if any(key not in answers for key in gold_keys(question)))
@@ -58,9 +67,41 @@ def open_attempt(page: Page, concept: str, annotator: str, now: datetime) -> int
     return found.attempt if found.state == "open" else 0
 
 
+def closed(page: Page, now: datetime) -> list[Closed]:
+    """Whom only a lead can let go on, by pseudonym."""
+    found = []
+    for annotator in page.book.candidates():
+        for task in page.tasks:
+            there = standing(page, task, annotator, now)
+            if there.state == "closed":
+                found.append(Closed(annotator, task, there.last))
+    return found
+
+
+def allow_another(page: Page, task: Task, annotator: str, now: datetime) -> None:
+    """Open one more attempt to an annotator who has none left; whoever has one, or has passed, gets nothing.
+
+    So the second click of a double click gives nothing more.
+    """
+    if standing(page, task, annotator, now).state == "closed":
+        attempts = _allowed(page, task, annotator) + 1
+        with page.state.writing() as database:
+            database.execute(
+                """INSERT INTO allowed VALUES (?, ?, ?)
+                ON CONFLICT (annotator, task) DO UPDATE SET attempts = max(attempts, excluded.attempts)""",
+                (annotator, task.name, attempts),
+            )
+
+
 def without(questions: tuple[Question, ...], have: set[Ref], count: int) -> list[Question]:
     """The first `count` that the browser does not have."""
     return [question for question in questions if not have.intersection(question.refs)][:count]
+
+
+def _allowed(page: Page, task: Task, annotator: str) -> int:
+    """Attempts that the annotator has, those that a lead added included."""
+    rows = page.state.rows("SELECT attempts FROM allowed WHERE (annotator, task) = (?, ?)", annotator, task.name)
+    return rows[0][0] if rows else ATTEMPTS
 
 
 def _is_qualified(page: Page, task: Task, annotator: str) -> bool:

@@ -16,6 +16,7 @@ from hfi_core.annotation.consent import consenting_user
 from hfi_core.annotation.identity import User, lead_only
 from hfi_core.annotation.page import Page, Stamps, Work, page_of
 from hfi_core.annotation.pages import show
+from hfi_core.annotation.qualification import allow_another, closed
 from hfi_core.annotation.tasks import Task
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
@@ -71,9 +72,21 @@ def overview(request: Request, user: Lead) -> Response:
     page = page_of(request)
     views = [_view(request, concept) for concept in page.settings.params.concepts]
     return _shown(
-        request, user, "review.html", views=views, people=_people(page, views),
+        request, user, "review.html", views=views, people=_people(page, views), closed=closed(page, datetime.now(UTC)),
+        texts={task.name: _title(page, task) for task in page.tasks},
         warn_below=page.settings.params.feedback.agreement.warn_below,
     )  # fmt: skip
+
+
+@router.post("/attempts")
+def another_attempt(request: Request, user: Lead, task: Text, annotator: Text) -> Response:
+    """Let an annotator who failed every qualification try once more."""
+    page = page_of(request)
+    found = next((one for one in page.tasks if one.name == task), None)
+    if found is None or annotator not in page.book.candidates():
+        raise HTTPException(404, "Nobody like that has tried a qualification.")
+    allow_another(page, found, annotator, datetime.now(UTC))
+    return RedirectResponse("/review#closed", 303)
 
 
 @router.get("/{concept}")
@@ -155,6 +168,10 @@ def _shown(request: Request, user: User, template: str, status: int = 200, **kno
 
 def _kind(page: Page, concept: str) -> str:
     return page.settings.params.concepts[concept].feedback
+
+
+def _title(page: Page, task: Task) -> str:
+    return ", ".join(page.settings.params.concepts[concept].text for concept in task.concepts)
 
 
 def _views(request: Request) -> dict[str, View]:

@@ -15,7 +15,7 @@ from hfi_core.errors import UserError
 
 PAGE = "page.db"
 """Name of the file in a project's private folder."""
-_VERSION = 1
+_VERSION = 2
 _PATIENCE = 10_000  # milliseconds that a writer waits for another process
 _TABLES = """
 CREATE TABLE secret (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -36,8 +36,14 @@ CREATE VIEW counting_gold AS SELECT * FROM gold AS one
 CREATE TABLE qualified (
     annotator TEXT NOT NULL, task TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (annotator, task)
 ) WITHOUT ROWID;
+CREATE TABLE allowed (
+    annotator TEXT NOT NULL, task TEXT NOT NULL, attempts INTEGER NOT NULL, PRIMARY KEY (annotator, task)
+) WITHOUT ROWID;
 """
-_OF_AN_ANNOTATOR = {"annotator": "pseudonym", "exposure": "annotator", "gold": "annotator", "qualified": "annotator"}
+_OF_AN_ANNOTATOR = {
+    "annotator": "pseudonym", "exposure": "annotator", "gold": "annotator", "qualified": "annotator",
+    "allowed": "annotator",
+}  # fmt: skip
 
 
 class PageState:

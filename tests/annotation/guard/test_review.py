@@ -2,14 +2,16 @@
 
 import re
 from html import unescape
+from uuid import uuid4
 
 import pytest
 
 from hfi_core.annotation.identity import pseudonym_of
 from hfi_core.annotation.oversight import ADJUDICATION
+from hfi_core.files import write_jsonl
 from tests.annotation.guard.doors import make_account
 from tests.annotation.guard.pages import office
-from tests.annotation.guard.projects import write_project
+from tests.annotation.guard.projects import read_candidates, write_project
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
@@ -153,3 +155,57 @@ def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one
     beside.rename(path)
     assert lead.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 409
     assert forms(lead.get("/review/badge").text) == []
+
+
+def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_click(tmp_path):
+    folder = write_project(tmp_path / "project", qualification=2, pass_mark=1.0, gold="gold.jsonl")
+    write_jsonl(folder / "gold.jsonl", [gold_of(candidate) for candidate in read_candidates(folder)[:4]])
+    for name, role in (("Ana", "annotator"), ("Lea", "lead")):
+        make_account(folder / ".hfi", name, role)
+    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+        ana, lea = opened.enter("Ana"), opened.enter("Lea")
+        pseudonym = pseudonym_of(folder / ".hfi", "Ana")
+        assert pseudonym not in lea.get("/review").text
+        for _ in range(3):
+            assert fail(opened, ana)["state"] in ("qualification", "closed")
+        asked = {"task": "badge", "annotator": pseudonym}
+        button = re.search(
+            r'<form method="post" action="/review/attempts">.*?</form>', lea.get("/review").text, re.DOTALL
+        )
+        assert pseudonym in button[0] and "Allow another attempt" in button[0]
+        token = ana.get("/api/session").json()["csrf"]
+        assert ana.fill("/review/attempts", **asked, csrf_token=token).status_code == 403
+        assert lea.post("/review/attempts", data=asked, headers={"Origin": lea.origin}).status_code == 403
+        assert lea.fill("/review/attempts", "/review", **(asked | {"annotator": "a-nobody"})).status_code == 404
+        assert questions(opened, ana)["state"] == "closed"
+        for _ in range(2):  # a double click sends it twice
+            assert lea.fill("/review/attempts", "/review", **asked).headers["location"] == "/review#closed"
+        told = questions(opened, ana)
+        assert (told["state"], told["qualification"]["attempt"]) == ("qualification", 4)
+        assert "/review/attempts" not in lea.get("/review").text
+        assert fail(opened, ana)["state"] == "closed"
+        assert "/review/attempts" in lea.get("/review").text
+
+
+def gold_of(candidate):
+    """A known answer."""
+    return {
+        "id": f"gold-{candidate.id}", "annotator": "lead", "concept": "badge", "kind": "binary", "answer": "yes",
+        "picture": candidate.id, "sha256": candidate.sha256,
+    }  # fmt: skip
+
+
+def questions(opened, browser):
+    """What the page's script is told."""
+    return opened.post(browser, "/api/questions/badge", {"count": 9}).json()
+
+
+def fail(opened, browser):
+    """Answer every question of the open attempt wrongly; what the script is told then."""
+    rows = [
+        {"id": uuid4().hex, "kind": "binary", "concept": part["concept"], "picture": part["pictures"][0],
+         "sha256": part["sha256"][0], "answer": "no", "proof": part["proof"]}
+        for question in questions(opened, browser)["questions"] for part in question["parts"]
+    ]  # fmt: skip
+    assert opened.post(browser, "/api/answers", {"judgements": rows}).json()["new"] == 2
+    return questions(opened, browser)

@@ -71,7 +71,7 @@ function goOn(...said) {
 /** Nothing to show: say why. */
 function wait() {
   byId("work").hidden = true;
-  const values = { ...standing(), n: boot.daily_limit };
+  const values = { ...standing(), n: boot.daily_limit, annotator: boot.annotator };
   if (["done", "limit", "closed"].includes(supply.state)) showPanel(supply.state, values);
   else if (outbox.state === "waiting" || again) showPanel("offline");
 }
