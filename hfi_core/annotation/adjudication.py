@@ -7,10 +7,9 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from hfi_core.annotation.answers import Refused
-from hfi_core.annotation.oversight import ADJUDICATION
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement, RankingJudgement
 
 DOES_NOT_APPLY = "none"
 

@@ -8,14 +8,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from hfi_core.annotation.gold import is_right, question_of
-from hfi_core.annotation.oversight import is_adjudication
 from hfi_core.annotation.page import Page
 from hfi_core.annotation.qualification import open_attempt
 from hfi_core.annotation.questions import is_proven
 from hfi_core.candidates import PictureId
 from hfi_core.errors import UserError
 from hfi_core.feedback.current import is_current
-from hfi_core.feedback.schema import MOST_PICTURES, Judgement, parse_judgement
+from hfi_core.feedback.schema import MOST_PICTURES, Judgement, is_adjudication, parse_judgement
 from hfi_core.params import Name
 
 MOST_AT_ONCE = 50

@@ -11,13 +11,10 @@ from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
-from hfi_core.feedback.schema import BinaryJudgement, Judgement, RankingJudgement
+from hfi_core.feedback.schema import BinaryJudgement, Judgement, RankingJudgement, is_adjudication
 
 if TYPE_CHECKING:
     from hfi_core.metrics.intervals import Interval
-
-ADJUDICATION = "adjudication."
-"""How the ids of the lead's own judgements begin."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +53,22 @@ class Pace:
     cant_tell: int
 
 
-def is_adjudication(judgement: Judgement) -> bool:
-    """Whether it is a lead's decision about a disagreement."""
-    return judgement.id.startswith(ADJUDICATION)
+def as_said(judgements: Iterable[Judgement]) -> list[Judgement]:
+    """Of all judgements, each person's last answer of their own to a question, and the decisions that count.
+
+    A lead who had answered before supersedes that answer by deciding. It counts no more, and is still what one of the
+    people said by themselves: without it a disagreement of two would be gone, and the agreement better than it was.
+    """
+    every = list(judgements)
+    earlier = {one.id: one.supersedes for one in every if one.supersedes}
+    counting = {one.id for one in every} - set(earlier.values())
+    replaced: set[str] = set()
+    for one in every:
+        before = None if is_adjudication(one) else one.supersedes
+        while before is not None and before not in replaced:
+            replaced.add(before)
+            before = earlier.get(before)
+    return [one for one in every if (one.id in counting if is_adjudication(one) else one.id not in replaced)]
 
 
 def disputes(judgements: Iterable[Judgement]) -> list[Dispute]:

@@ -187,11 +187,11 @@ def _view(request: Request, concept: str) -> View:
         return there
     at = time.monotonic()
     choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
-    judgements = [
+    judgements = oversight.as_said(
         one
-        for one in page.settings.store.judgements(concept, counting=True)
+        for one in page.settings.store.judgements(concept)
         if one.kind == kind and is_current(one, page.candidates[concept])
-    ]
+    )
     view = View(
         concept, choice.text, kind, page.work(Task(concept, kind, (concept,))), oversight.agreement(judgements, kind),
         oversight.disputes(judgements), oversight.paces(judgements), at, page.stamps,

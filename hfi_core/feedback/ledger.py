@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.current import is_current
 from hfi_core.feedback.reading import check_kind, check_pictures, read_judgements, refuse
-from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement, is_adjudication
 
 _CACHE_KIB = 64 * 1024
 _TABLES = f"""
@@ -26,13 +27,18 @@ PRAGMA cache_size = -{_CACHE_KIB};
 PRAGMA journal_mode = OFF;
 CREATE TABLE judgement (
     id TEXT PRIMARY KEY, line INTEGER, annotator TEXT, concept TEXT, subject TEXT, question TEXT, answer TEXT,
-    supersedes TEXT, simulated INTEGER, seconds REAL, stale INTEGER
+    supersedes TEXT, simulated INTEGER, seconds REAL, stale INTEGER, decision INTEGER
 ) WITHOUT ROWID;
 CREATE INDEX superseding ON judgement (supersedes) WHERE supersedes IS NOT NULL;
 CREATE INDEX asked ON judgement (concept, subject, annotator, question);
 CREATE VIEW latest AS SELECT * FROM judgement AS one
     WHERE NOT EXISTS (SELECT 1 FROM judgement AS later WHERE later.supersedes = one.id);
 CREATE VIEW counting AS SELECT * FROM latest WHERE NOT stale;
+CREATE VIEW unaided AS WITH RECURSIVE replaced(id) AS (
+    SELECT supersedes FROM judgement WHERE supersedes IS NOT NULL AND NOT decision
+    UNION SELECT one.supersedes FROM judgement AS one JOIN replaced ON one.id = replaced.id
+        WHERE one.supersedes IS NOT NULL
+) SELECT * FROM judgement WHERE NOT decision AND NOT stale AND id NOT IN (SELECT id FROM replaced);
 """
 
 
@@ -78,10 +84,14 @@ class Totals:
 
 
 class Ledger:
-    """The counting judgements on one concept, in an order that does not depend on the file's."""
+    """The judgements on one concept that count, or the `unaided` ones; the order does not depend on the file's."""
 
-    def __init__(self, database: sqlite3.Connection, concept: str):
-        self._database, self._concept = database, concept
+    def __init__(self, database: sqlite3.Connection, concept: str, view: Literal["counting", "unaided"] = "counting"):
+        self._database, self._concept, self._view = database, concept, view
+
+    def unaided(self) -> "Ledger":
+        """What people said by themselves: no lead's decisions, but the lead's own answers that these superseded."""
+        return Ledger(self._database, self._concept, "unaided")
 
     def totals(self) -> Totals:
         """Figures over all counting judgements."""
@@ -92,23 +102,23 @@ class Ledger:
 
     def tallies(self) -> Iterator[Tally]:
         """Votes by picture (binary feedback)."""
-        query = """SELECT subject, sum(answer = 'yes'), sum(answer = 'no'), sum(answer = 'cant_tell')
-            FROM counting WHERE concept = ? GROUP BY subject ORDER BY subject"""
+        query = f"""SELECT subject, sum(answer = 'yes'), sum(answer = 'no'), sum(answer = 'cant_tell')
+            FROM {self._view} WHERE concept = ? GROUP BY subject ORDER BY subject"""
         return (Tally(*row) for row in self._database.execute(query, (self._concept,)))
 
     def votes(self) -> Iterator[Vote]:
         """Single answers (binary feedback), those on the same picture one after the other."""
-        query = "SELECT subject, annotator, answer FROM counting WHERE concept = ? ORDER BY subject, annotator"
+        query = f"SELECT subject, annotator, answer FROM {self._view} WHERE concept = ? ORDER BY subject, annotator"
         return (Vote(*row) for row in self._database.execute(query, (self._concept,)))
 
     def pace(self) -> Iterator[tuple[str, float | None]]:
         """Annotator and seconds from question to answer (None where no times were kept), by annotator."""
-        query = "SELECT annotator, seconds FROM counting WHERE concept = ? ORDER BY annotator, id"
+        query = f"SELECT annotator, seconds FROM {self._view} WHERE concept = ? ORDER BY annotator, id"
         return iter(self._database.execute(query, (self._concept,)))
 
     def orders(self) -> Iterator[Order]:
         """Rankings, those of the same pictures one after the other."""
-        query = "SELECT subject, annotator, answer FROM counting WHERE concept = ? ORDER BY subject, annotator"
+        query = f"SELECT subject, annotator, answer FROM {self._view} WHERE concept = ? ORDER BY subject, annotator"
         for subject, annotator, answer in self._database.execute(query, (self._concept,)):
             groups, not_applicable = json.loads(answer)
             yield Order(subject, annotator, tuple(map(tuple, groups)), tuple(not_applicable))
@@ -160,9 +170,10 @@ def _enter(
     row = (
         judgement.id, number, judgement.annotator, judgement.concept, subject, question, answer, judgement.supersedes,
         judgement.simulated, (judgement.answered_at - judgement.shown_at).total_seconds() if timed else None, stale,
+        is_adjudication(judgement),
     )  # fmt: skip
     try:
-        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        database.execute("INSERT INTO judgement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     except sqlite3.IntegrityError:
         (first,) = database.execute("SELECT line FROM judgement WHERE id = ?", (judgement.id,)).fetchone()
         refuse(

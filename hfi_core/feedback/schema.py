@@ -102,12 +102,21 @@ class RankingJudgement(_Judgement):
 
 Judgement = Annotated[BinaryJudgement | RankingJudgement, Field(discriminator="kind")]
 
+ADJUDICATION = "adjudication."
+"""How the ids of a lead's decisions begin. They count as every judgement does, and say nothing of how far people agree:
+the lead had seen what the others said."""
+
 _ADAPTER: TypeAdapter[BinaryJudgement | RankingJudgement] = TypeAdapter(Judgement)
 
 
 def parse_judgement(line: str) -> BinaryJudgement | RankingJudgement:
     """Parse one line of a feedback file; raises pydantic's ValidationError."""
     return _ADAPTER.validate_json(line)
+
+
+def is_adjudication(judgement: BinaryJudgement | RankingJudgement) -> bool:
+    """Whether it is a lead's decision about a disagreement."""
+    return judgement.id.startswith(ADJUDICATION)
 
 
 def row_of(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:

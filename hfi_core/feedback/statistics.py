@@ -52,7 +52,10 @@ class Statistics:
 
 
 def statistics_of(ledger: Ledger, kind: str) -> Statistics:
-    """Count, compare and time the judgements of a ledger that holds one kind of feedback."""
+    """Count, compare and time the judgements of a ledger that holds one kind of feedback.
+
+    A lead's decisions are counted, and left out of how far people agree.
+    """
     annotators: dict[str, Annotator] = defaultdict(Annotator)
     spent: dict[str, list[float]] = defaultdict(list)
     for name, seconds in ledger.pace():
@@ -74,21 +77,22 @@ def statistics_of(ledger: Ledger, kind: str) -> Statistics:
 
 
 def _binary(ledger: Ledger, annotators: dict[str, Annotator]) -> tuple[int, dict[Measure, Interval | None]]:
+    unaided = ledger.unaided()
     unsure = Counter(vote.annotator for vote in ledger.votes() if vote.answer == "cant_tell")
     for name, count in unsure.items():
         annotators[name].cant_tell = count
-    for name, table in confusions(ledger.votes()).items():
+    for name, table in confusions(unaided.votes()).items():
         annotators[name].confusion = table
     pictures = sum(1 for _ in ledger.tallies())
-    return pictures, {"krippendorff_alpha": alpha_interval(vote_counts(ledger.tallies())), "kendalls_w": None}
+    return pictures, {"krippendorff_alpha": alpha_interval(vote_counts(unaided.tallies())), "kendalls_w": None}
 
 
 def _ranking(ledger: Ledger, annotators: dict[str, Annotator]) -> tuple[int, dict[Measure, Interval | None]]:
-    pictures: set[str] = set()
+    pictures, unaided = set[str](), ledger.unaided()
     for order in ledger.orders():
         annotators[order.annotator].cant_tell += len(order.not_applicable)
         pictures.update(order.not_applicable, *order.groups)
     return len(pictures), {
-        "krippendorff_alpha": alpha_interval(place_counts(shared_sets(ledger.orders())), "ordinal"),
-        "kendalls_w": mean_w_interval(shared_sets(ledger.orders())),
+        "krippendorff_alpha": alpha_interval(place_counts(shared_sets(unaided.orders())), "ordinal"),
+        "kendalls_w": mean_w_interval(shared_sets(unaided.orders())),
     }

@@ -47,3 +47,20 @@ def test_rankings_are_counted_with_both_measures_of_agreement(tmp_path):
     assert found.agreement["kendalls_w"].value == found.agreement["krippendorff_alpha"].value == pytest.approx(1)
     assert found.deciding is found.agreement["kendalls_w"]
     assert found.annotators["bo"].confusion == Confusion()
+
+
+def test_a_leads_decisions_are_counted_and_no_part_of_the_agreement(tmp_path):
+    rows = [vote(PICTURES[f"p{k}"], "yes" if k % 2 else "no", who) for k in range(4) for who in ("ana", "bo")]
+    rows += [vote(PICTURES["p4"], "yes", "ana"), vote(PICTURES["p4"], "no", "lea")]
+    without = _statistics(tmp_path / "f.jsonl", rows)
+    own = rows[-1]["id"]
+    rows.append(vote(PICTURES["p4"], "yes", "lea", supersedes=own) | {"id": "adjudication.1"})
+    rows.append(vote(PICTURES["p0"], "yes", "lea") | {"id": "adjudication.2"})
+    decided = _statistics(tmp_path / "f.jsonl", rows)
+    assert decided.agreement == without.agreement
+    assert decided.annotators["bo"].confusion == without.annotators["bo"].confusion
+    assert (without.totals.judgements, decided.totals.judgements, decided.totals.superseded) == (10, 11, 1)
+    orders = [ranking([["p0"], ["p1"], ["p2"]], "ana"), ranking([["p2"], ["p1"], ["p0"]], "bo")]
+    without = _statistics(tmp_path / "f.jsonl", orders, "ranking")
+    orders.append(ranking([["p0"], ["p1"], ["p2"]], "lea") | {"id": "adjudication.3"})
+    assert _statistics(tmp_path / "f.jsonl", orders, "ranking").agreement == without.agreement

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hfi_core.annotation.oversight import ADJUDICATION, agreement, disputes, paces, together
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.annotation.oversight import agreement, as_said, disputes, paces, together
+from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement, RankingJudgement
 
 SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
@@ -74,3 +74,11 @@ def test_pace_is_the_median_of_what_was_timed():
     assert (bo.judgements, bo.median_seconds) == (1, None)
     (both,) = together([ana, ana])
     assert (both.judgements, both.median_seconds, both.cant_tell) == (8, 2.0, 2)
+
+
+def test_an_answer_is_replaced_by_ones_own_and_not_by_ones_decision():
+    first = said("p", "lea", "yes")
+    decided = said("p", "lea", "no", lead=True).model_copy(update={"supersedes": first.id})
+    again = said("p", "lea", "cant_tell").model_copy(update={"id": "p.lea.2", "supersedes": decided.id})
+    assert as_said([first, decided]) == [first, decided]
+    assert as_said([first, decided, again]) == [again]

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from hfi_core.annotation.identity import pseudonym_of
-from hfi_core.annotation.oversight import ADJUDICATION
+from hfi_core.feedback.schema import ADJUDICATION
 from hfi_core.files import write_jsonl
 from tests.annotation.guard.doors import make_account
 from tests.annotation.guard.pages import office
@@ -63,6 +63,25 @@ def test_a_decision_supersedes_what_the_lead_said_before(open_office):
     kept = list(open_office.store.judgements("badge", annotator=mine))
     (counting,) = open_office.store.judgements("badge", annotator=mine, counting=True)
     assert len(kept) == 3 and counting.answer == "cant_tell"
+
+
+def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_office):
+    lead, mine = open_office.enter("Lea"), pseudonym_of(open_office.folder / ".hfi", "Lea")
+    open_office.judge(mine, 2, "yes")
+    open_office.judge("a-one", 2, "no")
+    (before,) = [form for form in forms(lead.get("/review/badge").text) if form["picture"].endswith("2")]
+    alpha = shown_alpha(lead)
+    assert lead.fill("/review/badge/binary", **(before | {"answer": "no"})).status_code == 303
+    page = lead.get("/review/badge").text
+    assert "1 of 2 disagreements to decide" in page
+    settled = page[page.index("dispute settled") :]
+    assert settled.count(f"<code>{mine}</code>") == 2 and "lead’s decision" in settled
+    assert shown_alpha(lead) == alpha
+
+
+def shown_alpha(lead) -> str:
+    """The agreement on the overview."""
+    return re.search(r"<dt>Agreement.*?</dd>", lead.get("/review").text, re.DOTALL)[0]
 
 
 def test_what_annotators_wrote_is_shown_as_text(open_office):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from hfi_core.annotation.oversight import ADJUDICATION
-from hfi_core.feedback.schema import BinaryJudgement
+from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.annotation.guard.projects import read_candidates, serving, write_project
 
