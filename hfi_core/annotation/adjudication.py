@@ -20,7 +20,7 @@ def adjudicate(
 ) -> None:
     """Keep it, once however often it is sent; an earlier answer of the lead's to the same question is superseded.
 
-    Raises Conflict where somebody else's judgement has the id.
+    Raises Conflict where somebody else's judgement has the id, Refused where others of the lead's keep coming first.
     """
     from hfi_core.feedback.store import Conflict
 
@@ -35,7 +35,7 @@ def adjudicate(
             if error.existing is None or error.existing == judgement.id:
                 raise
             judgement = judgement.model_copy(update={"supersedes": error.existing})
-    raise UserError("The disagreement is being decided elsewhere; load the page again.")
+    raise Refused("The disagreement is being decided elsewhere; load the page again.", "decided_elsewhere")
 
 
 def binary(

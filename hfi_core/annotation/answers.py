@@ -26,7 +26,11 @@ _OURS = ("annotator", "simulated")
 
 
 class Refused(UserError):
-    """An answer that will not be kept, however often it is sent."""
+    """An answer that will not be kept, however often it is sent; `refused.CODE` of the catalogue says why to people."""
+
+    def __init__(self, message: str, code: str = "malformed"):
+        super().__init__(message)
+        self.code = code
 
 
 class Answers(BaseModel):
@@ -104,7 +108,7 @@ def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Judgement:
     if any(digest is None for digest in judgement.seen.values()):
         raise Refused("The ranking does not say by `digests` which pictures were shown.")
     if not is_current(judgement, page.candidates[judgement.concept]):
-        raise Refused("The picture has been redrawn since it was shown.")
+        raise Refused("The picture has been redrawn since it was shown.", "redrawn")
     return judgement
 
 
@@ -112,9 +116,9 @@ def _check_asked(page: Page, annotator: str, concept: str, pictures: tuple[str, 
     known = page.candidates.get(concept, {})
     proven = isinstance(proof, str) and re.fullmatch(PROOF, proof)
     if not proven or not is_proven(page.proof_key, annotator, concept, pictures, proof):
-        raise Refused("This question was not asked.")
+        raise Refused("This question was not asked.", "not_asked")
     if not all(picture in known for picture in pictures):
-        raise Refused("The manifest does not hold this picture any more.")
+        raise Refused("The manifest does not hold this picture any more.", "gone")
 
 
 def _printable(note: str) -> str | None:

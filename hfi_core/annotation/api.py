@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from hfi_core.annotation.answers import Answers, Skip, save, skip
@@ -113,11 +112,6 @@ def skips(request: Request, skipped: list[Skip], user: Annotated[User, Depends(c
     for one in skipped:
         skip(page_of(request), user.pseudonym, one, datetime.now(UTC))
     return {"saved": len(skipped)}
-
-
-def refusal(status: int, code: str, message: str) -> JSONResponse:
-    """An error as the script reads it."""
-    return JSONResponse({"code": code, "detail": message}, status_code=status)
 
 
 def _preferences(chosen: dict[str, Any]) -> Preferences:

@@ -12,6 +12,15 @@ from hfi_core.annotation.preferences import has_consented, keep_consent
 from hfi_core.annotation.words import ENGLISH, read_words
 
 
+class Unread(HTTPException):
+    """Somebody who has not agreed to the first page."""
+
+    code = "consent"
+
+    def __init__(self):
+        super().__init__(403, "Read the first page and agree to it.")
+
+
 def consent_text() -> str:
     """Digest of the English text: whoever agreed to another one is asked again."""
     words = {key: text for key, text in read_words(ENGLISH).items() if key.startswith("consent.")}
@@ -29,4 +38,4 @@ def consenting_user(request: Request, user: Annotated[User, Depends(current_user
         return user
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         raise HTTPException(303, "Read the first page.", headers={"Location": "/welcome"})
-    raise HTTPException(403, "Read the first page and agree to it.")
+    raise Unread

@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hfi_core.annotation.cookie import LIFE_SECONDS, LOCAL_LIFE_SECONDS, Cookies, private_key
@@ -109,6 +109,8 @@ class _Sessions:
         self._app, self._cookies, self._access = app, cookies, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from hfi_core.annotation.refusals import refuse
+
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -127,38 +129,30 @@ class _Sessions:
         if refusal is None and scope["method"] not in _SAFE_METHODS:
             refusal, receive = await self._forged(scope, headers, receive, self._cookies.csrf(session))
         if refusal is not None:
-            await JSONResponse(refusal, status_code=403)(scope, receive, answer)
+            refused = await run_in_threadpool(refuse, Request(scope, receive), 403, refusal)
+            await refused(scope, receive, answer)
             return
         await self._app(scope, receive, answer)
 
-    def _refusal(self, headers: Headers) -> dict[str, str] | None:
+    def _refusal(self, headers: Headers) -> str | None:
         """A server without accounts that somebody has put on the network behind a proxy lets nobody in."""
-        if not self._access.accounts and any(name in headers for name in _FORWARDED):
-            return {
-                "code": "proxied",
-                "detail": "This page is for one machine. To reach it through a proxy, start it by "
-                "`hfi annotate --behind-proxy` with accounts.",
-            }
-        return None
+        return "proxied" if not self._access.accounts and any(name in headers for name in _FORWARDED) else None
 
     async def _forged(
         self, scope: Scope, headers: Headers, receive: Receive, expected: str
-    ) -> tuple[dict[str, str] | None, Receive]:
-        """A refusal unless the request comes from a page of ours; and how to read the body from here on."""
+    ) -> tuple[str | None, Receive]:
+        """A refusal's code unless the request comes from a page of ours; and how to read the body from here on."""
         own = f"{'https' if self._access.secure else 'http'}://{headers.get('host', '')}".lower()
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         elsewhere = origin.lower() != own if origin is not None else site not in (None, "same-origin", "none")
         if elsewhere:
-            return {"code": "origin", "detail": "The request does not come from this site's own page."}, receive
+            return "origin", receive
         token = headers.get(CSRF_HEADER)
         if token is None and headers.get("content-type", "").split(";")[0] == "application/x-www-form-urlencoded":
             body, receive = await _whole_body(receive)
             token = parse_qs(body.decode("utf-8", "replace")).get(CSRF_FIELD, [None])[0]
         if token is None or not hmac.compare_digest(token.encode(), expected.encode()):
-            return {
-                "code": "csrf",
-                "detail": "The page is out of date: load it again.",
-            }, receive
+            return "csrf", receive
         return None, receive
 
 

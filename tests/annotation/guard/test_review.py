@@ -9,7 +9,7 @@ import pytest
 from hfi_core.annotation.identity import pseudonym_of
 from hfi_core.feedback.schema import ADJUDICATION
 from hfi_core.files import write_jsonl
-from tests.annotation.guard.doors import make_account
+from tests.annotation.guard.doors import LOCAL, Browser, make_account
 from tests.annotation.guard.pages import office
 from tests.annotation.guard.projects import read_candidates, write_project
 
@@ -77,6 +77,37 @@ def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_offic
     settled = page[page.index("dispute settled") :]
     assert settled.count(f"<code>{mine}</code>") == 2 and "lead’s decision" in settled
     assert shown_alpha(lead) == alpha
+
+
+def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_gets_a_code(open_office):
+    lead, other = open_office.enter("Lea"), open_office.enter("Mia")
+    chosen = {"blur": True, "grey": True, "keys": True, "language": "de"}
+    assert open_office.post(lead, "/api/preferences", chosen).status_code == 200
+    (form,) = forms(lead.get("/review/badge").text)
+    form["answer"] = "no"
+    assert other.fill("/review/badge/binary", "/review/badge", **form | {"csrf_token": ""}).status_code == 303
+    page = {"Accept": "text/html", "Origin": lead.origin, "Referer": f"{lead.origin}/review/badge?first=0"}
+    for change, status, said in (
+        ({"csrf_token": "stale"}, 403, "Diese Seite ist veraltet"),
+        ({}, 409, "Sie widerspricht einer Antwort"),  # another lead decided under this id
+        ({"answer": "maybe"}, 422, "nicht die erwartete Form"),
+        ({"picture": "nothing"}, 404, "Hier ist nichts"),
+    ):
+        refused = lead.post("/review/badge/binary", data=form | change, headers=page)
+        assert refused.status_code == status and said in refused.text
+        assert 'lang="de"' in refused.text and 'href="/review/badge?first=0"' in refused.text
+    told = lead.post("/review/badge/binary", data=form, headers={"Accept-Language": "fr", "Origin": lead.origin})
+    assert told.json() == {"code": "conflict", "detail": "Sie widerspricht einer Antwort, die schon gespeichert ist."}
+    elsewhere = lead.post("/review/badge/binary", data=form, headers=page | {"Referer": "https://evil.example/x"})
+    assert "evil.example" not in elsewhere.text and 'class="button primary" href="/"' in elsewhere.text
+
+
+def test_a_stale_form_at_the_door_leads_back_to_the_door(open_office):
+    stranger = Browser(open_office.app, LOCAL)
+    headers = {"Accept": "text/html", "Accept-Language": "de", "Referer": f"{LOCAL}/sign-in?next=%2Freview"}
+    refused = stranger.post("/sign-in", data={"name": "Ana", "csrf_token": "old"}, headers=headers)
+    assert refused.status_code == 403 and "Diese Seite ist veraltet" in refused.text
+    assert 'href="/sign-in?next=%2Freview"' in refused.text
 
 
 def shown_alpha(lead) -> str:

@@ -98,8 +98,8 @@ def test_a_concepts_short_address_leads_to_its_questions_and_hides_no_other_page
     lost = desk.get("/nothing")
     assert (lost.status_code, "There is nothing here" in lost.text) == (404, True)
     assert desk.client.get("/nothing", headers={"Accept": "application/json"}).json() == {
-        "detail": "There is no such page."
-    }
+        "code": "lost", "detail": "The address may be mistyped, or the project has changed since.",
+    }  # fmt: skip
     assert [desk.get(path).status_code for path in ("/review", "/preferences", "/static/mark.svg")] == [200] * 3
 
 
