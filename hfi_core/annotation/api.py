@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hfi_core.annotation.answers import Answers, Skip, save, skip
 from hfi_core.annotation.consent import agree, consenting_user
+from hfi_core.annotation.hurry import unhurried
 from hfi_core.annotation.identity import User, current_user
 from hfi_core.annotation.page import page_of
 from hfi_core.annotation.preferences import Preferences, keep_preferences
@@ -58,7 +59,7 @@ def preferences(
     return {"saved": True}
 
 
-@router.post("/questions/{name}")
+@router.post("/questions/{name}", dependencies=[Depends(unhurried)])
 def questions(
     request: Request, name: str, wanted: Wanted, user: Annotated[User, Depends(consenting_user)]
 ) -> dict[str, Any]:
@@ -99,14 +100,14 @@ def questions(
     }  # fmt: skip
 
 
-@router.post("/answers")
+@router.post("/answers", dependencies=[Depends(unhurried)])
 def answers(request: Request, given: Answers, user: Annotated[User, Depends(consenting_user)]) -> dict[str, Any]:
     """Keep answers; acknowledged once they are on the disk. Sent again, the same answer changes nothing."""
     new = save(page_of(request), user.pseudonym, given, datetime.now(UTC))
     return {"saved": len(given.judgements), "new": new}
 
 
-@router.post("/skips")
+@router.post("/skips", dependencies=[Depends(unhurried)])
 def skips(request: Request, skipped: list[Skip], user: Annotated[User, Depends(consenting_user)]) -> dict[str, int]:
     """Give a question back: this annotator is not asked it again."""
     for one in skipped:

@@ -5,9 +5,6 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
-from limits import RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.responses import RedirectResponse, Response
 
 from hfi_core.annotation.accounts import (
@@ -19,16 +16,12 @@ from hfi_core.annotation.accounts import (
     accounts_of,
     proper_name,
 )
+from hfi_core.annotation.hurry import RETRY, is_guessing, is_trying_links
 from hfi_core.annotation.identity import signed_in
 from hfi_core.annotation.rendering import render, words_of
 from hfi_core.errors import UserError
 
 router = APIRouter()
-
-_BY_PERSON = (RateLimitItemPerMinute(5), RateLimitItemPerHour(30))
-"""Attempts at one name from one address."""
-_BY_ADDRESS = (RateLimitItemPerMinute(20), RateLimitItemPerHour(200))
-"""Attempts from one address: a whole office may share it."""
 
 Text = Annotated[str, Form(max_length=2000)]
 
@@ -52,8 +45,8 @@ def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -
     if not request.app.state.access.accounts:
         session.rotate(name)
         return RedirectResponse(inside(next), 303)
-    if _too_often(request, name):
-        return _closed(request, "door.too_often", 429, {"Retry-After": "60"})
+    if is_guessing(request, name):
+        return _closed(request, "door.too_often", 429, RETRY)
     account = accounts_of(request).check(name, password)
     if account is None:
         return _door(request, next, words_of(request)("door.wrong"), 401, name)
@@ -74,12 +67,16 @@ def leave(request: Request) -> Response:
 @router.get("/invite/{token}")
 def invited(request: Request, token: str) -> Response:
     """Show whom the link is for, and ask for a password. Looking does not use the link up: mail scanners look."""
+    if is_trying_links(request):
+        return _closed(request, "door.too_often", 429, RETRY)
     return _invite(request, token)
 
 
 @router.post("/invite/{token}")
 def accept(request: Request, token: str, password: Text, again: Text) -> Response:
     """Make the account and let the person in."""
+    if is_trying_links(request):
+        return _closed(request, "door.too_often", 429, RETRY)
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
         return _invite(request, token, words_of(request)("invite.short", least=LEAST_PASSWORD, most=MOST_PASSWORD))
     if password != again:
@@ -105,18 +102,6 @@ def _admit(request: Request, account: Account) -> None:
     accounts.sign_out(session.id)
     session.rotate()
     accounts.sign_in(account, session.id)
-
-
-def _too_often(request: Request, name: str) -> bool:
-    """Count an attempt; whether a person, or an address, has tried too often."""
-    state = request.app.state
-    if getattr(state, "limiter", None) is None:
-        state.limiter = MovingWindowRateLimiter(MemoryStorage())
-    address = request.client.host if request.client else "unknown"
-    keys = [(item, ("person", address, name.casefold())) for item in _BY_PERSON]
-    keys += [(item, ("address", address)) for item in _BY_ADDRESS]
-    allowed = [state.limiter.hit(item, *key) for item, key in keys]  # each is counted, also after a refusal
-    return not all(allowed)
 
 
 def _invitation(request: Request, token: str) -> Invitation | None:

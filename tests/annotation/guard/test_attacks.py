@@ -5,7 +5,10 @@ import struct
 import zlib
 
 import pytest
+from limits import RateLimitItemPerMinute
 
+from hfi_core.annotation import hurry
+from tests.annotation.guard.doors import make_account
 from tests.annotation.guard.pages import office
 from tests.annotation.guard.projects import write_project
 
@@ -112,3 +115,18 @@ def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(open_office):
     refused, _ = answer_to(open_office, open_office.enter("Ana"), id="adjudication.0000")
     assert refused.status_code == 409
     assert list(open_office.store.judgements()) == []
+
+
+def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monkeypatch):
+    monkeypatch.setattr(hurry, "_REQUESTS", RateLimitItemPerMinute(4))
+    folder = write_project(tmp_path / "project")
+    for name in ("Ana", "Bo"):
+        make_account(folder / ".hfi", name)
+    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+        ana, bo = opened.enter("Ana"), opened.enter("Bo")
+        asked = [("/api/questions/badge", {"count": 1}), ("/api/skips", []), ("/api/answers", {"judgements": [{}]})]
+        codes = [opened.post(ana, path, body).status_code for path, body in asked * 2]
+        assert codes == [200, 200, 409, 200, 429, 429]
+        refused = opened.post(ana, "/api/skips", [])
+        assert refused.json()["code"] == "too_often" and refused.headers["retry-after"] == "60"
+        assert opened.post(bo, "/api/skips", []).status_code == 200

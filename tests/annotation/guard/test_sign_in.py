@@ -126,6 +126,54 @@ def test_guessing_is_slowed_down_for_one_person_and_for_one_address(app, tmp_pat
     assert last == 429
 
 
+def at(app, address: str) -> Browser:
+    """A browser at an address of its own."""
+    browser = Browser(app, PUBLIC)
+    browser._transport.client = (address, 50000)
+    return browser
+
+
+def test_guessing_at_one_name_from_many_addresses_is_slowed_down_and_others_come_in(app, tmp_path):
+    make_account(tmp_path, "Ana")
+    make_account(tmp_path, "Bo")
+    codes = []
+    for n in range(8):
+        browser = at(app, f"203.0.113.{n}")
+        token = browser.token()
+        codes += [
+            browser.fill("/sign-in", name="Ana", password="not this one", csrf_token=token).status_code
+            for _ in range(5)
+        ]
+    assert codes == [401] * 30 + [429] * 10
+    assert at(app, "198.51.100.1").fill("/sign-in", name="Bo", password=PASSWORD).status_code == 303
+
+
+def test_one_address_alone_keeps_nobody_out(app, tmp_path):
+    make_account(tmp_path, "Ana")
+    attacker = at(app, "203.0.113.1")
+    token = attacker.token()
+    for _ in range(40):
+        attacker.fill("/sign-in", name="Ana", password="not this one", csrf_token=token)
+    assert at(app, "198.51.100.1").fill("/sign-in", name="Ana", password=PASSWORD).status_code == 303
+
+
+def test_the_addresses_of_one_ipv6_network_count_together(app):
+    codes = []
+    for n in range(7):
+        browser = at(app, f"2001:db8:0:1::{n:x}")
+        codes.append(browser.fill("/sign-in", name="Ana", password="not this one").status_code)
+    assert codes == [401] * 5 + [429] * 2
+    assert at(app, "2001:db8:0:2::1").fill("/sign-in", name="Ana", password="not this one").status_code == 401
+
+
+def test_links_are_not_tried_one_after_the_other(app, accounts):
+    link = f"/invite/{accounts.invite('Ana', 'annotator')}"
+    attacker = at(app, "203.0.113.1")
+    codes = [attacker.get(f"/invite/{n}").status_code for n in range(35)]
+    assert codes == [404] * 30 + [429] * 5
+    assert attacker.get(link).status_code == 429 and at(app, "198.51.100.1").get(link).status_code == 200
+
+
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\x00b", "a\u202eb", "a\u200bb"])
 def test_names_that_could_deceive_are_refused(accounts, app, name):
     with pytest.raises(UserError):
