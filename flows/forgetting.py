@@ -1,5 +1,6 @@
 """Forgetting an annotator: the link to the person, on request the judgements, and what rests on them."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,10 +17,12 @@ from hfi_core.params import Params
 def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterator[str]:
     """Forget, and tell line by line what was done and what rests on this annotator.
 
-    Raises UserError if nobody by that name or pseudonym is known.
+    Raises UserError if nobody by that name or pseudonym is known, or if they could still sign in: that would make a new
+    link, and keep the name.
     """
     people = open_people()
     pseudonym = people.find(annotator) or annotator
+    _refuse_an_account(people.name_of(pseudonym) or annotator)
     if not is_there(params.feedback.database_url):
         if not people.forget(pseudonym):
             raise _nobody(annotator, [])
@@ -37,12 +40,28 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
         with closing(PageState(page)) as state:
             state.forget(pseudonym)
         yield f"What the annotation page kept of {pseudonym} is deleted: consent, settings, gold, what was shown."
-    yield f"The link from {pseudonym} to a person is deleted." if linked else f"{pseudonym} was linked to nobody here."
+    if linked:
+        yield f"The link from {pseudonym} to a person is deleted; an open page asks for the name anew."
+    else:
+        yield f"{pseudonym} was linked to nobody here."
     if judgements:
         yield f"{count} judgement(s) by {pseudonym} are deleted; the next `hfi run` makes models without them."
         yield "Earlier snapshots hold them still, in DVC's cache and remotes: `dvc gc` takes out what no commit needs."
     else:
         yield f"What {pseudonym} judged stays; `--judgements` deletes it, too."
+
+
+def _refuse_an_account(name: str) -> None:
+    from hfi_core.annotation.accounts import ACCOUNTS, open_accounts
+
+    if not (STATE / ACCOUNTS).exists():
+        return
+    with closing(open_accounts(STATE)) as accounts:
+        if accounts.knows(name):
+            raise UserError(
+                f"{name} has an account or an open invitation: the name is kept there, and would be linked anew.\n"
+                f"  To mend it: `hfi annotate remove {shlex.quote(name)}`, then forget them."
+            )
 
 
 def _nobody(annotator: str, known: list[str]) -> UserError:

@@ -82,6 +82,11 @@ class Accounts:
         with self._reading() as connection:
             return [Invitation(*row) for row in connection.execute(query, {"now": time.time()})]
 
+    def knows(self, name: str) -> bool:
+        """Whether somebody could come in under a name: by an account, or by a link that may still be used."""
+        keys = {_key(one.name) for one in (*self.accounts(), *self.invitations())}
+        return _key(name) in keys
+
     def invite(self, name: str, role: Role, life: float = INVITATION_SECONDS) -> str:
         """A new one-time token for a person; an earlier link for the same person is void from now on."""
         name, token = proper_name(name), secrets.token_urlsafe(32)
@@ -160,6 +165,8 @@ class Accounts:
             rows = 0
             for table in ("session", "invitation", "account"):
                 rows += connection.execute(text(f"DELETE FROM {table} WHERE key = :key"), {"key": _key(name)}).rowcount
+        with self._reading() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # earlier pages hold the name, too
         return rows > 0
 
     def _reading(self):
@@ -183,7 +190,10 @@ def open_accounts(private: Path) -> Accounts:
     @event.listens_for(engine, "connect")
     def _settle(connection, _record) -> None:
         connection.isolation_level = None  # transactions begin where we say so
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000"):
+        for pragma in (
+            "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000",
+            "secure_delete = ON",
+        ):  # fmt: skip
             connection.execute(f"PRAGMA {pragma}")
 
     with engine.begin() as connection:

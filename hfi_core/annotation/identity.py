@@ -1,5 +1,6 @@
 """Who is asking: the person behind a request, as a pseudonym and a role."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from fastapi import HTTPException, Request
 
 Role = Literal["annotator", "lead"]
+_PEOPLE = "people.json"
 
 
 @dataclass(frozen=True)
@@ -40,25 +42,41 @@ def lead_only(request: Request) -> User:
 
 
 def signed_in(request: Request) -> User | None:
-    """The person, or None."""
+    """The person, or None; nobody has come in whose link to a pseudonym was forgotten since."""
     access, session = request.app.state.access, request.state.session
-    if not access.accounts:
-        # Whoever sits at the machine owns the files, too: a role would only pretend.
-        return None if session.name is None else User(pseudonym_of(access.private, session.name), "lead", session.name)
-    from hfi_core.annotation.accounts import accounts_of
+    if access.accounts:
+        from hfi_core.annotation.accounts import accounts_of
 
-    account = accounts_of(request).of_session(session.id)
-    return None if account is None else User(pseudonym_of(access.private, account.name), account.role, account.name)
+        account = accounts_of(request).of_session(session.id)
+        name, role = (None, "annotator") if account is None else (account.name, account.role)
+    else:
+        # Whoever sits at the machine owns the files, too: a role would only pretend.
+        name, role = session.name, "lead"
+    pseudonym = None if name is None else _known(access.private, name)
+    return None if pseudonym is None else User(pseudonym, role, name)
 
 
 def pseudonym_of(private: Path, name: str) -> str:
-    """The pseudonym by which the store knows a person; a new one for somebody who was forgotten."""
-    people = private / "people.json"
-    return _pseudonym(people, people.stat().st_mtime_ns if people.exists() else 0, name)
+    """The pseudonym by which the store knows a person; a new one for a new name, and for somebody who was forgotten.
 
-
-@lru_cache(maxsize=4096)
-def _pseudonym(path: Path, _version: int, name: str) -> str:
+    Only the door asks for it: a session that was open when its person was forgotten makes no link anew.
+    """
     from hfi_core.feedback.store.people import open_people
 
-    return open_people(path).pseudonym(name)
+    return open_people(private / _PEOPLE).pseudonym(name)
+
+
+def _known(private: Path, name: str) -> str | None:
+    path = private / _PEOPLE
+    if not path.exists():
+        return None
+    found = path.stat()
+    return _links(path, (found.st_mtime_ns, found.st_ino)).get(name)
+
+
+@lru_cache(maxsize=4)
+def _links(path: Path, _version: tuple[int, int]) -> Mapping[str, str]:
+    """Pseudonym by name, read once a version of the file."""
+    from hfi_core.feedback.store.people import open_people
+
+    return {name: pseudonym for pseudonym, name in open_people(path).names().items()}

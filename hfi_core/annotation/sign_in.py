@@ -17,7 +17,7 @@ from hfi_core.annotation.accounts import (
     proper_name,
 )
 from hfi_core.annotation.hurry import RETRY, is_guessing, is_trying_links
-from hfi_core.annotation.identity import signed_in
+from hfi_core.annotation.identity import pseudonym_of, signed_in
 from hfi_core.annotation.rendering import render, words_of
 from hfi_core.errors import UserError
 
@@ -43,6 +43,7 @@ def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -
     except UserError:
         return _door(request, next, words_of(request)("door.no_name", most=MOST_NAME), 422)
     if not request.app.state.access.accounts:
+        pseudonym_of(request.app.state.access.private, name)
         session.rotate(name)
         return RedirectResponse(inside(next), 303)
     if is_guessing(request, name):
@@ -101,6 +102,7 @@ def _admit(request: Request, account: Account) -> None:
     accounts = accounts_of(request)
     accounts.sign_out(session.id)
     session.rotate()
+    pseudonym_of(request.app.state.access.private, account.name)
     accounts.sign_in(account, session.id)
 
 
