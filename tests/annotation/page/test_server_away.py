@@ -1,5 +1,6 @@
 """Nothing is lost when the network or the server goes: the page queues, says so, and sends again under the same id."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.annotation.page.watching import answer, picture, saved
@@ -94,6 +95,44 @@ def test_a_refused_answer_is_said_and_does_not_hold_up_the_others(office, serve,
     page.click("#trouble button")
     saved(page)
     assert [row.picture for row in office.judgements()] == [second]
+
+
+@pytest.mark.parametrize("status", [400, 404, 413])
+def test_what_can_never_be_taken_is_moved_aside_also_where_the_storage_is_full(office, serve, person, status):
+    page = person(serve(office), path="/judge/badge")
+    page.evaluate(
+        """() => {
+            const keep = Storage.prototype.setItem;
+            Storage.prototype.setItem = function (key, value) {
+                if (key.startsWith("hfi-refused:")) throw new DOMException("full", "QuotaExceededError");
+                keep.call(this, key, value);
+            };
+        }"""
+    )
+    page.route("**/api/answers", lambda route: route.fulfill(status=status, body="Too large"), times=1)
+    answer(page, "y")
+    expect(page.locator("#trouble")).to_contain_text("1 answer was refused: The server does not take this request.")
+    (second,) = answer(page, "n")
+    page.click("#trouble button")
+    saved(page)
+    expect(page.locator("#trouble")).to_be_hidden()
+    assert [row.picture for row in office.judgements()] == [second]
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500])
+def test_what_the_server_takes_later_is_sent_again_under_the_same_id(office, serve, person, status):
+    page = person(serve(office), path="/judge/badge")
+    sent = []
+
+    def refuse(route):
+        sent.append(route.request.post_data_json)
+        route.fulfill(status=status, json={"code": "later", "detail": "Later."})
+
+    page.route("**/api/answers", refuse, times=1)
+    (judged,) = answer(page, "y")
+    saved(page)
+    assert [row.id for row in office.judgements()] == [sent[0]["judgements"][0]["id"]]
+    assert [row.picture for row in office.judgements()] == [judged]
 
 
 def test_answers_are_never_sent_as_somebody_else(office, serve, person):

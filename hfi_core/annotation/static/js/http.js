@@ -1,7 +1,7 @@
 // Requests to our own server, with the token that shows that they come from our own page.
 const PATIENCE = 15000;
 const meta = document.querySelector("meta[name=csrf]");
-const FINAL = new Set([409, 422]);
+const AGAIN = new Set([408, 425, 429]); // the only ones of the client's mistakes that sending again can mend
 
 /** The server will never take this, however often it is sent. */
 export class Refused extends Error {}
@@ -19,7 +19,7 @@ export async function post(path, body, annotator) {
   }
   if (answer.ok) return answer.json();
   if (answer.status === 401 || answer.status === 403) throw new SignedOut();
-  if (FINAL.has(answer.status)) throw new Refused((await answer.json()).detail);
+  if (answer.status >= 400 && answer.status < 500 && !AGAIN.has(answer.status)) throw new Refused(await reason(answer));
   throw new Unreachable(String(answer.status));
 }
 
@@ -47,6 +47,16 @@ async function reach(path, options) {
     return await fetch(path, { ...options, redirect: "error", signal: AbortSignal.timeout(PATIENCE) });
   } catch {
     throw new Unreachable("no answer");
+  }
+}
+
+/** Why the server refuses, in the person's language; empty where something before it answered. */
+async function reason(answer) {
+  try {
+    const { detail } = await answer.json();
+    return typeof detail === "string" ? detail : "";
+  } catch {
+    return "";
   }
 }
 

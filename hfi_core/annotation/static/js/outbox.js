@@ -8,7 +8,7 @@ const LONGEST_WAIT = 8000;
 export class Outbox extends EventTarget {
   #prefix;
   #failed;
-  #memory = new Map(); // where the browser keeps nothing
+  #memory = new Map(); // where the browser keeps nothing, or no more
   #sending = false;
   #wait = FIRST_WAIT;
   #timer = null;
@@ -48,7 +48,7 @@ export class Outbox extends EventTarget {
 
   /** Why the server refused what it refused. */
   get refusals() {
-    return this.#keys(this.#failed).map((key) => JSON.parse(localStorage.getItem(key)).reason);
+    return this.#keys(this.#failed).map((key) => JSON.parse(this.#read(key)).reason);
   }
 
   /** The questions, by their pictures, that wait here: they are not to be asked again. */
@@ -57,7 +57,7 @@ export class Outbox extends EventTarget {
   }
 
   dismiss() {
-    this.#keys(this.#failed).forEach((key) => localStorage.removeItem(key));
+    this.#keys(this.#failed).forEach((key) => this.#forget(key));
     this.#tell();
   }
 
@@ -86,7 +86,7 @@ export class Outbox extends EventTarget {
         await post(path, body, this.annotator);
       } catch (error) {
         if (error instanceof Refused) {
-          localStorage.setItem(key.replace(this.#prefix, this.#failed), JSON.stringify({ body, reason: error.message }));
+          this.#moveAside(key, body, error.message);
         } else {
           this.#tell(error instanceof SignedOut ? "signed_out" : "waiting");
           this.#timer = setTimeout(() => this.flush(), this.#wait);
@@ -99,6 +99,17 @@ export class Outbox extends EventTarget {
       if (this.state !== "saving" && this.waiting) this.#tell("saving");
     }
     this.#tell("saved");
+  }
+
+  /** Keep what was refused apart, so that it holds up nothing: in this page alone where the storage is full. */
+  #moveAside(key, body, reason) {
+    const [place, item] = [key.replace(this.#prefix, this.#failed), JSON.stringify({ body, reason })];
+    this.#forget(key); // first: it makes the room
+    try {
+      localStorage.setItem(place, item);
+    } catch {
+      this.#memory.set(place, item);
+    }
   }
 
   #keys(prefix) {

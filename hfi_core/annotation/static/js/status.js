@@ -20,7 +20,7 @@ export function watch(outbox) {
     if (refusals.length) {
       const dismiss = make("button", "button small", t("status.failed.dismiss"), { type: "button" });
       dismiss.addEventListener("click", () => outbox.dismiss());
-      lines.push([`${t("status.failed", { n: refusals.length })}: ${[...new Set(refusals)].join(" ")}`, dismiss]);
+      lines.push([`${t("status.failed", { n: refusals.length })}: ${[...new Set(refusals.map((reason) => reason || t("refused.other")))].join(" ")}`, dismiss]);
     }
     if (state === "waiting" && waiting) {
       const again = make("button", "button small", t("status.retry"), { type: "button" });
