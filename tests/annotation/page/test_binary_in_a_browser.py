@@ -126,6 +126,32 @@ def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(o
     assert not covered()
 
 
+@pytest.mark.parametrize("kind", ["binary", "ranking"])
+def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve, person, kind):
+    office = open_office(tmp_path / "project", {"badge": kind})
+    gallery = office.folder / "reference"
+    gallery.mkdir()
+    (gallery / "a.png").write_bytes((office.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
+    office.edit(gallery={"badge": "reference"})
+    page = person(serve(office), path="/judge/badge")
+    thumb, shown = page.locator(".thumb img"), page.locator("#enlarged img")
+    look = "one => getComputedStyle(one).filter"
+    assert "blur(" in thumb.evaluate(look) and "grayscale(1)" in thumb.evaluate(look)
+    page.locator(".thumb").focus()
+    page.keyboard.press("Enter")
+    expect(shown).to_be_visible()
+    assert shown.evaluate(look) == "none"
+    page.keyboard.press("Escape")
+    assert "blur(" in thumb.evaluate(look)
+    page.goto(page.url.replace("/judge/badge", "/preferences"))
+    page.uncheck("input[name=blur]")
+    page.uncheck("input[name=grey]")
+    page.click("form[data-post] button")
+    expect(page.locator(".saved")).to_be_visible()
+    page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
+    assert thumb.evaluate(look) == "none" and page.locator("#gallery-hint").count() == 0
+
+
 def test_covering_is_a_preference_that_lasts(office, serve, person):
     server = serve(office)
     page = person(server, path="/preferences")
