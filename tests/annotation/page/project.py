@@ -45,14 +45,16 @@ class Office:
         raw["annotation"] |= annotation
         path.write_text(yaml.safe_dump(raw))
 
-    def draw(self, concept: str, count: int, prompt: str = "a badge", prefix: str | None = None) -> None:
+    def draw(
+        self, concept: str, count: int, prompt: str = "a badge", prefix: str | None = None, size: int = 96
+    ) -> None:
         """Give a concept candidates; the same prefix gives the same pictures."""
         folder, rows = self.folder / "candidates" / concept, []
         for n in range(count):
             name = f"{prefix or concept}-{n:03d}"
             place = folder / "pictures" / f"{name}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
-            save_picture(place, _picture(f"{prefix or concept} {n}"))
+            save_picture(place, _picture(f"{prefix or concept} {n}", size))
             rows.append(
                 Candidate(
                     id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(place)
@@ -100,14 +102,15 @@ def open_office(folder: Path, concepts: dict[str, str] | None = None) -> Office:
     return office
 
 
-def _picture(seed: str) -> np.ndarray:
-    """A disc on a gradient: something to look at."""
+def _picture(seed: str, size: int) -> np.ndarray:
+    """A disc on a gradient, with the grain of a photograph: something to look at, and to decode."""
     random = np.random.default_rng(list(seed.encode()))
-    y, x = np.mgrid[0:96, 0:96] / 95
+    y, x = np.mgrid[0:size, 0:size] / (size - 1)
     ground, ink = random.integers(90, 255, 3), random.integers(0, 220, 3)
     pixels = ground * (0.75 + 0.25 * y[..., None])
     inside = np.hypot(x - random.uniform(0.35, 0.65), y - random.uniform(0.35, 0.65)) < random.uniform(0.18, 0.32)
     pixels[inside] = ink
+    pixels += random.normal(0, 5, pixels.shape)
     return pixels.clip(0, 255).astype(np.uint8)
 
 
