@@ -41,7 +41,7 @@ def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -
     try:
         name = proper_name(name)
     except UserError:
-        return _door(request, next, words_of(request)("door.no_name", most=MOST_NAME), 422)
+        return _door(request, next, words_of(request)("door.no_name", most=MOST_NAME), 422, wrong=("name",))
     if not request.app.state.access.accounts:
         pseudonym_of(request.app.state.access.private, name)
         session.rotate(name)
@@ -50,7 +50,7 @@ def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -
         return _closed(request, "door.too_often", 429, RETRY)
     account = accounts_of(request).check(name, password)
     if account is None:
-        return _door(request, next, words_of(request)("door.wrong"), 401, name)
+        return _door(request, next, words_of(request)("door.wrong"), 401, name, ("name", "password"))
     _admit(request, account)
     return RedirectResponse(inside(next), 303)
 
@@ -79,9 +79,10 @@ def accept(request: Request, token: str, password: Text, again: Text) -> Respons
     if is_trying_links(request):
         return _closed(request, "door.too_often", 429, RETRY)
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
-        return _invite(request, token, words_of(request)("invite.short", least=LEAST_PASSWORD, most=MOST_PASSWORD))
+        message = words_of(request)("invite.short", least=LEAST_PASSWORD, most=MOST_PASSWORD)
+        return _invite(request, token, message, "password")
     if password != again:
-        return _invite(request, token, words_of(request)("invite.differ"))
+        return _invite(request, token, words_of(request)("invite.differ"), "again")
     # Looked up before the costly hash, which nobody without a link can make us compute.
     account = accounts_of(request).accept(token, password) if _invitation(request, token) else None
     if account is None:
@@ -117,14 +118,25 @@ def _closed(request: Request, what: str, status: int, headers: Mapping[str, str]
     return response
 
 
-def _door(request: Request, next: str, message: str = "", status: int = 200, name: str = "") -> Response:
-    known = {"next": inside(next), "message": message, "name": name, "accounts": request.app.state.access.accounts}
-    return render(request, "sign_in.html", status, **known)
+def _door(
+    request: Request, next: str, message: str = "", status: int = 200, name: str = "", wrong: tuple[str, ...] = ()
+) -> Response:
+    """The door, with what is wrong about the fields named in `wrong`."""
+    return render(
+        request, "sign_in.html", status, next=inside(next), message=message, name=name, wrong=wrong,
+        accounts=request.app.state.access.accounts,
+    )  # fmt: skip
 
 
-def _invite(request: Request, token: str, message: str = "") -> Response:
+def _invite(request: Request, token: str, message: str = "", wrong: str = "") -> Response:
     invitation = _invitation(request, token)
     if invitation is None:
         return _closed(request, "invite.over", 404)
-    known = {"invitation": invitation, "message": message, "least": LEAST_PASSWORD, "most": MOST_PASSWORD}
+    known = {
+        "invitation": invitation,
+        "message": message,
+        "wrong": wrong,
+        "least": LEAST_PASSWORD,
+        "most": MOST_PASSWORD,
+    }
     return render(request, "invite.html", 422 if message else 200, **known)

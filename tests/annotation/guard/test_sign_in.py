@@ -1,5 +1,6 @@
 """Invitations, passwords and sessions, and what people try with them."""
 
+import re
 import sqlite3
 import stat
 import time
@@ -124,6 +125,24 @@ def test_guessing_is_slowed_down_for_one_person_and_for_one_address(app, tmp_pat
     for n in range(20):
         last = browser.fill("/sign-in", name=f"person {n}", password="x" * 12, csrf_token=token).status_code
     assert last == 429
+
+
+def test_what_is_wrong_is_said_at_the_field_that_it_is_about(app, accounts, tmp_path):
+    make_account(tmp_path, "Ana")
+    browser, link = Browser(app, PUBLIC), f"/invite/{accounts.invite('Bo', 'annotator')}"
+    assert blamed(browser.get("/sign-in").text) == blamed(browser.get(link).text) == []
+    assert blamed(browser.fill("/sign-in", name=" ", password=PASSWORD).text) == ["name"]
+    assert blamed(browser.fill("/sign-in", name="Ana", password="x" * 12).text) == ["name", "password"]
+    assert blamed(browser.fill(link, link, password="short", again="short").text) == ["password"]
+    assert blamed(browser.fill(link, link, password=PASSWORD, again="another").text) == ["again"]
+
+
+def blamed(text: str) -> list[str]:
+    """Names of the fields that a reader is told to be wrong, by a message that is there."""
+    found = [field for field in re.findall(r"<input [^>]*>", text) if 'aria-invalid="true"' in field]
+    assert all('aria-describedby="error"' in field for field in found)
+    assert bool(found) == bool(re.search(r'id="error" role="alert">[^<]+<', text))
+    return [re.search(r' name="([^"]+)"', field)[1] for field in found]
 
 
 def at(app, address: str) -> Browser:
