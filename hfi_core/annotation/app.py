@@ -13,6 +13,7 @@ from hfi_core.annotation import api, pages, refusals, review
 from hfi_core.annotation.page import open_page
 from hfi_core.annotation.protection import protect
 from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.sharing import Shared
 from hfi_core.errors import UserError
 
 _STATIC = Path(__file__).parent / "static"
@@ -33,6 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     # No generated documentation pages: they fetch their scripts from elsewhere.
     app = FastAPI(title="HFI annotation", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.settings, app.state.page = settings, page
+    app.state.review = Shared(review.FRESH_SECONDS)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for router in (pages.router, api.router, review.router):
         app.include_router(router)

@@ -1,7 +1,7 @@
 """The lead's pages: how far the work is, how people work and agree, and what the lead decides."""
 
 import re
-import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,9 +14,10 @@ from hfi_core.annotation import adjudication, oversight
 from hfi_core.annotation.answers import Refused
 from hfi_core.annotation.consent import consenting_user
 from hfi_core.annotation.identity import User, lead_only
-from hfi_core.annotation.page import Page, Stamps, Work, page_of
+from hfi_core.annotation.page import Page, Work, page_of
 from hfi_core.annotation.pages import show
 from hfi_core.annotation.qualification import allow_another, closed
+from hfi_core.annotation.sharing import Shared
 from hfi_core.annotation.tasks import Task
 from hfi_core.candidates import Candidate
 from hfi_core.errors import UserError
@@ -30,7 +31,7 @@ router = APIRouter(prefix="/review")
 
 _A_PAGE = 12
 """Disagreements shown at once."""
-_FRESH_SECONDS = 5.0
+FRESH_SECONDS = 5.0
 """How old what is shown may be; reading a hundred thousand judgements takes longer than a page should."""
 _KEY = r"^[0-9a-f]{32}$"
 _MOST = 9_999_999
@@ -56,9 +57,6 @@ class View:
     agreement: "Interval | None"
     disputes: list[oversight.Dispute]
     paces: list[oversight.Pace]
-    at: float
-    stamps: Stamps
-    """Of the candidates that it is about."""
 
     @property
     def open(self) -> int:
@@ -138,12 +136,12 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
 
 def _check_seen(candidate: Candidate, sha256: str) -> None:
     if candidate.sha256 != sha256:
-        raise Refused("The picture has been redrawn since it was shown. Load the page again.")
+        raise Refused("The picture has been redrawn since it was shown. Load the page again.", "redrawn")
 
 
 def _kept(request: Request, concept: str, decided, first: int) -> Response:
     adjudication.adjudicate(page_of(request).settings.store, decided)
-    _views(request).pop(concept, None)
+    _views(request).drop(_key(page_of(request), concept))
     return RedirectResponse(f"/review/{concept}?first={first}", 303)
 
 
@@ -174,30 +172,31 @@ def _title(page: Page, task: Task) -> str:
     return ", ".join(page.settings.params.concepts[concept].text for concept in task.concepts)
 
 
-def _views(request: Request) -> dict[str, View]:
-    state = request.app.state
-    if getattr(state, "review", None) is None:
-        state.review = {}
-    return state.review
+def _views(request: Request) -> Shared[Hashable, View]:
+    return request.app.state.review
+
+
+def _key(page: Page, concept: str) -> Hashable:
+    """A view is of a concept and of the candidates that there were."""
+    return concept, tuple(sorted(page.stamps.items(), key=repr))
 
 
 def _view(request: Request, concept: str) -> View:
-    page, there = page_of(request), _views(request).get(concept)
-    if there is not None and time.monotonic() - there.at < _FRESH_SECONDS and there.stamps == page.stamps:
-        return there
-    at = time.monotonic()
+    page = page_of(request)
+    return _views(request).get(_key(page, concept), lambda: _look(page, concept))
+
+
+def _look(page: Page, concept: str) -> View:
     choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
     judgements = oversight.as_said(
         one
         for one in page.settings.store.judgements(concept)
         if one.kind == kind and is_current(one, page.candidates[concept])
     )
-    view = View(
+    return View(
         concept, choice.text, kind, page.work(Task(concept, kind, (concept,))), oversight.agreement(judgements, kind),
-        oversight.disputes(judgements), oversight.paces(judgements), at, page.stamps,
+        oversight.disputes(judgements), oversight.paces(judgements),
     )  # fmt: skip
-    _views(request)[concept] = view
-    return view
 
 
 def _people(page: Page, views: list[View]) -> list[tuple[oversight.Pace, "Interval | None"]]:
