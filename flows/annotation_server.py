@@ -67,9 +67,10 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     import uvicorn
 
     from flows import logs
-    from flows.console import say
+    from flows.console import say, warn
     from flows.plan import PARAMS
     from hfi_core.annotation.app import create_app
+    from hfi_core.annotation.qualification import gold_left_over
     from hfi_core.annotation.settings import Settings
     from hfi_core.feedback.store import open_store
     from hfi_core.params import read_params
@@ -81,6 +82,8 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     listening = listen(door.host, door.port)
     with listening, open_store(params.feedback.database_url) as store:
         app = create_app(Settings(params=params, store=store, folder=Path(), access=access))
+        for warning in gold_left_over(app.state.page):
+            warn(warning)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5,
             # Who a request comes from is believed of the named proxy alone.

@@ -93,6 +93,24 @@ def allow_another(page: Page, task: Task, annotator: str, now: datetime) -> None
             )
 
 
+def gold_left_over(page: Page) -> list[str]:
+    """What to tell whoever starts the page: tasks whose qualification uses every gold question up.
+
+    A question that was asked in a qualification is not mixed in later, so their accuracy would stay unknown.
+    """
+    annotation = page.settings.params.annotation
+    if not annotation.qualification or not annotation.gold_share:
+        return []
+    counts = {task.name: len(gold_questions(page, task, "")) for task in page.tasks}
+    return [
+        f"{annotation.gold} has {count} gold question(s) for {name}, and annotation.qualification asks "
+        f"{annotation.qualification} first: none is left to mix in later, and the review will show no accuracy. "
+        "To mend it: add gold questions, or lower annotation.qualification."
+        for name, count in counts.items()
+        if 0 < count <= annotation.qualification
+    ]
+
+
 def without(questions: tuple[Question, ...], have: set[Ref], count: int) -> list[Question]:
     """The first `count` that the browser does not have."""
     return [question for question in questions if not have.intersection(question.refs)][:count]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hfi_core.annotation.qualification import gold_left_over
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
 from tests.annotation.page.desk import Desk, application, judgements_of
@@ -268,6 +269,14 @@ def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accurac
     assert (accuracy.right, accuracy.asked) == (1, 1)
     assert desk.answer(golden[0], "no", supersedes=wrong["id"]).status_code == 409
     assert list(store.judgements()) == []
+
+
+def test_gold_that_the_qualification_uses_up_is_warned_of(office, store):
+    office.gold("badge", dict.fromkeys(["badge-000", "badge-001", "badge-002"], "yes"))
+    for qualification, share, warned in ((3, 0.1, 1), (4, 0.1, 1), (2, 0.1, 0), (0, 0.1, 0), (3, 0.0, 0)):
+        office.edit(qualification=qualification, gold_share=share)
+        told = gold_left_over(application(office, store).state.page)
+        assert len(told) == warned and all("gold.jsonl has 3" in line for line in told)
 
 
 def test_rankings_cover_every_picture_once_and_leave_none_alone(tmp_path):
