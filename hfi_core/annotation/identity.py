@@ -71,7 +71,7 @@ def _known(private: Path, name: str) -> str | None:
     if not path.exists():
         return None
     found = path.stat()
-    return _links(path, (found.st_mtime_ns, found.st_ino)).get(name)
+    return _links(path, (found.st_mtime_ns, found.st_ctime_ns)).get(name)
 
 
 @lru_cache(maxsize=4)

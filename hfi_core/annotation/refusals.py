@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from hfi_core.annotation.answers import Refused
-from hfi_core.annotation.rendering import render, words_of
+from hfi_core.annotation.identity import User, signed_in
+from hfi_core.annotation.rendering import render, words_for_person
 from hfi_core.annotation.sign_in import inside
 from hfi_core.errors import UserError
 
@@ -19,12 +20,13 @@ _BY_STATUS = {401: "signed_out", 403: "lead_only", 404: "lost", 410: "gone", 422
 
 def refuse(request: Request, status: int, code: str, headers: Mapping[str, str] | None = None) -> Response:
     """Refuse a request; `refused.CODE` of the catalogue says why, and a script reads `code`."""
-    words = words_of(request)
+    user = _person(request)
+    words = words_for_person(request, user)
     title = f"refused.{code}.title"
     if "text/html" in request.headers.get("accept", ""):
         response = render(
             request, "refused.html", status, title=words(title if title in words.all else "refused.title"),
-            message=words(f"refused.{code}"), back=_page_of(request), signed_out=status == 401,
+            message=words(f"refused.{code}"), user=user, back=_page_of(request), signed_out=status == 401,
         )  # fmt: skip
     else:
         response = JSONResponse({"code": code, "detail": words(f"refused.{code}")}, status)
@@ -55,6 +57,14 @@ def of_http_error(request: Request, error: HTTPException) -> Response:
         return Response(status_code=error.status_code, headers=error.headers)
     code = getattr(error, "code", None) or _BY_STATUS.get(error.status_code, "other")
     return refuse(request, error.status_code, code, error.headers)
+
+
+def _person(request: Request) -> User | None:
+    """Who is told; nobody where that cannot be found out, which may be the very thing that went wrong."""
+    try:
+        return signed_in(request)
+    except UserError:
+        return None
 
 
 def _page_of(request: Request) -> str:

@@ -9,7 +9,7 @@ from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import Response
 
-from hfi_core.annotation.identity import signed_in
+from hfi_core.annotation.identity import User, signed_in
 from hfi_core.annotation.preferences import preferences_of
 from hfi_core.annotation.protection import csrf_token
 from hfi_core.annotation.words import Words, words_for
@@ -18,16 +18,24 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(request: Request, template: str, status: int = 200, **known: Any) -> Response:
-    """A page; `user` (or None), `csrf` and the words `t` (those of `words_of`, if none are given) are known to it."""
-    known.setdefault("t", words_of(request))
+    """A page; `user` (or None), `csrf` and the words `t` (in their language) are known to it, the first and last unless
+    they are given."""
+    if "user" not in known:
+        known["user"] = signed_in(request)
+    known.setdefault("t", words_for_person(request, known["user"]))
     known.setdefault("language", known["t"].language)
-    known |= {"user": signed_in(request), "csrf": csrf_token(request)}
+    known["csrf"] = csrf_token(request)
     return _templates().TemplateResponse(request, template, known, status_code=status)
 
 
 def words_of(request: Request) -> Words:
     """Words in the language that the person chose, if one has come in; else as the browser asks."""
-    page, user = getattr(request.app.state, "page", None), signed_in(request)
+    return words_for_person(request, signed_in(request))
+
+
+def words_for_person(request: Request, user: User | None) -> Words:
+    """As `words_of`, of somebody who is known already, or of nobody."""
+    page = getattr(request.app.state, "page", None)
     chosen = None if page is None or user is None else preferences_of(page.state, user.pseudonym).language
     return words_for(chosen, request.headers.get("accept-language", ""))
 

@@ -110,6 +110,15 @@ def test_a_stale_form_at_the_door_leads_back_to_the_door(open_office):
     assert 'href="/sign-in?next=%2Freview"' in refused.text
 
 
+def test_what_stops_the_server_is_said_to_people_without_its_details_and_logged(open_office, caplog):
+    lead = open_office.enter("Lea")
+    (open_office.folder / ".hfi/people.json").chmod(0o644)
+    page = lead.get("/review", headers={"Accept": "text/html", "Accept-Language": "de"})
+    assert page.status_code == 503 and "Der Server kann es jetzt nicht tun" in page.text
+    assert "people.json" not in page.text and "chmod 600" in caplog.text
+    assert lead.get("/review").json()["code"] == "unavailable"
+
+
 def shown_alpha(lead) -> str:
     """The agreement on the overview."""
     return re.search(r"<dt>Agreement.*?</dd>", lead.get("/review").text, re.DOTALL)[0]
