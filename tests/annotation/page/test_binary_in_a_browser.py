@@ -155,6 +155,14 @@ def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve,
     assert thumb.evaluate(look) == "none" and page.locator("#gallery-hint").count() == 0
 
 
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_button_is_within_a_phones_width(office, serve, person, language):
+    page = person(serve(office), path="/judge/badge", viewport={"width": 390, "height": 844}, locale=language)
+    picture(page)
+    edges = "[...document.querySelectorAll('#answers button')].map((one) => one.getBoundingClientRect().right)"
+    assert max(page.evaluate(edges)) <= 390
+
+
 def test_covering_is_a_preference_that_lasts(office, serve, person):
     server = serve(office)
     page = person(server, path="/preferences")
