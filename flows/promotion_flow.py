@@ -8,12 +8,13 @@ from prefect import flow  # noqa: E402 - settings first
 from prefect.artifacts import create_markdown_artifact  # noqa: E402
 from prefect.states import Completed, Failed, State  # noqa: E402
 
+from flows.notifying import tell_of_failure  # noqa: E402
 from flows.plan import PARAMS  # noqa: E402
 from flows.promotion import Settled, settle_promotions  # noqa: E402
 from hfi_core.params import read_params  # noqa: E402
 
 
-@flow(name="promotions", persist_result=False, retries=0)
+@flow(name="promotions", persist_result=False, retries=0, on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def promotions() -> Settled | State:
     """Settle what people did with the alias `champion` in MLflow.
 

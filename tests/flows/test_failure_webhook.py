@@ -1,10 +1,14 @@
 """Whoever asked for it hears of a run that failed, and never of a password; that nobody listens changes nothing."""
 
+import importlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+
+from flows.promotion import Settled
+from flows.reevaluation import Again
 
 
 class Listener:
@@ -54,3 +58,25 @@ def test_a_webhook_out_of_reach_is_named_without_its_secret(fake_project, quick)
     told = fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", HFI_FAILURE_WEBHOOK=address, **quick)
     assert "HFI_FAILURE_WEBHOOK was not told of the failure" in told.stderr
     assert "hidden-token" not in told.stdout + told.stderr
+
+
+@pytest.mark.parametrize(
+    ("flow", "found", "wanted"),
+    [
+        ("promotion_flow.promotions", "settle_promotions", "version 3 was undone; version 1 is champion as before."),
+        ("reevaluation_flow.reevaluate", "evaluate_again", "anchored: of 9 pictures 1 are drawn otherwise, 1 judged"),
+    ],
+)
+def test_the_flows_with_a_schedule_tell_of_what_they_found(inside, server, listener, monkeypatch, flow, found, wanted):
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    monkeypatch.setenv("HFI_FAILURE_WEBHOOK", listener.address)
+    module, name = flow.split(".")
+    module = importlib.import_module(f"flows.{module}")
+    results = {
+        "settle_promotions": Settled("undone", "3", "1", ("flagged@broad: fail",)),
+        "evaluate_again": (Again("anchored", 9, 1, 1),),
+    }
+    monkeypatch.setattr(module, found, lambda *_: results[found])
+    assert getattr(module, name)(return_state=True).is_failed()
+    (told,) = listener.heard
+    assert (told["flow"], told["state"]) == (name, "Failed") and wanted in told["message"]
