@@ -59,7 +59,15 @@ def line_after(version: str, champion: Promotion | None) -> tuple[str, ...]:
     return (champion.version, *champion.line)[:_LONGEST_LINE]
 
 
-def former(recorded: list[Promotion], there: Iterable[str]) -> str | None:
-    """The nearest champion before the present one that still exists."""
+def former(at: str | None, champion: Promotion | None, there: Iterable[str]) -> str | None:
+    """The nearest champion before the one that the alias is at that still exists; at none, the last one on record.
+
+    A promotion that nobody settled yet, of `at`, counts: before it is the champion on record.
+    """
+    if champion is None:
+        return None
+    if at is None:
+        return champion.version
     existing = set(there)
-    return next((one for one in recorded[0].line if one in existing), None) if recorded else None
+    line = champion.line if at == champion.version else line_after(at, champion)
+    return next((one for one in line if one in existing), None)

@@ -14,7 +14,7 @@ from flows.promotion import (
     settle_promotions,
     versions_of,
 )
-from flows.registered import find_release, registry_client
+from flows.registered import find_release, reaching, registry_client
 from flows.registry import CHAMPION
 from hfi_core.errors import UserError
 from hfi_core.params import Params
@@ -35,16 +35,15 @@ def promote(
 
 
 def roll_back(params: Params, by: str | None = None, publish: Publish | None = None) -> Settled:
-    """Move the alias to the nearest earlier champion that still exists, and settle it.
+    """Move the alias to the nearest earlier champion that still exists, then settle it.
 
-    Raises UserError if there is none.
+    The alias moves first: neither a pass that is publishing nor a place of publication that is down is waited for.
+    Raises UserError if there is no earlier champion, or as `settle_promotions` does.
     """
     client, model = registry_client(params), params.release.model
-    settle_promotions(params, publish, client)  # what is not settled yet is nobody's champion
-    at = champion_of(client, model)
-    there = versions_of(client, model)
-    recorded = promotions(there.values())
-    back = former(recorded, there) if at is not None else (recorded[0].version if recorded else None)
+    with reaching(params):
+        at, there = champion_of(client, model), versions_of(client, model)
+    back = former(at, next(iter(promotions(there.values())), None), there)
     if back is None:
         raise UserError(f"{model} has no earlier champion to go back to. `hfi promote VERSION` promotes another one.")
     return _move(params, client, back, by, None, publish)
@@ -54,11 +53,21 @@ def _move(
     params: Params, client: Any, version: str, by: str | None, override: str | None, publish: Publish | None
 ) -> Settled:
     model = params.release.model
-    client.set_model_version_tag(model, version, APPROVED, by or _person())
-    if override:
-        client.set_model_version_tag(model, version, OVERRIDE, override)
-    client.set_registered_model_alias(model, CHAMPION, version)
-    return settle_promotions(params, publish, client)
+    with reaching(params):
+        client.set_model_version_tag(model, version, APPROVED, by or _person())
+        if override:
+            client.set_model_version_tag(model, version, OVERRIDE, override)
+        client.set_registered_model_alias(model, CHAMPION, version)
+    moved = f"The alias {CHAMPION} of {model} is at version {version} now"
+    try:
+        return settle_promotions(
+            params,
+            publish,
+            client,
+            waiting=f"{moved}. Another pass is at work, publishing perhaps; waiting to record it.",
+        )
+    except UserError as error:
+        raise UserError(f"{moved}, but that is neither published nor recorded yet.\n{error}") from error
 
 
 def _person() -> str:

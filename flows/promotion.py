@@ -6,15 +6,17 @@ read again right before it is undone or recorded; what is moved after that is th
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from flows.champions import Promotion, line_after, promotions
+from flows.console import warn
 from flows.lock import STATE
 from flows.publishing import publish as publish_release
 from flows.publishing import release_name
@@ -31,6 +33,7 @@ REFUSED, OVERRIDE, APPROVED = "promotion_refused", "override", "approved_by"
 _PASSES = 5
 """How often one call follows an alias that is being moved."""
 _UNKNOWN = "not told"
+_BUSY = "Another pass of promotions is at work in this project; waiting until it is done."
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,12 @@ class Settled:
         ]
 
 
-def settle_promotions(params: Params, publish: Publish | None = None, client: Any = None) -> Settled:
+def settle_promotions(
+    params: Params, publish: Publish | None = None, client: Any = None, waiting: str = _BUSY
+) -> Settled:
     """Bring registry and publication in line with where the alias `champion` is.
 
+    While another pass is at work here it waits, and says `waiting`; Ctrl-C loses nothing.
     Raises UserError if the registry or the place of publication is out of reach; nothing is recorded then, and the
     next pass goes on.
     """
@@ -75,8 +81,7 @@ def settle_promotions(params: Params, publish: Publish | None = None, client: An
 
     client = client or registry_client(params)
     publish = publish or _publish_by(params)
-    STATE.mkdir(exist_ok=True)
-    with FileLock((STATE / "promotions.lock").absolute()):
+    with _one_at_a_time(waiting):
         try:
             for _ in range(_PASSES):
                 settled = _pass(params, client, publish)
@@ -88,6 +93,19 @@ def settle_promotions(params: Params, publish: Publish | None = None, client: An
                 f"{str(error).splitlines()[0]}\nNothing is lost: `hfi promotions` goes on from here."
             ) from error
     return settled
+
+
+@contextmanager
+def _one_at_a_time(waiting: str) -> Iterator[None]:
+    STATE.mkdir(exist_ok=True)
+    lock = FileLock((STATE / "promotions.lock").absolute())
+    try:
+        held = lock.acquire(timeout=0)
+    except Timeout:
+        warn(f"{waiting} Ctrl-C gives up waiting; the next pass of `hfi promotions` goes on.")
+        held = lock.acquire()
+    with held:
+        yield
 
 
 def versions_of(client: Any, model: str) -> dict[str, Any]:

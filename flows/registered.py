@@ -1,6 +1,7 @@
 """What MLflow's registry says about versions that were registered: which release, which feedback, which aliases."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +44,27 @@ def registry_client(params: Params) -> Any:
     return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
 
 
+@contextmanager
+def reaching(params: Params) -> Iterator[None]:
+    """Raise UserError in place of what MLflow raises where its registry is out of reach."""
+    settle()
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {str(error).splitlines()[0]}\n"
+            "Mend tracking.mlflow in params.yaml or the server."
+        ) from error
+
+
 def versions(params: Params) -> list[Version]:
     """Every version of every model that was registered from a release of ours, the newest first.
 
     Raises UserError if the registry is out of reach.
     """
-    settle()
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with reaching(params):
         client = registry_client(params)
         aliases: dict[tuple[str, str], list[str]] = {}
         for model in pages(client.search_registered_models):
@@ -68,11 +81,6 @@ def versions(params: Params) -> list[Version]:
             for one in pages(client.search_model_versions)
             if "hfi.release" in one.tags
         ]
-    except (MlflowException, OSError) as error:
-        raise UserError(
-            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {str(error).splitlines()[0]}\n"
-            "Mend tracking.mlflow in params.yaml or the server."
-        ) from error
     return sorted(found, key=lambda one: (one.model, -int(one.number)))
 
 
