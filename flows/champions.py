@@ -1,7 +1,8 @@
 """The record of promotions: tags on the versions themselves, so that whoever reads the registry has all of it.
 
 Each promotion is one tag `promotion.NNNN` with all that is known of it, set in one step: it is there or it is not.
-The highest number among the versions that exist is the last one settled.
+The highest number among the versions that exist is the last one settled, unless the model's tag `promotion.last` is
+higher: the version with that number was deleted since, or the number stands for a pass that found no champion.
 """
 
 import json
@@ -10,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PREFIX = "promotion."
+LAST = "promotion.last"
+"""Tag of the registered model: the number of the last decision; that nobody is champion any more is one, too."""
 _LONGEST_LINE = 50
 
 
@@ -50,10 +53,17 @@ def promotions(versions: Iterable[Any]) -> list[Promotion]:
     return sorted(found, key=lambda one: (one.number, int(one.version)), reverse=True)
 
 
+def in_effect(recorded: list[Promotion], last: int) -> Promotion | None:
+    """The promotion whose version is champion; None where the last decision was another."""
+    return recorded[0] if recorded and recorded[0].number >= last else None
+
+
 def line_after(version: str, champion: Promotion | None) -> tuple[str, ...]:
     """The champions before `version` if it follows the present one, or returns to one before it."""
     if champion is None:
         return ()
+    if version == champion.version:
+        return champion.line
     if version in champion.line:
         return champion.line[champion.line.index(version) + 1 :]
     return (champion.version, *champion.line)[:_LONGEST_LINE]
@@ -69,5 +79,4 @@ def former(at: str | None, champion: Promotion | None, there: Iterable[str]) -> 
     if at is None:
         return champion.version
     existing = set(there)
-    line = champion.line if at == champion.version else line_after(at, champion)
-    return next((one for one in line if one in existing), None)
+    return next((one for one in line_after(at, champion) if one in existing), None)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from flows.champions import Promotion, line_after, promotions
+from flows.champions import LAST, Promotion, in_effect, line_after, promotions
 from flows.console import warn
 from flows.lock import STATE
 from flows.publishing import publish as publish_release
@@ -116,68 +116,104 @@ def versions_of(client: Any, model: str) -> dict[str, Any]:
 
 def champion_of(client: Any, model: str) -> str | None:
     """The version that the alias is at; None where it is at none, or there is no such model."""
+    return _at(_model(client, model))
+
+
+def _model(client: Any, name: str) -> Any | None:
     from mlflow.exceptions import MlflowException
 
     try:
-        found = client.get_registered_model(model).aliases.get(CHAMPION)
+        return client.get_registered_model(name)
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
+
+
+def _at(model: Any | None) -> str | None:
+    found = model.aliases.get(CHAMPION) if model else None
     return None if found is None else str(found)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The registry as a pass finds it."""
+
+    at: str | None
+    """The version that the alias is at."""
+    there: dict[str, Any]
+    """MLflow's versions by number."""
+    recorded: list[Promotion]
+    """The last one first."""
+    last: int
+    """The number of the last decision."""
+
+    @property
+    def champion(self) -> Promotion | None:
+        """The champion on record."""
+        return in_effect(self.recorded, self.last)
+
+
+def _look(client: Any, name: str) -> _Seen:
+    model = _model(client, name)
+    there = versions_of(client, name)
+    recorded = promotions(there.values())
+    told = model.tags.get(LAST, "") if model else ""
+    return _Seen(_at(model), there, recorded, int(told) if told.isdecimal() else 0)
 
 
 def _pass(params: Params, client: Any, publish: Publish) -> Settled:
     name = params.release.model
-    at = champion_of(client, name)
+    seen = _look(client, name)
+    at, champion = seen.at, seen.champion
     if at is None:
+        if champion:  # the alias was taken away: what fails after this must not bring that champion back
+            client.set_registered_model_tag(name, LAST, str(champion.number + 1))
         return Settled("none", None, None)
-    there = versions_of(client, name)
-    if at not in there:  # deleted since
+    if at not in seen.there:  # deleted since
         return Settled("moved", at, champion_of(client, name))
-    recorded = promotions(there.values())
-    champion = recorded[0] if recorded else None
     if champion and champion.version == at:
+        if seen.last < champion.number:  # a pass died in between
+            client.set_registered_model_tag(name, LAST, str(champion.number))
         return Settled("settled", at, at, published=champion.published)
     try:
-        return _settle(params, client, publish, there, recorded, at)
+        return _settle(params, client, publish, seen, at)
     except Exception:
         if champion_of(client, name) != at:  # moved or deleted while it was being settled: what failed no longer counts
             return Settled("moved", at, champion_of(client, name))
         raise
 
 
-def _settle(
-    params: Params, client: Any, publish: Publish, there: dict[str, Any], recorded: list[Promotion], at: str
-) -> Settled:
-    name, version = params.release.model, there[at]
-    champion = recorded[0] if recorded else None
+def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str) -> Settled:
+    name, version, champion = params.release.model, seen.there[at], seen.champion
     with tempfile.TemporaryDirectory() as scratch:
         release, wrong = _stored_release(params, client, version, Path(scratch))
         failed: list[str] = []
-        if release is not None and not any(one.version == at for one in recorded):
-            failed = _failed_gates(params, version, there[champion.version] if champion else None)
+        if release is not None and not any(one.version == at for one in seen.recorded):
+            failed = _failed_gates(params, version, seen.there[champion.version] if champion else None)
         override = version.tags.get(OVERRIDE, "").strip() or None
         if wrong or (failed and not override):
             return _undo(client, name, at, champion, [wrong] if wrong else failed)
         address = publish(release, release_name(params, release))
     if champion_of(client, name) != at:
         return Settled("moved", at, champion_of(client, name))
+    before = seen.recorded[0] if seen.recorded else None
     promotion = Promotion(
         version=at,
-        number=champion.number + 1 if champion else 1,
+        number=max(seen.last, before.number if before else 0) + 1,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         by=version.tags.get(APPROVED, "").strip() or _UNKNOWN,
         published=address,
         override=override if failed else None,
-        line=line_after(at, champion),
+        line=line_after(at, before),
     )
     if REFUSED in version.tags:
         client.delete_model_version_tag(name, at, REFUSED)
-    # For people's eyes; the record itself comes last, and only it counts.
+    # For people's eyes; the record itself comes after them, and only it counts.
     for key, value in (("promoted_at", promotion.at), ("promoted_by", promotion.by), ("published", address)):
         client.set_model_version_tag(name, at, key, value)
     client.set_model_version_tag(name, at, *promotion.tag)
+    client.set_registered_model_tag(name, LAST, str(promotion.number))
     return Settled("promoted", at, at, tuple(failed), address)
 
 

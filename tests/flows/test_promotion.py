@@ -82,7 +82,8 @@ class Registry:
         folder = self.project.folder / "published"
         published = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
         told = [(one.version, one.number, one.by, one.published, one.override, one.line) for one in recorded]
-        return self.champion, told, sorted(refused), published
+        last = self.client.get_registered_model(MODEL).tags.get("promotion.last")
+        return self.champion, told, sorted(refused), published, last
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +247,27 @@ def test_a_deleted_champion_leaves_none_until_somebody_decides(here):
     here.client.delete_model_version(MODEL, "2")
     assert here.settle().found == "none"
     assert here.champion is None
+    here.move("3")
+    assert here.settle().champion is None, "that one fails its gates brings nobody back"
     assert roll_back(here.params).champion == "1"
+
+
+@pytest.mark.parametrize("how", ["deleted", "withdrawn"])
+def test_a_champion_that_was_taken_away_does_not_come_back_by_a_promotion_that_fails(here, how):
+    for version in ("1", "2"):
+        promote(here.params, version)
+    if how == "deleted":
+        here.client.delete_model_version(MODEL, "2")  # and no pass looks before the next promotion
+    else:
+        here.client.delete_registered_model_alias(MODEL, "champion")
+        assert here.settle().found == "none"
+    here.move("3")
+    undone = here.settle()
+    assert (undone.found, undone.champion, here.champion) == ("undone", None, None)
+    assert "there is no champion" in undone.told(MODEL)[0]
+    assert promote(here.params, "1").champion == "1" and here.settle().found == "settled"
+    here.move("3")
+    assert here.settle().champion == "1"
 
 
 @pytest.mark.parametrize("step", ["deleted", "moved"])
@@ -288,7 +309,7 @@ class Dying:
         return method
 
 
-@pytest.mark.parametrize(("version", "changes"), [("2", 5), ("3", 2)])
+@pytest.mark.parametrize(("version", "changes"), [("2", 6), ("3", 2)])
 def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, changes):
     promote(here.params, "1", by="Ada")
     if version == "2":
