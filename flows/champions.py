@@ -14,6 +14,7 @@ PREFIX = "promotion."
 LAST = "promotion.last"
 """Tag of the registered model: the number of the last decision; that nobody is champion any more is one, too."""
 _LONGEST_LINE = 50
+_MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,36 @@ class Promotion:
 
 
 def promotions(versions: Iterable[Any]) -> list[Promotion]:
-    """Every promotion that is recorded on the given MLflow versions, the last one first."""
-    found = []
-    for version in versions:
-        for key, value in version.tags.items():
-            number = key.removeprefix(PREFIX)
-            if key.startswith(PREFIX) and number.isdecimal():
-                content = json.loads(value)
-                line = tuple(content.pop("line"))
-                found.append(Promotion(str(version.version), int(number), line=line, **content))
-    return sorted(found, key=lambda one: (one.number, int(one.version)), reverse=True)
+    """Every promotion that is recorded on the given MLflow versions, the last one first; `torn` ones are left out."""
+    found = [_read(version, key, version.tags[key]) for version in versions for key in _keys(version)]
+    return sorted((one for one in found if one), key=lambda one: (one.number, int(one.version)), reverse=True)
+
+
+def torn(version: Any) -> list[str]:
+    """The tags of a version that are named as records and are none: somebody else has written there."""
+    return [key for key in _keys(version) if _read(version, key, version.tags[key]) is None]
+
+
+def number_in(text: str) -> int:
+    """A decision's number; 0 where the text is none."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
+
+
+def _keys(version: Any) -> list[str]:
+    return [key for key in version.tags if key.startswith(PREFIX) and key.removeprefix(PREFIX).isdecimal()]
+
+
+def _read(version: Any, key: str, value: str) -> Promotion | None:
+    number = number_in(key.removeprefix(PREFIX))
+    try:
+        content = json.loads(value)
+        line = content.pop("line")
+        promotion = Promotion(str(version.version), number, line=tuple(line), **content)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+    words = (promotion.at, promotion.by, promotion.published, *promotion.line)
+    whole = isinstance(line, list) and all(isinstance(word, str) for word in words)
+    return promotion if number and whole and isinstance(promotion.override, str | None) else None
 
 
 def in_effect(recorded: list[Promotion], last: int) -> Promotion | None:

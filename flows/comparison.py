@@ -55,9 +55,9 @@ def shown_difference(compared: Compared) -> str:
 
 def _row(figures: Figures, version: Version) -> dict[str, dict]:
     for row in figures.evaluation["rows"]:
-        if row["row"] == version.tags["hfi.row"]:
+        if row["row"] == version.tags.get("hfi.row"):
             return row["metrics"]
-    raise UserError(f"{version}: its figures have no row {version.tags['hfi.row']}.")
+    raise UserError(f"{version}: its figures have no row {version.tags.get('hfi.row')}.")
 
 
 def _difference(params: Params, metric: str, first: Figures, second: Figures) -> Difference | None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from flows.champions import LAST, Promotion, in_effect, line_after, promotions
+from flows.champions import LAST, Promotion, in_effect, line_after, number_in, promotions, torn
 from flows.console import warn
 from flows.lock import STATE
 from flows.publishing import publish as publish_release
@@ -158,8 +158,7 @@ def _look(client: Any, name: str) -> _Seen:
     model = _model(client, name)
     there = versions_of(client, name)
     recorded = promotions(there.values())
-    told = model.tags.get(LAST, "") if model else ""
-    return _Seen(_at(model), there, recorded, int(told) if told.isdecimal() else 0)
+    return _Seen(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)
 
 
 def _pass(params: Params, client: Any, publish: Publish) -> Settled:
@@ -188,8 +187,10 @@ def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str)
     name, version, champion = params.release.model, seen.there[at], seen.champion
     with tempfile.TemporaryDirectory() as scratch:
         release, wrong = _stored_release(params, client, version, Path(scratch))
+        if records := torn(version):
+            wrong = f"its tag {records[0]} is no record of a promotion; delete the tag in MLflow"
         failed: list[str] = []
-        if release is not None and not any(one.version == at for one in seen.recorded):
+        if wrong is None and not any(one.version == at for one in seen.recorded):
             failed = _failed_gates(params, version, seen.there[champion.version] if champion else None)
         override = version.tags.get(OVERRIDE, "").strip() or None
         if wrong or (failed and not override):
@@ -232,7 +233,7 @@ def _stored_release(params: Params, client: Any, version: Any, scratch: Path) ->
         require_whole(release)
         if release_digest(release) != digest:
             raise UserError("another list of digests")
-    except (UserError, OSError, ValueError, KeyError):
+    except (UserError, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None, "the files that MLflow holds are not the release that was registered (hfi.release)"
     return release, None
 
@@ -242,13 +243,18 @@ def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[st
     from flows.figures import figures_of  # torch
     from hfi_core.champion_gates import verdicts_against
 
+    row = version.tags.get("hfi.row")
+    if row is None:
+        return ["it has no tag hfi.row, so it is not known which of its figures are its own"]
     try:
         mine = figures_of(params, version)
-        told: list[Verdict] = verdicts(mine.evaluation, version.tags["hfi.row"], params.release.gates)
+        told: list[Verdict] = verdicts(mine.evaluation, row, params.release.gates)
         if champion is not None and any(gate.not_worse_by is not None for gate in params.release.gates.values()):
             told += verdicts_against(params, mine.records, figures_of(params, champion).records)
     except UserError as error:
         return [str(error)]
+    except (LookupError, TypeError, ValueError, AttributeError) as error:  # figures of another form than ours
+        return [f"its figures cannot be read ({type(error).__name__})"]
     return [f"{verdict.metric}: {verdict}" for verdict in told if not verdict.passed]
 
 

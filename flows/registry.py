@@ -107,11 +107,13 @@ def release_digest(release: Path = RELEASE) -> str:
 def require_whole(release: Path) -> dict[str, str]:
     """The digest of each file that a release's list names.
 
-    Raises UserError if the files are not these.
+    Raises UserError if the files are not these, or a name leads out of the release.
     """
     listed = json.loads((release / DIGESTS).read_text(encoding="utf-8"))["files"]
     for name, digest in listed.items():
         path = release / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{release / DIGESTS} names {name}, which is no file of the release.")
         if not path.is_file() or f"sha256:{sha256_of_file(path)}" != digest:
             raise UserError(f"{path} is not what {release / DIGESTS} lists: remove {release} and run `hfi run` again.")
     return listed
