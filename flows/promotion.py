@@ -8,7 +8,7 @@ read again right before it is undone or recorded; what is moved after that is th
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -172,8 +172,7 @@ def _pass(params: Params, client: Any, publish: Publish) -> Settled:
     if at not in seen.there:  # deleted since
         return Settled("moved", at, champion_of(client, name))
     if champion and champion.version == at:
-        if seen.last < champion.number:  # a pass died in between
-            client.set_registered_model_tag(name, LAST, str(champion.number))
+        _complete(client, name, seen, champion)
         return Settled("settled", at, at, published=champion.published)
     try:
         return _settle(params, client, publish, seen, at)
@@ -181,6 +180,19 @@ def _pass(params: Params, client: Any, publish: Publish) -> Settled:
         if champion_of(client, name) != at:  # moved or deleted while it was being settled: what failed no longer counts
             return Settled("moved", at, champion_of(client, name))
         raise
+
+
+def _complete(client: Any, name: str, seen: _Seen, champion: Promotion) -> None:
+    """What follows a record: a pass may have died after it, and people may tell who it was a little late."""
+    approved = seen.there[champion.version].tags.get(APPROVED)
+    if approved and champion.by == _UNKNOWN:
+        champion = replace(champion, by=approved.strip() or _UNKNOWN)
+        client.set_model_version_tag(name, champion.version, "promoted_by", champion.by)
+        client.set_model_version_tag(name, champion.version, *champion.tag)
+    if seen.last < champion.number:
+        client.set_registered_model_tag(name, LAST, str(champion.number))
+    if approved is not None:  # else the next promotion, by somebody else perhaps, would be told as this person's
+        client.delete_model_version_tag(name, champion.version, APPROVED)
 
 
 def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str) -> Settled:
@@ -214,7 +226,7 @@ def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str)
     for key, value in (("promoted_at", promotion.at), ("promoted_by", promotion.by), ("published", address)):
         client.set_model_version_tag(name, at, key, value)
     client.set_model_version_tag(name, at, *promotion.tag)
-    client.set_registered_model_tag(name, LAST, str(promotion.number))
+    _complete(client, name, seen, promotion)
     return Settled("promoted", at, at, tuple(failed), address)
 
 

@@ -84,7 +84,8 @@ class Registry:
         published = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
         told = [(one.version, one.number, one.by, one.published, one.override, one.line) for one in recorded]
         last = self.client.get_registered_model(MODEL).tags.get("promotion.last")
-        return self.champion, told, sorted(refused), published, last
+        approved = [one for one in versions_of(self.client, MODEL) if "approved_by" in self.tags(one)]
+        return self.champion, told, sorted(refused), published, last, approved
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,31 @@ def test_moving_the_alias_publishes_and_records_once(here):
     before = here.tags("1")
     assert here.settle().found == "settled"
     assert here.tags("1") == before
+
+
+def _by(here) -> list[str]:
+    """Who promoted, by the record, the last one first."""
+    return [one.by for one in promotions(versions_of(here.client, MODEL).values())]
+
+
+def test_who_approved_one_promotion_is_not_told_of_the_next(here):
+    promote(here.params, "1", by="Ada")
+    promote(here.params, "2", by="Grace")
+    here.move("1")
+    here.settle()
+    assert _by(here) == ["not told", "Grace", "Ada"]
+    assert "approved_by" not in here.tags("1") | here.tags("2")
+
+
+def test_who_it_was_may_be_told_after_the_pass_and_counts_once(here):
+    here.move("1")
+    here.settle()
+    here.client.set_model_version_tag(MODEL, "1", "approved_by", "Ada")
+    here.settle()
+    assert (_by(here), here.tags("1")["promoted_by"]) == (["Ada"], "Ada")
+    here.client.set_model_version_tag(MODEL, "1", "approved_by", "Grace")
+    here.settle()
+    assert _by(here) == ["Ada"] and "approved_by" not in here.tags("1")
 
 
 def test_a_promotion_that_fails_its_gates_is_undone_and_says_why(here):
@@ -349,7 +375,7 @@ class Dying:
         return method
 
 
-@pytest.mark.parametrize(("version", "changes"), [("2", 6), ("3", 2)])
+@pytest.mark.parametrize(("version", "changes"), [("2", 7), ("3", 2)])
 def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, changes):
     promote(here.params, "1", by="Ada")
     if version == "2":
@@ -362,6 +388,7 @@ def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, cha
     def begin() -> None:
         _forget_engines()
         (folder / "mlflow.db").write_bytes(start)
+        here.client.set_model_version_tag(MODEL, version, "approved_by", "Grace")
         for path in set((folder / "published" / MODEL).iterdir()) - published:
             shutil.rmtree(path)
         here.move(version)
