@@ -202,7 +202,8 @@ def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str)
         if records := torn(version):
             wrong = f"its tag {records[0]} is no record of a promotion; delete the tag in MLflow"
         failed: list[str] = []
-        if wrong is None and not any(one.version == at for one in seen.recorded):
+        earlier = next((one for one in seen.recorded if one.version == at), None)
+        if wrong is None and earlier is None:
             failed = _failed_gates(params, version, seen.there[champion.version] if champion else None)
         override = version.tags.get(OVERRIDE, "").strip() or None
         if wrong or (failed and not override):
@@ -217,7 +218,7 @@ def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str)
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         by=version.tags.get(APPROVED, "").strip() or _UNKNOWN,
         published=address,
-        override=override if failed else None,
+        override=override if failed else earlier and earlier.override,
         line=line_after(at, before),
     )
     if REFUSED in version.tags:

@@ -187,6 +187,15 @@ def test_an_override_lets_it_stand_and_is_recorded(here):
     assert "promotion_refused" not in here.tags("3")
 
 
+def test_a_return_to_a_champion_by_override_is_recorded_with_it(here):
+    promote(here.params, "3", override="urgent")
+    promote(here.params, "1")
+    here.client.delete_model_version_tag(MODEL, "3", "override")
+    assert promote(here.params, "3").found == "promoted"
+    recorded = promotions(versions_of(here.client, MODEL).values())
+    assert [(one.version, one.override) for one in recorded] == [("3", "urgent"), ("1", None), ("3", "urgent")]
+
+
 def test_a_release_that_is_not_worse_than_the_champion_by_the_pairs_follows_it(here):
     here.project.edit(release__gates={"flagged@broad": {"not_worse_by": 0.1}})
     promote(here.params, "1")
