@@ -14,7 +14,7 @@ from flows.promotion import (
     settle_promotions,
     versions_of,
 )
-from flows.registered import find_release, reaching, registry_client
+from flows.registered import find_own_release, reaching, registry_client
 from flows.registry import CHAMPION
 from hfi_core.errors import UserError
 from hfi_core.params import Params
@@ -27,10 +27,7 @@ def promote(
 
     Raises UserError if there is no such version, or as `settle_promotions` does.
     """
-    model = params.release.model
-    found = find_release(params, version)
-    if found.model != model:
-        raise UserError(f"{found} is no version of {model}, which release.model in params.yaml names.")
+    found = find_own_release(params, version)
     return _move(params, registry_client(params), found.number, by, override, publish)
 
 

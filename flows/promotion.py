@@ -21,7 +21,8 @@ from flows.lock import STATE
 from flows.publishing import publish as publish_release
 from flows.publishing import release_name
 from flows.registered import pages, registry_client
-from flows.registry import CHAMPION, release_digest, require_whole
+from flows.registry import CHAMPION
+from flows.stored_release import stored_release
 from hfi_core.errors import UserError
 from hfi_core.gates import Verdict, verdicts
 from hfi_core.params import Params
@@ -173,7 +174,7 @@ def _pass(params: Params, client: Any, publish: Publish) -> Settled:
         return Settled("moved", at, champion_of(client, name))
     if champion and champion.version == at:
         _complete(client, name, seen, champion)
-        return Settled("settled", at, at, published=champion.published)
+        return Settled("settled", at, at, published=seen.there[at].tags.get("published", champion.published))
     try:
         return _settle(params, client, publish, seen, at)
     except Exception:
@@ -198,7 +199,10 @@ def _complete(client: Any, name: str, seen: _Seen, champion: Promotion) -> None:
 def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str) -> Settled:
     name, version, champion = params.release.model, seen.there[at], seen.champion
     with tempfile.TemporaryDirectory() as scratch:
-        release, wrong = _stored_release(params, client, version, Path(scratch))
+        try:
+            release, wrong = stored_release(params, client, version, Path(scratch)), None
+        except UserError as error:
+            release, wrong = None, str(error)
         if records := torn(version):
             wrong = f"its tag {records[0]} is no record of a promotion; delete the tag in MLflow"
         failed: list[str] = []
@@ -229,26 +233,6 @@ def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str)
     client.set_model_version_tag(name, at, *promotion.tag)
     _complete(client, name, seen, promotion)
     return Settled("promoted", at, at, tuple(failed), address)
-
-
-def _stored_release(params: Params, client: Any, version: Any, scratch: Path) -> tuple[Path | None, str | None]:
-    """The release as MLflow holds it, or what is wrong with it."""
-    import mlflow
-
-    digest = version.tags.get("hfi.release")
-    if digest is None:
-        return None, "it was not registered by `hfi register`: it has no tag hfi.release"
-    # By its place: a `models:/` address would be looked up at MLflow's global address, whatever is given here.
-    place = client.get_model_version_download_uri(version.name, version.version)
-    stored = mlflow.artifacts.download_artifacts(place, dst_path=str(scratch), tracking_uri=params.tracking.mlflow)
-    release = Path(stored) / "artifacts/release"
-    try:
-        require_whole(release)
-        if release_digest(release) != digest:
-            raise UserError("another list of digests")
-    except (UserError, OSError, ValueError, LookupError, TypeError, AttributeError):
-        return None, "the files that MLflow holds are not the release that was registered (hfi.release)"
-    return release, None
 
 
 def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[str]:

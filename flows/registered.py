@@ -121,3 +121,14 @@ def find_version(params: Params, name: str) -> Version:
 def find_release(params: Params, name: str) -> Version:
     """As `find_version`; a number alone is a version of `release.model`."""
     return find_version(params, f"{params.release.model}/{name}" if name.isdecimal() else name)
+
+
+def find_own_release(params: Params, name: str) -> Version:
+    """As `find_release`, of `release.model` alone.
+
+    Raises UserError if it is another model's.
+    """
+    found = find_release(params, name)
+    if found.model != params.release.model:
+        raise UserError(f"{found} is no version of {params.release.model}, which release.model in params.yaml names.")
+    return found

@@ -6,11 +6,18 @@ import typer
 
 
 def publish(
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version", metavar="VERSION", help="A registered one: its number, or an alias such as champion."
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it would go and what would be sent.")] = False,
 ) -> None:
     """Put `release/` under `publish.to`, by a name that says its content and never changes it.
 
     Again, it looks whether everything is there, and sends what is missing. Nothing that is there is ever replaced.
+    With `--version` it takes the release from MLflow: where a published one was lost, or `publish.to` is another now.
     """
     from flows.console import progress_of, say
     from flows.lock import project_lock
@@ -21,9 +28,15 @@ def publish(
     from hfi_core.params import read_params
 
     params = read_params(PARAMS)
-    name = release_name(params)
-    with project_lock(), progress_of(f"publish {name}") as progress:
-        done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
+    if version:
+        from flows.publishing_again import publish_version
+
+        with progress_of(f"publish {version}") as progress:
+            done = publish_version(params, version, dry_run=dry_run, progress=progress)
+    else:
+        name = release_name(params)
+        with project_lock(), progress_of(f"publish {name}") as progress:
+            done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
     if dry_run:
         say(f"{done.address}: {done.sent} of {done.files} files would be sent.")
     elif done.sent:

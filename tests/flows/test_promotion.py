@@ -458,6 +458,24 @@ def test_the_flow_does_the_same_and_fails_where_it_undoes(here, server, monkeypa
     assert state.is_failed() and "version 3 was undone" in state.message and here.champion == "2"
 
 
+def test_a_lost_publication_is_made_again_from_the_registry_where_params_say_now(here):
+    published = Path(promote(here.params, "1").published)
+    shutil.rmtree(published)
+    shutil.rmtree(here.project.folder / "release")  # another machine has none
+    assert "2 of 2 files would be sent" in _hfi("publish", "--version", "champion", "--dry-run")
+    assert "published, 2 of 2 files sent" in _hfi("publish", "--version", "champion")
+    assert registry.release_digest(published) == here.tags("1")["hfi.release"]
+    here.project.edit(publish__to="elsewhere")
+    _hfi("publish", "--version", "1")
+    assert "elsewhere/" in here.tags("1")["published"] and "elsewhere/" in _hfi("promotions")
+    assert here.settle().found == "settled"
+    _hfi("publish", "--version", "2")
+    assert "published" not in here.tags("2"), "it was never promoted"
+    shutil.rmtree(here.project.folder / "elsewhere")
+    here.client.set_model_version_tag(MODEL, "2", "hfi.release", "0" * 64)
+    assert "version 2 cannot be published: the files" in _hfi("publish", "--version", "2", code=2)
+
+
 def test_a_clone_that_has_no_registry_of_its_own_promotes_in_the_one_that_params_name(here, tmp_path):
     shutil.copy(here.project.folder / "params.yaml", tmp_path)
     clone = FakeProject(tmp_path, here.project.environment)
