@@ -4,13 +4,15 @@
 def register() -> None:
     """Register the release that lies in `release/`, once, with its lineage and its gates' verdicts.
 
-    It gets the alias `candidate`. Moving the alias `champion` to it, in MLflow, is a person's decision.
+    All that the release rests on must be up to date: its lineage is told from what lies here. It gets the alias
+    `candidate`. Moving the alias `champion` to it, in MLflow, is a person's decision.
     """
     from flows import registry
     from flows.commands.run import print_registration
     from flows.lock import project_lock
-    from flows.plan import PARAMS
-    from hfi_core.params import read_params
+    from flows.plan import make_plan, require_up_to_date
 
     with project_lock():
-        print_registration(registry.register(read_params(PARAMS)))
+        plan = make_plan()
+        require_up_to_date(plan)
+        print_registration(registry.register(plan.params))
