@@ -1,6 +1,7 @@
 """MLflow's model registry: a release becomes one version, with its lineage and its gates' verdicts as tags."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,10 @@ ALIAS = "candidate"
 CHAMPION = "champion"
 DIGESTS = "digests.json"
 _MARK = STATE / "registered.json"
+_VERDICT = re.compile(r"- `[^`]+` (pass|fail): ")
+"""A gate's line in a version's description."""
+_BEFORE_VERDICTS = 2
+"""Lines of a description above the first gate's."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
             version = made.version
         else:
             version = found.version
-            _renew_gates(client, name, version, found.tags, told)
+            _renew_gates(client, found, told)
         client.set_registered_model_alias(name, ALIAS, version)
     except (MlflowException, OSError) as error:
         raise UserError(
@@ -159,12 +164,16 @@ def _words(params: Params, told: tuple[Verdict, ...]) -> str:
     lines = [
         f"Concepts {concepts} removed from `{params.model.source}` by row `{params.release.row}`, on {kind} feedback.",
         "",
-        *(f"- `{verdict.metric}` {verdict}" for verdict in told),
+        *_verdict_lines(told),
         "",
         f"To promote it, move the alias `{CHAMPION}` here; tag `approved_by` says who, `override` why in spite of a "
         "failed gate. Card: `artifacts/release/README.md` of the model.",
     ]
     return "\n".join(lines)
+
+
+def _verdict_lines(told: tuple[Verdict, ...]) -> list[str]:
+    return [f"- `{verdict.metric}` {verdict}" for verdict in told]
 
 
 def _gate_tags(told: tuple[Verdict, ...]) -> dict[str, str]:
@@ -187,15 +196,21 @@ def _version_of(client, name: str, digest: str):
     return found[0] if found else None
 
 
-def _renew_gates(client, name: str, version: str, tags: dict[str, str], told: tuple[Verdict, ...]) -> None:
-    """Gates may have been moved since the release was registered."""
-    wanted = _gate_tags(told)
+def _renew_gates(client, version: Any, told: tuple[Verdict, ...]) -> None:
+    """Gates may have been moved since the release was registered; what people added to the description stays."""
+    place, tags, wanted = (version.name, version.version), version.tags, _gate_tags(told)
     for key in tags:
         if key.startswith("gate.") and key not in wanted:
-            client.delete_model_version_tag(name, version, key)
+            client.delete_model_version_tag(*place, key)
     for key, value in wanted.items():
         if tags.get(key) != value:
-            client.set_model_version_tag(name, version, key, value)
+            client.set_model_version_tag(*place, key, value)
+    lines = (version.description or "").splitlines()
+    old = [number for number, line in enumerate(lines) if _VERDICT.match(line)]
+    at = old[0] if old else min(_BEFORE_VERDICTS, len(lines))
+    kept = [line for line in lines[at:] if not _VERDICT.match(line)]
+    if (renewed := [*lines[:at], *_verdict_lines(told), *kept]) != lines:
+        client.update_model_version(*place, "\n".join(renewed))
 
 
 def _lora_tags(release: Path, address: str) -> dict[str, str]:

@@ -47,6 +47,9 @@ def test_a_release_is_registered_once_with_lineage_and_verdicts(released):
 
 def test_moved_gates_are_judged_anew_on_the_same_version(released):
     registry.register(released.params)
+    client, version = _version(released.params)
+    first = version.description
+    client.update_model_version(version.name, version.version, f"{first}\nAda has looked at it.")
     released.edit(release__gates={"flagged@broad": {"at_most": 0.01}})
     assert not registry.is_registered(released.params)
     again = registry.register(released.params)
@@ -54,10 +57,16 @@ def test_moved_gates_are_judged_anew_on_the_same_version(released):
     _, version = _version(released.params)
     assert version.tags["gates"] == "fail"
     assert version.tags["gate.flagged/broad"] == "fail: 0.04 [0.03, 0.05], at most 0.01"
+    (line,) = (line for line in version.description.splitlines() if line.startswith("- "))
+    assert line == "- `flagged@broad` fail: 0.04 [0.03, 0.05], at most 0.01"
+    assert version.description.endswith("Ada has looked at it.")
     released.edit(release__gates={})
     registry.register(released.params)
     _, version = _version(released.params)
-    assert "gate.flagged/broad" not in version.tags
+    assert "gate.flagged/broad" not in version.tags and "flagged@broad" not in version.description
+    released.edit(release__gates={"flagged@broad": {"at_most": 0.1, "of_base": True}})
+    registry.register(released.params)
+    assert _version(released.params)[1].description == f"{first}\nAda has looked at it."
 
 
 def test_another_release_is_another_version(released):
