@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from flows import pointers
 from flows.champions import PREFIX
+from flows.console import warn
 from flows.git import asked, git
 from flows.pointers import LOCK, Data, data_in, is_pointer
 from flows.record_branch import records_of
@@ -21,6 +22,8 @@ from hfi_core.files import sha256_of_folder
 from hfi_core.params import Params
 
 _JUDGEMENTS = Path("data/feedback")
+_SHOWN = 5
+"""Other models that a message names."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +102,17 @@ def _git(*arguments: str) -> str:
 
 
 def _versions(params: Params) -> Iterator[Keeper]:
-    for version in versions(params):
-        yield Keeper(_described(version), frozenset(_recorded(params, version)))
+    """Of `release.model`: a server may hold other projects' models, and what those need is not in this cache."""
+    known, ours = versions(params), params.release.model
+    for version in known:
+        if version.model == ours:
+            yield Keeper(_described(version), frozenset(_recorded(params, version)))
+    if others := sorted({version.model for version in known} - {ours}):
+        shown = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
+        warn(
+            f"Other models in this registry keep nothing here: {shown}. If one of them is this project's, from before "
+            f"release.model was {ours}, put a git tag on the commit with its dvc.lock first."
+        )
 
 
 def _described(version: Version) -> str:

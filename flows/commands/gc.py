@@ -9,8 +9,8 @@ def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only
     """Free disk space: data in DVC's cache that nothing points at, and checkpoints that no unit goes on from.
 
     Kept is what these point at: the workspace, every branch and tag, the records on `versioning.branch`, every version
-    that is still in MLflow's registry, and every file of judgements that any commit names. The live store is never
-    touched, nor is any DVC remote.
+    of `release.model` that is still in MLflow's registry, and every file of judgements that any commit names. The live
+    store is never touched, nor is any DVC remote.
     """
     from collections import Counter
 

@@ -209,6 +209,17 @@ def test_a_version_whose_data_is_not_recorded_stops_it_before_anything_goes(expe
     assert cached() == before
 
 
+def test_other_models_on_a_shared_server_keep_nothing_and_stop_nothing(experiments):
+    experiments.run(seed=0)
+    registry.register(experiments.params)
+    registered = experiments.lock()
+    client = registry_client(experiments.params)
+    client.create_registered_model("theirs")
+    client.create_model_version("theirs", "s3://theirs/model", tags={"hfi.release": "0" * 64})
+    assert "Other models in this registry keep nothing here: theirs." in experiments.gc("--yes")
+    assert named_in(registered) <= cached()
+
+
 def test_a_registry_out_of_reach_stops_it_before_anything_goes(experiments):
     experiments.run(seed=0)
     experiments.run(seed=1)
