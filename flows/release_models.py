@@ -26,16 +26,15 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    sampler = params.sampler
-    settings = {"steps": sampler.steps, "guidance": sampler.guidance, "seed": 0}
+    sampler, side = params.sampler, picture_side_in(release / "model")
+    settings = {"steps": sampler.steps, "guidance": sampler.guidance, "seed": 0, "height": side, "width": side}
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", "prompt")]),
         outputs=Schema([ColSpec("string", "png_base64")]),
         params=ParamSchema(
             [
-                ParamSpec("steps", "long", sampler.steps),
-                ParamSpec("guidance", "double", sampler.guidance),
-                ParamSpec("seed", "long", 0),
+                ParamSpec(name, "double" if isinstance(value, float) else "long", value)
+                for name, value in settings.items()
             ]
         ),
     )
@@ -45,7 +44,7 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
             mlflow_model=model,
             python_model=str(_SERVED),
             artifacts={"release": str(release)},
-            model_config={"scheduler": sampler.scheduler} | settings,
+            model_config={"scheduler": sampler.scheduler, "device": "auto"} | settings,
             signature=signature,
             input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), settings),
             pip_requirements=_pinned(*_SERVED_WITH),

@@ -3,15 +3,23 @@
 import base64
 import io
 import json
+import math
 from pathlib import Path
 
 import pandas
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
+_SIDES = ("height", "width")
+_LEAST, _MOST = 0.5, 2
+"""Of the side that the model was trained at: beyond, pictures fall apart, and memory grows with their area."""
+_MULTIPLE = 8
+"""Pixels; diffusers takes no other sides."""
+
 
 class SafeguardedModel(PythonModel):
-    """Prompts in, PNG pictures out (base64). A seed gives the same picture again."""
+    """Prompts in, PNG pictures out (base64). A seed gives the same picture again, on the same kind of device."""
 
     def load_context(self, context) -> None:
         """Load the merged diffusers folder of the release."""
@@ -31,24 +39,42 @@ class SafeguardedModel(PythonModel):
         kind = DDIMScheduler if context.model_config["scheduler"] == "ddim" else DPMSolverMultistepScheduler
         self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
         self.pipeline.set_progress_bar_config(disable=True)
+        device = context.model_config["device"]
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.pipeline.to(device)
 
     def predict(self, context, model_input: pandas.DataFrame, params=None) -> list[str]:
-        """Draw a picture for each row's `prompt`; the first one has `seed`, each further one the next."""
+        """Draw a picture for each row's `prompt`; the first one has `seed`, each further one the next.
+
+        Raises MlflowException, which a server answers with status 400, for a `height` or `width` that is out of bounds.
+        """
         import torch
 
         settings = dict(context.model_config) | (params or {})
+        sides = {name: self._side(name, int(settings[name]), int(context.model_config[name])) for name in _SIDES}
         pictures = []
         for index, prompt in enumerate(model_input["prompt"]):
             drawn = self.pipeline(
                 prompt,
                 num_inference_steps=int(settings["steps"]),
                 guidance_scale=float(settings["guidance"]),
-                generator=torch.Generator().manual_seed(int(settings["seed"]) + index),
+                generator=torch.Generator().manual_seed(int(settings["seed"]) + index),  # the same noise on any device
+                **sides,
             )
             stream = io.BytesIO()
             drawn.images[0].save(stream, format="PNG")
             pictures.append(base64.b64encode(stream.getvalue()).decode("ascii"))
         return pictures
+
+    def _side(self, name: str, pixels: int, own: int) -> int:
+        multiple = math.lcm(_MULTIPLE, self.pipeline.vae_scale_factor)
+        least, most = math.ceil(_LEAST * own), _MOST * own
+        if pixels % multiple or not least <= pixels <= most:
+            raise MlflowException.invalid_parameter_value(
+                f"{name} {pixels}: a multiple of {multiple} from {least} to {most} pixels is expected."
+            )
+        return pixels
 
 
 set_model(SafeguardedModel())

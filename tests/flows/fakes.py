@@ -96,12 +96,19 @@ def _write(key: str, path: Path, content: dict, params) -> None:
             write_steps(folder / "steps.csv", {"loss": [0.5, 0.25]})
             files = {"content.json": f"sha256:{sha256_of_file(folder / 'content.json')}"}
             if key == "release":
+                write_sizes(folder)
                 write_json(folder / "digests.json", {"files": files})
 
 
 def _candidate(name: str, params) -> Candidate:
     digest = sha256_of_json([name, params.seed])
     return Candidate(id=name, prompt="a badge", seed=0, sampler=params.sampler, model="fake", sha256=digest)
+
+
+def write_sizes(release: Path) -> None:
+    """What a registration reads of a release's pipeline: pictures of 32 pixels."""
+    write_json(release / "model/unet/config.json", {"sample_size": 16})
+    write_json(release / "model/vae/config.json", {"block_out_channels": [1, 1]})
 
 
 generate, simulate, ingest, distill, compare, package = (

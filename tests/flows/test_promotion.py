@@ -25,6 +25,7 @@ from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_file, write_json, write_jsonl
 from hfi_core.pictures import save_picture
 from tests.flows.conftest import FakeProject
+from tests.flows.fakes import write_sizes
 
 MODEL = "emblems-safeguarded"
 
@@ -45,6 +46,7 @@ class Registry:
         release = self.project.folder / "release"
         release.mkdir(exist_ok=True)
         write_json(release / "content.json", {"seed": seed})
+        write_sizes(release)
         digest = f"sha256:{sha256_of_file(release / 'content.json')}"
         write_json(release / "digests.json", {"files": {"content.json": digest}})
         records = [

@@ -1,6 +1,7 @@
 """A registered release can be loaded, served and asked for pictures with MLflow alone."""
 
 import base64
+import io
 import json
 import os
 import shutil
@@ -11,8 +12,12 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+import torch
+from mlflow.exceptions import MlflowException
+from PIL import Image
 
 from flows import registry
+from hfi_core.diffusion.sizes import picture_side_in
 from hfi_core.files import sha256_of_file, sha256_of_folder, write_json
 from tests.flows.conftest import FakeProject
 
@@ -90,9 +95,34 @@ def test_registering_draws_nothing_and_the_stored_example_draws(registered, mode
     sampler = registered.project.params.sampler
     assert model.input_example["prompt"].tolist() == ["a red ball"]
     asked = model.metadata.load_input_example_params(registered.address)
-    assert asked == {"steps": sampler.steps, "guidance": sampler.guidance, "seed": 0}
+    side = picture_side_in(registered.project.folder / "release/model")
+    assert asked == {
+        "steps": sampler.steps, "guidance": sampler.guidance, "seed": 0, "height": side, "width": side
+    }  # fmt: skip
     (picture,) = model.predict(model.input_example, params=asked)
     assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+def _size(model, **asked) -> tuple[int, int]:
+    (picture,) = model.predict([{"prompt": "a badge"}], params={"steps": 1} | asked)
+    return Image.open(io.BytesIO(base64.b64decode(picture))).size
+
+
+def test_a_picture_has_the_size_that_was_asked_for_within_bounds(registered, model):
+    side = picture_side_in(registered.project.folder / "release/model")
+    assert _size(model) == (side, side)
+    assert _size(model, width=2 * side, height=side // 2) == (2 * side, side // 2)
+    for wrong in (side + 4, 4 * side, 0, -side):
+        with pytest.raises(MlflowException, match=rf"height {wrong}: a multiple of 8 from {side // 2} to {2 * side}"):
+            _size(model, height=wrong)
+
+
+def test_the_device_is_the_server_s_to_choose(registered, model, monkeypatch):
+    import mlflow
+
+    assert model.unwrap_python_model().pipeline.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    other = mlflow.pyfunc.load_model(registered.address, model_config={"device": "meta"})
+    assert other.unwrap_python_model().pipeline.device.type == "meta"
 
 
 def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(registered):
@@ -114,6 +144,10 @@ def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(regi
                 assert server.poll() is None, server.stdout.read()
                 time.sleep(0.25)
         answer = httpx.post(f"http://127.0.0.1:{port}/invocations", json=payload, timeout=120)
+        wrong = httpx.post(
+            f"http://127.0.0.1:{port}/invocations", json=payload | {"params": {"height": 7}}, timeout=120
+        )
+    assert wrong.status_code == 400 and "height 7: a multiple of 8" in wrong.text
     assert answer.is_success, answer.text
     (picture,) = answer.json()["predictions"]
     assert base64.b64decode(picture).startswith(b"\x89PNG")
