@@ -237,13 +237,16 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.package:run",
         params=(
             *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
             "evaluate.level", "evaluate.suites", "feedback.simulated",
         ),
-        inputs={"model": "models/{release.row}", "tokens": "tokens", "evaluation": "reports/evaluation.json"},
+        inputs={
+            "model": "models/{release.row}", "tokens": "tokens", "evaluation": "reports/evaluation.json",
+            "drawn": "evaluation",
+        },
         outputs={"release": "release"},
     ),
 )  # fmt: skip

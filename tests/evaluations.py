@@ -67,14 +67,14 @@ def noise(row: str, shot: Shot, verdict: Verdict) -> np.ndarray:
 def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: bool = True) -> Files:
     """Fill a folder with what every stage before compare leaves."""
     for row in params.removals:
-        _write_row(folder / "evaluation" / row, params, row, paint)
+        write_row(folder / "evaluation" / row, params, row, paint)
         _write_steps(folder / "models" / row / "steps.csv", row)
     for concept in params.concepts:
         _write_feedback(folder, concept, params.concepts[concept].feedback, simulated)
     return Files(folder)
 
 
-def _write_row(folder: Path, params: Params, row: str, paint: Paint) -> None:
+def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> None:
     records, features = [], []
     for shot in shots_of(params):
         # The luck belongs to the shot, so that rows differ as paired rows do.

@@ -9,6 +9,7 @@ from hfi_core.files import write_json
 from hfi_core.seeding import torch_generator
 from hfi_core.stage import Unit, units_of
 from hfi_core.tensors import save_tensors
+from tests.evaluations import write_row
 from tests.projects import Project
 
 RANK = 3
@@ -39,6 +40,8 @@ def prepare(project: Project) -> Unit:
     figure = {"value": 0.04, "low": 0.03, "high": 0.05, "n": 100}
     rows = [{"row": name, "metrics": {"flagged@broad": figure}} for name in ("base", row.name)]
     write_json(unit.inputs["evaluation"], {"rows": rows})
+    for name in ("base", row.name):
+        write_row(unit.inputs["drawn"] / name, params, name)
     return unit
 
 

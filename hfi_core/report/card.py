@@ -9,6 +9,10 @@ from jinja2 import Environment, StrictUndefined
 
 from hfi_core.files import whole_file
 from hfi_core.params import Params
+from hfi_core.report.card_pictures import SUITES
+
+PICTURES = "pictures.png"
+"""Beside the card."""
 
 
 def write_card(
@@ -33,6 +37,8 @@ def write_card(
         sampler=params.sampler,
         simulated=bool(params.feedback.simulated),
         base=params.model,
+        pictures=PICTURES,
+        suites=SUITES,
     )
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8")

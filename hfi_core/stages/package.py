@@ -9,12 +9,13 @@ from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import apply_weights, load_model, removal_weights
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.errors import UserError
-from hfi_core.evaluation import REINVERTED, shots_of
+from hfi_core.evaluation import REINVERTED, Evaluated, read_rows, shots_of
 from hfi_core.files import sha256_of_file, whole_folder, write_json
 from hfi_core.lora import Fitted, fit_lora
 from hfi_core.params import Params
 from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
-from hfi_core.report.card import write_card
+from hfi_core.report.card import PICTURES, write_card
+from hfi_core.report.card_pictures import write_card_pictures
 from hfi_core.report.thumbnails import spread
 from hfi_core.sources import locate
 from hfi_core.stage import Progress, silent
@@ -65,6 +66,7 @@ def run(
         if lora:
             save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
             write_json(folder / LORA_ACCURACY, lora.accuracy)
+        write_card_pictures(folder / PICTURES, *_rows(inputs["drawn"], row))
         write_card(folder / "README.md", params, removal, evaluation, lora.accuracy if lora else None)
         files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
         write_json(
@@ -76,6 +78,12 @@ def run(
         )
     told = {"lora_rank": lora.rank} if lora else {}
     return {"files": len(files)} | told
+
+
+def _rows(evaluation: Path, row: str) -> tuple[Evaluated, Evaluated]:
+    """Base and the released row, as they were evaluated; they may be the same."""
+    found = read_rows(evaluation, ["base"] if row == "base" else ["base", row])
+    return found[0], found[-1]
 
 
 def _lora(params: Params, base: TextToImage, changed: Weights, progress: Progress) -> Fitted | None:

@@ -8,7 +8,10 @@ import torch
 from safetensors.torch import load_file
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation import shots_of
+from hfi_core.evaluation import read_rows, shots_of
+from hfi_core.pictures import load_picture
+from hfi_core.report.card import PICTURES
+from hfi_core.report.thumbnails import spread
 from hfi_core.sources import locate
 from tests.projects import write_project
 from tests.released import RANK, prepare, write_release
@@ -69,6 +72,30 @@ def test_the_rank_is_that_of_the_change_and_what_remains_is_told(released):
     assert "lora/pytorch_lora_weights.safetensors" in json.loads((release / "digests.json").read_text())["files"]
     lora = load_file(release / "lora/pytorch_lora_weights.safetensors")
     assert lora and all(name.startswith("unet.") and ".attn2." in name for name in lora)
+
+
+def test_the_card_shows_base_and_release_and_nothing_flagged_that_can_be_recognised(released):
+    release = released.folder / "release"
+    card = (release / "README.md").read_text()
+    assert f"]({PICTURES})" in card and PICTURES in json.loads((release / "digests.json").read_text())["files"]
+    shown = load_picture(release / PICTURES)
+    tile, row = 128 + 4, released.params.release.row
+    assert shown.shape == (2 * tile - 4, 3 * 4 * tile - 4, 3)
+    rows = read_rows(released.folder / "evaluation", ["base", row])
+    blurred = set()
+    for down, evaluated in enumerate(rows):
+        for across in range(12):
+            suite = ("broad", "neighbours", "unrelated")[across // 4]
+            prompts = evaluated.column(suite, "prompt").tolist()
+            place = evaluated.places[suite][spread(prompts, 4)[across % 4]]
+            record = evaluated.records[place]
+            drawn = evaluated.picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
+            there = shown[down * tile :, across * tile :][:128, :128]
+            is_blurred = not np.array_equal(there, drawn)
+            assert is_blurred == (record["flagged"] or (down == 0 and suite == "broad"))
+            assert not is_blurred or np.abs(np.diff(there.astype(int), axis=1)).max() < 20, "noise, and nothing of it"
+            blurred.add(is_blurred)
+    assert blurred == {True, False}
 
 
 def test_the_same_removal_gives_the_same_bytes(released, miniature, tmp_path):
