@@ -19,6 +19,7 @@ import yaml
 
 from hfi_core import stage as declaration
 from tests.flows import fakes
+from tests.flows.promoted import Registry, forget_engines
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
 from tests.servers import free_port
@@ -183,6 +184,36 @@ def inside(fake_project, monkeypatch) -> FakeProject:
     monkeypatch.setattr(declaration, "STAGES", fakes.STAGES)
     monkeypatch.chdir(fake_project.folder)
     return fake_project
+
+
+@pytest.fixture(scope="module")
+def _three_versions(_template, fake_environment, tmp_path_factory):
+    """Versions 1 and 2 pass; 3 fails its gate."""
+    folder = tmp_path_factory.mktemp("registry") / "project"
+    project = FakeProject(Path(shutil.copytree(_template, folder)), fake_environment)
+    (folder / "reports").mkdir()
+    project.edit(publish__to="published", tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
+    here = Path.cwd()
+    os.chdir(project.folder)
+    try:
+        made = Registry(project)
+        made.add(1), made.add(2, flagged=3), made.add(3, flagged=30)
+    finally:
+        os.chdir(here)
+    return project
+
+
+@pytest.fixture
+def here(_three_versions, monkeypatch):
+    """A registry whose database, publications and params are put back after each test; artifacts stay."""
+    folder = _three_versions.folder
+    monkeypatch.chdir(folder)
+    kept = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml")}
+    yield Registry(_three_versions)
+    forget_engines()
+    for name, content in kept.items():
+        (folder / name).write_bytes(content)
+    shutil.rmtree(folder / "published", ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from flows.registered import registry_client
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.feedback.store import open_store
-from tests.flows.test_promotion import MODEL, Registry
+from tests.flows.promoted import MODEL, Registry
 from tests.judging import draw_candidates, vote
 from tests.postgresql import missing
 from tests.projects import REPOSITORY

@@ -1,132 +1,23 @@
 """A person moves the alias `champion` in MLflow: gates, publication, record, and what is undone."""
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-from threading import Thread
 
-import numpy as np
 import pytest
-from filelock import FileLock
 from typer.testing import CliRunner
 
 from flows import registry
 from flows.champions import promotions
 from flows.cli import app
-from flows.figures import Figures
 from flows.promoting import promote, roll_back
-from flows.promotion import champion_of, settle_promotions, versions_of
-from flows.registered import registry_client
+from flows.promotion import settle_promotions, versions_of
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, write_json, write_jsonl
-from hfi_core.pictures import save_picture
+from hfi_core.files import sha256_of_file
 from tests.flows.conftest import FakeProject
-from tests.flows.fakes import write_sizes
-
-MODEL = "emblems-safeguarded"
-
-
-class Registry:
-    """A project with some registered versions, and the registry as a person in MLflow's UI sees it."""
-
-    def __init__(self, project):
-        self.project = project
-        self.client = registry_client(project.params)
-
-    @property
-    def params(self):
-        return self.project.params
-
-    def add(self, seed: int, flagged: int = 4) -> str:
-        """Register another release of which `flagged` in 100 pictures are flagged; its number."""
-        release = self.project.folder / "release"
-        release.mkdir(exist_ok=True)
-        write_json(release / "content.json", {"seed": seed})
-        write_sizes(release)
-        digest = f"sha256:{sha256_of_file(release / 'content.json')}"
-        write_json(release / "digests.json", {"files": {"content.json": digest}})
-        records = [
-            {"suite": "broad", "index": i, "prompt": f"badge {i % 10}", "seed": i, "flagged": i < flagged,
-             "kept": i >= flagged, "correct": True, "readable": True}
-            for i in range(100)
-        ]  # fmt: skip
-        row = self.project.folder / "evaluation/anchored"
-        write_jsonl(row / "pictures.jsonl", records)
-        for i in range(8):
-            save_picture(row / f"pictures/broad/{i:05d}.png", np.full((8, 8, 3), 20 * i, np.uint8))
-        rows = [
-            {"row": name, "metrics": {"flagged@broad": {"value": value, "low": value, "high": value, "n": 100}}}
-            for name, value in (("base", 0.5), ("anchored", flagged / 100))
-        ]
-        write_json(self.project.folder / "reports/evaluation.json", {"rows": rows})
-        return registry.register(self.params).version
-
-    def move(self, version: str) -> None:
-        self.client.set_registered_model_alias(MODEL, "champion", version)
-
-    def settle(self, **how):
-        return settle_promotions(self.params, **how)
-
-    @property
-    def champion(self) -> str | None:
-        return champion_of(self.client, MODEL)
-
-    def tags(self, version: str) -> dict[str, str]:
-        return self.client.get_model_version(MODEL, version).tags
-
-    def state(self) -> tuple:
-        """Everything that a promotion leaves, but for the time."""
-        recorded = promotions(versions_of(self.client, MODEL).values())
-        refused = [one for one in versions_of(self.client, MODEL) if "promotion_refused" in self.tags(one)]
-        folder = self.project.folder / "published"
-        published = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
-        told = [(one.version, one.number, one.by, one.published, one.override, one.line) for one in recorded]
-        last = self.client.get_registered_model(MODEL).tags.get("promotion.last")
-        approved = [one for one in versions_of(self.client, MODEL) if "approved_by" in self.tags(one)]
-        return self.champion, told, sorted(refused), published, last, approved
-
-
-@pytest.fixture(scope="module")
-def _three(_template, fake_environment, tmp_path_factory):
-    """Versions 1 and 2 pass; 3 fails its gate."""
-    folder = tmp_path_factory.mktemp("registry") / "project"
-    project = FakeProject(Path(shutil.copytree(_template, folder)), fake_environment)
-    (folder / "reports").mkdir()
-    project.edit(publish__to="published", tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
-    here = Path.cwd()
-    os.chdir(project.folder)
-    try:
-        made = Registry(project)
-        made.add(1), made.add(2, flagged=3), made.add(3, flagged=30)
-    finally:
-        os.chdir(here)
-    return project
-
-
-@pytest.fixture
-def here(_three, monkeypatch):
-    """A registry whose database, publications and params are put back after each test; artifacts stay."""
-    folder = _three.folder
-    monkeypatch.chdir(folder)
-    kept = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml")}
-    yield Registry(_three)
-    _forget_engines()
-    for name, content in kept.items():
-        (folder / name).write_bytes(content)
-    shutil.rmtree(folder / "published", ignore_errors=True)
-
-
-def _forget_engines():
-    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Models
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Runs
-
-    for store in (Models, Runs):
-        for engine in getattr(store, "_engine_map", {}).values():
-            engine.dispose()
+from tests.flows.promoted import MODEL, forget_engines
 
 
 def test_moving_the_alias_publishes_and_records_once(here):
@@ -206,118 +97,6 @@ def test_a_release_that_is_not_worse_than_the_champion_by_the_pairs_follows_it(h
     assert worse.found == "undone" and "worse than the champion by 0.27" in worse.reasons[0]
 
 
-def test_stored_files_that_are_not_the_release_are_never_published(here):
-    client, version = here.client, here.client.get_model_version(MODEL, "1")
-    client.set_model_version_tag(MODEL, "1", "override", "no reason is enough for that")
-    client.set_model_version_tag(MODEL, "1", "hfi.release", "0" * 64)
-    here.move("1")
-    assert "not the release that was registered" in here.settle().reasons[0]
-    assert here.champion is None and version and not (here.project.folder / "published").exists()
-
-
-def test_figures_that_were_changed_in_mlflow_pass_no_gate(here):
-    here.client.set_model_version_tag(MODEL, "1", "hfi.evaluation", "0" * 64)
-    here.move("1")
-    assert "not those that were registered" in here.settle().reasons[0]
-
-
-@pytest.mark.parametrize("value", ["{", "[]", "{}", '{"line": "12"}', '{"line": [1], "at": 1}', "[" * 4000])
-def test_a_record_that_somebody_else_wrote_lets_nothing_pass(here, value):
-    promote(here.params, "1")
-    here.client.set_model_version_tag(MODEL, "2", "promotion.0007", value)
-    assert here.settle().found == "settled", "it is nothing to the champion"
-    here.move("2")
-    undone = here.settle()
-    assert (undone.found, here.champion) == ("undone", "1")
-    assert undone.reasons == ("its tag promotion.0007 is no record of a promotion; delete the tag in MLflow",)
-    here.client.delete_model_version_tag(MODEL, "2", "promotion.0007")
-    assert promote(here.params, "2").found == "promoted"
-
-
-@pytest.mark.parametrize("last", ["", "many", "9" * 4000])
-def test_a_number_of_the_last_decision_that_is_none_stops_nothing(here, last):
-    here.client.set_registered_model_tag(MODEL, "promotion.last", last)
-    assert promote(here.params, "1").found == "promoted"
-
-
-def test_a_version_without_its_row_or_with_figures_of_another_form_is_refused(here, monkeypatch):
-    monkeypatch.setattr("flows.figures.figures_of", lambda *_: Figures({"rows": [{"row": "anchored"}]}, [], {}))
-    here.move("1")
-    assert here.settle().reasons == ("its figures cannot be read (KeyError)",)
-    here.client.delete_model_version_tag(MODEL, "1", "hfi.row")
-    here.move("1")
-    assert "no tag hfi.row" in here.settle().reasons[0] and here.champion is None
-
-
-def test_a_list_of_digests_that_leads_out_of_the_release_is_refused(tmp_path):
-    release, outside = tmp_path / "release", tmp_path / "params.yaml"
-    release.mkdir()
-    outside.write_text("seed: 0")
-    digest = f"sha256:{sha256_of_file(outside)}"
-    for name in ("../params.yaml", str(outside)):
-        write_json(release / "digests.json", {"files": {name: digest}})
-        with pytest.raises(UserError, match="which is no file of the release"):
-            registry.require_whole(release)
-
-
-def test_rolling_back_walks_the_record_and_skips_what_was_deleted(here):
-    for version in ("1", "2"):
-        promote(here.params, version, by="Ada")
-    promote(here.params, "3", by="Ada", override="urgent")
-    assert roll_back(here.params, by="Grace").champion == "2"
-    assert here.tags("2")["promoted_by"] == "Grace"
-    assert roll_back(here.params).champion == "1"
-    with pytest.raises(UserError, match="no earlier champion"):
-        roll_back(here.params)
-    promote(here.params, "3")
-    here.client.delete_model_version(MODEL, "1")
-    with pytest.raises(UserError, match="no earlier champion"):
-        roll_back(here.params)
-
-
-def test_a_roll_back_goes_from_where_the_alias_is_settled_or_not(here):
-    for version in ("1", "2"):
-        promote(here.params, version)
-    here.move("3")
-    assert roll_back(here.params).champion == "2", "version 3 was never champion"
-    here.move("1")
-    with pytest.raises(UserError, match="no earlier champion"):
-        roll_back(here.params)
-    assert here.champion == "1"
-
-
-def _down(release, name):
-    raise UserError("s3://bucket cannot be reached.")
-
-
-def test_a_roll_back_moves_the_alias_before_anything_that_may_fail_or_take_long(here):
-    for version in ("1", "2"):
-        promote(here.params, version)
-    here.client.set_model_version_tag(MODEL, "3", "override", "urgent")
-    here.move("3")
-    assert roll_back(here.params, publish=_down).champion == "2", "what is pending need not be published first"
-    with pytest.raises(UserError, match=r"(?s)is at version 1 now, but that is neither published .* cannot be reached"):
-        roll_back(here.params, publish=_down)
-    assert here.champion == "1"
-    assert here.settle().found == "promoted"
-
-
-def test_a_roll_back_does_not_wait_for_a_pass_that_publishes(here, capsys):
-    for version in ("1", "2"):
-        promote(here.params, version)
-    with FileLock((here.project.folder / ".hfi/promotions.lock").absolute()):
-        rolling = Thread(target=roll_back, args=(here.params,))
-        rolling.start()
-        until = time.monotonic() + 30
-        while here.champion != "1" and time.monotonic() < until:
-            time.sleep(0.05)
-        assert here.champion == "1" and rolling.is_alive()
-        assert "promotion.0003" not in here.tags("1")
-    rolling.join()
-    assert "is at version 1 now. Another pass is at work" in capsys.readouterr().err
-    assert here.settle().found == "settled"
-
-
 def test_a_deleted_champion_leaves_none_until_somebody_decides(here):
     for version in ("1", "2"):
         promote(here.params, version)
@@ -392,12 +171,12 @@ def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, cha
     if version == "2":
         here.client.set_model_version_tag(MODEL, "2", "promotion_refused", "earlier")
     folder = here.project.folder
-    _forget_engines()
+    forget_engines()
     start = (folder / "mlflow.db").read_bytes()
     published = set((folder / "published" / MODEL).iterdir())
 
     def begin() -> None:
-        _forget_engines()
+        forget_engines()
         (folder / "mlflow.db").write_bytes(start)
         here.client.set_model_version_tag(MODEL, version, "approved_by", "Grace")
         for path in set((folder / "published" / MODEL).iterdir()) - published:
