@@ -24,6 +24,7 @@ from hfi_core.stage import Progress, silent
 _AT_ONCE = 8
 """Requests under way."""
 _DIGITS = 16
+_TOKENS = "tokens/"
 _AGAIN = "Nothing that is published was changed; run this again: it goes on with what is missing."
 
 
@@ -38,6 +39,8 @@ class Published:
     files: int
     sent: int
     """Files that were not there yet; 0 where it had been published before."""
+    kept_back: int
+    """Files of tokens that `publish.tokens` keeps out."""
 
 
 def release_name(params: Params, release: Path = RELEASE) -> str:
@@ -57,15 +60,17 @@ def publish(
     sent before an error is not sent again.
     """
     digest = release_digest(release)
-    listed = require_whole(release)
+    whole = require_whole(release)
+    listed = {name: digest for name, digest in whole.items() if params.publish.tokens or not name.startswith(_TOKENS)}
     names = [*sorted(listed), DIGESTS]
+    back = len(whole) - len(listed)
     to = params.publish.to
     if to.startswith(SCHEME):
         place = place_of(to, *name.split("/"))
         sent = _to_s3(params, release, names, listed, place, dry_run, progress)
-        return Published(str(place).rstrip("/"), digest, len(names), sent)
+        return Published(str(place).rstrip("/"), digest, len(names), sent, back)
     folder = Path(to, *name.split("/"))
-    return Published(str(folder), digest, len(names), _to_folder(release, names, folder, dry_run))
+    return Published(str(folder), digest, len(names), _to_folder(release, names, folder, dry_run), back)
 
 
 def _to_folder(release: Path, names: list[str], folder: Path, dry_run: bool) -> int:
@@ -165,6 +170,11 @@ def encryption_of(params: Params) -> dict[str, str]:
 
 def _refuse_strays(where: object, names: list[str], there: Iterator[str] | set[str]) -> None:
     strays = sorted(set(there) - set(names))
+    if any(name.startswith(_TOKENS) for name in strays):
+        raise UserError(
+            f"{where} holds tokens that are not to be there ({strays[0]}): publish.tokens in params.yaml keeps them "
+            "back, or they are of another release. Look at them, and remove them."
+        )
     if strays:
         raise UserError(
             f"{where} holds what is not of this release ({', '.join(strays[:3])}), so another one may have the name: "

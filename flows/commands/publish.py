@@ -43,3 +43,5 @@ def publish(
         say(f"{done.address}: published, {done.sent} of {done.files} files sent.")
     else:
         say(f"{done.address}: published before; all {done.files} files are there.")
+    if done.kept_back:
+        say(f"{done.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")

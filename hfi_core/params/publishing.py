@@ -35,3 +35,5 @@ class Publish(Frozen):
     """Address of an S3 server other than AWS, of the inbox too; null: what AWS's own configuration says."""
     encryption: Literal["AES256", "aws:kms"] | None
     """Encryption on the server's side that is asked for; null: the bucket's own default."""
+    tokens: bool
+    """false: the folder `tokens/` of a release stays where it is; v* in it draws what people object to."""

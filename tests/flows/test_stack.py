@@ -65,7 +65,7 @@ def _write_project(project, stack: Stack, page: str) -> str:
     endpoint = stack.here("http://s3:8333")
     project.edit(
         tracking__mlflow=stack.here("http://mlflow:5000"),
-        publish={"to": "s3://hfi/releases", "endpoint": endpoint, "encryption": None},
+        publish={"to": "s3://hfi/releases", "endpoint": endpoint, "encryption": None, "tokens": True},
         versioning={"commit": "branch", "branch": "hfi/results", "push": "s3"},
         feedback__database_url=url, feedback__file="data/feedback/people.jsonl", feedback__simulated={},
         feedback__store=True, feedback__minimum=1, feedback__inbox="s3://hfi/inbox", reward__least=4,

@@ -228,6 +228,32 @@ def test_a_folder_gets_the_release_once_and_keeps_it(project, release, tmp_path)
     assert json.loads((folder / DIGESTS).read_text())["files"] == json.loads((release / DIGESTS).read_text())["files"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_tokens_are_kept_back_where_that_is_asked_for(kind, project, release, request):
+    if kind == "s3":
+        bucket, proxy = (request.getfixturevalue(name) for name in ("bucket", "proxy"))
+        project.edit(publish__to=f"s3://{bucket.name}/models", publish__endpoint=proxy.endpoint)
+    project.edit(publish__tokens=False)
+    kept_back = read_params(project.folder / "params.yaml")
+    name = release_name(kept_back, release)
+    done = publish(kept_back, release, name)
+    assert (done.files, done.sent, done.kept_back) == (5, 5, 1)
+    if kind == "s3":
+        there = {key.removeprefix(prefix(release)) for key in contents(bucket)}
+    else:
+        folder = project.folder / done.address
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert there == {*FILES, DIGESTS} - {"tokens/badge/empty.txt"}
+    assert publish(kept_back, release, name).sent == 0
+    if kind == "s3":
+        bucket.put_object(Key=prefix(release) + "tokens/badge/empty.txt", Body=b"")
+    else:
+        (folder / "tokens").mkdir()
+        (folder / "tokens/v.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match="holds tokens that are not to be there .* publish.tokens"):
+        publish(kept_back, release, name)
+
+
 def test_the_command_says_where_the_release_is(project, to_s3, bucket, release):
     from typer.testing import CliRunner
 

@@ -16,7 +16,9 @@ REFUSED = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No.</M
 
 def places(params_with, name: str, port: int):
     return params_with(
-        publish={"to": f"s3://{name}/models", "endpoint": f"http://127.0.0.1:{port}", "encryption": None},
+        publish={
+            "to": f"s3://{name}/models", "endpoint": f"http://127.0.0.1:{port}", "encryption": None, "tokens": True
+        },
         feedback__inbox=f"s3://{name}/inbox", feedback__store=True, feedback__simulated={},
         feedback__file="data/feedback/people.jsonl",
     )  # fmt: skip
