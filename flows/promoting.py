@@ -4,16 +4,8 @@ import getpass
 import os
 from typing import Any
 
-from flows.champions import former, promotions
-from flows.promotion import (
-    APPROVED,
-    OVERRIDE,
-    Publish,
-    Settled,
-    champion_of,
-    settle_promotions,
-    versions_of,
-)
+from flows.champions import former
+from flows.promotion import APPROVED, OVERRIDE, Publish, Settled, look, settle_promotions
 from flows.registered import find_own_release, reaching, registry_client
 from flows.registry import CHAMPION
 from hfi_core.errors import UserError
@@ -28,7 +20,8 @@ def promote(
     Raises UserError if there is no such version, or as `settle_promotions` does.
     """
     found = find_own_release(params, version)
-    return _move(params, registry_client(params), found.number, by, override, publish)
+    tags = {APPROVED: by or _person()} | ({OVERRIDE: override} if override else {})
+    return _move(params, registry_client(params), found.number, tags, publish)
 
 
 def roll_back(params: Params, by: str | None = None, publish: Publish | None = None) -> Settled:
@@ -39,21 +32,20 @@ def roll_back(params: Params, by: str | None = None, publish: Publish | None = N
     """
     client, model = registry_client(params), params.release.model
     with reaching(params):
-        at, there = champion_of(client, model), versions_of(client, model)
-    back = former(at, next(iter(promotions(there.values())), None), there)
+        seen = look(client, model)
+    back = former(seen.at, next(iter(seen.recorded), None), seen.there)
     if back is None:
         raise UserError(f"{model} has no earlier champion to go back to. `hfi promote VERSION` promotes another one.")
-    return _move(params, client, back, by, None, publish)
+    if seen.champion and seen.champion.version == back:  # from what nobody settled: its own record stands
+        return _move(params, client, back, {}, publish)
+    return _move(params, client, back, {APPROVED: by or _person()}, publish)
 
 
-def _move(
-    params: Params, client: Any, version: str, by: str | None, override: str | None, publish: Publish | None
-) -> Settled:
+def _move(params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None) -> Settled:
     model = params.release.model
     with reaching(params):
-        client.set_model_version_tag(model, version, APPROVED, by or _person())
-        if override:
-            client.set_model_version_tag(model, version, OVERRIDE, override)
+        for key, value in tags.items():
+            client.set_model_version_tag(model, version, key, value)
         client.set_registered_model_alias(model, CHAMPION, version)
     moved = f"The alias {CHAMPION} of {model} is at version {version} now"
     try:

@@ -137,7 +137,7 @@ def _at(model: Any | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Seen:
     """The registry as a pass finds it."""
 
     at: str | None
@@ -155,16 +155,17 @@ class _Seen:
         return in_effect(self.recorded, self.last)
 
 
-def _look(client: Any, name: str) -> _Seen:
+def look(client: Any, name: str) -> Seen:
+    """Read the registry."""
     model = _model(client, name)
     there = versions_of(client, name)
     recorded = promotions(there.values())
-    return _Seen(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)
+    return Seen(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)
 
 
 def _pass(params: Params, client: Any, publish: Publish) -> Settled:
     name = params.release.model
-    seen = _look(client, name)
+    seen = look(client, name)
     at, champion = seen.at, seen.champion
     if at is None:
         if champion:  # the alias was taken away: what fails after this must not bring that champion back
@@ -183,7 +184,7 @@ def _pass(params: Params, client: Any, publish: Publish) -> Settled:
         raise
 
 
-def _complete(client: Any, name: str, seen: _Seen, champion: Promotion) -> None:
+def _complete(client: Any, name: str, seen: Seen, champion: Promotion) -> None:
     """What follows a record: a pass may have died after it, and people may tell who it was a little late."""
     approved = seen.there[champion.version].tags.get(APPROVED)
     if approved and champion.by == _UNKNOWN:
@@ -196,7 +197,7 @@ def _complete(client: Any, name: str, seen: _Seen, champion: Promotion) -> None:
         client.delete_model_version_tag(name, champion.version, APPROVED)
 
 
-def _settle(params: Params, client: Any, publish: Publish, seen: _Seen, at: str) -> Settled:
+def _settle(params: Params, client: Any, publish: Publish, seen: Seen, at: str) -> Settled:
     name, version, champion = params.release.model, seen.there[at], seen.champion
     with tempfile.TemporaryDirectory() as scratch:
         try:
