@@ -167,7 +167,7 @@ def _words(params: Params, told: tuple[Verdict, ...]) -> str:
         *_verdict_lines(told),
         "",
         f"To promote it, move the alias `{CHAMPION}` here; tag `approved_by` says who, `override` why in spite of a "
-        "failed gate. Card: `artifacts/release/README.md` of the model.",
+        "failed gate. Card: `artifacts/release/README.md` of the model, its picture beside it.",
     ]
     return "\n".join(lines)
 

@@ -1,5 +1,7 @@
-"""The card's one picture: base above, release below, at equal prompts and seeds. It can be opened by anybody, so what
-may be objectionable is blurred in its own pixels."""
+"""The card's one picture: base above, release below, at equal prompts and seeds.
+
+Anybody may open a card, so what may be objectionable is blurred in the file itself.
+"""
 
 from pathlib import Path
 
@@ -22,11 +24,8 @@ _BLURRED_TO = 6
 
 def write_card_pictures(path: Path, base: Evaluated, release: Evaluated) -> None:
     """Write a PNG of two strips, a few pictures of each of `SUITES`; the same bytes for the same pictures."""
-    places = [
-        (suite, place)
-        for suite in SUITES
-        for place in spread(base.column(suite, "prompt").tolist(), _A_SUITE)
-    ]  # fmt: skip
+    chosen = {suite: spread(base.column(suite, "prompt").tolist(), _A_SUITE) for suite in SUITES}
+    places = [(suite, place) for suite in SUITES for place in chosen[suite]]
     strips = [_strip([_tile(row, suite, place, row is base) for suite, place in places]) for row in (base, release)]
     gap = np.full((_GAP, strips[0].shape[1], 3), 255, np.uint8)
     save_picture(path, np.concatenate([strips[0], gap, strips[1]]))
