@@ -17,7 +17,7 @@ RUN apt-get update \
     && apt-get install --no-install-recommends -y git \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --no-create-home --uid 1000 hfi \
-    && install -d -o hfi -g hfi /project
+    && install -d -o hfi -g hfi /project /var/lib/prefect
 COPY --from=build /opt/hfi /opt/hfi
 # Whoever the container runs as, Prefect and MLflow may write below their home.
 ENV PATH=/opt/hfi/bin:$PATH \

@@ -51,8 +51,11 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """What it runs in."""
-        told = SERVICES[name].get("environment", {})
-        return dict(self.base) | {key: self.here(str(value)) for key, value in told.items()}
+        told = {key: self.here(str(value)) for key, value in SERVICES[name].get("environment", {}).items()}
+        for volume, _, place in (one.partition(":") for one in SERVICES[name].get("volumes", [])):
+            if volume in COMPOSE["volumes"]:
+                told = {key: value.replace(place, str(self.folder.parent / volume)) for key, value in told.items()}
+        return dict(self.base) | told
 
     def call(self, name: str, *command: str) -> subprocess.CompletedProcess:
         """`docker compose run --rm NAME [COMMAND...]`; it must succeed."""
