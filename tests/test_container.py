@@ -159,3 +159,8 @@ def test_servers_are_reached_from_this_machine_only():
     for service in SERVICES.values():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert not [name for name in OTHERS if "ports" in SERVICES[name]], "database and S3 from the other services only"
+
+
+def test_postgresql_is_well_once_it_listens_to_others():
+    """While it is set up it answers at its socket alone, and goes down once more."""
+    assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
