@@ -19,9 +19,10 @@ RUN apt-get update \
     && useradd --no-create-home --uid 1000 hfi \
     && install -d -o hfi -g hfi /project /var/lib/prefect
 COPY --from=build /opt/hfi /opt/hfi
-# Whoever the container runs as, Prefect and MLflow may write below their home.
+# Whoever the container runs as, Prefect and MLflow may write below their home, and a number without a name has one.
 ENV PATH=/opt/hfi/bin:$PATH \
     HOME=/tmp \
+    LOGNAME=hfi \
     PYTHONSAFEPATH=1 \
     DO_NOT_TRACK=1 \
     MLFLOW_DISABLE_TELEMETRY=true \

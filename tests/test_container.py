@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 import yaml
@@ -77,6 +78,16 @@ def test_every_package_is_pinned_and_the_variant_is_an_argument():
     installs = [argument for name, argument in instructions() if name == "RUN" and "pip install" in argument]
     assert installs and all("-c constraints.txt" in argument for argument in installs)
     assert ("ARG", 'TORCH_INDEX=""') in instructions() and all("TORCH_INDEX" in argument for argument in installs)
+
+
+def test_a_user_whom_the_image_does_not_know_has_a_name():
+    """HFI_USER is any number, and Python asks for the name of who promotes."""
+    told = dict(word.split("=", 1) for word in shlex.split(dict(final_stage())["ENV"]))
+    ask = "import getpass, os; os.getuid = lambda: 2**31 - 2; print(getpass.getuser())"
+    done = subprocess.run(
+        [sys.executable, "-c", ask], env={"LOGNAME": told["LOGNAME"]}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "hfi\n"
 
 
 def test_every_shell_line_of_the_dockerfile_parses():
