@@ -126,7 +126,7 @@ def test_neither_data_nor_history_reaches_the_build(path):
     assert ignored(path)
 
 
-@pytest.mark.parametrize("file", ["Dockerfile", "compose.yaml"])
+@pytest.mark.parametrize("file", ["Dockerfile", "compose.yaml", "compose.cuda.yaml"])
 def test_no_secret_and_no_index_stands_in_a_file(file):
     text = (REPOSITORY / file).read_text()
     for name, value in re.findall(r"(?im)^\s*(\w*(?:password|secret|token|api_key)\w*)[:=] *(.+)$", text):
@@ -175,3 +175,12 @@ def test_servers_are_reached_from_this_machine_only():
 def test_postgresql_is_well_once_it_listens_to_others():
     """While it is set up it answers at its socket alone, and goes down once more."""
     assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
+
+
+def test_the_gpus_are_given_to_the_services_that_compute():
+    """Compose merges the second file into the first, by the services' names."""
+    more = yaml.safe_load((REPOSITORY / "compose.cuda.yaml").read_text())["services"]
+    assert set(more) == {"worker", "deploy"} <= set(SERVICES)
+    for service in more.values():
+        (device,) = service["deploy"]["resources"]["reservations"]["devices"]
+        assert device == {"driver": "nvidia", "count": "all", "capabilities": ["gpu"]}
