@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from hfi_core.params import Params
 from hfi_core.secrets import without_passwords
 from hfi_core.stage import params_of
 
+PUBLIC = "HFI_MLFLOW_UI"
+"""The variable with the address at which browsers reach MLflow, where it is another than `tracking.mlflow`."""
 _PICTURES = 12
 """Pictures of a folder that are shown in MLflow."""
 _SHOWN = {".json", ".csv", ".html", ".md"}
@@ -76,7 +79,7 @@ def record_figures(params: Params, run_id: str | None, figures: Mapping[str, flo
 
 def page_of(params: Params, run_id: str | None) -> str | None:
     """The address of a run's page, where a server serves one."""
-    server = without_passwords(params.tracking.mlflow).rstrip("/")
+    server = without_passwords(os.environ.get(PUBLIC) or params.tracking.mlflow).rstrip("/")
     if run_id is None or not server.startswith(("http://", "https://")):
         return None
     with tolerated("where this run is"):

@@ -87,6 +87,10 @@ def _write(key: str, path: Path, content: dict, params) -> None:
         write_json(path, {"schema": 1, "rows": rows, "comparisons": [], "provenance": {}})
     elif path.suffix == ".json":
         write_json(path, {"flagged": 0.04})
+    elif key == "plots":
+        with whole_folder(path) as folder:
+            write_json(folder / "content.json", content)
+            (folder / "banner.png").write_bytes(b"a picture")
     elif path.suffix:
         with whole_file(path) as beside:
             beside.write_text(json.dumps(content) + "\n")

@@ -108,4 +108,11 @@ def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
         deployed.wait_for(run, "Completed")
         (follower,) = _runs(after, "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED")
     assert "followed" in follower["tags"]
+    (shown,) = [
+        one
+        for one in deployed.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}})
+        if one["key"] == "record"
+    ]
+    commit = project.call("git", "rev-parse", "hfi/results").stdout
+    assert shown["data"] == f"`hfi/results: {commit[:12]}; data in 'store'`"
     assert project.ran() == ["generate@badge"]

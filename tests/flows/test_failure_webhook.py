@@ -40,12 +40,14 @@ def listener():
 
 
 def test_a_failure_is_told_once_with_what_and_why(fake_project, quick, listener):
-    fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", HFI_FAILURE_WEBHOOK=listener.address, **quick)
+    where = {"HFI_FAILURE_WEBHOOK": listener.address, "PREFECT_UI_URL": "https://prefect.example.org"}
+    fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", **where, **quick)
     (told,) = listener.heard
     assert told["flow"] == "safeguard" and told["state"] == "Failed"
     assert told["run"].startswith("safeguard emblems")
     assert "distill@anchored was told to crash" in told["message"]
     assert told["message"] in told["text"]
+    assert told["page"].startswith("https://prefect.example.org/runs/flow-run/")
 
 
 def test_a_run_that_ends_well_is_not_told(fake_project, quick, listener):
