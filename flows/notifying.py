@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from hfi_core.secrets import without_passwords
+from flows.redaction import redacted
 
 WEBHOOK = "HFI_FAILURE_WEBHOOK"
 _SECONDS = 10.0
@@ -17,7 +17,7 @@ def tell_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
     import httpx
     from prefect.utilities.urls import url_for
 
-    message = without_passwords(state.message or "")
+    message = redacted(state.message or "")
     page = url_for(flow_run) or ""
     content = {
         "text": f"{flow_run.name}: {state.name}. {message} {page}".strip(),

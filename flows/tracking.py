@@ -14,6 +14,7 @@ from flows.console import warn
 from flows.environment import settle
 from flows.execution import Done
 from flows.lineage import git_revision, params_digest, pipeline_key
+from flows.redaction import redacted
 from hfi_core.files import sha256_of
 from hfi_core.params import Params
 from hfi_core.secrets import without_passwords
@@ -165,7 +166,7 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", without_passwords(value if isinstance(value, str) else json.dumps(value))
+            yield f"{prefix}{key}", redacted(value if isinstance(value, str) else json.dumps(value))
 
 
 def _log_metrics(client, run_id: str, rows: list[tuple[str, float, int]]) -> None:

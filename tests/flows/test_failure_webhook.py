@@ -6,6 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from mlflow.tracking import MlflowClient
 
 from flows.promotion import Settled
 from flows.reevaluation import Again
@@ -48,6 +49,20 @@ def test_a_failure_is_told_once_with_what_and_why(fake_project, quick, listener)
     assert "distill@anchored was told to crash" in told["message"]
     assert told["message"] in told["text"]
     assert told["page"].startswith("https://prefect.example.org/runs/flow-run/")
+
+
+def test_a_secret_of_the_environment_reaches_neither_the_webhook_nor_mlflow(fake_project, quick, listener):
+    """Secrets that happen to be words of the message and of the params."""
+    secrets = {"DEPLOY_TOKEN": "was told to crash", "SIGNING_SECRET": fake_project.params.release.model}
+    where = {"HFI_FAILURE_WEBHOOK": listener.address, "PREFECT_API_URL": quick["PREFECT_API_URL"]}
+    fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", **where, **secrets)
+    (told,) = listener.heard
+    assert "RuntimeError: distill@anchored ***." in told["message"]
+    assert not [secret for secret in secrets.values() if secret in told["text"]]
+    client = MlflowClient(f"sqlite:///{fake_project.folder}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("emblems").experiment_id])
+    assert {run.data.params.get("release.model") for run in runs} >= {"***"}
+    assert not [run for run in runs if secrets["SIGNING_SECRET"] in run.data.params.values()]
 
 
 def test_a_run_that_ends_well_is_not_told(fake_project, quick, listener):
