@@ -9,23 +9,37 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from flows.console import say, warn
 from flows.importing import folders_of, project_of, told
-from flows.storage import ABSENT, CHANGED, TRIES, Place, client, code_of, explained, head, listing, place_of
+from flows.storage import (
+    ABSENT,
+    CHANGED,
+    TRIES,
+    OutOfReach,
+    Place,
+    client,
+    code_of,
+    explained,
+    head,
+    listing,
+    place_of,
+)
 from flows.upload import read_through, upload
 from flows.versioning import marker_of
 from hfi_core.candidates import MANIFEST
 from hfi_core.errors import UserError
 from hfi_core.feedback.exchange.importing import enter, prepared
 from hfi_core.feedback.store import Store, is_there, open_store
-from hfi_core.files import sha256_of_file
+from hfi_core.files import FULL, full_disk_named, sha256_of_file
 from hfi_core.params import Params
 
 TAKEN, REJECTED = "taken/", "rejected/"
 REASON = ".reason.txt"
+LARGEST = 2**30
+"""Bytes of a file that is taken: some millions of judgements, and room for several in a usual /tmp."""
 _DIGITS = 12
 _AT_ONCE = 4
 """Parts of a large file under way."""
@@ -49,13 +63,14 @@ class _Dropped:
 
     name: str
     etag: str
+    bytes: int
 
 
 def fetch(params: Params) -> Fetched:
     """Import what lies in `feedback.inbox` into the live store, the oldest first, and move it away.
 
-    Raises UserError if params name no inbox, candidates that judgements may be about are still to come, or the inbox
-    or the store is out of reach.
+    Raises UserError if params name no inbox, candidates that judgements may be about are still to come, the disk is
+    full or the store is out of reach; OutOfReach if the inbox is.
     """
     if params.feedback.inbox is None:
         raise UserError(
@@ -72,21 +87,33 @@ def fetch(params: Params) -> Fetched:
     with explained(place, _AGAIN), open_store(params.feedback.database_url) as store:
         s3 = client(params.publish.endpoint)
         for dropped in _waiting(s3, place):
-            with TemporaryDirectory() as folder:
-                file = Path(folder) / _file_name(dropped.name)
+            if dropped.bytes > LARGEST:
+                _refuse(s3, place, dropped, found)
+                continue
+            name = _file_name(dropped.name)
+            with full_disk_named(Path(gettempdir()) / name), TemporaryDirectory() as folder:
+                file = Path(folder) / name
                 if _download(s3, place, dropped, file):
                     _take(params, s3, place, dropped, file, store, found)
     return found
 
 
 def fetch_for_run(params: Params) -> None:
-    """Fetch before a run takes its snapshot, and say what came; passed over where that cannot be yet."""
+    """Fetch before a run takes its snapshot, and say what came; passed over where that cannot be yet.
+
+    An inbox that is out of reach is warned of: the run learns from what has come before.
+    """
     if _without_candidates(params):
         return  # this run makes them, the next one fetches
     snapshot = Path(params.feedback.file)
     if not is_there(params.feedback.database_url) and (marker_of(snapshot).exists() or snapshot.exists()):
         return  # a clone, which learns from the snapshot that came with it
-    tell(fetch(params))
+    try:
+        found = fetch(params)
+    except OutOfReach as error:
+        warn(f"inbox: {error} This run goes on with what has come before.")
+        return
+    tell(found)
 
 
 def tell(found: Fetched) -> None:
@@ -107,7 +134,7 @@ def _waiting(s3: Any, place: Place) -> Iterator[_Dropped]:
     for found in objects:
         name = found["Key"].removeprefix(place.prefix)
         if not name.startswith((TAKEN, REJECTED)):
-            yield _Dropped(name, found["ETag"])
+            yield _Dropped(name, found["ETag"], found["Size"])
 
 
 def _file_name(name: str) -> str:
@@ -132,10 +159,13 @@ def _download(s3: Any, place: Place, dropped: _Dropped, file: Path) -> bool:
             if code_of(error) in (*ABSENT, *CHANGED):
                 return False
             raise
-        except (BotoCoreError, OSError):  # cut in the middle of the body, which the client does not try again
+        except BotoCoreError:  # cut in the middle of the body, which the client does not try again
             if not left:
                 raise
-    raise UserError(f"{place.key(dropped.name)} came cut short {TRIES} times. {_AGAIN}")
+        except OSError as error:
+            if not left or error.errno in FULL:
+                raise
+    raise OutOfReach(f"{place.key(dropped.name)} came cut short {TRIES} times. {_AGAIN}")
 
 
 def _take(params: Params, s3: Any, place: Place, dropped: _Dropped, file: Path, store: Store, found: Fetched) -> None:
@@ -144,14 +174,36 @@ def _take(params: Params, s3: Any, place: Place, dropped: _Dropped, file: Path, 
     except _Unfit as unfit:
         reason = str(unfit).replace(str(file), dropped.name)
         found.rejected[dropped.name] = reason
-        to = _away(REJECTED, dropped.name, file)
-        s3.put_object(
-            Bucket=place.bucket, Key=place.key(to + REASON), Body=f"{reason}\n".encode(),
-            ContentType="text/plain; charset=utf-8",
-        )  # fmt: skip
+        to = _away(REJECTED, dropped.name, sha256_of_file(file))
+        _explain(s3, place, to, reason)
     else:
-        to = _away(TAKEN, dropped.name, file)
+        to = _away(TAKEN, dropped.name, sha256_of_file(file))
     _move(s3, place, dropped, file, to)
+
+
+def _refuse(s3: Any, place: Place, dropped: _Dropped, found: Fetched) -> None:
+    """Reject a file that is too large to be brought here: the server moves it, named by its ETag."""
+    from botocore.exceptions import ClientError
+
+    reason = f"It has {dropped.bytes:,} bytes, and at most {LARGEST:,} are taken: drop it in parts."
+    to = _away(REJECTED, dropped.name, dropped.etag.strip('"'))
+    source = {"Bucket": place.bucket, "Key": place.key(dropped.name)}
+    try:
+        s3.copy(source, place.bucket, place.key(to), ExtraArgs={"CopySourceIfMatch": dropped.etag})
+    except ClientError as error:
+        if code_of(error) in (*ABSENT, *CHANGED):
+            return
+        raise
+    found.rejected[dropped.name] = reason
+    _explain(s3, place, to, reason)
+    _delete(s3, place, dropped)
+
+
+def _explain(s3: Any, place: Place, rejected: str, reason: str) -> None:
+    s3.put_object(
+        Bucket=place.bucket, Key=place.key(rejected + REASON), Body=f"{reason}\n".encode(),
+        ContentType="text/plain; charset=utf-8",
+    )  # fmt: skip
 
 
 class _Unfit(Exception):
@@ -174,20 +226,24 @@ def _import(params: Params, file: Path, store: Store) -> str:
             return told(enter(read, project, store))
 
 
-def _away(folder: str, name: str, file: Path) -> str:
+def _away(folder: str, name: str, digest: str) -> str:
     """Where a file goes: by its content, so that next week's file of the same name does not replace it."""
     path = PurePosixPath(name)
-    return f"{folder}{path.with_name(f'{path.stem}-{sha256_of_file(file)[:_DIGITS]}{path.suffix}')}"
+    return f"{folder}{path.with_name(f'{path.stem}-{digest[:_DIGITS]}{path.suffix}')}"
 
 
 def _move(s3: Any, place: Place, dropped: _Dropped, file: Path, to: str) -> None:
     """Store what was imported, then delete that, and only that; a newer file under the name stays for the next time."""
-    from botocore.exceptions import ClientError
-
-    key = place.key(dropped.name)
     # Not copied by the server: by now the name may hold a newer file.
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         upload(s3, place, to, read_through(file), {}, pool)
+    _delete(s3, place, dropped)
+
+
+def _delete(s3: Any, place: Place, dropped: _Dropped) -> None:
+    from botocore.exceptions import ClientError
+
+    key = place.key(dropped.name)
     try:
         now = head(s3, place.bucket, key)  # for servers that know no condition on a deletion
         if now is not None and now["ETag"] == dropped.etag:

@@ -17,10 +17,16 @@ CONNECT_SECONDS = 10
 READ_SECONDS = 60
 """Longest silence of the server before a request is tried again."""
 CONNECTIONS = 16
+_SERVER_S_FAULT = 500
+"""HTTP statuses from here on: busy, down."""
 
 ABSENT = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
 CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 """A condition on an ETag did not hold: somebody else wrote first."""
+
+
+class OutOfReach(UserError):
+    """Neither the user nor the files are at fault: the network is, or the server."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,10 @@ def listing(s3: Any, place: Place) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def explained(address: object, then: str, tries: int = TRIES) -> Iterator[None]:
-    """Turn what S3 and the network refuse into UserErrors about `address`; `then` says what has become of the work."""
+    """Turn what S3 and the network refuse into UserErrors about `address`; `then` says what has become of the work.
+
+    They are OutOfReach where another try, later, may succeed.
+    """
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     try:
@@ -113,6 +122,8 @@ def explained(address: object, then: str, tries: int = TRIES) -> Iterator[None]:
                 f"{address}: S3 does not let you ({code}, {error.operation_name}). Which credentials are in use, and "
                 "which rights have they?"
             ) from error
-        raise UserError(f"{address}: S3 refuses {error.operation_name}: {code}. {then}") from error
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        kind = OutOfReach if status >= _SERVER_S_FAULT else UserError
+        raise kind(f"{address}: S3 refuses {error.operation_name}: {code}. {then}") from error
     except BotoCoreError as error:
-        raise UserError(f"{address} is out of reach after {tries} tries: {error}. {then}") from error
+        raise OutOfReach(f"{address} is out of reach after {tries} tries: {error}. {then}") from error

@@ -15,7 +15,8 @@ from hfi_core.errors import UserError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says where a disk has no room left."""
 
 
 @contextmanager
@@ -24,8 +25,8 @@ def full_disk_named(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # safetensors reports the system's error in words only
-        said = any(f"(os error {code})" in str(error) for code in _FULL)
-        if not said and getattr(error, "errno", None) not in _FULL:
+        said = any(f"(os error {code})" in str(error) for code in FULL)
+        if not said and getattr(error, "errno", None) not in FULL:
             raise
         raise UserError(
             f"{path} was not written: the disk is full. What was there earlier is untouched; make room and run again."

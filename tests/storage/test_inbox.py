@@ -1,11 +1,13 @@
 """What others drop into the inbox is imported once, whole or not at all, and moved away with what came of it."""
 
+import errno
 import json
 
 import pytest
 
 from flows import inbox
 from flows.inbox import REASON, fetch, fetch_for_run
+from flows.storage import OutOfReach
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, open_store
 from hfi_core.params import read_params
@@ -177,6 +179,51 @@ def test_a_store_that_fails_in_the_middle_rejects_nothing(params, bucket, drop, 
     assert names(bucket) == ["monday.jsonl"]
     fetch(params)
     assert len(stored()) == 6 and names(bucket)[0].startswith("taken/")
+
+
+def test_a_file_that_is_too_large_is_rejected_without_being_fetched(params, proxy, bucket, drop, monkeypatch):
+    drop("a-huge.jsonl", export("ana") * 20)
+    drop("b-good.jsonl", export("bo"))
+    monkeypatch.setattr(inbox, "LARGEST", len(export("bo")))
+    found = fetch(params)
+    assert set(found.taken) == {"b-good.jsonl"} and set(found.rejected) == {"a-huge.jsonl"}
+    assert proxy.count("GET", "a-huge") == 0
+    there = {key.removeprefix("inbox/rejected/"): value for key, value in contents(bucket).items() if "huge" in key}
+    (moved,) = [key for key in there if not key.endswith(REASON)]
+    assert there[moved] == export("ana") * 20 and "drop it in parts" in there[moved + REASON].decode()
+    assert not fetch(params).rejected
+
+
+@pytest.mark.parametrize(("kind", "address"), [("busy", "list-type"), ("stalled", "list-type"), ("torn", "monday")])
+def test_a_run_goes_on_without_an_inbox_that_is_out_of_reach(params, proxy, bucket, drop, capsys, kind, address):
+    drop("monday.jsonl", export("ana"))
+    proxy.breaks(kind, "GET", address, times=1000)
+    with pytest.raises(OutOfReach):
+        fetch(params)
+    fetch_for_run(params)
+    assert "This run goes on with what has come before." in capsys.readouterr().err
+    assert names(bucket) == ["monday.jsonl"]
+    proxy.faults.clear()
+    fetch_for_run(params)
+    assert len(stored()) == 6
+
+
+def test_a_mistake_in_the_inbox_s_name_stops_a_run(project, params):
+    project.edit(feedback__inbox="s3://nobody-has-made-this/inbox")
+    with pytest.raises(UserError, match="no such bucket"):
+        fetch_for_run(read_params(project.folder / "params.yaml"))
+
+
+def test_a_full_disk_is_named_at_once_and_the_file_stays(params, proxy, bucket, drop, monkeypatch):
+    drop("monday.jsonl", export("ana"))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(inbox.shutil, "copyfileobj", full)
+    with pytest.raises(UserError, match=r"monday.jsonl was not written: the disk is full"):
+        fetch(params)
+    assert proxy.count("GET", "monday") == 1 and names(bucket) == ["monday.jsonl"]
 
 
 def test_without_candidates_nothing_is_taken_or_rejected(project, params, bucket, drop, proxy):
