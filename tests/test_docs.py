@@ -1,6 +1,7 @@
 """Documentation says what is so."""
 
 import copy
+import csv
 import re
 from pathlib import Path
 
@@ -105,3 +106,11 @@ def test_the_citation_names_the_paper_and_its_authors():
 def test_the_licence_is_apache_2_whole():
     text = (REPOSITORY / "LICENSE").read_text()
     assert "Version 2.0, January 2004" in text and "END OF TERMS AND CONDITIONS" in text
+
+
+def test_the_security_page_names_every_package_whose_licence_asks_for_more_than_a_notice():
+    with (REPOSITORY / "docs/reference/licences.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    told = page("security.md")
+    asking = [row["Name"] for row in rows if re.search(r"GPL|MPL|EPL|Mozilla|Artistic|UNKNOWN", row["License"])]
+    assert len(asking) > 10 and not [name for name in asking if f"`{name}`" not in told]
