@@ -39,12 +39,16 @@ def measured() -> Iterator[Cost]:
     cost.peak_memory, cost.peak_device_memory = _peak(), _device_peak()
 
 
-def append(address: str, cost: Cost, unet: dict[str, object] | None = None) -> None:
-    """Add a row to `reports/cost.json`; `unet` is the work that its time was spent on (`flows.rates.record`)."""
+def append(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
+    """Add a row to `reports/cost.json`: what a unit cost on a device.
+
+    `unet` is the work that its time was spent on (`flows.rates.record`).
+    """
     rows = json.loads(COST.read_text(encoding="utf-8"))["runs"] if COST.exists() else []
     rows.append(
         {
             "unit": address,
+            "device": device,
             "started": cost.started.isoformat(timespec="seconds"),
             "seconds": round(cost.seconds, 3),
             "peak_memory_bytes": cost.peak_memory,

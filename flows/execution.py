@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flows import cost, logs, rates
 from flows.console import progress_of
+from flows.device import here
 from flows.lock import STATE
 from flows.orders import Order
 from flows.spread import ALONE, Spread
@@ -25,6 +26,8 @@ class Done:
     unit: Unit
     metrics: dict[str, float]
     cost: cost.Cost
+    device: str
+    """On which it was computed: this machine's, or that of params."""
 
 
 def find_unit(params: Params, stage: str, unit: str, revision: int) -> Unit:
@@ -52,8 +55,9 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
     """Run a unit's function with its checkpoints' folder; drop that folder once the outputs are there.
 
     `also` hears of the progress that the user sees. Where `spread` says so, shards fill the folder first (of a stage
-    that can be split), or several processes learn together (where a stage can).
+    that can be split), or several processes learn together (where a stage can). It computes on this machine's device.
     """
+    params = here(params)
     for path in unit.inputs.values():
         if not path.exists():
             raise UserError(missing_input(unit, path))
@@ -90,8 +94,8 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
         shutil.rmtree(folder)
     # A run that went on from a checkpoint, or was spread, did here only a part of the work: it tells no rate.
     asked = None if resumed or splits or replicates else rates.record(params, ahead)
-    cost.append(unit.address, spent, asked)
-    return Done(unit, metrics, spent)
+    cost.append(unit.address, spent, params.compute.device, asked)
+    return Done(unit, metrics, spent, params.compute.device)
 
 
 def checkpoints(address: str) -> list[Path]:

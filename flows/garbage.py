@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from flows.device import here
 from flows.execution import WORK
 from flows.keepers import Keeper
 from flows.pointers import LEGACY, Data
@@ -149,7 +150,8 @@ def _told_by_dvc() -> Iterator[list[Path]]:
 
 
 def _stale_checkpoints(params: Params) -> Iterator[Path]:
-    """Checkpoints that no unit will go on from as things are."""
+    """Checkpoints that no unit will go on from as things are, on this machine's device."""
+    params = here(params)
     units = {unit.address: unit for unit in units_of(params)}
     for folder in sorted(WORK.glob("*")):
         address, key = folder.name[: -WORK_KEY - 1], folder.name[-WORK_KEY:]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from flows.device import VARIABLE, here
 from flows.finding import Finding
 from flows.lineage import git_revision
 from flows.plan import PARAMS
@@ -66,10 +67,17 @@ def _dvc() -> Finding:
 def _device(params: Params) -> Finding:
     import torch
 
-    name = params.compute.device
+    try:
+        name = here(params).compute.device
+    except UserError as error:
+        return Finding("device", False, str(error), f"`export {VARIABLE}=cpu`, or unset it.")
     kind = name.partition(":")[0]
     there = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[kind]()
-    return Finding("device", there, name, f"torch finds no {kind} here: set compute.device to cpu, or mend the driver.")
+    other = f" ({VARIABLE}; compute.device is {params.compute.device})" if name != params.compute.device else ""
+    return Finding(
+        "device", there, f"{name}{other}",
+        f"torch finds no {kind} here: mend the driver, or `export {VARIABLE}=cpu`, which computes without.",
+    )  # fmt: skip
 
 
 def _weights(name: str, source, part) -> Finding:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flows.console import progress_of
+from flows.device import here
 from flows.lock import STATE
 from flows.versioning import changes
 from hfi_core.errors import UserError
@@ -52,7 +53,7 @@ def reevaluate(params: Params) -> tuple[Again, ...]:
         raise UserError(
             f"There is nothing to compare with: {', '.join(sorted(stale))} is out of date. First: `hfi run`."
         )
-    return tuple(_again(unit, params) for unit in units)
+    return tuple(_again(unit, here(params)) for unit in units)
 
 
 def _again(unit: Unit, params: Params) -> Again:

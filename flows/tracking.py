@@ -130,6 +130,7 @@ def _record(params: Params, done: Done, parent: str | None) -> None:
         "hfi.stage": unit.stage.name,
         "hfi.unit": unit.unit,
         "hfi.revision": str(unit.stage.revision),
+        "hfi.device": done.device,
     }
     if parent:
         tags[MLFLOW_PARENT_RUN_ID] = parent

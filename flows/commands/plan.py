@@ -22,12 +22,13 @@ def plan(
     from rich.table import Table
 
     from flows.console import out, say
+    from flows.device import here
     from flows.estimate import estimate
     from flows.plan import PARAMS
     from flows.rates import measured_rate, recorded_rate
     from hfi_core.params import read_params
 
-    params = read_params(PARAMS)
+    params = here(read_params(PARAMS))
     figures = estimate(params, measured_rate(params) if measure else recorded_rate(params))
     if as_json:
         print(json.dumps([dataclasses.asdict(figure) for figure in figures], indent=2))

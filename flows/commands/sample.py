@@ -14,11 +14,12 @@ def sample(
 ) -> None:
     """Draw pictures with the base model or a safeguarded one, as PNG files."""
     from flows.console import progress_of, say
+    from flows.device import here
     from flows.plan import PARAMS
     from hfi_core.errors import UserError
     from hfi_core.params import read_params
 
-    params = read_params(PARAMS)
+    params = here(read_params(PARAMS))
     folder = Path("models") / row
     if row not in params.removals:
         raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")

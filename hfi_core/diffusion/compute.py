@@ -24,10 +24,11 @@ def device_of(compute: Compute) -> torch.device:
     device = torch.device(compute.device)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"compute.device is {compute.device!r}, but CUDA shows {torch.cuda.device_count()} devices here."
+            f"The device is {compute.device!r} (compute.device in params.yaml, or HFI_DEVICE), but CUDA shows "
+            f"{torch.cuda.device_count()} devices here: `HFI_DEVICE=cpu` computes without."
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UserError("compute.device is 'mps', which is not available here; use 'cpu'.")
+        raise UserError("The device is 'mps' (compute.device, or HFI_DEVICE), which is not available here; use 'cpu'.")
     return device
 
 

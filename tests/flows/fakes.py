@@ -121,7 +121,7 @@ generate, simulate, ingest, distill, compare, package = (
 
 STAGES = (
     Stage(
-        "generate", 1, "tests.flows.fakes:generate", ("seed", "concepts.{unit}.prompts"),
+        "generate", 1, "tests.flows.fakes:generate", ("seed", "compute", "concepts.{unit}.prompts"),
         inputs={}, outputs={"candidates": "candidates/{unit}"}, over="candidates.drawn",
     ),
     Stage(

@@ -11,6 +11,7 @@ from tests.flows.deployment import Deployed, wait_until, withdraw
 from tests.projects import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/how-to/deploy.md").read_text()
+CHAIN = "".join(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 BEGIN, SERVER, DEPLOY, WORKER, LOOK = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -52,5 +53,20 @@ def test_a_project_is_begun_deployed_and_looked_at(typed, server, fake_environme
             if not one["auto_scheduled"]
         ]
         assert run["state"]["type"] in ("SCHEDULED", "PENDING")
+        _link(project.folder / "prefect.yaml")
+        told = project.hfi("deploy", **here).stdout
+        assert set(re.findall(r"(\w+/emblems-end): deployed", told)) == {"safeguard/emblems-end", "tend/emblems-end"}
+        assert {"--pool gpu", "--pool safeguard"} <= set(re.findall(r"--pool \w+", told))
+        assert deployed.ask("GET", "deployments/name/tend/emblems-end")["parameters"] == {
+            "deployment": "safeguard/emblems-end"
+        }
     finally:
         withdraw(here, "emblems")
+        withdraw(here, "emblems-end")
+
+
+def _link(path: Path) -> None:
+    """Put the page's chain in the place of the first two deployments."""
+    head, first, second, *rest = re.split(r"^(?=- <<: \*common)", path.read_text(), flags=re.MULTILINE)
+    assert "safeguard.safeguard" in first and "tending.tend" in second
+    path.write_text(head + CHAIN + "\n" + "".join(rest))
