@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flows import liveness
-from flows.deployed_runs import runs_of
+from flows.deployed_runs import going_among, runs_of
 
 _GRACE = 15.0
 """Seconds in which a worker may say itself what became of a run."""
@@ -23,7 +23,7 @@ def revive(client: Any, deployment: str, grace: float = _GRACE) -> list[str]:
 
     dead = [run.id for run in runs_of(client, deployment, "RUNNING", "PENDING") if _is_dead(run)]
     if not dead:
-        _forget_ended(client, deployment)
+        _forget_ended(client)
         return []
     time.sleep(grace)
     revived = []
@@ -41,8 +41,10 @@ def _is_dead(run: Any) -> bool:
     return found == "dead" or (found == "unknown" and datetime.now(UTC) - run.state.timestamp > _UNKNOWN)
 
 
-def _forget_ended(client: Any, deployment: str) -> None:
-    going = {str(run.id) for run in runs_of(client, deployment, "RUNNING", "PENDING")}
-    for run in liveness.known():
+def _forget_ended(client: Any) -> None:
+    """Of whichever deployment: one that another pass is to revive is known as dead by its lock alone."""
+    known = liveness.known()
+    going = {str(run.id) for run in going_among(client, known)} if known else set()
+    for run in known:
         if run not in going and liveness.look(run) == "dead":
             liveness.forget(run)
