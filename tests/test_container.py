@@ -177,6 +177,20 @@ def test_postgresql_is_well_once_it_listens_to_others():
     assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
 
 
+def test_what_operations_types_names_what_is_there():
+    """Nobody could run these commands here: services, databases and programs at least are those of the file."""
+    page = (REPOSITORY / "docs/operations.md").read_text()
+    typed = re.findall(r"^docker compose (.+)$", page, re.MULTILINE)
+    assert {line.split()[0] for line in typed} == {"exec", "stop", "cp", "start", "run", "build", "up"}
+    databases = {"feedback", *re.findall(r"CREATE DATABASE (\w+)", COMPOSE["configs"]["databases"]["content"])}
+    for line in typed:
+        subprocess.run(["bash", "-n", "-c", line], check=True)
+        verb, *words = re.split(r"[ :]", line.partition(" < ")[0].partition(" > ")[0])
+        assert verb == "build" or set(words) & set(SERVICES), line
+        if "pg_" in line:
+            assert "--username=hfi" in words and words[-1].removeprefix("--dbname=") in databases, line
+
+
 def test_the_gpus_are_given_to_the_services_that_compute():
     """Compose merges the second file into the first, by the services' names."""
     more = yaml.safe_load((REPOSITORY / "compose.cuda.yaml").read_text())["services"]
