@@ -37,14 +37,19 @@ def commits(project: FakeProject) -> list[str]:
     return git(project, "log", "--first-parent", "--format=%s", BRANCH).splitlines()
 
 
-def test_a_clone_of_the_branch_pulls_every_output_and_finds_nothing_to_do(recorded, tmp_path):
-    assert record_results(recorded.params, "night").commit
-    clone = FakeProject(tmp_path / "clone", recorded.environment)
+def pulled(recorded: FakeProject, folder: Path) -> FakeProject:
+    """A clone of the branch with its data: all that was there, and nothing to do."""
+    clone = FakeProject(folder, recorded.environment)
     recorded.call("git", "clone", "-q", "--branch", BRANCH, str(recorded.folder), str(clone.folder))
     clone.call("dvc", "pull")
     assert clone.outputs() == recorded.outputs()
     assert "up to date" in clone.call("dvc", "status").stdout
-    assert "Hfi-Run: night" in git(clone, "log", "-1")
+    return clone
+
+
+def test_a_clone_of_the_branch_pulls_every_output_and_finds_nothing_to_do(recorded, tmp_path):
+    assert record_results(recorded.params, "night").commit
+    assert "Hfi-Run: night" in git(pulled(recorded, tmp_path / "clone"), "log", "-1")
 
 
 def test_what_people_have_under_way_stays_as_it_is(recorded):
@@ -78,17 +83,30 @@ def test_the_same_state_is_committed_once_and_another_one_on_top_of_it(recorded)
     assert (recorded.folder / "dvc.lock").read_text() == git(recorded, "show", f"{BRANCH}:dvc.lock")
 
 
-def test_the_snapshot_s_dvc_file_is_recorded_with_the_lock(recorded):
+def test_params_that_nobody_committed_and_the_snapshot_s_dvc_file_are_recorded_with_the_lock(recorded, tmp_path):
     file = recorded.folder / "data/feedback/people.jsonl"
     file.parent.mkdir(parents=True)
-    shutil.copy(recorded.folder / "feedback/simulated.jsonl", file)
+    shutil.move(recorded.folder / "feedback/simulated.jsonl", file)  # no unit makes one any more
     recorded.call("dvc", "add", "data/feedback/people.jsonl")
-    recorded.edit(feedback__file="data/feedback/people.jsonl", feedback__simulated={})
+    rows = recorded.params.model_dump(mode="json")["removals"]
+    more = {"feedback__file": "data/feedback/people.jsonl", "feedback__simulated": {}}
+    recorded.edit(removals=rows | {"another": rows["anchored"]}, **more)
     recorded.hfi("params", "sync")
     recorded.call("dvc", "repro")
     record_results(recorded.params, "night")
     changed = git(recorded, "diff", "--name-only", "HEAD", BRANCH).split()
-    assert changed == ["data/feedback/people.jsonl.dvc", "dvc.lock"]
+    assert changed == ["data/feedback/people.jsonl.dvc", "dvc.lock", "dvc.yaml", "params.yaml"]
+    assert (pulled(recorded, tmp_path / "clone").folder / "models/another/content.json").exists()
+
+
+def test_params_that_hold_a_password_are_refused_before_anything_runs(recorded):
+    recorded.edit(tracking__mlflow="http://ana:hidden@mlflow.example.org")
+    with pytest.raises(UserError, match=r"params.yaml holds a password.*take it out") as refused:
+        require_recordable(recorded.params)
+    assert "hidden" not in str(refused.value)
+    with pytest.raises(UserError, match="holds a password"):
+        record_results(recorded.params, "night")
+    assert git(recorded, "branch", "--list", BRANCH) == ""
 
 
 def test_a_project_in_a_folder_of_a_repository_is_recorded_at_its_place(recorded, tmp_path, monkeypatch):
