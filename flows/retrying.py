@@ -10,9 +10,12 @@ settle()
 
 from prefect import Task  # noqa: E402 - settings first
 from prefect.cache_policies import NO_CACHE  # noqa: E402
+from prefect.task_engine import TaskRunTimeoutError  # noqa: E402
 from prefect.tasks import exponential_backoff  # noqa: E402
 
 RETRIES = 4
+LONGEST = 6 * 3600.0
+"""Seconds of one try: what hangs so long is not tried again, and the next run does it."""
 _FIRST_PAUSE = 2.0
 """Seconds; each further pause is twice as long."""
 _PASSING = {
@@ -39,6 +42,7 @@ def network_task(function: Callable[..., Any], name: str, run_name: str) -> Task
         retry_delay_seconds=exponential_backoff(_FIRST_PAUSE),
         retry_jitter_factor=0.5,
         retry_condition_fn=_is_worth_a_try,
+        timeout_seconds=LONGEST,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
@@ -46,7 +50,7 @@ def network_task(function: Callable[..., Any], name: str, run_name: str) -> Task
 
 def _is_worth_a_try(task: Task, run: Any, state: Any) -> bool:
     error = state.result(raise_on_failure=False)
-    return isinstance(error, BaseException) and is_passing(error)
+    return isinstance(error, BaseException) and not isinstance(error, TaskRunTimeoutError) and is_passing(error)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -17,8 +17,14 @@ from flows.reviving import revive  # noqa: E402
 from flows.starting import start_on_feedback  # noqa: E402
 from hfi_core.params import read_params  # noqa: E402
 
+_LONGEST = 900.0
+"""Seconds; the grace included. A pass that hangs, on the store or the server, would keep the next ones away."""
 
-@flow(name="tend", persist_result=False, retries=0, on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+
+@flow(
+    name="tend", persist_result=False, retries=0, timeout_seconds=_LONGEST,
+    on_failure=[tell_of_failure], on_crashed=[tell_of_failure],
+)  # fmt: skip
 def tend(
     deployment: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")],
     judgements: Annotated[int, Field(ge=1)] | None = None,

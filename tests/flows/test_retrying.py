@@ -9,17 +9,22 @@ from flows.retrying import RETRIES, is_passing
 from hfi_core.errors import UserError
 
 _CALLS = """
+import socket
 import sys
 from pathlib import Path
 from flows import retrying
 from hfi_core.errors import UserError
 
 retrying._FIRST_PAUSE = 0.01
-ERROR = {"network": ConnectionResetError, "mistake": UserError, "bug": ValueError}[sys.argv[1]]
+if sys.argv[1] == "hang":
+    retrying.LONGEST = 0.5
+ERROR = {"hang": TimeoutError, "network": ConnectionResetError, "mistake": UserError, "bug": ValueError}[sys.argv[1]]
 
 def call():
     with Path("calls").open("a") as stream:
         stream.write("call\\n")
+    if sys.argv[1] == "hang":
+        socket.create_server(("127.0.0.1", 0)).accept()
     if len(Path("calls").read_text().splitlines()) <= int(sys.argv[2]):
         raise ERROR("broken")
     return "done"
@@ -60,6 +65,7 @@ def test_a_cause_of_the_network_counts_however_deep_it_lies():
     [
         ("network", 2, 3, "done"),
         ("network", 99, 1 + RETRIES, "failed: broken"),
+        ("hang", 99, 1, "failed: Scope timed out after 0.5 second(s)."),
         ("mistake", 99, 1, "failed: broken"),
         ("bug", 99, 1, "failed: broken"),
     ],

@@ -9,12 +9,19 @@ from hfi_core.feedback.store import open_store
 from tests.flows.deployment import Deployed, deploy, withdraw
 
 _START = """
-from prefect import get_client
-from flows.plan import PARAMS
-from flows.starting import start_on_feedback
-from hfi_core.params import read_params
-with get_client(sync_client=True) as client:
-    print(start_on_feedback(client, "safeguard/project", read_params(PARAMS), 3))
+from tests.flows.deployed import tend
+print(tend("safeguard/project", judgements=3, return_state=True).message)
+"""
+
+_STARTED = "started for new feedback: "
+
+_HANG = """
+import socket
+from flows import tending
+tending.revive = lambda *_: socket.create_server(("127.0.0.1", 0)).accept()
+tending.tend.timeout_seconds = 1.0
+state = tending.tend("safeguard/project", return_state=True)
+print(state.name)
 """
 
 
@@ -42,7 +49,8 @@ def _judge(project, count: int, by: str) -> None:
 
 def _started(deployed, quick) -> str | None:
     said = deployed.project.call(sys.executable, "-c", _START, **quick).stdout.strip()
-    return None if said == "None" else said
+    assert said == "Nothing to do." or said.startswith(_STARTED), said
+    return said.removeprefix(_STARTED) if said.startswith(_STARTED) else None
 
 
 def test_enough_new_judgements_start_one_run(deployed, quick):
@@ -56,3 +64,7 @@ def test_enough_new_judgements_start_one_run(deployed, quick):
     found = deployed.ask("GET", f"deployments/name/{deployed.name}")
     runs = deployed.ask("POST", "flow_runs/filter", flow_runs={"deployment_id": {"any_": [found["id"]]}})
     assert [(run["name"], run["tags"].count("feedback")) for run in runs] == [(name, 1)]
+
+
+def test_a_pass_that_hangs_ends_and_makes_room_for_the_next(deployed, quick):
+    assert deployed.project.call(sys.executable, "-c", _HANG, **quick).stdout.strip() == "TimedOut"
