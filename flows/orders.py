@@ -36,7 +36,7 @@ class Order:
             path.unlink(missing_ok=True)
         write_json(
             order_file(self.work),
-            {"unit": self.unit.address, "params": self.params.model_dump(mode="json"), "versions": _versions()},
+            {"unit": self.unit.address, "params": self.params.model_dump(mode="json"), "versions": versions()},
         )
 
     def stop(self) -> None:
@@ -88,7 +88,7 @@ def read_order(work: Path) -> Order:
     if not path.is_file():
         raise UserError(_unseen(Path.cwd(), work))
     told = json.loads(path.read_text(encoding="utf-8"))
-    ours = _versions()
+    ours = versions()
     others = [f"{name} {ours[name]} for {wanted}" for name, wanted in told["versions"].items() if ours[name] != wanted]
     if others:
         raise UserError(
@@ -119,7 +119,8 @@ def _unseen(project: Path, work: Path) -> str:
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions here of the packages that decide over bytes."""
     return {name: version(name) for name in _PACKAGES}
 
 

@@ -4,20 +4,33 @@ What takes them away without a change in git: another processor, driver or libra
 a file that rotted. Where pictures differ in their last bits and are judged as before, the figures stand.
 """
 
+import platform
+import shutil
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flows.console import progress_of
 from flows.device import here
 from flows.lock import STATE
+from flows.orders import versions
 from flows.versioning import changes
 from hfi_core.errors import UserError
 from hfi_core.evaluation import RECORDS
 from hfi_core.examples import read_jsonl
+from hfi_core.files import sha256_of_json
 from hfi_core.params import Params
 from hfi_core.report.definitions import SHARES
-from hfi_core.stage import Unit, units_of
+from hfi_core.stage import WORK_KEY, Unit, units_of, work_key
+
+ASIDE = STATE / "reevaluation"
+"""Where rows are evaluated again; who is stopped goes on from what is there."""
+_OLDEST = 3 * 86_400.0
+"""Seconds after which what lies there counts no more: it says what the machine gave then."""
+
+
+class OutOfDate(UserError):
+    """There is no evaluation that could come out otherwise."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +59,41 @@ class Again:
 def reevaluate(params: Params) -> tuple[Again, ...]:
     """Evaluate every row again; the evaluation that lies in the project stays as it is.
 
-    Raises UserError where that evaluation is not up to date.
+    Raises OutOfDate where that evaluation is not up to date.
     """
     units = [unit for unit in units_of(params) if unit.stage.name == "evaluate"]
     if stale := changes(*(unit.address for unit in units)):
-        raise UserError(
+        raise OutOfDate(
             f"There is nothing to compare with: {', '.join(sorted(stale))} is out of date. First: `hfi run`."
         )
-    return tuple(_again(unit, here(params)) for unit in units)
+    rows = tuple(_again(unit, here(params)) for unit in units)
+    shutil.rmtree(ASIDE, ignore_errors=True)
+    return rows
 
 
 def _again(unit: Unit, params: Params) -> Again:
-    with TemporaryDirectory(dir=STATE, prefix="reevaluation-") as name, progress_of(unit.address) as show:
-        aside = Path(name) / unit.unit
-        unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, progress=show)
-        folders = (unit.outputs["evaluation"], aside)
-        pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
+    place = _begun(unit, params)
+    aside, work = place / unit.unit, place / "work"
+    if not aside.exists():
+        with progress_of(unit.address) as show:
+            unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, work=work, progress=show)
+    folders = (unit.outputs["evaluation"], aside)
+    pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
     return Again(
         unit.unit,
         len(pairs),
         sum(one["sha256"] != other["sha256"] for one, other in pairs),
         sum(any(one[name] != other[name] for name in SHARES) for one, other in pairs),
     )
+
+
+def _begun(unit: Unit, params: Params) -> Path:
+    """The folder of a row: as it was left a short while ago by the same code on the same system, else empty."""
+    key = sha256_of_json([work_key(unit, params), versions(), platform.platform()])[:WORK_KEY]
+    place = ASIDE / f"{unit.address}-{key}"
+    begun = place / "begun"
+    if not begun.exists() or time.time() - begun.stat().st_mtime > _OLDEST:
+        shutil.rmtree(place, ignore_errors=True)
+        (place / "work").mkdir(parents=True)
+        begun.touch()
+    return place

@@ -14,18 +14,28 @@ from pydantic import Field  # noqa: E402
 from flows.lock import project_lock  # noqa: E402
 from flows.notifying import tell_of_failure  # noqa: E402
 from flows.plan import PARAMS  # noqa: E402
+from flows.reevaluation import OutOfDate  # noqa: E402
 from flows.reevaluation import reevaluate as evaluate_again  # noqa: E402
 from hfi_core.params import read_params  # noqa: E402
 
+_LONGEST = 48 * 3600.0
+"""Seconds; a pass that hangs would keep the next ones away."""
 
-@flow(name="reevaluate", persist_result=False, retries=0, on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+
+@flow(
+    name="reevaluate", persist_result=False, retries=0, timeout_seconds=_LONGEST,
+    on_failure=[tell_of_failure], on_crashed=[tell_of_failure],
+)  # fmt: skip
 def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
     """Draw and judge every row again, and fail where more than a share `tolerance` of a row is judged otherwise.
 
-    Raises UserError where the evaluation is not up to date.
+    It ends as NotUpToDate where the evaluation is not: nobody has to be told, the nightly run makes it.
     """
     with project_lock():
-        rows = evaluate_again(read_params(PARAMS))
+        try:
+            rows = evaluate_again(read_params(PARAMS))
+        except OutOfDate as error:
+            return Completed(name="NotUpToDate", message=str(error))
     table = [
         {"row": one.row, "pictures": one.pictures, "drawn otherwise": one.drawn_otherwise,
          "judged otherwise": one.judged_otherwise}

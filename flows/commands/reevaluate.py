@@ -12,7 +12,8 @@ Tolerance = Annotated[
 def reevaluate(tolerance: Tolerance = 0.0) -> None:
     """Draw and judge every row again, aside, and say what came out otherwise.
 
-    The evaluation that lies here stays as it is. It ends with exit code 1 where more of a row is judged otherwise.
+    The evaluation that lies here stays as it is. It ends with exit code 1 where more of a row is judged otherwise. Who
+    is stopped goes on from what was drawn, for some days; after a change of driver, say, remove `.hfi/reevaluation`.
     """
     from flows.console import say
     from flows.lock import project_lock

@@ -1,6 +1,7 @@
 """`hfi reevaluate`: the same machine gives the same verdicts again, and what changed meanwhile is counted."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -12,6 +13,7 @@ from flows.cli import app
 from hfi_core.errors import UserError
 from hfi_core.files import write_jsonl
 from hfi_core.stage import units_of
+from hfi_core.stages import evaluate
 from hfi_core.tokens import save_token
 from tests.projects import Project, read_rows, write_project
 
@@ -51,7 +53,39 @@ def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
     assert [one.row for one in rows] == list(project.params.removals)
     assert all(one.pictures == 20 and one.drawn_otherwise == one.judged_otherwise == 0 for one in rows)
     assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
-    assert not list((project.folder / ".hfi").glob("reevaluation-*"))
+    assert not (project.folder / ".hfi/reevaluation").exists()
+
+
+def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
+    drawn: list[int] = []
+    really = evaluate.sample
+
+    def counted(model, requests, *arguments, **settings):
+        drawn.append(len(requests))
+        return really(model, requests, *arguments, **settings)
+
+    monkeypatch.setattr(evaluate, "sample", counted)
+    judged = evaluate._look
+    with monkeypatch.context() as stopped:
+        stopped.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            reevaluation.reevaluate(project.params)
+    assert evaluate._look is judged and drawn == [20]
+    reevaluation.reevaluate(project.params)
+    assert drawn == [20] * len(project.params.removals), "the first row's pictures were drawn once"
+
+
+def test_what_an_earlier_week_left_is_not_gone_on_from(project, monkeypatch):
+    monkeypatch.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        reevaluation.reevaluate(project.params)
+    (begun,) = (project.folder / ".hfi/reevaluation").glob("*/begun")
+    kept = list(begun.parent.rglob("*.png"))
+    os.utime(begun, (0, 0))
+    monkeypatch.setattr(evaluate, "_draw", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        reevaluation.reevaluate(project.params)
+    assert kept and not [path for path in kept if path.exists()]
 
 
 def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project):
@@ -71,3 +105,8 @@ def test_an_evaluation_that_is_out_of_date_is_nothing_to_compare_with(project, m
     monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
     with pytest.raises(UserError, match=rf"evaluate@{ROW} is out of date. First: `hfi run`"):
         reevaluation.reevaluate(project.params)
+    from flows.reevaluation_flow import reevaluate
+
+    state = reevaluate.fn()
+    assert (state.type.value, state.name) == ("COMPLETED", "NotUpToDate")
+    assert f"evaluate@{ROW} is out of date" in state.message
