@@ -1,4 +1,7 @@
-"""Does the Prefect server answer, in a version that fits, and does a worker live in each pool of `prefect.yaml`?"""
+"""Does the Prefect server answer, in a version that fits, and does a worker live in each pool of `prefect.yaml`?
+
+And do deployments run again after a power cut?
+"""
 
 import os
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ _MEND = (
     f"Mend {API}, or start the server: `prefect server start`. Where it asks who you are: PREFECT_API_AUTH_STRING or "
     "PREFECT_API_KEY."
 )
+LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
 _MISSED = 3
 """Heartbeats, after which a worker counts as dead; as Prefect's own server counts."""
 _HEARTBEAT = 30
@@ -24,7 +28,7 @@ _HEARTBEAT = 30
 
 
 def look(params: Params) -> Iterator[Finding]:
-    """Findings on server, version and each work pool."""
+    """Findings on server, version, leases and each work pool."""
     settle()
     address = os.environ.get(API)
     if not address:
@@ -53,11 +57,29 @@ def _ask(address: str) -> Iterator[Finding]:
             "Prefect version", theirs.major == ours.major and theirs >= ours, f"server {theirs}, this machine {ours}",
             f"Install Prefect {ours} or newer of the same major version on the server.",
         )  # fmt: skip
+        yield from _leases(client)
         pools = work_pools()
         if not pools:
             yield Finding("work pools", True, f"{PREFECT_YAML} names none")
         for pool in pools:
             yield _pool(client, pool)
+
+
+def _leases(client: Any) -> Iterator[Finding]:
+    """Where the server notes who holds a deployment's one place: in memory, a power cut keeps the place for ever."""
+    from httpx import HTTPStatusError
+
+    try:
+        settings = client.request("GET", "/admin/settings").json()
+    except HTTPStatusError:  # Prefect Cloud, which looks after that itself
+        return
+    module = settings["server"]["concurrency"]["lease_storage"]
+    yield Finding(
+        "Prefect leases", not module.endswith(".memory"), f"who runs is noted by {module}",
+        f"Start the server with {LEASES}=prefect.server.concurrency.lease_storage.filesystem: after a power cut "
+        "deployments would not run any more.",
+        needed=False,
+    )  # fmt: skip
 
 
 def _pool(client: Any, pool: str) -> Finding:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 import httpx
 import yaml
 
+from flows.connections import prefect_server
+from flows.connections.prefect_server import LEASES
 from tests.projects import REPOSITORY
 from tests.servers import free_port, running, wait_for
 
 COMPOSE = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
-LEASES = "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"
 PAGE = (REPOSITORY / "docs/how-to/deploy.md").read_text()
 
 
@@ -46,7 +47,9 @@ def _take_a_place(api: str, deployment: str) -> dict:
     return _ask(api, f"flow_runs/{run}/set_state", state={"type": "PENDING"})["state"]
 
 
-def test_a_server_that_was_killed_knows_who_holds_the_place_and_takes_it_back_from_the_dead(tmp_path, fake_environment):
+def test_a_server_that_was_killed_knows_who_holds_the_place_and_takes_it_back_from_the_dead(
+    tmp_path, fake_environment, inside, monkeypatch
+):
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     with _server(port, tmp_path, fake_environment) as server:
@@ -64,6 +67,8 @@ def test_a_server_that_was_killed_knows_who_holds_the_place_and_takes_it_back_fr
     with _server(port, tmp_path, fake_environment):
         _ask(api, f"v2/concurrency_limits/leases/{lease}/renew", lease_duration=60)  # a run that lives goes on
         assert _take_a_place(api, deployment)["type"] == "CANCELLED"
+        monkeypatch.setenv("PREFECT_API_URL", api)
+        assert {one.mark for one in prefect_server.look(inside.params) if one.name == "Prefect leases"} == {"ok"}
         # Its minute passes at once.
         past = "2020-01-01T00:00:00+00:00"
         for path in (leases / f"{lease}.json", leases / "expirations.json"):

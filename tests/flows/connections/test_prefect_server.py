@@ -34,10 +34,11 @@ def test_without_an_address_each_run_has_a_server_of_its_own(params_with, monkey
 
 
 def test_a_pool_must_be_there_with_a_worker_that_lives(inside, look, server, quick):
-    answers = {"Prefect": "ok", "Prefect version": "ok"}
+    answers = {"Prefect": "ok", "Prefect version": "ok", "Prefect leases": "note"}
     found = by_name(look(server))
     assert {name: one.mark for name, one in found.items()} == answers | {NAME: "FAILED"}
     assert "is not on the server" in found[NAME].told
+    assert "lease_storage.filesystem" in found["Prefect leases"].remedy
 
     httpx.post(f"{server}/work_pools/", json={"name": POOL, "type": "process"}).raise_for_status()
     found = by_name(look(server))[NAME]
