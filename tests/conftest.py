@@ -3,7 +3,7 @@
 import os
 
 # Before torch or any tracker is imported: the machine's cores are shared, and nobody is told about test runs.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take the cores from the others
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SERVER_ANALYTICS_ENABLED="false")
@@ -27,11 +27,11 @@ settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)
-def _two_threads():
-    """Keep torch, where a test has imported it, at two threads: sums are split by thread."""
+def _one_thread():
+    """Keep torch, where a test has imported it, at one thread: sums are split by thread, and cores are shared."""
     torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() != 2:
-        torch.set_num_threads(2)
+    if torch is not None and torch.get_num_threads() != 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def miniature(tmp_path_factory) -> Path:
     from hfi_core.world.build import build
     from hfi_core.world.training import MINIATURE
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     return once(tmp_path_factory, "miniature", lambda folder: build(folder, MINIATURE))
 
 

@@ -53,7 +53,7 @@ def small_raw(model: Path) -> dict[str, Any]:
     raw = copy.deepcopy(default_raw())
     for part, folder in (("model", "pipeline"), ("clip", "clip")):
         raw[part] = _source(model / folder)
-    raw["compute"] |= {"threads": 2, "block": 8}
+    raw["compute"] |= {"threads": 1, "block": 8}
     raw["sampler"] |= {"steps": 2}
     raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"]}
     raw["candidates"]["drawn"] = {"badge": 8}
