@@ -10,9 +10,12 @@ _SECONDS = 10.0
 
 
 def tell_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    """Prefect's hook: post JSON whose `text` chat programs show. That nobody listens fails nothing further."""
+    """Prefect's hook: post JSON whose `text` chat programs show. That nobody listens fails nothing further.
+
+    A deployment that fails each minute for one reason is told of once, until a run of it ends otherwise.
+    """
     address = os.environ.get(WEBHOOK)
-    if not address:
+    if not address or _told_before(flow_run, state):
         return
     import httpx
     from prefect.utilities.urls import url_for
@@ -35,3 +38,28 @@ def tell_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
         from flows.console import warn
 
         warn(f"The webhook in {WEBHOOK} was not told of the failure: {type(error).__name__}.")
+
+
+def _told_before(flow_run: Any, state: Any) -> bool:
+    """Whether the deployment's run before this one ended in the same way, with the same message."""
+    if not flow_run.deployment_id:
+        return False
+    import httpx
+    from prefect import get_client
+    from prefect.client.schemas import filters, sorting
+    from prefect.client.schemas.objects import StateType
+    from prefect.exceptions import PrefectException
+
+    ended = filters.FlowRunFilter(
+        id=filters.FlowRunFilterId(not_any_=[flow_run.id]),
+        deployment_id=filters.FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
+        state=filters.FlowRunFilterState(
+            type=filters.FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CRASHED])
+        ),
+    )
+    try:
+        with get_client(sync_client=True) as client:
+            before = client.read_flow_runs(flow_run_filter=ended, sort=sorting.FlowRunSort.END_TIME_DESC, limit=1)
+    except (httpx.HTTPError, PrefectException):
+        return False  # rather twice than not at all
+    return any((run.state.type, run.state.message) == (state.type, state.message) for run in before)

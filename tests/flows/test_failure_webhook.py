@@ -4,10 +4,14 @@ import importlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 
 import pytest
 from mlflow.tracking import MlflowClient
+from prefect import get_client
+from prefect.states import Completed, Failed, State
 
+from flows.notifying import tell_of_failure
 from flows.promotion import Settled
 from flows.reevaluation import Again
 
@@ -97,3 +101,22 @@ def test_the_flows_with_a_schedule_tell_of_what_they_found(inside, server, liste
     assert getattr(module, name)(return_state=True).is_failed()
     (told,) = listener.heard
     assert (told["flow"], told["state"]) == (name, "Failed") and wanted in told["message"]
+
+
+def test_a_deployment_that_fails_again_and_again_for_one_reason_is_told_of_once(server, listener, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", server)
+    monkeypatch.setenv("HFI_FAILURE_WEBHOOK", listener.address)
+    with get_client(sync_client=True) as client:
+        flow = SimpleNamespace(name="each-minute")
+        deployment = client.create_deployment(client.create_flow_from_name(flow.name), name="here")
+
+        def end(state: State) -> None:
+            run = client.create_flow_run_from_deployment(deployment)
+            client.set_flow_run_state(run.id, state, force=True)
+            if state.is_failed():
+                tell_of_failure(flow, client.read_flow_run(run.id), state)
+
+        reasons = ["S3 is out of reach", "S3 is out of reach", "The disk is full", None, "The disk is full"]
+        for reason in reasons:
+            end(Failed(message=reason) if reason else Completed(message="Nothing to do."))
+    assert [told["message"] for told in listener.heard] == [reasons[0], reasons[2], reasons[4]]
