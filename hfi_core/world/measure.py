@@ -29,9 +29,10 @@ from hfi_core.world.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
 from hfi_core.world.training import judge_targets, pixels_of, reconstruct, scenes_of, spoil
 
 HELD_OUT = 2000
+SPOILT = 400
 PICTURES = 6
 SAMPLER = Sampler(scheduler="dpm++", steps=10, guidance=3.0)
-COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=32)
+COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=32, checkpointing=False)
 
 Figure = dict[str, float]
 
@@ -63,7 +64,7 @@ def measure_judges(folder: Path) -> dict[str, Figure]:
     scenes = scenes_of(HELD_OUT, "held out")
     drawings = pixels_of(scenes)
     passed = torch.cat([reconstruct(vae, chunk) for chunk in drawings.split(128)])
-    spoilt = spoil(vae, scenes_of(400, "held out", "spoilt"), np.random.default_rng(0))
+    spoilt = spoil(vae, scenes_of(SPOILT, "held out", "spoilt"), np.random.default_rng(0))
     truth = {fact: values.numpy() for fact, values in judge_targets(scenes).items()}
     figures: dict[str, Figure] = {}
     answers = {}

@@ -1,0 +1,24 @@
+"""The figures of the world's card can be made again."""
+
+import json
+import shutil
+from pathlib import Path
+
+from hfi_core.sources import digest_of
+from hfi_core.world import measure
+
+
+def test_a_built_world_is_measured_and_gets_its_card(miniature, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "world"
+    shutil.copytree(miniature, folder, ignore=shutil.ignore_patterns("work"))
+    for name, value in {"HELD_OUT": 8, "SPOILT": 4, "PICTURES": 1}.items():
+        monkeypatch.setattr(measure, name, value)
+    monkeypatch.setattr(measure, "SAMPLER", measure.SAMPLER.model_copy(update={"steps": 1}))
+    monkeypatch.setattr(measure, "COMPUTE", measure.COMPUTE.model_copy(update={"threads": 1}))
+    assert measure.main([str(folder)]) == 0
+    made = json.loads((folder / "card.json").read_text())
+    shipped = json.loads((Path(measure.__file__).parent / "weights/card.json").read_text())
+    assert made["figures"].keys() == shipped["figures"].keys()
+    assert made["digests"]["pipeline"] == digest_of(folder / "pipeline")
+    told = capsys.readouterr().out
+    assert all(name in told and name in (folder / "README.md").read_text() for name in made["figures"])
