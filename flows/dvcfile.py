@@ -32,10 +32,10 @@ def write(params: Params) -> bool:
     return True
 
 
-def require_current() -> None:
-    """Raise UserError if the stages in `dvc.yaml` are not the ones that this version declares.
+def require_current(params: Params) -> None:
+    """Raise UserError if stages or plots in `dvc.yaml` are not the ones that this version makes of the params.
 
-    Further stages of the project's own are left alone.
+    Further stages and plots of the project's own are left alone.
     """
     if not DVC_YAML.exists():
         raise UserError("dvc.yaml is missing: run `hfi params sync`.")
@@ -46,6 +46,11 @@ def require_current() -> None:
     other = [name for name, stage in _stages().items() if found.get(name) != stage]
     if other:
         raise UserError(f"dvc.yaml is not of this version (differs in {', '.join(other)}): run `hfi params sync`.")
+    drawn = content.get("plots")
+    if any(plot not in (drawn if isinstance(drawn, list) else []) for plot in _plots(params)):
+        raise UserError(
+            "The plots in dvc.yaml are of other concepts or removals than params.yaml: run `hfi params sync`."
+        )
 
 
 def _stages() -> dict[str, Any]:

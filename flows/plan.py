@@ -57,11 +57,12 @@ class Plan:
 def make_plan(until: str | None = None) -> Plan:
     """Read the project in the current folder and ask DVC.
 
-    Raises UserError for invalid params, a `dvc.yaml` of another version, missing feedback, an unknown stage.
+    Raises UserError for invalid params, a `dvc.yaml` that is not of them and this version, missing feedback, an unknown
+    stage.
     """
     params = read_params(PARAMS)
     units = units_until(params, until)
-    require_current()
+    require_current(params)
     file = Path(params.feedback.file)
     snapshot_to_come = params.feedback.store and not marker_of(file).exists()
     require_sources(units, ours=[file] if snapshot_to_come else [])

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from flows import dvcfile
+from flows.plan import make_plan
 from flows.schema import SCHEMA, schema_text
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
@@ -54,15 +55,29 @@ def test_no_simulated_crowd_gives_no_simulation_in_the_graph(inside):
     assert not [address for address in addresses if address.startswith("simulate")]
 
 
-def test_a_stage_of_the_projects_own_is_left_alone(inside):
+def test_a_stage_and_a_plot_of_the_projects_own_are_left_alone(inside):
     content = yaml.safe_load(dvcfile.DVC_YAML.read_text())
     content["stages"]["mine"] = {"cmd": "true"}
+    content["plots"].append("mine.csv")
     dvcfile.DVC_YAML.write_text(yaml.safe_dump(content))
-    dvcfile.require_current()
+    dvcfile.require_current(inside.params)
 
 
 @pytest.mark.parametrize("text", ["", "stages: 3", "stages: {generate: {cmd: hfi}}"])
 def test_another_dvc_yaml_is_refused_with_the_remedy(inside, text):
     dvcfile.DVC_YAML.write_text(text)
     with pytest.raises(UserError, match="hfi params sync"):
-        dvcfile.require_current()
+        dvcfile.require_current(inside.params)
+
+
+def test_plots_of_a_concept_or_a_row_by_its_former_name_are_refused_until_a_sync(inside):
+    raw = inside.params.model_dump(mode="json")
+    for change in (
+        {"concepts": {"emblem": raw["concepts"]["badge"]}, "candidates__drawn": {"emblem": 8}},
+        {"removals": raw["removals"] | {"second": raw["removals"]["anchored"]}},
+    ):
+        inside.edit(**change)
+        with pytest.raises(UserError, match=r"plots in dvc.yaml are of other .*: run `hfi params sync`"):
+            make_plan()
+        dvcfile.write(inside.params)
+        assert make_plan().affected
