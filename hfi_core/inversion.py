@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from hfi_core.concept_text import holds_text
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.fitting import Checkpoint, Group, Observer, cosine, fit
 from hfi_core.seeding import torch_generator
@@ -61,7 +62,7 @@ def invert(
     vectors (n, D) and the losses (steps,).
     """
     vectors = torch.nn.Parameter(start.clone())
-    drawn_for = [prompt if prompt and text in prompt else text for prompt in examples.prompts]
+    drawn_for = [prompt if prompt and holds_text(prompt, text) else text for prompt in examples.prompts]
     texts = sorted(set(drawn_for))
     prompts = [with_token(prompt, text, name) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in drawn_for])

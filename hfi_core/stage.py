@@ -180,7 +180,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="invert",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.invert:run",
         over="concepts",
         params=(*_MODEL, "sampler", "clip", "concepts.{unit}", "invert"),
@@ -189,7 +189,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="distill",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.distill:run",
         over="removals",
         params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
@@ -199,7 +199,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="attack",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.attack:run",
         over="removals",
         params=(*_MODEL, "concepts", "attack"),
@@ -208,7 +208,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.evaluate:run",
         over="removals",
         params=(*_MODEL, "clip", "sampler", "concepts", "evaluate.judge", "evaluate.suites", "evaluate.reinverted"),

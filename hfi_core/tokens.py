@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from hfi_core.concept_text import with_text
 from hfi_core.errors import UserError
 from hfi_core.tensors import load_tensors, save_tensors
 
@@ -45,4 +46,4 @@ def load_tokens(folder: Path) -> dict[str, torch.Tensor]:
 
 def with_token(prompt: str, text: str, name: str) -> str:
     """The prompt with a token's name in the place of the concept's text."""
-    return prompt.replace(text, name)
+    return with_text(prompt, text, name)

@@ -153,6 +153,7 @@ def test_a_number_that_is_none_is_refused(value):
         (("model", "digest"), "sha256:short", "model.digest"),
         (("compute", "device"), "gpu", "compute.device"),
         (("concepts", "badge", "text"), "medal", "does not hold the concept's text"),
+        (("concepts", "badge", "text"), "bad", "does not hold the concept's text 'bad' as whole words"),
         (("concepts", "badge", "prompts"), [], "concepts.badge.prompts"),
         (("concepts",), {}, "concepts"),
         (("concepts",), {"../up": RAW["concepts"]["badge"]}, "concepts"),

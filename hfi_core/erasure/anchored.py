@@ -12,6 +12,7 @@ rounds. See docs/explanation/method.md.
 
 import torch
 
+from hfi_core.concept_text import with_text
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.trainer import Lesson, Target
@@ -49,7 +50,9 @@ def lessons(
                 every.append(Lesson(f"{part.name} {name}", conditions, anchors))
         if preserve:
             without = {
-                " ".join(p.replace(part.concept.text, " ").split()) for part in material for p in part.concept.prompts
+                " ".join(with_text(prompt, part.concept.text, " ").split())
+                for part in material
+                for prompt in part.concept.prompts
             }
             kept = model.encode(sorted({"", *without}))
             every.append(Lesson("preserved", kept, tuple((factor, kept) for factor in factors)))

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from hfi_core.concept_text import holds_text
 from hfi_core.params.publishing import S3Address
 from hfi_core.params.values import Digest, Frozen, Name, Prompt, RelativePath, Share
 
@@ -22,7 +23,7 @@ class Concept(Frozen):
     """A text concept whose pictures people judge."""
 
     text: Prompt
-    """The words for the concept; each prompt holds them, and a soft token takes their place."""
+    """The words for the concept; each prompt holds them as whole words, and a soft token takes their place."""
     prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000)]
     """Prompts that candidates are drawn for, where they are, and that removal trains on."""
     feedback: Literal["binary", "ranking"]
@@ -32,8 +33,8 @@ class Concept(Frozen):
     @model_validator(mode="after")
     def _prompts_hold_the_text(self):
         for prompt in self.prompts:
-            if self.text not in prompt:
-                raise ValueError(f"prompt {prompt!r} does not hold the concept's text {self.text!r}")
+            if not holds_text(prompt, self.text):
+                raise ValueError(f"prompt {prompt!r} does not hold the concept's text {self.text!r} as whole words")
         return self
 
 

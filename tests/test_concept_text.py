@@ -1,0 +1,28 @@
+"""A concept's text is found in prompts as whole words."""
+
+import pytest
+
+from hfi_core.concept_text import holds_text, with_text
+from hfi_core.tokens import with_token
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "expected"),
+    [
+        ("a car beside a scar", "car", "a <x> beside a scar"),
+        ("a car, a cart and a car", "car", "a <x>, a cart and a <x>"),
+        ("a car-free street", "car", "a <x>-free street"),
+        ("a hand gun on a table", "hand gun", "a <x> on a table"),
+        ("a second hand gun", "hand gun", "a second <x>"),
+        ("left-hand guns", "hand gun", "left-hand guns"),
+        ("the C++ logo", "C++", "the <x> logo"),
+        ("a Säbel, ein Säbelzahntiger", "Säbel", "a <x>, ein Säbelzahntiger"),
+    ],
+)
+def test_whole_words_give_their_place_to_a_token(prompt, text, expected):
+    assert with_token(prompt, text, "<x>") == expected
+    assert holds_text(prompt, text) == (prompt != expected)
+
+
+def test_what_takes_the_place_is_taken_as_it_stands():
+    assert with_text("a car", "car", r"\1\g<0>") == r"a \1\g<0>"
