@@ -155,6 +155,8 @@ def test_a_number_that_is_none_is_refused(value):
         (("concepts", "badge", "text"), "medal", "does not hold the concept's text"),
         (("concepts", "badge", "text"), "bad", "does not hold the concept's text 'bad' as whole words"),
         (("concepts", "badge", "prompts"), [], "concepts.badge.prompts"),
+        (("concepts", "badge", "prompts"), ["a badge", "a red badge", "a badge"], "prompt 'a badge' is there twice"),
+        (("evaluate", "suites", "unrelated", "prompts"), ["a cup", "a cup"], "prompt 'a cup' is there twice"),
         (("concepts",), {}, "concepts"),
         (("concepts",), {"../up": RAW["concepts"]["badge"]}, "concepts"),
         (("candidates", "drawn"), {}, "must name each concept in one of the two"),

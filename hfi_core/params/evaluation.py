@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Share
+from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Prompts, Share
 
 
 def _known_judge(kind: str) -> str:
@@ -44,7 +44,7 @@ class Judge(Frozen):
 class Suite(Frozen):
     """Prompts that are drawn for every row at equal seeds."""
 
-    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000)]
+    prompts: Prompts
     pictures: int = Field(ge=1, le=10_000)
     """Pictures (seeds) a prompt."""
 

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hfi_core.concept_text import holds_text
 from hfi_core.params.publishing import S3Address
-from hfi_core.params.values import Digest, Frozen, Name, Prompt, RelativePath, Share
+from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, Share
 
 
 class Initial(Frozen):
@@ -24,7 +24,7 @@ class Concept(Frozen):
 
     text: Prompt
     """The words for the concept; each prompt holds them as whole words, and a soft token takes their place."""
-    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000)]
+    prompts: Prompts
     """Prompts that candidates are drawn for, where they are, and that removal trains on."""
     feedback: Literal["binary", "ranking"]
     """`binary`: is it objectionable? `ranking`: pictures ordered by how strongly they show the concept."""

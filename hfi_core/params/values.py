@@ -1,5 +1,6 @@
 """Types that every part of `params.yaml` is made of."""
 
+from collections import Counter
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -9,6 +10,18 @@ EMBEDDED = "embedded"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+def _each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
+    if twice := [prompt for prompt, count in Counter(prompts).items() if count > 1]:
+        raise ValueError(
+            f"prompt {twice[0]!r} is there twice: its pictures have the same seeds and would count twice; ask for more "
+            "pictures a prompt instead"
+        )
+    return prompts
+
+
+Prompts = Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000), AfterValidator(_each_once)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
