@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from hfi_core.files import whole_file
-from hfi_core.params import EMBEDDED, read_params
+from hfi_core.params import EMBEDDED, parse_params, read_params
 from hfi_core.sources import digest_of, locate
 
 
 def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     """Pin what the sources hold now; (key, digest before, digest now) of each.
 
-    Raises UserError if the params are not valid or a source is out of reach.
+    Raises UserError, with nothing written, if the params are not valid, before or after, or a source is out of reach.
     """
     from ruamel.yaml import YAML
 
@@ -35,6 +35,8 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         row, column = place.lc.value("digest")
         lines[row] = lines[row][:column] + lines[row][column:].replace(before, digest, 1)
         changes.append((f"{key}.digest", before, digest))
+    text = "".join(lines)
+    parse_params(YAML(typ="safe").load(text), f"With its digests {path}")
     with whole_file(path) as beside:
-        beside.write_text("".join(lines), encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
     return changes

@@ -23,12 +23,12 @@ def other(tmp_path_factory):
     return folder
 
 
-def judge(kind: str, folder) -> dict:
+def judge(kind: str, other, miniature) -> dict:
     words = {
-        "clip": {"source": "clip", "flagged": ["a knife"], "accepted": ["a spoon"], "other": ["a picture"]},
-        "classifier": {"source": "classifier", "flagged": ["weapon"], "accepted": ["tool"], "other": []},
+        "clip": {"flagged": ["a knife"], "accepted": ["a spoon"], "other": ["a picture"]},
+        "classifier": {"flagged": ["weapon"], "accepted": ["tool"], "other": []},
     }[kind]
-    source = folder / words["source"]
+    source = {"clip": miniature / "clip", "classifier": other / "classifier"}[kind]
     return words | {
         "kind": kind, "source": str(source), "revision": None, "digest": digest_of(source), "threshold": 0.2,
     }  # fmt: skip
@@ -48,7 +48,7 @@ def params_for(other, miniature, kind: str, model: str = "pipeline"):
     raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 12)
     raw["attack"]["start"] = "sword"
     raw["invert"]["vectors"] = 3
-    raw["evaluate"]["judge"] = judge(kind, other)
+    raw["evaluate"]["judge"] = judge(kind, other, miniature)
     raw["evaluate"]["suites"] = {
         name: {"prompts": prompts, "pictures": 2}
         for name, prompts in {

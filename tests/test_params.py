@@ -173,6 +173,16 @@ def test_a_number_that_is_none_is_refused(value):
         (("model", "source"), "models/mine", "feedback.simulated is for the embedded model only"),
         (("feedback", "simulated"), {}, "lies in feedback/, which is the simulation's and which git ignores"),
         (("evaluate", "judge", "kind"), "clip", "needs source, flagged and accepted"),
+        (
+            ("evaluate", "judge", "digest"),
+            RAW["clip"]["digest"],
+            "evaluate.judge has the digest of clip: nobody",
+        ),
+        (
+            ("evaluate", "judge", "digest"),
+            RAW["feedback"]["simulated"]["crowd"]["digest"],
+            "evaluate.judge has the digest of feedback.simulated.crowd",
+        ),
     ],
 )
 def test_values_that_do_not_fit_together_are_refused(path, value, words):

@@ -10,7 +10,7 @@ from hfi_core.params.learning import Invert, Reward
 from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.publishing import Publish
 from hfi_core.params.removal import Attack, NoRemoval, Removal
-from hfi_core.params.values import EMBEDDED, Frozen, Name
+from hfi_core.params.values import EMBEDDED, UNPINNED, Frozen, Name
 from hfi_core.params.versioning import Versioning
 
 
@@ -54,6 +54,16 @@ class Params(Frozen):
             raise ValueError(f"release.row {self.release.row!r} is no removal; there are {', '.join(self.removals)}")
         if self.feedback.simulated and self.model.source != EMBEDDED:
             raise ValueError("feedback.simulated is for the embedded model only: set it to {} and name your file")
+        judge = self.evaluate.judge.digest
+        trained = {"clip": self.clip.digest} | {
+            f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()
+        }
+        for key, digest in trained.items():
+            if digest == judge != UNPINNED:
+                raise ValueError(
+                    f"evaluate.judge has the digest of {key}: nobody judges their own work, so the evaluation's judge "
+                    "is never what was trained on. Name other weights in evaluate.judge.source"
+                )
         drawn, imported = self.candidates.drawn.keys(), self.candidates.imported.keys()
         if drawn & imported or drawn | imported != self.concepts.keys():
             raise ValueError(

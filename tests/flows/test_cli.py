@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -152,6 +153,11 @@ def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tm
     for digest in digests:
         pinned = pinned.replace(digest, zeros)
     assert pinned == text
+    shutil.copytree(tmp_path / "clip", tmp_path / "judge", dirs_exist_ok=True)
+    (fake_project.folder / "params.yaml").write_text(text)
+    told = fake_project.hfi("params", "pin", code=2)
+    assert "evaluate.judge has the digest of clip" in told.stderr
+    assert (fake_project.folder / "params.yaml").read_text() == text, "nothing was written"
 
 
 def test_the_doctor_names_the_remedy_and_fails_for_what_is_needed(fake_project):
