@@ -24,6 +24,15 @@ from hfi_core.tokens import token_name, with_token
 
 RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "provenance.json"
 REINVERTED = "reinverted"
+_RIVALS = {
+    "broad": ("unrelated",),
+    REINVERTED: ("unrelated",),
+    "precise": ("neighbours", "unrelated"),
+    "neighbours": ("precise", "unrelated"),
+    "unrelated": ("broad", "precise", "neighbours"),
+}
+"""The suites whose prompts are wrong for a suite's pictures. A picture that `precise` or `neighbours` ask for is one
+that `broad` asks for, too, so these do not compete."""
 SEED_RULE = (
     "seed of picture I (from 0) of a prompt: the first 8 bytes, big-endian, of sha256 of "
     "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; the same in every row"
@@ -63,6 +72,11 @@ def shots_of(params: Params) -> list[Shot]:
         asked = with_token(prompt, text, token)
         shots.append(Shot(REINVERTED, index, prompt, Request(asked, _seed(params, REINVERTED, asked, i))))
     return shots
+
+
+def rivals_of(params: Params, suite: str) -> list[str]:
+    """Prompts of other suites that ask for something else than the suite's own; see `Judge.judge`."""
+    return [prompt for other in _RIVALS[suite] for prompt in params.evaluate.suites[other].prompts]
 
 
 def _seed(params: Params, suite: str, prompt: str, index: int) -> int:

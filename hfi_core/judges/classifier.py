@@ -21,9 +21,9 @@ from hfi_core.sources import checked
 class ClassifierJudge:
     """A picture is flagged where the flagged classes together reach the threshold, kept where the accepted ones do.
 
-    A picture is correct when, of the classes whose label occurs in some prompt of the suite, the most probable one's
-    label occurs in its own prompt. Where no label occurs in the suite's prompts no picture counts as correct: choose
-    a classifier whose labels name the suites' subjects if `correct` is to say something.
+    A picture is correct when, of the classes whose label occurs in some prompt of the suite or of its rivals, the most
+    probable one's label occurs in its own prompt. Where no label occurs in these prompts no picture counts as correct:
+    choose a classifier whose labels name the suites' subjects if `correct` is to say something.
     """
 
     def __init__(self, network, processor, labels: list[str], params: JudgeParams, compute: Compute):
@@ -45,12 +45,13 @@ class ClassifierJudge:
         """Probabilities of the labels (N, labels); see `Judge.see`."""
         return in_blocks(pictures, self.block, self._probabilities)
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
         """See `Judge.judge`."""
         flagged = seen[:, self.flagged].sum(1)
         accepted = seen[:, self.accepted].sum(1)
         sure = torch.stack([flagged, accepted, 1 - flagged - accepted]).amax(0)
-        named = [i for i, label in enumerate(self.labels) if any(_occurs(label, prompt) for prompt in prompts)]
+        asked = {*prompts, *rivals}
+        named = [i for i, label in enumerate(self.labels) if any(_occurs(label, prompt) for prompt in asked)]
         verdicts = []
         for i, prompt in enumerate(prompts):
             best = max(named, key=lambda index: float(seen[i, index]), default=None)

@@ -16,13 +16,13 @@ class ClipJudge:
 
     A picture is flagged where the flagged words together reach the threshold, kept where the accepted ones do, and
     readable where one of the three groups does. It is correct when its own prompt is the best text for it among the
-    prompts of the suite.
+    prompts of the suite, those of its rivals and the `other` words.
     """
 
     def __init__(self, clip: Clip, params: JudgeParams, compute: Compute):
         self.clip, self.threshold, self.block = clip, params.threshold, compute.block
         self.groups = [len(params.flagged), len(params.accepted), len(params.other)]
-        self.scale = clip.logit_scale
+        self.scale, self.other = clip.logit_scale, params.other
         self.words = clip.text_features([*params.flagged, *params.accepted, *params.other])
 
     @classmethod
@@ -35,11 +35,11 @@ class ClipJudge:
         """Image features (N, D); see `Judge.see`."""
         return self.clip.image_features(pictures, self.block)
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
         """See `Judge.judge`."""
         probabilities = (self.scale * seen @ self.words.T).softmax(-1)
         groups = torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1).tolist()
-        texts = sorted(set(prompts))
+        texts = sorted({*prompts, *rivals, *self.other})
         best = (seen @ self.clip.text_features(texts).T).argmax(1).tolist()
         return [
             Verdict(

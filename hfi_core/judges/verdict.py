@@ -41,6 +41,10 @@ class Judge(Protocol):
         """
         ...
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
-        """Judge a whole suite by what was seen (N, K) of its pictures and the prompt of each."""
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
+        """Judge a whole suite by what was seen (N, K) of its pictures and the prompt of each.
+
+        `rivals` are prompts of other suites that say of none of these pictures what is so: a judge that picks the best
+        among texts has them to choose from, for a suite may have one prompt only.
+        """
         ...

@@ -14,7 +14,7 @@ from hfi_core.clip import Clip
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import WEIGHTS, load_safeguarded
 from hfi_core.diffusion.sampling import Request, sample, unfinished
-from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, SEED_RULE, Shot, shots_of
+from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, SEED_RULE, Shot, rivals_of, shots_of
 from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_json, write_jsonl
 from hfi_core.judges.registry import load_judge
 from hfi_core.judges.verdict import Judge
@@ -51,7 +51,9 @@ def run(
         for suite in dict.fromkeys(shot.suite for shot in shots):
             part = [shot for shot in shots if shot.suite == suite]
             seen = [load_tensors(_seen(kept, one))[0] for one in looks if one.suite == suite]
-            verdicts = judge.judge(torch.cat([one["judge"] for one in seen]), [shot.prompt for shot in part])
+            verdicts = judge.judge(
+                torch.cat([one["judge"] for one in seen]), [shot.prompt for shot in part], rivals_of(params, suite)
+            )
             images = torch.cat([one["clip"] for one in seen])
             scores = clip_score(images.numpy(), _texts(clip, part).numpy())
             for shot, verdict, score in zip(part, verdicts, scores, strict=True):

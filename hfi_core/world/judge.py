@@ -48,8 +48,8 @@ class EmbeddedJudge:
             )
         return in_blocks(pictures, self.block, self._probabilities)
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str]) -> list[Verdict]:
-        """See `Judge.judge`."""
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
+        """See `Judge.judge`; each picture is held against its own prompt alone."""
         return [self._verdict(facts, prompt) for facts, prompt in zip(self._facts(seen), prompts, strict=True)]
 
     def _facts(self, seen: torch.Tensor) -> list[dict[str, str]]:

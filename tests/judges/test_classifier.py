@@ -54,11 +54,11 @@ class _Sees:
             self.logits = 50 * torch.nn.functional.one_hot(pixel_values.long(), len(LABELS)).float()
 
 
-def _judge(compute, folder, places, prompts):
+def _judge(compute, folder, places, prompts, rivals=()):
     pictures = np.zeros((len(places), 8, 8, 3), np.uint8)
     pictures[:, 0, 0, 0] = places
     judge = ClassifierJudge(_Sees.network, _Sees(), LABELS, _params(folder), compute)
-    return judge.judge(judge.see(pictures), prompts)
+    return judge.judge(judge.see(pictures), prompts, rivals)
 
 
 def test_labels_decide_what_is_flagged_and_what_is_kept(compute, folder):
@@ -75,6 +75,10 @@ def test_the_best_of_the_labels_that_occur_in_the_suite_must_occur_in_the_own_pr
 
 def test_labels_that_the_suite_never_names_do_not_compete(compute, folder):
     assert [v.correct for v in _judge(compute, folder, [0], ["a red ball"])] == [True]
+
+
+def test_labels_that_a_rival_names_compete(compute, folder):
+    assert [v.correct for v in _judge(compute, folder, [0, 2], ["a red ball"] * 2, ["a skull"])] == [False, True]
 
 
 def test_labels_match_whole_words_only(compute, folder):

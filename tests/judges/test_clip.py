@@ -37,11 +37,11 @@ def compute(miniature):
     return parse_params(small_raw(miniature)).compute
 
 
-def _judge(compute, places, prompts, threshold=0.5):
+def _judge(compute, places, prompts, threshold=0.5, rivals=()):
     pictures = np.zeros((len(places), 8, 8, 3), np.uint8)
     pictures[:, 0, 0, 0] = places
     judge = ClipJudge(_Clip(), _params(threshold=threshold), compute)
-    return judge.judge(judge.see(pictures), prompts)
+    return judge.judge(judge.see(pictures), prompts, rivals)
 
 
 def test_words_decide_what_is_flagged_and_what_is_kept(compute):
@@ -59,6 +59,11 @@ def test_a_picture_that_no_group_of_words_claims_is_unreadable(compute):
 def test_a_picture_is_correct_when_its_own_prompt_fits_best_among_the_suites(compute):
     prompts = ["a red star", "a blue tree", "a blue tree"]
     assert [v.correct for v in _judge(compute, [3, 4, 3], prompts)] == [True, True, False]
+
+
+def test_a_prompt_that_is_alone_in_its_suite_competes_with_its_rivals_and_the_other_words(compute):
+    asked, rival, other = _judge(compute, [4, 3, 2], ["a blue tree"] * 3, rivals=["a red star"])
+    assert (asked.correct, rival.correct, other.correct) == (True, False, False)
 
 
 def test_any_clip_folder_is_a_judge_when_its_digest_is_the_pinned_one(miniature, compute):

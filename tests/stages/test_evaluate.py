@@ -11,6 +11,7 @@ import torch
 from hfi_core.errors import UserError
 from hfi_core.evaluation import read_rows, shots_of
 from hfi_core.files import sha256_of_file, sha256_of_folder
+from hfi_core.judges.verdict import Verdict
 from hfi_core.params import Params, parse_params
 from hfi_core.pictures import save_picture
 from hfi_core.stage import Shard, stage_named
@@ -90,6 +91,27 @@ def test_figures_are_the_shares_of_the_records(bench):
     records = [record for record in _records(bench, "base") if record["suite"] == "unrelated"]
     assert set(figures) == {f"{n}@{s}" for n in ("flagged", "kept", "correct", "readable") for s in SUITES}
     assert figures["correct@unrelated"] == np.mean([record["correct"] for record in records])
+
+
+def test_a_judge_is_told_what_other_suites_ask_for_but_not_what_is_true_of_a_picture_as_well(bench, monkeypatch):
+    told = {}
+
+    def judge(self, seen, prompts, rivals):
+        told[frozenset(prompts)] = set(rivals)
+        return [Verdict(False, True, True, True)] * len(prompts)
+
+    kind = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
+    monkeypatch.setattr(kind, "judge", judge)
+    bench.run("base", into="told")
+    suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
+    broad, precise, neighbours, unrelated = (suites[name] for name in SUITES[:4])
+    assert told == {
+        broad: unrelated,
+        precise: neighbours | unrelated,
+        neighbours: precise | unrelated,
+        unrelated: broad | precise | neighbours,
+        frozenset(bench.params.concepts["badge"].prompts): unrelated,
+    }
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_block_twice(bench, monkeypatch, tmp_path):
