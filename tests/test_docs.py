@@ -63,6 +63,28 @@ def test_the_knobs_that_the_tuning_page_names_exist():
             assert set(name.split(".")) <= known | files, name
 
 
+def is_key(path: list[str], schema: dict) -> bool:
+    """Whether a path leads somewhere in the params; a name that a user chooses may be any."""
+    definitions = Params.model_json_schema()["$defs"]
+    if "$ref" in schema:
+        return is_key(path, definitions[schema["$ref"].rsplit("/", 1)[1]])
+    if either := schema.get("anyOf") or schema.get("oneOf"):
+        return any(is_key(path, one) for one in either)
+    if not path:
+        return True
+    chosen = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+    inner = [schema.get("properties", {}).get(path[0]), *chosen]
+    return any(is_key(path[1:], one) for one in inner if isinstance(one, dict))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_every_key_that_a_page_spells_with_dots_exists(path: Path):
+    schema = Params.model_json_schema()
+    for name in re.findall(r"`([a-z_]+(?:\.[\w*@-]+)+)(?::[^`]*)?`", path.read_text()):
+        if name.split(".")[0] in schema["properties"] and not name.endswith((".py", ".safetensors")):
+            assert is_key(name.split("."), schema), name
+
+
 def test_the_graph_on_the_architecture_page_has_every_stage_in_order():
     graph = page("explanation/architecture.md").split("## The graph")[1].split("```")[1]
     assert [line.split()[0] for line in graph.strip().splitlines()] == [stage.name for stage in STAGES]
