@@ -4,6 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+from hfi_core.diffusion.folder import INDEX, KINDS, VARIANT, hub_patterns, model_files, read_index
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_file, sha256_of_json
 from hfi_core.params import EMBEDDED
@@ -16,7 +17,6 @@ _EMBEDDED_FOLDERS: dict[str, str] = {
     "judge": "judges/evaluation",
     "annotators": "judges/annotators",
 }
-_KINDS = (".safetensors", ".json", ".txt")
 
 
 def locate(source: str | None, revision: str | None, part: Part) -> Path:
@@ -37,13 +37,23 @@ def locate(source: str | None, revision: str | None, part: Part) -> Path:
 
 
 def _from_hub(source: str, revision: str | None, part: Part) -> Path:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     if revision is None:
         raise UserError(f"{part}.revision is missing: a hub id needs the commit to be reproducible.")
     try:
-        patterns = [f"*{kind}" for kind in _KINDS]
-        return Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
+        patterns, ignored = [f"*{kind}" for kind in KINDS], []
+        if part == "model":
+            index = Path(hf_hub_download(source, INDEX, revision=revision))
+            patterns, ignored = hub_patterns(read_index(index.parent)), [VARIANT]
+        return Path(snapshot_download(source, revision=revision, allow_patterns=patterns, ignore_patterns=ignored))
+    except UserError:
+        raise
+    except RemoteEntryNotFoundError as error:
+        raise UserError(
+            f"{part}.source {source!r} at {revision} holds no {INDEX}: it is no diffusers repository."
+        ) from error
     except Exception as error:  # the hub client raises its own, requests' and OS errors
         raise UserError(
             f"{part}.source {source!r} at {revision} is neither in the local hub cache nor reachable "
@@ -52,12 +62,19 @@ def _from_hub(source: str, revision: str | None, part: Part) -> Path:
 
 
 def digest_of(folder: Path) -> str:
-    """`sha256:` digest of a folder's weights and configuration: its safetensors, JSON and text that are not hidden."""
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in _KINDS)
-    names = sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
+    """`sha256:` digest of a folder's weights and configuration.
+
+    Of a diffusers folder that is what is loaded; of another, its safetensors, JSON and text that are not hidden.
+    """
+    names = model_files(folder) if (folder / INDEX).is_file() else _kept(folder)
     if not names:
         raise UserError(f"{folder} holds no safetensors and no configuration: it is no model folder.")
     return "sha256:" + sha256_of_json([[name, sha256_of_file(folder / name)] for name in names])
+
+
+def _kept(folder: Path) -> list[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in KINDS)
+    return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
 def checked(source: str | None, revision: str | None, digest: str, part: Part) -> Path:

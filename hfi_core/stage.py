@@ -237,7 +237,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.package:run",
         params=(
             *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",

@@ -60,6 +60,38 @@ def test_a_digest_does_not_depend_on_where_the_folder_lies(folder, tmp_path):
     assert digest_of(folder.rename(tmp_path / ".hidden" / "elsewhere")) == before
 
 
+def test_a_digest_of_a_diffusers_folder_sees_what_is_loaded_and_nothing_else(folder):
+    (folder / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DConditionModel"], "vae": [null, null]}')
+    before = digest_of(folder)
+    for name in ("v1-5-pruned.safetensors", "unet/weights.fp16.safetensors", "onnx/config.json", "vae/config.json"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    assert digest_of(folder) == before
+    (folder / "unet/config.json").write_text("{}")
+    assert digest_of(folder) != before
+
+
+def test_of_a_hub_model_only_the_index_and_its_components_are_fetched_without_variants(monkeypatch, tmp_path):
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    (tmp_path / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DConditionModel"]}')
+    repository = [
+        "model_index.json", "v1-5-pruned.safetensors", "unet/config.json", "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.bin", "vae_1_0/config.json",
+    ]  # fmt: skip
+    fetched = []
+
+    def download(source, revision, allow_patterns, ignore_patterns):
+        fetched.extend(filter_repo_objects(repository, allow_patterns=allow_patterns, ignore_patterns=ignore_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda source, name, revision: str(tmp_path / name))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert locate("owner/name", "0" * 40, "model") == tmp_path
+    assert fetched == ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors"]
+
+
 def test_a_folder_without_weights_is_no_model(tmp_path):
     (tmp_path / "notes.md").write_text("")
     with pytest.raises(UserError, match="no model folder"):
@@ -116,7 +148,7 @@ def test_a_hub_id_in_the_local_cache_is_found_offline(monkeypatch, tmp_path):
     commit = "0" * 40
     snapshot = tmp_path / "models--owner--name" / "snapshots" / commit
     snapshot.mkdir(parents=True)
-    (snapshot / "config.json").write_text("{}")
+    (snapshot / "model_index.json").write_text("{}")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert locate("owner/name", commit, "model") == snapshot

@@ -1,6 +1,5 @@
 """Reads a model from a diffusers folder: safetensors only, checked against the digest that params pin."""
 
-import json
 import logging
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import torch
 
 from hfi_core.diffusion.checkpointing import keep_only_block_inputs
 from hfi_core.diffusion.compute import device_of, dtype_of
+from hfi_core.diffusion.folder import INDEX, components, read_index
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.diffusion.schedule import NoiseSchedule
 from hfi_core.diffusion.sizes import picture_side
@@ -36,11 +36,14 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
     Raises UserError if the folder is missing, torn, of another shape, or not the one that params pin.
     """
     folder = checked(source.source, source.revision, source.digest, "model")
-    index = _read_index(folder)
-    wanted = _SDXL_PARTS if index.get("text_encoder_2", [None, None])[1] else _PARTS
+    index = read_index(folder)
+    named = components(index)
+    wanted = _SDXL_PARTS if "text_encoder_2" in named else _PARTS
     for part, (library, kind) in wanted.items():
-        if index.get(part, [None, None])[1] not in (kind, f"{kind}Fast"):
+        if named.get(part) not in (kind, f"{kind}Fast"):
             raise UserError(f"{folder}: {part} is {index.get(part)}; {library}'s {kind} is supported.")
+    if "scheduler" not in named:
+        raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is not known.")
     device, dtype = device_of(compute), dtype_of(compute)
     parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
     scheduler = _load_scheduler(folder)
@@ -121,18 +124,6 @@ def apply_weights(model: TextToImage, weights: Weights) -> None:
     named = dict(model.unet.named_parameters())
     for name, value in weights.items():
         named[name].copy_(value)
-
-
-def _read_index(folder: Path) -> dict:
-    try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} holds no model_index.json: it is no diffusers folder.") from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder / 'model_index.json'} cannot be read: {error}") from error
-    if not isinstance(index, dict):
-        raise UserError(f"{folder / 'model_index.json'} holds no JSON object.")
-    return index
 
 
 def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):

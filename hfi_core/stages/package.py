@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.folder import model_files
 from hfi_core.diffusion.loading import apply_weights, load_model, removal_weights
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.errors import UserError
@@ -21,8 +22,6 @@ from hfi_core.sources import locate
 from hfi_core.stage import Progress, silent
 from hfi_core.tensors import save_tensors
 from hfi_core.tokens import FILE
-
-_COPIED = (".safetensors", ".json", ".txt")
 
 
 def run(
@@ -46,16 +45,10 @@ def run(
     lora = _lora(params, model, changed, progress)
     apply_weights(model, changed)
     with whole_folder(outputs["release"]) as folder:
-        for file in sorted(base.rglob("*")):
-            inside = file.relative_to(base)
-            if (
-                file.is_file()
-                and file.suffix in _COPIED
-                and inside.parts[0] not in model.networks
-                and not _hidden(inside)
-            ):
-                (folder / "model" / inside).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, folder / "model" / inside)
+        for name in model_files(base):
+            if name.split("/")[0] not in model.networks:
+                (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(base / name, folder / "model" / name)
         for part, network in model.networks.items():
             _save_network(network, folder / "model" / part)
         for file in sorted(inputs["tokens"].rglob(FILE)):
@@ -103,10 +96,6 @@ def _save_network(network, folder: Path) -> None:
     else:
         network.config._name_or_path = ""
     network.save_pretrained(folder, safe_serialization=True)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def _read_evaluation(path: Path, row: str) -> dict:

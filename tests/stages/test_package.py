@@ -1,6 +1,7 @@
 """The release's LoRA, on the base model in plain diffusers, draws what the release draws."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from safetensors.torch import load_file
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation import read_rows, shots_of
+from hfi_core.files import sha256_of_file
 from hfi_core.pictures import load_picture
 from hfi_core.report.card import PICTURES
 from hfi_core.report.thumbnails import spread
-from hfi_core.sources import locate
+from hfi_core.sources import digest_of, locate
 from tests.projects import write_project
 from tests.released import RANK, prepare, write_release
 
@@ -113,6 +115,23 @@ def test_a_tolerance_that_no_allowed_rank_keeps_is_refused(project):
     with pytest.raises(UserError, match=r"at rank 1 pictures differ by .* of 255 .* most_difference is 0.001"):
         write_release(project)
     assert not (project.folder / "release").exists()
+
+
+def test_a_checkpoint_beside_the_model_and_variants_are_not_released(project, tmp_path):
+    base = shutil.copytree(project.params.model.source, tmp_path / "hub")
+    original = base / "unet/diffusion_pytorch_model.safetensors"
+    strays = ("v1-5-pruned.safetensors", "unet_original/model.safetensors", "scheduler/model.fp16.safetensors")
+    for stray in strays:
+        (base / stray).parent.mkdir(exist_ok=True)
+        shutil.copyfile(original, base / stray)
+    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    release = write_release(project)
+    shipped = {path.relative_to(release / "model").as_posix() for path in (release / "model").rglob("*.safetensors")}
+    assert shipped == {
+        "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.safetensors",
+    }  # fmt: skip
+    assert sha256_of_file(original) not in {sha256_of_file(path) for path in release.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("edit", [{"release__lora": None}, {"release__row": "base"}])

@@ -1,0 +1,62 @@
+"""Which files of a diffusers folder are the model; without torch.
+
+A hub repository holds the model once more as single files beside `model_index.json`, and each network in several
+variants (`fp16`, `non_ema`). None of them is loaded, so none is fetched, pinned or released.
+"""
+
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from hfi_core.errors import UserError
+
+INDEX = "model_index.json"
+KINDS = (".safetensors", ".json", ".txt")
+VARIANT = "*.*.safetensors"
+"""`diffusion_pytorch_model.fp16.safetensors`: what `from_pretrained` reads only where it is asked for the variant."""
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """The folder's `model_index.json`.
+
+    Raises UserError if it is missing or torn.
+    """
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{folder} holds no {INDEX}: it is no diffusers folder.") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder / INDEX} cannot be read: {error}") from error
+    if not isinstance(index, dict):
+        raise UserError(f"{folder / INDEX} holds no JSON object.")
+    return index
+
+
+def components(index: Mapping[str, Any]) -> dict[str, str]:
+    """The folders that an index names, with the class that reads each; an entry of nulls names none."""
+    return {
+        name: value[1]
+        for name, value in sorted(index.items())
+        if name.isidentifier() and isinstance(value, list) and len(value) == 2 and all(value)
+    }
+
+
+def hub_patterns(index: Mapping[str, Any]) -> list[str]:
+    """What to fetch of a repository with this index; `VARIANT` is to be ignored."""
+    return [INDEX, *(f"{part}/*{kind}" for part in components(index) for kind in KINDS)]
+
+
+def model_files(folder: Path) -> list[str]:
+    """The index, and the files of its components that are loaded, by their names in the folder, in order."""
+    found = [INDEX]
+    for part in components(read_index(folder)):
+        found += [f"{part}/{name}" for name in _files(folder / part)]
+    return sorted(found)
+
+
+def _files(part: Path) -> list[str]:
+    paths = part.iterdir() if part.is_dir() else ()
+    names = [path.name for path in paths if path.is_file() and path.suffix in KINDS]
+    return [name for name in names if not name.startswith(".") and not fnmatchcase(name, VARIANT)]
