@@ -56,6 +56,17 @@ def model_files(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def components_without_weights(folder: Path) -> list[str]:
+    """Components that the index names, and that are not there, or whose weights are not there as safetensors."""
+    return [part for part in components(read_index(folder)) if _lacks_weights(_files(folder / part))]
+
+
+def _lacks_weights(names: list[str]) -> bool:
+    # A network is configured by `config.json`, what has no weights by `tokenizer_config.json` and its like.
+    is_network = "config.json" in names and not any(name.endswith("_config.json") for name in names)
+    return not names or (is_network and not any(name.endswith(".safetensors") for name in names))
+
+
 def _files(part: Path) -> list[str]:
     paths = part.iterdir() if part.is_dir() else ()
     names = [path.name for path in paths if path.is_file() and path.suffix in KINDS]

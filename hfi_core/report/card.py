@@ -1,6 +1,6 @@
 """The model card of a release, from its params and figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,14 @@ def write_card(
     removal: dict[str, Any],
     evaluation: dict[str, Any],
     lora: Mapping[str, Any] | None,
+    *,
+    two_encoders: bool,
+    left_out: Sequence[str],
 ) -> None:
-    """Write Markdown that says what the release is, how it was made, what was measured and what it is not."""
+    """Write Markdown that says what the release is, how it was made, what was measured and what it is not.
+
+    `two_encoders`: whether the model is of SDXL's shape; `left_out`: the base's components that the release lacks.
+    """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "card.md").read_text(encoding="utf-8")
     )
@@ -30,6 +36,8 @@ def write_card(
         name=params.release.model,
         removal=removal,
         lora=lora,
+        two_encoders=two_encoders,
+        left_out=left_out,
         concepts=params.concepts,
         metrics=sorted(evaluation["metrics"].items()),
         level=round(100 * params.evaluate.level),

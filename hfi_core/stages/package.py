@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.folder import model_files
+from hfi_core.diffusion.folder import INDEX, components_without_weights, model_files, read_index
 from hfi_core.diffusion.loading import apply_weights, load_model, removal_weights
 from hfi_core.diffusion.model import TextToImage, Weights
 from hfi_core.errors import UserError
@@ -40,15 +40,18 @@ def run(
     model = load_model(params.model, exact)
     changed = removal_weights(model, inputs["model"])
     base = locate(params.model.source, params.model.revision, "model")
+    left_out = components_without_weights(base)
     evaluation = _read_evaluation(inputs["evaluation"], row)
     removal = json.loads((inputs["model"] / "removal.json").read_text(encoding="utf-8"))
     lora = _lora(params, model, changed, progress)
     apply_weights(model, changed)
     with whole_folder(outputs["release"]) as folder:
         for name in model_files(base):
-            if name.split("/")[0] not in model.networks:
+            if name.split("/")[0] not in {INDEX, *model.networks, *left_out}:
                 (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(base / name, folder / "model" / name)
+        # An index that names what is not there cannot be loaded.
+        write_json(folder / "model" / INDEX, read_index(base) | {part: [None, None] for part in left_out})
         for part, network in model.networks.items():
             _save_network(network, folder / "model" / part)
         for file in sorted(inputs["tokens"].rglob(FILE)):
@@ -60,7 +63,10 @@ def run(
             save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
             write_json(folder / LORA_ACCURACY, lora.accuracy)
         write_card_pictures(folder / PICTURES, *_rows(inputs["drawn"], row))
-        write_card(folder / "README.md", params, removal, evaluation, lora.accuracy if lora else None)
+        write_card(
+            folder / "README.md", params, removal, evaluation, lora.accuracy if lora else None,
+            two_encoders="text_encoder_2" in model.networks, left_out=left_out,
+        )  # fmt: skip
         files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
         write_json(
             folder / "digests.json",

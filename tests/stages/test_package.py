@@ -1,6 +1,7 @@
 """The release's LoRA, on the base model in plain diffusers, draws what the release draws."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hfi_core.diffusion.loading import load_model
+from hfi_core.diffusion.sizes import picture_side_in
 from hfi_core.errors import UserError
 from hfi_core.evaluation import read_rows, shots_of
 from hfi_core.files import sha256_of_file
@@ -15,6 +18,8 @@ from hfi_core.pictures import load_picture
 from hfi_core.report.card import PICTURES
 from hfi_core.report.thumbnails import spread
 from hfi_core.sources import digest_of, locate
+from hfi_core.tokens import save_token
+from tests.other_model import build_sdxl
 from tests.projects import write_project
 from tests.released import RANK, prepare, write_release
 
@@ -132,6 +137,42 @@ def test_a_checkpoint_beside_the_model_and_variants_are_not_released(project, tm
         "text_encoder/model.safetensors",
     }  # fmt: skip
     assert sha256_of_file(original) not in {sha256_of_file(path) for path in release.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(params=["sd", "sdxl"])
+def of_either_shape(project, tmp_path, request):
+    """The release of a base whose safety checker was pickled, and a token's widths."""
+    if request.param == "sdxl":
+        base = build_sdxl(tmp_path / "base")
+    else:
+        base = shutil.copytree(project.params.model.source, tmp_path / "base")
+    index = json.loads((base / "model_index.json").read_text())
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    (base / "model_index.json").write_text(json.dumps(index))
+    (base / "safety_checker").mkdir()
+    (base / "safety_checker/config.json").write_text("{}")
+    (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
+    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    unit = prepare(project)
+    text = load_model(project.params.model, project.params.compute).text
+    widths = text.widths if len(text.widths) > 1 else ()
+    for role in ("objectionable", "accepted"):
+        save_token(unit.inputs["tokens"] / "badge" / role, f"<badge-{role}>", torch.randn(2, sum(text.widths)), widths)
+    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    return unit.outputs["release"]
+
+
+def test_the_card_s_code_loads_the_release_and_its_tokens(of_either_shape, monkeypatch):
+    card = (of_either_shape / "README.md").read_text()
+    monkeypatch.chdir(of_either_shape)
+    said = {}
+    for code in re.findall("```python\n(.*?)```", card, re.DOTALL):
+        exec(code.replace("CONCEPT", "badge"), said)  # what a reader would paste
+    pipe, side = said["pipe"], picture_side_in(of_either_shape / "model")
+    assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
+    picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
+    assert picture.size == (side, side)
+    assert not (of_either_shape / "model/safety_checker").exists() and "base's safety_checker is not part" in card
 
 
 @pytest.mark.parametrize("edit", [{"release__lora": None}, {"release__row": "base"}])
