@@ -1,5 +1,6 @@
 """One training loop for everything that is learned here: resumable to the same bits, silent about who watches it."""
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -7,9 +8,13 @@ from pathlib import Path
 
 import torch
 
+from hfi_core.errors import UserError
 from hfi_core.tensors import load_tensors, save_tensors
 
 Observer = Callable[[int, dict[str, float]], None]
+
+OVERFLOWS = 0.01
+"""Share of the steps that may overflow in float16, at least one step."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ def fit(
     groups: list[Group],
     loss: Callable[[int], torch.Tensor],
     *,
+    what: str = "The fit",
     steps: int,
     schedule: Callable[[int, int], float] = constant,
     weight_decay: float = 0.0,
@@ -60,9 +66,12 @@ def fit(
 
     `average` holds exponential moving averages by parameter name; their decay is warmed up as (1 + n) / (10 + n).
     `state` holds further tensors that the loss keeps between steps; they are checkpointed and restored in place.
-    `scale` multiplies the loss for the backward pass only, so that float16 gradients do not vanish.
+    `scale` multiplies the loss for the backward pass only, so that float16 gradients do not vanish; a step whose
+    gradients overflow is skipped then.
     `mean` averages a tensor over the processes that learn the same parameters from other rows.
     All randomness belongs to `loss` and is drawn from its step number, so a run that was killed goes on to equal bits.
+
+    Raises UserError, which calls the fit `what`, if a loss or a gradient is not finite.
     """
     named = {name: parameter for group in groups for name, parameter in group.parameters.items()}
     optimizer = torch.optim.AdamW(
@@ -72,7 +81,8 @@ def fit(
     )
     bases = [group.rate for group in groups]
     history = torch.zeros(steps)
-    state = {**(state or {}), "history": history}
+    overflows = torch.zeros(())
+    state = {**(state or {}), "history": history, "overflows": overflows}
     first = _restore(checkpoint, named, optimizer, average, state)
     for step in range(first, steps):
         factor = schedule(step, steps)
@@ -91,23 +101,38 @@ def fit(
             for parameter in named.values():
                 if parameter.grad is not None:
                     parameter.grad = mean(parameter.grad)
-        if clip is not None:
-            torch.nn.utils.clip_grad_norm_(list(named.values()), clip)
-        optimizer.step()
+        norm = torch.nn.utils.clip_grad_norm_(list(named.values()), math.inf if clip is None else clip)
+        found, size = torch.stack([value.float(), norm.float()]).tolist()  # read together: each read waits for a GPU
+        if not math.isfinite(found):
+            raise _diverged(what, step, steps, f"the loss is {found}", bases)
+        if math.isfinite(size):
+            optimizer.step()
+        else:
+            overflows += 1
+            if scale == 1 or overflows > max(1, OVERFLOWS * steps):
+                raise _diverged(what, step, steps, "the gradient is not finite", bases)
         optimizer.zero_grad(set_to_none=True)
         if average is not None:
             keep = min(decay, (1 + step) / (10 + step))
             with torch.no_grad():
                 for name, slow in average.items():
                     slow.lerp_(named[name], 1 - keep)
-        history[step] = value
+        history[step] = found
         if after_step:
             after_step(step)
         if observe:
-            observe(step, {"loss": float(value), "rate": bases[0] * factor})
+            observe(step, {"loss": found, "rate": bases[0] * factor})
         if checkpoint and (step + 1) % checkpoint.every == 0 and step + 1 < steps:
             _store(checkpoint, step + 1, named, optimizer, average, state)
     return history
+
+
+def _diverged(what: str, step: int, steps: int, how: str, rates: list[float]) -> UserError:
+    now = ", ".join(f"{rate:g}" for rate in rates)
+    return UserError(
+        f"{what} diverged at step {step + 1} of {steps}: {how}. Lower its learning rate in params.yaml ({now} now), "
+        "or, if compute.dtype is float16, set it to bfloat16 or float32."
+    )
 
 
 def _store(checkpoint, step, named, optimizer, average, state) -> None:

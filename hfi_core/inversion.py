@@ -60,6 +60,8 @@ def invert(
     rest of the schedule adds only variance. Pictures are drawn with probability w(x), which has the expectation of
     weighting the loss and less variance. `student` weights make it an inversion on a safeguarded model. Returns the
     vectors (n, D) and the losses (steps,).
+
+    Raises UserError if it diverges.
     """
     vectors = torch.nn.Parameter(start.clone())
     drawn_for = [prompt if prompt and holds_text(prompt, text) else text for prompt in examples.prompts]
@@ -82,6 +84,7 @@ def invert(
     history = fit(
         [Group({"vectors": vectors}, rate)],
         loss,
+        what=f"The inversion of {name}",
         steps=steps,
         schedule=cosine,
         checkpoint=Checkpoint(work / "inversion.safetensors", CHECKPOINT_EVERY) if work else None,

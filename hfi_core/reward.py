@@ -126,6 +126,7 @@ def train(
     history = fit(
         [Group(named, settings.rate)],
         loss,
+        what="The reward model",
         steps=settings.steps,
         schedule=cosine,
         weight_decay=settings.weight_decay,

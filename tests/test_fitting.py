@@ -8,6 +8,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hfi_core.errors import UserError
 from hfi_core.fitting import Checkpoint, Group, constant, cosine, fit
 from hfi_core.seeding import torch_generator
 
@@ -141,3 +142,49 @@ def test_the_cosine_falls_from_one_to_zero(place):
     assert cosine(0, steps) == 1 and cosine(steps, steps) == pytest.approx(0, abs=1e-12)
     assert cosine(step, steps) == pytest.approx((1 + math.cos(math.pi * step / steps)) / 2, abs=1e-12)
     assert constant(step, steps) == 1
+
+
+def _descend(loss, steps=20, **options):
+    weight = torch.nn.Parameter(torch.ones(2))
+    fit([Group({"w": weight}, 0.25)], lambda step: loss(step, weight), what="The removal", steps=steps, **options)
+    return weight.detach()
+
+
+@pytest.mark.parametrize("scale", [1.0, 4096.0])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_ends_the_fit_and_says_where_and_what_to_do(scale, bad):
+    with pytest.raises(UserError) as caught:
+        _descend(lambda step, weight: weight.sum() * (bad if step == 6 else 1), scale=scale)
+    message = str(caught.value)
+    assert "The removal diverged at step 7 of 20" in message and str(bad) in message
+    assert "learning rate" in message and "0.25" in message and "bfloat16" in message
+
+
+@pytest.mark.parametrize("clip", [1.0, None])
+def test_a_gradient_that_is_not_finite_ends_the_fit_though_the_loss_is(clip):
+    with pytest.raises(UserError, match="diverged at step 4 of 20: the gradient is not finite"):
+        _descend(
+            lambda step, weight: (weight - weight.detach()).abs().sqrt().sum() if step == 3 else weight.sum(), clip=clip
+        )
+
+
+def _overflowing(*at):
+    return lambda step, weight: weight.square().sum() * (1e36 if step in at else 1)
+
+
+def test_in_half_precision_a_step_that_overflows_is_skipped_and_the_next_one_is_refused():
+    skipped = _descend(_overflowing(3), scale=4096.0)
+    assert skipped.isfinite().all() and not torch.equal(skipped, _descend(_overflowing(), scale=4096.0))
+    with pytest.raises(UserError, match="diverged at step 12 of 20"):
+        _descend(_overflowing(3, 11), scale=4096.0)
+
+
+def test_a_fit_that_goes_on_knows_how_often_it_has_overflowed(tmp_path):
+    def stop(step):
+        if step == 7:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        _descend(_overflowing(3, 11), scale=4096.0, checkpoint=Checkpoint(tmp_path / "c", 5), after_step=stop)
+    with pytest.raises(UserError, match="diverged at step 12 of 20"):
+        _descend(_overflowing(3, 11), scale=4096.0, checkpoint=Checkpoint(tmp_path / "c", 5))

@@ -10,6 +10,7 @@ from torch.func import functional_call
 from hfi_core.diffusion.schedule import NoiseSchedule
 from hfi_core.diffusion.sizes import picture_side
 from hfi_core.diffusion.text import Text
+from hfi_core.errors import UserError
 from hfi_core.pixels import signed_pixels
 
 Weights = Mapping[str, torch.Tensor]
@@ -76,10 +77,26 @@ class TextToImage:
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> np.ndarray:
-        """Pictures uint8 (B, H, W, 3) of scaled latents."""
+        """Pictures uint8 (B, H, W, 3) of scaled latents.
+
+        Raises UserError if they are not finite: they would be black pictures, in which no judge sees anything.
+        """
         pixels = self.vae.decode((latents / self.vae.config.scaling_factor).to(self.vae.dtype)).sample.float()
+        if not pixels.isfinite().all():
+            raise _not_finite(latents, self.vae.dtype)
         return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
     def cross_attention(self) -> dict[str, torch.Tensor]:
         """The UNet's cross-attention parameters by name: the small set that removal learns (Gandikota et al. 2023)."""
         return {name: value for name, value in self.unet.named_parameters() if ".attn2." in name}
+
+
+def _not_finite(latents: torch.Tensor, dtype: torch.dtype) -> UserError:
+    if latents.isfinite().all():
+        where = f"The VAE's output, in {str(dtype).removeprefix('torch.')},"
+    else:
+        where = "What the UNet drew"
+    return UserError(
+        f"{where} is not finite, so there is no picture. If compute.dtype is float16, set it to bfloat16 or float32; "
+        "if a removal's weights drew it, lower the removal's rate in params.yaml and let it learn again."
+    )

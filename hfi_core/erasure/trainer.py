@@ -84,7 +84,7 @@ def distill(
     together, each draws its share of the roll-outs and learns from its rows of the joint batch; their gradients are
     averaged, so weights and losses are the same in all, and those of one process but for rounding.
 
-    Raises UserError if there are more processes than roll-outs or rows.
+    Raises UserError if there are more processes than roll-outs or rows, or if it diverges.
     """
     together = replicas()
     together.require_rows(rollouts=settings.rollouts, batch=settings.batch)
@@ -122,6 +122,7 @@ def distill(
     history = fit(
         [Group(student, settings.rate)],
         loss,
+        what="The removal",
         steps=settings.steps,
         average=teacher,
         decay=settings.ema,

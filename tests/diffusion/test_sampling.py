@@ -1,11 +1,14 @@
 """Pictures depend on their prompt and seed, and on nothing else."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request, sample, unfinished
+from hfi_core.errors import UserError
 from hfi_core.params import Sampler
 
 BLOCK = 4
@@ -60,6 +63,20 @@ def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
     theirs = pipe("a red badge", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="np").images[0]
     ours = draw(model, [Request("a red badge", 5)], "ddim")[Request("a red badge", 5)]
     assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
+
+
+def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):
+    weights = {name: torch.full_like(value, torch.nan) for name, value in model.cross_attention().items()}
+    with pytest.raises(UserError, match="What the UNet drew is not finite.*lower the removal's rate"):
+        draw(model, REQUESTS[:1], weights=weights)
+
+
+def test_a_vae_that_overflows_is_named(model, monkeypatch):
+    monkeypatch.setattr(
+        model.vae, "decode", lambda latents: SimpleNamespace(sample=torch.full((1, 3, 8, 8), torch.inf))
+    )
+    with pytest.raises(UserError, match="The VAE's output, in float32, is not finite"):
+        model.decode(torch.zeros(1, *model.latent_shape))
 
 
 def test_resuming_keeps_whole_blocks():
