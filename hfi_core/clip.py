@@ -12,6 +12,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.utils.logging import disable_progress_bar
 
 from hfi_core.blocks import in_blocks
+from hfi_core.completeness import require_all_tensors
 from hfi_core.diffusion.compute import device_of, dtype_of
 from hfi_core.errors import UserError
 from hfi_core.params import Compute, Source
@@ -94,9 +95,7 @@ def _load_network(folder: Path, dtype: torch.dtype) -> CLIPModel:
         )
     except Exception as error:  # as above
         raise _unloadable(folder, error) from error
-    if report["missing_keys"]:
-        # transformers would go on with random weights in their place
-        raise UserError(f"{folder} lacks weights of a CLIP model: {', '.join(sorted(report['missing_keys'])[:3])}.")
+    require_all_tensors(folder, report, "CLIP model")
     return model
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from hfi_core.completeness import require_all_tensors
 from hfi_core.diffusion.checkpointing import keep_only_block_inputs
 from hfi_core.diffusion.compute import device_of, dtype_of
 from hfi_core.diffusion.folder import INDEX, components, read_index
@@ -33,7 +34,7 @@ _SDXL_PARTS = _PARTS | {
 def load_model(source: Source, compute: Compute) -> TextToImage:
     """The base model, frozen.
 
-    Raises UserError if the folder is missing, torn, of another shape, or not the one that params pin.
+    Raises UserError if the folder is missing, torn, of another shape, lacks weights, or is not the one that params pin.
     """
     folder = checked(source.source, source.revision, source.digest, "model")
     index = read_index(folder)
@@ -137,9 +138,13 @@ def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):
         if kind == "CLIPTokenizer":
             return transformers.CLIPTokenizer.from_pretrained(folder / part)
         cls = getattr(diffusers, kind, None) or getattr(transformers, kind)
-        return cls.from_pretrained(folder / part, use_safetensors=True, local_files_only=True, dtype=dtype)
+        network, report = cls.from_pretrained(
+            folder / part, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
+        )
     except Exception as error:  # the libraries raise whatever their parsers raise on a broken folder
         raise UserError(f"{folder / part} cannot be loaded ({type(error).__name__}): {str(error)[:300]}") from error
+    require_all_tensors(folder / part, report, kind)
+    return network
 
 
 def _load_scheduler(folder: Path):

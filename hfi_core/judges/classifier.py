@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from hfi_core.blocks import in_blocks
+from hfi_core.completeness import require_all_tensors
 from hfi_core.diffusion.compute import device_of
 from hfi_core.errors import UserError
 from hfi_core.judges.verdict import Verdict
@@ -76,8 +77,8 @@ def _read(folder: Path):
 
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
-        network = AutoModelForImageClassification.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        network, report = AutoModelForImageClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
         )
         processor = AutoImageProcessor.from_pretrained(folder, backend="pil", local_files_only=True)
     except Exception as error:  # the library raises whatever its parsers raise on a broken folder
@@ -85,6 +86,7 @@ def _read(folder: Path):
             f"evaluate.judge.source {folder} is no readable image classification folder "
             f"({type(error).__name__}): {str(error)[:300]}"
         ) from error
+    require_all_tensors(folder, report, "classifier")
     return network, processor
 
 

@@ -2,10 +2,12 @@
 
 import json
 import pickle
+import re
 import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from hfi_core.diffusion.loading import WEIGHTS, load_model, load_safeguarded
 from hfi_core.errors import UserError
@@ -86,6 +88,18 @@ def test_a_broken_folder_gives_one_message(broken, fault):
     with pytest.raises(UserError) as caught:
         load()
     assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_network_that_lacks_a_tensor_is_refused_by_its_name(broken, part):
+    folder, load = broken
+    (path,) = (folder / part).glob("*.safetensors")
+    tensors = load_file(path)
+    name = sorted(tensors)[-1]
+    del tensors[name]
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(UserError, match=rf"{part} lacks weights of a \w+: {re.escape(name)}\."):
+        load()
 
 
 def test_other_weights_than_the_pinned_ones_are_refused(broken, project):

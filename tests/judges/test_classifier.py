@@ -1,8 +1,11 @@
 """Any transformers image classifier as a judge."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from hfi_core.errors import UserError
 from hfi_core.judges.classifier import ClassifierJudge
@@ -106,3 +109,12 @@ def test_a_folder_that_is_no_classifier_is_refused(compute, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "vit"')
     with pytest.raises(UserError, match="no readable image classification folder"):
         load_judge(_params(tmp_path), compute)
+
+
+def test_a_backbone_without_its_head_is_refused(compute, folder, tmp_path):
+    backbone = shutil.copytree(folder, tmp_path / "backbone")
+    tensors = load_file(backbone / "model.safetensors")
+    rest = {name: value for name, value in tensors.items() if not name.startswith("classifier.")}
+    save_file(rest, backbone / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks weights of a classifier: classifier\.bias, classifier\.weight"):
+        load_judge(_params(backbone), compute)
