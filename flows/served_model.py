@@ -37,7 +37,8 @@ class SafeguardedModel(PythonModel):
             **{name: value for name, value in without.items() if name in index},
         )
         kind = DDIMScheduler if context.model_config["scheduler"] == "ddim" else DPMSolverMultistepScheduler
-        self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
+        # DDIM clips by default, which is for pixels: the release was evaluated without.
+        self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config, clip_sample=False)
         self.pipeline.set_progress_bar_config(disable=True)
         device = context.model_config["device"]
         if device == "auto":

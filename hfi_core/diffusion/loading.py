@@ -1,6 +1,7 @@
 """Reads a model from a diffusers folder: safetensors only, checked against the digest that params pin."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -30,6 +31,11 @@ _SDXL_PARTS = _PARTS | {
     "tokenizer_2": ("transformers", "CLIPTokenizer"),
 }
 
+_UNCLIPPED = {"clip_sample": False}
+"""Latents have no bounds; DDIM's default, which holds where a folder was saved with another scheduler, sets some."""
+_CORRECTED = _UNCLIPPED | {"steps_offset": 1}
+"""As StableDiffusionPipeline of diffusers corrects a scheduler, whatever the folder says."""
+
 
 def load_model(source: Source, compute: Compute) -> TextToImage:
     """The base model, frozen.
@@ -47,7 +53,7 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
         raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is not known.")
     device, dtype = device_of(compute), dtype_of(compute)
     parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
-    scheduler = _load_scheduler(folder)
+    scheduler = _load_scheduler(folder, _UNCLIPPED if wanted is _SDXL_PARTS else _CORRECTED)
     for part, network in parts.items():
         if isinstance(network, torch.nn.Module):
             parts[part] = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
@@ -147,11 +153,11 @@ def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):
     return network
 
 
-def _load_scheduler(folder: Path):
+def _load_scheduler(folder: Path, corrected: Mapping[str, object]):
     from diffusers import DDIMScheduler
 
     try:
-        return DDIMScheduler.from_pretrained(folder / "scheduler")
+        return DDIMScheduler.from_pretrained(folder / "scheduler", **corrected)
     except Exception as error:  # as above
         raise UserError(
             f"{folder / 'scheduler'} cannot be loaded ({type(error).__name__}): {str(error)[:300]}"

@@ -19,6 +19,12 @@ class NoiseSchedule:
     def __post_init__(self):
         if self.prediction_type not in KINDS:
             raise UserError(f"The model predicts {self.prediction_type!r}; {' and '.join(KINDS)} are supported.")
+        if not self.alpha_bar[-1] > 0:
+            raise UserError(
+                "The model's noise schedule ends in pure noise (zero terminal SNR, `rescale_betas_zero_snr` in "
+                "scheduler/scheduler_config.json), where v says nothing of the noise: such models are not supported. "
+                "Name a base that was trained without it in model.source."
+            )
 
     def _scales(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         alpha_bar = self.alpha_bar[t].reshape(-1, 1, 1, 1)

@@ -1,15 +1,24 @@
 """Pictures depend on their prompt and seed, and on nothing else."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UniPCMultistepScheduler,
+)
 
 from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample, unfinished
+from hfi_core.diffusion.sampling import Request, denoise, sample, start_noise, unfinished
 from hfi_core.errors import UserError
-from hfi_core.params import Sampler
+from hfi_core.params import Sampler, Source
+from hfi_core.sources import digest_of
+from tests.other_model import build_other_model
 
 BLOCK = 4
 
@@ -20,6 +29,16 @@ def model(miniature, tmp_path_factory):
 
     params = write_project(tmp_path_factory.mktemp("sampling"), miniature).params
     return load_model(params.model, params.compute)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    return build_other_model(tmp_path_factory.mktemp("other")) / "pipeline"
+
+
+@pytest.fixture
+def compute(project):
+    return project.params.compute
 
 
 def draw(model, requests, scheduler="dpm++", **options):
@@ -54,8 +73,6 @@ def test_guidance_of_one_needs_no_unconditional_pass_and_still_draws(model):
 
 
 def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
     pipe = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32, safety_checker=None)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
     pipe.set_progress_bar_config(disable=True)
@@ -63,6 +80,34 @@ def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
     theirs = pipe("a red badge", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="np").images[0]
     ours = draw(model, [Request("a red badge", 5)], "ddim")[Request("a red badge", 5)]
     assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
+
+
+@pytest.mark.parametrize("saved_with", [DDIMScheduler, UniPCMultistepScheduler])
+@pytest.mark.parametrize(
+    ("scheduler", "theirs", "options"),
+    [
+        ("ddim", DDIMScheduler, {}),
+        ("dpm++", DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+    ],
+)
+def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
+    other, compute, tmp_path, saved_with, scheduler, theirs, options
+):
+    folder = shutil.copytree(other, tmp_path / "pipeline")
+    saved_with(num_train_timesteps=200, beta_schedule="linear", prediction_type="v_prediction").save_pretrained(
+        folder / "scheduler"
+    )
+    pipe = StableDiffusionPipeline.from_pretrained(
+        folder, scheduler=theirs.from_pretrained(folder / "scheduler", **options), dtype=torch.float32
+    )
+    pipe.set_progress_bar_config(disable=True)
+    model = load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), compute)
+    noise = start_noise(model, [5])
+    wanted = pipe("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent").images
+    *_, (drawn, _) = denoise(
+        model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=scheduler, steps=3, guidance=3
+    )  # fmt: skip
+    torch.testing.assert_close(drawn, wanted, atol=1e-3, rtol=1e-3)
 
 
 def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):

@@ -26,3 +26,11 @@ def test_v_is_turned_back_into_the_noise_that_was_added(t, seed):
 def test_an_unknown_parameterisation_is_refused_by_name():
     with pytest.raises(UserError, match="'sample'"):
         NoiseSchedule(ALPHA_BAR, "sample")
+
+
+def test_a_schedule_that_ends_in_pure_noise_is_refused():
+    from diffusers import DDIMScheduler
+
+    whole = DDIMScheduler(rescale_betas_zero_snr=True, prediction_type="v_prediction").alphas_cumprod
+    with pytest.raises(UserError, match="zero terminal SNR"):
+        NoiseSchedule(whole, "v_prediction")
