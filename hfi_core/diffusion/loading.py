@@ -53,6 +53,7 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
         raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is not known.")
     device, dtype = device_of(compute), dtype_of(compute)
     parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
+    _require_latents(folder, parts["unet"].config, parts["vae"].config)
     scheduler = _load_scheduler(folder, _UNCLIPPED if wanted is _SDXL_PARTS else _CORRECTED)
     for part, network in parts.items():
         if isinstance(network, torch.nn.Module):
@@ -71,6 +72,20 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
         device=device,
         dtype=dtype,
     )
+
+
+def _require_latents(folder: Path, unet, vae) -> None:
+    """Raises UserError if the UNet does not turn square latents of the VAE into such."""
+    try:
+        picture_side(unet, vae)
+    except TypeError as error:
+        raise UserError(f"{folder}: {error}. Name another base in model.source.") from error
+    if not unet.in_channels == unet.out_channels == vae.latent_channels:
+        raise UserError(
+            f"{folder}: the UNet turns {unet.in_channels} channels into {unet.out_channels}, and the VAE's latents "
+            f"have {vae.latent_channels}. Models for inpainting or editing, which read a picture besides, are not "
+            "supported: name a text-to-image base in model.source."
+        )
 
 
 def _text(folder: Path, index: dict, parts: dict) -> Text:

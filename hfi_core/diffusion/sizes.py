@@ -7,8 +7,14 @@ from typing import Any
 
 
 def picture_side(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> int:
-    """Pixels of a picture's side: the VAE halves it between any two of its blocks."""
-    return unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
+    """Pixels of a picture's side: the VAE halves it between any two of its blocks.
+
+    Raises TypeError if the UNet's configuration gives no one side.
+    """
+    side = unet["sample_size"]
+    if not isinstance(side, int):
+        raise TypeError(f"the UNet's sample_size is {side!r}, and one number is expected: pictures are square")
+    return side * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
 def picture_side_in(folder: Path) -> int:

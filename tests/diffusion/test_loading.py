@@ -102,6 +102,27 @@ def test_a_network_that_lacks_a_tensor_is_refused_by_its_name(broken, part):
         load()
 
 
+def _unet(folder, **changes):
+    from diffusers import UNet2DConditionModel
+
+    config = UNet2DConditionModel.load_config(folder / "unet") | changes
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+
+
+def test_an_inpainting_model_is_refused(broken):
+    folder, load = broken
+    _unet(folder, in_channels=9)
+    with pytest.raises(UserError, match="turns 9 channels into 4, .* inpainting"):
+        load()
+
+
+def test_a_model_of_pictures_that_may_not_be_square_is_refused(broken):
+    folder, load = broken
+    _unet(folder, sample_size=[8, 12])
+    with pytest.raises(UserError, match=r"sample_size is \[8, 12\], and one number is expected"):
+        load()
+
+
 def test_other_weights_than_the_pinned_ones_are_refused(broken, project):
     folder, _ = broken
     digest = digest_of(folder)
