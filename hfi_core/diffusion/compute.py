@@ -1,5 +1,7 @@
 """Threads, device and precision, taken from params and from nothing else."""
 
+import os
+
 import torch
 
 from hfi_core.errors import UserError
@@ -7,7 +9,9 @@ from hfi_core.params import Compute
 
 
 def prepare(compute: Compute) -> None:
-    """Pin the thread count and ask for deterministic kernels.
+    """Pin the thread count, ask for deterministic kernels, and have float32 be float32 on every GPU.
+
+    Call it before anything is computed: cuBLAS reads its setting at a process's first product of matrices on a GPU.
 
     Raises UserError if the device is not there.
     """
@@ -15,6 +19,11 @@ def prepare(compute: Compute) -> None:
     torch.set_num_threads(compute.threads)
     # The backward of an indexed read adds in the order of threads otherwise; not every CUDA kernel has such a form.
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # Without a workspace of its own for each stream, cuBLAS may add in another order each time.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # TF32 keeps 10 bits of a factor's 23; torch has it on for cuDNN's convolutions.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
 

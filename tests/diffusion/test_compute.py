@@ -1,0 +1,23 @@
+"""What is settled before anything is computed; that GPUs keep to it, only a GPU can show."""
+
+import os
+
+import pytest
+import torch
+
+from hfi_core.diffusion.compute import prepare
+
+
+def test_float32_is_no_tf32(project):
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    prepare(project.params.compute)
+    assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, ":4096:8"), (":16:8", ":16:8")])
+def test_cublas_has_a_workspace_for_each_stream_unless_the_user_has_said_which(project, monkeypatch, before, after):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", before or "")  # so that it is put back, whatever it was
+    if before is None:
+        monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    prepare(project.params.compute)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == after
