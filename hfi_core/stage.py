@@ -129,7 +129,7 @@ _MODEL = ("seed", "compute", "model")
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="generate",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.generate:run",
         over="candidates.drawn",
         params=(*_MODEL, "sampler", "concepts.{unit}.prompts", "candidates.drawn.{unit}"),
@@ -169,7 +169,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="reward",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.reward:run",
         over="concepts",
         params=(
