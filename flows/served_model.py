@@ -28,7 +28,7 @@ class SafeguardedModel(PythonModel):
 
         self.release = Path(context.artifacts["release"])
         index = json.loads((self.release / "model/model_index.json").read_text(encoding="utf-8"))
-        # Stable Diffusion 1.x and 2.x name a checker that is no part of the release; SDXL has none.
+        # The release was evaluated without the checker that Stable Diffusion 1.x and 2.x name; SDXL has none.
         without = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
         self.pipeline = DiffusionPipeline.from_pretrained(
             self.release / "model",
