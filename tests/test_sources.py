@@ -1,5 +1,6 @@
 """Weights are found where params say, and are refused when they are other ones."""
 
+import httpx
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -142,6 +143,19 @@ def test_a_hub_id_that_cannot_be_reached_says_what_to_put_where(monkeypatch, tmp
     message = str(caught.value)
     assert "'owner/name' at 0123abc" in message
     assert "put the folder on this machine and name its path in model.source" in message
+
+
+def test_a_hub_repository_that_is_no_diffusers_folder_is_told_from_one_out_of_reach(monkeypatch):
+    import huggingface_hub
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    def absent(source, name, revision):
+        response = httpx.Response(404, request=httpx.Request("GET", f"https://hub.invalid/{source}/{name}"))
+        raise RemoteEntryNotFoundError("404", response=response)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", absent)
+    with pytest.raises(UserError, match=r"holds no model_index\.json: it is no diffusers repository"):
+        locate("owner/name", "0" * 40, "model")
 
 
 def test_a_hub_id_in_the_local_cache_is_found_offline(monkeypatch, tmp_path):
