@@ -10,6 +10,7 @@ from flows.device import here
 from flows.lock import STATE
 from flows.orders import Order
 from flows.spread import ALONE, Spread
+from flows.standing import require_inputs, require_params
 from flows.versioning import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
@@ -56,12 +57,17 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
 
     `also` hears of the progress that the user sees. Where `spread` says so, shards fill the folder first (of a stage
     that can be split), or several processes learn together (where a stage can). It computes on this machine's device.
+
+    Raises UserError if `params.yaml` or an input says something else before or after than what was computed with: who
+    called is about to keep the outputs in DVC under what these files say then.
     """
-    params = here(params)
+    require_params(unit, params)
+    asked_for, params = params, here(params)
     for path in unit.inputs.values():
         if not path.exists():
             raise UserError(missing_input(unit, path))
-    work = WORK / f"{unit.address}-{work_key(unit, params)}"
+    key = work_key(unit, params)
+    work = WORK / f"{unit.address}-{key}"
     work.mkdir(parents=True, exist_ok=True)
     resumed = any(work.iterdir())
     run = unit.stage.load()
@@ -90,6 +96,8 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
             metrics = learn_together(Order(unit, params, work), spread.processes, progress)
         else:
             metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
+    require_params(unit, asked_for)
+    require_inputs(unit, params, key)
     for folder in checkpoints(unit.address):
         shutil.rmtree(folder)
     # A run that went on from a checkpoint, or was spread, did here only a part of the work: it tells no rate.

@@ -12,6 +12,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE  # noqa: E402
 
 from flows import recording, registry, tracking, versioning  # noqa: E402
+from flows.dvcfile import require_current  # noqa: E402
 from flows.execution import run_unit  # noqa: E402
 from flows.retrying import network_task  # noqa: E402
 from flows.spread import ALONE, Spread  # noqa: E402
@@ -42,6 +43,7 @@ def stage_task(stage: Stage, end: float | None = None) -> Task:
 def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Spread = ALONE) -> None:
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
     done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
+    require_current()  # the lock takes the unit's command from dvc.yaml as it is now
     versioning.commit(unit.address)
     tracking.record(params, done, parent)
 
