@@ -9,7 +9,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from flows.console import warn
+from hfi_core.errors import UserError
 from hfi_core.files import write_json
 
 COST = Path("reports/cost.json")
@@ -39,13 +42,37 @@ def measured() -> Iterator[Cost]:
     cost.peak_memory, cost.peak_device_memory = _peak(), _device_peak()
 
 
+def recorded() -> list[dict[str, Any]]:
+    """The rows of `reports/cost.json`; none where it is not there.
+
+    Raises UserError if it is damaged.
+    """
+    if not COST.exists():
+        return []
+    try:
+        rows = json.loads(COST.read_text(encoding="utf-8"))["runs"]
+        if all(isinstance(row, dict) for row in rows):
+            return rows
+        problem = "its rows are no objects"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        problem = str(error)
+    raise UserError(f"{COST} cannot be read ({problem}); remove it, it is no stage's input.")
+
+
 def append(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
     """Add a row to `reports/cost.json`: what a unit cost on a device.
 
-    `unet` is the work that its time was spent on (`flows.rates.record`).
+    `unet` is the work that its time was spent on (`flows.rates.record`). A damaged file is set aside, with a warning.
     """
-    rows = json.loads(COST.read_text(encoding="utf-8"))["runs"] if COST.exists() else []
-    rows.append(
+    try:
+        earlier = recorded()
+    except UserError as error:  # figures for plans are not worth a unit that has just run
+        aside = COST.with_name(f"{COST.name}.damaged")
+        COST.replace(aside)
+        warn(f"{error} It was moved to {aside}, and {COST} begins anew.")
+        earlier = []
+    rows = [
+        *earlier,
         {
             "unit": address,
             "device": device,
@@ -54,8 +81,8 @@ def append(address: str, cost: Cost, device: str, unet: dict[str, object] | None
             "peak_memory_bytes": cost.peak_memory,
             "peak_device_memory_bytes": cost.peak_device_memory,
             **({"unet": unet} if unet else {}),
-        }
-    )
+        },
+    ]
     write_json(COST, {"schema": 1, "runs": rows})
 
 

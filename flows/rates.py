@@ -1,12 +1,9 @@
 """How fast a UNet pass is: from the project's own `reports/cost.json`, or measured here and now."""
 
-import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flows.cost import COST, measured
-from hfi_core.errors import UserError
+from flows.cost import COST, measured, recorded
 from hfi_core.params import Params
 from hfi_core.workload import Work
 
@@ -38,7 +35,7 @@ def recorded_rate(params: Params) -> Rate | None:
 
     Raises UserError if `reports/cost.json` is torn.
     """
-    rows = [row for row in _rows() if row.get("unet") and row["unet"]["compute"] == _compute(params)]
+    rows = [row for row in recorded() if row.get("unet") and row["unet"]["compute"] == _compute(params)]
     passes = sum(row["unet"]["forward"] + (1 + BACKWARD) * row["unet"]["gradient"] for row in rows)
     if passes == 0:
         return None
@@ -116,12 +113,3 @@ def _compute(params: Params) -> dict[str, object]:
     """What a rate holds for: another model or device has another."""
     compute = params.compute
     return {"model": params.model.digest, "device": compute.device, "dtype": compute.dtype, "threads": compute.threads}
-
-
-def _rows() -> Sequence[dict]:
-    if not COST.exists():
-        return []
-    try:
-        return json.loads(COST.read_text(encoding="utf-8"))["runs"]
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{COST} cannot be read ({error}); remove it, it is no stage's input.") from error

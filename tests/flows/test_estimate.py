@@ -80,11 +80,16 @@ def test_the_rate_is_learnt_from_units_that_ran_whole_on_the_same_model_and_devi
     assert recorded_rate(parse_params(other)) is None
 
 
-def test_a_torn_record_of_costs_is_named():
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"runs": 5}', '{"runs": [5]}', "\0"])
+def test_a_damaged_record_of_costs_is_named_and_costs_no_unit_that_has_run(content, capsys):
     cost.COST.parent.mkdir()
-    cost.COST.write_text("{")
-    with pytest.raises(UserError, match="cost.json"):
+    cost.COST.write_text(content)
+    with pytest.raises(UserError, match="cost.json cannot be read"):
         recorded_rate(parse_params(default_raw()))
+    cost.append("ingest@badge", cost.Cost(cost.datetime.now(cost.UTC)), "cpu")
+    assert "moved to reports/cost.json.damaged" in capsys.readouterr().err
+    assert [row["unit"] for row in cost.recorded()] == ["ingest@badge"]
+    assert cost.COST.with_name("cost.json.damaged").read_text() == content
 
 
 def test_a_model_that_is_not_here_is_not_fetched_and_its_sizes_are_not_known(monkeypatch):
