@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.errors import UserError
+from hfi_core.files import FULL
 from hfi_core.params import Params
 from hfi_core.stage import Unit, units_of
 
@@ -19,9 +20,16 @@ def changes(*addresses: str) -> dict[str, str]:
 
 
 def commit(address: str) -> None:
-    """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would."""
-    with repository() as repo:
+    """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would.
+
+    Raises UserError if the disk is full, or the cache cannot be written to: the stage stays out of date.
+    """
+    from dvc.exceptions import DvcException
+
+    with repository() as repo, _untransferred() as errors:
         repo.commit(address, force=True)
+        if errors:
+            raise DvcException(f"it cannot keep the outputs of {address} in its cache") from errors[0]
 
 
 def push(remote: str) -> set[str]:
@@ -62,19 +70,47 @@ def repository() -> Iterator[Any]:
         raise UserError(
             f"Another DVC process is at work in this project; run this again when it is done.\n{_told(error)}"
         ) from error
-    except DvcException as error:
-        raise UserError(f"DVC refuses: {_told(error)}") from error
+    except Exception as error:
+        if full := next((cause for cause in _causes(error) if getattr(cause, "errno", None) in FULL), None):
+            place = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
+            raise UserError(
+                f"The disk is full: DVC finds no room for {place}. What is not kept runs again; make room first "
+                "(`hfi gc` shows what nothing needs any more), then run the same command again."
+            ) from error
+        if isinstance(error, DvcException):
+            raise UserError(f"DVC refuses: {_told(error)}") from error
+        raise
+
+
+@contextmanager
+def _untransferred() -> Iterator[list[BaseException]]:
+    """Why files did not get into DVC's cache meanwhile: DVC logs that, one line each, and goes on as if they were."""
+    errors: list[BaseException] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            errors.append(record.exc_info[1])
+        return False
+
+    logger = logging.getLogger("dvc_data.hashfile.transfer")
+    logger.addFilter(take)
+    try:
+        yield errors
+    finally:
+        logger.removeFilter(take)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
 
 
 def _told(error: BaseException) -> str:
     """The error's message and those of its causes, each once."""
-    messages: list[str] = []
-    cause: BaseException | None = error
-    while cause is not None:
-        if str(cause) and str(cause) not in messages:
-            messages.append(str(cause))
-        cause = cause.__cause__
-    return ": ".join(messages)
+    return ": ".join(dict.fromkeys(str(cause) for cause in _causes(error) if str(cause)))
 
 
 def _reason(entries: Iterable[Any]) -> str:
