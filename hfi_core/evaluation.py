@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,9 +103,9 @@ class Evaluated:
         """One field of a suite's pictures."""
         return np.array([self.records[i][field] for i in self.places[suite]])
 
-    def pictures(self, suite: str) -> np.ndarray:
-        """A suite's pictures, uint8 (N, H, W, 3)."""
-        return np.stack([self.picture(suite, index) for index in self.column(suite, "index")])
+    def each_picture(self, suite: str) -> Iterator[np.ndarray]:
+        """A suite's pictures one after the other, uint8 (H, W, 3): all together would be gigabytes."""
+        return (self.picture(suite, index) for index in self.column(suite, "index"))
 
     def picture(self, suite: str, index: int) -> np.ndarray:
         """One picture, uint8 (H, W, 3)."""

@@ -66,7 +66,7 @@ def _measure(params: Params, name: str, suite: str, row: Evaluated, base: Evalua
     if name == "drift":
         values = cosine_drift(row.features[places], base.features[places])
     elif name == "drift_pixels":
-        values = pixel_drift(row.pictures(suite), base.pictures(suite))
+        values = pixel_drift(row.each_picture(suite), base.each_picture(suite))
     else:
         values = row.column(suite, name)
     return mean_interval(values, prompts, **how)

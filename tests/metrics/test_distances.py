@@ -71,7 +71,7 @@ def test_drift_is_0_for_the_same_pictures_and_1_for_orthogonal_features_or_oppos
     assert cosine_drift(features, features).tolist() == [0] * 4
     assert cosine_drift(features, np.roll(features, 1, axis=0)).tolist() == [1] * 4
     assert pixel_drift(white, white).tolist() == [0] * 4
-    assert pixel_drift(white, black).tolist() == [1] * 4
+    assert pixel_drift(iter(white), iter(black)).tolist() == [1] * 4
 
 
 def test_the_clip_score_is_two_and_a_half_cosines_and_never_negative():

@@ -1,9 +1,11 @@
 """What `reports/evaluation.json` says, from hand-made rows."""
 
+from weakref import WeakSet
+
 import numpy as np
 import pytest
 
-from hfi_core.evaluation import read_rows
+from hfi_core.evaluation import Evaluated, read_rows
 from hfi_core.metrics.paired import mcnemar
 from hfi_core.report.definitions import COMPARED, FIGURES
 from hfi_core.report.measure import evaluation_of
@@ -11,6 +13,12 @@ from hfi_core.stage import silent
 from tests.evaluations import small_params, write_files
 
 FEEDBACK = {"badge": {"feedback_sha256": "ab" * 32, "simulated": True}}
+
+
+class Picture(np.ndarray):
+    """Pixels that a set can hold."""
+
+    __hash__ = object.__hash__
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +107,20 @@ def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, 
     found = evaluation_of(lonely, rows, FEEDBACK, silent)
     assert "kid@unrelated" not in found["rows"][1]["metrics"]
     assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1
+
+
+def test_the_drift_of_pixels_holds_a_picture_of_each_row_at_a_time(params, rows, monkeypatch):
+    read, alive, most = Evaluated.picture, WeakSet(), []
+
+    def picture(row, suite, index):
+        found = read(row, suite, index).view(Picture)
+        alive.add(found)
+        most.append(len(alive))
+        return found
+
+    monkeypatch.setattr(Evaluated, "picture", picture)
+    evaluation_of(params, rows[:2], FEEDBACK, silent)
+    assert len(most) > 100 and max(most) <= 4
 
 
 def test_provenance_names_the_feedback_and_each_rows_weights(evaluation):
