@@ -218,7 +218,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=1,
+        revision=2,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",

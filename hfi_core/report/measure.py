@@ -105,11 +105,15 @@ def _rounded(interval: Interval) -> dict[str, Any]:
 
 
 def _provenance(params: Params, rows: Sequence[Evaluated], feedback: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What is the same for all rows once, and each row's own digests under its name."""
-    first = {key: value for key, value in rows[0].provenance.items() if key not in _BY_ROW}
+    """What is the same for all rows once; each row's own digests, and all in which rows `differ`, under its name."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.provenance if key not in _BY_ROW))
+    alike = [key for key in keys if all(row.provenance.get(key) == rows[0].provenance.get(key) for row in rows)]
+    differ = [key for key in keys if key not in alike]
+    own = [key for key in _BY_ROW if key != "row"] + differ
     evaluate = params.evaluate
-    return first | {
-        "rows": {row.row: {key: row.provenance[key] for key in _BY_ROW if key != "row"} for row in rows},
+    return {key: rows[0].provenance[key] for key in alike} | {
+        "differ": differ,
+        "rows": {row.row: {key: row.provenance.get(key) for key in own} for row in rows},
         "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()}
         | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
         "removals": {name: removal.model_dump(mode="json") for name, removal in params.removals.items()},

@@ -71,6 +71,7 @@ def write_page(
         figures=FIGURES,
         suites=SUITES,
         provenance=_flat(evaluation["provenance"]),
+        differ=evaluation["provenance"]["differ"],
     )
     with whole_file(path) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -1,5 +1,6 @@
 """What `reports/evaluation.json` says, from hand-made rows."""
 
+from dataclasses import replace
 from weakref import WeakSet
 
 import numpy as np
@@ -107,6 +108,25 @@ def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, 
     found = evaluation_of(lonely, rows, FEEDBACK, silent)
     assert "kid@unrelated" not in found["rows"][1]["metrics"]
     assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1
+
+
+def test_rows_that_were_not_evaluated_alike_keep_their_own_provenance_and_are_named(params, rows):
+    device = {"device": "cuda", "threads": 2}
+    told = [
+        replace(row, provenance=row.provenance | {"versions": {"torch": version}, "compute": device, "seeds": "a rule"})
+        for row, version in zip(rows, ("2.1", "2.1", "2.1", "2.2"), strict=True)
+    ]
+    told[1] = replace(told[1], provenance=told[1].provenance | {"compute": device | {"device": "cpu"}})
+    provenance = evaluation_of(params, told, FEEDBACK, silent)["provenance"]
+    assert provenance["differ"] == ["versions", "compute"] and provenance["seeds"] == "a rule"
+    assert not {"versions", "compute"} & set(provenance), "of one row only it would pass for all"
+    assert provenance["rows"]["anchored"]["versions"] == {"torch": "2.2"}
+    assert [provenance["rows"][row]["compute"]["device"] for row in ("base", "sdd-text")] == ["cuda", "cpu"]
+
+
+def test_rows_evaluated_alike_say_so_once(evaluation):
+    assert evaluation["provenance"]["differ"] == []
+    assert set(evaluation["provenance"]["rows"]["base"]) == {"weights_sha256", "reinverted_sha256"}
 
 
 def test_the_drift_of_pixels_holds_a_picture_of_each_row_at_a_time(params, rows, monkeypatch):

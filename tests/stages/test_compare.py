@@ -4,16 +4,18 @@ import csv
 import html.parser
 import json
 import re
+import shutil
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, sha256_of_folder
+from hfi_core.evaluation import PROVENANCE
+from hfi_core.files import sha256_of_file, sha256_of_folder, write_json
 from hfi_core.report.table import comparison_table
 from hfi_core.stages import compare
-from tests.evaluations import small_params, write_files
+from tests.evaluations import Files, small_params, write_files
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,16 @@ def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figure
     assert _digests(files.outputs("again")) == _digests(files.outputs())
     metrics = next(row["metrics"] for row in evaluation["rows"] if row["row"] == params.release.row)
     assert found == {metric: figure["value"] for metric, figure in metrics.items()}
+
+
+def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
+    mixed = Files(shutil.copytree(files.folder, tmp_path / "mixed"))
+    path = mixed.folder / "evaluation/anchored" / PROVENANCE
+    write_json(path, json.loads(path.read_text()) | {"versions": {"torch": "2.2"}})
+    compare.run(params, mixed.inputs, mixed.outputs())
+    told = mixed.outputs()["page"].read_text(encoding="utf-8")
+    assert "Rows were evaluated with different versions;" in told and "rows.anchored.versions.torch" in told
+    assert "Rows were" not in page
 
 
 def test_the_flat_metrics_and_the_csv_say_what_the_evaluation_says(files, evaluation):
