@@ -1,5 +1,6 @@
 """Intervals over prompts and seeds together: a cluster bootstrap, and Wilson's interval where that degenerates."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,19 +60,12 @@ def mean_interval(
     are few. With one prompt only the seeds vary: the interval then speaks of that prompt and of no other.
     """
     values = np.asarray(values, np.float64)
-    table, sizes = _by_prompt(values, prompts)
-    clusters, widest = table.shape
-    means = np.empty(resamples)
-    step = max(1, _DRAWS_AT_ONCE // (clusters * widest))
-    for start in range(0, resamples, step):
-        count = min(step, resamples - start)
-        drawn = rng.integers(0, clusters, (count, clusters))
-        width = sizes[drawn][:, :, None]
-        seeds = np.floor(rng.random((count, clusters, widest)) * width).astype(np.int64)
-        used = np.arange(widest) < width
+    table, sizes = by_prompt(values, prompts)
+    means = []
+    for drawn, seeds, used in two_stage_draws(sizes, resamples, rng):
         sums = np.where(used, table[drawn[:, :, None], seeds], 0.0).sum((1, 2))
-        means[start : start + count] = sums / width.sum((1, 2))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+        means.append(sums / used.sum((1, 2)))
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     value = float(values.mean())
     return Interval(value, min(float(low), value), max(float(high), value), len(values))
 
@@ -88,7 +82,24 @@ def never_seen(n: int, level: float) -> float:
     return z_squared / (n + z_squared)
 
 
-def _by_prompt(values: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def two_stage_draws(
+    sizes: np.ndarray, resamples: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Resamples for prompts of so many seeds (P,), some R of them at a time.
+
+    Yields the drawn prompts (R, P), places among each one's seeds (R, P, S), and which of these count (R, P, S): a
+    prompt gives as many as it has.
+    """
+    clusters, widest = len(sizes), sizes.max()
+    step = max(1, _DRAWS_AT_ONCE // (clusters * widest))
+    for start in range(0, resamples, step):
+        count = min(step, resamples - start)
+        drawn = rng.integers(0, clusters, (count, clusters))
+        width = sizes[drawn][:, :, None]
+        yield drawn, np.floor(rng.random((count, clusters, widest)) * width).astype(np.int64), np.arange(widest) < width
+
+
+def by_prompt(values: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values as (prompts, most seeds), padded with 0, and the number of seeds of each prompt."""
     _, cluster, sizes = np.unique(prompts, return_inverse=True, return_counts=True)
     order = np.argsort(cluster, kind="stable")

@@ -1,10 +1,8 @@
-"""Kernel distance between two rows' pictures, and its interval from subsets."""
+"""Kernel distance between two rows' pictures, and its interval over prompts and seeds."""
 
 import numpy as np
 
-from hfi_core.metrics.intervals import Interval
-
-SUBSETS = 200
+from hfi_core.metrics.intervals import Interval, by_prompt, two_stage_draws
 
 
 def kid(features: np.ndarray, base: np.ndarray) -> float:
@@ -17,17 +15,35 @@ def kid(features: np.ndarray, base: np.ndarray) -> float:
     return _paired_mmd2(_terms(features, base))
 
 
-def kid_interval(features: np.ndarray, base: np.ndarray, *, level: float, rng: np.random.Generator) -> Interval:
-    """`kid` with an interval from random halves, their spread scaled to the full size (Politis & Romano 1994)."""
+def kid_interval(
+    features: np.ndarray,
+    base: np.ndarray,
+    prompts: np.ndarray,
+    *,
+    resamples: int,
+    level: float,
+    rng: np.random.Generator,
+) -> Interval:
+    """`kid` with its interval; `prompts` (N,) says which pictures belong together.
+
+    Resamples draw prompts and then their seeds, as for a mean (Davison & Hinkley 1997, section 3.8). A picture that is
+    drawn twice is no pair with itself, and the interval is the basic one (section 5.2), which takes off what resamples
+    lie higher by: two seeds of a prompt are nearer than those of two prompts. Where the distributions are equal, what
+    resamples add to a degenerate U-statistic (Arcones & Gine 1992) makes it too wide.
+    """
     terms = _terms(features, base)
-    n = len(terms)
-    value, size = _paired_mmd2(terms), max(2, n // 2)
-    subsets = (rng.choice(n, size, replace=False) for _ in range(SUBSETS))
-    spread = np.array([_paired_mmd2(terms[np.ix_(chosen, chosen)]) for chosen in subsets]) - value
-    # A half drawn without replacement shares pictures with the whole: (1 - size / n) is its finite-population factor.
-    scale = np.sqrt(size / n / max(1 - size / n, 1 / n))
-    low, high = value - scale * np.quantile(spread, [(1 + level) / 2, (1 - level) / 2])
-    return Interval(value, min(float(low), value), max(float(high), value), n)
+    members, sizes = by_prompt(np.arange(len(terms)), prompts)
+    value, found = _paired_mmd2(terms), []
+    for drawn, seeds, used in two_stage_draws(sizes, resamples, rng):
+        pictures = members[drawn[:, :, None], seeds].astype(np.int64)
+        place = np.broadcast_to(np.arange(len(drawn))[:, None, None], pictures.shape)
+        weights = np.zeros((len(drawn), len(terms)))
+        np.add.at(weights, (place[used], pictures[used]), 1)
+        found.append(_weighted_mmd2(terms, weights))
+    found = np.concatenate(found)
+    # One picture over and over has no pairs; of two pictures that is every second resample.
+    low, high = 2 * value - np.quantile(found[np.isfinite(found)], [(1 + level) / 2, (1 - level) / 2])
+    return Interval(value, min(float(low), value), max(float(high), value), len(terms))
 
 
 def _terms(features: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -43,3 +59,11 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _paired_mmd2(terms: np.ndarray) -> float:
     n = len(terms)
     return float((terms.sum() - np.trace(terms)) / (n * (n - 1)))
+
+
+def _weighted_mmd2(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same (R,) for pictures that count so often each (R, N); NaN where only one counts."""
+    squares = weights**2
+    pairs = weights.sum(1) ** 2 - squares.sum(1)
+    sums = ((weights @ terms) * weights).sum(1) - squares @ np.diag(terms)
+    return np.divide(sums, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)

@@ -62,7 +62,7 @@ def _measure(params: Params, name: str, suite: str, row: Evaluated, base: Evalua
     if name in SHARES:
         return share_interval(row.column(suite, name), prompts, **how)
     if name == "kid":
-        return kid_interval(row.features[places], base.features[places], level=how["level"], rng=how["rng"])
+        return kid_interval(row.features[places], base.features[places], prompts, **how)
     if name == "drift":
         values = cosine_drift(row.features[places], base.features[places])
     elif name == "drift_pixels":
@@ -126,7 +126,7 @@ def _provenance(params: Params, rows: Sequence[Evaluated], feedback: Mapping[str
             "level": evaluate.level,
             "resamples": evaluate.resamples,
             "method": "two-stage bootstrap over prompts and their seeds, percentiles; Wilson's where a share is 0 or "
-            "1; for kid random halves",
+            "1; for kid the basic interval from the same resamples",
         },
         "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},
     }

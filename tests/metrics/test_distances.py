@@ -16,6 +16,11 @@ def _features(rng, n=60, width=16, shift=0.0):
     return raw / np.linalg.norm(raw, axis=1, keepdims=True)
 
 
+def _interval(features, base, rng, prompts=None):
+    prompts = np.zeros(len(base)) if prompts is None else prompts
+    return kid_interval(features, base, prompts, resamples=200, level=0.95, rng=rng)
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.integers(0, 2**31))
 def test_the_kernel_distance_of_a_row_to_itself_is_0(seed):
@@ -41,7 +46,7 @@ def test_the_kernel_distance_stays_unbiased_when_pictures_are_paired():
 def test_the_kernel_distance_grows_with_the_shift_and_leaves_0_outside_its_interval():
     rng = np.random.default_rng(5)
     base = _features(rng)
-    found = [kid_interval(_features(rng, shift=s), base, level=0.95, rng=rng) for s in (0, 1, 2, 4)]
+    found = [_interval(_features(rng, shift=s), base, rng) for s in (0, 1, 2, 4)]
     assert all(a.value < b.value for a, b in zip(found[:-1], found[1:], strict=True))
     assert all(interval.low <= interval.value <= interval.high for interval in found)
     assert found[0].low < 0 < found[0].high
@@ -54,15 +59,43 @@ def test_the_kernels_interval_is_about_as_wide_as_fresh_draws_vary():
     spread = np.quantile(values, 0.975) - np.quantile(values, 0.025)
     widths = []
     for _ in range(20):
-        found = kid_interval(_features(rng, shift=1.5), _features(rng), level=0.95, rng=rng)
+        found = _interval(_features(rng, shift=1.5), _features(rng), rng)
         widths.append(found.high - found.low)
     assert 0.6 < np.mean(widths) / spread < 1.6
 
 
 def test_two_pictures_are_enough_for_a_kernel_distance():
     rng = np.random.default_rng(8)
-    found = kid_interval(_features(rng, n=2), _features(rng, n=2), level=0.95, rng=rng)
+    found = _interval(_features(rng, n=2), _features(rng, n=2), rng)
     assert np.isfinite([found.value, found.low, found.high]).all()
+
+
+def _of_prompts(rng, count, seeds=6, width=16):
+    """Two rows (count * seeds, D): pictures of a prompt are alike, and prompts are changed differently much."""
+    prompt = np.repeat(rng.normal(size=(count, width)), seeds, axis=0)
+    base = prompt + 0.5 * rng.normal(size=prompt.shape)
+    changed = base.copy()
+    changed[:, 0] += np.repeat(rng.exponential(2.0, count), seeds)
+    return tuple(row / np.linalg.norm(row, axis=1, keepdims=True) for row in (changed, base))
+
+
+def test_the_kernels_interval_speaks_of_other_prompts_too():
+    rng, prompts = np.random.default_rng(9), np.repeat(np.arange(10), 6)
+    truth = np.mean([kid(*_of_prompts(rng, 40)) for _ in range(30)])
+    both = [_of_prompts(rng, 10) for _ in range(40)]
+    by_prompt = [_interval(*rows, rng, prompts) for rows in both]
+    alone = [_interval(*rows, rng) for rows in both]
+    covered = [sum(one.low <= truth <= one.high for one in found) for found in (by_prompt, alone)]
+    assert covered[0] >= 0.85 * len(both)
+    assert covered[0] > covered[1], "pictures of a prompt are not independent"
+    assert np.mean([o.high - o.low for o in by_prompt]) > 1.5 * np.mean([o.high - o.low for o in alone])
+
+
+def test_the_kernels_interval_is_0_where_a_row_is_compared_with_itself():
+    rng = np.random.default_rng(10)
+    features = _features(rng)
+    found = _interval(features, features, rng, np.repeat(np.arange(12), 5))
+    assert (found.value, found.low, found.high) == pytest.approx((0, 0, 0), abs=1e-12)
 
 
 def test_drift_is_0_for_the_same_pictures_and_1_for_orthogonal_features_or_opposite_pixels():
