@@ -9,6 +9,9 @@ from hfi_core.params import Params
 from hfi_core.stage import Unit, units_of
 from tests.projects import FEEDBACK_FILE, Project
 
+Sign = tuple[int, int, str]
+"""Done, of so many, of what."""
+
 
 def units(project: Project) -> list[Unit]:
     """The project's units with absolute paths."""
@@ -42,15 +45,19 @@ def write_feedback(root: Path, params: Params) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def run_through(project: Project, until: str | None = None) -> None:
-    """Run every unit up to and with the stage `until`."""
-    params = project.params
+def run_through(project: Project, until: str | None = None) -> dict[str, list[Sign]]:
+    """Run every unit up to and with the stage `until`; the signs of progress that each gave, by address."""
+    params, signs = project.params, {}
     for unit in units(project):
         if unit.stage.name == "ingest":
             write_feedback(project.folder, params)
-        unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
+        heard = signs.setdefault(unit.address, [])
+        unit.stage.load()(
+            params, unit.inputs, unit.outputs, unit=unit.unit, progress=lambda *sign, heard=heard: heard.append(sign)
+        )
         if unit.stage.name == until and unit.unit == unit.stage.units(params)[-1]:
-            return
+            break
+    return signs
 
 
 def bytes_below(*paths: Path) -> dict[str, str]:

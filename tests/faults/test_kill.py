@@ -1,93 +1,91 @@
 """A long stage that is killed at any moment ends in the same bytes when it is run again."""
 
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.loop import bytes_below, run_through, units
+from tests.faults.running import Running
+from tests.loop import Sign, bytes_below, run_through, units
 from tests.projects import Project, write_project
 
 LONG = ("generate@badge", "invert@badge", "distill@anchored", "attack@anchored", "evaluate@anchored")
 
-_RUN = textwrap.dedent(
-    """
-    import sys
-    import hfi_core.fitting, hfi_core.stage
-    from flows.execution import run_unit
-    from hfi_core.params import read_params
-    from pathlib import Path
-    params = read_params(Path("params.yaml"))
-    unit = next(u for u in hfi_core.stage.units_of(params) if u.address == sys.argv[1])
-    run_unit(unit, params, also=lambda done, total, what: print("progress", flush=True))
-    """
-)
+
+@dataclass(frozen=True)
+class Finished:
+    """A project whose loop has run once, and every sign of progress of that by address."""
+
+    project: Project
+    signs: dict[str, list[Sign]]
 
 
 @pytest.fixture(scope="module")
-def finished(miniature, tmp_path_factory) -> Project:
-    """A small project whose whole loop has run once; steps enough for a checkpoint inside each fit."""
+def finished(miniature, tmp_path_factory) -> Finished:
+    """A small project; steps enough for a checkpoint inside each fit."""
     project = write_project(tmp_path_factory.mktemp("killed") / "project", miniature)
     project.edit(
         invert__steps=60, invert__batch=1, attack__steps=60, attack__batch=1, removals__anchored__steps=24,
-        removals__anchored__batch=1, removals__anchored__reinvert_steps=55,
+        removals__anchored__batch=1, removals__anchored__reuse=4, removals__anchored__reinvert_steps=55,
     )  # fmt: skip
     removals = project.params.model_dump(mode="json")["removals"]
     project.edit(removals={row: removals[row] for row in ("base", "anchored")})
-    run_through(project, until="evaluate")
-    return project
+    return Finished(project, run_through(project, until="evaluate"))
 
 
-def _start(project: Project, address: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", _RUN, address], cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"OMP_NUM_THREADS": "2"}, text=True,
-    )  # fmt: skip
-
-
-def _kill_after(process: subprocess.Popen, events: int) -> bool:
-    """Kill -9 at the n-th sign of progress; False if the process had come to its end before."""
-    for _ in range(events):
-        if not process.stdout.readline():
+def _killed_at(running: Running, moment: int, last: Sign) -> tuple[Sign | None, bool]:
+    """Kill -9 at the n-th sign of progress, or at the last one; the first sign, and whether it died of that."""
+    first = sign = running.next_sign()
+    for _ in range(moment - 1):
+        if sign is None or (sign[0] == sign[1] and sign[2] == last[2]):  # all that is left is to write the outputs
             break
-    process.send_signal(signal.SIGKILL)
-    return process.wait() == -signal.SIGKILL
+        sign = running.next_sign()
+    running.kill()
+    code = running.wait()
+    assert code in (0, -signal.SIGKILL)
+    return first, code != 0
 
 
-def _survives(finished: Project, tmp_path: Path, address: str, kills: int) -> None:
-    project = Project(tmp_path / "project")
-    shutil.copytree(finished.folder, project.folder)
+def _survives(finished: Finished, tmp_path: Path, address: str, moments: Iterable[int]) -> None:
+    project, signs = Project(tmp_path / "project"), finished.signs[address]
+    shutil.copytree(finished.project.folder, project.folder)
     unit = next(u for u in units(project) if u.address == address)
     outputs = list(unit.outputs.values())
-    whole = {path.removeprefix(str(project.folder)): digest for path, digest in bytes_below(*outputs).items()}
-    rng = random.Random(address)
-    for _ in range(kills):
+    whole = _named(project, outputs)
+    began_later, killed = 0, False
+    for moment in moments:
         for path in outputs:
             shutil.rmtree(path, ignore_errors=True)  # there again where a run came to its end before its kill
-        process = _start(project, address)
-        if not _kill_after(process, rng.randint(1, 12)):
-            assert process.returncode == 0, process.stderr.read()
-            continue
-        assert not any(path.exists() for path in outputs), "a killed stage left an output"
-    process = _start(project, address)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    assert {path.removeprefix(str(project.folder)): d for path, d in bytes_below(*outputs).items()} == whole
+        first, died = _killed_at(Running(project.folder, address), moment, signs[-1])
+        began_later += killed and first != signs[0]
+        killed = died
+        assert not died or _named(project, outputs) in ({}, whole), "a killed stage left a part of an output"
+    running = Running(project.folder, address)
+    began_later += killed and running.next_sign() != signs[0]
+    assert running.wait() == 0
+    assert _named(project, outputs) == whole
+    assert began_later, "no run went on from a checkpoint"
+
+
+def _named(project: Project, outputs: list[Path]) -> dict[str, str]:
+    there = [path for path in outputs if path.exists()]
+    return {path.removeprefix(str(project.folder)): digest for path, digest in bytes_below(*there).items()}
 
 
 @pytest.mark.parametrize("address", LONG)
 def test_a_killed_stage_goes_on_to_the_same_bytes(finished, tmp_path, address):
-    _survives(finished, tmp_path, address, kills=2)
+    rng, count = random.Random(address), len(finished.signs[address])
+    late = rng.randint(count - count // 10, count)  # past the checkpoint of each fit
+    _survives(finished, tmp_path, address, [late, rng.randint(1, count)])
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("address", LONG)
 def test_a_stage_killed_twenty_times_goes_on_to_the_same_bytes(finished, tmp_path, address):
-    _survives(finished, tmp_path, address, kills=20)
+    rng, count = random.Random(address), len(finished.signs[address])
+    _survives(finished, tmp_path, address, [rng.randint(1, count) for _ in range(20)])
