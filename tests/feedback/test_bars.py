@@ -17,7 +17,7 @@ def _statistics(alpha: float | None, kind: str = "binary") -> Statistics:
     agreement = {"krippendorff_alpha": interval, "kendalls_w": None}
     if kind == "ranking":
         agreement = {"krippendorff_alpha": Interval(0.0, 0.0, 0.0, 9), "kendalls_w": interval}
-    return Statistics(kind, Totals(100, 0, 2, False), 50, 0, agreement, {}, None)
+    return Statistics(kind, Totals(100, 0, 2, False, 0), 50, 0, agreement, {}, None)
 
 
 def _warning(statistics, warn_below=0.667, refuse_below=None):
