@@ -43,7 +43,7 @@ def stage_task(stage: Stage, end: float | None = None) -> Task:
 def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Spread = ALONE) -> None:
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
     done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
-    require_current()  # the lock takes the unit's command from dvc.yaml as it is now
+    require_current(params)  # the lock takes the unit's command from dvc.yaml as it is now
     versioning.commit(unit.address)
     tracking.record(params, done, parent)
 
