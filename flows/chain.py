@@ -16,6 +16,7 @@ from flows.evidence import content_of
 from flows.git import asked
 from flows.registered import Version
 from flows.registry import RELEASE, release_digest
+from hfi_core.enumeration import first_of
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.files import sha256_of
 from hfi_core.params import Params
@@ -130,8 +131,7 @@ def _feedback(params: Params, version: Version) -> Iterator[Link]:
         judgement = parse_judgement(line)
         judgements[judgement.annotator] += 1
         superseded += judgement.supersedes is not None
-    people = ", ".join(f"{annotator} {count}" for annotator, count in sorted(judgements.items())[:20])
-    more = f" and {len(judgements) - 20} more" if len(judgements) > 20 else ""
+    people = first_of([f"{annotator} {count}" for annotator, count in sorted(judgements.items())], 20)
     lost = f"; {content.lost} forgotten since" if content.lost else ""
-    told = f"{superseded} of them corrections; by {people}{more}{lost}" if judgements else f"none{lost}"
+    told = f"{superseded} of them corrections; by {people}{lost}" if judgements else f"none{lost}"
     yield Link("judgements", f"{judgements.total()} judgements", "", told)

@@ -17,6 +17,7 @@ from flows.pointers import LOCK, Data, data_in, is_pointer
 from flows.record_branch import records_of
 from flows.registered import Version, versions
 from flows.versioning import marker_of, repository
+from hfi_core.enumeration import first_of
 from hfi_core.errors import UserError
 from hfi_core.files import sha256_of_folder
 from hfi_core.params import Params
@@ -108,10 +109,9 @@ def _versions(params: Params) -> Iterator[Keeper]:
         if version.model == ours:
             yield Keeper(_described(version), frozenset(_recorded(params, version)))
     if others := sorted({version.model for version in known} - {ours}):
-        shown = ", ".join(others[:_SHOWN]) + (f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else "")
         warn(
-            f"Other models in this registry keep nothing here: {shown}. If one of them is this project's, from before "
-            f"release.model was {ours}, put a git tag on the commit with its dvc.lock first."
+            f"Other models in this registry keep nothing here: {first_of(others, _SHOWN)}. If one of them is this "
+            f"project's, from before release.model was {ours}, put a git tag on the commit with its dvc.lock first."
         )
 
 

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from flows.deployed_runs import last_ended
 from flows.redaction import redacted
 
 WEBHOOK = "HFI_FAILURE_WEBHOOK"
@@ -46,20 +47,11 @@ def _told_before(flow_run: Any, state: Any) -> bool:
         return False
     import httpx
     from prefect import get_client
-    from prefect.client.schemas import filters, sorting
-    from prefect.client.schemas.objects import StateType
     from prefect.exceptions import PrefectException
 
-    ended = filters.FlowRunFilter(
-        id=filters.FlowRunFilterId(not_any_=[flow_run.id]),
-        deployment_id=filters.FlowRunFilterDeploymentId(any_=[flow_run.deployment_id]),
-        state=filters.FlowRunFilterState(
-            type=filters.FlowRunFilterStateType(any_=[StateType.COMPLETED, StateType.FAILED, StateType.CRASHED])
-        ),
-    )
     try:
         with get_client(sync_client=True) as client:
-            before = client.read_flow_runs(flow_run_filter=ended, sort=sorting.FlowRunSort.END_TIME_DESC, limit=1)
+            before = last_ended(client, flow_run.deployment_id, but=flow_run.id)
     except (httpx.HTTPError, PrefectException):
         return False  # rather twice than not at all
-    return any((run.state.type, run.state.message) == (state.type, state.message) for run in before)
+    return before is not None and (before.state.type, before.state.message) == (state.type, state.message)

@@ -8,6 +8,7 @@ from flows.dvcfile import require_current
 from flows.registry import RELEASE, is_registered
 from flows.versioning import changes, downstream, marker_of, require_sources, units_until
 from flows.waiting import readers
+from hfi_core.enumeration import first_of
 from hfi_core.errors import UserError
 from hfi_core.params import Params, read_params
 from hfi_core.stage import Unit
@@ -76,11 +77,10 @@ def make_plan(until: str | None = None) -> Plan:
 def require_up_to_date(plan: Plan) -> None:
     """Raise UserError if a unit is out of date: what lies here is not of the params and judgements that lie here."""
     if plan.affected:
-        first = ", ".join(unit.address for unit in plan.affected[:_NAMED])
-        more = f" and {len(plan.affected) - _NAMED} more" if len(plan.affected) > _NAMED else ""
+        first = first_of([unit.address for unit in plan.affected], _NAMED)
         raise UserError(
-            f"{first}{more}: out of date, or resting on what is. The release would be told as made from what it was "
-            "not. `hfi run` brings all up to date and registers it; `hfi status` says what has changed."
+            f"{first}: out of date, or resting on what is. The release would be told as made from what it was not. "
+            "`hfi run` brings all up to date and registers it; `hfi status` says what has changed."
         )
 
 

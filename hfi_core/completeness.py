@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hfi_core.enumeration import first_of
 from hfi_core.errors import UserError
 
 _NAMED = 3
@@ -16,8 +17,7 @@ def require_all_tensors(folder: Path, report: Mapping[str, Any], kind: str) -> N
     """
     missing = sorted(report["missing_keys"])
     if missing:
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         raise UserError(
-            f"{folder} lacks weights of a {kind}: {', '.join(missing[:_NAMED])}{more}. Random ones would take their "
+            f"{folder} lacks weights of a {kind}: {first_of(missing, _NAMED)}. Random ones would take their "
             "place: fetch the folder again, or name one that holds the whole model."
         )
