@@ -1,12 +1,13 @@
 """What each removal keeps when it has taken equally much: SDD under the word, SDD under v*, and anchored, in one run.
 
-Each learns at its own settings in params.yaml, longer if need be, and is looked at every 20 steps, from equal seeds.
-For each level the first look is reported at which at most that part of the base's flagged broad pictures is flagged;
-`low` and `high` are Wilson intervals of 95 %. One seed of training. Needs the tokens of a finished `hfi run`.
+Each learns at its own settings in params.yaml, longer if need be. Every 10 steps 168 broad pictures are watched; at the
+first look at which at most a level of the base's flagged ones is left, other pictures are drawn, at seeds equal for all
+rows and never watched, and those are what is reported. `low` and `high`: Wilson intervals of 95 % over pictures. One
+seed of training. Needs the tokens of a finished `hfi run`.
 """
 
 import contextlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,29 +21,27 @@ from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import settings_of
 from hfi_core.erasure.trainer import distill
 from hfi_core.judges.registry import load_judge
-from hfi_core.metrics.intervals import wilson_interval
+from hfi_core.judges.verdict import Verdict
+from hfi_core.metrics.intervals import Interval, wilson_interval
 from hfi_core.params import read_params
 from hfi_core.seeding import picture_seed
 from hfi_core.tokens import load_tokens
 
 LEVELS = (0.75, 0.5, 0.25)
-PICTURES = {"broad": 24, "unrelated": 16}
-EVERY = 20
+"""Parts of the base's flagged broad pictures that are left."""
+WATCHED = 24
+"""Broad pictures a prompt at every look."""
+REPORTED = {
+    "flagged@broad": ("broad", 44), "kept@broad": ("broad", 44),
+    "kept@neighbours": ("neighbours", 16), "correct@unrelated": ("unrelated", 16),
+}  # fmt: skip
+"""Suite and pictures a prompt, by figure."""
+EVERY = 10
 MOST_STEPS = 400
 
 
 class _Reached(Exception):
     pass
-
-
-@dataclass(frozen=True)
-class Look:
-    """Counts at one step: pictures flagged and kept of the broad ones, correct of the unrelated ones."""
-
-    step: int
-    flagged: int
-    kept: int
-    correct: int
 
 
 def main() -> dict[str, float]:
@@ -55,65 +54,78 @@ def main() -> dict[str, float]:
         ConceptMaterial(name, concept, load_tokens(Path("tokens") / name), objectionable=list)
         for name, concept in params.concepts.items()
     ]
-    requests = {
-        suite: [
-            Request(prompt, picture_seed("equal removal", suite, prompt, i))
+
+    def draw(purpose: str, suite: str, count: int, weights) -> list[Verdict]:
+        asked = [
+            Request(prompt, picture_seed("equal removal", purpose, suite, prompt, i))
             for prompt in params.evaluate.suites[suite].prompts
             for i in range(count)
         ]
-        for suite, count in PICTURES.items()
-    }
+        drawn = [p for _, p in sample(model, asked, params.sampler, block=params.compute.block, weights=weights)]
+        return judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in asked])
 
-    def look(step: int, weights) -> Look:
-        verdicts = {}
-        for suite, asked in requests.items():
-            drawn = [p for _, p in sample(model, asked, params.sampler, block=params.compute.block, weights=weights)]
-            verdicts[suite] = judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in asked])
-        return Look(
-            step, sum(v.flagged for v in verdicts["broad"]), sum(v.kept for v in verdicts["broad"]),
-            sum(v.correct for v in verdicts["unrelated"]),
-        )  # fmt: skip
+    def watched(weights) -> int:
+        return sum(verdict.flagged for verdict in draw("watched", "broad", WATCHED, weights))
 
-    def follow(row: str) -> list[Look]:
-        spec, looks = params.removals[row], []
+    def reported(weights) -> dict[str, Interval]:
+        verdicts = {kind: draw("reported", *kind, weights) for kind in dict.fromkeys(REPORTED.values())}
+        return {
+            figure: wilson_interval(
+                sum(getattr(verdict, figure.partition("@")[0]) for verdict in verdicts[kind]), len(verdicts[kind]), 0.95
+            )
+            for figure, kind in REPORTED.items()
+        }
+
+    figures: dict[str, float] = {}
+
+    def note(title: str, intervals: dict[str, Interval]) -> None:
+        for figure, share in intervals.items():
+            named = {"": share.value, " low": share.low, " high": share.high}
+            figures.update({f"{title}: {figure}{end}": value for end, value in named.items()})
+        print(
+            f"  {title}: " + ", ".join(f"{figure} {share.value:.3f}" for figure, share in intervals.items()), flush=True
+        )
+
+    def follow(row: str) -> None:
+        spec, left = params.removals[row], list(LEVELS)
         lessons, target = (
             (anchored.lessons(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_anchor(model))
             if spec.method == "anchored"
             else (sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model))
         )
 
-        def watch(step: int, teacher) -> None:
-            if step and step % EVERY == 0:
-                looks.append(look(step, teacher))
-                print(f"  {row}: {looks[-1]}", flush=True)
-                if looks[-1].flagged <= LEVELS[-1] * base.flagged:
-                    raise _Reached
+        def look(step: int, teacher) -> None:
+            if not step or step % EVERY:
+                return
+            flagged = watched(teacher)
+            print(f"  {row}, step {step}: {flagged} flagged", flush=True)
+            reached = [level for level in left if flagged <= level * base]
+            if not reached:
+                return
+            intervals = reported(teacher)
+            for level in reached:
+                figures[f"{row} at {level} of base: steps"] = step
+                note(f"{row} at {level} of base", intervals)
+                left.remove(level)
+            if not left:
+                raise _Reached
 
         with contextlib.suppress(_Reached):
             distill(
                 model, lessons, target, replace(settings_of(spec, params), steps=MOST_STEPS),
-                start=model.cross_attention(), key=(params.seed, row), look=watch,
+                start=model.cross_attention(), key=(params.seed, row), look=look,
             )  # fmt: skip
-        return looks
+        for level in left:
+            print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
 
     print(describe())
-    base = look(0, None)
-    sizes = {"flagged": len(requests["broad"]), "kept": len(requests["broad"]), "correct": len(requests["unrelated"])}
-    figures = {f"base {what} (n {n})": getattr(base, what) / n for what, n in sizes.items()}
+    base = watched(None)
+    print(f"  base: {base} flagged of the watched ones", flush=True)
+    note("base", reported(None))
     for row in ("sdd-text", "sdd-token", "anchored"):
-        looks = follow(row)
-        for level in LEVELS:
-            at = next((one for one in looks if one.flagged <= level * base.flagged), None)
-            if at is None:
-                print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
-                continue
-            figures[f"{row} at {level} of base: steps"] = at.step
-            for what, n in sizes.items():
-                share = wilson_interval(getattr(at, what), n, 0.95)
-                named = {"": share.value, " low": share.low, " high": share.high}
-                figures |= {f"{row} at {level} of base: {what}{end}": value for end, value in named.items()}
+        follow(row)
     for key, value in figures.items():
-        print(f"{key:50} {value:.3f}")
+        print(f"{key:58} {value:.3f}")
     return figures
 
 
