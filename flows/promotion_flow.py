@@ -13,8 +13,14 @@ from flows.plan import PARAMS  # noqa: E402
 from flows.promotion import Settled, settle_promotions  # noqa: E402
 from hfi_core.params import read_params  # noqa: E402
 
+_LONGEST = 6 * 3600.0
+"""Seconds, a publication included, which the next pass resumes; one that hangs would keep the next ones away."""
 
-@flow(name="promotions", persist_result=False, retries=0, on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
+
+@flow(
+    name="promotions", persist_result=False, retries=0, timeout_seconds=_LONGEST,
+    on_failure=[tell_of_failure], on_crashed=[tell_of_failure],
+)  # fmt: skip
 def promotions() -> Settled | State:
     """Settle what people did with the alias `champion` in MLflow.
 
