@@ -25,6 +25,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.e
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+_LONG = ("tests/test_two_doors.py", "tests/test_own_model.py", "tests/flows/", "tests/faults/", "tests/packaging/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what runs whole loops first: several processes end together where the last tests are short."""
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
 
 @pytest.fixture(autouse=True)
 def _one_thread():

@@ -66,6 +66,7 @@ def mlflow_server(folder: Path, *options: str, environment: Mapping[str, str] | 
         BIN / "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts", *options,
     ]  # fmt: skip
+    environment = {**(environment or os.environ), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with running(command, folder, log, environment) as server:
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/health", server, log)

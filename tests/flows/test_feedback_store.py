@@ -54,8 +54,9 @@ def from_store(fake_project) -> FakeProject:
 
 
 @pytest.fixture(scope="module")
-def _registered(_template, tmp_path_factory, fake_environment):
-    project = FakeProject(shutil.copytree(_template, tmp_path_factory.mktemp("store") / "project"), fake_environment)
+def _registered(_template, tmp_path_factory, fake_environment, server):
+    environment = fake_environment | {"PREFECT_API_URL": server}
+    project = FakeProject(shutil.copytree(_template, tmp_path_factory.mktemp("store") / "project"), environment)
     project.edit(**FROM_STORE)
     project.hfi("params", "sync")
     project.hfi("run", "--until", "generate", FAKE_UNTRACKED="1")

@@ -37,7 +37,7 @@ class Spoken:
 
 
 @pytest.fixture(scope="module")
-def spoken(_template, fake_environment, postgresql, tmp_path_factory) -> Spoken:
+def spoken(_template, fake_environment, postgresql, server, tmp_path_factory) -> Spoken:
     """A run that ends well and one that crashes, as JSON; then, as text, one whose servers are out of reach."""
     folder = tmp_path_factory.mktemp("spoken")
     environment = fake_environment | {
@@ -52,7 +52,7 @@ def spoken(_template, fake_environment, postgresql, tmp_path_factory) -> Spoken:
         )
         whole = project.hfi("--log", "json", "run")
         project.edit(seed=1)
-        crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING)
+        crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING, PREFECT_API_URL=server)
     assert whole.stdout + crashed.stdout == "", "all that is said is in the log"
     project.edit(
         feedback__store=True, feedback__simulated={}, feedback__file="data/feedback/people.jsonl",
@@ -99,6 +99,7 @@ def test_no_secret_is_in_any_log_record_or_file(spoken):
     assert "out of reach" in spoken.unreachable and "postgresql+psycopg://ana:***@" in spoken.unreachable
     files = [path for path in spoken.folder.rglob("*") if path.is_file() and path.name != "params.yaml"]
     assert {"mlflow.db", "prefect.db", "dvc.lock"} <= {path.name for path in files}
+    assert b"postgres:***@" in (spoken.folder / "mlflow/mlflow.db").read_bytes(), "params are recorded"
     for secret in SECRETS:
         assert secret not in said
         found = [path for path in files if secret.encode() in path.read_bytes()]

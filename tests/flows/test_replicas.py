@@ -116,6 +116,7 @@ def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint
     assert (project.folder / "models/sdd-token/weights.safetensors").exists()
 
 
+@pytest.mark.soak  # tests/erasure/test_replicas.py has the refusal itself
 def test_more_processes_than_rows_end_in_one_message(project):
     process = start(project, 3)
     _, errors = process.communicate()

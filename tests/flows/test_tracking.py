@@ -1,7 +1,6 @@
 """MLflow holds a run for each unit that really ran, and no result depends on it."""
 
 import json
-from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
@@ -71,19 +70,3 @@ def test_cost_is_kept_outside_the_graph(run_by_flow):
     assert [row["unit"] for row in cost["runs"]] == project.ran()
     assert all(row["seconds"] > 0 and row["peak_memory_bytes"] > 2**20 for row in cost["runs"])
     assert "cost.json" not in (project.folder / "dvc.yaml").read_text()
-
-
-def test_no_password_of_an_address_in_params_is_recorded_anywhere(fake_project, fake_environment):
-    password = b"hunter2-the-password"
-    address = f"postgresql+psycopg://ana:{password.decode()}@127.0.0.1:9/feedback"
-    fake_project.edit(feedback__database_url=address)
-    told = fake_project.hfi("run")
-    assert password.decode() not in told.stdout + told.stderr
-    assert "ana:***@127.0.0.1:9" in json.dumps([run.data.params for run in _runs(fake_project).values()])
-    files = [
-        path
-        for folder in (fake_project.folder, Path(fake_environment["PREFECT_HOME"]))
-        for path in folder.rglob("*")
-        if path.is_file() and path != fake_project.folder / "params.yaml"
-    ]
-    assert [path for path in files if password in path.read_bytes()] == []

@@ -62,18 +62,18 @@ def judged_by_people(fake_project) -> FakeProject:
     return fake_project
 
 
-def test_a_plain_run_makes_what_is_to_be_judged_and_ends_with_the_commands_that_go_on(judged_by_people):
+def test_a_plain_run_makes_what_is_to_be_judged_and_ends_with_the_commands_that_go_on(judged_by_people, quick):
     project = judged_by_people
-    told = project.hfi("run", code=3, FAKE_UNTRACKED="1")
+    told = project.hfi("run", code=3, **quick)
     assert project.ran() == BEFORE
     assert "badge: needs 4 more pictures with 1 judgement each (0 of 4)" in told.stdout
     assert {"Judge:   hfi annotate", "Then:    hfi run"} <= set(told.stdout.splitlines())
     assert told.stderr == ""
     assert _offered(project) == CANDIDATES
     _judge(project)
-    project.hfi("run", FAKE_UNTRACKED="1")
+    project.hfi("run", **quick)
     assert project.ran() == BEFORE + AFTER
-    assert "Nothing to do" in project.hfi("run", FAKE_UNTRACKED="1").stdout
+    assert "Nothing to do" in project.hfi("run", **quick).stdout
 
 
 def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_path, monkeypatch):
@@ -173,6 +173,7 @@ def test_a_deployed_run_is_suspended_until_people_have_judged_and_nothing_is_don
     assert "| nothing |" in deployed.artifact(run)
 
 
+@pytest.mark.soak  # the wait and its end by people are above
 def test_a_wait_without_an_end_ends_the_run_in_a_clear_state(deployed):
     run = deployed.start(wait_days=2 * A_SECOND)
     state = deployed.wait_for(run, "Failed")
