@@ -31,6 +31,7 @@ def project(environment: Environment, folder: Path) -> Path:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(_FOREIGN)
     shorten(folder / "params.yaml")
+    environment.call("hfi", "params", "sync", cwd=folder)  # the plots name the rows
     return folder
 
 
