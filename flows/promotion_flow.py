@@ -8,7 +8,7 @@ from prefect import flow  # noqa: E402 - settings first
 from prefect.artifacts import create_markdown_artifact  # noqa: E402
 from prefect.states import Completed, Failed, State  # noqa: E402
 
-from flows.notifying import tell_of_failure  # noqa: E402
+from flows.flow_settings import SETTINGS  # noqa: E402
 from flows.plan import PARAMS  # noqa: E402
 from flows.promotion import Settled, settle_promotions  # noqa: E402
 from hfi_core.params import read_params  # noqa: E402
@@ -17,10 +17,7 @@ _LONGEST = 6 * 3600.0
 """Seconds, a publication included, which the next pass resumes; one that hangs would keep the next ones away."""
 
 
-@flow(
-    name="promotions", persist_result=False, retries=0, timeout_seconds=_LONGEST,
-    on_failure=[tell_of_failure], on_crashed=[tell_of_failure],
-)  # fmt: skip
+@flow(name="promotions", timeout_seconds=_LONGEST, **SETTINGS)
 def promotions() -> Settled | State:
     """Settle what people did with the alias `champion` in MLflow.
 

@@ -11,8 +11,8 @@ from prefect.artifacts import create_table_artifact  # noqa: E402
 from prefect.states import Completed, Failed, State  # noqa: E402
 from pydantic import Field  # noqa: E402
 
+from flows.flow_settings import SETTINGS  # noqa: E402
 from flows.lock import project_lock  # noqa: E402
-from flows.notifying import tell_of_failure  # noqa: E402
 from flows.plan import PARAMS  # noqa: E402
 from flows.reevaluation import OutOfDate  # noqa: E402
 from flows.reevaluation import reevaluate as evaluate_again  # noqa: E402
@@ -22,10 +22,7 @@ _LONGEST = 48 * 3600.0
 """Seconds; a pass that hangs would keep the next ones away."""
 
 
-@flow(
-    name="reevaluate", persist_result=False, retries=0, timeout_seconds=_LONGEST,
-    on_failure=[tell_of_failure], on_crashed=[tell_of_failure],
-)  # fmt: skip
+@flow(name="reevaluate", timeout_seconds=_LONGEST, **SETTINGS)
 def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
     """Draw and judge every row again, and fail where more than a share `tolerance` of a row is judged otherwise.
 

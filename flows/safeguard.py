@@ -21,8 +21,8 @@ from pydantic import Field  # noqa: E402
 
 from flows import liveness, tracking, waiting  # noqa: E402
 from flows.artifacts import show_comparison, show_record, show_registration  # noqa: E402
+from flows.flow_settings import SETTINGS  # noqa: E402
 from flows.lock import project_lock  # noqa: E402
-from flows.notifying import tell_of_failure  # noqa: E402
 from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback  # noqa: E402
 from flows.recording import require_recordable  # noqa: E402
 from flows.registry import Registration  # noqa: E402
@@ -39,15 +39,6 @@ StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: 
 """The server and its UI refuse another one before anything runs."""
 
 
-_SETTINGS = {
-    "name": "safeguard",
-    "persist_result": False,
-    "retries": 0,
-    "on_failure": [tell_of_failure],
-    "on_crashed": [tell_of_failure],
-}
-
-
 def _run_name() -> str:
     if deployment.id:
         liveness.live(str(flow_run.id))  # the first thing that a run does here: waiting for the project is life, too
@@ -60,7 +51,7 @@ def _name_of(plan: Plan) -> str:
     return f"safeguard {plan.params.tracking.experiment} ({plan.describe()})"
 
 
-@flow(flow_run_name=_run_name, **_SETTINGS)
+@flow(name="safeguard", flow_run_name=_run_name, **SETTINGS)
 def safeguard(
     until: StageName | None = None,
     page: Annotated[str, Field(pattern="^https?://", max_length=500)] | None = None,
@@ -96,7 +87,7 @@ def safeguard(
 def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | waiting.NeedsPeople | None:
     """The same flow for a plan that was just made, by who holds the project's lock: `hfi run`."""
 
-    @flow(flow_run_name=_name_of(plan), **_SETTINGS)
+    @flow(name="safeguard", flow_run_name=_name_of(plan), **SETTINGS)
     def run(until: StageName | None = None) -> Registration | waiting.NeedsPeople | None:
         return _follow(plan, spread)
 

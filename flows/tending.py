@@ -10,7 +10,7 @@ from prefect import flow, get_client  # noqa: E402 - settings first
 from prefect.states import Completed, State  # noqa: E402
 from pydantic import Field  # noqa: E402
 
-from flows.notifying import tell_of_failure  # noqa: E402
+from flows.flow_settings import SETTINGS  # noqa: E402
 from flows.plan import PARAMS  # noqa: E402
 from flows.resume import resume  # noqa: E402
 from flows.reviving import revive  # noqa: E402
@@ -21,10 +21,7 @@ _LONGEST = 900.0
 """Seconds; the grace included. A pass that hangs, on the store or the server, would keep the next ones away."""
 
 
-@flow(
-    name="tend", persist_result=False, retries=0, timeout_seconds=_LONGEST,
-    on_failure=[tell_of_failure], on_crashed=[tell_of_failure],
-)  # fmt: skip
+@flow(name="tend", timeout_seconds=_LONGEST, **SETTINGS)
 def tend(
     deployment: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")],
     judgements: Annotated[int, Field(ge=1)] | None = None,
