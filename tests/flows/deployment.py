@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
+import psutil
 import yaml
 
 from flows.project import TEMPLATE
@@ -24,7 +25,7 @@ class Deployed:
 
     def ask(self, method: str, path: str, **content) -> dict | list:
         """What the server answers."""
-        answer = _answered(method, f"{self.api}/{path}", content)
+        answer = answered(method, f"{self.api}/{path}", content or None)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -82,31 +83,29 @@ def withdraw(environment: Mapping[str, str], name: str = "project") -> None:
     """Take the deployments back, or later tests' workers would have their runs to do."""
     api = environment["PREFECT_API_URL"]
     for flow in FLOWS:
-        found = _answered("GET", f"{api}/deployments/name/{flow}/{name}")
+        found = answered("GET", f"{api}/deployments/name/{flow}/{name}")
         if found.status_code != httpx.codes.NOT_FOUND:
             place = f"{api}/deployments/{found.raise_for_status().json()['id']}"
-            _answered("DELETE", place).raise_for_status()
+            answered("DELETE", place).raise_for_status()
 
 
-def _answered(method: str, address: str, content: object = None) -> httpx.Response:
+def answered(method: str, address: str, content: object = None) -> httpx.Response:
     """What the server answers; where its SQLite is locked it says 503, and Prefect's own client asks again, too."""
-    for _ in range(20):
-        answer = httpx.request(method, address, json=content or None, timeout=60)
+    for _ in range(60):
+        answer = httpx.request(method, address, json=content, timeout=60)
         if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
             break
         time.sleep(0.5)
     return answer
 
 
-def processes_of(run: str) -> list[str]:
+def processes_of(run: str) -> list[int]:
     """The processes of a run: Prefect names it in their environment."""
     found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if run.encode() in environment.read_bytes():
-                found.append(environment.parent.name)
-        except OSError:  # it has ended meanwhile, or is not ours
-            continue
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # it has ended meanwhile, or is not ours
+            if any(run in value for value in process.environ().values()):
+                found.append(process.pid)
     return found
 
 

@@ -5,7 +5,6 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
@@ -42,13 +41,12 @@ def _runs(deployed: Deployed, *types: str) -> list[dict]:
 
 def _kill(process, run: str) -> None:
     """End worker and run as a power cut would."""
-    for pid in [process.pid, *map(int, processes_of(run))]:  # the worker first: it would say that its run died
+    for pid in [process.pid, *processes_of(run)]:  # the worker first: it would say that its run died
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.soak  # it fires every few seconds, which a machine that does other things cannot follow
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc, which is Linux's")
 def test_a_scheduled_run_whose_worker_was_killed_is_picked_up_and_the_next_finds_nothing_to_do(
     deployed, quick, run_by_dvc
 ):

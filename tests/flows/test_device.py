@@ -12,7 +12,11 @@ from hfi_core.errors import UserError
 from hfi_core.stage import stage_named
 from tests.projects import default_raw
 
-without_cuda = pytest.mark.skipif(torch.cuda.device_count() > 0, reason="there is a GPU here")
+
+@pytest.fixture
+def without_cuda(monkeypatch):
+    """No GPU, also on a machine that has some."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
 
 
 def _drawn(project):
@@ -27,7 +31,7 @@ def on_cuda(project, monkeypatch):
     return project
 
 
-@without_cuda
+@pytest.mark.usefixtures("without_cuda")
 def test_a_machine_without_the_project_s_device_computes_on_its_own(on_cuda, monkeypatch):
     with pytest.raises(UserError, match=r"'cuda' \(compute.device in params.yaml, or HFI_DEVICE\).* 0 devices here"):
         _drawn(on_cuda)
@@ -36,7 +40,7 @@ def test_a_machine_without_the_project_s_device_computes_on_its_own(on_cuda, mon
     assert (on_cuda.folder / "candidates/badge/manifest.jsonl").exists()
 
 
-@without_cuda
+@pytest.mark.usefixtures("without_cuda")
 def test_a_device_that_is_not_there_is_named(project, monkeypatch):
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("HFI_DEVICE", "cuda")

@@ -5,11 +5,11 @@ import signal
 import time
 from contextlib import contextmanager
 
-import httpx
 import yaml
 
 from flows.connections import prefect_server
 from flows.connections.prefect_server import LEASES
+from tests.flows.deployment import answered
 from tests.projects import REPOSITORY
 from tests.servers import free_port, running, wait_for
 
@@ -36,12 +36,7 @@ def _server(port: int, folder, environment):
 
 
 def _ask(api: str, path: str, **content) -> dict:
-    """Ask as Prefect's own client does, which comes again where the server's SQLite is busy."""
-    for _ in range(30):
-        answer = httpx.post(f"{api}/{path}", json=content, timeout=30)
-        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-            break
-        time.sleep(1)
+    answer = answered("POST", f"{api}/{path}", content)
     assert answer.is_success, answer.text
     return answer.json() if answer.content else {}
 

@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -149,7 +148,6 @@ def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
     withdraw(quick)
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks at processes through /proc, which is Linux's")
 def test_a_deployed_run_is_suspended_until_people_have_judged_and_nothing_is_done_twice(deployed):
     project, run = deployed.project, deployed.start()
     deployed.wait_for(run, "Suspended", attempt=1)

@@ -51,7 +51,7 @@ def test_a_project_with_a_flows_folder_of_its_own_runs_by_the_wheel(installed, t
     tiny = yaml.safe_load((folder / "params.yaml").read_text())
     tiny["candidates"]["drawn"]["badge"] = 1
     tiny["sampler"]["steps"] = 1
-    tiny["compute"] |= {"threads": 1, "block": 4}
+    tiny["compute"] |= {"threads": 1}
     (folder / "params.yaml").write_text(yaml.safe_dump(tiny, sort_keys=False))
     where = installed.call(str(installed.folder / "bin" / "python"), "-c", "import flows; print(flows.__file__)",
                            cwd=tmp_path)  # fmt: skip
