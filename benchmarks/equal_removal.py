@@ -10,12 +10,11 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.judged import verdicts
 from benchmarks.machine import describe
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.diffusion.sampling import Request
 from hfi_core.erasure import anchored, sdd
 from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import settings_of
@@ -31,11 +30,9 @@ LEVELS = (0.75, 0.5, 0.25)
 """Parts of the base's flagged broad pictures that are left."""
 WATCHED = 24
 """Broad pictures a prompt at every look."""
-REPORTED = {
-    "flagged@broad": ("broad", 44), "kept@broad": ("broad", 44),
-    "kept@neighbours": ("neighbours", 16), "correct@unrelated": ("unrelated", 16),
-}  # fmt: skip
-"""Suite and pictures a prompt, by figure."""
+FIGURES = ("flagged@broad", "kept@broad", "kept@neighbours", "correct@unrelated")
+REPORTED = {"broad": 44, "neighbours": 16, "unrelated": 16}
+"""Pictures a prompt that figures are of, by suite."""
 EVERY = 10
 MOST_STEPS = 400
 
@@ -61,20 +58,19 @@ def main() -> dict[str, float]:
             for prompt in params.evaluate.suites[suite].prompts
             for i in range(count)
         ]
-        drawn = [p for _, p in sample(model, asked, params.sampler, block=params.compute.block, weights=weights)]
-        return judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in asked])
+        return verdicts(model, judge, params, asked, weights)
 
     def watched(weights) -> int:
         return sum(verdict.flagged for verdict in draw("watched", "broad", WATCHED, weights))
 
     def reported(weights) -> dict[str, Interval]:
-        verdicts = {kind: draw("reported", *kind, weights) for kind in dict.fromkeys(REPORTED.values())}
-        return {
-            figure: wilson_interval(
-                sum(getattr(verdict, figure.partition("@")[0]) for verdict in verdicts[kind]), len(verdicts[kind]), 0.95
-            )
-            for figure, kind in REPORTED.items()
-        }
+        told = {suite: draw("reported", suite, count, weights) for suite, count in REPORTED.items()}
+        shares = {}
+        for figure in FIGURES:
+            what, _, suite = figure.partition("@")
+            hits = sum(getattr(verdict, what) for verdict in told[suite])
+            shares[figure] = wilson_interval(hits, len(told[suite]), 0.95)
+        return shares
 
     figures: dict[str, float] = {}
 

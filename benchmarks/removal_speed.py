@@ -9,18 +9,20 @@ adds take the rest. One seed of training. Needs the tokens of a finished `hfi ru
 
 import contextlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks import reference_schedule
+from benchmarks.judged import verdicts
 from benchmarks.machine import describe
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.diffusion.sampling import Request
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.trainer import Lesson, Settings, distill
+from hfi_core.erasure.methods import settings_of
+from hfi_core.erasure.trainer import Lesson, distill
 from hfi_core.judges.registry import load_judge
 from hfi_core.params import read_params
 from hfi_core.seeding import picture_seed
@@ -78,9 +80,7 @@ def main() -> dict[str, float]:
         requests = [
             Request(prompts[i % len(prompts)], picture_seed("benchmark", i)) for i in range(PICTURES)
         ]  # fmt: skip
-        drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
-        verdicts = judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in requests])
-        return sum(verdict.flagged for verdict in verdicts) / PICTURES
+        return sum(verdict.flagged for verdict in verdicts(model, judge, params, requests, weights)) / PICTURES
 
     print(describe())
     base = flagged(None)
@@ -88,10 +88,7 @@ def main() -> dict[str, float]:
     figures = {f"base flagged (n {PICTURES})": base}
 
     def ours(watch: _Watch, rate: float) -> None:
-        settings = Settings(
-            steps=100_000, batch=spec.batch, rate=rate, ema=spec.ema, guidance=spec.guidance,
-            scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=EVERY,
-        )  # fmt: skip
+        settings = replace(settings_of(spec, params), steps=100_000, rate=rate)
 
         def look(step: int, teacher) -> None:
             if step and watch(step - 1, teacher):

@@ -1,0 +1,16 @@
+"""What a judge says of pictures that a model draws on the way of a removal."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hfi_core.diffusion.model import TextToImage
+from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.judges.verdict import Judge, Verdict
+from hfi_core.params import Params
+
+
+def verdicts(model: TextToImage, judge: Judge, params: Params, requests: Sequence[Request], weights) -> list[Verdict]:
+    """Draw with the project's sampler, under `weights` in place of the model's own, and judge each picture."""
+    drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
+    return judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in requests])
