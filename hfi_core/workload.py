@@ -6,7 +6,7 @@ A pass is one latent through the UNet once. Guidance takes two passes a step, an
 from dataclasses import dataclass
 from math import ceil, log2
 
-from hfi_core.params import Anchored, Lora, NoRemoval, Params
+from hfi_core.params import Anchored, ClosedForm, Lora, NoRemoval, Params
 
 LOOK_AT = 8
 """Pictures in a sample that a removal draws on its way."""
@@ -96,6 +96,8 @@ def _removal(row: str, params: Params) -> Work:
     spec = params.removals[row]
     if isinstance(spec, NoRemoval):
         return Work()
+    if isinstance(spec, ClosedForm):
+        return _looks(2, params)
     concepts, rounds, targets, work = len(params.concepts), 1, 1, Work()
     if isinstance(spec, Anchored):
         rounds, targets = spec.rounds, 2 if spec.contrast else 1
@@ -106,6 +108,9 @@ def _removal(row: str, params: Params) -> Work:
         rolls = ceil(spec.steps / spec.reuse) * lessons * spec.rollouts * spec.rollout_steps * _passes(spec.guidance)
         learnt = spec.steps * spec.batch * lessons
         work += Work(steps=spec.steps, forward=rolls + targets * learnt, gradient=learnt)
-    looks = min(LOOKS, rounds * ceil(spec.steps / spec.reuse))
-    drawn = looks * LOOK_AT
-    return work + Work(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))
+    return work + _looks(min(LOOKS, rounds * ceil(spec.steps / spec.reuse)), params)
+
+
+def _looks(count: int, params: Params) -> Work:
+    drawn = count * LOOK_AT
+    return Work(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))

@@ -19,6 +19,10 @@ _SHORT = {
 }  # fmt: skip
 
 
+CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01}
+"""A row that the default project does not have."""
+
+
 @dataclass(frozen=True)
 class Project:
     """A project's folder, without a git repository; `params.yaml` lies in it."""

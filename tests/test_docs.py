@@ -10,7 +10,7 @@ import yaml
 
 from hfi_core.params import Params, parse_params
 from hfi_core.stage import STAGES
-from tests.projects import REPOSITORY, default_raw
+from tests.projects import CLOSED_FORM, REPOSITORY, default_raw
 
 PAGES = sorted([*(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md"])
 
@@ -51,13 +51,21 @@ def test_the_params_for_a_model_of_one_s_own_are_valid():
     assert params.evaluate.judge.kind == "clip" and not params.feedback.simulated
 
 
+def test_the_row_of_the_tuning_page_is_valid():
+    (fragment,) = re.findall(r"```yaml\n(.*?)```", page("how-to/tune-a-removal.md"), re.DOTALL)
+    raw = default_raw()
+    raw["removals"] |= yaml.safe_load(fragment)["removals"]
+    assert raw["removals"]["closed-form"] == CLOSED_FORM
+    assert parse_params(raw).removals["closed-form"].method == "closed_form"
+
+
 def test_the_knobs_that_the_tuning_page_names_exist():
     known = {"ROW", "CONCEPT"}
     for definition in (Params.model_json_schema(), *Params.model_json_schema()["$defs"].values()):
         known |= set(definition.get("properties", {}))
     text = page("how-to/tune-a-removal.md")
     named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)*)(?:: [^`]*)?`", text)
-    files = {"anchored", "sdd"}
+    files = {"anchored", "sdd", "closed_form"}
     for name in named:
         if not name.endswith((".json", ".csv")):
             assert set(name.split(".")) <= known | files, name

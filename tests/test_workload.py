@@ -8,7 +8,7 @@ from hfi_core.params import parse_params
 from hfi_core.stage import units_of
 from hfi_core.workload import Work, shots, work_of
 from tests.loop import write_feedback
-from tests.projects import default_raw
+from tests.projects import CLOSED_FORM, default_raw
 
 COUNTED = ("generate", "invert", "distill", "attack", "evaluate", "package")
 
@@ -38,7 +38,7 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
     monkeypatch.chdir(project.folder)
     rows = project.params.removals
     kept = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
-    project.edit(removals=kept, evaluate__reinverted=1)
+    project.edit(removals=kept | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1)
     params = project.params
     for unit in units_of(params):
         if unit.stage.name == "ingest":

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 
 from hfi_core.diffusion.encoding import encode_prompts, word_embedding
+from hfi_core.diffusion.vocabulary import whole_words
 from hfi_core.errors import UserError
 
 Tokens = Mapping[str, torch.Tensor]
@@ -35,6 +36,9 @@ class Text(Protocol):
         Raises UserError if it has no token.
         """
 
+    def words(self, most: int) -> list[str]:
+        """Words from the model's own vocabulary, at most so many."""
+
     def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         """What the UNet attends to (B, L', D), and its further arguments."""
 
@@ -59,6 +63,9 @@ class OneEncoder:
 
     def word_embedding(self, word: str) -> torch.Tensor:
         return word_embedding(self.encoder, self.tokenizer, word)
+
+    def words(self, most: int) -> list[str]:
+        return whole_words(self.tokenizer, most)
 
     def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         return condition, {}
@@ -111,6 +118,9 @@ class TwoEncoders:
                 f"The initial word {word!r} has another number of tokens for each text encoder: take another."
             )
         return torch.cat(parts, dim=1)
+
+    def words(self, most: int) -> list[str]:
+        return whole_words(self.tokenizers[0], most)
 
     def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         size = torch.tensor([self.side, self.side, 0, 0, self.side, self.side]).to(condition)

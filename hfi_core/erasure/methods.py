@@ -7,13 +7,14 @@ from typing import Protocol
 import torch
 
 from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure import anchored, sdd
+from hfi_core.erasure import anchored, closed_form, sdd
 from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.trainer import Look, Settings, distill
 from hfi_core.inversion import invert, start_vectors
-from hfi_core.params import SDD, Anchored, Params
+from hfi_core.params import SDD, Anchored, ClosedForm, Params
 from hfi_core.replicas import replicas
 from hfi_core.tensors import load_tensors, save_tensors
+from hfi_core.workload import LOOKS
 
 Report = Callable[[int, int, str], None]
 
@@ -27,9 +28,12 @@ class Method(Protocol):
     ) -> tuple[dict[str, torch.Tensor], list[float]]: ...  # fmt: skip
 
 
-def total_steps(spec: SDD | Anchored) -> int:
-    """Gradient steps over all rounds, re-inversions not counted."""
-    return spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
+def look_every(spec: SDD | Anchored | ClosedForm) -> int:
+    """After how many steps of the curve the removal is looked at; roll-outs are drawn there, if there are any."""
+    if isinstance(spec, ClosedForm):
+        return 1
+    steps = spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
+    return spec.reuse * max(1, steps // spec.reuse // LOOKS)
 
 
 def settings_of(spec: SDD | Anchored, params: Params) -> Settings:
@@ -89,4 +93,14 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
     return weights, losses
 
 
-METHODS: dict[str, Method] = {"sdd": remove_by_sdd, "anchored": remove_anchored}
+def remove_in_closed_form(model, material, spec: ClosedForm, params: Params, *, key, work, look, observe):
+    """Text and v* mapped onto u* in one solve; the curve is the objective without it and with it."""
+    look(0, model.cross_attention())
+    lessons = anchored.lessons(model, material, {}, spec.contrast, preserve=True)
+    weights, losses = closed_form.solve(model, lessons, spec, params.compute.block)
+    look(1, weights)
+    observe(1, 1, "solving")
+    return weights, list(losses)
+
+
+METHODS: dict[str, Method] = {"sdd": remove_by_sdd, "anchored": remove_anchored, "closed_form": remove_in_closed_form}

@@ -7,13 +7,13 @@ from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.project import Params, Tracking
 from hfi_core.params.publishing import Publish
 from hfi_core.params.reading import parse_params, read_params
-from hfi_core.params.removal import SDD, Anchored, Attack, NoRemoval, Removal
+from hfi_core.params.removal import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 from hfi_core.params.versioning import Versioning
 
 __all__ = [
-    "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "Compute", "Concept", "Crowd", "Digest",
-    "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Lora", "Name", "NoRemoval", "Params", "Prompt",
-    "Publish", "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite", "Tracking",
-    "Versioning", "parse_params", "read_params",
+    "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm", "Compute", "Concept", "Crowd",
+    "Digest", "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Lora", "Name", "NoRemoval", "Params",
+    "Prompt", "Publish", "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite",
+    "Tracking", "Versioning", "parse_params", "read_params",
 ]  # fmt: skip

@@ -53,7 +53,19 @@ class Anchored(_Distillation):
     """Steps of each re-inversion between rounds."""
 
 
-Removal = Annotated[NoRemoval | SDD | Anchored, Field(discriminator="method")]
+class ClosedForm(Frozen):
+    """The anchored mapping solved for in keys and values alone (Orgad et al. 2023; Gandikota et al. 2024): seconds."""
+
+    method: Literal["closed_form"]
+    contrast: float = Field(ge=0, le=10)
+    """As in `anchored`."""
+    hold: float = Field(ge=0, le=1000)
+    """How strongly words of the model's vocabulary are held; what is mapped weighs 1."""
+    ridge: float = Field(gt=0, le=1000)
+    """How strongly weights are held in every direction."""
+
+
+Removal = Annotated[NoRemoval | SDD | Anchored | ClosedForm, Field(discriminator="method")]
 
 
 class Attack(Frozen):

@@ -9,7 +9,7 @@ import numpy as np
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import WEIGHTS, load_model
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.methods import METHODS, total_steps
+from hfi_core.erasure.methods import METHODS, look_every
 from hfi_core.erasure.trainer import Look, sample_grid
 from hfi_core.examples import rewarded
 from hfi_core.files import whole_folder, write_json
@@ -20,7 +20,7 @@ from hfi_core.stage import Progress, silent
 from hfi_core.steps import write_steps
 from hfi_core.tensors import save_tensors
 from hfi_core.tokens import load_tokens
-from hfi_core.workload import LOOK_AT, LOOKS
+from hfi_core.workload import LOOK_AT
 
 
 def run(
@@ -52,8 +52,7 @@ def run(
         model = load_model(params.model, params.compute)
         material = [_material(params, name, model, inputs) for name in params.concepts]
         samples = (work or folder) / "samples"
-        stride = spec.reuse * max(1, total_steps(spec) // spec.reuse // LOOKS)
-        look = _looker(params, model, material, stride, samples)
+        look = _looker(params, model, material, look_every(spec), samples)
         weights, losses = METHODS[spec.method](
             model, material, spec, params, key=(params.seed, unit), work=work, look=look,
             observe=lambda done, total, what: progress(done, total, f"{unit}: {what}"),
@@ -64,7 +63,7 @@ def run(
         write_steps(folder / "steps.csv", {"loss": losses})
         if work:
             shutil.copytree(samples, folder / "samples")
-    return {"trained_parameters": trained, "final_loss": float(np.mean(losses[-10:]))}
+    return {"trained_parameters": trained, "final_loss": float(np.mean(losses[-max(1, len(losses) // 10) :]))}
 
 
 def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> ConceptMaterial:

@@ -12,12 +12,14 @@ from hfi_core.diffusion.sampling import Request, sample
 from hfi_core.examples import read_jsonl
 from hfi_core.files import sha256_of_file
 from tests.loop import run_through
-from tests.projects import Project, write_project
+from tests.projects import CLOSED_FORM, Project, write_project
 
 
 @pytest.fixture(scope="module")
 def finished(miniature, tmp_path_factory) -> Project:
     project = write_project(tmp_path_factory.mktemp("loop") / "project", miniature)
+    rows = {row: removal.model_dump(mode="json") for row, removal in project.params.removals.items()}
+    project.edit(removals=rows | {"closed-form": CLOSED_FORM})
     run_through(project)
     return project
 
@@ -32,7 +34,7 @@ def test_both_tokens_are_written_and_differ_from_their_start(finished):
 
 def test_the_base_row_changes_nothing_and_the_others_only_cross_attention(finished):
     assert not (finished.folder / "models" / "base" / "weights.safetensors").exists()
-    for row in ("sdd-text", "sdd-token", "anchored"):
+    for row in ("sdd-text", "sdd-token", "anchored", "closed-form"):
         weights = load_file(finished.folder / "models" / row / "weights.safetensors")
         assert weights
         assert all(".attn2." in name for name in weights)
@@ -43,6 +45,12 @@ def test_the_curve_has_a_line_a_step_over_all_rounds(finished):
     lines = (finished.folder / "models" / "anchored" / "steps.csv").read_text().splitlines()
     spec = finished.params.removals["anchored"]
     assert len(lines) == 1 + spec.steps * spec.rounds
+
+
+def test_the_curve_of_a_solve_is_the_objective_without_it_and_with_it(finished):
+    _, *lines = (finished.folder / "models" / "closed-form" / "steps.csv").read_text().splitlines()
+    before, after = (float(line.split(",")[1]) for line in lines)
+    assert after < before
 
 
 def test_the_attacker_sees_no_picture_that_the_reward_was_learnt_from(finished):
