@@ -50,18 +50,14 @@ def solve(
     sources, crossed, anchored = sources + held, crossed + held, anchored + held
     # V sources = W crossed, so one factor serves every projection.
     factor = torch.linalg.solve(sources, crossed, left=False)
-    weights, before, after = model.cross_attention(), 0.0, 0.0
+    weights, gram = model.cross_attention(), torch.zeros_like(sources)
     for name in [name for name in weights if name.endswith(_PROJECTIONS)]:
         w = weights[name].cpu().double()
-        v = w @ factor
-        before += float(_inner(w @ sources, w) - 2 * _inner(w @ crossed, w) + _inner(w @ anchored, w))
-        after += float(_inner(v @ sources, v) - 2 * _inner(w @ crossed, v) + _inner(w @ anchored, w))
-        weights[name] = v.to(weights[name].device, torch.float32)
-    return weights, (before, after)
-
-
-def _inner(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    return (first * second).sum()
+        gram += w.T @ w
+        weights[name] = (w @ factor).to(weights[name].device, torch.float32)
+    before = gram * (sources - 2 * crossed + anchored)
+    after = gram * (anchored - crossed @ factor.T)
+    return weights, (float(before.sum()), float(after.sum()))
 
 
 def _read(model: TextToImage, conditions: torch.Tensor) -> torch.Tensor:
