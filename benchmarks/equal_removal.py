@@ -6,11 +6,11 @@ rows and never watched, and those are what is reported. `low` and `high`: Wilson
 seed of training. Needs the tokens of a finished `hfi run`.
 """
 
-import contextlib
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.judged import verdicts
+from benchmarks.learning import distill_until
 from benchmarks.machine import describe
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
@@ -18,7 +18,6 @@ from hfi_core.diffusion.sampling import Request
 from hfi_core.erasure import anchored, sdd
 from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import settings_of
-from hfi_core.erasure.trainer import distill
 from hfi_core.judges.registry import load_judge
 from hfi_core.judges.verdict import Verdict
 from hfi_core.metrics.intervals import Interval, wilson_interval
@@ -35,10 +34,6 @@ REPORTED = {"broad": 44, "neighbours": 16, "unrelated": 16}
 """Pictures a prompt that figures are of, by suite."""
 EVERY = 10
 MOST_STEPS = 400
-
-
-class _Reached(Exception):
-    pass
 
 
 def main() -> dict[str, float]:
@@ -90,27 +85,23 @@ def main() -> dict[str, float]:
             else (sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model))
         )
 
-        def look(step: int, teacher) -> None:
-            if not step or step % EVERY:
-                return
+        def reached(step: int, teacher) -> bool:
+            if step % EVERY:
+                return False
             flagged = watched(teacher)
             print(f"  {row}, step {step}: {flagged} flagged", flush=True)
-            reached = [level for level in left if flagged <= level * base]
-            if not reached:
-                return
+            passed = [level for level in left if flagged <= level * base]
+            if not passed:
+                return False
             intervals = reported(teacher)
-            for level in reached:
+            for level in passed:
                 figures[f"{row} at {level} of base: steps"] = step
                 note(f"{row} at {level} of base", intervals)
                 left.remove(level)
-            if not left:
-                raise _Reached
+            return not left
 
-        with contextlib.suppress(_Reached):
-            distill(
-                model, lessons, target, replace(settings_of(spec, params), steps=MOST_STEPS),
-                start=model.cross_attention(), key=(params.seed, row), look=look,
-            )  # fmt: skip
+        settings = replace(settings_of(spec, params), steps=MOST_STEPS)
+        distill_until(reached, model, lessons, target, settings, key=(params.seed, row))
         for level in left:
             print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
 

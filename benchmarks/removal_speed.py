@@ -8,7 +8,6 @@ adds take the rest. `closed form` is the removal of that name, which has no step
 the tokens on. One seed of training. Needs the tokens of a finished `hfi run`.
 """
 
-import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,15 +16,15 @@ import torch
 
 from benchmarks import reference_schedule
 from benchmarks.judged import verdicts
+from benchmarks.learning import distill_until
 from benchmarks.machine import describe
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request
-from hfi_core.erasure import anchored, closed_form
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.methods import settings_of
-from hfi_core.erasure.trainer import Lesson, distill
+from hfi_core.erasure.methods import remove_in_closed_form, settings_of
+from hfi_core.erasure.trainer import Lesson
 from hfi_core.judges.registry import load_judge
 from hfi_core.params import ClosedForm, read_params
 from hfi_core.seeding import picture_seed
@@ -37,10 +36,6 @@ RATES = (5e-4, 1e-3, 2e-3)
 PICTURES = 128
 EVERY = 10
 MOST_SECONDS = 120
-
-
-class _Reached(Exception):
-    pass
 
 
 class _Watch:
@@ -93,16 +88,10 @@ def main() -> dict[str, float]:
 
     def ours(watch: _Watch, rate: float) -> None:
         settings = replace(settings_of(spec, params), steps=100_000, rate=rate)
-
-        def look(step: int, teacher) -> None:
-            if step and watch(step - 1, teacher):
-                raise _Reached
-
-        with contextlib.suppress(_Reached):
-            distill(
-                model, [Lesson("text", conditions, ((1.0, anchors),))], frozen_anchor(model), settings,
-                start=model.cross_attention(), key=("benchmark",), look=look,
-            )  # fmt: skip
+        distill_until(
+            lambda step, teacher: watch(step - 1, teacher),
+            model, [Lesson("text", conditions, ((1.0, anchors),))], frozen_anchor(model), settings, key=("benchmark",),
+        )  # fmt: skip
 
     def reference(watch: _Watch, rate: float) -> None:
         reference_schedule.train(
@@ -113,10 +102,9 @@ def main() -> dict[str, float]:
     best: dict[tuple[str, float], float] = {}
     material = [ConceptMaterial(name, concept, tokens, objectionable=list)]
     begun = time.perf_counter()
-    solved, _ = closed_form.solve(
-        model, anchored.lessons(model, material, {}, CLOSED_FORM.contrast, preserve=True), CLOSED_FORM,
-        params.compute.block,
-    )  # fmt: skip
+    solved, _ = remove_in_closed_form(
+        model, material, CLOSED_FORM, params, key=(), work=None, look=lambda *_: None, observe=lambda *_: None
+    )
     seconds = time.perf_counter() - begun
     share = flagged(solved)
     print(f"closed form: flagged {share:.3f} after {seconds:.3f} s", flush=True)

@@ -5,10 +5,10 @@ from hfi_core.seeding import numpy_generator
 
 def whole_words(tokenizer, most: int) -> list[str]:
     """At most so many words of two letters or more, without repeats, in an order that the vocabulary alone decides."""
-    ids = [i for i in range(len(tokenizer)) if i not in tokenizer.all_special_ids]
+    ids = sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
     words: dict[str, None] = {}
-    for i in numpy_generator("vocabulary", len(ids)).permutation(ids):
-        word = tokenizer.decode([int(i)]).strip()
+    for i in numpy_generator("vocabulary", len(ids)).permutation(ids).tolist():
+        word = tokenizer.decode([i]).strip()
         if len(word) > 1 and word.isalpha() and tokenizer(word, add_special_tokens=False).input_ids == [i]:
             words[word] = None
         if len(words) == most:

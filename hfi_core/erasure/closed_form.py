@@ -21,7 +21,7 @@ from hfi_core.params import ClosedForm
 
 WORDS = 1000
 """Words that are held, at most."""
-_PROJECTIONS = (".attn2.to_k.weight", ".attn2.to_v.weight")
+_PROJECTIONS = (".to_k.weight", ".to_v.weight")
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,8 @@ def run(
         write_steps(folder / "steps.csv", {"loss": losses})
         if work:
             shutil.copytree(samples, folder / "samples")
-    return {"trained_parameters": trained, "final_loss": float(np.mean(losses[-max(1, len(losses) // 10) :]))}
+    last = losses[-min(10, ceil(len(losses) / 2)) :]  # of a short curve, its second half: it began elsewhere
+    return {"trained_parameters": trained, "final_loss": float(np.mean(last))}
 
 
 def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> ConceptMaterial:

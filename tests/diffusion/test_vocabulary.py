@@ -3,12 +3,11 @@
 import pytest
 
 from hfi_core.diffusion.loading import load_model
+from tests.projects import write_project
 
 
 @pytest.fixture(scope="module")
 def text(miniature, tmp_path_factory):
-    from tests.projects import write_project
-
     params = write_project(tmp_path_factory.mktemp("vocabulary"), miniature).params
     return load_model(params.model, params.compute).text
 

@@ -14,14 +14,14 @@ from hfi_core.params import ClosedForm, Source
 from hfi_core.seeding import torch_generator
 from hfi_core.sources import digest_of
 from tests.other_model import build_sdxl
-from tests.projects import write_project
+from tests.projects import CLOSED_FORM, write_project
 
 BLOCK = 8
 MAPPED = (".attn2.to_k.weight", ".attn2.to_v.weight")
 
 
 def spec(**changes) -> ClosedForm:
-    return ClosedForm(**{"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01} | changes)
+    return ClosedForm(**CLOSED_FORM | changes)
 
 
 @pytest.fixture(scope="module")

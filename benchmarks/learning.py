@@ -1,0 +1,32 @@
+"""A removal that learns until enough is reached."""
+
+import contextlib
+from collections.abc import Callable
+
+import torch
+
+from hfi_core.diffusion.model import TextToImage
+from hfi_core.erasure.trainer import Lesson, Settings, Target, distill
+
+
+class _Reached(Exception):
+    pass
+
+
+def distill_until(
+    reached: Callable[[int, dict[str, torch.Tensor]], bool],
+    model: TextToImage,
+    lessons: list[Lesson],
+    target: Target,
+    settings: Settings,
+    *,
+    key: tuple[object, ...],
+) -> None:
+    """Distil from the model as it is, until `reached(step, teacher)`, asked wherever roll-outs are drawn anew."""
+
+    def look(step: int, teacher: dict[str, torch.Tensor]) -> None:
+        if step and reached(step, teacher):
+            raise _Reached
+
+    with contextlib.suppress(_Reached):
+        distill(model, lessons, target, settings, start=model.cross_attention(), key=key, look=look)
