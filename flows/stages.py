@@ -32,7 +32,6 @@ def stage_task(stage: Stage, end: float | None = None) -> Task:
         name=stage.name,
         task_run_name="{unit.address}",
         description=f"Revision {stage.revision}; {stage.function}",
-        tags=[stage.name],
         retries=0,
         timeout_seconds=None if end is None else max(end - time.monotonic(), _LEAST_SECONDS),
         cache_policy=NO_CACHE,

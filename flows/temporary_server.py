@@ -29,13 +29,16 @@ def start() -> None:
     """
     settle()
     from prefect.client.orchestration import get_client
+    from prefect.settings import get_current_settings
 
+    configured = get_current_settings().api.url
     failures: list[Exception] = []
 
     def shielded() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            _guarded_server()  # Prefect takes the one that is there for the one it would make
+            if not configured:
+                _guarded_server()  # Prefect takes the one that is there for the one it would make
             with get_client(sync_client=True):
                 pass
         except Exception as error:  # a thread cannot raise to the one that waits for it
