@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgresql as database
+from tests.forking import fork_server
 from tests.once import once
 from tests.projects import REPOSITORY, Project, write_project
 
@@ -57,6 +58,13 @@ def miniature(tmp_path_factory) -> Path:
 def project(miniature: Path, tmp_path: Path) -> Project:
     """A project of its own for one test, on the miniature model, with nothing run yet."""
     return write_project(tmp_path / "project", miniature)
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[str]:
+    """The socket of a server that forks commands' processes."""
+    with fork_server() as socket:
+        yield socket
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The Prefect flow and `dvc repro` leave the same bytes, in two fresh clones, on the embedded model."""
+"""The Prefect flow and `dvc repro` leave the same bytes, in two fresh clones, on the embedded model.
+
+In `make soak` each stage of `dvc repro` imports everything anew, as a user's does; in `make test` it is forked.
+"""
 
 import os
 import shutil
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.forking import VARIABLE, write_command
 from tests.loop import bytes_below
 from tests.projects import REPOSITORY
 
@@ -30,8 +34,9 @@ def shorten(path: Path) -> None:
     """The repository's own params with few steps and pictures, and the two rows that differ most."""
     raw = yaml.safe_load(path.read_text())
     raw["compute"] |= {"block": 4}  # a whole block is drawn however few pictures are asked for
-    raw["sampler"] |= {"steps": 4}
+    raw["sampler"] |= {"steps": 2}
     raw["candidates"]["drawn"] = {"badge": 12}
+    raw["concepts"]["badge"]["prompts"] = raw["concepts"]["badge"]["prompts"][:3]
     raw["reward"] |= {"steps": 20, "least": 10}
     raw["invert"] |= {"steps": 2, "batch": 4, "check": 4}
     raw["removals"] = {name: raw["removals"][name] for name in ("base", "anchored")}
@@ -60,11 +65,11 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def command(folder: Path, *words: str, code: int = 0) -> str:
+def command(folder: Path, *words: str, code: int = 0, **environment: str) -> str:
     """Run a command as a user would, with the environment's scripts on PATH; its output."""
     scripts = str(Path(sys.executable).parent)
-    environment = os.environ | {"PATH": os.pathsep.join([scripts, os.environ["PATH"]])}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    environment = {"PATH": os.pathsep.join([scripts, os.environ["PATH"]])} | environment
+    done = subprocess.run(words, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -76,13 +81,18 @@ def relative_bytes(folder: Path) -> dict[str, str]:
     return {name: digest for name, digest in names.items() if name not in outside and ".gitignore" not in name}
 
 
-@pytest.fixture(scope="module")
-def doors(tmp_path_factory):
+@pytest.fixture(scope="module", params=["forked", pytest.param("anew", marks=pytest.mark.soak)])
+def doors(request, tmp_path_factory):
     """Two clones, one brought up to date by each door."""
     base = tmp_path_factory.mktemp("doors")
     by_flow, by_dvc = clone(base / "flow"), clone(base / "dvc")
     command(by_flow, "hfi", "run")
-    command(by_dvc, "dvc", "repro")
+    if request.param == "forked":
+        write_command(base / "hfi", "flows.cli:main")
+        path = os.pathsep.join([str(base), str(Path(sys.executable).parent), os.environ["PATH"]])
+        command(by_dvc, "dvc", "repro", PATH=path, **{VARIABLE: request.getfixturevalue("forks")})
+    else:
+        command(by_dvc, "dvc", "repro")
     return by_flow, by_dvc
 
 

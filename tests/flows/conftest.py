@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -20,11 +19,15 @@ import yaml
 from hfi_core import stage as declaration
 from tests.flows import fakes
 from tests.flows.promoted import Registry, forget_engines
+from tests.forking import VARIABLE, write_command
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
 from tests.servers import free_port
 
 _SCRIPTS = Path(sys.executable).parent
+REAL_GRAPH = "hfi-with-the-real-graph"
+REAL = {VARIABLE: ""}
+"""Environment in which `hfi` is a process like a user's: for what signals, imports or logging's set-up do."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class FakeProject(Project):
     def running(self, *command: str, **environment: str) -> Iterator[subprocess.Popen]:
         """Start a command in a process group of its own, as a terminal does; what is left of it ends with the block."""
         process = subprocess.Popen(
-            command, cwd=self.folder, env=self.environment | environment, text=True,
+            command, cwd=self.folder, env=self.environment | REAL | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             # Where the tests themselves run in the background, Ctrl-C is ignored, and children inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -91,15 +94,17 @@ class FakeProject(Project):
 
 
 @pytest.fixture(scope="session")
-def fake_environment(tmp_path_factory) -> dict[str, str]:
+def fake_environment(tmp_path_factory, forks) -> dict[str, str]:
     """An environment in which `hfi` is the one with the small graph, and Prefect has a home of the tests' own."""
     scripts = tmp_path_factory.mktemp("bin")
-    hfi = scripts / "hfi"
-    hfi.write_text(f"#!{sys.executable}\nfrom tests.flows.fakes import main\nmain()\n")
-    hfi.chmod(hfi.stat().st_mode | stat.S_IXUSR)
+    write_command(scripts / "hfi", "tests.flows.fakes:main")
+    write_command(scripts / REAL_GRAPH, "flows.cli:main")
+    write_command(scripts / "tend-once", "tests.flows.deployed:tend_once")
+    write_command(scripts / "dvc", "dvc.cli:main")
     kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     return kept | {
         "PATH": os.pathsep.join([str(scripts), str(_SCRIPTS), os.environ["PATH"]]),
+        VARIABLE: forks,
         "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org",
@@ -129,6 +134,7 @@ def _template(tmp_path_factory, fake_environment) -> Path:
     project.hfi("params", "sync")
     project.call("git", "add", "-A")
     project.call("git", "commit", "-qm", "Begin")
+    project.call("mlflow", "db", "upgrade", f"sqlite:///{folder}/mlflow.db")  # or each run would make its own
     return folder
 
 

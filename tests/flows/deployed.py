@@ -1,5 +1,7 @@
 """The flows on the small graph, as a deployment's entrypoint names them: a worker's process imports this module."""
 
+import sys
+
 from tests.flows import fakes
 
 fakes.install()
@@ -10,3 +12,9 @@ from flows.safeguard import safeguard  # noqa: E402
 from flows.tending import tend  # noqa: E402
 
 __all__ = ["promotions", "reevaluate", "safeguard", "tend"]
+
+
+def tend_once() -> None:
+    """Run the flow for a deployment and so many judgements, as told by the command; say its state's message."""
+    deployment, judgements = sys.argv[1:]
+    print(tend(deployment, judgements=int(judgements), return_state=True).message)

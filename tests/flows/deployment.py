@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import psutil
@@ -22,6 +22,10 @@ class Deployed:
     project: FakeProject
     api: str
     name: str = "safeguard/project"
+
+    def of(self, flow: str) -> "Deployed":
+        """The same project's deployment of another flow."""
+        return replace(self, name=f"{flow}/project")
 
     def ask(self, method: str, path: str, **content) -> dict | list:
         """What the server answers."""

@@ -23,7 +23,8 @@ from tests.projects import Project, write_project
 TOLERANCE = 1e-2
 """Of how far learning moved the weights: 44 steps of AdamW, which divides by the gradient's own size, carry the
 gradients' rounding (tests/erasure/test_replicas.py) further. 1e-5 was measured."""
-ADDRESS = "distill@sdd-token"
+ROW = "sdd-token"
+ADDRESS = f"distill@{ROW}"
 RUN = """
 from pathlib import Path
 import sys
@@ -43,9 +44,11 @@ except UserError as error:
 
 @pytest.fixture(scope="module")
 def finished(miniature, tmp_path_factory) -> Project:
-    """A small project in which one process has learnt every removal; steps enough for a checkpoint on the way."""
+    """A small project in which one process has learnt a removal; steps enough for a checkpoint on the way."""
     project = write_project(tmp_path_factory.mktemp("replicas") / "project", miniature)
-    project.edit(**{"removals__sdd-token__steps": 44})
+    removals = project.params.model_dump(mode="json")["removals"]
+    project.edit(removals={row: removals[row] for row in ("base", ROW)}, release__row=ROW)
+    project.edit(**{f"removals__{ROW}__steps": 44})
     run_through(project, until="distill")
     return project
 
@@ -54,7 +57,7 @@ def finished(miniature, tmp_path_factory) -> Project:
 def project(finished, tmp_path) -> Project:
     """A copy, whose removal is still to be learnt."""
     copy = Project(Path(shutil.copytree(finished.folder, tmp_path / "project")))
-    shutil.rmtree(copy.folder / "models/sdd-token")
+    shutil.rmtree(copy.folder / f"models/{ROW}")
     return copy
 
 
@@ -78,7 +81,7 @@ def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finishe
     process = start(project, 2)
     said, errors = process.communicate()
     assert process.returncode == 0, said + errors
-    alone, together = finished.folder / "models/sdd-token", project.folder / "models/sdd-token"
+    alone, together = finished.folder / f"models/{ROW}", project.folder / f"models/{ROW}"
     assert files(together) == files(alone)
     removal = json.loads((together / "removal.json").read_text())
     assert removal.pop("processes") == 2
@@ -108,12 +111,12 @@ def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint
         assert not psutil.wait_procs(replicas, timeout=60)[1]
     assert process.returncode == 1
     assert "was ended by SIGKILL" in errors
-    assert not (project.folder / "models/sdd-token").exists()
+    assert not (project.folder / f"models/{ROW}").exists()
     assert list((project.folder / WORK).glob("*/distillation.safetensors"))
     process = start(project, 2)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
-    assert (project.folder / "models/sdd-token/weights.safetensors").exists()
+    assert (project.folder / f"models/{ROW}/weights.safetensors").exists()
 
 
 @pytest.mark.soak  # tests/erasure/test_replicas.py has the refusal itself
@@ -123,4 +126,4 @@ def test_more_processes_than_rows_end_in_one_message(project):
     assert process.returncode == 1
     assert errors.count("3 processes cannot share rollouts 2") == 1
     assert errors.strip().startswith("UserError: ")
-    assert not (project.folder / "models/sdd-token").exists()
+    assert not (project.folder / f"models/{ROW}").exists()

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -25,11 +24,10 @@ from flows.spread import require_address
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
 from hfi_core.stage import units_of, work_key
-from tests.flows.conftest import FakeProject
+from tests.flows.conftest import REAL_GRAPH, FakeProject
 from tests.projects import small_raw
 
-HFI = (sys.executable, "-c", "from flows.cli import main; main()")
-GENERATE = (*HFI, "run", "--until", "generate")
+GENERATE = (REAL_GRAPH, "run", "--until", "generate")
 HERE, RAY = (), ("--ray", "local")
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None or find_spec("prefect_ray") is None,
@@ -47,7 +45,7 @@ def fresh(miniature, tmp_path, fake_environment, server) -> FakeProject:
     raw["candidates"]["drawn"] = {"badge": 26}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     project = FakeProject(folder, fake_environment | {"PREFECT_API_URL": server})
-    project.call(*HFI, "params", "sync")
+    project.call(REAL_GRAPH, "params", "sync")
     return project
 
 
@@ -95,7 +93,7 @@ def pictures(project: FakeProject) -> list[Path]:
 )
 def test_a_run_in_shards_leaves_the_same_bytes_and_nothing_to_do(fresh, drawn, where):
     by_one = _by_one(fresh, drawn)
-    told = fresh.call(*GENERATE, "--shards", "3", *where)
+    told = fresh.call(*GENERATE, "--shards", "2", *where)
     assert fresh.outputs() == by_one["outputs"]
     assert fresh.lock() == by_one["lock"]
     assert "generate@badge: done in" in told.stdout
@@ -162,7 +160,7 @@ def test_ctrl_c_ends_shards_and_run_in_order(fresh):
 
 def test_a_mistake_that_a_shard_finds_is_told_once_and_without_a_traceback(fresh):
     fresh.edit(model__digest="sha256:" + "0" * 64)
-    fresh.call(*HFI, "params", "sync")
+    fresh.call(REAL_GRAPH, "params", "sync")
     told = fresh.call(*GENERATE, "--shards", "2", code=2)
     assert told.stderr.count("are not the ones that params.yaml pins") == 1
     assert "Traceback" not in told.stdout + told.stderr

@@ -18,7 +18,7 @@ from hfi_core.feedback.parts import part_of
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests import postgresql
-from tests.flows.deployment import Deployed, wait_until, write_deployments
+from tests.flows.deployment import Deployed, write_deployments
 from tests.flows.stack import COMPOSE, SERVICES, Stack
 from tests.storage.conftest import contents
 
@@ -74,7 +74,7 @@ def _write_project(project, stack: Stack, page: str) -> str:
     project.call("dvc", "remote", "add", "-d", "s3", "s3://hfi/dvc")
     project.call("dvc", "remote", "modify", "s3", "endpointurl", endpoint)
     parameters = {"safeguard": {"page": page}, "tend": {"judgements": None}}
-    write_deployments(project, "safeguard", parameters, tend=20, promotions=20)
+    write_deployments(project, "safeguard", parameters)
     project.call("git", "add", "-A")
     project.call("git", "commit", "-qm", "Settle where everything goes")
     return url
@@ -116,13 +116,14 @@ def test_a_round_through_the_servers_of_compose_leaves_every_connection_green(fa
         logs.append(servers.enter_context(stack.up("annotate")))
         assert "csrf_token" in httpx.get(f"{page}sign-in").text, "people are asked to sign in"
         _judge(fake_project, url)
+        deployed.of("tend").start()  # what its schedule does every minute
         deployed.wait_for(run, "Completed")
 
         client = MlflowClient(stack.here("http://mlflow:5000"))
         (version,) = client.search_model_versions(f"name = '{MODEL}'")
         client.set_registered_model_alias(MODEL, "champion", version.version)
-        settled = {"promoted_at", "promotion_refused"}
-        wait_until(lambda: settled & _tags(client, version).keys(), "the alias was noticed", 240)
+        promotions = deployed.of("promotions")
+        promotions.wait_for(promotions.start(), "Completed")
         assert "promoted_at" in _tags(client, version), _tags(client, version)
         kept = {key.split("/")[0] for key in contents(bucket(stack))}
         assert kept == {"mlflow", "releases", "dvc"}, "artifacts, the published release, pushed data"

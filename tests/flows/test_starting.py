@@ -1,17 +1,10 @@
 """A deployment is started once for each amount of new feedback, and not while a run of it is under way."""
 
-import sys
-
 import pytest
 
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.flows.deployment import Deployed, deploy, withdraw
-
-_START = """
-from tests.flows.deployed import tend
-print(tend("safeguard/project", judgements=3, return_state=True).message)
-"""
 
 _STARTED = "started for new feedback: "
 
@@ -39,7 +32,7 @@ def _judge(project, count: int, by: str) -> None:
 
 
 def _started(deployed, quick) -> str | None:
-    said = deployed.project.call(sys.executable, "-c", _START, **quick).stdout.strip()
+    said = deployed.project.call("tend-once", "safeguard/project", "3", **quick).stdout.strip()
     assert said == "Nothing to do." or said.startswith(_STARTED), said
     return said.removeprefix(_STARTED) if said.startswith(_STARTED) else None
 

@@ -6,6 +6,7 @@ from tests.servers import free_port
 
 
 def test_a_fresh_project_passes_and_is_left_as_it_was(fake_project):
+    (fake_project.folder / "mlflow.db").unlink()
     before = sorted(path for path in fake_project.folder.iterdir())
     told = fake_project.hfi("doctor", "--deep")
     for name in ("DVC remotes", "feedback database", "publish", "MLflow", "Prefect"):

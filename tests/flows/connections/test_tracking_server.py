@@ -91,6 +91,7 @@ def test_one_that_cannot_keep_artifacts_fails_in_that_alone(params_with, tmp_pat
 
 
 def test_a_file_that_is_missing_is_not_made(inside, params_with):
+    (inside.folder / "mlflow.db").unlink()
     assert verdicts(tracking_server.look(params_with())) == {"MLflow": "ok"}
     assert not (inside.folder / "mlflow.db").exists()
 
