@@ -12,6 +12,7 @@ from PIL import Image
 from hfi_core.annotation.qualification import gold_left_over
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
+from hfi_core.feedback.store.people import KEY_VARIABLE
 from tests.annotation.page.desk import Desk, application, judgements_of
 from tests.annotation.page.project import open_office
 from tests.projects import REPOSITORY
@@ -250,7 +251,8 @@ def test_pages_hold_no_inline_script_or_style_and_fetch_nothing_from_elsewhere(d
         assert all("src=" in script or "application/json" in script for script in scripts)
 
 
-def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accuracy(office, store):
+def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accuracy(office, store, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "a key, for who is asked what")
     office.gold("badge", {"badge-000": "yes"})
     office.edit(gold_share=0.5)
     app = application(office, store)
