@@ -23,7 +23,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-_REPOSITORY = Path(__file__).parent.parent
+from tests.projects import REPOSITORY
+
 VARIABLE = "TESTS_FORK_SERVER"
 """The server's socket; where it is empty or missing, a command gets an interpreter of its own, as a user's does."""
 
@@ -71,7 +72,7 @@ def fork_server() -> Iterator[str]:
     with (
         tempfile.TemporaryDirectory() as folder,  # a short path: a socket's may have 107 bytes
         subprocess.Popen(
-            [sys.executable, "-m", "tests.forking", f"{folder}/socket"], cwd=_REPOSITORY, env=environment,
+            [sys.executable, "-m", "tests.forking", f"{folder}/socket"], cwd=REPOSITORY, env=environment,
             start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         ) as server,
     ):  # fmt: skip

@@ -46,6 +46,11 @@ class Project:
             place[last] = value
         path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
+    def keep(self, *rows: str) -> None:
+        """Drop all removals but these from `params.yaml`; the last one is released."""
+        removals = self.params.model_dump(mode="json")["removals"]
+        self.edit(removals={row: removals[row] for row in rows}, release__row=rows[-1])
+
 
 def default_raw() -> dict[str, Any]:
     """The content of the repository's own `params.yaml`."""

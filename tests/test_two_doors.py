@@ -16,6 +16,7 @@ from tests.forking import VARIABLE, write_command
 from tests.loop import bytes_below
 from tests.projects import REPOSITORY
 
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 OUTPUTS = (
     "candidates",
     "feedback",
@@ -67,9 +68,8 @@ def clone(folder: Path) -> Path:
 
 def command(folder: Path, *words: str, code: int = 0, **environment: str) -> str:
     """Run a command as a user would, with the environment's scripts on PATH; its output."""
-    scripts = str(Path(sys.executable).parent)
-    environment = {"PATH": os.pathsep.join([scripts, os.environ["PATH"]])} | environment
-    done = subprocess.run(words, cwd=folder, env=os.environ | environment, capture_output=True, text=True)
+    environment = os.environ | {"PATH": PATH} | environment
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -89,8 +89,8 @@ def doors(request, tmp_path_factory):
     command(by_flow, "hfi", "run")
     if request.param == "forked":
         write_command(base / "hfi", "flows.cli:main")
-        path = os.pathsep.join([str(base), str(Path(sys.executable).parent), os.environ["PATH"]])
-        command(by_dvc, "dvc", "repro", PATH=path, **{VARIABLE: request.getfixturevalue("forks")})
+        forked = {"PATH": f"{base}{os.pathsep}{PATH}", VARIABLE: request.getfixturevalue("forks")}
+        command(by_dvc, "dvc", "repro", **forked)
     else:
         command(by_dvc, "dvc", "repro")
     return by_flow, by_dvc

@@ -32,8 +32,7 @@ def finished(miniature, tmp_path_factory) -> Finished:
         invert__steps=60, invert__batch=1, attack__steps=60, attack__batch=1, removals__anchored__steps=24,
         removals__anchored__batch=1, removals__anchored__reuse=4, removals__anchored__reinvert_steps=55,
     )  # fmt: skip
-    removals = project.params.model_dump(mode="json")["removals"]
-    project.edit(removals={row: removals[row] for row in ("base", "anchored")})
+    project.keep("base", "anchored")
     return Finished(project, run_through(project, until="evaluate"))
 
 

@@ -12,7 +12,6 @@ import pytest
 from flows.json_lines import JsonLines
 from hfi_core.stage import STAGES
 from tests.flows.conftest import REAL, FakeProject, _clone
-from tests.forking import VARIABLE
 from tests.projects import REPOSITORY
 from tests.servers import free_port, mlflow_server
 
@@ -41,28 +40,26 @@ class Spoken:
 def spoken(_template, fake_environment, postgresql, tmp_path_factory) -> Spoken:
     """A run that ends well and one that crashes, as JSON; then, as text, one whose servers are out of reach."""
     folder = tmp_path_factory.mktemp("spoken")
-    told = {
+    environment = fake_environment | {
         "PREFECT_HOME": str(folder / "prefect"),
         "HFI_FAILURE_WEBHOOK": f"http://127.0.0.1:{free_port()}/hooks/{WEBHOOK}?token={WEBHOOK}",
     }
-    environment = fake_environment | REAL | told
     project = FakeProject(_clone(_template, folder / "project", environment).folder, environment)
     with mlflow_server(folder / "mlflow") as address:
         project.edit(
             tracking__mlflow=address.replace("://", f"://ana:{TRACKING}@"),
             feedback__database_url=postgresql.new_database("spoken", DATABASE),
         )
-        whole = project.hfi("--log", "json", "run")
+        whole = project.hfi("--log", "json", "run", **REAL)
         project.edit(seed=1)
-        crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING)
+        crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING, **REAL)
     assert whole.stdout + crashed.stdout == "", "all that is said is in the log"
     project.edit(
         feedback__store=True, feedback__simulated={}, feedback__file="data/feedback/people.jsonl",
         feedback__database_url=f"postgresql+psycopg://ana:{DATABASE}@127.0.0.1:{free_port()}/none",
     )  # fmt: skip
-    forked = {VARIABLE: fake_environment[VARIABLE]}
-    database = project.hfi("run", code=2, **forked)
-    tracking = project.hfi("stage", "generate", "--unit", "badge", "--revision", "1", code=None, **forked)
+    database = project.hfi("run", code=2)
+    tracking = project.hfi("stage", "generate", "--unit", "badge", "--revision", "1", code=None)
     unreachable = "".join([database.stdout, database.stderr, tracking.stdout, tracking.stderr])
     return Spoken(folder, whole.stderr, crashed.stderr, unreachable)
 

@@ -24,8 +24,7 @@ ROW = "anchored"
 def evaluated(miniature, tmp_path_factory) -> Project:
     """A project whose two rows are both the base, evaluated."""
     project = write_project(tmp_path_factory.mktemp("reevaluation") / "project", miniature)
-    removals = project.params.model_dump(mode="json")["removals"]
-    project.edit(removals={row: removals[row] for row in ("base", ROW)})
+    project.keep("base", ROW)
     generator = torch.Generator().manual_seed(0)
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":

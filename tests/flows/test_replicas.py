@@ -46,8 +46,7 @@ except UserError as error:
 def finished(miniature, tmp_path_factory) -> Project:
     """A small project in which one process has learnt a removal; steps enough for a checkpoint on the way."""
     project = write_project(tmp_path_factory.mktemp("replicas") / "project", miniature)
-    removals = project.params.model_dump(mode="json")["removals"]
-    project.edit(removals={row: removals[row] for row in ("base", ROW)}, release__row=ROW)
+    project.keep("base", ROW)
     project.edit(**{f"removals__{ROW}__steps": 44})
     run_through(project, until="distill")
     return project
