@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from hfi_core.files import sha256_of, sha256_of_json
+from hfi_core.memory import with_short_memory_named
 from hfi_core.params import Params
 
 Progress = Callable[[int, int, str], None]
@@ -121,7 +122,7 @@ class Stage:
 
 def _imported(function: str) -> Any:
     module, name = function.split(":")
-    return getattr(import_module(module), name)
+    return with_short_memory_named(getattr(import_module(module), name))
 
 
 _MODEL = ("seed", "compute", "model")

@@ -17,6 +17,7 @@ def sample(
     from flows.device import here
     from flows.plan import PARAMS
     from hfi_core.errors import UserError
+    from hfi_core.memory import short_memory_named
     from hfi_core.params import read_params
 
     params = here(read_params(PARAMS))
@@ -27,7 +28,7 @@ def sample(
         raise UserError(f"{folder} is missing: `hfi run --until distill` makes it.")
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
-    with progress_of(f"sample {row}") as progress:
+    with progress_of(f"sample {row}") as progress, short_memory_named(params.compute):
         from hfi_core.diffusion import sampling
         from hfi_core.diffusion.compute import prepare
         from hfi_core.diffusion.loading import load_safeguarded

@@ -1,0 +1,43 @@
+"""Memory that does not suffice, told as what to change; torch need not be there to know its error."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from hfi_core.errors import UserError
+from hfi_core.params import Compute, Params
+
+_OF_A_GPU = "OutOfMemoryError"
+"""The name of torch's error."""
+_OF_A_PROCESSOR = "DefaultCPUAllocator"
+"""Who speaks where a processor's memory runs out: torch raises a bare RuntimeError then."""
+
+
+@contextmanager
+def short_memory_named(compute: Compute) -> Iterator[None]:
+    """Turn what torch raises where the device's memory runs out into a UserError that says what takes less."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error)
+        if not isinstance(error, MemoryError) and type(error).__name__ != _OF_A_GPU and _OF_A_PROCESSOR not in text:
+            raise
+        said = ". ".join(text[max(text.find(_OF_A_PROCESSOR), 0) :].split(". ")[:3]).removesuffix(".")
+        raise UserError(
+            f"The memory of {compute.device!r} did not suffice ({said}). What was finished is kept. In params.yaml, "
+            f"lower compute.block ({compute.block} now), or the `batch` and `rollouts` of what learns; "
+            "`compute.checkpointing: true` lets it learn in less memory, and the dtype bfloat16 halves the networks. "
+            "Or free what other processes hold there."
+        ) from error
+
+
+def with_short_memory_named(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function of params and more, with `short_memory_named` around each call."""
+
+    @wraps(function)
+    def named(params: Params, *arguments: Any, **options: Any) -> Any:
+        with short_memory_named(params.compute):
+            return function(params, *arguments, **options)
+
+    return named
