@@ -19,6 +19,8 @@ def prepare(compute: Compute) -> None:
     torch.set_num_threads(compute.threads)
     # The backward of an indexed read adds in the order of threads otherwise; not every CUDA kernel has such a form.
     torch.use_deterministic_algorithms(True, warn_only=device.type != "cpu")
+    # Nothing here reads memory that it has not written; filling it first is a kernel more for every tensor.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     # Without a workspace of its own for each stream, cuBLAS may add in another order each time.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # TF32 keeps 10 bits of a factor's 23; torch has it on for cuDNN's convolutions.
