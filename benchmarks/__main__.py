@@ -1,6 +1,7 @@
 """`make bench`: every benchmark in turn, each in its own section of docs/benchmarks.md.
 
-`python -m benchmarks NAME ...` runs those alone and leaves the other sections as they are.
+`python -m benchmarks NAME ...` runs those alone and leaves the other sections as they are. What is computed on a GPU
+(`HFI_DEVICE=cuda`) has sections of its own, which name it.
 """
 
 import importlib
@@ -8,13 +9,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from benchmarks.machine import describe
+from flows.device import here
 from hfi_core.files import whole_file
+from hfi_core.params import read_params
 
 PAGE = Path("docs/benchmarks.md")
 NAMES = (
     "orchestration", "sampling_speed", "removal_speed", "equal_removal", "memory", "annotation", "active_selection",
+    "at_size",
 )  # fmt: skip
+NEEDS_A_GPU = ("at_size",)
 _HEAD = """# Benchmarks
 
 Written by `make bench`, a section a benchmark, in a project in which `hfi run` has finished. Every figure is of one
@@ -29,15 +36,25 @@ def main() -> None:
         sys.exit(f"No benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
     if not Path("dvc.lock").exists():
         sys.exit("The benchmarks need a finished project: run `make demo` first.")
+    gpu = _gpu()
     for name in names:
+        if name in NEEDS_A_GPU and not gpu:
+            print(f"\n{name} is left out: it needs a GPU (HFI_DEVICE=cuda).", flush=True)
+            continue
         benchmark = importlib.import_module(f"benchmarks.{name}")
         title, *rest = benchmark.__doc__.strip().split("\n", 1)
         print(f"\n{title}", flush=True)
-        _write(_title(name), _section([title, *rest], benchmark.main()))
+        _write(_title(name, gpu), _section([title, *rest], benchmark.main()))
 
 
-def _title(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def _gpu() -> str:
+    """The GPU on which the project is computed here, if it is."""
+    device = here(read_params(Path("params.yaml"))).compute.device
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+
+
+def _title(name: str, gpu: str = "") -> str:
+    return name.replace("_", " ").capitalize() + (f" ({gpu})" if gpu else "")
 
 
 def _section(parts: list[str], figures: Mapping[str, float]) -> str:
@@ -54,7 +71,9 @@ def _write(title: str, section: str) -> None:
             name, body = part.split("\n", 1)
             sections[name] = body.strip()
     sections[title] = section
-    ordered = [f"## {name}\n\n{sections[name]}\n" for name in map(_title, NAMES) if name in sections]
+    first = {_title(name): place for place, name in enumerate(NAMES)}
+    titles = sorted(sections, key=lambda title: (first[title.split(" (")[0]], title))
+    ordered = [f"## {title}\n\n{sections[title]}\n" for title in titles]
     with whole_file(PAGE) as beside:
         beside.write_text("\n".join([_HEAD, *ordered]), encoding="utf-8")
 

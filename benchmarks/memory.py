@@ -7,20 +7,12 @@ it: the blocks' inputs are kept, and the largest block's activations while it is
 """
 
 import torch
-from diffusers import UNet2DConditionModel
 from torch.func import functional_call
+
+from benchmarks.shapes import sd15_unet
 
 GIB = 2**30
 BATCH = 1
-
-
-def sd14_unet() -> UNet2DConditionModel:
-    """The shape of Stable Diffusion 1.4's UNet, 860 M parameters, without storage."""
-    with torch.device("meta"):
-        return UNet2DConditionModel(
-            sample_size=64, block_out_channels=(320, 640, 1280, 1280), layers_per_block=2, cross_attention_dim=768,
-            attention_head_dim=8,
-        )  # fmt: skip
 
 
 def _size(tensors) -> int:
@@ -71,7 +63,8 @@ def _kept_with_checkpointing(unet, forward, parameters: set[int]) -> int:
 
 def main() -> dict[str, float]:
     """Count both and print one line each."""
-    unet = sd14_unet().requires_grad_(False)
+    with torch.device("meta"):
+        unet = sd15_unet().requires_grad_(False)
     learnt = {name: p for name, p in unet.named_parameters() if ".attn2." in name}
     latents = torch.empty((BATCH, 4, 64, 64), device="meta")
     t, text = torch.zeros(BATCH, device="meta"), torch.empty((BATCH, 77, 768), device="meta")

@@ -31,22 +31,27 @@ def train(
     student, teacher = copy.deepcopy(model.unet), copy.deepcopy(model.unet)
     learnt = {name: p.requires_grad_(True) for name, p in student.named_parameters() if ".attn2." in name}
     optimizer = torch.optim.AdamW(learnt.values(), lr=rate, weight_decay=0.0)
-    unconditional = model.encode([""])
+    unconditional = model.encode([""]).detach()
+
+    def eps(unet: torch.nn.Module, x_t: torch.Tensor, t: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+        attended, more = model.text.conditioned(asked)
+        return unet(x_t.to(model.dtype), t, attended, **more).sample.float()
+
     for step in range(steps):
         generator = torch_generator("reference", step)
         row = int(torch.randint(0, len(conditions), (1,), generator=generator))
         condition, anchor = conditions[row : row + 1], anchors[row : row + 1]
         stop = int(torch.randint(0, ROLLOUT_STEPS, (1,), generator=generator))
-        x_t = torch.randn((1, *model.latent_shape), generator=generator)
+        x_t = torch.randn((1, *model.latent_shape), generator=generator).to(model.device)
         solver = scheduler_for(model, "ddim", ROLLOUT_STEPS)
         with torch.no_grad():
             for t in solver.timesteps[:stop]:
                 both = torch.cat([condition, unconditional])
-                eps_c, eps_0 = teacher(torch.cat([x_t, x_t]), t, both).sample.chunk(2)
+                eps_c, eps_0 = eps(teacher, torch.cat([x_t, x_t]), t, both).chunk(2)
                 x_t = solver.step(eps_0 + guidance * (eps_c - eps_0), t, x_t).prev_sample
             t = solver.timesteps[stop]
-            target = model.unet(x_t, t, anchor).sample
-        (student(x_t, t, condition).sample - target).square().mean().backward()
+            target = eps(model.unet, x_t, t, anchor)
+        (eps(student, x_t, t, condition) - target).square().mean().backward()
         torch.nn.utils.clip_grad_norm_(learnt.values(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

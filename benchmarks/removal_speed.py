@@ -18,6 +18,7 @@ from benchmarks import reference_schedule
 from benchmarks.judged import verdicts
 from benchmarks.learning import distill_until
 from benchmarks.machine import describe
+from flows.device import here
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request
@@ -50,6 +51,8 @@ class _Watch:
     def __call__(self, step: int, weights) -> bool:
         if (step + 1) % EVERY:
             return False
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         self.seconds += time.perf_counter() - self._since
         share = self._flagged(weights)
         print(f"  step {step + 1}: flagged {share:.3f} after {self.seconds:.1f} s", flush=True)
@@ -62,7 +65,7 @@ class _Watch:
 
 def main() -> dict[str, float]:
     """Measure both and print one line each."""
-    params = read_params(Path("params.yaml"))
+    params = here(read_params(Path("params.yaml")))
     prepare(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]

@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+from flows.device import here
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request, sample
@@ -15,7 +16,7 @@ REPEATS = 3
 
 def main() -> dict[str, float]:
     """Measure each block size, the best of three."""
-    params = read_params(Path("params.yaml"))
+    params = here(read_params(Path("params.yaml")))
     prepare(params.compute)
     model = load_model(params.model, params.compute)
     figures = {}

@@ -1,0 +1,110 @@
+"""What is equal on a GPU: two runs, a run that was stopped and one that was not, and nearly what a processor gives."""
+
+import numpy as np
+import pytest
+import torch
+
+from hfi_core.candidates import read_manifest, read_pictures
+from hfi_core.diffusion.compute import prepare
+from hfi_core.diffusion.loading import load_model
+from hfi_core.erasure.anchored import frozen_anchor
+from hfi_core.erasure.trainer import Lesson, Settings, distill
+from hfi_core.inversion import Examples, invert, start_vectors
+from hfi_core.seeding import torch_generator
+from tests.loop import bytes_below, run_through
+from tests.projects import write_project
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+class Stopped(Exception):
+    """Stands for a kill: what was not written is gone."""
+
+
+def stop_at(last: int):
+    """An observer that does not come back after a step."""
+
+    def observe(step: int, _) -> None:
+        if step == last:
+            raise Stopped
+
+    return observe
+
+
+@pytest.fixture(params=DTYPES)
+def model(on_cuda, request):
+    on_cuda.edit(compute__dtype=request.param)
+    prepare(on_cuda.params.compute)
+    return load_model(on_cuda.params.model, on_cuda.params.compute)
+
+
+def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
+    latents = torch.randn(16, *model.latent_shape, generator=torch_generator("latents"))
+    examples = Examples(latents, ["a red badge"] * 16, torch.ones(16))
+    start = start_vectors(model, "badge", 2, 0)
+
+    def run(**options):
+        return invert(
+            model, examples, "badge", "<x>", start, steps=60, batch=16, rate=0.02, noisiest=0.7, key=(0,), **options
+        )
+
+    whole, losses = run()
+    with pytest.raises(Stopped):
+        run(work=tmp_path, observe=stop_at(55))
+    assert (tmp_path / "inversion.safetensors").exists()
+    resumed, resumed_losses = run(work=tmp_path)
+    assert torch.equal(whole, resumed)
+    assert torch.equal(losses, resumed_losses)
+    assert not torch.equal(whole, start.cpu())
+
+
+def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
+    with torch.no_grad():
+        conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
+    settings = Settings(
+        steps=24, batch=8, rate=1e-3, ema=0.9, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4
+    )
+
+    def run(**options):
+        return distill(
+            model, [Lesson("badge", conditions, ((1.0, anchors),))], frozen_anchor(model), settings,
+            start=model.cross_attention(), key=("test",), **options,
+        )  # fmt: skip
+
+    whole, losses = run()
+    with pytest.raises(Stopped):
+        run(work=tmp_path, observe=stop_at(22))
+    assert (tmp_path / "distillation.safetensors").exists()
+    resumed, resumed_losses = run(work=tmp_path)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert torch.equal(losses, resumed_losses)
+    assert losses[-4:].mean() < losses[:4].mean()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_whole_loop_gives_the_same_bytes_again(miniature, tmp_path, dtype):
+    parts = ("candidates", "tokens", "models", "attacks", "evaluation", "release")
+    found = []
+    for name in ("first", "second"):
+        project = write_project(tmp_path / name, miniature)
+        project.edit(compute__device="cuda", compute__dtype=dtype)
+        run_through(project)
+        folders = [project.folder / part for part in parts]
+        found.append({
+            path.removeprefix(str(project.folder)): digest for path, digest in bytes_below(*folders).items()
+        })  # fmt: skip
+    assert len(found[0]) > 50
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 0.05), ("bfloat16", 8.0), ("float16", 2.0)])
+def test_a_gpu_draws_nearly_what_a_processor_draws(miniature, tmp_path, dtype, most):
+    """`most` levels of 255 between them, on average."""
+    drawn = []
+    for name, compute in (("cpu", {"dtype": "float32"}), ("cuda", {"dtype": dtype})):
+        project = write_project(tmp_path / name, miniature)
+        project.edit(compute=project.params.compute.model_dump() | compute | {"device": name})
+        run_through(project, until="generate")
+        folder = project.folder / "candidates" / "badge"
+        drawn.append(read_pictures(folder, read_manifest(folder)).astype(float))
+    assert np.abs(drawn[0] - drawn[1]).mean() < most
