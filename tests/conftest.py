@@ -10,13 +10,14 @@ os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SER
 
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgresql as database
-from tests.forking import fork_server
+from tests.forking import SHARED, fork_server, wait_for
 from tests.once import once
 from tests.projects import REPOSITORY, Project, write_project
 
@@ -60,10 +61,26 @@ def project(miniature: Path, tmp_path: Path) -> Project:
     return write_project(tmp_path / "project", miniature)
 
 
+_shared = ExitStack()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start one server that forks commands for all of pytest-xdist's processes, which inherit its address."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ[SHARED] = _shared.enter_context(fork_server())
+
+
+def pytest_unconfigure() -> None:
+    """End it."""
+    _shared.close()
+
+
 @pytest.fixture(scope="session")
 def forks() -> Iterator[str]:
     """The socket of a server that forks commands' processes."""
-    with fork_server() as socket:
+    with nullcontext(os.environ[SHARED]) if SHARED in os.environ else fork_server() as socket:
+        if socket:
+            wait_for(socket)
         yield socket
 
 

@@ -17,9 +17,11 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,6 +29,9 @@ from tests.projects import REPOSITORY
 
 VARIABLE = "TESTS_FORK_SERVER"
 """The server's socket; where it is empty or missing, a command gets an interpreter of its own, as a user's does."""
+
+SHARED = "TESTS_SHARED_FORK_SERVER"
+"""The socket of the one server of all of pytest-xdist's processes."""
 
 _IMPORTED = (
     "diffusers.loaders", "diffusers.models", "diffusers.pipelines.stable_diffusion", "dvc.repo", "fastapi",
@@ -39,12 +44,11 @@ _IMPORTED = (
 _SCRIPT = """#!{python} -SE
 import os, signal, sys
 server = os.environ.get("{variable}")
-if not server:
-    os.execv(sys.executable, [sys.executable, "-c", "import sys; del sys.argv[0]; {start}", *sys.argv])
+{start}
 import json, socket
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect(server)
-    told = [sys.argv, os.getcwd(), dict(os.environ), "{start}"]
+    told = [os.path.dirname(__file__), arguments, os.getcwd(), dict(os.environ), start]
     socket.send_fds(connection, [json.dumps(told).encode() + bytes(1)], [0, 1, 2])
     code = int(connection.recv(16))
 if code < 0:
@@ -52,19 +56,48 @@ if code < 0:
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
+_CALL = """
+start, arguments = "import sys; from {module} import {function}; sys.exit({function}())", sys.argv
+if not server:
+    os.execv(sys.executable, [sys.executable, "-c", "import sys; del sys.argv[0]; " + start, *arguments])
+"""
+_INTERPRET = """
+arguments = sys.argv[1:]
+while arguments[:1] in (["-P"], ["-u"]):
+    del arguments[0]
+if not server or arguments[:1] not in (["-m"], ["-c"]):
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+what, start = arguments[:2]
+if what == "-m":
+    start = "import runpy; runpy.run_module(" + repr(start) + ", run_name='__main__', alter_sys=True)"
+arguments = [what, *arguments[2:]]
+"""
+_PYTHON = "python"
 
 
 def write_command(path: Path, main: str) -> None:
     """Write an executable that calls `main` ("module:function")."""
     module, _, function = main.partition(":")
-    start = f"import sys; from {module} import {function}; sys.exit({function}())"
+    _write(path, _CALL.format(module=module, function=function))
+
+
+def write_python(folder: Path) -> Path:
+    """Write a `python` for `-m` and `-c`; it is what `sys.executable` names in the commands of the same folder."""
+    return _write(folder / _PYTHON, _INTERPRET)
+
+
+def _write(path: Path, start: str) -> Path:
     path.write_text(_SCRIPT.format(python=sys.executable, variable=VARIABLE, start=start))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
 
 
 @contextmanager
 def fork_server() -> Iterator[str]:
-    """A server, for the length of a block; its socket, or nothing where the system is not Linux."""
+    """A server, for the length of a block; its socket, or nothing where the system is not Linux.
+
+    The socket is not there before the server has imported everything: see `wait_for`.
+    """
     if not hasattr(os, "pidfd_open"):
         yield ""
         return
@@ -73,21 +106,28 @@ def fork_server() -> Iterator[str]:
         tempfile.TemporaryDirectory() as folder,  # a short path: a socket's may have 107 bytes
         subprocess.Popen(
             [sys.executable, "-m", "tests.forking", f"{folder}/socket"], cwd=REPOSITORY, env=environment,
-            start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True, stdin=subprocess.PIPE,
         ) as server,
     ):  # fmt: skip
-        assert server.stdout.readline(), "it says when it listens"
         yield f"{folder}/socket"
         server.stdin.close()  # it ends then, as it does when this process is gone
+
+
+def wait_for(server: str, seconds: float = 300) -> None:
+    """Wait until a server listens at its socket."""
+    end = time.monotonic() + seconds
+    while not Path(server).exists():
+        assert time.monotonic() < end, "the server that forks commands does not listen"
+        time.sleep(0.05)
 
 
 def _next_command(path: str) -> str:
     """Serve; returns in the process of a command, with what it is to call."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(path)
+        listener.bind(f"{path}.unheard")
         listener.listen(64)
-        print("listening", flush=True)
+        Path(f"{path}.unheard").rename(path)
         while listener in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
             with connection:
@@ -110,7 +150,7 @@ def _begin(connection: socket.socket) -> str:
         with suppress(BrokenPipeError):
             connection.sendall(str(code).encode())
         os._exit(0)
-    arguments, folder, environment, start = json.loads(told[:-1])
+    commands, arguments, folder, environment, start = json.loads(told[:-1])
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -118,11 +158,13 @@ def _begin(connection: socket.socket) -> str:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[:] = arguments
+    if (python := Path(commands) / _PYTHON).exists():
+        sys.executable = str(python)
     return start
 
 
 def _let_prefect_settle() -> None:
-    """Give Prefect its settings when `settle` has been called, before which it is not imported elsewhere."""
+    """Give Prefect this process's settings, and again when `settle` has been called, which may set more."""
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
 
@@ -130,13 +172,16 @@ def _let_prefect_settle() -> None:
 
     settle = environment.settle
 
+    @cache
     def settle_and_refresh() -> None:
-        environment.settle = settle
         settle()
         refresh_global_settings_context()
         setup_logging()
 
     environment.settle = settle_and_refresh
+    if sys.argv[0] in ("-m", "-c"):  # which may be Prefect's own, and does not call it
+        refresh_global_settings_context()
+        setup_logging()
 
 
 def _end_with(start: str) -> NoReturn:
@@ -144,7 +189,7 @@ def _end_with(start: str) -> NoReturn:
     code = 0
     try:
         _let_prefect_settle()
-        exec(start, {})
+        exec(start, {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
@@ -160,5 +205,7 @@ if __name__ == "__main__":
     place = sys.argv[1]
     for library in _IMPORTED:
         importlib.import_module(library)
+    # It looks once a process through every package that is installed, before a model is logged.
+    importlib.import_module("mlflow.utils.requirements_utils").warn_dependency_requirement_mismatches(["mlflow"])
     gc.freeze()
     _end_with(_next_command(place))

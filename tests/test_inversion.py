@@ -20,9 +20,9 @@ def test_equal_inversions_end_in_equal_bits(project):
     def once() -> torch.Tensor:
         start = start_vectors(model, "badge", 2, 0)
         vectors, _ = invert(
-            model, examples, "badge", "<x>", start, steps=8, batch=32, rate=0.02, noisiest=0.7, key=(0,)
+            model, examples, "badge", "<x>", start, steps=5, batch=32, rate=0.02, noisiest=0.7, key=(0,)
         )  # fmt: skip
         return vectors
 
     first = once()
-    assert all(torch.equal(first, once()) for _ in range(4))
+    assert all(torch.equal(first, once()) for _ in range(2))

@@ -8,7 +8,6 @@ below what a wrong weight of one row would make (a sixth).
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,22 @@ from hfi_core.errors import UserError
 from hfi_core.replicas import Replicas
 from hfi_core.tensors import load_tensors
 from tests.erasure.together import SETTINGS
+from tests.forking import VARIABLE, write_python
 from tests.projects import write_project
 from tests.servers import free_port
 
 TOLERANCE = 1e-4
 
 
-def _learn(params: Path, folder: Path, processes: int) -> list[Path]:
+def _learn(python: Path, forks: str, params: Path, folder: Path, processes: int) -> list[Path]:
     joined = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "2"}
     running = []
     for index in range(processes):
         place = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
-        environment = os.environ | (
-            {name: str(value) for name, value in place.items()} | joined if processes > 1 else {}
-        )
-        command = [sys.executable, "-m", "tests.erasure.together", str(params), str(folder)]
+        environment = os.environ | {VARIABLE: forks}
+        if processes > 1:
+            environment |= {name: str(value) for name, value in place.items()} | joined
+        command = [python, "-m", "tests.erasure.together", str(params), str(folder)]
         running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     for process in running:
         _, errors = process.communicate()
@@ -41,12 +41,13 @@ def _learn(params: Path, folder: Path, processes: int) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def learnt(miniature, tmp_path_factory) -> tuple[Path, list[Path]]:
+def learnt(miniature, forks, tmp_path_factory) -> tuple[Path, list[Path]]:
     """What one process wrote, and what each of two did."""
     folder = tmp_path_factory.mktemp("together")
     params = write_project(folder / "project", miniature).folder / "params.yaml"
-    (alone,) = _learn(params, folder / "one", 1)
-    return alone, _learn(params, folder / "two", 2)
+    python = write_python(folder)
+    (alone,) = _learn(python, forks, params, folder / "one", 1)
+    return alone, _learn(python, forks, params, folder / "two", 2)
 
 
 def _read(folder: Path, name: str) -> dict[str, torch.Tensor]:

@@ -19,7 +19,7 @@ import yaml
 from hfi_core import stage as declaration
 from tests.flows import fakes
 from tests.flows.promoted import Registry, forget_engines
-from tests.forking import VARIABLE, write_command
+from tests.forking import VARIABLE, write_command, write_python
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
 from tests.servers import free_port
@@ -101,6 +101,7 @@ def fake_environment(tmp_path_factory, forks) -> dict[str, str]:
     write_command(scripts / REAL_GRAPH, "flows.cli:main")
     write_command(scripts / "tend-once", "tests.flows.deployed:tend_once")
     write_command(scripts / "dvc", "dvc.cli:main")
+    write_python(scripts)
     kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     return kept | {
         "PATH": os.pathsep.join([str(scripts), str(_SCRIPTS), os.environ["PATH"]]),
@@ -122,20 +123,23 @@ def small_params() -> dict:
 
 @pytest.fixture(scope="session")
 def _template(tmp_path_factory, fake_environment) -> Path:
-    folder = tmp_path_factory.mktemp("template")
+    return once(tmp_path_factory, "template", lambda folder: _begin(FakeProject(folder, fake_environment)))
+
+
+def _begin(project: FakeProject) -> None:
+    folder = project.folder
     for name in (".gitignore", ".dvcignore"):
         shutil.copy(REPOSITORY / name, folder / name)
     with (folder / ".gitignore").open("a") as stream:
         stream.write("/ran.log\n")
     shutil.copytree(REPOSITORY / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
     (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
-    project = FakeProject(folder, fake_environment)
     project.call("git", "init", "-q")
     project.hfi("params", "sync")
     project.call("git", "add", "-A")
     project.call("git", "commit", "-qm", "Begin")
-    project.call("mlflow", "db", "upgrade", f"sqlite:///{folder}/mlflow.db")  # or each run would make its own
-    return folder
+    # Or each run would make its own.
+    project.call("python", "-m", "mlflow", "db", "upgrade", f"sqlite:///{folder}/mlflow.db")
 
 
 def _clone(template: Path, folder: Path, environment: dict[str, str]) -> FakeProject:

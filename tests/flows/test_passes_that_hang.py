@@ -1,7 +1,5 @@
 """A scheduled pass that hangs, on a store or a server, ends and makes room for the next one."""
 
-import sys
-
 import pytest
 
 _HANG = """
@@ -24,4 +22,4 @@ print(getattr(module, pass_).with_options(timeout_seconds=1)(*arguments, return_
     ids=lambda words: words[2],
 )
 def test_it_ends_in_time(fake_project, quick, words):
-    assert fake_project.call(sys.executable, "-c", _HANG, *words, **quick).stdout.strip() == "TimedOut"
+    assert fake_project.call("python", "-c", _HANG, *words, **quick).stdout.strip() == "TimedOut"

@@ -1,6 +1,5 @@
 """Each `tend` revives the runs of its own deployment, and leaves the signs of life of all others."""
 
-import sys
 from uuid import UUID
 
 import pytest
@@ -33,7 +32,7 @@ def test_a_dead_run_of_another_deployment_is_left_for_that_one_s_pass(deployed, 
     (locks / str(UUID(int=7))).touch()  # of a run that the server has forgotten
 
     def revived(deployment: str) -> str:
-        return project.call(sys.executable, "-c", _REVIVE.format(deployment=deployment), **quick).stdout.strip()
+        return project.call("python", "-c", _REVIVE.format(deployment=deployment), **quick).stdout.strip()
 
     assert revived("tend/project") == "[]"
     assert [path.name for path in locks.iterdir()] == [run]

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import sys
 import time
 
 import pytest
@@ -118,9 +117,9 @@ def test_checkpoints_under_earlier_params_go_when_the_unit_is_done(fake_project)
 def test_a_run_that_takes_too_long_is_stopped_and_the_next_goes_on(fake_project, quick):
     run = "from tests.flows.deployed import safeguard; safeguard(until='generate', hours={hours})"
     slow = quick | {"FAKE_SLOW": "generate@badge"}
-    late = fake_project.call(sys.executable, "-c", run.format(hours=1.5 / 3600), code=1, **slow)
+    late = fake_project.call("python", "-c", run.format(hours=1.5 / 3600), code=1, **slow)
     assert "timed out" in late.stdout + late.stderr
     assert not (fake_project.folder / "candidates/badge").exists()
-    fake_project.call(sys.executable, "-c", run.format(hours=1), **quick)
+    fake_project.call("python", "-c", run.format(hours=1), **quick)
     assert (fake_project.folder / "candidates/badge").exists()
     assert len(_steps(fake_project, "generate@badge")) == STEPS, "no step was taken twice"

@@ -139,7 +139,7 @@ def test_too_few_candidates_are_a_mistake_before_anybody_judges(judged_by_people
 def deployed(judged_by_people, quick, server) -> Iterator[Deployed]:
     """What `hfi deploy` sends, and a worker; waiting runs are looked for every few seconds."""
     project = judged_by_people
-    deploy(project, "waiting", quick, {"safeguard": {"page": PAGE}, "tend": {"judgements": None}}, tend=5)
+    deploy(project, "waiting", quick, {"safeguard": {"page": PAGE}, "tend": {"judgements": None}}, tend=10)
     with project.running(
         "prefect", "worker", "start", "--pool", "waiting", "--type", "process",
         PREFECT_WORKER_QUERY_SECONDS="1", **quick,
