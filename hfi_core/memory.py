@@ -12,6 +12,8 @@ _OF_A_GPU = "OutOfMemoryError"
 """The name of torch's error."""
 _OF_A_PROCESSOR = "DefaultCPUAllocator"
 """Who speaks where a processor's memory runs out: torch raises a bare RuntimeError then."""
+_OF_A_LIBRARY = "_STATUS_ALLOC_FAILED"
+"""What cuBLAS and cuDNN say where none is left for them, in a bare RuntimeError, too."""
 
 
 @contextmanager
@@ -20,9 +22,9 @@ def short_memory_named(compute: Compute) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        text = str(error)
-        if not isinstance(error, MemoryError) and type(error).__name__ != _OF_A_GPU and _OF_A_PROCESSOR not in text:
+        if not _is_about_memory(error):
             raise
+        text = str(error) or type(error).__name__
         said = ". ".join(text[max(text.find(_OF_A_PROCESSOR), 0) :].split(". ")[:3]).removesuffix(".")
         raise UserError(
             f"The memory of {compute.device!r} did not suffice ({said}). What was finished is kept. In params.yaml, "
@@ -30,6 +32,11 @@ def short_memory_named(compute: Compute) -> Iterator[None]:
             "`compute.checkpointing: true` lets it learn in less memory, and the dtype bfloat16 halves the networks. "
             "Or free what other processes hold there."
         ) from error
+
+
+def _is_about_memory(error: Exception) -> bool:
+    bare = any(words in str(error) for words in (_OF_A_PROCESSOR, _OF_A_LIBRARY))
+    return bare or isinstance(error, MemoryError) or type(error).__name__ == _OF_A_GPU
 
 
 def with_short_memory_named(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -56,6 +56,22 @@ def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
     assert len(named(project.params, size=3)) == 3
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB. Of the rest, much"),
+         r"\(CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB\)"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+         r"\(CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"),
+        (MemoryError(), r"\(MemoryError\)"),
+    ],
+    ids=["a GPU", "its libraries", "Python"],
+)  # fmt: skip
+def test_whoever_lacks_memory_is_quoted(project, error, said):
+    with pytest.raises(UserError, match=f"did not suffice {said}"), short_memory_named(project.params.compute):
+        raise error
+
+
 @pytest.mark.parametrize("error", [RuntimeError("the shapes differ"), ValueError("no")])
 def test_other_errors_stay_what_they_are(project, error):
     with pytest.raises(type(error), match=str(error)), short_memory_named(project.params.compute):
