@@ -9,12 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from benchmarks.machine import describe
-from flows.device import here
+from benchmarks import machine
 from hfi_core.files import whole_file
-from hfi_core.params import read_params
 
 PAGE = Path("docs/benchmarks.md")
 NAMES = (
@@ -22,6 +18,8 @@ NAMES = (
     "at_size",
 )  # fmt: skip
 NEEDS_A_GPU = ("at_size",)
+ON_PROCESSORS = ("memory", "annotation")
+"""Whatever the project's device is."""
 _HEAD = """# Benchmarks
 
 Written by `make bench`, a section a benchmark, in a project in which `hfi run` has finished. Every figure is of one
@@ -36,7 +34,7 @@ def main() -> None:
         sys.exit(f"No benchmark is called {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}.")
     if not Path("dvc.lock").exists():
         sys.exit("The benchmarks need a finished project: run `make demo` first.")
-    gpu = _gpu()
+    gpu = machine.gpu()
     for name in names:
         if name in NEEDS_A_GPU and not gpu:
             print(f"\n{name} is left out: it needs a GPU (HFI_DEVICE=cuda).", flush=True)
@@ -44,13 +42,7 @@ def main() -> None:
         benchmark = importlib.import_module(f"benchmarks.{name}")
         title, *rest = benchmark.__doc__.strip().split("\n", 1)
         print(f"\n{title}", flush=True)
-        _write(_title(name, gpu), _section([title, *rest], benchmark.main()))
-
-
-def _gpu() -> str:
-    """The GPU on which the project is computed here, if it is."""
-    device = here(read_params(Path("params.yaml"))).compute.device
-    return torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
+        _write(_title(name, "" if name in ON_PROCESSORS else gpu), _section([title, *rest], benchmark.main()))
 
 
 def _title(name: str, gpu: str = "") -> str:
@@ -60,7 +52,7 @@ def _title(name: str, gpu: str = "") -> str:
 def _section(parts: list[str], figures: Mapping[str, float]) -> str:
     text = " ".join(line.strip() for part in parts for line in part.splitlines() if line.strip())
     rows = [f"| {key.replace('_', ' ')} | {value:.3f} |" for key, value in figures.items()]
-    return "\n".join([text, "", f"On {describe()}.", "", "| figure | value |", "| --- | --- |", *rows])
+    return "\n".join([text, "", f"On {machine.describe()}.", "", "| figure | value |", "| --- | --- |", *rows])
 
 
 def _write(title: str, section: str) -> None:

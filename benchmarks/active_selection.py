@@ -17,10 +17,11 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
+from benchmarks import machine
 from hfi_core.candidates import read_manifest
 from hfi_core.diffusion.compute import prepare
 from hfi_core.feedback.labels import Label
-from hfi_core.params import EMBEDDED, Params, read_params
+from hfi_core.params import EMBEDDED, Params
 from hfi_core.reward import RewardModel, train
 from hfi_core.reward_tasks import task_of
 from hfi_core.seeding import numpy_generator, seed_of
@@ -60,7 +61,7 @@ def actively(rewards, features, known, count, rng) -> list[int]:
 
 def main() -> dict[str, float]:
     """Run both ways on every seed and print a line a target."""
-    params = read_params(Path("params.yaml"))
+    params = machine.params()
     prepare(params.compute)
     folder = Path("candidates") / CONCEPT
     judge = load_judge_network(locate(EMBEDDED, None, "annotators"))

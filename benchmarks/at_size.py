@@ -10,14 +10,17 @@ step at batch 1, VAE and text encoders not counted, nor, for the reference, the 
 import gc
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from benchmarks import reference_schedule
+from benchmarks.memory import GIB, bytes_of
+from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.shapes import build
 from flows.device import here
 from flows.presets import params as preset
@@ -31,51 +34,45 @@ from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.methods import settings_of
 from hfi_core.erasure.trainer import Lesson, Settings, distill
 from hfi_core.inversion import Examples, invert, start_vectors
-from hfi_core.params import ClosedForm, Params, Source
+from hfi_core.params import Params, Source
 from hfi_core.sources import digest_of
 
-GIB = 2**30
 PRESETS = {"SD 1.5": "sd15", "SDXL": "sdxl"}
 AT_ONCE = (1, 2, 8, 32)
 PROMPT, ANCHOR = "aaab aaac", "aaad aaae"
-CLOSED_FORM = ClosedForm(method="closed_form", contrast=1.0, hold=1.0, ridge=0.01)
 REFERENCE_STEPS = {"SD 1.5": 24, "SDXL": 12}
 INVERSION_STEPS = 20
 COMPUTE = {"dtype": "bfloat16", "checkpointing": False}
 """What differs from the presets; memory is measured with checkpointing, too."""
 
 
-class _Reading:
-    """What a block took, once it has ended."""
-
-    value = 0.0
+Result = TypeVar("Result")
 
 
-@contextmanager
-def _seconds() -> Iterator[_Reading]:
-    """Seconds of a block, the GPU's work included."""
-    reading = _Reading()
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    """What some work gives, and its seconds, the GPU's share included."""
     torch.cuda.synchronize()
     started = time.perf_counter()
-    yield reading
+    result = work()
     torch.cuda.synchronize()
-    reading.value = time.perf_counter() - started
+    return result, time.perf_counter() - started
 
 
-def _bytes(*networks: torch.nn.Module) -> int:
-    return sum(p.numel() * p.element_size() for network in networks for p in network.parameters())
+def _warm(work: Callable[[int], object], first: int, count: int) -> float:
+    """Seconds of `work(count)`, after one of `first` that is not counted."""
+    work(first)
+    return _timed(lambda: work(count))[1]
 
 
-@contextmanager
-def _memory(model: TextToImage, *not_counted: torch.nn.Module) -> Iterator[_Reading]:
-    """GiB that a block takes at most beside VAE, text encoders and what else is not counted."""
+def _most_memory(model: TextToImage, work: Callable[[], object], *not_counted: torch.nn.Module) -> float:
+    """GiB that some work takes at most beside VAE, text encoders and what else is not counted."""
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
-    reading = _Reading()
-    yield reading
+    work()
     others = [network for name, network in model.networks.items() if name != "unet"]
-    reading.value = (torch.cuda.max_memory_allocated() - _bytes(*others, *not_counted)) / GIB
+    apart = bytes_of(p for network in [*others, *not_counted] for p in network.parameters())
+    return (torch.cuda.max_memory_allocated() - apart) / GIB
 
 
 def main() -> dict[str, float]:
@@ -96,12 +93,11 @@ def main() -> dict[str, float]:
 
 def _shape(shape: str, params: Params, folder: Path) -> Iterator[tuple[str, float]]:
     build(shape, folder, params.compute.device, torch.bfloat16)
-    with _seconds() as taken:
-        source = Source(source=str(folder), revision=None, digest=digest_of(folder))
-    yield "digest of the folder, seconds", taken.value
-    with _seconds() as taken:
-        model = load_model(source, params.compute)
-    yield "loading, the digest checked, seconds", taken.value
+    digest, seconds = _timed(lambda: digest_of(folder))
+    yield "digest of the folder, seconds", seconds
+    source = Source(source=str(folder), revision=None, digest=digest)
+    model, seconds = _timed(lambda: load_model(source, params.compute))
+    yield "loading, the digest checked, seconds", seconds
     yield "UNet's parameters, millions", sum(p.numel() for p in model.unet.parameters()) / 1e6
     yield from _passes(model)
     yield from _pictures(model, params)
@@ -115,37 +111,42 @@ def _shape(shape: str, params: Params, folder: Path) -> Iterator[tuple[str, floa
 def _passes(model: TextToImage) -> Iterator[tuple[str, float]]:
     condition = model.encode([PROMPT])
     for count in AT_ONCE:
-        x_t = torch.randn((count, *model.latent_shape), device=model.device)
-        t = torch.full((count,), 500, device=model.device)
         repeats = max(4, 64 // count)
-        with torch.no_grad():
-            for times in (2, repeats):
-                with _seconds() as taken:
-                    for _ in range(times):
-                        model.predict(x_t, t, condition.expand(count, -1, -1))
-        yield f"a pass, {count} at once, ms each", 1000 * taken.value / repeats / count
+        seconds = _warm(partial(_predict, model, condition.expand(count, -1, -1)), 2, repeats)
+        yield f"a pass, {count} at once, ms each", 1000 * seconds / repeats / count
+
+
+@torch.no_grad()
+def _predict(model: TextToImage, condition: torch.Tensor, times: int) -> None:
+    x_t = torch.randn((len(condition), *model.latent_shape), device=model.device)
+    t = torch.full((len(condition),), 500, device=model.device)
+    for _ in range(times):
+        model.predict(x_t, t, condition)
 
 
 def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]:
     block = params.compute.block
-    requests = [Request(PROMPT, seed) for seed in range(2 * block)]
-    for several in (requests[:block], requests):
-        with _seconds() as taken:
-            list(sample(model, several, params.sampler, block=block))
-    yield f"a picture of {params.sampler.steps} guided steps, {block} at once, seconds", taken.value / len(requests)
+
+    def draw(count: int) -> None:
+        list(sample(model, [Request(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
+
+    seconds = _warm(draw, block, 2 * block) / (2 * block)
+    yield f"a picture of {params.sampler.steps} guided steps, {block} at once, seconds", seconds
 
 
 def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]:
     latents = torch.randn(16, *model.latent_shape)
     examples = Examples(latents, [PROMPT] * len(latents), torch.ones(len(latents)))
     start = start_vectors(model, "aaab", params.invert.vectors, 0)
-    for steps in (2, INVERSION_STEPS):
-        with _seconds() as taken:
-            invert(
-                model, examples, "aaac", "<x>", start, steps=steps, batch=params.invert.batch, rate=params.invert.rate,
-                noisiest=params.invert.noisiest, key=(0,),
-            )  # fmt: skip
-    yield f"inversion, a step of {params.invert.batch}, seconds", taken.value / INVERSION_STEPS
+
+    def learn(steps: int) -> None:
+        invert(
+            model, examples, "aaac", "<x>", start, steps=steps, batch=params.invert.batch, rate=params.invert.rate,
+            noisiest=params.invert.noisiest, key=(0,),
+        )  # fmt: skip
+
+    seconds = _warm(learn, 2, INVERSION_STEPS) / INVERSION_STEPS
+    yield f"inversion, a step of {params.invert.batch}, seconds", seconds
 
 
 def _lesson(model: TextToImage) -> Lesson:
@@ -154,10 +155,11 @@ def _lesson(model: TextToImage) -> Lesson:
 
 
 def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]:
-    for _ in range(2):
-        with _seconds() as taken:
+    def solve(times: int) -> None:
+        for _ in range(times):
             closed_form.solve(model, [_lesson(model)], CLOSED_FORM, params.compute.block)
-    yield "removal in closed form, seconds", taken.value
+
+    yield "removal in closed form, seconds", _warm(solve, 1, 1)
 
 
 def _learn(model: TextToImage, settings: Settings) -> None:
@@ -174,34 +176,28 @@ def _reference(model: TextToImage, steps: int, settings: Settings) -> None:
 
 
 def _learning(shape: str, model: TextToImage, settings: Settings) -> Iterator[tuple[str, float]]:
-    _learn(model, replace(settings, steps=2, reuse=2))
-    cycle = replace(settings, steps=settings.reuse)
-    with _seconds() as ours:
-        _learn(model, cycle)
-    _reference(model, 2, settings)
+    def learn(steps: int) -> None:
+        _learn(model, replace(settings, steps=steps, reuse=steps))
+
+    ours = _warm(learn, 2, settings.reuse) / settings.reuse
     steps = REFERENCE_STEPS[shape]
-    with _seconds() as reference:
-        _reference(model, steps, settings)
-    ours_a_step, theirs_a_step = ours.value / cycle.steps, reference.value / steps
-    yield f"ours, a gradient step of {settings.batch} latents, roll-outs included, seconds", ours_a_step
-    yield f"reference, a gradient step of 1 latent (mean of {steps}), seconds", theirs_a_step
-    yield "reference over ours, a step", theirs_a_step / ours_a_step
-    yield "reference over ours, a latent", theirs_a_step / ours_a_step * settings.batch
+    theirs = _warm(lambda steps: _reference(model, steps, settings), 2, steps) / steps
+    yield f"ours, a gradient step of {settings.batch} latents, roll-outs included, seconds", ours
+    yield f"reference, a gradient step of 1 latent (mean of {steps}), seconds", theirs
+    yield "reference over ours, a step", theirs / ours
+    yield "reference over ours, a latent", theirs / ours * settings.batch
 
 
 def _memory_of_a_step(model: TextToImage, settings: Settings) -> Iterator[tuple[str, float]]:
     smallest = replace(settings, steps=2, batch=1, rollouts=1, rollout_steps=2, reuse=1)
-    with _memory(model, model.unet) as reference:
-        _reference(model, 2, settings)
-    with _memory(model) as plain:
-        _learn(model, smallest)
+    reference = _most_memory(model, lambda: _reference(model, 2, settings), model.unet)
+    plain = _most_memory(model, lambda: _learn(model, smallest))
     keep_only_block_inputs(model.unet)
-    with _memory(model) as ours:
-        _learn(model, smallest)
-    yield "memory of a step, reference, GiB", reference.value
-    yield "memory of a step, ours without checkpointing, GiB", plain.value
-    yield "memory of a step, ours, GiB", ours.value
-    yield "memory of a step, ours over reference", ours.value / reference.value
+    ours = _most_memory(model, lambda: _learn(model, smallest))
+    yield "memory of a step, reference, GiB", reference
+    yield "memory of a step, ours without checkpointing, GiB", plain
+    yield "memory of a step, ours, GiB", ours
+    yield "memory of a step, ours over reference", ours / reference
 
 
 if __name__ == "__main__":

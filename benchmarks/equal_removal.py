@@ -9,9 +9,9 @@ seed of training. Needs the tokens of a finished `hfi run`.
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import machine
 from benchmarks.judged import verdicts
 from benchmarks.learning import distill_until
-from benchmarks.machine import describe
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request
@@ -21,7 +21,6 @@ from hfi_core.erasure.methods import settings_of
 from hfi_core.judges.registry import load_judge
 from hfi_core.judges.verdict import Verdict
 from hfi_core.metrics.intervals import Interval, wilson_interval
-from hfi_core.params import read_params
 from hfi_core.seeding import picture_seed
 from hfi_core.tokens import load_tokens
 
@@ -38,7 +37,7 @@ MOST_STEPS = 400
 
 def main() -> dict[str, float]:
     """Follow each removal down to the last level and print what it kept at each."""
-    params = read_params(Path("params.yaml"))
+    params = machine.params()
     prepare(params.compute)
     model = load_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
@@ -105,7 +104,7 @@ def main() -> dict[str, float]:
         for level in left:
             print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
 
-    print(describe())
+    print(machine.describe())
     base = watched(None)
     print(f"  base: {base} flagged of the watched ones", flush=True)
     note("base", reported(None))

@@ -1,10 +1,24 @@
-"""What a figure was measured on."""
+"""What a figure is measured on."""
 
 import os
 import platform
 from pathlib import Path
 
 import torch
+
+from flows.device import here
+from hfi_core.params import Params, read_params
+
+
+def params() -> Params:
+    """The project's params, with this machine's device."""
+    return here(read_params(Path("params.yaml")))
+
+
+def gpu() -> str:
+    """The GPU on which the project is computed here, if it is."""
+    device = params().compute.device
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
 
 
 def describe() -> str:

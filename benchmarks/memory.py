@@ -6,6 +6,8 @@ and teacher replace the cross-attention weights, with `compute.checkpointing: tr
 it: the blocks' inputs are kept, and the largest block's activations while it is computed again. Ours without it, too.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch.func import functional_call
 
@@ -15,7 +17,8 @@ GIB = 2**30
 BATCH = 1
 
 
-def _size(tensors) -> int:
+def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
+    """Bytes that tensors take."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
@@ -85,7 +88,7 @@ def main() -> dict[str, float]:
     plain_kept = _kept_by_autograd(forward, owned)
     ours_kept = _kept_with_checkpointing(unet, forward, owned)
 
-    whole, small = _size(unet.parameters()), _size(learnt.values())
+    whole, small = bytes_of(unet.parameters()), bytes_of(learnt.values())
     training = 3 * small  # gradients and AdamW's two moments
     figures = {
         "whole_unet_gib": whole / GIB,

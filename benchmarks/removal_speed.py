@@ -14,11 +14,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import reference_schedule
+from benchmarks import machine, reference_schedule
 from benchmarks.judged import verdicts
 from benchmarks.learning import distill_until
-from benchmarks.machine import describe
-from flows.device import here
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request
@@ -27,7 +25,7 @@ from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import remove_in_closed_form, settings_of
 from hfi_core.erasure.trainer import Lesson
 from hfi_core.judges.registry import load_judge
-from hfi_core.params import ClosedForm, read_params
+from hfi_core.params import ClosedForm
 from hfi_core.seeding import picture_seed
 from hfi_core.tokens import load_tokens, token_name, with_token
 
@@ -65,7 +63,7 @@ class _Watch:
 
 def main() -> dict[str, float]:
     """Measure both and print one line each."""
-    params = here(read_params(Path("params.yaml")))
+    params = machine.params()
     prepare(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]
@@ -84,7 +82,7 @@ def main() -> dict[str, float]:
         ]  # fmt: skip
         return sum(verdict.flagged for verdict in verdicts(model, judge, params, requests, weights)) / PICTURES
 
-    print(describe())
+    print(machine.describe())
     base = flagged(None)
     print(f"base: flagged {base:.3f}")
     figures = {f"base flagged (n {PICTURES})": base}

@@ -1,13 +1,11 @@
 """Pictures per second by block size, the embedded model with the project's sampler."""
 
 import time
-from pathlib import Path
 
-from flows.device import here
+from benchmarks import machine
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request, sample
-from hfi_core.params import read_params
 
 BLOCKS = (1, 4, 16, 32, 64)
 PICTURES = 128
@@ -16,7 +14,7 @@ REPEATS = 3
 
 def main() -> dict[str, float]:
     """Measure each block size, the best of three."""
-    params = here(read_params(Path("params.yaml")))
+    params = machine.params()
     prepare(params.compute)
     model = load_model(params.model, params.compute)
     figures = {}
