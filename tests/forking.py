@@ -164,7 +164,7 @@ def _begin(connection: socket.socket) -> str:
 
 
 def _let_prefect_settle() -> None:
-    """Give Prefect this process's settings, and again when `settle` has been called, which may set more."""
+    """Give Prefect this process's settings when `settle` has been called, before which it is not imported elsewhere."""
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
 
@@ -172,16 +172,18 @@ def _let_prefect_settle() -> None:
 
     settle = environment.settle
 
-    @cache
-    def settle_and_refresh() -> None:
-        settle()
+    def refresh() -> None:
         refresh_global_settings_context()
         setup_logging()
 
+    @cache
+    def settle_and_refresh() -> None:
+        settle()
+        refresh()
+
     environment.settle = settle_and_refresh
     if sys.argv[0] in ("-m", "-c"):  # which may be Prefect's own, and does not call it
-        refresh_global_settings_context()
-        setup_logging()
+        refresh()
 
 
 def _end_with(start: str) -> NoReturn:

@@ -60,7 +60,7 @@ def run_through(project: Project, until: str | None = None) -> dict[str, list[Si
     return signs
 
 
-def bytes_below(*paths: Path) -> dict[str, str]:
-    """Digests of all files at or below paths, by path."""
+def bytes_below(*paths: Path, named_from: Path | None = None) -> dict[str, str]:
+    """Digests of all files at or below paths, by path: the whole of it, or from a folder on."""
     files = [f for path in paths for f in ([path] if path.is_file() else sorted(path.rglob("*"))) if f.is_file()]
-    return {str(file): sha256_of_file(file) for file in files}
+    return {str(file.relative_to(named_from) if named_from else file): sha256_of_file(file) for file in files}

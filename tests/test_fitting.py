@@ -11,12 +11,9 @@ from hypothesis import strategies as st
 from hfi_core.errors import UserError
 from hfi_core.fitting import Checkpoint, Group, constant, cosine, fit
 from hfi_core.seeding import torch_generator
+from tests.stopped import Stopped, stop_at
 
 STEPS = 9
-
-
-class Stopped(Exception):
-    """The run was killed."""
 
 
 class Problem:
@@ -41,10 +38,6 @@ class Problem:
         return (x @ self.weight.T + self.bias - self.seen).square().mean()
 
     def fit(self, steps=STEPS, stop=None, path=None, every=1, **options):
-        def after(step):
-            if step == stop:
-                raise Stopped
-
         return fit(
             [Group({"weight": self.weight, "idle": self.idle}, 0.1), Group({"bias": self.bias}, 0.01)],
             self.loss,
@@ -53,7 +46,7 @@ class Problem:
             decay=0.9,
             state={"seen": self.seen},
             checkpoint=Checkpoint(path, every) if path else None,
-            after_step=after,
+            after_step=stop_at(stop),
             **options,
         )
 

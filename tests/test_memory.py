@@ -1,6 +1,5 @@
 """Where memory runs out, for real, the message says what takes less of it."""
 
-import os
 import subprocess
 import sys
 
@@ -39,9 +38,8 @@ draw(8)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux limits a process's memory so.")
 def test_a_stage_that_runs_out_of_memory_says_what_takes_less(project):
-    done = subprocess.run(
-        [sys.executable, "-c", _IN_LITTLE_MEMORY], cwd=project.folder, env=os.environ, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", _IN_LITTLE_MEMORY]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "The memory of 'cpu' did not suffice (DefaultCPUAllocator" in done.stdout
     assert "lower compute.block (1024 now)" in done.stdout

@@ -75,10 +75,9 @@ def command(folder: Path, *words: str, code: int = 0, **environment: str) -> str
 
 
 def relative_bytes(folder: Path) -> dict[str, str]:
-    found = bytes_below(*(folder / name for name in OUTPUTS))
+    found = bytes_below(*(folder / name for name in OUTPUTS), named_from=folder)
     outside = ("reports/cost.json", "reports/registration.json")
-    names = {str(Path(path).relative_to(folder)): digest for path, digest in found.items()}
-    return {name: digest for name, digest in names.items() if name not in outside and ".gitignore" not in name}
+    return {name: digest for name, digest in found.items() if name not in outside and ".gitignore" not in name}
 
 
 @pytest.fixture(scope="module", params=["forked", pytest.param("anew", marks=pytest.mark.soak)])

@@ -13,22 +13,9 @@ from hfi_core.inversion import Examples, invert, start_vectors
 from hfi_core.seeding import torch_generator
 from tests.loop import bytes_below, run_through
 from tests.projects import write_project
+from tests.stopped import Stopped, stop_at
 
 DTYPES = ("float32", "bfloat16", "float16")
-
-
-class Stopped(Exception):
-    """Stands for a kill: what was not written is gone."""
-
-
-def stop_at(last: int):
-    """An observer that does not come back after a step."""
-
-    def observe(step: int, _) -> None:
-        if step == last:
-            raise Stopped
-
-    return observe
 
 
 @pytest.fixture(params=DTYPES)
@@ -89,10 +76,7 @@ def test_the_whole_loop_gives_the_same_bytes_again(miniature, tmp_path, dtype):
         project = write_project(tmp_path / name, miniature)
         project.edit(compute__device="cuda", compute__dtype=dtype)
         run_through(project)
-        folders = [project.folder / part for part in parts]
-        found.append({
-            path.removeprefix(str(project.folder)): digest for path, digest in bytes_below(*folders).items()
-        })  # fmt: skip
+        found.append(bytes_below(*(project.folder / part for part in parts), named_from=project.folder))
     assert len(found[0]) > 50
     assert found[0] == found[1]
 

@@ -11,6 +11,7 @@ from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.sdd import own_unconditional
 from hfi_core.erasure.trainer import Lesson, Settings, _beta, distill
 from hfi_core.seeding import torch_generator
+from tests.stopped import Stopped, stop_at
 
 SETTINGS = Settings(
     steps=4, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2
@@ -69,20 +70,13 @@ def test_the_teacher_is_the_average_of_the_students(model):
 def test_a_run_that_was_stopped_ends_in_the_same_bits(model, tmp_path, stop):
     lessons, longer = [lesson(model, "a red badge", "")], replace(SETTINGS, steps=22)
 
-    class Killed(Exception):
-        pass
-
-    def kill(step, _):
-        if step == stop:
-            raise Killed
-
     def run(**options):
         start = model.cross_attention()
         return distill(model, lessons, own_unconditional(model), longer, start=start, key=("test",), **options)
 
     whole, losses = run()
-    with pytest.raises(Killed):
-        run(work=tmp_path, observe=kill)
+    with pytest.raises(Stopped):
+        run(work=tmp_path, observe=stop_at(stop))
     assert (tmp_path / "distillation.safetensors").exists() == (stop >= 20)
     resumed, resumed_losses = run(work=tmp_path)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -71,8 +71,7 @@ def _survives(finished: Finished, tmp_path: Path, address: str, moments: Iterabl
 
 
 def _named(project: Project, outputs: list[Path]) -> dict[str, str]:
-    there = [path for path in outputs if path.exists()]
-    return {path.removeprefix(str(project.folder)): digest for path, digest in bytes_below(*there).items()}
+    return bytes_below(*outputs, named_from=project.folder)
 
 
 @pytest.mark.parametrize("address", LONG)

@@ -11,12 +11,9 @@ from hfi_core.world import training
 from hfi_core.world.build import JUDGES, build
 from hfi_core.world.networks import JudgeNetwork
 from hfi_core.world.training import MINIATURE
+from tests.stopped import Stopped
 
 SHIPPED = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
-
-
-class Stopped(Exception):
-    """The build was killed."""
 
 
 def test_a_build_stopped_before_every_network_ends_in_equal_bytes(miniature, tmp_path, monkeypatch):
