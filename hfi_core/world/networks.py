@@ -36,11 +36,15 @@ def build_vae() -> AutoencoderKL:
     )
 
 
-def build_unet() -> UNet2DConditionModel:
-    """Three levels with cross-attention in the two lower ones, 5.5 M parameters."""
+WIDTHS = (64, 96, 128)
+"""Channels of the UNet, a level."""
+
+
+def build_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
+    """Three levels with cross-attention in the two lower ones, 5.5 M parameters; each width is a multiple of 16."""
     return UNet2DConditionModel(
         sample_size=LATENT,
-        block_out_channels=(64, 96, 128),
+        block_out_channels=widths,
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),

@@ -21,6 +21,7 @@ from hfi_core.world.networks import (
     FACTS,
     NO_EMBLEM,
     UNREADABLE,
+    WIDTHS,
     JudgeNetwork,
     build_clip,
     build_scheduler,
@@ -35,7 +36,7 @@ _bfloat16 = partial(torch.autocast, "cpu", torch.bfloat16)
 
 @dataclass(frozen=True)
 class Budget:
-    """Gradient steps, pictures a step, and (for the denoiser) drawings to train on."""
+    """Gradient steps, pictures a step, and (for the denoiser) drawings to train on and channels a level."""
 
     vae: int = 1300
     denoiser: int = 7000
@@ -44,9 +45,10 @@ class Budget:
     batch: int = 64
     drawings: int = 32_000
     reconstructions: int = 6_000
+    widths: tuple[int, int, int] = WIDTHS
 
 
-MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16)
+MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16, widths=(16, 32, 32))
 
 
 def scenes_of(count: int, *key: object) -> list[Scene]:
@@ -144,7 +146,7 @@ def encode_drawings(vae: AutoencoderKL, scenes: list[Scene]) -> torch.Tensor:
 def train_denoiser(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path, observe: Observer):
     """UNet and text encoder together on the noise-prediction loss (Ho et al. 2020, eq. 14); returns both."""
     torch.manual_seed(1)
-    unet, text_encoder = build_unet(), build_text_encoder(tokenizer)
+    unet, text_encoder = build_unet(budget.widths), build_text_encoder(tokenizer)
     unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is four times slower on a CPU
     scenes = scenes_of(budget.drawings, "denoiser")
     latents = encode_drawings(vae, scenes)

@@ -14,7 +14,7 @@ from hfi_core.seeding import torch_generator
 from tests.stopped import Stopped, stop_at
 
 SETTINGS = Settings(
-    steps=4, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2
+    steps=4, batch=3, rate=3e-4, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2
 )
 
 
@@ -56,7 +56,7 @@ def test_the_student_moves_towards_the_anchor(model):
         wanted = model.predict(x_t, t, asked.anchors[0][1].expand(16, -1, -1))
         condition = asked.conditions.expand(16, -1, -1)
         start, end = ((model.predict(x_t, t, condition, w) - wanted).square().mean() for w in (before, weights))
-    assert end < start
+    assert end < start / 2
 
 
 def test_the_teacher_is_the_average_of_the_students(model):

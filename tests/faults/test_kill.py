@@ -29,8 +29,8 @@ def finished(miniature, tmp_path_factory) -> Finished:
     """A small project; steps enough for a checkpoint inside each fit."""
     project = write_project(tmp_path_factory.mktemp("killed") / "project", miniature)
     project.edit(
-        invert__steps=60, invert__batch=1, attack__steps=60, attack__batch=1, removals__anchored__steps=24,
-        removals__anchored__batch=1, removals__anchored__reuse=4, removals__anchored__reinvert_steps=55,
+        invert__steps=60, invert__batch=1, attack__steps=60, attack__batch=1, removals__anchored__steps=22,
+        removals__anchored__batch=1, removals__anchored__reuse=20, removals__anchored__reinvert_steps=55,
     )  # fmt: skip
     project.keep("base", "anchored")
     return Finished(project, run_through(project, until="evaluate"))
