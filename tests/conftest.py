@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import postgresql as database
-from tests.forking import SHARED, fork_server, wait_for
+from tests.forking import SHARED, environment_with, fork_server, wait_for
 from tests.once import once
 from tests.projects import REPOSITORY, Project, write_project
 
@@ -82,6 +82,12 @@ def forks() -> Iterator[str]:
         if socket:
             wait_for(socket)
         yield socket
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory, forks) -> dict[str, str]:
+    """An environment in which the project's commands are forked: they and servers start in a part of a second."""
+    return environment_with(tmp_path_factory.mktemp("bin"), forks)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,9 @@
-"""`hfi` without its seconds of imports: a server that has imported the libraries forks a process for each command.
+"""Commands without their seconds of imports: a server that has imported the libraries forks a process for each.
 
-A command has arguments, environment, folder, streams and exit code of its own. What it has in common with the others
-are the modules that are imported already and the seed of `hash`. Nothing of `flows` is among them: it has state.
+A command has arguments, environment, folder, streams and exit code of its own. SIGINT and SIGTERM are passed on to it,
+and it is killed with the process that stands for it; where that leads a group, as one that a terminal starts does, all
+this is done to the command's group. What it has in common with the others are the modules that are imported already and
+the seed of `hash`. Nothing of `flows` is among them: it has state.
 """
 
 import atexit
@@ -34,11 +36,12 @@ SHARED = "TESTS_SHARED_FORK_SERVER"
 """The socket of the one server of all of pytest-xdist's processes."""
 
 _IMPORTED = (
-    "diffusers.loaders", "diffusers.models", "diffusers.pipelines.stable_diffusion", "dvc.repo", "fastapi",
+    "aiohttp.client", "diffusers.loaders", "diffusers.models.autoencoders", "diffusers.models.unets",
+    "diffusers.pipelines.stable_diffusion", "dvc.repo", "fastapi", "flask", "hfi_core.annotation.app",
     "hfi_core.params", "matplotlib.figure", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.tracking", "pandas", "prefect.artifacts", "prefect.flow_engine", "prefect.server.api.server",
-    "prefect.task_engine", "rich.progress", "scipy.stats", "sklearn.metrics", "torch",
-    "transformers.models.clip.modeling_clip", "typer",
+    "prefect.task_engine", "prefect.workers.process", "rich.progress", "scipy.stats", "sklearn.metrics", "torch",
+    "transformers.models.clip.modeling_clip", "typer", "uvicorn",
 )  # fmt: skip
 
 _SCRIPT = """#!{python} -SE
@@ -48,11 +51,15 @@ server = os.environ.get("{variable}")
 import json, socket
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect(server)
-    told = [os.path.dirname(__file__), arguments, os.getcwd(), dict(os.environ), start]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: connection.send(bytes([number])))
+    leads = os.getpid() == os.getpgrp()
+    told = [os.path.dirname(os.path.realpath(__file__)), arguments, os.getcwd(), dict(os.environ), start, leads]
     socket.send_fds(connection, [json.dumps(told).encode() + bytes(1)], [0, 1, 2])
     code = int(connection.recv(16))
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL)
+    if -code != signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 sys.exit(code)
 """
@@ -73,17 +80,22 @@ if what == "-m":
 arguments = [what, *arguments[2:]]
 """
 _PYTHON = "python"
+_COMMANDS = {
+    "hfi": "flows.cli:main", "dvc": "dvc.cli:main", "mlflow": "mlflow.cli:cli", "prefect": "prefect.cli:app",
+}  # fmt: skip
 
 
-def write_command(path: Path, main: str) -> None:
-    """Write an executable that calls `main` ("module:function")."""
-    module, _, function = main.partition(":")
-    _write(path, _CALL.format(module=module, function=function))
+def environment_with(folder: Path, server: str, **commands: str) -> dict[str, str]:
+    """An environment in which `hfi`, `dvc`, `mlflow`, `prefect`, `python` and `commands` are forked by a server.
 
-
-def write_python(folder: Path) -> Path:
-    """Write a `python` for `-m` and `-c`; it is what `sys.executable` names in the commands of the same folder."""
-    return _write(folder / _PYTHON, _INTERPRET)
+    Each command is given as "module:function". `python` is for `-m` and `-c`, and what `sys.executable` names in them.
+    """
+    for name, main in (_COMMANDS | commands).items():
+        module, _, function = main.partition(":")
+        _write(folder / name, _CALL.format(module=module, function=function))
+    _write(folder / _PYTHON, _INTERPRET)
+    path = os.pathsep.join([str(folder), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": path, VARIABLE: server}
 
 
 def _write(path: Path, start: str) -> Path:
@@ -142,15 +154,21 @@ def _begin(connection: socket.socket) -> str:
     told, streams, _, _ = socket.recv_fds(connection, 2**16, 3)
     while not told.endswith(bytes(1)):
         told += connection.recv(2**16)
+    commands, arguments, folder, environment, start, leads = json.loads(told[:-1])
     if command := os.fork():
-        ended = os.pidfd_open(command)
-        if ended not in select.select([ended, connection], [], [])[0]:
-            os.kill(command, signal.SIGKILL)
+        with suppress(OSError):  # the command does it, too: whoever is first
+            os.setpgid(command, command)
+        ended, send = os.pidfd_open(command), os.killpg if leads else os.kill
+        while ended not in select.select([ended, connection], [], [])[0]:
+            (number,) = connection.recv(1) or [signal.SIGKILL]
+            send(command, number)
         code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
         with suppress(BrokenPipeError):
             connection.sendall(str(code).encode())
         os._exit(0)
-    commands, arguments, folder, environment, start = json.loads(told[:-1])
+    with suppress(OSError):
+        os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which is ignored where the tests run in the background
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
@@ -182,7 +200,7 @@ def _let_prefect_settle() -> None:
         refresh()
 
     environment.settle = settle_and_refresh
-    if sys.argv[0] in ("-m", "-c"):  # which may be Prefect's own, and does not call it
+    if Path(sys.argv[0]).name in ("-m", "-c", "prefect"):  # which may be Prefect's own, and does not call it
         refresh()
 
 

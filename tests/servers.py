@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,14 +11,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-BIN = Path(sys.executable).parent
-
 
 def free_port() -> int:
     """A port of loopback that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def wait_until_free(port: int, seconds: float = 20) -> None:
+    """Wait until nobody listens at a port any more: a server that was killed may take a moment."""
+    until = time.monotonic() + seconds
+    with suppress(ConnectionRefusedError):
+        while time.monotonic() < until:
+            socket.create_connection(("127.0.0.1", port)).close()
+            time.sleep(0.02)
 
 
 @contextmanager
@@ -58,15 +64,15 @@ def wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float =
 
 
 @contextmanager
-def mlflow_server(folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> Iterator[str]:
+def mlflow_server(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[str]:
     """An MLflow server on SQLite whose files lie in a folder; its address."""
     folder.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), folder / "log"
     command = [
-        BIN / "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
+        "mlflow", "server", "--host=127.0.0.1", f"--port={port}", "--workers=1",
         f"--backend-store-uri=sqlite:///{folder}/mlflow.db", f"--artifacts-destination={folder}/artifacts", *options,
     ]  # fmt: skip
-    environment = {**(environment or os.environ), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**environment, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with running(command, folder, log, environment) as server:
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/health", server, log)

@@ -37,9 +37,9 @@ draw(8)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux limits a process's memory so.")
-def test_a_stage_that_runs_out_of_memory_says_what_takes_less(project):
-    command = [sys.executable, "-c", _IN_LITTLE_MEMORY]
-    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True)
+def test_a_stage_that_runs_out_of_memory_says_what_takes_less(project, forked):
+    command = ["python", "-c", _IN_LITTLE_MEMORY]
+    done = subprocess.run(command, cwd=project.folder, env=forked, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "The memory of 'cpu' did not suffice (DefaultCPUAllocator" in done.stdout
     assert "lower compute.block (1024 now)" in done.stdout

@@ -1,22 +1,21 @@
 """The Prefect flow and `dvc repro` leave the same bytes, in two fresh clones, on the embedded model.
 
-In `make soak` each stage of `dvc repro` imports everything anew, as a user's does; in `make test` it is forked.
+In `make soak` each command imports everything anew, as a user's does; in `make test` it is forked.
 """
 
-import os
 import shutil
 import subprocess
-import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.forking import VARIABLE, write_command
+from tests.forking import VARIABLE
 from tests.loop import bytes_below
 from tests.projects import REPOSITORY
 
-PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 OUTPUTS = (
     "candidates",
     "feedback",
@@ -50,7 +49,27 @@ def shorten(path: Path) -> None:
     path.write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
-def clone(folder: Path) -> Path:
+@dataclass(frozen=True)
+class Clone:
+    """A clone, and the environment of the commands in it."""
+
+    folder: Path
+    environment: Mapping[str, str]
+
+    def command(self, *words: str) -> str:
+        """Run a command as a user would; its output."""
+        done = subprocess.run(words, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def outputs(self) -> dict[str, str]:
+        """The digest of every output."""
+        found = bytes_below(*(self.folder / name for name in OUTPUTS), named_from=self.folder)
+        outside = ("reports/cost.json", "reports/registration.json")
+        return {name: digest for name, digest in found.items() if name not in outside and ".gitignore" not in name}
+
+
+def clone(folder: Path, environment: Mapping[str, str]) -> Clone:
     """A fresh clone of what git tracks here, with shortened params, committed."""
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout
     for name in filter(None, tracked.decode().split("\0")):
@@ -58,71 +77,54 @@ def clone(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / name, folder / name)
     shorten(folder / "params.yaml")
-    command(folder, "hfi", "params", "sync")  # the plots name the rows
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    subprocess.run([*git, "init", "-q"], cwd=folder, check=True)
-    subprocess.run([*git, "add", "-A"], cwd=folder, check=True)
-    subprocess.run([*git, "commit", "-qm", "Start"], cwd=folder, check=True)
-    return folder
-
-
-def command(folder: Path, *words: str, code: int = 0, **environment: str) -> str:
-    """Run a command as a user would, with the environment's scripts on PATH; its output."""
-    environment = os.environ | {"PATH": PATH} | environment
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def relative_bytes(folder: Path) -> dict[str, str]:
-    found = bytes_below(*(folder / name for name in OUTPUTS), named_from=folder)
-    outside = ("reports/cost.json", "reports/registration.json")
-    return {name: digest for name, digest in found.items() if name not in outside and ".gitignore" not in name}
+    made = Clone(folder, environment)
+    made.command("hfi", "params", "sync")  # the plots name the rows
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")
+    made.command(*git, "init", "-q")
+    made.command(*git, "add", "-A")
+    made.command(*git, "commit", "-qm", "Start")
+    return made
 
 
 @pytest.fixture(scope="module", params=["forked", pytest.param("anew", marks=pytest.mark.soak)])
-def doors(request, tmp_path_factory):
+def doors(request, forked, tmp_path_factory) -> tuple[Clone, Clone]:
     """Two clones, one brought up to date by each door."""
     base = tmp_path_factory.mktemp("doors")
-    by_flow, by_dvc = clone(base / "flow"), clone(base / "dvc")
-    command(by_flow, "hfi", "run")
-    if request.param == "forked":
-        write_command(base / "hfi", "flows.cli:main")
-        forked = {"PATH": f"{base}{os.pathsep}{PATH}", VARIABLE: request.getfixturevalue("forks")}
-        command(by_dvc, "dvc", "repro", **forked)
-    else:
-        command(by_dvc, "dvc", "repro")
+    environment = forked if request.param == "forked" else forked | {VARIABLE: ""}
+    by_flow, by_dvc = clone(base / "flow", environment), clone(base / "dvc", environment)
+    by_flow.command("hfi", "run")
+    by_dvc.command("dvc", "repro")
     return by_flow, by_dvc
 
 
 @pytest.mark.timeout(600)
 def test_every_output_is_equal_to_the_byte(doors):
-    by_flow, by_dvc = map(relative_bytes, doors)
+    by_flow, by_dvc = (made.outputs() for made in doors)
     assert by_flow
     assert by_flow == by_dvc
 
 
 def test_both_leave_the_same_lock(doors):
-    by_flow, by_dvc = (yaml.safe_load((folder / "dvc.lock").read_text()) for folder in doors)
+    by_flow, by_dvc = (yaml.safe_load((made.folder / "dvc.lock").read_text()) for made in doors)
     assert by_flow == by_dvc
 
 
 def test_after_either_dvc_is_clean_and_the_other_door_finds_nothing_to_do(doors):
     by_flow, by_dvc = doors
-    for folder in doors:
-        assert "up to date" in command(folder, "dvc", "status")
-    assert "didn't change" in command(by_flow, "dvc", "repro")
-    before = relative_bytes(by_dvc)
-    assert "nothing to do" in command(by_dvc, "hfi", "run").lower()
-    assert relative_bytes(by_dvc) == before
+    for made in doors:
+        assert "up to date" in made.command("dvc", "status")
+    assert "didn't change" in by_flow.command("dvc", "repro")
+    before = by_dvc.outputs()
+    assert "nothing to do" in by_dvc.command("hfi", "run").lower()
+    assert by_dvc.outputs() == before
 
 
 def test_git_is_clean_but_for_the_lock(doors):
-    for folder in doors:
-        assert command(folder, "git", "status", "--porcelain").split() == ["??", "dvc.lock"]
+    for made in doors:
+        assert made.command("git", "status", "--porcelain").split() == ["??", "dvc.lock"]
 
 
 def test_metrics_and_plots_are_shown_by_dvc(doors):
     by_flow, _ = doors
-    assert "flagged@broad" in command(by_flow, "dvc", "metrics", "show")
-    assert "index.html" in command(by_flow, "dvc", "plots", "show")
+    assert "flagged@broad" in by_flow.command("dvc", "metrics", "show")
+    assert "index.html" in by_flow.command("dvc", "plots", "show")

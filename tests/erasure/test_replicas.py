@@ -6,7 +6,6 @@ the denoising steps and the network's depth. 1.6e-6 of the gradient's norm was m
 below what a wrong weight of one row would make (a sixth).
 """
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -17,22 +16,21 @@ from hfi_core.errors import UserError
 from hfi_core.replicas import Replicas
 from hfi_core.tensors import load_tensors
 from tests.erasure.together import SETTINGS
-from tests.forking import VARIABLE, write_python
 from tests.projects import write_project
 from tests.servers import free_port
 
 TOLERANCE = 1e-4
 
 
-def _learn(python: Path, forks: str, params: Path, folder: Path, processes: int) -> list[Path]:
+def _learn(forked: dict[str, str], params: Path, folder: Path, processes: int) -> list[Path]:
     joined = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "2"}
     running = []
     for index in range(processes):
         place = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
-        environment = os.environ | {VARIABLE: forks}
+        environment = dict(forked)
         if processes > 1:
             environment |= {name: str(value) for name, value in place.items()} | joined
-        command = [python, "-m", "tests.erasure.together", str(params), str(folder)]
+        command = ["python", "-m", "tests.erasure.together", str(params), str(folder)]
         running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     for process in running:
         _, errors = process.communicate()
@@ -41,13 +39,12 @@ def _learn(python: Path, forks: str, params: Path, folder: Path, processes: int)
 
 
 @pytest.fixture(scope="module")
-def learnt(miniature, forks, tmp_path_factory) -> tuple[Path, list[Path]]:
+def learnt(miniature, forked, tmp_path_factory) -> tuple[Path, list[Path]]:
     """What one process wrote, and what each of two did."""
     folder = tmp_path_factory.mktemp("together")
     params = write_project(folder / "project", miniature).folder / "params.yaml"
-    python = write_python(folder)
-    (alone,) = _learn(python, forks, params, folder / "one", 1)
-    return alone, _learn(python, forks, params, folder / "two", 2)
+    (alone,) = _learn(forked, params, folder / "one", 1)
+    return alone, _learn(forked, params, folder / "two", 2)
 
 
 def _read(folder: Path, name: str) -> dict[str, torch.Tensor]:

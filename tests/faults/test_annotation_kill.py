@@ -55,8 +55,9 @@ class Load(threading.Thread):
             answered[row["picture"]] = (question, row["id"])
 
 
-def _survives(folder: Path, kills: int) -> None:
-    server, over = Server(write_project(folder, PICTURES, judgements=PEOPLE), free_port()), threading.Event()
+def _survives(folder: Path, environment: dict[str, str], kills: int) -> None:
+    server = Server(write_project(folder, PICTURES, judgements=PEOPLE), free_port(), environment)
+    over = threading.Event()
     rng = random.Random(kills)
     people = [Load(server.address, f"person {n}", over) for n in range(PEOPLE)]
     server.start()
@@ -92,11 +93,11 @@ def _survives(folder: Path, kills: int) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_server_killed_under_load_keeps_every_acknowledged_judgement_once(tmp_path):
-    _survives(tmp_path / "project", kills=5)
+def test_a_server_killed_under_load_keeps_every_acknowledged_judgement_once(tmp_path, forked):
+    _survives(tmp_path / "project", forked, kills=5)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_a_server_killed_two_hundred_times_under_load_keeps_every_acknowledged_judgement_once(tmp_path):
-    _survives(tmp_path / "project", kills=200)
+def test_a_server_killed_two_hundred_times_under_load_keeps_every_acknowledged_judgement_once(tmp_path, forked):
+    _survives(tmp_path / "project", forked, kills=200)

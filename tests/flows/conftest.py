@@ -5,9 +5,8 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,12 +18,11 @@ import yaml
 from hfi_core import stage as declaration
 from tests.flows import fakes
 from tests.flows.promoted import Registry, forget_engines
-from tests.forking import VARIABLE, write_command, write_python
+from tests.forking import VARIABLE, environment_with
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
 from tests.servers import free_port
 
-_SCRIPTS = Path(sys.executable).parent
 REAL_GRAPH = "hfi-with-the-real-graph"
 REAL = {VARIABLE: ""}
 """Environment in which `hfi` is a process like a user's: for what signals, imports or logging's set-up do."""
@@ -57,7 +55,7 @@ class FakeProject(Project):
     def running(self, *command: str, **environment: str) -> Iterator[subprocess.Popen]:
         """Start a command in a process group of its own, as a terminal does; what is left of it ends with the block."""
         process = subprocess.Popen(
-            command, cwd=self.folder, env=self.environment | REAL | environment, text=True,
+            command, cwd=self.folder, env=self.environment | environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             # Where the tests themselves run in the background, Ctrl-C is ignored, and children inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -94,19 +92,27 @@ class FakeProject(Project):
 
 
 @pytest.fixture(scope="session")
-def fake_environment(tmp_path_factory, forks) -> dict[str, str]:
+def prefect_home(tmp_path_factory, forked) -> Callable[[Path], str]:
+    """Makes a folder a home for Prefect that has a database: making its tables takes five seconds."""
+
+    def make(folder: Path) -> None:
+        command = ["prefect", "server", "database", "upgrade", "-y"]
+        subprocess.run(command, env=forked | {"PREFECT_HOME": str(folder)}, check=True, capture_output=True)
+
+    made = once(tmp_path_factory, "prefect", make)
+    return lambda folder: str(shutil.copytree(made, folder, dirs_exist_ok=True))
+
+
+@pytest.fixture(scope="session")
+def fake_environment(tmp_path_factory, forks, prefect_home) -> dict[str, str]:
     """An environment in which `hfi` is the one with the small graph, and Prefect has a home of the tests' own."""
-    scripts = tmp_path_factory.mktemp("bin")
-    write_command(scripts / "hfi", "tests.flows.fakes:main")
-    write_command(scripts / REAL_GRAPH, "flows.cli:main")
-    write_command(scripts / "tend-once", "tests.flows.deployed:tend_once")
-    write_command(scripts / "dvc", "dvc.cli:main")
-    write_python(scripts)
-    kept = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    commands = {
+        "hfi": "tests.flows.fakes:main", REAL_GRAPH: "flows.cli:main", "tend-once": "tests.flows.deployed:tend_once"
+    }  # fmt: skip
+    kept = environment_with(tmp_path_factory.mktemp("bin"), forks, **commands)
+    kept.pop("PREFECT_API_URL", None)
     return kept | {
-        "PATH": os.pathsep.join([str(scripts), str(_SCRIPTS), os.environ["PATH"]]),
-        VARIABLE: forks,
-        "PREFECT_HOME": str(tmp_path_factory.mktemp("prefect")),
+        "PREFECT_HOME": prefect_home(tmp_path_factory.mktemp("prefect")),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org",
         "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.org",
@@ -227,13 +233,13 @@ def here(_three_versions, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def server(_template, tmp_path_factory, fake_environment) -> Iterator[str]:
+def server(_template, prefect_home, tmp_path_factory, fake_environment) -> Iterator[str]:
     """A real Prefect server; its API's address."""
     port = free_port()
     command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
     api = f"http://127.0.0.1:{port}/api"
     project = FakeProject(_template, fake_environment)
-    with project.running(*command, PREFECT_HOME=str(tmp_path_factory.mktemp("server"))):
+    with project.running(*command, PREFECT_HOME=prefect_home(tmp_path_factory.mktemp("server"))):
         for _ in range(400):
             try:
                 if httpx.get(f"{api}/health", timeout=5).is_success:

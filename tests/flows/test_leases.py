@@ -9,6 +9,7 @@ import yaml
 
 from flows.connections import prefect_server
 from flows.connections.prefect_server import LEASES
+from tests.flows.conftest import REAL
 from tests.flows.deployment import answered
 from tests.projects import REPOSITORY
 from tests.servers import free_port, running, wait_for
@@ -27,10 +28,10 @@ def _server(port: int, folder, environment):
     """A server whose home is a folder, looking for what has expired every second; its process."""
     told = {
         "PREFECT_HOME": str(folder), LEASES: _as_the_page_says(),
-        "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1",
+        "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1",  # read on import, so the process must be new
     }  # fmt: skip
     command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    with running(command, folder, folder / "log", environment | told) as server:
+    with running(command, folder, folder / "log", environment | REAL | told) as server:
         wait_for(f"http://127.0.0.1:{port}/api/health", server, folder / "log")
         yield server
 
@@ -48,8 +49,9 @@ def _take_a_place(api: str, deployment: str) -> dict:
 
 
 def test_a_server_that_was_killed_knows_who_holds_the_place_and_takes_it_back_from_the_dead(
-    tmp_path, fake_environment, inside, monkeypatch
+    tmp_path, fake_environment, prefect_home, inside, monkeypatch
 ):
+    prefect_home(tmp_path)
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
     with _server(port, tmp_path, fake_environment) as server:

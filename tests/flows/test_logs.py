@@ -37,22 +37,22 @@ class Spoken:
 
 
 @pytest.fixture(scope="module")
-def spoken(_template, fake_environment, postgresql, tmp_path_factory) -> Spoken:
+def spoken(_template, fake_environment, prefect_home, postgresql, tmp_path_factory) -> Spoken:
     """A run that ends well and one that crashes, as JSON; then, as text, one whose servers are out of reach."""
     folder = tmp_path_factory.mktemp("spoken")
     environment = fake_environment | {
-        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_HOME": prefect_home(folder / "prefect"),
         "HFI_FAILURE_WEBHOOK": f"http://127.0.0.1:{free_port()}/hooks/{WEBHOOK}?token={WEBHOOK}",
     }
     project = FakeProject(_clone(_template, folder / "project", environment).folder, environment)
-    with mlflow_server(folder / "mlflow") as address:
+    with mlflow_server(folder / "mlflow", environment) as address:
         project.edit(
             tracking__mlflow=address.replace("://", f"://ana:{TRACKING}@"),
             feedback__database_url=postgresql.new_database("spoken", DATABASE),
         )
         whole = project.hfi("--log", "json", "run", **REAL)
         project.edit(seed=1)
-        crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING, **REAL)
+        crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING)
     assert whole.stdout + crashed.stdout == "", "all that is said is in the log"
     project.edit(
         feedback__store=True, feedback__simulated={}, feedback__file="data/feedback/people.jsonl",

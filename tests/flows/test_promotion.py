@@ -3,7 +3,6 @@
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -197,14 +196,14 @@ def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, cha
     assert here.state() == wanted
 
 
-def test_kill_9_in_the_middle_of_publishing(here):
+def test_kill_9_in_the_middle_of_publishing(here, forked):
     here.move("2")
     script = (
         "import os, signal\nfrom pathlib import Path\nfrom flows.promotion import settle_promotions\n"
         "from hfi_core.params import read_params\n"
         "settle_promotions(read_params(Path('params.yaml')), lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
     )
-    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
+    assert subprocess.run(["python", "-c", script], env=forked).returncode == -signal.SIGKILL
     assert here.champion == "2" and "promoted_at" not in here.tags("2")
     assert here.settle().found == "promoted"
 

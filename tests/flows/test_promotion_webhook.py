@@ -88,7 +88,7 @@ def test_a_promotion_on_a_real_server_is_heard_of_and_the_deployment_is_started(
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http", "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
     }  # fmt: skip
     with (
-        mlflow_server(tmp_path / "mlflow", environment=project.environment | settings) as mlflow,
+        mlflow_server(tmp_path / "mlflow", project.environment | settings) as mlflow,
         project.running("hfi", "listen", "promotions/project", "--port", str(hook), HFI_WEBHOOK_SECRET=SECRET, **quick),
     ):
         wait_until(lambda: _answers(f"http://127.0.0.1:{hook}/"), "the listener answers")

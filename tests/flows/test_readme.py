@@ -38,8 +38,8 @@ class Shell:
         path = [folder for folder in rest.split(os.pathsep) if folder != str(Path(sys.executable).parent)]
         self.environment = project.environment | environment | {"PATH": os.pathsep.join(path)}
         venv.create(project.folder / ".venv", with_pip=False)
-        for tool in (Path(scripts) / "hfi", *(Path(sys.executable).parent / name for name in ("dvc", "mlflow"))):
-            (project.folder / ".venv/bin" / tool.name).symlink_to(tool)
+        for tool in ("hfi", "dvc", "mlflow"):
+            (project.folder / ".venv/bin" / tool).symlink_to(Path(scripts) / tool)
 
     def type(self, command: str) -> str:
         """Run a command to its end; what it said."""
@@ -57,9 +57,11 @@ class Shell:
         return ["bash", "-euo", "pipefail", "-c", f"{self.begin}{command}"]
 
     def _answered(self, command: str) -> str:
-        """What a server's page says; at a port of its own, since somebody may be at the usual one."""
+        """What a server's page says; at a port of its own, since somebody may be at the usual one; with one worker."""
         port, log = free_port(), self.project.folder / "server.log"
-        with running(self._spelled(f"{command} --port {port}"), self.project.folder, log, self.environment) as server:
+        spelled = self._spelled(f"{command} --port {port} --workers 1")
+        environment = self.environment | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with running(spelled, self.project.folder, log, environment) as server:
             wait_for(f"http://127.0.0.1:{port}/", server, log)
         return command
 

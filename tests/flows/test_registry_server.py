@@ -1,7 +1,6 @@
 """The registry on a team's server: PostgreSQL and S3 behind MLflow, and this project knows nothing but an address."""
 
 import base64
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,12 +22,12 @@ BUCKET = "hfi-registry"
 
 
 @pytest.fixture(scope="module")
-def server(postgresql, tmp_path_factory) -> Iterator[SimpleNamespace]:
+def server(postgresql, tmp_path_factory, forked) -> Iterator[SimpleNamespace]:
     """A running MLflow server: its address, the database's server, the bucket."""
     folder = tmp_path_factory.mktemp("server")
     with s3_server() as port:
         endpoint = f"http://127.0.0.1:{port}"
-        mine = {name: value for name, value in os.environ.items() if name not in OTHERS}
+        mine = {name: value for name, value in forked.items() if name not in OTHERS}
         environment = mine | credentials_in(folder) | {"MLFLOW_S3_ENDPOINT_URL": endpoint}
         s3 = boto3.resource(
             "s3", endpoint_url=endpoint, region_name="us-east-1",
@@ -39,7 +38,7 @@ def server(postgresql, tmp_path_factory) -> Iterator[SimpleNamespace]:
             f"--backend-store-uri={postgresql.new_database('mlflow')}",
             f"--artifacts-destination=s3://{BUCKET}/artifacts",
         )
-        with mlflow_server(folder, *kept, environment=environment) as address:
+        with mlflow_server(folder, environment, *kept) as address:
             yield SimpleNamespace(address=address, database=postgresql, bucket=bucket)
 
 

@@ -1,12 +1,11 @@
 """`--processes`: several processes learn one removal, and only the first one's files are kept."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Mapping
 from itertools import repeat
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from flows.execution import WORK
 from hfi_core.diffusion.loading import WEIGHTS
 from hfi_core.tensors import load_tensors
+from tests.flows.conftest import REAL
 from tests.loop import run_through
 from tests.projects import Project, write_project
 
@@ -65,10 +65,10 @@ def _flat(file: Path, named_in: Path) -> torch.Tensor:
     return torch.cat([tensors[name].float().flatten() for name in sorted(load_tensors(named_in)[0])])
 
 
-def start(project: Project, processes: int) -> subprocess.Popen:
+def start(project: Project, processes: int, environment: Mapping[str, str]) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, ADDRESS, str(processes)], cwd=project.folder, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "2"},
+        ["python", "-c", RUN, ADDRESS, str(processes)], cwd=project.folder, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**environment, "OMP_NUM_THREADS": "2"},
     )  # fmt: skip
 
 
@@ -76,8 +76,8 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finished, project):
-    process = start(project, 2)
+def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finished, project, forked):
+    process = start(project, 2, forked)
     said, errors = process.communicate()
     assert process.returncode == 0, said + errors
     alone, together = finished.folder / f"models/{ROW}", project.folder / f"models/{ROW}"
@@ -93,8 +93,8 @@ def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finishe
 
 
 @pytest.mark.soak
-def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint(project):
-    with start(project, 2) as process:
+def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint(project, forked):
+    with start(project, 2, forked | REAL) as process:
         end = time.monotonic() + 200
         while not list((project.folder / WORK).glob("*/distillation.safetensors")):
             assert process.poll() is None and time.monotonic() < end, process.communicate()
@@ -112,15 +112,15 @@ def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint
     assert "was ended by SIGKILL" in errors
     assert not (project.folder / f"models/{ROW}").exists()
     assert list((project.folder / WORK).glob("*/distillation.safetensors"))
-    process = start(project, 2)
+    process = start(project, 2, forked)
     _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert (project.folder / f"models/{ROW}/weights.safetensors").exists()
 
 
 @pytest.mark.soak  # tests/erasure/test_replicas.py has the refusal itself
-def test_more_processes_than_rows_end_in_one_message(project):
-    process = start(project, 3)
+def test_more_processes_than_rows_end_in_one_message(project, forked):
+    process = start(project, 3, forked)
     _, errors = process.communicate()
     assert process.returncode == 1
     assert errors.count("3 processes cannot share rollouts 2") == 1

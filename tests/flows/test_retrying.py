@@ -1,7 +1,5 @@
 """What talks over a network is tried again; mistakes and science are not."""
 
-import sys
-
 import pytest
 from requests.exceptions import ConnectTimeout
 
@@ -71,6 +69,6 @@ def test_a_cause_of_the_network_counts_however_deep_it_lies():
     ],
 )
 def test_only_what_may_pass_is_tried_again_and_not_for_ever(inside, kind, failures, calls, said, quick):
-    told = inside.call(sys.executable, "-c", _CALLS, kind, str(failures), **quick)
+    told = inside.call("python", "-c", _CALLS, kind, str(failures), **quick)
     assert told.stdout.splitlines()[-1] == said
     assert len((inside.folder / "calls").read_text().splitlines()) == calls

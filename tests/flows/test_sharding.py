@@ -24,7 +24,7 @@ from flows.spread import require_address
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
 from hfi_core.stage import units_of, work_key
-from tests.flows.conftest import REAL_GRAPH, FakeProject
+from tests.flows.conftest import REAL, REAL_GRAPH, FakeProject
 from tests.projects import small_raw
 
 GENERATE = (REAL_GRAPH, "run", "--until", "generate")
@@ -65,13 +65,13 @@ def _by_one(project: FakeProject, drawn: dict[str, Any]) -> dict[str, Any]:
     return drawn
 
 
-def shards_below(parent: int) -> dict[int, int]:
-    """The processes of shards below a process: number of the shard by process id."""
+def shards_of(project: FakeProject) -> dict[int, int]:
+    """The processes of a project's shards: number of the shard by process id."""
     found = {}
-    for process in psutil.Process(parent).children(recursive=True):
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = process.cmdline()
-            if "flows.shard" in words:
+            if "flows.shard" in words and Path(process.cwd()) == project.folder:
                 found[process.pid] = int(words[-2])
     return found
 
@@ -115,7 +115,7 @@ def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, 
     victim = None
     with fresh.running(*GENERATE, "--shards", "2", *where) as process:
         while process.poll() is None:
-            alive = shards_below(process.pid)
+            alive = shards_of(fresh)
             for pid, shard in alive.items():
                 starts[shard].add(pid)
             if victim is None and alive and pictures(fresh):
@@ -133,9 +133,9 @@ def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, 
 @pytest.mark.soak  # the kill of a shard and Ctrl-C, which `make test` has, are its parts
 def test_shards_end_with_the_run_that_ordered_them_and_the_next_one_goes_on(fresh, drawn):
     by_one = _by_one(fresh, drawn)
-    with fresh.running(*GENERATE, "--shards", "2") as process:
+    with fresh.running(*GENERATE, "--shards", "2", **REAL) as process:
         wait_for(lambda: pictures(fresh))
-        shards = [psutil.Process(pid) for pid in shards_below(process.pid)]
+        shards = [psutil.Process(pid) for pid in shards_of(fresh)]
         process.kill()
         assert shards
         _, alive = psutil.wait_procs(shards, timeout=60)
@@ -149,7 +149,7 @@ def test_shards_end_with_the_run_that_ordered_them_and_the_next_one_goes_on(fres
 def test_ctrl_c_ends_shards_and_run_in_order(fresh):
     with fresh.running(*GENERATE, "--shards", "2") as process:
         wait_for(lambda: pictures(fresh))
-        shards = [psutil.Process(pid) for pid in shards_below(process.pid)]
+        shards = [psutil.Process(pid) for pid in shards_of(fresh)]
         os.killpg(process.pid, signal.SIGINT)
         told, _ = process.communicate()
         assert not psutil.wait_procs(shards, timeout=60)[1]

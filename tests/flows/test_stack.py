@@ -34,7 +34,11 @@ def stack(fake_project, tmp_path, monkeypatch) -> Iterator[Stack]:
     from moto.server import ThreadedMotoServer
 
     values = {"HFI_DATABASE_PASSWORD": DATABASE, "HFI_S3_SECRET": STORE, "HFI_ANNOTATION_NAME": "127.0.0.1"}
-    stack = Stack(fake_project.folder, fake_project.environment | {"HOME": str(tmp_path)}, values)
+    stack = Stack(
+        fake_project.folder,
+        fake_project.environment | {"HOME": str(tmp_path), "PREFECT_WORKER_QUERY_SECONDS": "1"},
+        values,
+    )
     for name in ("PGPASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
         monkeypatch.setenv(name, stack.environment("worker")[name])  # what the test itself asks the servers
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.flows.conftest import REAL
 from tests.flows.fakes import STEPS
 
 STAGE = ("hfi", "stage", "distill", "--unit", "anchored", "--revision", "1")
@@ -50,7 +51,7 @@ def test_a_killed_flow_leaves_no_lock_and_goes_on(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
     project.forget()
-    with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1") as process:
+    with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1", **REAL) as process:
         _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
         process.kill()
         process.wait()
@@ -63,7 +64,7 @@ def test_ctrl_c_says_how_to_go_on(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
     project.forget()
-    with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1") as process:
+    with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1", **REAL) as process:
         _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 1)
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, Prefect's temporary server, too
         told, _ = process.communicate()

@@ -1,12 +1,10 @@
 """Small projects for the annotation page, and the page itself as a process of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,8 +15,8 @@ import yaml
 from hfi_core.candidates import Candidate, read_manifest
 from hfi_core.files import sha256_of_file, write_jsonl
 from hfi_core.pictures import save_picture
-from tests.projects import REPOSITORY, default_raw
-from tests.servers import free_port
+from tests.projects import default_raw
+from tests.servers import free_port, wait_until_free
 
 _PATIENCE = 120.0
 
@@ -58,18 +56,17 @@ def read_candidates(folder: Path) -> list[Candidate]:
 class Server:
     """`hfi annotate` in a project, to be killed and started again at one address."""
 
-    def __init__(self, folder: Path, port: int, *options: str):
+    def __init__(self, folder: Path, port: int, environment: Mapping[str, str], *options: str):
         self.folder, self.port, self.address = folder, port, f"http://127.0.0.1:{port}"
-        self._options, self._log = options, folder / "server.log"
+        self._environment, self._options, self._log = environment, options, folder / "server.log"
         self._process: subprocess.Popen | None = None
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        hfi = shutil.which("hfi", path=str(Path(sys.executable).parent)) or "hfi"
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [hfi, "annotate", "--port", str(self.port), *self._options], cwd=self.folder, start_new_session=True,
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, stdout=log, stderr=subprocess.STDOUT,
+                ["hfi", "annotate", "--port", str(self.port), *self._options], cwd=self.folder, start_new_session=True,
+                env=self._environment, stdout=log, stderr=subprocess.STDOUT,
                 # Where the tests themselves run in the background, Ctrl-C is ignored, and children inherit that.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
@@ -98,6 +95,7 @@ class Server:
         """kill -9."""
         os.killpg(self._process.pid, signal.SIGKILL)
         assert self._process.wait() == -signal.SIGKILL
+        wait_until_free(self.port)
 
     def stop(self) -> None:
         """Ctrl-C, whatever state it is in."""
@@ -111,9 +109,9 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *options: str) -> Iterator[Server]:
+def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Server]:
     """The page of a project, for the length of a block."""
-    server = Server(folder, free_port(), *options)
+    server = Server(folder, free_port(), environment, *options)
     try:
         server.start()
         yield server

@@ -1,9 +1,7 @@
 """`hfi annotate`: a door to the network needs TLS, a name and somebody to come in; invitations are printed once."""
 
-import os
-import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,19 +13,21 @@ from hfi_core.annotation.protection import LOOPBACK
 from hfi_core.errors import UserError
 from tests.annotation.guard.doors import PASSWORD
 from tests.annotation.guard.projects import serving, write_project
-from tests.projects import REPOSITORY
+from tests.forking import VARIABLE
 
 PUBLIC = ("annotate.example.org",)
 
 
-def hfi(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
-    """Run `hfi` in a folder; it must end with `code`."""
-    command = [shutil.which("hfi", path=str(Path(sys.executable).parent)) or "hfi", *arguments]
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    )
-    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done
+@pytest.fixture
+def hfi(forked) -> Callable[..., subprocess.CompletedProcess]:
+    """`hfi(folder, *arguments, code=0)`: run the command in a folder; it must end with `code`."""
+
+    def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess:
+        done = subprocess.run(["hfi", *arguments], cwd=folder, capture_output=True, text=True, env=forked)
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
@@ -68,20 +68,20 @@ def test_half_of_a_certificate_and_names_that_are_none_are_refused(tmp_path):
             access_of(Door("0.0.0.0", 0, (name,), proxy="127.0.0.1"), tmp_path)
 
 
-def test_the_command_refuses_and_says_how_to_mend_it(tmp_path):
+def test_the_command_refuses_and_says_how_to_mend_it(tmp_path, hfi, forked):
     folder = write_project(tmp_path / "project", pictures=2)
     assert "--behind-proxy" in hfi(folder, "annotate", "--host", "0.0.0.0", code=2).stderr
     told = hfi(folder, "annotate", "--host", "0.0.0.0", "--behind-proxy", "127.0.0.1", "--name", *PUBLIC, code=2)
     assert "hfi annotate invite" in told.stderr
     assert "no concept 'nothing'" in hfi(folder, "annotate", "--concept", "nothing", code=2).stderr
-    with httpx.Client() as client, serving(folder) as server:
+    with httpx.Client() as client, serving(folder, forked) as server:
         assert client.get(f"{server.address}/sign-in").is_success
         assert "choose another --port" in hfi(folder, "annotate", "--port", str(server.port), code=2).stderr
     assert "params.yaml is missing" in hfi(tmp_path, "annotate", "accounts", code=2).stderr
     assert not (tmp_path / ".hfi").exists()
 
 
-def test_people_are_invited_listed_and_taken_away(tmp_path):
+def test_people_are_invited_listed_and_taken_away(tmp_path, hfi):
     folder = write_project(tmp_path / "project", pictures=2)
     assert "Nobody yet" in hfi(folder, "annotate", "accounts").stdout
     told = hfi(folder, "annotate", "invite", "Ana [b]", "--role", "lead", "--address", "https://a.example.org/").stdout
@@ -98,11 +98,11 @@ def test_people_are_invited_listed_and_taken_away(tmp_path):
     assert "no account" in hfi(folder, "annotate", "remove", "Ana", code=2).stderr
 
 
-def test_behind_a_proxy_it_believes_the_proxy_alone_about_who_calls(tmp_path):
+def test_behind_a_proxy_it_believes_the_proxy_alone_about_who_calls(tmp_path, hfi, forked):
     folder = write_project(tmp_path / "project", pictures=2)
     hfi(folder, "annotate", "invite", "Lea", "--role", "lead")
     options = ("--behind-proxy", "127.0.0.1", "--name", *PUBLIC)
-    with serving(folder, *options) as server, httpx.Client(base_url=server.address) as client:
+    with serving(folder, forked, *options) as server, httpx.Client(base_url=server.address) as client:
         assert client.get("/sign-in").status_code == 400, "a name that is not the page's own"
         answer = client.get("/sign-in", headers={"Host": PUBLIC[0], "X-Forwarded-For": "203.0.113.7"})
         assert answer.status_code == 200 and "; Secure" in answer.headers["set-cookie"]
@@ -110,9 +110,9 @@ def test_behind_a_proxy_it_believes_the_proxy_alone_about_who_calls(tmp_path):
         assert client.get("/", headers={"Host": PUBLIC[0], "Accept": "text/html"}).status_code == 303
 
 
-def test_ctrl_c_ends_it_with_nothing_left(tmp_path):
+def test_ctrl_c_ends_it_with_nothing_left(tmp_path, forked):
     folder = write_project(tmp_path / "project", pictures=2)
-    with serving(folder) as server:
+    with serving(folder, forked | {VARIABLE: ""}) as server:  # a process like a user's
         server.stop()
         assert server.code == 130
         assert "Traceback" not in server.said

@@ -26,9 +26,9 @@ def disputed(tmp_path):
 
 
 @pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
-def test_a_lead_looks_and_decides_by_keyboard(disputed, screen, chromium):
+def test_a_lead_looks_and_decides_by_keyboard(disputed, screen, chromium, forked):
     complaints = []
-    with serving(disputed) as server, chromium.new_context(**screen) as context:
+    with serving(disputed, forked) as server, chromium.new_context(**screen) as context:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))

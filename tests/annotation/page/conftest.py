@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.annotation.guard.annotator import Annotator
 from tests.annotation.page.project import Office, Server, open_office
 
 PATIENCE = 20_000
@@ -17,12 +19,12 @@ def office(tmp_path: Path) -> Office:
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[Office], Server]]:
-    """Start a project's page; it ends with the test."""
+def serve(tmp_path: Path, forked: dict[str, str]) -> Iterator[Callable[..., Server]]:
+    """Start a project's page, in an environment with more variables if need be; it ends with the test."""
     servers: list[Server] = []
 
-    def start(office: Office) -> Server:
-        servers.append(Server(office, tmp_path / "server.log"))
+    def start(office: Office, **environment: str) -> Server:
+        servers.append(Server(office, tmp_path / "server.log", forked | environment))
         return servers[-1].start()
 
     yield start
@@ -30,9 +32,19 @@ def serve(tmp_path: Path) -> Iterator[Callable[[Office], Server]]:
         server.kill()
 
 
+def _entered(server: Server, name: str) -> list[dict[str, Any]]:
+    """The cookies of somebody who has come in and agreed: a browser takes half a second for these two pages."""
+    annotator = Annotator(server.url, name)
+    annotator.enter()
+    return [
+        {"name": cookie.name, "value": cookie.value, "url": server.url, "httpOnly": True, "sameSite": "Lax"}
+        for cookie in annotator.client.cookies.jar
+    ]
+
+
 @pytest.fixture
 def person(chromium) -> Iterator[Callable]:
-    """`person(server, name)`: somebody with a browser of their own, who has agreed to the first page.
+    """`person(server, name)`: somebody with a browser of their own, who has come in and agreed to the first page.
 
     What the browser complains about fails the test.
     """
@@ -42,18 +54,11 @@ def person(chromium) -> Iterator[Callable]:
         context = chromium.new_context(**({"viewport": {"width": 1280, "height": 800}} | how))
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
+        context.add_cookies(_entered(server, name))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: "Content Security" in message.text and complaints.append(message.text))
-        page.goto(server.url)
-        page.fill("input[name=name]", name)
-        page.press("input[name=name]", "Enter")
-        page.wait_for_url("**/welcome")
-        page.check("input[name=agree]")
-        page.click("form.consent button")
-        page.wait_for_url(f"{server.url}/")
-        if path != "/":
-            page.goto(server.url + path)
+        page.goto(server.url + path)
         if path.startswith("/judge"):
             page.locator("#work:visible, .panel h2").first.wait_for()
         return page

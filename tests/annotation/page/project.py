@@ -1,11 +1,10 @@
 """A small project to judge: drawn candidates, no model, and a page that runs on it in a process of its own."""
 
 import json
-import os
 import subprocess
-import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,8 @@ from hfi_core.feedback.store import open_store
 from hfi_core.files import sha256_of_file, write_jsonl
 from hfi_core.params import Params, read_params
 from hfi_core.pictures import save_picture
-from tests.projects import REPOSITORY, default_raw
-from tests.servers import free_port
+from tests.projects import default_raw
+from tests.servers import free_port, wait_until_free
 
 _SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
 _BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
@@ -117,18 +116,19 @@ def _picture(seed: str, size: int) -> np.ndarray:
 class Server:
     """The page in a real uvicorn process, which can be killed and started again on the same port."""
 
-    def __init__(self, office: Office, log: Path):
-        self.office, self._log = office, log
+    def __init__(self, office: Office, log: Path, environment: Mapping[str, str]):
+        self.office, self._log, self._environment = office, log, environment
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
 
     def start(self) -> "Server":
         """Start and wait until it answers."""
-        command = [sys.executable, "-m", "tests.annotation.page.serving", str(self.office.folder), str(self.port)]
+        command = ["python", "-m", "tests.annotation.page.serving", str(self.office.folder), str(self.port)]
         with self._log.open("ab") as log:
-            environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.office.folder)
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._environment, cwd=self.office.folder
+            )
         until = time.monotonic() + 60
         while time.monotonic() < until:
             with suppress(OSError):
@@ -145,3 +145,4 @@ class Server:
             self._process.kill()
             self._process.wait()
             self._process = None
+            wait_until_free(self.port)

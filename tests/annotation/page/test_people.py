@@ -70,12 +70,12 @@ def test_a_qualification_must_be_passed_and_leaves_no_judgement(office, serve, p
     assert [row.picture for row in office.judgements()] == [first]
 
 
-def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement(office, serve, person, monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, "a key, for who is asked what")  # without one, one person in 256 is asked no gold
+def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement(office, serve, person):
+    key = {KEY_VARIABLE: "a key, for who is asked what"}  # without one, one person in 256 is asked no gold
     known = {f"badge-{n:03d}": "yes" for n in range(4)}
     office.gold("badge", known)
     office.edit(gold_share=0.5)
-    page = person(serve(office), path="/judge/badge")
+    page = person(serve(office, **key), path="/judge/badge")
     seen = []
     while is_asking(page):
         seen += answer(page, "y")

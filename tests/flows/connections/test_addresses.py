@@ -8,7 +8,7 @@ import yaml
 from flows.connections import addresses
 from tests.flows.connections.conftest import by_name, verdicts
 from tests.judging import draw_candidates
-from tests.servers import BIN, free_port, running, wait_for
+from tests.servers import free_port, running, wait_for
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_the_annotation_page_is_up_or_down_or_another(inside, params_with, tmp_p
     page = f"http://127.0.0.1:{port}"
     named(page)
     assert verdicts(addresses.look(params)) == {"annotation page": "FAILED"}
-    with running([BIN / "hfi", "annotate", f"--port={port}"], inside.folder, log) as server:
+    with running(["hfi", "annotate", f"--port={port}"], inside.folder, log, inside.environment) as server:
         wait_for(f"{page}/sign-in", server, log)
         assert verdicts(addresses.look(params)) == {"annotation page": "ok"}
     named(f"http://127.0.0.1:{s3_port}/moto-api/")

@@ -18,9 +18,9 @@ ALL = {"MLflow", "MLflow version", "MLflow runs", "MLflow artifacts", "MLflow re
 
 
 @pytest.fixture(scope="module")
-def mlflow(tmp_path_factory) -> Iterator[str]:
+def mlflow(tmp_path_factory, forked) -> Iterator[str]:
     """A server whose artifacts can be written."""
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as address:
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), forked) as address:
         yield address
 
 
@@ -83,9 +83,9 @@ def test_one_that_lets_us_record_nothing_fails(params_with):
     assert "PERMISSION_DENIED" in found["MLflow"].told
 
 
-def test_one_that_cannot_keep_artifacts_fails_in_that_alone(params_with, tmp_path):
+def test_one_that_cannot_keep_artifacts_fails_in_that_alone(params_with, tmp_path, forked):
     (tmp_path / "file").touch()
-    with mlflow_server(tmp_path / "mlflow", f"--artifacts-destination={tmp_path}/file/below") as address:
+    with mlflow_server(tmp_path / "mlflow", forked, f"--artifacts-destination={tmp_path}/file/below") as address:
         told = verdicts(tracking_server.look(params_with(tracking__mlflow=address)))
     assert told == dict.fromkeys(ALL, "ok") | {"MLflow artifacts": "FAILED"}
 
