@@ -40,7 +40,7 @@ def shorten(path: Path) -> None:
     raw["reward"] |= {"steps": 20, "least": 10}
     raw["invert"] |= {"steps": 2, "batch": 4, "check": 4}
     raw["removals"] = {name: raw["removals"][name] for name in ("base", "anchored")}
-    raw["removals"]["anchored"] |= {"steps": 2, "batch": 4, "reinvert_steps": 2, "rollouts": 4, "rollout_steps": 4}
+    raw["removals"]["anchored"] |= {"steps": 2, "batch": 4, "reinvert_steps": 2, "rollouts": 4, "rollout_steps": 2}
     raw["attack"] |= {"steps": 2, "batch": 4}
     for suite in raw["evaluate"]["suites"].values():
         suite |= {"prompts": suite["prompts"][:2], "pictures": 2}

@@ -16,9 +16,11 @@ from flows.execution import WORK, run_unit
 from flows.recording import record_results
 from flows.registered import registry_client
 from flows.versioning import commit, repository
+from hfi_core import stage as declaration
 from hfi_core.errors import UserError
 from hfi_core.files import write_jsonl
 from hfi_core.stage import WORK_KEY, units_of, work_key
+from tests.flows import fakes
 from tests.flows.conftest import FakeProject
 
 CACHE = Path(".dvc/cache/files/md5")
@@ -57,14 +59,31 @@ class Experiments:
         return " ".join(told.output.split())
 
 
+@pytest.fixture(scope="module")
+def _begun(_template, fake_environment, tmp_path_factory) -> FakeProject:
+    """A project in which every unit has run once."""
+    project = FakeProject(tmp_path_factory.mktemp("begun") / "project", fake_environment)
+    shutil.copytree(_template, project.folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(declaration, "STAGES", fakes.STAGES)
+        patch.chdir(project.folder)
+        Experiments(project).run(seed=0)
+    return project
+
+
 @pytest.fixture
-def experiments(inside, monkeypatch) -> Experiments:
-    inside.edit(tracking__mlflow=f"sqlite:///{inside.folder}/mlflow.db")
+def experiments(_begun, tmp_path, monkeypatch) -> Experiments:
+    """A copy, whose outputs are those of seed 0."""
+    project = FakeProject(tmp_path / "project", _begun.environment)
+    shutil.copytree(_begun.folder, project.folder)
+    monkeypatch.setattr(declaration, "STAGES", fakes.STAGES)
+    monkeypatch.chdir(project.folder)
+    project.edit(tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
     for name in ("NAME", "EMAIL"):
         for role in ("AUTHOR", "COMMITTER"):
-            monkeypatch.setenv(f"GIT_{role}_{name}", inside.environment[f"GIT_{role}_{name}"])
-    inside.call("git", "commit", "-qam", "Track here")
-    return Experiments(inside)
+            monkeypatch.setenv(f"GIT_{role}_{name}", project.environment[f"GIT_{role}_{name}"])
+    project.call("git", "commit", "-qam", "Track here")
+    return Experiments(project)
 
 
 def cached() -> set[str]:
@@ -82,7 +101,7 @@ def named_in(lock: str) -> set[str]:
 
 
 def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_goes(experiments):
-    released = experiments.run(seed=0)
+    released = experiments.project.outputs()
     registered = experiments.lock()
     version = registry.register(experiments.params)
     experiments.run(seed=1)
@@ -106,7 +125,6 @@ def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_go
 
 
 def test_a_version_that_was_deleted_in_mlflow_keeps_nothing(experiments):
-    experiments.run(seed=0)
     registered = experiments.lock()
     model = registry.register(experiments.params).model
     experiments.run(seed=1)
@@ -118,7 +136,7 @@ def test_a_version_that_was_deleted_in_mlflow_keeps_nothing(experiments):
 
 
 def test_an_earlier_champion_is_kept_for_a_roll_back_and_named_as_one(experiments):
-    released = experiments.run(seed=0)
+    released = experiments.project.outputs()
     registered = experiments.lock()
     model = registry.register(experiments.params).model
     client = registry_client(experiments.params)
@@ -168,9 +186,8 @@ def test_judgements_stay_whether_or_not_a_commit_names_them_and_so_does_the_stor
         contents.append(file.read_bytes())
         experiments.project.call("dvc", "add", str(file))
         if number == 0:
-            experiments.project.call("git", "add", ".")
+            experiments.project.call("git", "add", "data")
             experiments.project.call("git", "commit", "-qm", "The first")
-    experiments.run(seed=0)
     experiments.run(seed=1)
     before = cached()
     told = experiments.gc("--yes")
@@ -182,7 +199,6 @@ def test_judgements_stay_whether_or_not_a_commit_names_them_and_so_does_the_stor
 
 
 def test_checkpoints_of_no_unit_go_and_those_that_a_unit_goes_on_from_stay(experiments):
-    experiments.run(seed=0)
     unit = next(unit for unit in units_of(experiments.params) if unit.address == "distill@anchored")
     here = WORK / f"{unit.address}-{work_key(unit, experiments.params)}"
     stale = [WORK / f"{unit.address}-{'0' * WORK_KEY}", WORK / f"distill@dropped-{'0' * WORK_KEY}"]
@@ -199,7 +215,6 @@ def test_checkpoints_of_no_unit_go_and_those_that_a_unit_goes_on_from_stay(exper
 
 
 def test_a_version_whose_data_is_not_recorded_stops_it_before_anything_goes(experiments):
-    experiments.run(seed=0)
     model = registry.register(experiments.params).model
     experiments.run(seed=1)
     experiments.run(seed=2)
@@ -210,7 +225,6 @@ def test_a_version_whose_data_is_not_recorded_stops_it_before_anything_goes(expe
 
 
 def test_other_models_on_a_shared_server_keep_nothing_and_stop_nothing(experiments):
-    experiments.run(seed=0)
     registry.register(experiments.params)
     registered = experiments.lock()
     client = registry_client(experiments.params)
@@ -221,7 +235,6 @@ def test_other_models_on_a_shared_server_keep_nothing_and_stop_nothing(experimen
 
 
 def test_a_registry_out_of_reach_stops_it_before_anything_goes(experiments):
-    experiments.run(seed=0)
     experiments.run(seed=1)
     before = cached()
     experiments.project.edit(tracking__mlflow="sqlite:////dev/null/runs.db")
@@ -232,13 +245,12 @@ def test_a_registry_out_of_reach_stops_it_before_anything_goes(experiments):
 
 def test_a_cache_that_others_may_share_is_left_alone(experiments, tmp_path):
     experiments.project.call("dvc", "cache", "dir", str(tmp_path / "shared"))
-    experiments.run(seed=0)
     told = CliRunner().invoke(app, ["gc", "--yes"])
     assert isinstance(told.exception, UserError) and "others may share it" in str(told.exception)
 
 
 def test_killed_in_the_middle_it_loses_nothing_needed_and_the_next_one_finishes(experiments):
-    released = experiments.run(seed=0)
+    released = experiments.project.outputs()
     registered = experiments.lock()
     registry.register(experiments.params)
     present = experiments.run(seed=1)

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.annotation.conftest import PATIENCE
 from tests.annotation.guard.annotator import Annotator
 from tests.annotation.page.project import Office, Server, open_office
-
-PATIENCE = 20_000
 
 
 @pytest.fixture
