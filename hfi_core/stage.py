@@ -219,7 +219,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",

@@ -16,7 +16,7 @@ from hfi_core.params import Params
 from hfi_core.report.definitions import FIGURES, HEADLINES, SHARES, SUITES
 from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
 from hfi_core.report.judgements import judgements_of
-from hfi_core.report.plots import ON_DARK, ON_LIGHT, Material, draw_plots
+from hfi_core.report.plots import ON_DARK, ON_LIGHT, coloured
 from hfi_core.report.table import comparison_table
 from hfi_core.report.thumbnails import data_uri, strips_of
 
@@ -42,10 +42,10 @@ def write_page(
     params: Params,
     evaluation: Mapping[str, Any],
     rows: Sequence[Evaluated],
-    material: Material,
+    plots: Mapping[str, str],
     background: Background,
 ) -> None:
-    """Write the page as a whole file."""
+    """Write the page as a whole file; `plots` are SVG by name."""
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template.filters |= {"percent": lambda value: f"{100 * value:.1f}\u202f%"}
     text = template.from_string((files("hfi_core.report") / "page.html").read_text(encoding="utf-8")).render(
@@ -64,7 +64,7 @@ def write_page(
         everything=list(zip(*comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
         comparisons=[_comparison(comparison) for comparison in evaluation["comparisons"]],
         grids={suite: strips_of(rows, suite) for suite in SUITES},
-        plots=_plots(material),
+        plots=_shown(plots),
         captions=PLOTS,
         background=background,
         judgements={name: judgements_of(summary) for name, summary in background.feedback.items()},
@@ -121,11 +121,12 @@ def _all_metrics(evaluation: Mapping[str, Any]) -> list[str]:
     return [name for name in names if name in found]
 
 
-def _plots(material: Material) -> dict[str, dict[str, str]]:
-    themes = {"light": draw_plots(material, ON_LIGHT), "dark": draw_plots(material, ON_DARK)}
+def _shown(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Each plot for a light and for a dark page."""
+    themes = {"light": ON_LIGHT, "dark": ON_DARK}
     return {
-        name: {theme: data_uri(drawn[name].encode(), "image/svg+xml") for theme, drawn in themes.items()}
-        for name in themes["light"]
+        name: {theme: data_uri(coloured(svg, colours).encode(), "image/svg+xml") for theme, colours in themes.items()}
+        for name, svg in plots.items()
     }
 
 

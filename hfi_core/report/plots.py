@@ -1,4 +1,4 @@
-"""Plots of an evaluation as SVG of reproducible bytes, for light and for dark paper."""
+"""Plots of an evaluation as SVG of reproducible bytes, drawn once and coloured for other paper."""
 
 import csv
 import io
@@ -26,19 +26,10 @@ _ARROWS = {"up": "↑", "down": "↓"}
 Axes = Any
 
 
-@dataclass(frozen=True)
-class Theme:
-    """Colours of a drawing's ink and paper; no paper is transparent."""
-
-    ink: str
-    quiet: str
-    grid: str
-    paper: str | None
-
-
-LIGHT = Theme("#1d2129", "#6b7280", "#e3e6ea", "#ffffff")
-ON_LIGHT = Theme("#1d2129", "#6b7280", "#e3e6ea", None)
-ON_DARK = Theme("#e6e8eb", "#9aa3af", "#30363f", None)
+_INK, _QUIET, _GRID, _PAPER = "#1d2129", "#6b7280", "#e3e6ea", "#ffffff"
+ON_LIGHT = {_PAPER: "none"}
+"""Colours in a drawing's place, by its own, where the paper shows through."""
+ON_DARK = ON_LIGHT | {_INK: "#e6e8eb", _QUIET: "#9aa3af", _GRID: "#30363f"}
 
 
 @dataclass(frozen=True)
@@ -62,25 +53,30 @@ def read_losses(models: Path, rows: list[str]) -> dict[str, tuple[list[float], l
     return found
 
 
-def draw_plots(material: Material, theme: Theme) -> dict[str, str]:
+def draw_plots(material: Material) -> dict[str, str]:
     """Every plot that the material has something for, as SVG by name."""
-    plots: dict[str, Callable[[Material, Theme], Figure]] = {"removal": _removal, "rows": _rows}
+    plots: dict[str, Callable[[Material], Figure]] = {"removal": _removal, "rows": _rows}
     if material.losses:
         plots["losses"] = _losses
     if material.scores:
         plots["reward"] = _reward
     settings = {
         "svg.hashsalt": "hfi", "svg.fonttype": "none", "font.size": 10.5, "font.family": "DejaVu Sans",
-        "text.color": theme.ink, "axes.labelcolor": theme.ink, "axes.edgecolor": theme.quiet,
-        "axes.titlecolor": theme.ink, "axes.titlesize": 11, "axes.titleweight": "bold",
+        "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _QUIET,
+        "axes.titlecolor": _INK, "axes.titlesize": 11, "axes.titleweight": "bold",
         "axes.titlelocation": "left", "axes.titlepad": 10, "axes.spines.top": False, "axes.spines.right": False,
-        "axes.grid": True, "axes.axisbelow": True, "axes.facecolor": "none", "grid.color": theme.grid,
-        "xtick.color": theme.quiet,
-        "ytick.color": theme.quiet, "xtick.labelcolor": theme.quiet, "ytick.labelcolor": theme.quiet,
+        "axes.grid": True, "axes.axisbelow": True, "axes.facecolor": "none", "grid.color": _GRID,
+        "xtick.color": _QUIET,
+        "ytick.color": _QUIET, "xtick.labelcolor": _QUIET, "ytick.labelcolor": _QUIET,
         "legend.frameon": False, "lines.linewidth": 1.6,
     }  # fmt: skip
     with mpl.rc_context(settings):
-        return {name: _svg(plot(material, theme), theme) for name, plot in plots.items()}
+        return {name: _svg(plot(material)) for name, plot in plots.items()}
+
+
+def coloured(svg: str, colours: Mapping[str, str]) -> str:
+    """A plot with other colours in the place of its ink, its grid and its paper."""
+    return re.sub("|".join(colours), lambda found: colours[found[0]], svg)
 
 
 def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
@@ -92,11 +88,9 @@ def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
             writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in COMPARED)])
 
 
-def _svg(figure: Figure, theme: Theme) -> str:
+def _svg(figure: Figure) -> str:
     stream = io.StringIO()
-    figure.savefig(
-        stream, format="svg", facecolor=theme.paper or "none", metadata={"Date": None, "Creator": None, "Format": None}
-    )
+    figure.savefig(stream, format="svg", facecolor=_PAPER, metadata={"Date": None, "Creator": None, "Format": None})
     # Measured in the font that comes with matplotlib, shown in the reader's own.
     return re.sub(r"'DejaVu Sans'(?=[;\"])", _FONTS, stream.getvalue())
 
@@ -112,7 +106,7 @@ def _whiskers(figure: Mapping[str, float]) -> list[list[float]]:
     return [[figure["value"] - figure["low"]], [figure["high"] - figure["value"]]]
 
 
-def _removal(material: Material, theme: Theme) -> Figure:
+def _removal(material: Material) -> Figure:
     """What is left of the flagged against what is kept, with both intervals."""
     figure = Figure(figsize=(9, 4.1), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06)
@@ -142,7 +136,7 @@ def _removal(material: Material, theme: Theme) -> Figure:
     return figure
 
 
-def _rows(material: Material, theme: Theme) -> Figure:
+def _rows(material: Material) -> Figure:
     """The headline shares by row."""
     style = _style_of(material)
     rows = material.evaluation["rows"]
@@ -154,10 +148,10 @@ def _rows(material: Material, theme: Theme) -> Figure:
             found = row["metrics"][metric]
             axes.barh(place, found["value"], color=style[row["row"]][0], height=0.62)
             axes.errorbar(
-                found["value"], place, xerr=_whiskers(found), color=theme.ink, elinewidth=1, capsize=2.5, linestyle=""
+                found["value"], place, xerr=_whiskers(found), color=_INK, elinewidth=1, capsize=2.5, linestyle=""
             )
         axes.set_title(f"{metric} {_ARROWS[found['direction']]}", fontsize=10)
-        axes.set_yticks(range(len(rows)), [row["row"] for row in rows], color=theme.ink)
+        axes.set_yticks(range(len(rows)), [row["row"] for row in rows], color=_INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 1.03)
         axes.grid(axis="y", visible=False)
@@ -166,22 +160,27 @@ def _rows(material: Material, theme: Theme) -> Figure:
     return figure
 
 
-def _losses(material: Material, theme: Theme) -> Figure:
+def _losses(material: Material) -> Figure:
     """Each removal's own loss: objectives differ, so do scales, and only the course of each says something."""
     count = len(material.losses)
     figure = Figure(figsize=(9, 2.6 * math.ceil(count / 3)), layout="constrained")
     style = _style_of(material)
-    panels = figure.subplots(math.ceil(count / 3), 3, squeeze=False).flat
-    for axes, (row, (steps, losses)) in zip(panels, material.losses.items(), strict=False):
+    for axes, (row, (steps, losses)) in zip(_panels(figure, count, 3), material.losses.items(), strict=True):
         axes.plot(steps, losses, color=style[row][0], alpha=0.35, linewidth=0.8)
         axes.plot(steps, _running_mean(losses, 15), color=style[row][0])
         axes.set_title(row)
         axes.set_xlabel("step", fontsize=9.5)
         axes.set_ylim(0, None)
         axes.ticklabel_format(axis="y", scilimits=(-3, 3))
-    for axes in list(panels):
-        axes.remove()
     return figure
+
+
+def _panels(figure: Figure, count: int, columns: int) -> list[Axes]:
+    """So many axes, in rows of so many columns; the rest of the last row stays free."""
+    panels = list(figure.subplots(math.ceil(count / columns), columns, squeeze=False).flat)
+    for axes in panels[count:]:
+        axes.remove()
+    return panels[:count]
 
 
 def _running_mean(values: list[float], width: int) -> np.ndarray:
@@ -191,12 +190,11 @@ def _running_mean(values: list[float], width: int) -> np.ndarray:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-def _reward(material: Material, theme: Theme) -> Figure:
+def _reward(material: Material) -> Figure:
     """What the reward model says of held-out pictures against what people said of them."""
     count = len(material.scores)
     figure = Figure(figsize=(9, 3.6 * math.ceil(count / 2)), layout="constrained")
-    panels = figure.subplots(math.ceil(count / 2), 2, squeeze=False).flat
-    for axes, (concept, scores) in zip(panels, material.scores.items(), strict=False):
+    for axes, (concept, scores) in zip(_panels(figure, count, 2), material.scores.items(), strict=True):
         held_out = sorted((row["reward"], row["label"]) for row in scores if row["split"] == "held_out")
         rewards, labels = np.array(held_out).T
         axes.scatter(rewards, labels, s=14, color=_BASE_COLOUR, alpha=0.45, linewidths=0)
@@ -207,6 +205,4 @@ def _reward(material: Material, theme: Theme) -> Figure:
         axes.set_xlabel("reward", fontsize=9.5)
         axes.set_ylabel("label", fontsize=9.5)
         axes.legend(fontsize=9)
-    for axes in list(panels):
-        axes.remove()
     return figure

@@ -13,7 +13,7 @@ from hfi_core.params import Params
 from hfi_core.report.banner import write_banner
 from hfi_core.report.measure import evaluation_of
 from hfi_core.report.page import Background, write_page
-from hfi_core.report.plots import LIGHT, Material, draw_plots, read_losses, write_removal_csv
+from hfi_core.report.plots import Material, draw_plots, read_losses, write_removal_csv
 from hfi_core.report.table import write_table
 from hfi_core.stage import Progress, silent
 
@@ -46,9 +46,10 @@ def run(
     released = next(row for row in rows if row.row == params.release.row)
 
     # The page checks the gates' names, so it comes before the outputs that others read.
-    write_page(outputs["page"], params, evaluation, rows, material, background)
+    plots = draw_plots(material)
+    write_page(outputs["page"], params, evaluation, rows, plots, background)
     with whole_folder(outputs["plots"]) as folder:
-        for name, svg in draw_plots(material, LIGHT).items():
+        for name, svg in plots.items():
             with whole_file(folder / f"{name}.svg") as beside:
                 beside.write_text(svg, encoding="utf-8")
         write_removal_csv(folder / "removal.csv", evaluation)
