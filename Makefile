@@ -8,6 +8,8 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3; do \
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DO_NOT_TRACK := 1
+# The suite starts a hundred interpreters, and each would compile the project anew where somebody has turned this on.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: install install-test browser demo test soak bench lint audit build-world
 

@@ -212,6 +212,9 @@ def _end_with(start: str) -> NoReturn:
         exec(start, {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code or 0
+        if not isinstance(code, int):
+            print(code, file=sys.stderr)
+            code = 1
     except BaseException:
         code = 1
         traceback.print_exc()
