@@ -32,6 +32,9 @@ from tests.projects import REPOSITORY
 VARIABLE = "TESTS_FORK_SERVER"
 """The server's socket; where it is empty or missing, a command gets an interpreter of its own, as a user's does."""
 
+REAL = {VARIABLE: ""}
+"""Environment in which commands are processes like a user's: for what signals, imports or logging's set-up do."""
+
 SHARED = "TESTS_SHARED_FORK_SERVER"
 """The socket of the one server of all of pytest-xdist's processes."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.forking import VARIABLE
+from tests.forking import REAL
 from tests.loop import bytes_below
 from tests.projects import REPOSITORY
 
@@ -90,7 +90,7 @@ def clone(folder: Path, environment: Mapping[str, str]) -> Clone:
 def doors(request, forked, tmp_path_factory) -> tuple[Clone, Clone]:
     """Two clones, one brought up to date by each door."""
     base = tmp_path_factory.mktemp("doors")
-    environment = forked if request.param == "forked" else forked | {VARIABLE: ""}
+    environment = forked if request.param == "forked" else forked | REAL
     by_flow, by_dvc = clone(base / "flow", environment), clone(base / "dvc", environment)
     by_flow.command("hfi", "run")
     by_dvc.command("dvc", "repro")

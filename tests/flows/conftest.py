@@ -18,14 +18,12 @@ import yaml
 from hfi_core import stage as declaration
 from tests.flows import fakes
 from tests.flows.promoted import Registry, forget_engines
-from tests.forking import VARIABLE, environment_with
+from tests.forking import environment_with
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
 from tests.servers import free_port
 
 REAL_GRAPH = "hfi-with-the-real-graph"
-REAL = {VARIABLE: ""}
-"""Environment in which `hfi` is a process like a user's: for what signals, imports or logging's set-up do."""
 
 
 @dataclass(frozen=True)

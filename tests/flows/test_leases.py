@@ -9,8 +9,8 @@ import yaml
 
 from flows.connections import prefect_server
 from flows.connections.prefect_server import LEASES
-from tests.flows.conftest import REAL
 from tests.flows.deployment import answered
+from tests.forking import REAL
 from tests.projects import REPOSITORY
 from tests.servers import free_port, running, wait_for
 

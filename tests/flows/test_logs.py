@@ -11,7 +11,8 @@ import pytest
 
 from flows.json_lines import JsonLines
 from hfi_core.stage import STAGES
-from tests.flows.conftest import REAL, FakeProject, _clone
+from tests.flows.conftest import FakeProject, _clone
+from tests.forking import REAL
 from tests.projects import REPOSITORY
 from tests.servers import free_port, mlflow_server
 

@@ -16,7 +16,7 @@ import torch
 from flows.execution import WORK
 from hfi_core.diffusion.loading import WEIGHTS
 from hfi_core.tensors import load_tensors
-from tests.flows.conftest import REAL
+from tests.forking import REAL
 from tests.loop import run_through
 from tests.projects import Project, write_project
 

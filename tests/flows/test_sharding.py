@@ -24,7 +24,8 @@ from flows.spread import require_address
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
 from hfi_core.stage import units_of, work_key
-from tests.flows.conftest import REAL, REAL_GRAPH, FakeProject
+from tests.flows.conftest import REAL_GRAPH, FakeProject
+from tests.forking import REAL
 from tests.projects import small_raw
 
 GENERATE = (REAL_GRAPH, "run", "--until", "generate")

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.flows.conftest import REAL
 from tests.flows.fakes import STEPS
+from tests.forking import REAL
 
 STAGE = ("hfi", "stage", "distill", "--unit", "anchored", "--revision", "1")
 

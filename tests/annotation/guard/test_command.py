@@ -13,7 +13,7 @@ from hfi_core.annotation.protection import LOOPBACK
 from hfi_core.errors import UserError
 from tests.annotation.guard.doors import PASSWORD
 from tests.annotation.guard.projects import serving, write_project
-from tests.forking import VARIABLE
+from tests.forking import REAL
 
 PUBLIC = ("annotate.example.org",)
 
@@ -112,7 +112,7 @@ def test_behind_a_proxy_it_believes_the_proxy_alone_about_who_calls(tmp_path, hf
 
 def test_ctrl_c_ends_it_with_nothing_left(tmp_path, forked):
     folder = write_project(tmp_path / "project", pictures=2)
-    with serving(folder, forked | {VARIABLE: ""}) as server:  # a process like a user's
+    with serving(folder, forked | REAL) as server:
         server.stop()
         assert server.code == 130
         assert "Traceback" not in server.said
