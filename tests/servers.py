@@ -30,14 +30,14 @@ def wait_until_free(port: int, seconds: float = 20) -> None:
 
 @contextmanager
 def running(
-    command: Sequence[object], folder: Path, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[object], folder: Path, log: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen]:
     """Start a server in a process group of its own, its words in `log`; what is left of it ends with the block."""
     with log.open("a") as stream:
         server = subprocess.Popen(
             [str(part) for part in command],
             cwd=folder,
-            env=os.environ if environment is None else environment,
+            env=environment,
             stdout=stream,
             stderr=stream,
             start_new_session=True,
@@ -77,3 +77,12 @@ def mlflow_server(folder: Path, environment: Mapping[str, str], *options: str) -
         address = f"http://127.0.0.1:{port}"
         wait_for(f"{address}/health", server, log)
         yield address
+
+
+@contextmanager
+def prefect_server(home: Path, environment: Mapping[str, str], port: int) -> Iterator[subprocess.Popen]:
+    """A Prefect server whose home is a folder; its process, once it is well."""
+    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
+    with running(command, home, home / "log", {**environment, "PREFECT_HOME": str(home)}) as server:
+        wait_for(f"http://127.0.0.1:{port}/api/health", server, home / "log")
+        yield server

@@ -5,13 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 import yaml
 
@@ -21,7 +19,7 @@ from tests.flows.promoted import Registry, forget_engines
 from tests.forking import environment_with
 from tests.once import once
 from tests.projects import REPOSITORY, Project, default_raw
-from tests.servers import free_port
+from tests.servers import free_port, prefect_server
 
 REAL_GRAPH = "hfi-with-the-real-graph"
 
@@ -195,9 +193,14 @@ def run_by_dvc(_template, tmp_path_factory, fake_environment) -> Ran:
 @pytest.fixture
 def inside(fake_project, monkeypatch) -> FakeProject:
     """A fresh project that this process works in."""
-    monkeypatch.setattr(declaration, "STAGES", fakes.STAGES)
-    monkeypatch.chdir(fake_project.folder)
+    work_in(fake_project, monkeypatch)
     return fake_project
+
+
+def work_in(project: FakeProject, patch: pytest.MonkeyPatch) -> None:
+    """Have this process work in a project, on the small graph."""
+    patch.setattr(declaration, "STAGES", fakes.STAGES)
+    patch.chdir(project.folder)
 
 
 @pytest.fixture(scope="module")
@@ -231,20 +234,12 @@ def here(_three_versions, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def server(_template, prefect_home, tmp_path_factory, fake_environment) -> Iterator[str]:
+def server(prefect_home, tmp_path_factory, fake_environment) -> Iterator[str]:
     """A real Prefect server; its API's address."""
-    port = free_port()
-    command = ("prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port))
-    api = f"http://127.0.0.1:{port}/api"
-    project = FakeProject(_template, fake_environment)
-    with project.running(*command, PREFECT_HOME=prefect_home(tmp_path_factory.mktemp("server"))):
-        for _ in range(400):
-            try:
-                if httpx.get(f"{api}/health", timeout=5).is_success:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.5)
-        yield api
+    home, port = tmp_path_factory.mktemp("server"), free_port()
+    prefect_home(home)
+    with prefect_server(home, fake_environment, port):
+        yield f"http://127.0.0.1:{port}/api"
 
 
 @pytest.fixture

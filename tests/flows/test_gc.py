@@ -16,12 +16,10 @@ from flows.execution import WORK, run_unit
 from flows.recording import record_results
 from flows.registered import registry_client
 from flows.versioning import commit, repository
-from hfi_core import stage as declaration
 from hfi_core.errors import UserError
 from hfi_core.files import write_jsonl
 from hfi_core.stage import WORK_KEY, units_of, work_key
-from tests.flows import fakes
-from tests.flows.conftest import FakeProject
+from tests.flows.conftest import FakeProject, _clone, work_in
 
 CACHE = Path(".dvc/cache/files/md5")
 
@@ -62,11 +60,9 @@ class Experiments:
 @pytest.fixture(scope="module")
 def _begun(_template, fake_environment, tmp_path_factory) -> FakeProject:
     """A project in which every unit has run once."""
-    project = FakeProject(tmp_path_factory.mktemp("begun") / "project", fake_environment)
-    shutil.copytree(_template, project.folder)
+    project = _clone(_template, tmp_path_factory.mktemp("begun") / "project", fake_environment)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(declaration, "STAGES", fakes.STAGES)
-        patch.chdir(project.folder)
+        work_in(project, patch)
         Experiments(project).run(seed=0)
     return project
 
@@ -74,10 +70,8 @@ def _begun(_template, fake_environment, tmp_path_factory) -> FakeProject:
 @pytest.fixture
 def experiments(_begun, tmp_path, monkeypatch) -> Experiments:
     """A copy, whose outputs are those of seed 0."""
-    project = FakeProject(tmp_path / "project", _begun.environment)
-    shutil.copytree(_begun.folder, project.folder)
-    monkeypatch.setattr(declaration, "STAGES", fakes.STAGES)
-    monkeypatch.chdir(project.folder)
+    project = _clone(_begun.folder, tmp_path / "project", _begun.environment)
+    work_in(project, monkeypatch)
     project.edit(tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
     for name in ("NAME", "EMAIL"):
         for role in ("AUTHOR", "COMMITTER"):

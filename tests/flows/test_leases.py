@@ -3,16 +3,15 @@
 import re
 import signal
 import time
-from contextlib import contextmanager
 
 import yaml
 
 from flows.connections import prefect_server
 from flows.connections.prefect_server import LEASES
+from tests import servers
 from tests.flows.deployment import answered
 from tests.forking import REAL
 from tests.projects import REPOSITORY
-from tests.servers import free_port, running, wait_for
 
 COMPOSE = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
 PAGE = (REPOSITORY / "docs/how-to/deploy.md").read_text()
@@ -23,17 +22,13 @@ def _as_the_page_says() -> str:
     return value
 
 
-@contextmanager
 def _server(port: int, folder, environment):
-    """A server whose home is a folder, looking for what has expired every second; its process."""
+    """A server whose home is a folder, looking for what has expired every second."""
     told = {
-        "PREFECT_HOME": str(folder), LEASES: _as_the_page_says(),
+        LEASES: _as_the_page_says(),
         "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "1",  # read on import, so the process must be new
     }  # fmt: skip
-    command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", port]
-    with running(command, folder, folder / "log", environment | REAL | told) as server:
-        wait_for(f"http://127.0.0.1:{port}/api/health", server, folder / "log")
-        yield server
+    return servers.prefect_server(folder, environment | REAL | told, port)
 
 
 def _ask(api: str, path: str, **content) -> dict:
@@ -52,7 +47,7 @@ def test_a_server_that_was_killed_knows_who_holds_the_place_and_takes_it_back_fr
     tmp_path, fake_environment, prefect_home, inside, monkeypatch
 ):
     prefect_home(tmp_path)
-    port = free_port()
+    port = servers.free_port()
     api = f"http://127.0.0.1:{port}/api"
     with _server(port, tmp_path, fake_environment) as server:
         flow = _ask(api, "flows/", name="tend")["id"]

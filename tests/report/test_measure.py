@@ -11,31 +11,14 @@ from hfi_core.metrics.paired import mcnemar
 from hfi_core.report.definitions import COMPARED, FIGURES
 from hfi_core.report.measure import evaluation_of
 from hfi_core.stage import silent
-from tests.evaluations import small_params, write_files
-
-FEEDBACK = {"badge": {"feedback_sha256": "ab" * 32, "simulated": True}}
+from tests.evaluations import write_files
+from tests.report.conftest import FEEDBACK
 
 
 class Picture(np.ndarray):
     """Pixels that a set can hold."""
 
     __hash__ = object.__hash__
-
-
-@pytest.fixture(scope="module")
-def params():
-    return small_params()
-
-
-@pytest.fixture(scope="module")
-def rows(params, tmp_path_factory):
-    files = write_files(tmp_path_factory.mktemp("rows"), params)
-    return read_rows(files.inputs["evaluation"], list(params.removals))
-
-
-@pytest.fixture(scope="module")
-def evaluation(params, rows):
-    return evaluation_of(params, rows, FEEDBACK, silent)
 
 
 def test_every_row_has_every_figure_inside_its_interval(evaluation):

@@ -1,21 +1,10 @@
 """What is drawn of an evaluation."""
 
-import json
 import re
 
 import pytest
 
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, Material, coloured, draw_plots
-from hfi_core.stages import compare
-from tests.evaluations import small_params, write_files
-
-
-@pytest.fixture(scope="module")
-def evaluation(tmp_path_factory) -> dict:
-    params = small_params()
-    files = write_files(tmp_path_factory.mktemp("plots"), params)
-    compare.run(params, files.inputs, files.outputs())
-    return json.loads(files.outputs()["evaluation"].read_text())
 
 
 def _scores(count: int) -> list[dict]:
