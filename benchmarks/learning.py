@@ -22,11 +22,15 @@ def distill_until(
     *,
     key: tuple[object, ...],
 ) -> None:
-    """Distil from the model as it is, until `reached(step, teacher)`, asked wherever roll-outs are drawn anew."""
+    """Distil from the model as it is, until `reached(steps, teacher)`, asked after every gradient step."""
+    teachers = []
 
-    def look(step: int, teacher: dict[str, torch.Tensor]) -> None:
-        if step and reached(step, teacher):
+    def observe(step: int, _) -> None:
+        if reached(step + 1, teachers[0]):
             raise _Reached
 
     with contextlib.suppress(_Reached):
-        distill(model, lessons, target, settings, start=model.cross_attention(), key=key, look=look)
+        distill(
+            model, lessons, target, settings, start=model.cross_attention(), key=key, observe=observe,
+            look=lambda _, teacher: teachers.append(teacher),  # the same tensors every time, which learn in place
+        )  # fmt: skip
