@@ -41,6 +41,7 @@ def settings_of(spec: SDD | Anchored, params: Params) -> Settings:
     return Settings(
         steps=spec.steps, batch=spec.batch, rate=spec.rate, ema=spec.ema, guidance=spec.guidance,
         scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=spec.reuse,
+        concentration=spec.concentration,
     )  # fmt: skip
 
 

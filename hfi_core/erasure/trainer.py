@@ -19,9 +19,6 @@ from hfi_core.params import Sampler
 from hfi_core.replicas import Replicas, replicas
 from hfi_core.seeding import torch_generator
 
-BETA = 3.0
-"""t follows Beta(3, 3) over the trajectory (HFI, section 4)."""
-
 
 @dataclass(frozen=True)
 class Lesson:
@@ -47,6 +44,7 @@ class Settings:
     rollout_steps: int
     rollouts: int
     reuse: int
+    concentration: int
 
 
 Target = Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -150,16 +148,16 @@ def _roll_out(
     latents = together.gathered(torch.stack([x_t for x_t, _ in visited], dim=1), settings.rollouts)
     timesteps = torch.stack([t for _, t in visited])
     count = settings.batch * settings.reuse
-    place = _beta(count, generator)
+    place = _beta(count, settings.concentration, generator)
     steps = (place * len(visited)).long().clamp(max=len(visited) - 1).to(model.device)
     # Every roll-out serves equally often, in random order.
     which = torch.randperm(count, generator=generator).to(model.device) % settings.rollouts
     return _Pool(latents[which, steps], timesteps[steps], prompt[which])
 
 
-def _beta(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Draws (count,) from Beta(3, 3): the median of five uniform draws has this law."""
-    return torch.rand(count, 5, generator=generator).median(dim=1).values
+def _beta(count: int, concentration: int, generator: torch.Generator) -> torch.Tensor:
+    """Draws (count,) from Beta(a, a), a the concentration: the median of 2a - 1 uniform draws has this law."""
+    return torch.rand(count, 2 * concentration - 1, generator=generator).median(dim=1).values
 
 
 @torch.no_grad()

@@ -30,6 +30,8 @@ class _Distillation(Frozen):
     """Roll-outs drawn together for each condition."""
     reuse: int = Field(ge=1, le=1000)
     """Gradient steps that learn from the same roll-outs."""
+    concentration: int = Field(ge=1, le=100)
+    """t follows Beta(concentration, concentration) over the roll-out: 3 in HFI, section 4; 1 is uniform."""
 
 
 class SDD(_Distillation):

@@ -49,8 +49,9 @@ def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     with torch.no_grad():
         conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
     settings = Settings(
-        steps=24, batch=8, rate=1e-3, ema=0.9, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4
-    )
+        steps=24, batch=8, rate=1e-3, ema=0.9, guidance=3, scheduler="ddim",
+        rollout_steps=5, rollouts=4, reuse=4, concentration=3,
+    )  # fmt: skip
 
     def run(**options):
         return distill(

@@ -14,8 +14,9 @@ from hfi_core.seeding import torch_generator
 from tests.stopped import Stopped, stop_at
 
 SETTINGS = Settings(
-    steps=4, batch=3, rate=3e-4, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2
-)
+    steps=4, batch=3, rate=3e-4, ema=0.5, guidance=3, scheduler="ddim",
+    rollout_steps=3, rollouts=2, reuse=2, concentration=3,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,10 @@ def learn(model, lessons, target, **options):
     return distill(model, lessons, target, SETTINGS, start=model.cross_attention(), key=("test",), **options)
 
 
-def test_timesteps_follow_beta_3_3():
-    draws = _beta(4000, torch_generator("beta")).numpy()
-    assert stats.kstest(draws, stats.beta(3, 3).cdf).pvalue > 0.01
+@pytest.mark.parametrize("concentration", [1, 3, 8])
+def test_timesteps_follow_a_symmetric_beta_law(concentration):
+    draws = _beta(4000, concentration, torch_generator("beta")).numpy()
+    assert stats.kstest(draws, stats.beta(concentration, concentration).cdf).pvalue > 0.01
 
 
 def test_a_prompt_anchored_in_itself_stays_what_it_is(model):

@@ -14,8 +14,9 @@ from hfi_core.params import read_params
 from hfi_core.tensors import save_tensors
 
 SETTINGS = Settings(
-    steps=3, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2
-)
+    steps=3, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim",
+    rollout_steps=3, rollouts=3, reuse=2, concentration=3,
+)  # fmt: skip
 """Three rows and three roll-outs, so that two processes have unequal shares of both."""
 
 
