@@ -3,9 +3,9 @@
 Both learn the same lesson (the text concept mapped onto u*) with the same EMA and clipping on the embedded model, at
 each of three rates, and are looked at every 4 gradient steps; the time spent on looking is taken off. A level is the
 part of the base's flagged pictures that is left; a level that was not reached in 60 steps has no row. The last rows
-compare each schedule at its best rate. This lesson alone ends near a fifth of base: the rounds that `anchored`
-adds take the rest. `closed form` is the removal of that name, which has no steps: its whole mapping, v* included, from
-the tokens on. One seed of training. Needs the tokens of a finished `hfi run`.
+compare each schedule at its best rate. This lesson alone ends near a fifth of base: the rounds that `anchored` adds
+take the rest. `closed form` is the removal of that name, which has no steps: its whole mapping, v* included, from the
+tokens on. One seed of training. Needs the tokens of a finished `hfi run`.
 """
 
 import time
@@ -58,7 +58,7 @@ class _Watch:
             if share <= level * self._base and level not in self.reached:
                 self.reached[level] = (self.seconds, step, share)
         self._since = time.perf_counter()
-        return len(self.reached) == len(LEVELS) or step >= MOST_STEPS
+        return len(self.reached) == len(LEVELS)
 
 
 def main() -> dict[str, float]:
@@ -88,13 +88,13 @@ def main() -> dict[str, float]:
     figures = {f"base flagged (n {PICTURES})": base}
 
     def ours(watch: _Watch, rate: float) -> None:
-        settings = replace(settings_of(spec, params), steps=100_000, rate=rate)
+        settings = replace(settings_of(spec, params), steps=MOST_STEPS, rate=rate)
         lesson = Lesson("text", conditions, ((1.0, anchors),))
         distill_until(watch, model, [lesson], frozen_anchor(model), settings, key=("benchmark",))
 
     def reference(watch: _Watch, rate: float) -> None:
         reference_schedule.train(
-            model, conditions, anchors, steps=100_000, rate=rate, ema=spec.ema, guidance=spec.guidance,
+            model, conditions, anchors, steps=MOST_STEPS, rate=rate, ema=spec.ema, guidance=spec.guidance,
             after_step=lambda step, teacher: watch(step + 1, dict(teacher.named_parameters())),
         )  # fmt: skip
 
