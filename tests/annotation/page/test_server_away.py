@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.annotation.page.watching import answer, picture, saved
+from tests.annotation.page.watching import answer, is_asking, picture, saved
 
 
 def test_answers_wait_while_the_server_is_killed_and_each_arrives_once(office, serve, person):
@@ -41,6 +41,23 @@ def test_the_queue_outlives_a_reload_and_what_waits_is_not_asked_again(office, s
     page.unroute("**/api/answers")  # the page tries again by itself, and may do so before anybody reaches its button
     saved(page)
     assert sorted(row.picture for row in office.judgements()) == sorted(seen)
+
+
+def test_where_questions_come_late_the_page_says_so_and_then_asks_them(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    first, late = picture(page), []
+    page.route("**/api/questions/badge", lambda route: late.append(route))  # asked for, and not answered yet
+    seen = answer(page, *"yyyyyyyy")  # all that lay ahead
+    assert seen[0] == first
+    expect(page.locator("#panel")).to_contain_text("Fetching pictures")
+    expect(page.locator("#work")).to_be_hidden()
+    for route in late:
+        route.continue_()
+    page.unroute("**/api/questions/badge")
+    assert is_asking(page)
+    assert picture(page) not in seen
+    answer(page, "n")
+    saved(page)
 
 
 def test_an_answer_whose_acknowledgement_was_lost_is_kept_once(office, serve, person):

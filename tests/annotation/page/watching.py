@@ -11,7 +11,7 @@ def picture(page: Page) -> str:
 
 def is_asking(page: Page) -> bool:
     """Whether a question is shown, once the page has one or says that there is none."""
-    expect(page.locator("#work:visible, #panel:visible").first).to_be_visible()
+    expect(page.locator("#work:visible, #panel[data-name]:visible").first).to_be_visible()
     return page.locator("#work").is_visible()
 
 

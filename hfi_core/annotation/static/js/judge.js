@@ -5,7 +5,7 @@ import { History } from "./history.js";
 import { SignedOut, renew } from "./http.js";
 import { onKeys } from "./keys.js";
 import { Outbox } from "./outbox.js";
-import { hidePanel, showPanel } from "./panel.js";
+import { hidePanel, showLoading, showPanel } from "./panel.js";
 import { RankingView } from "./ranking.js";
 import { drawProgress, watch } from "./status.js";
 import { Supply, preload } from "./supply.js";
@@ -70,10 +70,10 @@ function goOn(...said) {
 
 /** Nothing to show: say why. */
 function wait() {
-  byId("work").hidden = true;
   const values = { ...standing(), n: boot.daily_limit, annotator: boot.annotator };
   if (["done", "limit", "closed"].includes(supply.state)) showPanel(supply.state, values);
   else if (outbox.state === "waiting" || again) showPanel("offline");
+  else showLoading();
 }
 
 function standing() {

@@ -23,6 +23,16 @@ export function showPanel(name, values = {}, start = null) {
   (start ? actions.firstElementChild : title).focus();
 }
 
+/** Nothing to judge yet: more is being fetched. */
+export function showLoading() {
+  const panel = byId("panel");
+  panel.replaceChildren(make("p", "quiet", t("judge.loading")));
+  delete panel.dataset.name;
+  panel.hidden = false;
+  byId("work").hidden = true;
+  byId("again").hidden = true;
+}
+
 /** The question is shown again. */
 export function hidePanel() {
   const panel = byId("panel");
