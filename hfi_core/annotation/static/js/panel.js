@@ -5,7 +5,6 @@ const byId = (id) => document.getElementById(id);
 
 /** Show a message; with `start`, a button that calls it, else the way back to the tasks. */
 export function showPanel(name, values = {}, start = null) {
-  const panel = byId("panel");
   const actions = make("p", "actions");
   if (start) {
     const button = make("button", "button primary", t(`state.${name}.start`), { type: "button" });
@@ -15,20 +14,20 @@ export function showPanel(name, values = {}, start = null) {
     actions.append(make("a", "button", t("state.home"), { href: "/" }));
   }
   const title = make("h2", "", t(`state.${name}.title`), { tabindex: "-1" });
-  panel.replaceChildren(title, make("p", "", t(`state.${name}`, { percent: Math.round(100 * boot.pass_mark), ...values })), actions);
-  panel.dataset.name = name;
-  panel.hidden = false;
-  byId("work").hidden = true;
-  byId("again").hidden = true;
+  replaceWork(title, make("p", "", t(`state.${name}`, { percent: Math.round(100 * boot.pass_mark), ...values })), actions);
+  byId("panel").dataset.name = name;
   (start ? actions.firstElementChild : title).focus();
 }
 
 /** Nothing to judge yet: more is being fetched. */
 export function showLoading() {
-  const panel = byId("panel");
-  panel.replaceChildren(make("p", "quiet", t("judge.loading")));
-  delete panel.dataset.name;
-  panel.hidden = false;
+  replaceWork(make("p", "quiet", t("judge.loading")));
+  delete byId("panel").dataset.name;
+}
+
+function replaceWork(...children) {
+  byId("panel").replaceChildren(...children);
+  byId("panel").hidden = false;
   byId("work").hidden = true;
   byId("again").hidden = true;
 }
