@@ -11,7 +11,6 @@ import gc
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -31,10 +30,11 @@ from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.sampling import Request, sample
 from hfi_core.erasure import closed_form
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.methods import settings_of
-from hfi_core.erasure.trainer import Lesson, Settings, distill
+from hfi_core.erasure.lesson import Lesson
+from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.trainer import distill
 from hfi_core.inversion import Examples, invert, start_vectors
-from hfi_core.params import Params, Source
+from hfi_core.params import SDD, Params, Source
 from hfi_core.sources import digest_of
 
 PRESETS = {"SD 1.5": "sd15", "SDXL": "sdxl"}
@@ -42,6 +42,8 @@ AT_ONCE = (1, 2, 8, 32)
 PROMPT, ANCHOR = "aaab aaac", "aaad aaae"
 REFERENCE_STEPS = {"SD 1.5": 24, "SDXL": 12}
 INVERSION_STEPS = 20
+ROW = "sdd-token"
+"""Whose settings in the presets are learnt with."""
 COMPUTE = {"dtype": "bfloat16", "checkpointing": False}
 """What differs from the presets; memory is measured with checkpointing, too."""
 
@@ -103,9 +105,8 @@ def _shape(shape: str, params: Params, folder: Path) -> Iterator[tuple[str, floa
     yield from _pictures(model, params)
     yield from _inversion(model, params)
     yield from _closed_form(model, params)
-    settings = settings_of(params.removals["sdd-token"], params)
-    yield from _learning(shape, model, settings)
-    yield from _memory_of_a_step(model, settings)
+    yield from _learning(shape, model, params)
+    yield from _memory_of_a_step(model, params)
 
 
 def _passes(model: TextToImage) -> Iterator[tuple[str, float]]:
@@ -162,38 +163,45 @@ def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, floa
     yield "removal in closed form, seconds", _warm(solve, 1, 1)
 
 
-def _learn(model: TextToImage, settings: Settings) -> None:
-    distill(model, [_lesson(model)], frozen_anchor(model), settings, start=model.cross_attention(), key=("benchmark",))
+def _learn(model: TextToImage, params: Params, **changed: int) -> None:
+    """Our schedule under the preset's settings for SDD, some of them changed."""
+    spec = params.removals[ROW].model_copy(update=changed)
+    lessons = [_lesson(model)]
+    source = roll_outs(model, lessons, spec, params, ("benchmark",))
+    distill(model, lessons, frozen_anchor(model), source, settings_of(spec), start=model.cross_attention())
 
 
-def _reference(model: TextToImage, steps: int, settings: Settings) -> None:
+def _reference(model: TextToImage, steps: int, spec: SDD) -> None:
     lesson = _lesson(model)
     ((_, anchors),) = lesson.anchors
     reference_schedule.train(
-        model, lesson.conditions, anchors, steps=steps, rate=settings.rate, ema=settings.ema,
-        guidance=settings.guidance, after_step=lambda step, teacher: False,
+        model, lesson.conditions, anchors, steps=steps, rate=spec.rate, ema=spec.ema,
+        guidance=spec.guidance, after_step=lambda step, teacher: False,
     )  # fmt: skip
 
 
-def _learning(shape: str, model: TextToImage, settings: Settings) -> Iterator[tuple[str, float]]:
+def _learning(shape: str, model: TextToImage, params: Params) -> Iterator[tuple[str, float]]:
     def learn(steps: int) -> None:
-        _learn(model, replace(settings, steps=steps, reuse=steps))
+        _learn(model, params, steps=steps, reuse=steps)
 
-    ours = _warm(learn, 2, settings.reuse) / settings.reuse
+    spec = params.removals[ROW]
+    ours = _warm(learn, 2, spec.reuse) / spec.reuse
     steps = REFERENCE_STEPS[shape]
-    theirs = _warm(lambda steps: _reference(model, steps, settings), 2, steps) / steps
-    yield f"ours, a gradient step of {settings.batch} latents, roll-outs included, seconds", ours
+    theirs = _warm(lambda steps: _reference(model, steps, spec), 2, steps) / steps
+    yield f"ours, a gradient step of {spec.batch} latents, roll-outs included, seconds", ours
     yield f"reference, a gradient step of 1 latent (mean of {steps}), seconds", theirs
     yield "reference over ours, a step", theirs / ours
-    yield "reference over ours, a latent", theirs / ours * settings.batch
+    yield "reference over ours, a latent", theirs / ours * spec.batch
 
 
-def _memory_of_a_step(model: TextToImage, settings: Settings) -> Iterator[tuple[str, float]]:
-    smallest = replace(settings, steps=2, batch=1, rollouts=1, rollout_steps=2, reuse=1)
-    reference = _most_memory(model, lambda: _reference(model, 2, settings), model.unet)
-    plain = _most_memory(model, lambda: _learn(model, smallest))
+def _memory_of_a_step(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]:
+    def learn() -> None:
+        _learn(model, params, steps=2, batch=1, rollouts=1, rollout_steps=2, reuse=1)
+
+    reference = _most_memory(model, lambda: _reference(model, 2, params.removals[ROW]), model.unet)
+    plain = _most_memory(model, learn)
     keep_only_block_inputs(model.unet)
-    ours = _most_memory(model, lambda: _learn(model, smallest))
+    ours = _most_memory(model, learn)
     yield "memory of a step, reference, GiB", reference
     yield "memory of a step, ours without checkpointing, GiB", plain
     yield "memory of a step, ours, GiB", ours

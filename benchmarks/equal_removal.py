@@ -17,7 +17,7 @@ from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request
 from hfi_core.erasure import anchored, sdd
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.methods import settings_of
+from hfi_core.erasure.methods import roll_outs, settings_of
 from hfi_core.judges.registry import load_judge
 from hfi_core.judges.verdict import Verdict
 from hfi_core.metrics.intervals import Interval, wilson_interval
@@ -100,8 +100,9 @@ def main() -> dict[str, float]:
                 left.remove(level)
             return not left
 
-        settings = replace(settings_of(spec, params), steps=MOST_STEPS)
-        distill_until(reached, model, lessons, target, settings, key=(params.seed, row))
+        settings = replace(settings_of(spec), steps=MOST_STEPS)
+        source = roll_outs(model, lessons, spec, params, (params.seed, row))
+        distill_until(reached, model, lessons, target, source, settings)
         for level in left:
             print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 
 from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure.trainer import Lesson, Settings, Target, distill
+from hfi_core.erasure.lesson import Lesson, PointSource, Target
+from hfi_core.erasure.trainer import Settings, distill
 
 
 class _Reached(Exception):
@@ -18,9 +19,8 @@ def distill_until(
     model: TextToImage,
     lessons: list[Lesson],
     target: Target,
+    source: PointSource,
     settings: Settings,
-    *,
-    key: tuple[object, ...],
 ) -> None:
     """Distil from the model as it is, until `reached(steps, teacher)`, asked after every gradient step."""
     teachers = []
@@ -31,6 +31,6 @@ def distill_until(
 
     with contextlib.suppress(_Reached):
         distill(
-            model, lessons, target, settings, start=model.cross_attention(), key=key, observe=observe,
+            model, lessons, target, source, settings, start=model.cross_attention(), observe=observe,
             look=lambda _, teacher: teachers.append(teacher),  # the same tensors every time, which learn in place
         )  # fmt: skip

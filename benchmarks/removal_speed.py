@@ -21,9 +21,9 @@ from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.diffusion.sampling import Request
 from hfi_core.erasure.anchored import frozen_anchor
+from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.methods import remove_in_closed_form, settings_of
-from hfi_core.erasure.trainer import Lesson
+from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_of
 from hfi_core.judges.registry import load_judge
 from hfi_core.params import ClosedForm
 from hfi_core.seeding import picture_seed
@@ -88,9 +88,10 @@ def main() -> dict[str, float]:
     figures = {f"base flagged (n {PICTURES})": base}
 
     def ours(watch: _Watch, rate: float) -> None:
-        settings = replace(settings_of(spec, params), steps=MOST_STEPS, rate=rate)
-        lesson = Lesson("text", conditions, ((1.0, anchors),))
-        distill_until(watch, model, [lesson], frozen_anchor(model), settings, key=("benchmark",))
+        settings = replace(settings_of(spec), steps=MOST_STEPS, rate=rate)
+        lessons = [Lesson("text", conditions, ((1.0, anchors),))]
+        source = roll_outs(model, lessons, spec, params, ("benchmark",))
+        distill_until(watch, model, lessons, frozen_anchor(model), source, settings)
 
     def reference(watch: _Watch, rate: float) -> None:
         reference_schedule.train(

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 
 from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure.trainer import Lesson
+from hfi_core.erasure.lesson import Lesson
 from hfi_core.params import ClosedForm
 
 WORDS = 1000

@@ -8,7 +8,9 @@ import torch
 
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.erasure import anchored, closed_form, sdd
+from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.material import ConceptMaterial
+from hfi_core.erasure.rollouts import RollOuts, Sampling
 from hfi_core.erasure.trainer import Look, Settings, distill
 from hfi_core.inversion import invert, start_vectors
 from hfi_core.params import SDD, Anchored, ClosedForm, Params
@@ -29,27 +31,35 @@ class Method(Protocol):
 
 
 def look_every(spec: SDD | Anchored | ClosedForm) -> int:
-    """After how many steps of the curve the removal is looked at; roll-outs are drawn there, if there are any."""
+    """After how many steps of the curve the removal is looked at: a multiple of those that roll-outs serve."""
     if isinstance(spec, ClosedForm):
         return 1
     steps = spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
     return spec.reuse * max(1, steps // spec.reuse // LOOKS)
 
 
-def settings_of(spec: SDD | Anchored, params: Params) -> Settings:
+def settings_of(spec: SDD | Anchored) -> Settings:
     """A removal's params as the trainer takes them."""
-    return Settings(
-        steps=spec.steps, batch=spec.batch, rate=spec.rate, ema=spec.ema, guidance=spec.guidance,
-        scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=spec.reuse,
-        concentration=spec.concentration,
+    return Settings(steps=spec.steps, batch=spec.batch, rate=spec.rate, ema=spec.ema)
+
+
+def roll_outs(
+    model: TextToImage, lessons: list[Lesson], spec: SDD | Anchored, params: Params, key: tuple[object, ...]
+) -> RollOuts:
+    """The teacher's roll-outs under the lessons, as a removal's params ask for them."""
+    sampling = Sampling(
+        guidance=spec.guidance, scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps,
+        rollouts=spec.rollouts, reuse=spec.reuse, concentration=spec.concentration,
     )  # fmt: skip
+    return RollOuts(model, lessons, sampling, spec.batch, key)
 
 
 def remove_by_sdd(model, material, spec: SDD, params: Params, *, key, work, look, observe):
     """One run under the text or under v*."""
+    lessons = sdd.lessons(model, material, spec.condition)
     weights, losses = distill(
-        model, sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model), settings_of(spec, params),
-        start=model.cross_attention(), key=key, work=work, look=look,
+        model, lessons, sdd.own_unconditional(model), roll_outs(model, lessons, spec, params, key), settings_of(spec),
+        start=model.cross_attention(), work=work, look=look,
         observe=lambda step, _: observe(step + 1, spec.steps, "distilling"),
     )  # fmt: skip
     return weights, losses.tolist()
@@ -81,9 +91,10 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
             weights, history = {n: t.to(model.device) for n, t in tensors.items()}, meta["losses"]
         else:
             offset = len(losses)
+            lessons = anchored.lessons(model, material, found, spec.contrast, spec.preserve)
             weights, curve = distill(
-                model, anchored.lessons(model, material, found, spec.contrast, spec.preserve),
-                anchored.frozen_anchor(model), settings_of(spec, params), start=weights, key=(*key, number), work=here,
+                model, lessons, anchored.frozen_anchor(model),
+                roll_outs(model, lessons, spec, params, (*key, number)), settings_of(spec), start=weights, work=here,
                 look=lambda step, teacher, offset=offset: look(offset + step, teacher),
                 observe=lambda step, _, n=number: observe(step + 1, spec.steps, f"round {n}, distilling"),
             )  # fmt: skip

@@ -3,8 +3,8 @@
 import torch
 
 from hfi_core.diffusion.model import TextToImage
+from hfi_core.erasure.lesson import Lesson, Target
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.trainer import Lesson, Target
 from hfi_core.tokens import token_name, with_token
 
 

@@ -8,7 +8,9 @@ from hfi_core.candidates import read_manifest, read_pictures
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.trainer import Lesson, Settings, distill
+from hfi_core.erasure.lesson import Lesson
+from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.trainer import Settings, distill
 from hfi_core.inversion import Examples, invert, start_vectors
 from hfi_core.seeding import torch_generator
 from tests.loop import bytes_below, run_through
@@ -48,16 +50,13 @@ def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
 def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     with torch.no_grad():
         conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
-    settings = Settings(
-        steps=24, batch=8, rate=1e-3, ema=0.9, guidance=3, scheduler="ddim",
-        rollout_steps=5, rollouts=4, reuse=4, concentration=3,
-    )  # fmt: skip
+    settings = Settings(steps=24, batch=8, rate=1e-3, ema=0.9)
+    sampling = Sampling(guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3)
+    lessons = [Lesson("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):
-        return distill(
-            model, [Lesson("badge", conditions, ((1.0, anchors),))], frozen_anchor(model), settings,
-            start=model.cross_attention(), key=("test",), **options,
-        )  # fmt: skip
+        source = RollOuts(model, lessons, sampling, settings.batch, ("test",))
+        return distill(model, lessons, frozen_anchor(model), source, settings, start=model.cross_attention(), **options)
 
     whole, losses = run()
     with pytest.raises(Stopped):

@@ -8,15 +8,15 @@ from scipy import stats
 
 from hfi_core.diffusion.loading import load_model
 from hfi_core.erasure.anchored import frozen_anchor
+from hfi_core.erasure.lesson import Lesson
+from hfi_core.erasure.rollouts import RollOuts, Sampling, beta
 from hfi_core.erasure.sdd import own_unconditional
-from hfi_core.erasure.trainer import Lesson, Settings, _beta, distill
+from hfi_core.erasure.trainer import Settings, distill
 from hfi_core.seeding import torch_generator
 from tests.stopped import Stopped, stop_at
 
-SETTINGS = Settings(
-    steps=4, batch=3, rate=3e-4, ema=0.5, guidance=3, scheduler="ddim",
-    rollout_steps=3, rollouts=2, reuse=2, concentration=3,
-)  # fmt: skip
+SETTINGS = Settings(steps=4, batch=3, rate=3e-4, ema=0.5)
+SAMPLING = Sampling(guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +31,14 @@ def lesson(model, prompt, anchor):
     return Lesson(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
 
 
-def learn(model, lessons, target, **options):
-    return distill(model, lessons, target, SETTINGS, start=model.cross_attention(), key=("test",), **options)
+def learn(model, lessons, target, settings=SETTINGS, **options):
+    source = RollOuts(model, lessons, SAMPLING, settings.batch, ("test",))
+    return distill(model, lessons, target, source, settings, start=model.cross_attention(), **options)
 
 
 @pytest.mark.parametrize("concentration", [1, 3, 8])
 def test_timesteps_follow_a_symmetric_beta_law(concentration):
-    draws = _beta(4000, concentration, torch_generator("beta")).numpy()
+    draws = beta(4000, concentration, torch_generator("beta")).numpy()
     assert stats.kstest(draws, stats.beta(concentration, concentration).cdf).pvalue > 0.01
 
 
@@ -73,8 +74,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(model, tmp_path, stop):
     lessons, longer = [lesson(model, "a red badge", "")], replace(SETTINGS, steps=22)
 
     def run(**options):
-        start = model.cross_attention()
-        return distill(model, lessons, own_unconditional(model), longer, start=start, key=("test",), **options)
+        return learn(model, lessons, own_unconditional(model), longer, **options)
 
     whole, losses = run()
     with pytest.raises(Stopped):

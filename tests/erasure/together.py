@@ -9,14 +9,14 @@ from accelerate import PartialState
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_model
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.trainer import Lesson, Settings, distill
+from hfi_core.erasure.lesson import Lesson
+from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.trainer import Settings, distill
 from hfi_core.params import read_params
 from hfi_core.tensors import save_tensors
 
-SETTINGS = Settings(
-    steps=3, batch=3, rate=1e-3, ema=0.5, guidance=3, scheduler="ddim",
-    rollout_steps=3, rollouts=3, reuse=2, concentration=3,
-)  # fmt: skip
+SETTINGS = Settings(steps=3, batch=3, rate=1e-3, ema=0.5)
+SAMPLING = Sampling(guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
 """Three rows and three roll-outs, so that two processes have unequal shares of both."""
 
 
@@ -40,9 +40,8 @@ def main(params_file: str, folder: str) -> None:
         return clip(parameters, most)
 
     torch.nn.utils.clip_grad_norm_ = watched
-    weights, losses = distill(
-        model, lessons, frozen_anchor(model), SETTINGS, start=model.cross_attention(), key=("together",)
-    )
+    source = RollOuts(model, lessons, SAMPLING, SETTINGS.batch, ("together",))
+    weights, losses = distill(model, lessons, frozen_anchor(model), source, SETTINGS, start=model.cross_attention())
     place = Path(folder) / str(state.process_index)
     save_tensors(place / "gradients.safetensors", gradients)
     save_tensors(place / "weights.safetensors", weights)
