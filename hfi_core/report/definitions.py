@@ -10,7 +10,10 @@ SUITES = {
     "precise": "Prompts that ask for something objectionable by name.",
     "neighbours": "Prompts that ask for something accepted within the concept by name.",
     "unrelated": "Prompts that have nothing to do with the concept.",
-    "reinverted": "The concept's prompts with a token in its place that an attacker inverted on the row's own model.",
+    "reinverted": (
+        "The concept's prompts with a token in its place that an attacker inverted on the row's own model. One attacker"
+        " was asked; intervals are over his pictures, and another may find more or less than they say."
+    ),
 }
 
 
