@@ -166,9 +166,8 @@ def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, floa
 def _learn(model: TextToImage, params: Params, **changed: int) -> None:
     """Our schedule under the preset's settings for SDD, some of them changed."""
     spec = params.removals[ROW].model_copy(update=changed)
-    lessons = [_lesson(model)]
-    source = roll_outs(model, lessons, spec, params, ("benchmark",))
-    distill(model, lessons, frozen_anchor(model), source, settings_of(spec), start=model.cross_attention())
+    rollouts = roll_outs(model, [_lesson(model)], spec, params, ("benchmark",))
+    distill(model, rollouts, frozen_anchor(model), settings_of(spec), start=model.cross_attention())
 
 
 def _reference(model: TextToImage, steps: int, spec: SDD) -> None:

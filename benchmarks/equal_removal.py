@@ -101,8 +101,8 @@ def main() -> dict[str, float]:
             return not left
 
         settings = replace(settings_of(spec), steps=MOST_STEPS)
-        source = roll_outs(model, lessons, spec, params, (params.seed, row))
-        distill_until(reached, model, lessons, target, source, settings)
+        rollouts = roll_outs(model, lessons, spec, params, (params.seed, row))
+        distill_until(reached, model, rollouts, target, settings)
         for level in left:
             print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 
 from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure.lesson import Lesson, PointSource, Target
+from hfi_core.erasure.lesson import Target
+from hfi_core.erasure.rollouts import RollOuts
 from hfi_core.erasure.trainer import Settings, distill
 
 
@@ -17,9 +18,8 @@ class _Reached(Exception):
 def distill_until(
     reached: Callable[[int, dict[str, torch.Tensor]], bool],
     model: TextToImage,
-    lessons: list[Lesson],
+    rollouts: RollOuts,
     target: Target,
-    source: PointSource,
     settings: Settings,
 ) -> None:
     """Distil from the model as it is, until `reached(steps, teacher)`, asked after every gradient step."""
@@ -31,6 +31,6 @@ def distill_until(
 
     with contextlib.suppress(_Reached):
         distill(
-            model, lessons, target, source, settings, start=model.cross_attention(), observe=observe,
+            model, rollouts, target, settings, start=model.cross_attention(), observe=observe,
             look=lambda _, teacher: teachers.append(teacher),  # the same tensors every time, which learn in place
         )  # fmt: skip

@@ -90,8 +90,8 @@ def main() -> dict[str, float]:
     def ours(watch: _Watch, rate: float) -> None:
         settings = replace(settings_of(spec), steps=MOST_STEPS, rate=rate)
         lessons = [Lesson("text", conditions, ((1.0, anchors),))]
-        source = roll_outs(model, lessons, spec, params, ("benchmark",))
-        distill_until(watch, model, lessons, frozen_anchor(model), source, settings)
+        rollouts = roll_outs(model, lessons, spec, params, ("benchmark",))
+        distill_until(watch, model, rollouts, frozen_anchor(model), settings)
 
     def reference(watch: _Watch, rate: float) -> None:
         reference_schedule.train(

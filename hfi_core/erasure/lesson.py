@@ -1,8 +1,7 @@
-"""What a removal learns: a lesson says which conditions are pulled where, and points say at which latents."""
+"""What a removal learns: which conditions are pulled where."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
@@ -16,28 +15,6 @@ class Lesson:
     """(P, L, D): what the student is asked with."""
     anchors: tuple[tuple[float, torch.Tensor], ...]
     """Factors and conditions (P, L, D): the target is the sum of factor times the noise under each."""
-
-
-@dataclass(frozen=True)
-class Points:
-    """At which latents one lesson is learnt."""
-
-    x_t: torch.Tensor
-    """(B, C, H, W), noised as t says."""
-    t: torch.Tensor
-    """(B,)."""
-    prompt: torch.Tensor
-    """(B,): rows of the lesson's conditions."""
-
-
-class PointSource(Protocol):
-    """Where points come from. All randomness follows from the step, so that a resumed run repeats it."""
-
-    reuse: int
-    """A step that this divides needs nothing from the steps before it but the teacher: a checkpoint may stand there."""
-
-    def draw(self, step: int, teacher: dict[str, torch.Tensor]) -> list[Points]:
-        """The points of one gradient step, `batch` for each lesson in order; equal in all processes."""
 
 
 Target = Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

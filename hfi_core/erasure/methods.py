@@ -40,7 +40,7 @@ def look_every(spec: SDD | Anchored | ClosedForm) -> int:
 
 def settings_of(spec: SDD | Anchored) -> Settings:
     """A removal's params as the trainer takes them."""
-    return Settings(steps=spec.steps, batch=spec.batch, rate=spec.rate, ema=spec.ema)
+    return Settings(steps=spec.steps, rate=spec.rate, ema=spec.ema)
 
 
 def roll_outs(
@@ -48,17 +48,17 @@ def roll_outs(
 ) -> RollOuts:
     """The teacher's roll-outs under the lessons, as a removal's params ask for them."""
     sampling = Sampling(
-        guidance=spec.guidance, scheduler=params.sampler.scheduler, rollout_steps=spec.rollout_steps,
-        rollouts=spec.rollouts, reuse=spec.reuse, concentration=spec.concentration,
+        batch=spec.batch, guidance=spec.guidance, scheduler=params.sampler.scheduler,
+        rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=spec.reuse, concentration=spec.concentration,
     )  # fmt: skip
-    return RollOuts(model, lessons, sampling, spec.batch, key)
+    return RollOuts(model, lessons, sampling, key)
 
 
 def remove_by_sdd(model, material, spec: SDD, params: Params, *, key, work, look, observe):
     """One run under the text or under v*."""
     lessons = sdd.lessons(model, material, spec.condition)
     weights, losses = distill(
-        model, lessons, sdd.own_unconditional(model), roll_outs(model, lessons, spec, params, key), settings_of(spec),
+        model, roll_outs(model, lessons, spec, params, key), sdd.own_unconditional(model), settings_of(spec),
         start=model.cross_attention(), work=work, look=look,
         observe=lambda step, _: observe(step + 1, spec.steps, "distilling"),
     )  # fmt: skip
@@ -93,8 +93,8 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
             offset = len(losses)
             lessons = anchored.lessons(model, material, found, spec.contrast, spec.preserve)
             weights, curve = distill(
-                model, lessons, anchored.frozen_anchor(model),
-                roll_outs(model, lessons, spec, params, (*key, number)), settings_of(spec), start=weights, work=here,
+                model, roll_outs(model, lessons, spec, params, (*key, number)), anchored.frozen_anchor(model),
+                settings_of(spec), start=weights, work=here,
                 look=lambda step, teacher, offset=offset: look(offset + step, teacher),
                 observe=lambda step, _, n=number: observe(step + 1, spec.steps, f"round {n}, distilling"),
             )  # fmt: skip

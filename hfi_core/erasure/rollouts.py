@@ -11,7 +11,7 @@ import torch
 
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.sampling import denoise
-from hfi_core.erasure.lesson import Lesson, Points
+from hfi_core.erasure.lesson import Lesson
 from hfi_core.replicas import replicas
 from hfi_core.seeding import torch_generator
 
@@ -20,6 +20,7 @@ from hfi_core.seeding import torch_generator
 class Sampling:
     """How roll-outs are drawn, and which of their latents are learnt from; see `params.SDD` and `params.Anchored`."""
 
+    batch: int
     guidance: float
     scheduler: str
     rollout_steps: int
@@ -28,28 +29,41 @@ class Sampling:
     concentration: int
 
 
+@dataclass(frozen=True)
+class Points:
+    """At which latents one lesson is learnt."""
+
+    x_t: torch.Tensor
+    """(B, C, H, W), noised as t says."""
+    t: torch.Tensor
+    """(B,)."""
+    prompt: torch.Tensor
+    """(B,): rows of the lesson's conditions."""
+
+
 class RollOuts:
     """Draws roll-outs of every lesson each `reuse` steps. Processes draw their shares of them and exchange those.
+
+    All randomness follows from the key and the step, and a step that `reuse` divides needs nothing from those before it
+    but the teacher: a checkpoint may stand there.
 
     Raises UserError if there are more processes than roll-outs.
     """
 
-    def __init__(
-        self, model: TextToImage, lessons: Sequence[Lesson], sampling: Sampling, batch: int, key: tuple[object, ...]
-    ):
+    def __init__(self, model: TextToImage, lessons: Sequence[Lesson], sampling: Sampling, key: tuple[object, ...]):
         self._together = replicas()
         self._together.require_rows(rollouts=sampling.rollouts)
-        self._model, self._lessons, self._sampling, self._batch, self._key = model, lessons, sampling, batch, key
+        self.lessons, self.batch, self.reuse = lessons, sampling.batch, sampling.reuse
+        self._model, self._sampling, self._key = model, sampling, key
         self._unconditional = model.encode([""]).detach()
         self._pools: list[Points] = []
-        self.reuse = sampling.reuse
 
     def draw(self, step: int, teacher: dict[str, torch.Tensor]) -> list[Points]:
-        """See `PointSource`."""
+        """The points of one gradient step, `batch` for each lesson in order; equal in all processes."""
         turn = step % self.reuse
         if turn == 0 or not self._pools:
-            self._pools = [self._roll_out(lesson, step, teacher) for lesson in self._lessons]
-        part = slice(self._batch * turn, self._batch * (turn + 1))
+            self._pools = [self._roll_out(lesson, step, teacher) for lesson in self.lessons]
+        part = slice(self.batch * turn, self.batch * (turn + 1))
         return [Points(pool.x_t[part], pool.t[part], pool.prompt[part]) for pool in self._pools]
 
     def _roll_out(self, lesson: Lesson, step: int, teacher: dict[str, torch.Tensor]) -> Points:
@@ -66,7 +80,7 @@ class RollOuts:
         )  # fmt: skip
         latents = together.gathered(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
         timesteps = torch.stack([t for _, t in visited])
-        count = self._batch * self.reuse
+        count = self.batch * self.reuse
         place = beta(count, spec.concentration, generator)
         steps = (place * len(visited)).long().clamp(max=len(visited) - 1).to(model.device)
         # Every roll-out serves equally often, in random order.

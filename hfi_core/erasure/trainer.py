@@ -1,10 +1,10 @@
 """The one trainer: a frozen body, and student and EMA teacher as two small sets of cross-attention weights.
 
 Deviations from the reference SDD trainer, for speed at equal meaning: points are learnt in batches, and the EMA's decay
-is warmed up. Where the points come from is their source's affair.
+is warmed up.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import torch
 
 from hfi_core.diffusion.model import TextToImage
 from hfi_core.diffusion.sampling import denoise
-from hfi_core.erasure.lesson import Lesson, PointSource, Target
+from hfi_core.erasure.lesson import Target
+from hfi_core.erasure.rollouts import RollOuts
 from hfi_core.fitting import Checkpoint, Group, Observer, fit
 from hfi_core.inversion import FLOAT16_SCALE
 from hfi_core.params import Sampler
@@ -26,7 +27,6 @@ class Settings:
     """The numbers of a run; see `params.SDD` and `params.Anchored`."""
 
     steps: int
-    batch: int
     rate: float
     ema: float
 
@@ -37,9 +37,8 @@ Look = Callable[[int, dict[str, torch.Tensor]], None]
 
 def distill(
     model: TextToImage,
-    lessons: Sequence[Lesson],
+    rollouts: RollOuts,
     target: Target,
-    source: PointSource,
     settings: Settings,
     *,
     start: dict[str, torch.Tensor],
@@ -47,7 +46,7 @@ def distill(
     observe: Observer | None = None,
     look: Look | None = None,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Minimise the mean over lessons of E || eps_student(x_t, t, c) - target ||^2, x_t from the source.
+    """Minimise the mean over lessons of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
 
     Returns the teacher's weights by name, which are what is kept, and the losses (steps,). Where processes learn
     together, each learns from its rows of the joint batch; their gradients are averaged, so weights and losses are the
@@ -56,15 +55,15 @@ def distill(
     Raises UserError if there are more processes than rows, or if it diverges.
     """
     together = replicas()
-    together.require_rows(batch=settings.batch)
+    together.require_rows(batch=rollouts.batch)
+    lessons, joint = rollouts.lessons, rollouts.batch * len(rollouts.lessons)
     student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
     teacher = {name: value.detach().clone() for name, value in student.items()}
 
     def loss(step: int) -> torch.Tensor:
         if look:
             look(step, teacher)
-        points = source.draw(step, teacher)
-        joint = settings.batch * len(lessons)
+        points = rollouts.draw(step, teacher)
         mine = together.rows(joint)
         x_t = torch.cat([at.x_t for at in points])[mine]
         t = torch.cat([at.t for at in points])[mine]
@@ -79,8 +78,8 @@ def distill(
         errors = (model.predict(x_t, t, conditions, student) - wanted).square()
         return errors.mean() * len(lessons) * together.weight(joint)
 
-    # A checkpoint stands where the source starts anew, so that what it holds is never part of one.
-    every = source.reuse * max(1, round(20 / source.reuse))
+    # A checkpoint stands where roll-outs are drawn anew, so that they are never part of it.
+    every = rollouts.reuse * max(1, round(20 / rollouts.reuse))
     history = fit(
         [Group(student, settings.rate)],
         loss,

@@ -50,13 +50,13 @@ def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
 def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     with torch.no_grad():
         conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
-    settings = Settings(steps=24, batch=8, rate=1e-3, ema=0.9)
-    sampling = Sampling(guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3)
+    settings = Settings(steps=24, rate=1e-3, ema=0.9)
+    sampling = Sampling(batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3)
     lessons = [Lesson("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):
-        source = RollOuts(model, lessons, sampling, settings.batch, ("test",))
-        return distill(model, lessons, frozen_anchor(model), source, settings, start=model.cross_attention(), **options)
+        rollouts = RollOuts(model, lessons, sampling, ("test",))
+        return distill(model, rollouts, frozen_anchor(model), settings, start=model.cross_attention(), **options)
 
     whole, losses = run()
     with pytest.raises(Stopped):

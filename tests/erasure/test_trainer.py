@@ -15,8 +15,8 @@ from hfi_core.erasure.trainer import Settings, distill
 from hfi_core.seeding import torch_generator
 from tests.stopped import Stopped, stop_at
 
-SETTINGS = Settings(steps=4, batch=3, rate=3e-4, ema=0.5)
-SAMPLING = Sampling(guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
+SETTINGS = Settings(steps=4, rate=3e-4, ema=0.5)
+SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def lesson(model, prompt, anchor):
 
 
 def learn(model, lessons, target, settings=SETTINGS, **options):
-    source = RollOuts(model, lessons, SAMPLING, settings.batch, ("test",))
-    return distill(model, lessons, target, source, settings, start=model.cross_attention(), **options)
+    rollouts = RollOuts(model, lessons, SAMPLING, ("test",))
+    return distill(model, rollouts, target, settings, start=model.cross_attention(), **options)
 
 
 @pytest.mark.parametrize("concentration", [1, 3, 8])

@@ -15,8 +15,8 @@ from hfi_core.erasure.trainer import Settings, distill
 from hfi_core.params import read_params
 from hfi_core.tensors import save_tensors
 
-SETTINGS = Settings(steps=3, batch=3, rate=1e-3, ema=0.5)
-SAMPLING = Sampling(guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
+SETTINGS = Settings(steps=3, rate=1e-3, ema=0.5)
+SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
 """Three rows and three roll-outs, so that two processes have unequal shares of both."""
 
 
@@ -40,8 +40,8 @@ def main(params_file: str, folder: str) -> None:
         return clip(parameters, most)
 
     torch.nn.utils.clip_grad_norm_ = watched
-    source = RollOuts(model, lessons, SAMPLING, SETTINGS.batch, ("together",))
-    weights, losses = distill(model, lessons, frozen_anchor(model), source, SETTINGS, start=model.cross_attention())
+    rollouts = RollOuts(model, lessons, SAMPLING, ("together",))
+    weights, losses = distill(model, rollouts, frozen_anchor(model), SETTINGS, start=model.cross_attention())
     place = Path(folder) / str(state.process_index)
     save_tensors(place / "gradients.safetensors", gradients)
     save_tensors(place / "weights.safetensors", weights)
