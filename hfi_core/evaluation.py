@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from hfi_core.attackers import attackers_of
 from hfi_core.diffusion.sampling import Request
 from hfi_core.errors import UserError
 from hfi_core.examples import read_jsonl
@@ -20,7 +21,7 @@ from hfi_core.params import Params
 from hfi_core.pictures import load_picture
 from hfi_core.seeding import picture_seed
 from hfi_core.tensors import load_tensors
-from hfi_core.tokens import token_name, with_token
+from hfi_core.tokens import with_token
 
 RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "provenance.json"
 REINVERTED = "reinverted"
@@ -47,6 +48,8 @@ class Shot:
     index: int
     prompt: str
     request: Request
+    attacker: str | None = None
+    """Whose token the request names; see `Attacker.name`."""
 
     @property
     def file(self) -> str:
@@ -64,13 +67,15 @@ def shots_of(params: Params) -> list[Shot]:
             for index, (prompt, i) in enumerate(pairs)
         ]
     attacked = [
-        (concept.prompts[i % len(concept.prompts)], concept.text, token_name(name, REINVERTED), i)
+        (concept.prompts[i % len(concept.prompts)], concept.text, attacker, i)
         for name, concept in params.concepts.items()
+        for attacker in attackers_of(params, name)
         for i in range(params.evaluate.reinverted)
     ]
-    for index, (prompt, text, token, i) in enumerate(attacked):
-        asked = with_token(prompt, text, token)
-        shots.append(Shot(REINVERTED, index, prompt, Request(asked, _seed(params, REINVERTED, asked, i))))
+    for index, (prompt, text, attacker, i) in enumerate(attacked):
+        asked = with_token(prompt, text, attacker.token)
+        request = Request(asked, _seed(params, REINVERTED, asked, i))
+        shots.append(Shot(REINVERTED, index, prompt, request, attacker.name))
     return shots
 
 

@@ -200,7 +200,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="attack",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.attack:run",
         over="removals",
         params=(*_MODEL, "concepts", "attack"),
@@ -209,17 +209,20 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.evaluate:run",
         over="removals",
-        params=(*_MODEL, "clip", "sampler", "concepts", "evaluate.judge", "evaluate.suites", "evaluate.reinverted"),
+        params=(
+            *_MODEL, "clip", "sampler", "concepts", "attack.attackers", "evaluate.judge", "evaluate.suites",
+            "evaluate.reinverted",
+        ),
         inputs={"model": "models/{unit}", "attack": "attacks/{unit}"},
         outputs={"evaluation": "evaluation/{unit}"},
         shards=("hfi_core.stages.evaluate:draw", "hfi_core.stages.evaluate:look"),
     ),
     Stage(
         name="compare",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",

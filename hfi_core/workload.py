@@ -49,7 +49,7 @@ def work_of(stage: str, unit: str, params: Params) -> Work:
     if stage == "distill":
         return _removal(unit, params)
     if stage == "attack":
-        return _learning(len(params.concepts) * params.attack.steps, params.attack.batch)
+        return _learning(_attackers(params) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
         return _drawing(shots(params), params)
     if stage == "package":
@@ -59,7 +59,11 @@ def work_of(stage: str, unit: str, params: Params) -> Work:
 
 def shots(params: Params) -> int:
     """Pictures that the evaluation of one row draws."""
-    return _suites(params) + len(params.concepts) * params.evaluate.reinverted
+    return _suites(params) + _attackers(params) * params.evaluate.reinverted
+
+
+def _attackers(params: Params) -> int:
+    return len(params.concepts) * params.attack.attackers
 
 
 def _suites(params: Params) -> int:

@@ -90,6 +90,7 @@ def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> N
         records.append(
             asdict(verdict)
             | {"index": shot.index, "suite": shot.suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
+            | {"attacker": shot.attacker}
             | {"clip_score": round(0.7 + 0.1 * rng.random(), 6), "sha256": sha256_of_file(path)}
         )
         vector = rng.normal(size=8) + (row != "base") * 0.2 * numpy_generator(row, shot.request).normal(size=8)

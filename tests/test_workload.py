@@ -38,7 +38,7 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
     monkeypatch.chdir(project.folder)
     rows = project.params.removals
     kept = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
-    project.edit(removals=kept | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1)
+    project.edit(removals=kept | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1, attack__attackers=2)
     params = project.params
     for unit in units_of(params):
         if unit.stage.name == "ingest":
@@ -53,6 +53,10 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
 def test_a_row_s_evaluation_draws_so_many_pictures():
     params = parse_params(default_raw())
     assert shots(params) == len(shots_of(params)) == 564
+    raw = default_raw()
+    raw["attack"]["attackers"] = 3
+    params = parse_params(raw)
+    assert shots(params) == len(shots_of(params)) == 564 + 2 * 64
 
 
 def test_without_guidance_a_step_is_one_pass():

@@ -55,7 +55,7 @@ class Evaluate(Frozen):
     judge: Judge
     suites: dict[Literal["broad", "precise", "neighbours", "unrelated"], Suite]
     reinverted: int = Field(ge=1, le=10_000)
-    """Pictures drawn with the attacker's token, a concept."""
+    """Pictures drawn with each attacker's token, a concept."""
     resamples: int = Field(ge=100, le=1_000_000)
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0.5, lt=1)]

@@ -73,6 +73,8 @@ Removal = Annotated[NoRemoval | SDD | Anchored | ClosedForm, Field(discriminator
 class Attack(Frozen):
     """Re-inversion on the safeguarded model (Pham et al. 2023): other start, seeds and pictures than removal saw."""
 
+    attackers: int = Field(ge=1, le=100)
+    """How many, who differ in their seeds alone; each inverts a token of his own, which costs `steps` steps."""
     start: Prompt
     """Word the attacker starts from."""
     vectors: int = Field(ge=1, le=16)

@@ -11,8 +11,9 @@ SUITES = {
     "neighbours": "Prompts that ask for something accepted within the concept by name.",
     "unrelated": "Prompts that have nothing to do with the concept.",
     "reinverted": (
-        "The concept's prompts with a token in its place that an attacker inverted on the row's own model. One attacker"
-        " was asked; intervals are over his pictures, and another may find more or less than they say."
+        "The concept's prompts with a token in its place that an attacker inverted on the row's own model. Where one "
+        "attacker was asked, intervals are over his pictures, and another may find more or less than they say; where "
+        "there are several, who differ in their seeds, intervals are over attackers and their pictures."
     ),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hfi_core.evaluation import Evaluated
+from hfi_core.evaluation import REINVERTED, Evaluated
 from hfi_core.metrics.drift import cosine_drift, pixel_drift
 from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
 from hfi_core.metrics.kid import kid_interval
@@ -34,6 +34,7 @@ def evaluation_of(
                 "method": removal.method,
                 "condition": getattr(removal, "condition", None),
                 "metrics": _metrics(params, row, rows[0]),
+                "attackers": _attackers(row),
             }
         )
         progress(done + 1, len(rows), "measuring rows")
@@ -58,7 +59,9 @@ def _metrics(params: Params, row: Evaluated, base: Evaluated) -> dict[str, dict[
 
 def _measure(params: Params, name: str, suite: str, row: Evaluated, base: Evaluated) -> Interval:
     how = _how(params, name, suite)
-    prompts, places = row.column(suite, "prompt"), row.places[suite]
+    # What attackers get differs by more than their pictures do, so several of them are what is drawn from.
+    apart = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
+    prompts, places = row.column(suite, apart), row.places[suite]
     if name in SHARES:
         return share_interval(row.column(suite, name), prompts, **how)
     if name == "kid":
@@ -70,6 +73,12 @@ def _measure(params: Params, name: str, suite: str, row: Evaluated, base: Evalua
     else:
         values = row.column(suite, name)
     return mean_interval(values, prompts, **how)
+
+
+def _attackers(row: Evaluated) -> dict[str, float]:
+    """The share of each attacker's pictures that is flagged, by his name."""
+    names, flagged = row.column(REINVERTED, "attacker"), row.column(REINVERTED, "flagged")
+    return {name: round(float(flagged[names == name].mean()), _DECIMALS) for name in dict.fromkeys(names.tolist())}
 
 
 def _how(params: Params, *key: str) -> dict[str, Any]:
@@ -125,8 +134,8 @@ def _provenance(params: Params, rows: Sequence[Evaluated], feedback: Mapping[str
         "intervals": {
             "level": evaluate.level,
             "resamples": evaluate.resamples,
-            "method": "two-stage bootstrap over prompts and their seeds, percentiles; Wilson's where a share is 0 or "
-            "1; for kid the basic interval from the same resamples",
+            "method": "two-stage bootstrap over prompts (reinverted, with several attackers: over those) and their "
+            "seeds, percentiles; Wilson's where a share is 0 or 1; for kid the basic interval from the same resamples",
         },
         "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},
     }

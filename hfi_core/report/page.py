@@ -63,6 +63,7 @@ def write_page(
         table=[_line(row, params.release.row) for row in evaluation["rows"]],
         everything=list(zip(*comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
         comparisons=[_comparison(comparison) for comparison in evaluation["comparisons"]],
+        attackers={row["row"]: row["attackers"] for row in evaluation["rows"]} if params.attack.attackers > 1 else {},
         grids={suite: strips_of(rows, suite) for suite in SUITES},
         plots=_shown(plots),
         captions=PLOTS,

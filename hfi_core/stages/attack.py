@@ -1,12 +1,13 @@
-"""Stage 6a: how hard the concept comes back when an attacker inverts a new token on the safeguarded model.
+"""Stage 6a: how hard the concept comes back when attackers invert new tokens on the safeguarded model.
 
 After Pham et al. 2023. Nothing here was trained against: the start word, the seeds and the pictures are others, the
-budget is larger, and the attacker's examples are weighted by labels of pictures that removal never saw.
+budget is larger, and the attackers' examples are weighted by labels of pictures that removal never saw.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from hfi_core.attackers import attackers_of
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import load_safeguarded
 from hfi_core.examples import labelled
@@ -15,7 +16,7 @@ from hfi_core.inversion import invert, start_vectors
 from hfi_core.params import Params
 from hfi_core.stage import Progress, silent
 from hfi_core.steps import write_steps
-from hfi_core.tokens import save_token, token_name
+from hfi_core.tokens import save_token
 
 
 def run(
@@ -27,30 +28,34 @@ def run(
     work: Path | None = None,
     progress: Progress = silent,
 ) -> dict[str, float]:
-    """Invert a token a concept on the row's model."""
+    """Invert every attacker's token on the row's model."""
     prepare(params.compute)
     spec = params.attack
     model = load_safeguarded(params.model, params.compute, inputs["model"])
-    losses = {}
+    losses, total = {}, len(params.concepts) * spec.attackers * spec.steps
     with whole_folder(outputs["attack"]) as folder:
         for name, concept in params.concepts.items():
-            token = token_name(name, "reinverted")
-            vectors, history = invert(
-                model,
-                labelled(model, inputs["candidates"] / name, inputs["labels"] / name, "attack", params.compute.block),
-                concept.text,
-                token,
-                start_vectors(model, spec.start, spec.vectors, params.seed, "attack"),
-                steps=spec.steps,
-                batch=spec.batch,
-                rate=spec.rate,
-                noisiest=spec.noisiest,
-                # One key for all rows: each row faces the same attacker.
-                key=(params.seed, "attack", name),
-                work=work / name if work else None,
-                observe=lambda step, _: progress(step + 1, spec.steps, f"attacking {unit}"),
+            examples = labelled(
+                model, inputs["candidates"] / name, inputs["labels"] / name, "attack", params.compute.block
             )
-            save_token(folder / name, token, vectors, model.text.widths)
-            losses[name] = history.tolist()
-        write_steps(folder / "steps.csv", losses)
-    return {f"loss_{name}": sum(curve[-20:]) / len(curve[-20:]) for name, curve in losses.items()}
+            for attacker in attackers_of(params, name):
+                before = len(losses) * spec.steps
+                vectors, history = invert(
+                    model,
+                    examples,
+                    concept.text,
+                    attacker.token,
+                    start_vectors(model, spec.start, spec.vectors, params.seed, "attack", *attacker.luck),
+                    steps=spec.steps,
+                    batch=spec.batch,
+                    rate=spec.rate,
+                    noisiest=spec.noisiest,
+                    # The same keys for all rows: each row faces the same attackers.
+                    key=(params.seed, "attack", name, *attacker.luck),
+                    work=attacker.folder(work) if work else None,
+                    observe=lambda step, _, before=before: progress(before + step + 1, total, f"attacking {unit}"),
+                )
+                save_token(attacker.folder(folder), attacker.token, vectors, model.text.widths)
+                losses[attacker] = history.tolist()
+        write_steps(folder / "steps.csv", {attacker.name: curve for attacker, curve in losses.items()})
+    return {f"loss_{attacker.name}": sum(curve[-20:]) / len(curve[-20:]) for attacker, curve in losses.items()}

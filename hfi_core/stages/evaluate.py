@@ -10,6 +10,7 @@ from platform import python_version
 import numpy as np
 import torch
 
+from hfi_core.attackers import attackers_of
 from hfi_core.clip import Clip
 from hfi_core.diffusion.compute import prepare
 from hfi_core.diffusion.loading import WEIGHTS, load_safeguarded
@@ -63,6 +64,7 @@ def run(
                 records.append(
                     {name: getattr(verdict, name) for name in SHARES}
                     | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
+                    | {"attacker": shot.attacker}
                     | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(target)}
                 )
             features.append(images)
@@ -171,7 +173,8 @@ def _texts(clip: Clip, shots: list[Shot]) -> torch.Tensor:
 
 def _provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict:
     weights = inputs["model"] / WEIGHTS
-    tokens = {name: sha256_of_file(inputs["attack"] / name / FILE) for name in params.concepts}
+    attackers = [attacker for name in params.concepts for attacker in attackers_of(params, name)]
+    tokens = {attacker.name: sha256_of_file(attacker.folder(inputs["attack"]) / FILE) for attacker in attackers}
     return {
         "row": unit,
         "versions": {"python": python_version()} | {name: version(name) for name in _PACKAGES},

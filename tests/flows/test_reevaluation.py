@@ -29,7 +29,7 @@ def evaluated(miniature, tmp_path_factory) -> Project:
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":
             unit.inputs["model"].mkdir(parents=True)
-            save_token(unit.inputs["attack"] / "badge", "<badge-reinverted>", torch.randn(2, 64, generator=generator))
+            save_token(unit.inputs["attack"] / "badge/1", "<badge-reinverted>", torch.randn(2, 64, generator=generator))
             unit.stage.load()(project.params, unit.inputs, unit.outputs, unit=unit.unit)
     return project
 

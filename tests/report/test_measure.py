@@ -54,6 +54,24 @@ def test_a_share_counts_all_pictures_of_its_suite(evaluation, rows):
     assert figure["n"] == len(flagged)
 
 
+def test_each_attackers_share_is_told_and_one_s_interval_is_over_prompts(evaluation):
+    for row in evaluation["rows"]:
+        assert row["attackers"] == {"badge": row["metrics"]["flagged@reinverted"]["value"]}
+
+
+def test_the_interval_of_several_attackers_is_over_them(params, tmp_path):
+    attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 3})})
+    files = write_files(tmp_path, attacked)
+    base, *_ = read_rows(files.inputs["evaluation"], list(params.removals))
+    # One of them always succeeds, and the others never do: within prompts, nothing but his share would be seen.
+    records = [one | {"flagged": one["attacker"] == "badge.2"} for one in base.records]
+    (found,) = evaluation_of(attacked, [replace(base, records=records)], FEEDBACK, silent)["rows"]
+    assert found["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
+    figure = found["metrics"]["flagged@reinverted"]
+    assert (figure["value"], figure["n"]) == (pytest.approx(1 / 3, abs=1e-6), 3 * params.evaluate.reinverted)
+    assert (figure["low"], figure["high"]) == (0, 1)
+
+
 def test_base_has_neither_drift_nor_distance_from_itself(evaluation):
     metrics = evaluation["rows"][0]["metrics"]
     for metric in ("drift@broad", "drift_pixels@unrelated", "kid@unrelated", "kid@neighbours"):

@@ -51,6 +51,17 @@ def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figure
     assert found == {metric: figure["value"] for metric, figure in metrics.items()}
 
 
+def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, page, tmp_path):
+    attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 2})})
+    files = write_files(tmp_path, attacked)
+    compare.run(attacked, files.inputs, files.outputs())
+    base, *_ = json.loads(files.outputs()["evaluation"].read_text())["rows"]
+    told = files.outputs()["page"].read_text(encoding="utf-8")
+    line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", told)
+    assert line[1] == f"{100 * base['attackers']['badge.2']:.1f}\u202f%"
+    assert "What each attacker gets" in told and "What each attacker gets" not in page
+
+
 def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
     mixed = Files(shutil.copytree(files.folder, tmp_path / "mixed"))
     path = mixed.folder / "evaluation/anchored" / PROVENANCE

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hfi_core.attackers import attackers_of
 from hfi_core.errors import UserError
 from hfi_core.evaluation import read_rows, shots_of
 from hfi_core.files import sha256_of_file, sha256_of_folder
@@ -40,12 +41,16 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(miniature, tmp_path_factory) -> Bench:
-    params = parse_params(small_raw(miniature))
+    raw = small_raw(miniature)
+    raw["attack"]["attackers"] = 2
+    params = parse_params(raw)
     folder = tmp_path_factory.mktemp("evaluate")
     generator = torch.Generator().manual_seed(0)
     for row in ("base", "anchored"):
         (folder / "models" / row).mkdir(parents=True)
-        save_token(folder / "attacks" / row / "badge", "<badge-reinverted>", torch.randn(2, 64, generator=generator))
+        for attacker in attackers_of(params, "badge"):
+            vectors = torch.randn(2, 64, generator=generator)
+            save_token(attacker.folder(folder / "attacks" / row), attacker.token, vectors)
     unet, _ = load_tensors(miniature / "pipeline/unet/diffusion_pytorch_model.safetensors")
     changed = {name: 1.5 * value.float() for name, value in unet.items() if ".attn2." in name}
     save_tensors(folder / "models/anchored/weights.safetensors", changed, {"base": params.model.digest})
@@ -62,7 +67,7 @@ def _records(bench, row, into="evaluation"):
 def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
     records = _records(bench, "base")
     assert tuple(dict.fromkeys(record["suite"] for record in records)) == SUITES
-    assert len(records) == 4 * 2 * 2 + 4
+    assert len(records) == 4 * 2 * 2 + 2 * 4
     for record in records:
         path = bench.folder / "evaluation/base/pictures" / record["suite"] / f"{record['index']:05d}.png"
         assert sha256_of_file(path) == record["sha256"]
@@ -78,9 +83,12 @@ def test_rows_share_prompts_and_seeds_and_differ_in_pictures(bench):
     assert set(base.column("broad", "sha256")).isdisjoint(anchored.column("broad", "sha256"))
 
 
-def test_the_attackers_token_takes_the_place_of_the_concepts_text(bench):
-    prompts = [record["prompt"] for record in _records(bench, "base") if record["suite"] == "reinverted"]
-    assert prompts == ["a <badge-reinverted>", "a red <badge-reinverted>", "a blue <badge-reinverted>"] + prompts[:1]
+def test_each_attackers_token_takes_the_place_of_the_concepts_text(bench):
+    records = [record for record in _records(bench, "base") if record["suite"] == "reinverted"]
+    for name, token in (("badge", "<badge-reinverted>"), ("badge.2", "<badge-reinverted-2>")):
+        prompts = [record["prompt"] for record in records if record["attacker"] == name]
+        assert prompts == [f"a {token}", f"a red {token}", f"a blue {token}", f"a {token}"]
+    assert {record["attacker"] for record in _records(bench, "base") if record not in records} == {None}
     assert {shot.prompt for shot in shots_of(bench.params) if shot.suite == "reinverted"} == {
         "a badge", "a red badge", "a blue badge",
     }  # fmt: skip
@@ -174,6 +182,7 @@ def test_provenance_holds_what_another_person_needs_and_nothing_of_this_machine(
     assert provenance["judge"]["digest"] == bench.params.evaluate.judge.digest
     assert provenance["judge"]["threshold"] == bench.params.evaluate.judge.threshold
     assert provenance["sampler"] == bench.params.sampler.model_dump(mode="json")
+    assert provenance["reinverted_sha256"].keys() == {"badge", "badge.2"}
     assert provenance["weights_sha256"] == sha256_of_file(bench.folder / "models/anchored/weights.safetensors")
     assert "torch" in provenance["versions"]
     assert str(bench.folder.parent) not in text

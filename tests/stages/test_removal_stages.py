@@ -1,6 +1,7 @@
 """Invert, distill, attack and package on a small project: what lies there at the end, and who can read it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hfi_core.diffusion.loading import load_model, load_safeguarded
 from hfi_core.diffusion.sampling import Request, sample
 from hfi_core.examples import read_jsonl
 from hfi_core.files import sha256_of_file
-from tests.loop import run_through
+from hfi_core.stages import attack
+from hfi_core.tokens import load_tokens
+from tests.loop import bytes_below, run_through
 from tests.projects import CLOSED_FORM, Project, write_project
 
 
@@ -19,7 +22,7 @@ from tests.projects import CLOSED_FORM, Project, write_project
 def finished(miniature, tmp_path_factory) -> Project:
     project = write_project(tmp_path_factory.mktemp("loop") / "project", miniature)
     rows = {row: removal.model_dump(mode="json") for row, removal in project.params.removals.items()}
-    project.edit(removals=rows | {"closed-form": CLOSED_FORM})
+    project.edit(removals=rows | {"closed-form": CLOSED_FORM}, attack__attackers=2)
     run_through(project)
     return project
 
@@ -59,6 +62,32 @@ def test_the_attacker_sees_no_picture_that_the_reward_was_learnt_from(finished):
     scored = {row["picture"] for row in read_jsonl(finished.folder / "reward" / "badge" / "scores.jsonl")}
     assert attacked
     assert not attacked & scored
+
+
+def test_every_row_faces_the_same_attackers_who_find_different_tokens(finished):
+    starts = []
+    for row in finished.params.removals:
+        folder = finished.folder / "attacks" / row
+        tokens = [load_tokens(folder / "badge" / number) for number in ("1", "2")]
+        assert [list(token) for token in tokens] == [["<badge-reinverted>"], ["<badge-reinverted-2>"]]
+        assert not torch.equal(*(vectors for token in tokens for vectors in token.values()))
+        head, first, *_ = (folder / "steps.csv").read_text().splitlines()
+        assert head == "step,badge,badge.2"
+        starts.append(first)
+    assert starts[0] != starts[-1], "each row is attacked on its own model"
+
+
+def test_more_attackers_leave_the_first_as_he_was(finished, tmp_path):
+    params = finished.params
+    alone = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 1})})
+    inputs = {name: finished.folder / name for name in ("labels", "candidates")}
+    inputs["model"] = finished.folder / "models/base"
+    among, seen = finished.folder / "attacks/base", []
+    attack.run(alone, inputs, {"attack": tmp_path}, unit="base", progress=lambda *sign: seen.append(sign))
+    first = Path("badge/1")
+    assert list((tmp_path / "badge").iterdir()) == [tmp_path / first]
+    assert bytes_below(tmp_path / first, named_from=tmp_path) == bytes_below(among / first, named_from=among)
+    assert seen == [(step, alone.attack.steps, "attacking base") for step in range(1, alone.attack.steps + 1)]
 
 
 def test_the_release_draws_what_was_evaluated(finished):
