@@ -39,10 +39,10 @@ browser:
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } \
 	|| echo "No Chromium here and none could be installed: the browser tests will skip."
 
-# Two processes: much of the suite waits for servers and for what it has killed. A file's tests stay together, and those
-# that take minutes come first (tests/conftest.py), or one process would end with them alone.
+# Three processes on two cores, since much of the suite waits for servers and for what it has killed. A file's tests stay
+# together, and those that take minutes come first (tests/conftest.py), or one process would end with them alone.
 test: install-test browser
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 soak: install-test browser
 	python -m pytest -m soak --timeout 0

@@ -51,12 +51,14 @@ def test_the_params_for_a_model_of_one_s_own_are_valid():
     assert params.evaluate.judge.kind == "clip" and not params.feedback.simulated
 
 
-def test_the_row_of_the_tuning_page_is_valid():
-    (fragment,) = re.findall(r"```yaml\n(.*?)```", page("how-to/tune-a-removal.md"), re.DOTALL)
+def test_the_params_of_the_tuning_page_are_valid():
     raw = default_raw()
-    raw["removals"] |= yaml.safe_load(fragment)["removals"]
+    for fragment in re.findall(r"```yaml\n(.*?)```", page("how-to/tune-a-removal.md"), re.DOTALL):
+        for part, content in yaml.safe_load(fragment).items():
+            raw[part] |= content
     assert raw["removals"]["closed-form"] == CLOSED_FORM
-    assert parse_params(raw).removals["closed-form"].method == "closed_form"
+    params = parse_params(raw)
+    assert params.removals["closed-form"].method == "closed_form" and params.attack.attackers > 1
 
 
 def test_the_knobs_that_the_tuning_page_names_exist():
