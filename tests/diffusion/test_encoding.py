@@ -40,9 +40,12 @@ def test_a_prompt_without_tokens_is_encoded_as_diffusers_encodes_it(model, minia
 
 
 def test_gradients_reach_the_vectors_and_nothing_else(model):
-    token = torch.nn.Parameter(torch.randn(2, 64))
-    model.encode([f"a {NAME}"], {NAME: token}).sum().backward()
-    assert token.grad.abs().sum() > 0
+    luck = torch.Generator().manual_seed(1)
+    token = torch.nn.Parameter(torch.randn(2, 64, generator=luck))
+    encoded = model.encode([f"a {NAME}"], {NAME: token})
+    # Weighted at random: what a layer norm gives sums to nearly the same whatever comes in.
+    (encoded * torch.randn(encoded.shape, generator=luck)).sum().backward()
+    assert (token.grad.abs().sum(dim=1) > 1e-3).all()
     assert all(p.grad is None for p in model.text.encoder.parameters())
 
 
