@@ -60,19 +60,19 @@ def _metrics(params: Params, row: Evaluated, base: Evaluated) -> dict[str, dict[
 def _measure(params: Params, name: str, suite: str, row: Evaluated, base: Evaluated) -> Interval:
     how = _how(params, name, suite)
     # What attackers get differs by more than their pictures do, so several of them are what is drawn from.
-    apart = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
-    prompts, places = row.column(suite, apart), row.places[suite]
+    cluster = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
+    clusters, places = row.column(suite, cluster), row.places[suite]
     if name in SHARES:
-        return share_interval(row.column(suite, name), prompts, **how)
+        return share_interval(row.column(suite, name), clusters, **how)
     if name == "kid":
-        return kid_interval(row.features[places], base.features[places], prompts, **how)
+        return kid_interval(row.features[places], base.features[places], clusters, **how)
     if name == "drift":
         values = cosine_drift(row.features[places], base.features[places])
     elif name == "drift_pixels":
         values = pixel_drift(row.each_picture(suite), base.each_picture(suite))
     else:
         values = row.column(suite, name)
-    return mean_interval(values, prompts, **how)
+    return mean_interval(values, clusters, **how)
 
 
 def _attackers(row: Evaluated) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from flows import reevaluation
 from flows.cli import app
+from hfi_core.attackers import attackers_of
 from hfi_core.errors import UserError
 from hfi_core.files import write_jsonl
 from hfi_core.stage import units_of
@@ -29,7 +30,9 @@ def evaluated(miniature, tmp_path_factory) -> Project:
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":
             unit.inputs["model"].mkdir(parents=True)
-            save_token(unit.inputs["attack"] / "badge/1", "<badge-reinverted>", torch.randn(2, 64, generator=generator))
+            (attacker,) = attackers_of(project.params, "badge")
+            vectors = torch.randn(2, 64, generator=generator)
+            save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
             unit.stage.load()(project.params, unit.inputs, unit.outputs, unit=unit.unit)
     return project
 
