@@ -8,7 +8,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from flows.environment import settle
 from flows.project import TEMPLATE
 from hfi_core.errors import UserError
 from hfi_core.files import whole_file
@@ -52,7 +51,6 @@ def require_server() -> str:
 
     Raises UserError if none is named, or none answers there.
     """
-    settle()
     address = os.environ.get(API)
     if not address:
         raise UserError(f"No Prefect server is named: `export {API}=http://HOST:4200/api` (`prefect server start`).")

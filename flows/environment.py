@@ -1,12 +1,10 @@
-"""Settings of the libraries around us that must stand before they are imported: no telemetry, and no talk over ours."""
+"""Defaults in the environment for the libraries around us: no telemetry, and no output between our own lines."""
 
 import os
 
-from flows import logs
 
-
-def settle() -> None:
-    """Call before prefect, mlflow or ray is imported; what the user has set stays."""
+def configure_libraries() -> None:
+    """Set the defaults that Prefect, MLflow and Ray read when they are imported; what the user has set stays."""
     for name, value in {
         "DO_NOT_TRACK": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -29,4 +27,3 @@ def settle() -> None:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     }.items():
         os.environ.setdefault(name, value)
-    logs.begin()

@@ -1,17 +1,16 @@
 """The Prefect flow that settles promotions, for a deployment with a schedule: each minute, one at a time."""
 
-from flows.environment import settle
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.states import Completed, Failed, State
 
-settle()
+from flows import logs
+from flows.flow_settings import SETTINGS
+from flows.plan import PARAMS
+from flows.promotion import Settled, settle_promotions
+from hfi_core.params import read_params
 
-from prefect import flow  # noqa: E402 - settings first
-from prefect.artifacts import create_markdown_artifact  # noqa: E402
-from prefect.states import Completed, Failed, State  # noqa: E402
-
-from flows.flow_settings import SETTINGS  # noqa: E402
-from flows.plan import PARAMS  # noqa: E402
-from flows.promotion import Settled, settle_promotions  # noqa: E402
-from hfi_core.params import read_params  # noqa: E402
+logs.begin()  # in a worker's process nobody else does
 
 _LONGEST = 6 * 3600.0
 """Seconds, a publication included, which the next pass resumes; one that hangs would keep the next ones away."""

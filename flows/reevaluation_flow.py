@@ -2,21 +2,20 @@
 
 from typing import Annotated
 
-from flows.environment import settle
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed, Failed, State
+from pydantic import Field
 
-settle()
+from flows import logs
+from flows.flow_settings import SETTINGS
+from flows.lock import project_lock
+from flows.plan import PARAMS
+from flows.reevaluation import OutOfDate
+from flows.reevaluation import reevaluate as evaluate_again
+from hfi_core.params import read_params
 
-from prefect import flow  # noqa: E402 - settings first
-from prefect.artifacts import create_table_artifact  # noqa: E402
-from prefect.states import Completed, Failed, State  # noqa: E402
-from pydantic import Field  # noqa: E402
-
-from flows.flow_settings import SETTINGS  # noqa: E402
-from flows.lock import project_lock  # noqa: E402
-from flows.plan import PARAMS  # noqa: E402
-from flows.reevaluation import OutOfDate  # noqa: E402
-from flows.reevaluation import reevaluate as evaluate_again  # noqa: E402
-from hfi_core.params import read_params  # noqa: E402
+logs.begin()  # in a worker's process nobody else does
 
 _LONGEST = 48 * 3600.0
 """Seconds; a pass that hangs would keep the next ones away."""

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from flows.environment import settle
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
@@ -38,7 +37,6 @@ class Version:
 
 def registry_client(params: Params) -> Any:
     """A client of the registry that params name."""
-    settle()
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
@@ -47,7 +45,6 @@ def registry_client(params: Params) -> Any:
 @contextmanager
 def reaching(params: Params) -> Iterator[None]:
     """Raise UserError in place of what MLflow raises where its registry is out of reach."""
-    settle()
     from mlflow.exceptions import MlflowException
 
     try:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from flows import pointers
-from flows.environment import settle
 from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.lock import STATE
 from flows.logged_models import log_model
@@ -65,7 +64,6 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
 
     Raises UserError if there is no release, or MLflow's registry is out of reach.
     """
-    settle()
     from mlflow.exceptions import MlflowException
 
     told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))

@@ -4,14 +4,10 @@ fails again, and a mistake stays one."""
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flows.environment import settle
-
-settle()
-
-from prefect import Task  # noqa: E402 - settings first
-from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.task_engine import TaskRunTimeoutError  # noqa: E402
-from prefect.tasks import exponential_backoff  # noqa: E402
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.task_engine import TaskRunTimeoutError
+from prefect.tasks import exponential_backoff
 
 RETRIES = 4
 LONGEST = 6 * 3600.0

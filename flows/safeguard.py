@@ -10,30 +10,28 @@ import time
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from flows.environment import settle
+from prefect import flow
+from prefect.runtime import deployment, flow_run
+from prefect.states import Completed, State
+from pydantic import Field
 
-settle()
+from flows import liveness, logs, tracking, waiting
+from flows.artifacts import show_comparison, show_record, show_registration
+from flows.flow_settings import SETTINGS
+from flows.lock import project_lock
+from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback
+from flows.recording import require_recordable
+from flows.registry import Registration
+from flows.spread import ALONE, MOST, RAY, Spread
+from flows.stages import record_task, register_task, stage_task
+from flows.starting import require_deployment, start_once
+from flows.versioning import changes, downstream, keep_sources
+from hfi_core import stage as declaration
+from hfi_core.feedback.sufficiency import Need
+from hfi_core.params import Params
+from hfi_core.stage import Unit
 
-from prefect import flow  # noqa: E402 - settings first
-from prefect.runtime import deployment, flow_run  # noqa: E402
-from prefect.states import Completed, State  # noqa: E402
-from pydantic import Field  # noqa: E402
-
-from flows import liveness, tracking, waiting  # noqa: E402
-from flows.artifacts import show_comparison, show_record, show_registration  # noqa: E402
-from flows.flow_settings import SETTINGS  # noqa: E402
-from flows.lock import project_lock  # noqa: E402
-from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback  # noqa: E402
-from flows.recording import require_recordable  # noqa: E402
-from flows.registry import Registration  # noqa: E402
-from flows.spread import ALONE, MOST, RAY, Spread  # noqa: E402
-from flows.stages import record_task, register_task, stage_task  # noqa: E402
-from flows.starting import require_deployment, start_once  # noqa: E402
-from flows.versioning import changes, downstream, keep_sources  # noqa: E402
-from hfi_core import stage as declaration  # noqa: E402
-from hfi_core.feedback.sufficiency import Need  # noqa: E402
-from hfi_core.params import Params  # noqa: E402
-from hfi_core.stage import Unit  # noqa: E402
+logs.begin()  # in a worker's process nobody else does
 
 StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: ignore[valid-type]
 """The server and its UI refuse another one before anything runs."""

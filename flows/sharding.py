@@ -11,19 +11,15 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from flows.environment import settle
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-settle()
-
-from prefect import Task  # noqa: E402 - settings first
-from prefect.cache_policies import NO_CACHE  # noqa: E402
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner  # noqa: E402
-
-from flows import child  # noqa: E402
-from flows.orders import Order, log_file, require_seen, stop_sign  # noqa: E402
-from flows.shard import name_of  # noqa: E402
-from flows.spread import Spread  # noqa: E402
-from hfi_core.stage import Progress, Shard  # noqa: E402
+from flows import child
+from flows.orders import Order, log_file, require_seen, stop_sign
+from flows.shard import name_of
+from flows.spread import Spread
+from hfi_core.stage import Progress, Shard
 
 RETRIES = 2
 """How often a shard whose process was killed is started again. What failed by itself would fail again."""

@@ -3,21 +3,17 @@
 import time
 from uuid import UUID
 
-from flows.environment import settle
+from prefect import Task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
 
-settle()
-
-from prefect import Task  # noqa: E402 - settings first
-from prefect.artifacts import create_progress_artifact, update_progress_artifact  # noqa: E402
-from prefect.cache_policies import NO_CACHE  # noqa: E402
-
-from flows import recording, registry, tracking, versioning  # noqa: E402
-from flows.dvcfile import require_current  # noqa: E402
-from flows.execution import run_unit  # noqa: E402
-from flows.retrying import network_task  # noqa: E402
-from flows.spread import ALONE, Spread  # noqa: E402
-from hfi_core.params import Params  # noqa: E402
-from hfi_core.stage import Stage, Unit  # noqa: E402
+from flows import recording, registry, tracking, versioning
+from flows.dvcfile import require_current
+from flows.execution import run_unit
+from flows.retrying import network_task
+from flows.spread import ALONE, Spread
+from hfi_core.params import Params
+from hfi_core.stage import Stage, Unit
 
 _EVERY_SECONDS = 5.0
 """Between two updates of a progress artifact."""

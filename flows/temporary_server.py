@@ -5,8 +5,6 @@ import subprocess
 import sys
 from threading import Thread
 
-from flows.environment import settle
-
 _GUARD = """
 import contextlib, os, signal, sys, time
 server = int(sys.argv[1])
@@ -27,7 +25,6 @@ def start() -> None:
     A terminal sends Ctrl-C to the whole process group. The server must outlive it, or the flow could not be ended in
     order; so it is started with that signal blocked, which only the starting thread and its children are.
     """
-    settle()
     from prefect.client.orchestration import get_client
     from prefect.settings import get_current_settings
 

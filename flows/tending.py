@@ -2,20 +2,19 @@
 
 from typing import Annotated
 
-from flows.environment import settle
+from prefect import flow, get_client
+from prefect.states import Completed, State
+from pydantic import Field
 
-settle()
+from flows import logs
+from flows.flow_settings import SETTINGS
+from flows.plan import PARAMS
+from flows.resume import resume
+from flows.reviving import revive
+from flows.starting import start_on_feedback
+from hfi_core.params import read_params
 
-from prefect import flow, get_client  # noqa: E402 - settings first
-from prefect.states import Completed, State  # noqa: E402
-from pydantic import Field  # noqa: E402
-
-from flows.flow_settings import SETTINGS  # noqa: E402
-from flows.plan import PARAMS  # noqa: E402
-from flows.resume import resume  # noqa: E402
-from flows.reviving import revive  # noqa: E402
-from flows.starting import start_on_feedback  # noqa: E402
-from hfi_core.params import read_params  # noqa: E402
+logs.begin()  # in a worker's process nobody else does
 
 _LONGEST = 900.0
 """Seconds; the grace included. A pass that hangs, on the store or the server, would keep the next ones away."""

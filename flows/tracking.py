@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from flows.console import warn
-from flows.environment import settle
 from flows.execution import Done
 from flows.lineage import git_revision, params_digest, pipeline_key
 from flows.redaction import redacted
@@ -93,7 +92,6 @@ def metric_name(metric: str) -> str:
 
 
 def _client(params: Params):
-    settle()
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(params.tracking.mlflow)

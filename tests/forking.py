@@ -23,7 +23,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
@@ -184,34 +183,22 @@ def _begin(connection: socket.socket) -> str:
     return start
 
 
-def _let_prefect_settle() -> None:
-    """Give Prefect this process's settings when `settle` has been called, before which it is not imported elsewhere."""
+def _refresh_prefect() -> None:
+    """Give Prefect this process's settings: it was imported by the server, under the server's environment."""
     from prefect.context import refresh_global_settings_context
     from prefect.logging.configuration import setup_logging
 
-    from flows import environment
-
-    settle = environment.settle
-
-    def refresh() -> None:
-        refresh_global_settings_context()
-        setup_logging()
-
-    @cache
-    def settle_and_refresh() -> None:
-        settle()
-        refresh()
-
-    environment.settle = settle_and_refresh
-    if Path(sys.argv[0]).name in ("-m", "-c", "prefect"):  # which may be Prefect's own, and does not call it
-        refresh()
+    if Path(sys.argv[0]).name not in ("-m", "-c", "prefect"):  # Prefect's own commands do not import `flows` first
+        importlib.import_module("flows")
+    refresh_global_settings_context()
+    setup_logging()
 
 
 def _end_with(start: str) -> NoReturn:
     """Run the command and end as Python does, but for the modules, whose end takes longer than most commands."""
     code = 0
     try:
-        _let_prefect_settle()
+        _refresh_prefect()
         exec(start, {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code or 0

@@ -11,7 +11,6 @@ from typing import Any
 from flows.connections.patience import SECONDS, tried
 from flows.connections.prefect_file import work_pools
 from flows.deploying import API, PREFECT_YAML
-from flows.environment import settle
 from flows.finding import Finding
 from hfi_core.params import Params
 
@@ -29,7 +28,6 @@ _HEARTBEAT = 30
 
 def look(params: Params) -> Iterator[Finding]:
     """Findings on server, version, leases and each work pool."""
-    settle()
     address = os.environ.get(API)
     if not address:
         yield Finding(_NAME, True, f"{API} is not set: each `hfi run` starts a server of its own")

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.connections.patience import SECONDS, tried
-from flows.environment import settle
 from flows.finding import Finding
 from flows.redaction import redacted
 from hfi_core.params import Params
@@ -38,7 +37,6 @@ def look(params: Params) -> Iterator[Finding]:
 
 
 def _ask(params: Params) -> Iterator[Finding]:
-    settle()
     with _environment(_HASTY):
         uri = params.tracking.mlflow
         if uri.startswith(("http://", "https://")):
