@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import machine
-from hfi_core.files import whole_file
+from hfi_core.io.atomic import whole_file
 
 PAGE = Path("docs/benchmarks.md")
 NAMES = (

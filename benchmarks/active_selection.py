@@ -18,18 +18,18 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
-from hfi_core.candidates import read_manifest
-from hfi_core.diffusion.compute import prepare
+from hfi_core.candidates.manifest import read_manifest
+from hfi_core.compute.device import prepare
+from hfi_core.compute.seeding import numpy_generator, seed_of
+from hfi_core.embedded.judge_weights import load_judge_network
+from hfi_core.embedded.simulated_crowd import annotators_of, answer, look
 from hfi_core.feedback.labels import Label
+from hfi_core.models.weights import locate
 from hfi_core.params import EMBEDDED, Params
-from hfi_core.reward import RewardModel, train
-from hfi_core.reward_tasks import task_of
-from hfi_core.seeding import numpy_generator, seed_of
-from hfi_core.selection import spread_out, uncertainty
-from hfi_core.sources import locate
+from hfi_core.reward.active_learning import spread_out, uncertainty
+from hfi_core.reward.model import RewardModel, train
+from hfi_core.reward.objectives import task_of
 from hfi_core.stages.reward import embed
-from hfi_core.world.crowd import annotators_of, answer, look
-from hfi_core.world.judge_weights import load_judge_network
 
 CONCEPT = "badge"
 SEEDS = 20

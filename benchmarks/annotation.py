@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hfi_core.candidates import MANIFEST, read_manifest
-from hfi_core.files import sha256_of_file, write_jsonl
+from hfi_core.candidates.manifest import MANIFEST, read_manifest
+from hfi_core.io.atomic import sha256_of_file, write_jsonl
 from tests.annotation.guard.annotator import Annotator
 from tests.annotation.guard.projects import serving, write_project
 from tests.projects import default_raw

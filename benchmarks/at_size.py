@@ -21,21 +21,21 @@ from benchmarks import reference_schedule
 from benchmarks.memory import GIB, bytes_of
 from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.shapes import build
-from flows.device import here
-from flows.presets import params as preset
-from hfi_core.diffusion.checkpointing import keep_only_block_inputs
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.diffusion.sampling import Request, sample
+from flows.project.presets import params as preset
+from flows.runtime.device import here
+from hfi_core.compute.device import prepare
 from hfi_core.erasure import closed_form
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import distill
-from hfi_core.inversion import Examples, invert, start_vectors
+from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
+from hfi_core.models.diffusion.checkpointing import keep_only_block_inputs
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.weights import digest_of
 from hfi_core.params import SDD, Params, Source
-from hfi_core.sources import digest_of
 
 PRESETS = {"SD 1.5": "sd15", "SDXL": "sdxl"}
 AT_ONCE = (1, 2, 8, 32)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.diffusion.sampling import Request, sample
-from hfi_core.judges.verdict import Judge, Verdict
+from hfi_core.judges.base import Judge, Verdict
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
 
 

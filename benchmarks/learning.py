@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import torch
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure.lesson import Target
 from hfi_core.erasure.rollouts import RollOuts
+from hfi_core.erasure.targets import Target
 from hfi_core.erasure.trainer import Settings, distill
+from hfi_core.models.diffusion.model import TextToImage
 
 
 class _Reached(Exception):

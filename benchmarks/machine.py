@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from flows.device import here
+from flows.runtime.device import here
 from hfi_core.params import Params, read_params
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import torch
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.diffusion.sampling import scheduler_for
-from hfi_core.seeding import torch_generator
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import scheduler_for
 
 ROLLOUT_STEPS = 50
 

@@ -3,9 +3,9 @@
 import time
 
 from benchmarks import machine
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample
+from hfi_core.compute.device import prepare
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sampling import Request, sample
 
 BLOCKS = (1, 4, 16, 32, 64)
 PICTURES = 128

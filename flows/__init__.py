@@ -3,6 +3,6 @@
 Importing any module of this package sets the defaults of the libraries around us first.
 """
 
-from flows.environment import configure_libraries
+from flows.runtime.environment import configure_libraries
 
 configure_libraries()

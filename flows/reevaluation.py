@@ -1,99 +1,42 @@
-"""Draws and judges every row again, aside and from the same inputs: does this machine still give the figures?
+"""The Prefect flow that evaluates again what has not changed, for a deployment with a schedule: each week."""
 
-What takes them away without a change in git: another processor, driver or library, a judge that was replaced in place,
-a file that rotted. Where pictures differ in their last bits and are judged as before, the figures stand.
-"""
+from typing import Annotated
 
-import platform
-import shutil
-import time
-from dataclasses import dataclass
-from pathlib import Path
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.states import Completed, Failed, State
+from pydantic import Field
 
-from flows.console import progress_of
-from flows.device import here
-from flows.lock import STATE
-from flows.orders import versions
-from flows.versioning import changes
-from hfi_core.errors import UserError
-from hfi_core.evaluation import RECORDS
-from hfi_core.examples import read_jsonl
-from hfi_core.files import sha256_of_json
-from hfi_core.params import Params
-from hfi_core.report.definitions import SHARES
-from hfi_core.stage import WORK_KEY, Unit, units_of, work_key
+from flows.execution.reevaluation import OutOfDate
+from flows.execution.reevaluation import reevaluate as evaluate_again
+from flows.orchestration.flow_settings import SETTINGS
+from flows.orchestration.plan import PARAMS
+from flows.runtime import logs
+from flows.runtime.lock import project_lock
+from hfi_core.params import read_params
 
-ASIDE = STATE / "reevaluation"
-"""Where rows are evaluated again; who is stopped goes on from what is there."""
-_OLDEST = 3 * 86_400.0
-"""Seconds after which what lies there counts no more: it says what the machine gave then."""
+logs.begin()  # in a worker's process nobody else does
+
+_LONGEST = 48 * 3600.0
+"""Seconds; a pass that hangs would keep the next ones away."""
 
 
-class OutOfDate(UserError):
-    """There is no evaluation that could come out otherwise."""
+@flow(name="reevaluate", timeout_seconds=_LONGEST, **SETTINGS)
+def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
+    """Draw and judge every row again, and fail where more than a share `tolerance` of a row is judged otherwise.
 
-
-@dataclass(frozen=True)
-class Again:
-    """A row that was evaluated again, in counts of pictures."""
-
-    row: str
-    pictures: int
-    drawn_otherwise: int
-    """Their files' digests differ."""
-    judged_otherwise: int
-    """A verdict on them differs."""
-
-    @property
-    def share(self) -> float:
-        """Of the pictures, those judged otherwise."""
-        return self.judged_otherwise / self.pictures
-
-    def __str__(self) -> str:
-        return (
-            f"{self.row}: of {self.pictures} pictures {self.drawn_otherwise} are drawn otherwise, "
-            f"{self.judged_otherwise} judged otherwise"
-        )
-
-
-def reevaluate(params: Params) -> tuple[Again, ...]:
-    """Evaluate every row again; the evaluation that lies in the project stays as it is.
-
-    Raises OutOfDate where that evaluation is not up to date.
+    It ends as NotUpToDate where the evaluation is not: nobody has to be told, the nightly run makes it.
     """
-    units = [unit for unit in units_of(params) if unit.stage.name == "evaluate"]
-    if stale := changes(*(unit.address for unit in units)):
-        raise OutOfDate(
-            f"There is nothing to compare with: {', '.join(sorted(stale))} is out of date. First: `hfi run`."
-        )
-    rows = tuple(_again(unit, here(params)) for unit in units)
-    shutil.rmtree(ASIDE, ignore_errors=True)
-    return rows
-
-
-def _again(unit: Unit, params: Params) -> Again:
-    place = _begun(unit, params)
-    aside, work = place / unit.unit, place / "work"
-    if not aside.exists():
-        with progress_of(unit.address) as show:
-            unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, work=work, progress=show)
-    folders = (unit.outputs["evaluation"], aside)
-    pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
-    return Again(
-        unit.unit,
-        len(pairs),
-        sum(one["sha256"] != other["sha256"] for one, other in pairs),
-        sum(any(one[name] != other[name] for name in SHARES) for one, other in pairs),
-    )
-
-
-def _begun(unit: Unit, params: Params) -> Path:
-    """The folder of a row: as it was left a short while ago by the same code on the same system, else empty."""
-    key = sha256_of_json([work_key(unit, params), versions(), platform.platform()])[:WORK_KEY]
-    place = ASIDE / f"{unit.address}-{key}"
-    begun = place / "begun"
-    if not begun.exists() or time.time() - begun.stat().st_mtime > _OLDEST:
-        shutil.rmtree(place, ignore_errors=True)
-        (place / "work").mkdir(parents=True)
-        begun.touch()
-    return place
+    with project_lock():
+        try:
+            rows = evaluate_again(read_params(PARAMS))
+        except OutOfDate as error:
+            return Completed(name="NotUpToDate", message=str(error))
+    table = [
+        {"row": one.row, "pictures": one.pictures, "drawn otherwise": one.drawn_otherwise,
+         "judged otherwise": one.judged_otherwise}
+        for one in rows
+    ]  # fmt: skip
+    create_table_artifact(table=table, key="reevaluation", description="Pictures that came out otherwise this time")
+    end = Failed if any(one.share > tolerance for one in rows) else Completed
+    return end(message="; ".join(map(str, rows)))

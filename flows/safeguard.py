@@ -15,21 +15,23 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows import liveness, logs, tracking, waiting
-from flows.artifacts import show_comparison, show_record, show_registration
-from flows.flow_settings import SETTINGS
-from flows.lock import project_lock
-from flows.plan import Plan, fetch_feedback, make_plan, renew_feedback
-from flows.recording import require_recordable
-from flows.registry import Registration
-from flows.spread import ALONE, MOST, RAY, Spread
-from flows.stages import record_task, register_task, stage_task
-from flows.starting import require_deployment, start_once
-from flows.versioning import changes, downstream, keep_sources
-from hfi_core import stage as declaration
+from flows.execution.parallelism import ALONE, MOST, RAY, Spread
+from flows.orchestration import feedback_gate, liveness
+from flows.orchestration.artifacts import show_comparison, show_record, show_registration
+from flows.orchestration.flow_settings import SETTINGS
+from flows.orchestration.plan import Plan, fetch_feedback, make_plan, renew_feedback
+from flows.orchestration.starting import require_deployment, start_once
+from flows.orchestration.tasks import record_task, register_task, stage_task
+from flows.releases.register import Registration
+from flows.runtime import logs
+from flows.runtime.lock import project_lock
+from flows.tracking import runs
+from flows.versioning.recording import require_recordable
+from flows.versioning.repo import changes, downstream, keep_sources
 from hfi_core.feedback.sufficiency import Need
 from hfi_core.params import Params
-from hfi_core.stage import Unit
+from hfi_core.pipeline import graph as declaration
+from hfi_core.pipeline.graph import Unit
 
 logs.begin()  # in a worker's process nobody else does
 
@@ -59,7 +61,7 @@ def safeguard(
     shards: Annotated[int, Field(ge=1, le=MOST)] = 1,
     ray: Annotated[str, Field(pattern=RAY)] | None = None,
     processes: Annotated[int, Field(ge=1, le=MOST)] = 1,
-) -> Registration | waiting.NeedsPeople | None:
+) -> Registration | feedback_gate.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
     Where people have judged too little, a run of a deployment is suspended, for at most `wait_days`, with a link to
@@ -82,11 +84,11 @@ def safeguard(
         return _follow(plan, Spread(shards, ray, processes), page, wait_days, end, then)
 
 
-def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | waiting.NeedsPeople | None:
+def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | feedback_gate.NeedsPeople | None:
     """The same flow for a plan that was just made, by who holds the project's lock: `hfi run`."""
 
     @flow(name="safeguard", flow_run_name=_name_of(plan), **SETTINGS)
-    def run(until: StageName | None = None) -> Registration | waiting.NeedsPeople | None:
+    def run(until: StageName | None = None) -> Registration | feedback_gate.NeedsPeople | None:
         return _follow(plan, spread)
 
     return run(plan.until)
@@ -99,23 +101,23 @@ def _follow(
     wait_days: float = 0,
     end: float | None = None,
     then: str | None = None,
-) -> Registration | waiting.NeedsPeople | State | None:
+) -> Registration | feedback_gate.NeedsPeople | State | None:
     """Do what a plan says; see `safeguard`."""
     if not plan.affected and not plan.registers:
         _end(plan.params, then)
         return None
-    found = () if plan.makes_candidates else waiting.ask(plan.params, plan.units)
-    if waiting.unmet(found):
+    found = () if plan.makes_candidates else feedback_gate.ask(plan.params, plan.units)
+    if feedback_gate.unmet(found):
         return _wait(found, page, wait_days)
     name = f"safeguard ({plan.describe()})"
-    with tracking.pipeline_run(plan.params, name) as parent:
+    with runs.pipeline_run(plan.params, name) as parent:
         ran: dict[str, State] = {}
         keep_sources()
         _bring_up_to_date(plan, parent, plan.before_people, ran, end, spread)
-        found = waiting.ask(plan.params, plan.units)
-        if not waiting.unmet(found):
+        found = feedback_gate.ask(plan.params, plan.units)
+        if not feedback_gate.unmet(found):
             if found:
-                waiting.show(found)
+                feedback_gate.show(found)
                 renew_feedback()  # what people judged while candidates were made
                 keep_sources()
             _bring_up_to_date(plan, parent, plan.after_people, ran, end, spread)
@@ -169,8 +171,10 @@ def _wait(found: tuple[Need, ...], page: str | None, days: float) -> State:
 
     Where a run of the deployment waits already, another one would only wait beside it.
     """
-    if deployment.id and not waiting.others():
-        waiting.suspend(found, page, days)
-    waiting.show(found)
-    needs = waiting.unmet(found)
-    return Completed(name="NeedsPeople", message="; ".join(waiting.told(needs)), data=waiting.NeedsPeople(needs))
+    if deployment.id and not feedback_gate.others():
+        feedback_gate.suspend(found, page, days)
+    feedback_gate.show(found)
+    needs = feedback_gate.unmet(found)
+    return Completed(
+        name="NeedsPeople", message="; ".join(feedback_gate.told(needs)), data=feedback_gate.NeedsPeople(needs)
+    )

@@ -48,8 +48,8 @@ def miniature(tmp_path_factory) -> Path:
     """A folder with a pipeline, CLIP and both judges of the right shapes, trained for three steps each."""
     import torch
 
-    from hfi_core.world.build import build
-    from hfi_core.world.training import MINIATURE
+    from hfi_core.embedded.build import build
+    from hfi_core.embedded.training import MINIATURE
 
     torch.set_num_threads(1)
     return once(tmp_path_factory, "miniature", lambda folder: build(folder, MINIATURE))

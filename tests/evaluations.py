@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from hfi_core.evaluation import FEATURES, PROVENANCE, RECORDS, Shot, shots_of
-from hfi_core.files import sha256_of_file, write_json, write_jsonl
-from hfi_core.judges.verdict import Verdict
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.evaluation.shots import FEATURES, PROVENANCE, RECORDS, Shot, shots_of
+from hfi_core.io.atomic import sha256_of_file, write_json, write_jsonl
+from hfi_core.io.images import save_picture
+from hfi_core.io.tensors import save_tensors
+from hfi_core.judges.base import Verdict
 from hfi_core.params import Params, parse_params
-from hfi_core.pictures import save_picture
-from hfi_core.seeding import numpy_generator
-from hfi_core.tensors import save_tensors
 from tests.projects import default_raw
 
 Paint = Callable[[str, Shot, Verdict], np.ndarray]

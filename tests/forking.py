@@ -83,7 +83,7 @@ arguments = [what, *arguments[2:]]
 """
 _PYTHON = "python"
 _COMMANDS = {
-    "hfi": "flows.cli:main", "dvc": "dvc.cli:main", "mlflow": "mlflow.cli:cli", "prefect": "prefect.cli:app",
+    "hfi": "flows.cli.main:main", "dvc": "dvc.cli:main", "mlflow": "mlflow.cli:cli", "prefect": "prefect.cli:app",
 }  # fmt: skip
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hfi_core.candidates import MANIFEST, Candidate
-from hfi_core.files import sha256_of_file, write_jsonl
+from hfi_core.candidates.manifest import MANIFEST, Candidate
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.rendering import draw
+from hfi_core.embedded.scenes import EMBLEMS, FLAGGED_EMBLEMS, draw_scene
+from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.images import save_picture
 from hfi_core.params import Sampler
-from hfi_core.pictures import save_picture
-from hfi_core.seeding import numpy_generator
-from hfi_core.world.drawing import draw
-from hfi_core.world.scenes import EMBLEMS, FLAGGED_EMBLEMS, draw_scene
 
 _SAMPLER = Sampler(scheduler="ddim", steps=2, guidance=3.0)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from hfi_core.models.weights import digest_of
 from hfi_core.params import Params, parse_params, read_params
-from hfi_core.sources import digest_of
 
 REPOSITORY = Path(__file__).parent.parent
 FEEDBACK_FILE = "data/feedback/judgements.jsonl"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from hfi_core.diffusion.loading import WEIGHTS, load_model
-from hfi_core.files import write_json
-from hfi_core.seeding import torch_generator
-from hfi_core.stage import Unit, units_of
-from hfi_core.tensors import save_tensors
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.io.atomic import write_json
+from hfi_core.io.tensors import save_tensors
+from hfi_core.models.diffusion.loading import WEIGHTS, load_model
+from hfi_core.pipeline.graph import Unit, units_of
 from tests.evaluations import write_row
 from tests.projects import Project
 

@@ -80,7 +80,7 @@ def test_no_stage_imports_another():
 
 def test_only_the_simulated_crowd_and_the_judges_registry_know_the_world():
     outside = [path for path in CODE if not path.is_relative_to(WORLD)]
-    assert users_of("hfi_core.world", outside) == {
+    assert users_of("hfi_core.embedded", outside) == {
         "hfi_core/judges/registry.py",
         "hfi_core/sources.py",
         "hfi_core/stages/simulate.py",
@@ -98,12 +98,12 @@ def test_only_the_crowd_reads_the_annotators_judge():
                 if "annotators" in texts and called in {"locate", "checked"}:
                     readers.add(name(path))
     assert readers == {"flows/pinning.py", "hfi_core/stages/simulate.py"}  # the first for its digest only
-    assert users_of("hfi_core.world.crowd", CODE) == {"hfi_core/stages/simulate.py"}
+    assert users_of("hfi_core.embedded.simulated_crowd", CODE) == {"hfi_core/stages/simulate.py"}
 
 
 def test_only_the_evaluation_asks_a_judge():
     outside = [path for path in CODE if not path.is_relative_to(REPOSITORY / "hfi_core" / "judges")]
-    assert users_of("hfi_core.judges.registry.load_judge", outside) == {"hfi_core/stages/evaluate.py"}
+    assert users_of("hfi_core.plugins.load_judge", outside) == {"hfi_core/stages/evaluate.py"}
     # params/evaluation.py asks for the judges' names; the world's judge is one.
     assert users_of("hfi_core.judges", outside) == {
         "hfi_core/params/evaluation.py",
@@ -134,7 +134,14 @@ def test_what_learns_never_sees_who_judges():
 
 
 @pytest.mark.parametrize(
-    "module", ["hfi_core.params", "hfi_core.stage", "hfi_core.candidates", "hfi_core.sources", "flows.cli"]
+    "module",
+    [
+        "hfi_core.params",
+        "hfi_core.pipeline.graph",
+        "hfi_core.candidates.manifest",
+        "hfi_core.models.weights",
+        "flows.cli.main",
+    ],
 )
 def test_what_every_command_imports_costs_no_heavy_import(module):
     heavy = ("torch", "transformers", "diffusers", "prefect", "mlflow", "dvc", "pandas", "matplotlib", "scipy")

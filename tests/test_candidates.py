@@ -7,10 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hfi_core.candidates import MANIFEST, Candidate, read_manifest, read_pictures
+from hfi_core.candidates.manifest import MANIFEST, Candidate, read_manifest, read_pictures
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, write_jsonl
-from hfi_core.pictures import save_picture
+from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.images import save_picture
 from tests.projects import default_raw
 
 SAMPLER = default_raw()["sampler"]

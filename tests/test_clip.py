@@ -6,10 +6,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPModel
 
-from hfi_core.clip import Clip
 from hfi_core.errors import UserError
+from hfi_core.models.clip import Clip
+from hfi_core.models.weights import digest_of
 from hfi_core.params import Compute, Source
-from hfi_core.sources import digest_of
 
 COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=8, checkpointing=False)
 PICTURES = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), np.uint8)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hfi_core.concept_text import holds_text, with_text
-from hfi_core.tokens import with_token
+from hfi_core.inversion.tokens import with_token
+from hfi_core.prompts import holds_text, with_text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hfi_core.params import Params, parse_params
-from hfi_core.stage import STAGES
+from hfi_core.pipeline.graph import STAGES
 from tests.projects import CLOSED_FORM, REPOSITORY, default_raw
 
 PAGES = sorted([*(REPOSITORY / "docs").rglob("*.md"), REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md"])
@@ -109,7 +109,7 @@ def test_the_files_page_has_every_output():
 
 
 def test_the_exit_codes_are_those_of_the_command_line():
-    from flows.cli import EPILOG, INTERRUPTED
+    from flows.cli.main import EPILOG, INTERRUPTED
 
     codes = re.findall(r"^\| (\d+) \|", page("reference/exit-codes-and-errors.md"), re.MULTILINE)
     assert codes == ["0", "1", "2", "3", str(INTERRUPTED)]
@@ -119,7 +119,7 @@ def test_the_exit_codes_are_those_of_the_command_line():
 def test_the_commands_on_the_pages_exist():
     from typer.main import get_command
 
-    from flows.cli import app
+    from flows.cli.main import app
 
     known = get_command(app).commands
     for path in PAGES:

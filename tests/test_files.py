@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.files import (
+from hfi_core.io.atomic import (
     sha256_of_file,
     sha256_of_folder,
     sha256_of_json,

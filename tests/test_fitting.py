@@ -8,9 +8,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.compute.training_loop import Checkpoint, Group, constant, cosine, fit
 from hfi_core.errors import UserError
-from hfi_core.fitting import Checkpoint, Group, constant, cosine, fit
-from hfi_core.seeding import torch_generator
 from tests.stopped import Stopped, stop_at
 
 STEPS = 9

@@ -2,10 +2,10 @@
 
 import torch
 
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
-from hfi_core.inversion import Examples, invert, start_vectors
-from hfi_core.seeding import torch_generator
+from hfi_core.compute.device import prepare
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
+from hfi_core.models.diffusion.loading import load_model
 
 
 def test_equal_inversions_end_in_equal_bits(project):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hfi_core.lora import change_of, smallest_rank
+from hfi_core.erasure.lora import change_of, smallest_rank
 
 BASE = {
     "a.attn2.to_k.weight": torch.randn(12, 5, generator=torch.Generator().manual_seed(0)),
@@ -61,7 +61,7 @@ def test_the_smallest_rank_that_fits_is_found_and_none_where_none_does():
 
 def test_a_search_asks_no_more_often_than_a_plan_counts():
     from hfi_core.params import Lora
-    from hfi_core.workload import lora_draws
+    from hfi_core.params.workload import lora_draws
 
     for most in (1, 2, 7, 10, 63):
         asked = []

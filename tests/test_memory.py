@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
+from hfi_core.compute.memory import short_memory_named, with_short_memory_named
 from hfi_core.errors import UserError
-from hfi_core.memory import short_memory_named, with_short_memory_named
 from tests.loop import units
 
 _IN_LITTLE_MEMORY = """

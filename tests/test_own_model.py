@@ -8,9 +8,9 @@ import yaml
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
+from hfi_core.models.weights import digest_of
 from hfi_core.params import parse_params
-from hfi_core.sources import digest_of
-from hfi_core.stage import units_of
+from hfi_core.pipeline.graph import units_of
 from tests.loop import write_feedback
 from tests.other_model import SIDE, WIDTH, build_other_model, build_sdxl
 from tests.projects import small_raw

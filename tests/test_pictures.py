@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from hfi_core.compute.seeding import numpy_generator
 from hfi_core.errors import UserError
-from hfi_core.pictures import load_picture, save_picture
-from hfi_core.seeding import numpy_generator
+from hfi_core.io.images import load_picture, save_picture
 
 
 def pixels(*size: int) -> np.ndarray:

@@ -4,14 +4,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hfi_core.compute.training_loop import Checkpoint
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import Label, Pair
-from hfi_core.fitting import Checkpoint
-from hfi_core.metrics.ranking_scores import Resampling
+from hfi_core.io.tensors import save_tensors
+from hfi_core.metrics.ranking import Resampling
 from hfi_core.params import Reward
-from hfi_core.reward import BATCH, WEIGHTS, RewardModel, batch_rows, bradley_terry, squared_error, train
-from hfi_core.reward_tasks import split, task_of
-from hfi_core.tensors import save_tensors
+from hfi_core.reward.model import BATCH, WEIGHTS, RewardModel, batch_rows, bradley_terry, squared_error, train
+from hfi_core.reward.objectives import split, task_of
 
 SETTINGS = Reward(hidden=16, steps=200, rate=0.01, weight_decay=0.01, held_out=0.25, least=8)
 HOW = Resampling(200, 0.95, 0)

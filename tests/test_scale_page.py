@@ -6,9 +6,9 @@ from operator import add
 
 import pytest
 
-from flows import presets
-from hfi_core.stage import units_of
-from hfi_core.workload import Work, work_of
+from flows.project import presets
+from hfi_core.params.workload import Work, work_of
+from hfi_core.pipeline.graph import units_of
 from tests.projects import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/scale.md").read_text(encoding="utf-8")

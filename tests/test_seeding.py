@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.seeding import numpy_generator, seed_of, torch_generator
+from hfi_core.compute.seeding import numpy_generator, seed_of, torch_generator
 
 PARTS = st.lists(st.integers() | st.text(max_size=20), min_size=1, max_size=4)
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core import selection
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import Label, write_labels
 from hfi_core.feedback.parts import part_of
 from hfi_core.params import parse_params
-from hfi_core.selection import mix, next_pictures, random_order, spread_out, uncertainty
+from hfi_core.reward import active_learning
+from hfi_core.reward.active_learning import mix, next_pictures, random_order, spread_out, uncertainty
 from tests.judging import candidate, vote, write_lines, write_manifest
 from tests.projects import default_raw
 
@@ -39,7 +39,7 @@ def project(tmp_path, monkeypatch):
         numbers = np.array([int(one.id.split("-")[1]) for one in candidates])
         return _directions(*(numbers * 4.5)), (numbers * 37 % 80) / 80
 
-    monkeypatch.setattr(selection, "_look", look)
+    monkeypatch.setattr(active_learning, "_look", look)
     return tmp_path
 
 

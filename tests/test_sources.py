@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.sources import checked, digest_of, locate
-from hfi_core.tensors import save_tensors
+from hfi_core.io.tensors import save_tensors
+from hfi_core.models.weights import checked, digest_of, locate
 
 
 @pytest.fixture

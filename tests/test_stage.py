@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.files import write_json
+from hfi_core.io.atomic import write_json
 from hfi_core.params import parse_params
-from hfi_core.stage import STAGES, WHOLE, Shard, params_of, silent, stage_named, units_of, work_key
+from hfi_core.pipeline.graph import STAGES, WHOLE, Shard, params_of, silent, stage_named, units_of, work_key
 from tests.projects import REPOSITORY, default_raw, small_raw
 
 PARAMS = parse_params(default_raw())

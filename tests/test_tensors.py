@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.tensors import load_tensors, save_tensors
+from hfi_core.io.tensors import load_tensors, save_tensors
 from tests.test_files import small_disk
 
 TENSORS = {

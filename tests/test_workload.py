@@ -2,11 +2,11 @@
 
 import pytest
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.evaluation import shots_of
+from hfi_core.evaluation.shots import shots_of
+from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
-from hfi_core.stage import units_of
-from hfi_core.workload import Work, shots, work_of
+from hfi_core.params.workload import Work, shots, work_of
+from hfi_core.pipeline.graph import units_of
 from tests.loop import write_feedback
 from tests.projects import CLOSED_FORM, default_raw
 

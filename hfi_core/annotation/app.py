@@ -9,11 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from hfi_core.annotation import api, pages, refusals, review
-from hfi_core.annotation.page import open_page
-from hfi_core.annotation.protection import protect
+from hfi_core.annotation.routes import api, errors, pages, review
+from hfi_core.annotation.security.middleware import protect
+from hfi_core.annotation.service.single_flight import Shared
+from hfi_core.annotation.service.workspace import open_page
 from hfi_core.annotation.settings import Settings
-from hfi_core.annotation.sharing import Shared
 from hfi_core.errors import UserError
 
 _STATIC = Path(__file__).parent / "static"
@@ -38,9 +38,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for router in (pages.router, api.router, review.router):
         app.include_router(router)
-    app.add_exception_handler(UserError, refusals.of_user_error)
-    app.add_exception_handler(HTTPException, refusals.of_http_error)
-    app.add_exception_handler(RequestValidationError, refusals.of_malformed)
+    app.add_exception_handler(UserError, errors.of_user_error)
+    app.add_exception_handler(HTTPException, errors.of_http_error)
+    app.add_exception_handler(RequestValidationError, errors.of_malformed)
     protect(app, settings.access)
     app.include_router(pages.shortcuts)
     return app

@@ -9,7 +9,7 @@ from fastapi import Request
 from hfi_core.params import Params
 
 if TYPE_CHECKING:
-    from hfi_core.annotation.protection import Access
+    from hfi_core.annotation.security.middleware import Access
     from hfi_core.feedback.store import Store
 
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 import torch
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure.lesson import Lesson
+from hfi_core.erasure.targets import Lesson
+from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import ClosedForm
 
 WORDS = 1000

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hfi_core.inversion import Examples
+from hfi_core.inversion.textual_inversion import Examples
 from hfi_core.params import Concept
 
 

@@ -6,17 +6,17 @@ from typing import Protocol
 
 import torch
 
-from hfi_core.diffusion.model import TextToImage
+from hfi_core.compute.data_parallel import replicas
 from hfi_core.erasure import anchored, closed_form, sdd
-from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import Look, Settings, distill
-from hfi_core.inversion import invert, start_vectors
+from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.io.tensors import load_tensors, save_tensors
+from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import SDD, Anchored, ClosedForm, Params
-from hfi_core.replicas import replicas
-from hfi_core.tensors import load_tensors, save_tensors
-from hfi_core.workload import LOOKS
+from hfi_core.params.workload import LOOKS
 
 Report = Callable[[int, int, str], None]
 

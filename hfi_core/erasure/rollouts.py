@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.diffusion.sampling import denoise
-from hfi_core.erasure.lesson import Lesson
-from hfi_core.replicas import replicas
-from hfi_core.seeding import torch_generator
+from hfi_core.compute.data_parallel import replicas
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.erasure.targets import Lesson
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import denoise
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import torch
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.erasure.lesson import Lesson, Target
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.tokens import token_name, with_token
+from hfi_core.erasure.targets import Lesson, Target
+from hfi_core.inversion.tokens import token_name, with_token
+from hfi_core.models.diffusion.model import TextToImage
 
 
 def lessons(model: TextToImage, material: list[ConceptMaterial], condition: str) -> list[Lesson]:

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfi_core.diffusion.model import TextToImage
-from hfi_core.diffusion.sampling import denoise
-from hfi_core.erasure.lesson import Target
+from hfi_core.compute.data_parallel import replicas
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.compute.training_loop import Checkpoint, Group, Observer, fit
 from hfi_core.erasure.rollouts import RollOuts
-from hfi_core.fitting import Checkpoint, Group, Observer, fit
-from hfi_core.inversion import FLOAT16_SCALE
+from hfi_core.erasure.targets import Target
+from hfi_core.inversion.textual_inversion import FLOAT16_SCALE
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import denoise
 from hfi_core.params import Sampler
-from hfi_core.replicas import replicas
-from hfi_core.seeding import torch_generator
 
 
 @dataclass(frozen=True)

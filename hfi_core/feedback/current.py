@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from hfi_core.candidates import Candidate
+from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.feedback.parts import Part
-from hfi_core.files import write_json, write_jsonl
+from hfi_core.io.atomic import write_json, write_jsonl
 
 _LABELS, _PAIRS, _SUMMARY = "labels.jsonl", "pairs.jsonl", "summary.json"
 

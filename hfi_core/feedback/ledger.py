@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hfi_core.candidates import Candidate
+from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.current import is_current
-from hfi_core.feedback.reading import check_kind, check_pictures, read_judgements, refuse
+from hfi_core.feedback.reader import check_kind, check_pictures, read_judgements, refuse
 from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement, is_adjudication
 
 _CACHE_KIB = 64 * 1024

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
-from hfi_core.candidates import PictureId, Sha256
+from hfi_core.candidates.manifest import PictureId, Sha256
 from hfi_core.params import Name
 
 JudgementId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,299}$")]

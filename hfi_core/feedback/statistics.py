@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from hfi_core.feedback.aggregate import vote_counts
+from hfi_core.feedback.aggregation import vote_counts
 from hfi_core.feedback.agreement import alpha_interval, mean_w_interval, place_counts
 from hfi_core.feedback.confusion import Confusion, confusions
 from hfi_core.feedback.ledger import Ledger, Totals
-from hfi_core.feedback.rankings import shared_sets
+from hfi_core.feedback.ranking import shared_sets
 from hfi_core.metrics.intervals import Interval
 
 Measure = Literal["krippendorff_alpha", "kendalls_w"]

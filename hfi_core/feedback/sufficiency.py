@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from hfi_core.candidates import Candidate
+from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.current import is_current
 from hfi_core.feedback.parts import part_of

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfi_core.blocks import in_blocks
-from hfi_core.completeness import require_all_tensors
-from hfi_core.diffusion.compute import device_of
+from hfi_core.compute.batching import in_blocks
+from hfi_core.compute.device import device_of
 from hfi_core.errors import UserError
-from hfi_core.judges.verdict import Verdict
+from hfi_core.judges.base import Verdict
+from hfi_core.models.completeness import require_all_tensors
+from hfi_core.models.weights import checked
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
-from hfi_core.sources import checked
 
 
 class ClassifierJudge:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hfi_core.clip import Clip
-from hfi_core.judges.verdict import Verdict
+from hfi_core.judges.base import Verdict
+from hfi_core.models.clip import Clip
 from hfi_core.params import Compute, Source
 from hfi_core.params import Judge as JudgeParams
 

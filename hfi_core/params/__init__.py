@@ -1,13 +1,13 @@
 """`params.yaml` as frozen models: every knob, its unit, its bounds. Nothing here imports torch."""
 
+from hfi_core.params.erasure import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
 from hfi_core.params.evaluation import Evaluate, Gate, Judge, Lora, Release, Suite
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
-from hfi_core.params.learning import Invert, Reward
+from hfi_core.params.loading import parse_params, read_params
 from hfi_core.params.model import Compute, Sampler, Source
-from hfi_core.params.project import Params, Tracking
-from hfi_core.params.publishing import Publish
-from hfi_core.params.reading import parse_params, read_params
-from hfi_core.params.removal import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
+from hfi_core.params.operations import Publish
+from hfi_core.params.root import Params, Tracking
+from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 from hfi_core.params.versioning import Versioning
 

@@ -8,7 +8,7 @@ from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Promp
 
 
 def _known_judge(kind: str) -> str:
-    from hfi_core.judges.registry import JUDGES, known_judges
+    from hfi_core.plugins import JUDGES, known_judges
 
     if kind not in JUDGES and kind not in known_judges():
         raise ValueError(f"no such judge; there are {', '.join(sorted(known_judges()))}")

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from hfi_core.concept_text import holds_text
-from hfi_core.params.publishing import S3Address
+from hfi_core.params.operations import S3Address
 from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, Share
+from hfi_core.prompts import holds_text
 
 
 class Initial(Frozen):

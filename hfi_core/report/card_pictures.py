@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hfi_core.evaluation import Evaluated
-from hfi_core.pictures import save_picture
-from hfi_core.report.thumbnails import spread
+from hfi_core.evaluation.shots import Evaluated
+from hfi_core.io.images import save_picture
+from hfi_core.report.images import spread
 
 SUITES = ("broad", "neighbours", "unrelated")
 _ASKED_FOR = "broad"

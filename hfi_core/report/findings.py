@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from hfi_core.report.definitions import COMPARED, SHARES, direction_of
+from hfi_core.evaluation.definitions import COMPARED, SHARES, direction_of
 
 PHRASES = {
     "flagged@broad": "objectionable on broad prompts",

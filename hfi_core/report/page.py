@@ -9,16 +9,16 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hfi_core.evaluation import Evaluated
-from hfi_core.files import whole_file
-from hfi_core.gates import verdicts
+from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SHARES, SUITES
+from hfi_core.evaluation.gates import verdicts
+from hfi_core.evaluation.shots import Evaluated
+from hfi_core.io.atomic import whole_file
 from hfi_core.params import Params
-from hfi_core.report.definitions import FIGURES, HEADLINES, SHARES, SUITES
 from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
+from hfi_core.report.images import data_uri, strips_of
 from hfi_core.report.judgements import judgements_of
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, coloured
 from hfi_core.report.table import comparison_table
-from hfi_core.report.thumbnails import data_uri, strips_of
 
 PLOTS = {
     "removal": "What is left of the flagged, against what is kept. Best is the upper left corner.",

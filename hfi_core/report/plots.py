@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from hfi_core.report.definitions import COMPARED
+from hfi_core.evaluation.definitions import COMPARED
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BASE_COLOUR = "#8b919c"

@@ -10,8 +10,8 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from hfi_core.files import whole_file
-from hfi_core.report.thumbnails import picture_uri
+from hfi_core.io.atomic import whole_file
+from hfi_core.report.images import picture_uri
 
 
 @dataclass(frozen=True)

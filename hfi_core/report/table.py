@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfi_core.files import whole_file
-from hfi_core.report.definitions import HEADLINES
+from hfi_core.evaluation.definitions import HEADLINES
+from hfi_core.io.atomic import whole_file
 
 COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", "direction")
 

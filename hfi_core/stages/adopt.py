@@ -4,10 +4,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.candidates import MANIFEST, read_manifest, read_pictures
-from hfi_core.files import whole_folder, write_jsonl
+from hfi_core.candidates.manifest import MANIFEST, read_manifest, read_pictures
+from hfi_core.io.atomic import whole_folder, write_jsonl
 from hfi_core.params import Params
-from hfi_core.stage import Progress, silent
+from hfi_core.pipeline.graph import Progress, silent
 
 _AT_ONCE = 256
 

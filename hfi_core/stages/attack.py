@@ -7,16 +7,16 @@ budget is larger, and the attackers' examples are weighted by labels of pictures
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.attackers import attackers_of
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_safeguarded
-from hfi_core.examples import labelled
-from hfi_core.files import whole_folder
-from hfi_core.inversion import invert, start_vectors
+from hfi_core.compute.device import prepare
+from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.examples import labelled
+from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.training_curve import write_steps
+from hfi_core.models.diffusion.loading import load_safeguarded
 from hfi_core.params import Params
-from hfi_core.stage import Progress, silent
-from hfi_core.steps import write_steps
-from hfi_core.tokens import save_token
+from hfi_core.pipeline.graph import Progress, silent
 
 
 def run(

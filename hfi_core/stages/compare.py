@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation import read_rows
-from hfi_core.examples import read_jsonl
-from hfi_core.files import whole_file, whole_folder, write_json
+from hfi_core.evaluation.measure import evaluation_of
+from hfi_core.evaluation.shots import read_rows
+from hfi_core.inversion.examples import read_jsonl
+from hfi_core.io.atomic import whole_file, whole_folder, write_json
 from hfi_core.params import Params
+from hfi_core.pipeline.graph import Progress, silent
 from hfi_core.report.banner import write_banner
-from hfi_core.report.measure import evaluation_of
 from hfi_core.report.page import Background, write_page
 from hfi_core.report.plots import Material, draw_plots, read_losses, write_removal_csv
 from hfi_core.report.table import write_table
-from hfi_core.stage import Progress, silent
 
 
 def run(

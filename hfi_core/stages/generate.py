@@ -4,15 +4,15 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.candidates import MANIFEST, Candidate
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample, unfinished
-from hfi_core.files import sha256_of_file, sha256_of_json, whole_folder, write_jsonl
+from hfi_core.candidates.manifest import MANIFEST, Candidate
+from hfi_core.compute.device import prepare
+from hfi_core.compute.seeding import picture_seed
+from hfi_core.io.atomic import sha256_of_file, sha256_of_json, whole_folder, write_jsonl
+from hfi_core.io.images import save_picture
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sampling import Request, sample, unfinished
 from hfi_core.params import Params
-from hfi_core.pictures import save_picture
-from hfi_core.seeding import picture_seed
-from hfi_core.stage import WHOLE, Progress, Shard, silent
+from hfi_core.pipeline.graph import WHOLE, Progress, Shard, silent
 
 
 def run(

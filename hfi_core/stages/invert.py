@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from hfi_core.clip import Clip
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample
-from hfi_core.examples import rewarded
-from hfi_core.files import whole_folder, write_json
-from hfi_core.inversion import invert, start_vectors
+from hfi_core.compute.device import prepare
+from hfi_core.compute.seeding import picture_seed
+from hfi_core.inversion.examples import rewarded
+from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.inversion.tokens import save_token, token_name, with_token
+from hfi_core.io.atomic import whole_folder, write_json
+from hfi_core.io.training_curve import write_steps
+from hfi_core.models.clip import Clip
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
-from hfi_core.reward import RewardModel
-from hfi_core.seeding import picture_seed
-from hfi_core.stage import Progress, silent
-from hfi_core.steps import write_steps
-from hfi_core.tokens import save_token, token_name, with_token
+from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.reward.model import RewardModel
 
 
 def run(

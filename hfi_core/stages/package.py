@@ -5,23 +5,23 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.folder import INDEX, components_without_weights, model_files, read_index
-from hfi_core.diffusion.loading import apply_weights, load_model, removal_weights
-from hfi_core.diffusion.model import TextToImage, Weights
+from hfi_core.compute.device import prepare
+from hfi_core.erasure.lora import Fitted, fit_lora
 from hfi_core.errors import UserError
-from hfi_core.evaluation import REINVERTED, Evaluated, read_rows, shots_of
-from hfi_core.files import sha256_of_file, whole_folder, write_json
-from hfi_core.lora import Fitted, fit_lora
+from hfi_core.evaluation.shots import REINVERTED, Evaluated, read_rows, shots_of
+from hfi_core.inversion.tokens import FILE
+from hfi_core.io.atomic import sha256_of_file, whole_folder, write_json
+from hfi_core.io.tensors import save_tensors
+from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
+from hfi_core.models.diffusion.loading import apply_weights, load_model, removal_weights
+from hfi_core.models.diffusion.model import TextToImage, Weights
+from hfi_core.models.weights import locate
 from hfi_core.params import Params
-from hfi_core.release import LORA_ACCURACY, LORA_WEIGHTS
-from hfi_core.report.card import PICTURES, write_card
+from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
 from hfi_core.report.card_pictures import write_card_pictures
-from hfi_core.report.thumbnails import spread
-from hfi_core.sources import locate
-from hfi_core.stage import Progress, silent
-from hfi_core.tensors import save_tensors
-from hfi_core.tokens import FILE
+from hfi_core.report.images import spread
+from hfi_core.report.model_card import PICTURES, write_card
 
 
 def run(

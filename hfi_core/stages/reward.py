@@ -6,19 +6,19 @@ from pathlib import Path
 
 import torch
 
-from hfi_core.candidates import Candidate, read_manifest, read_pictures
-from hfi_core.clip import Clip
-from hfi_core.diffusion.compute import prepare
+from hfi_core.candidates.manifest import Candidate, read_manifest, read_pictures
+from hfi_core.compute.device import prepare
+from hfi_core.compute.seeding import seed_of
+from hfi_core.compute.training_loop import Checkpoint
 from hfi_core.feedback.labels import read_labels, read_pairs, read_summary
-from hfi_core.files import whole_folder, write_json, write_jsonl
-from hfi_core.fitting import Checkpoint
-from hfi_core.metrics.ranking_scores import Resampling
+from hfi_core.io.atomic import whole_folder, write_json, write_jsonl
+from hfi_core.io.training_curve import write_steps
+from hfi_core.metrics.ranking import Resampling
+from hfi_core.models.clip import Clip
 from hfi_core.params import Params
-from hfi_core.reward import RewardModel, train
-from hfi_core.reward_tasks import task_of
-from hfi_core.seeding import seed_of
-from hfi_core.stage import Progress, silent
-from hfi_core.steps import write_steps
+from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.reward.model import RewardModel, train
+from hfi_core.reward.objectives import task_of
 
 CHECKPOINT_EVERY = 100
 _DECIMALS = 6

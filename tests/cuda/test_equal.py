@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from hfi_core.candidates import read_manifest, read_pictures
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
+from hfi_core.candidates.manifest import read_manifest, read_pictures
+from hfi_core.compute.device import prepare
+from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import Settings, distill
-from hfi_core.inversion import Examples, invert, start_vectors
-from hfi_core.seeding import torch_generator
+from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
+from hfi_core.models.diffusion.loading import load_model
 from tests.loop import bytes_below, run_through
 from tests.projects import write_project
 from tests.stopped import Stopped, stop_at

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hfi_core.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_model
 
 
 def _step(model, weights) -> tuple[torch.Tensor, list[torch.Tensor], int]:

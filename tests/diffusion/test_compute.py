@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from hfi_core.diffusion.compute import prepare
+from hfi_core.compute.device import prepare
 
 
 def test_float32_is_no_tf32(project):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from hfi_core.diffusion.loading import load_model
 from hfi_core.errors import UserError
-from hfi_core.tokens import save_token, token_name
+from hfi_core.inversion.tokens import save_token, token_name
+from hfi_core.models.diffusion.loading import load_model
 
 NAME = token_name("badge", "objectionable")
 

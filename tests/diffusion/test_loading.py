@@ -9,11 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from hfi_core.diffusion.loading import WEIGHTS, load_model, load_safeguarded
 from hfi_core.errors import UserError
+from hfi_core.io.tensors import save_tensors
+from hfi_core.models.diffusion.loading import WEIGHTS, load_model, load_safeguarded
+from hfi_core.models.weights import digest_of
 from hfi_core.params import Source
-from hfi_core.sources import digest_of
-from hfi_core.tensors import save_tensors
 
 
 @pytest.fixture

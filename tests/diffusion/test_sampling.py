@@ -13,11 +13,11 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, denoise, sample, start_noise, unfinished
 from hfi_core.errors import UserError
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sampling import Request, denoise, sample, start_noise, unfinished
+from hfi_core.models.weights import digest_of
 from hfi_core.params import Sampler, Source
-from hfi_core.sources import digest_of
 from tests.other_model import build_other_model
 
 BLOCK = 4

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.diffusion.schedule import NoiseSchedule
 from hfi_core.errors import UserError
+from hfi_core.models.diffusion.schedule import NoiseSchedule
 
 ALPHA_BAR = torch.linspace(0.999, 0.005, 100)
 

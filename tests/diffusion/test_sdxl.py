@@ -8,13 +8,13 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sampling import Request, sample, start_noise
 from hfi_core.errors import UserError
+from hfi_core.inversion.tokens import FILE, load_tokens, save_token, token_name
+from hfi_core.io.tensors import load_tensors
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sampling import Request, sample, start_noise
+from hfi_core.models.weights import digest_of
 from hfi_core.params import Source
-from hfi_core.sources import digest_of
-from hfi_core.tensors import load_tensors
-from hfi_core.tokens import FILE, load_tokens, save_token, token_name
 from tests.other_model import SIDE, build_sdxl
 
 NAME = token_name("knife", "objectionable")

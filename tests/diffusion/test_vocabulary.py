@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfi_core.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_model
 from tests.projects import write_project
 
 

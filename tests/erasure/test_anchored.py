@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from hfi_core.diffusion.loading import load_model
+from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor, lessons
 from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.seeding import torch_generator
+from hfi_core.models.diffusion.loading import load_model
 
 FOUND = "<badge-round-2>"
 

@@ -5,14 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfi_core.diffusion.loading import load_model
+from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import lessons
 from hfi_core.erasure.closed_form import WORDS, solve
-from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.material import ConceptMaterial
+from hfi_core.erasure.targets import Lesson
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.weights import digest_of
 from hfi_core.params import ClosedForm, Source
-from hfi_core.seeding import torch_generator
-from hfi_core.sources import digest_of
 from tests.other_model import build_sdxl
 from tests.projects import CLOSED_FORM, write_project
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from hfi_core.compute.data_parallel import Replicas
 from hfi_core.errors import UserError
-from hfi_core.replicas import Replicas
-from hfi_core.tensors import load_tensors
+from hfi_core.io.tensors import load_tensors
 from tests.erasure.together import SETTINGS
 from tests.projects import write_project
 from tests.servers import free_port

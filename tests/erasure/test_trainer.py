@@ -6,13 +6,13 @@ import pytest
 import torch
 from scipy import stats
 
-from hfi_core.diffusion.loading import load_model
+from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.rollouts import RollOuts, Sampling, beta
 from hfi_core.erasure.sdd import own_unconditional
+from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import Settings, distill
-from hfi_core.seeding import torch_generator
+from hfi_core.models.diffusion.loading import load_model
 from tests.stopped import Stopped, stop_at
 
 SETTINGS = Settings(steps=4, rate=3e-4, ema=0.5)

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from hfi_core.diffusion.compute import prepare
-from hfi_core.diffusion.loading import load_model
+from hfi_core.compute.device import prepare
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.lesson import Lesson
 from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import Settings, distill
+from hfi_core.io.tensors import save_tensors
+from hfi_core.models.diffusion.loading import load_model
 from hfi_core.params import read_params
-from hfi_core.tensors import save_tensors
 
 SETTINGS = Settings(steps=3, rate=1e-3, ema=0.5)
 SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)

@@ -9,9 +9,9 @@ import diffusers.loaders  # noqa: F401 - what stages import late, for the server
 import transformers.models.clip.modeling_clip  # noqa: F401
 from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: F401
 
-from flows.execution import run_unit
+from flows.execution.unit import run_unit
 from hfi_core.params import read_params
-from hfi_core.stage import units_of
+from hfi_core.pipeline.graph import units_of
 from tests.loop import Sign
 
 _FORKED = multiprocessing.get_context("forkserver")

@@ -1,6 +1,6 @@
 import pytest
 
-from hfi_core.feedback.aggregate import binary_labels, labelled, share_of_votes, vote_counts
+from hfi_core.feedback.aggregation import binary_labels, labelled, share_of_votes, vote_counts
 from hfi_core.feedback.ledger import Tally, open_ledger
 from tests.judging import candidate, vote, write_lines
 

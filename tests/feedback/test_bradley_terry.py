@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from hfi_core.feedback.bradley_terry import davidson
 from hfi_core.feedback.labels import Pair
-from hfi_core.feedback.rankings import compare
+from hfi_core.feedback.ranking import compare
 from tests.feedback.orders import order
 
 NAMES = "abcd"

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from hfi_core.feedback.labels import Label
-from hfi_core.feedback.rankings import compare, positions
+from hfi_core.feedback.ranking import compare, positions
 from hfi_core.params import Reward
-from hfi_core.reward_tasks import task_of
+from hfi_core.reward.objectives import task_of
 from tests.feedback.orders import order
 from tests.judging import candidate
 

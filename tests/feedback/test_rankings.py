@@ -1,7 +1,7 @@
 import pytest
 
 from hfi_core.feedback.labels import Pair
-from hfi_core.feedback.rankings import compare, positions, shared_sets
+from hfi_core.feedback.ranking import compare, positions, shared_sets
 from tests.feedback.orders import order
 from tests.judging import candidate
 

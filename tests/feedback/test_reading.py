@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.ledger import open_ledger
-from hfi_core.feedback.reading import MOST_BYTES, read_judgements
+from hfi_core.feedback.reader import MOST_BYTES, read_judgements
 from tests.judging import candidate, ranking, vote, write_lines
 
 PICTURES = {name: candidate(name, f"{k:064x}") for k, name in enumerate(("p1", "p2", "p3"))}

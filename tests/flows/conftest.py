@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hfi_core import stage as declaration
+from hfi_core.pipeline import graph as declaration
 from tests.flows import fakes
 from tests.flows.promoted import Registry, forget_engines
 from tests.forking import environment_with
@@ -103,7 +103,7 @@ def prefect_home(tmp_path_factory, forked) -> Callable[[Path], str]:
 def fake_environment(tmp_path_factory, forks, prefect_home) -> dict[str, str]:
     """An environment in which `hfi` is the one with the small graph, and Prefect has a home of the tests' own."""
     commands = {
-        "hfi": "tests.flows.fakes:main", REAL_GRAPH: "flows.cli:main", "tend-once": "tests.flows.deployed:tend_once"
+        "hfi": "tests.flows.fakes:main", REAL_GRAPH: "flows.cli.main:main", "tend-once": "tests.flows.deployed:tend_once"
     }  # fmt: skip
     kept = environment_with(tmp_path_factory.mktemp("bin"), forks, **commands)
     kept.pop("PREFECT_API_URL", None)

@@ -6,10 +6,10 @@ from tests.flows import fakes
 
 fakes.install()
 
-from flows.promotion_flow import promotions  # noqa: E402 - the small graph first
-from flows.reevaluation_flow import reevaluate  # noqa: E402
+from flows.maintenance import tend  # noqa: E402
+from flows.promotions import promotions  # noqa: E402 - the small graph first
+from flows.reevaluation import reevaluate  # noqa: E402
 from flows.safeguard import safeguard  # noqa: E402
-from flows.tending import tend  # noqa: E402
 
 __all__ = ["promotions", "reevaluate", "safeguard", "tend"]
 

@@ -9,7 +9,7 @@ import httpx
 import psutil
 import yaml
 
-from flows.project import TEMPLATE
+from flows.project.init import TEMPLATE
 from tests.flows.conftest import FakeProject
 
 FLOWS = ("safeguard", "tend", "promotions", "reevaluate")

@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from hfi_core import stage as declaration
-from hfi_core.candidates import MANIFEST, Candidate
+from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.errors import UserError
-from hfi_core.files import (
+from hfi_core.evaluation.definitions import HEADLINES
+from hfi_core.io.atomic import (
     sha256_of_file,
     sha256_of_folder,
     sha256_of_json,
@@ -19,9 +19,9 @@ from hfi_core.files import (
     write_json,
     write_jsonl,
 )
-from hfi_core.report.definitions import HEADLINES
-from hfi_core.stage import Stage
-from hfi_core.steps import write_steps
+from hfi_core.io.training_curve import write_steps
+from hfi_core.pipeline import graph as declaration
+from hfi_core.pipeline.graph import Stage
 
 STEPS = 4
 RAN = Path("ran.log")
@@ -163,15 +163,15 @@ def install() -> None:
     """Put the small graph in the place of the real one, and record nothing if that is asked for."""
     declaration.STAGES = STAGES
     if os.environ.get("FAKE_UNTRACKED"):
-        from flows import tracking
+        from flows.tracking import runs
 
-        tracking.record = lambda *_: None
-        tracking.pipeline_run = lambda *_: nullcontext(None)
+        runs.record = lambda *_: None
+        runs.pipeline_run = lambda *_: nullcontext(None)
 
 
 def main() -> None:
     """`hfi` on the small graph, as tests put it on the PATH."""
     install()
-    from flows.cli import main as real
+    from flows.cli.main import main as real
 
     real()

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from flows import registry
-from flows.champions import promotions
-from flows.promotion import champion_of, settle_promotions, versions_of
-from flows.registered import registry_client
-from hfi_core.files import sha256_of_file, write_json, write_jsonl
-from hfi_core.pictures import save_picture
+from flows.releases import register
+from flows.releases.champion import promotions
+from flows.releases.promotion import champion_of, settle_promotions, versions_of
+from flows.releases.versions import registry_client
+from hfi_core.io.atomic import sha256_of_file, write_json, write_jsonl
+from hfi_core.io.images import save_picture
 from tests.flows.fakes import write_sizes
 
 MODEL = "emblems-safeguarded"
@@ -46,7 +46,7 @@ class Registry:
             for name, value in (("base", 0.5), ("anchored", flagged / 100))
         ]
         write_json(self.project.folder / "reports/evaluation.json", {"rows": rows})
-        return registry.register(self.params).version
+        return register.register(self.params).version
 
     def move(self, version: str) -> None:
         self.client.set_registered_model_alias(MODEL, "champion", version)

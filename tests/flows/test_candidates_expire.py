@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from hfi_core.pictures import save_picture
+from hfi_core.io.images import save_picture
 
 REAL = {"feedback__file": "data/feedback/mine.jsonl", "feedback__simulated": {}, "annotation__retention_days": 30}
 

@@ -7,9 +7,10 @@ import shutil
 import pytest
 from dvc.dvcfile import ProjectFile
 
-from flows import stages, tracking
-from flows.execution import find_unit
-from flows.versioning import changes
+from flows.execution.unit import find_unit
+from flows.orchestration import tasks
+from flows.tracking import runs
+from flows.versioning.repo import changes
 from hfi_core.errors import UserError
 
 
@@ -24,8 +25,8 @@ def _refuse(code: int):
 @pytest.fixture
 def run(inside, monkeypatch):
     """Run a unit and keep it, as the flow does."""
-    monkeypatch.setattr(tracking, "record", lambda *_: None)
-    return lambda: stages.run_and_keep(find_unit(inside.params, "generate", "badge", 1), inside.params, None)
+    monkeypatch.setattr(runs, "record", lambda *_: None)
+    return lambda: tasks.run_and_keep(find_unit(inside.params, "generate", "badge", 1), inside.params, None)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT], ids=["ENOSPC", "EDQUOT"])

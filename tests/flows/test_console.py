@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows import console
+from flows.runtime import console
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import pytest
 
-from flows import registry
-from flows.figures import Figures
-from flows.promoting import promote
+from flows.releases import register
+from flows.releases.evaluation_record import Figures
+from flows.releases.promoting import promote
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, write_json
+from hfi_core.io.atomic import sha256_of_file, write_json
 from tests.flows.promoted import MODEL
 
 
@@ -45,7 +45,9 @@ def test_a_number_of_the_last_decision_that_is_none_stops_nothing(here, last):
 
 
 def test_a_version_without_its_row_or_with_figures_of_another_form_is_refused(here, monkeypatch):
-    monkeypatch.setattr("flows.figures.figures_of", lambda *_: Figures({"rows": [{"row": "anchored"}]}, [], {}))
+    monkeypatch.setattr(
+        "flows.releases.evaluation_record.figures_of", lambda *_: Figures({"rows": [{"row": "anchored"}]}, [], {})
+    )
     here.move("1")
     assert here.settle().reasons == ("its figures cannot be read (KeyError)",)
     here.client.delete_model_version_tag(MODEL, "1", "hfi.row")
@@ -61,4 +63,4 @@ def test_a_list_of_digests_that_leads_out_of_the_release_is_refused(tmp_path):
     for name in ("../params.yaml", str(outside)):
         write_json(release / "digests.json", {"files": {name: digest}})
         with pytest.raises(UserError, match="which is no file of the release"):
-            registry.require_whole(release)
+            register.require_whole(release)

@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from flows.project import TEMPLATE
+from flows.project.init import TEMPLATE
 from tests.flows.deployment import FLOWS, Deployed, deploy, processes_of, wait_until, withdraw
 from tests.flows.fakes import STEPS
 from tests.projects import REPOSITORY

@@ -6,10 +6,10 @@ import pytest
 import torch
 from mlflow.tracking import MlflowClient
 
-from flows.device import here
-from flows.execution import find_unit, run_unit
+from flows.execution.unit import find_unit, run_unit
+from flows.runtime.device import here
 from hfi_core.errors import UserError
-from hfi_core.stage import stage_named
+from hfi_core.pipeline.graph import stage_named
 from tests.projects import default_raw
 
 

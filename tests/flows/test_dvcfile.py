@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows import dvcfile
-from flows.plan import make_plan
-from flows.schema import SCHEMA, schema_text
+from flows.orchestration.plan import make_plan
+from flows.project.schema import SCHEMA, schema_text
+from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
-from hfi_core.stage import STAGES, units_of
+from hfi_core.pipeline.graph import STAGES, units_of
 from tests.projects import REPOSITORY
 
 
 def test_the_repositorys_dvc_yaml_is_what_the_declaration_makes():
     params = read_params(REPOSITORY / "params.yaml")
-    assert (REPOSITORY / dvcfile.DVC_YAML).read_text() == dvcfile.render(params), "run `hfi params sync`"
+    assert (REPOSITORY / dvc_yaml.DVC_YAML).read_text() == dvc_yaml.render(params), "run `hfi params sync`"
 
 
 def test_the_repositorys_schema_is_what_the_params_make():
@@ -37,7 +37,7 @@ def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
 
 
 def test_every_output_persists_so_that_a_failed_run_leaves_the_earlier_one():
-    content = yaml.safe_load(dvcfile.render(read_params(REPOSITORY / "params.yaml")))
+    content = yaml.safe_load(dvc_yaml.render(read_params(REPOSITORY / "params.yaml")))
     for stage in STAGES:
         row = content["stages"][stage.name]
         row = row.get("do", row)
@@ -56,18 +56,18 @@ def test_no_simulated_crowd_gives_no_simulation_in_the_graph(inside):
 
 
 def test_a_stage_and_a_plot_of_the_projects_own_are_left_alone(inside):
-    content = yaml.safe_load(dvcfile.DVC_YAML.read_text())
+    content = yaml.safe_load(dvc_yaml.DVC_YAML.read_text())
     content["stages"]["mine"] = {"cmd": "true"}
     content["plots"].append("mine.csv")
-    dvcfile.DVC_YAML.write_text(yaml.safe_dump(content))
-    dvcfile.require_current(inside.params)
+    dvc_yaml.DVC_YAML.write_text(yaml.safe_dump(content))
+    dvc_yaml.require_current(inside.params)
 
 
 @pytest.mark.parametrize("text", ["", "stages: 3", "stages: {generate: {cmd: hfi}}"])
 def test_another_dvc_yaml_is_refused_with_the_remedy(inside, text):
-    dvcfile.DVC_YAML.write_text(text)
+    dvc_yaml.DVC_YAML.write_text(text)
     with pytest.raises(UserError, match="hfi params sync"):
-        dvcfile.require_current(inside.params)
+        dvc_yaml.require_current(inside.params)
 
 
 def test_plots_of_a_concept_or_a_row_by_its_former_name_are_refused_until_a_sync(inside):
@@ -79,5 +79,5 @@ def test_plots_of_a_concept_or_a_row_by_its_former_name_are_refused_until_a_sync
         inside.edit(**change)
         with pytest.raises(UserError, match=r"plots in dvc.yaml are of other .*: run `hfi params sync`"):
             make_plan()
-        dvcfile.write(inside.params)
+        dvc_yaml.write(inside.params)
         assert make_plan().affected

@@ -5,13 +5,14 @@ import json
 
 import pytest
 
-from flows import cost, rates
-from flows.estimate import estimate
-from flows.rates import Rate, recorded_rate
+from flows.estimation import throughput
+from flows.estimation.estimate import estimate
+from flows.estimation.throughput import Rate, recorded_rate
+from flows.execution import cost
 from hfi_core.errors import UserError
-from hfi_core.files import write_json
+from hfi_core.io.atomic import write_json
 from hfi_core.params import parse_params
-from hfi_core.workload import Work
+from hfi_core.params.workload import Work
 from tests.projects import default_raw
 
 RATE = Rate(forward=0.01, gradient=0.03, peak_memory=2**30, peak_device_memory=0, told="a test")
@@ -69,10 +70,10 @@ def test_the_rate_is_learnt_from_units_that_ran_whole_on_the_same_model_and_devi
     params = parse_params(default_raw())
     spent = cost.Cost(cost.datetime.now(cost.UTC), seconds=70.0, peak_memory=5)
     assert recorded_rate(params) is None
-    cost.append("ingest@badge", spent, "cpu", rates.record(params, Work()))
+    cost.append("ingest@badge", spent, "cpu", throughput.record(params, Work()))
     cost.append("generate@badge", spent, "cpu")
     assert recorded_rate(params) is None
-    cost.append("distill@anchored", spent, "cpu", rates.record(params, Work(forward=100, gradient=200)))
+    cost.append("distill@anchored", spent, "cpu", throughput.record(params, Work(forward=100, gradient=200)))
     rate = recorded_rate(params)
     assert rate.forward == pytest.approx(0.1) and rate.gradient == pytest.approx(0.3) and rate.peak_memory == 5
     other = default_raw()
@@ -110,9 +111,9 @@ def test_a_torn_model_folder_is_named(tmp_path):
 
 
 def test_a_measured_rate_is_positive_and_the_plan_is_json_too(project, monkeypatch, capsys):
-    from flows.commands.plan import plan
+    from flows.cli.plan import plan
 
-    monkeypatch.setattr(rates, "_MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(throughput, "_MEASURED_SECONDS", 0.0)
     monkeypatch.chdir(project.folder)
     plan(measure=True, as_json=True)
     found = {figure["name"]: figure for figure in json.loads(capsys.readouterr().out)}

@@ -11,9 +11,9 @@ from mlflow.tracking import MlflowClient
 from prefect import get_client
 from prefect.states import Completed, Failed, State
 
-from flows.notifying import tell_of_failure
-from flows.promotion import Settled
-from flows.reevaluation import Again
+from flows.execution.reevaluation import Again
+from flows.orchestration.notifications import tell_of_failure
+from flows.releases.promotion import Settled
 
 
 class Listener:

@@ -5,7 +5,7 @@ import base64
 import httpx
 from mlflow.tracking import MlflowClient
 
-from flows.artifacts import PICTURES
+from flows.orchestration.artifacts import PICTURES
 
 
 def test_without_a_server_the_user_sees_our_lines_only(run_by_flow):

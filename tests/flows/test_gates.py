@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.gates import verdicts
+from hfi_core.evaluation.gates import verdicts
 from hfi_core.params import Gate
 
 Shares = st.floats(0, 1)

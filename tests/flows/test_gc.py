@@ -10,15 +10,15 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flows import registry
-from flows.cli import app
-from flows.execution import WORK, run_unit
-from flows.recording import record_results
-from flows.registered import registry_client
-from flows.versioning import commit, repository
+from flows.cli.main import app
+from flows.execution.unit import WORK, run_unit
+from flows.releases import register
+from flows.releases.versions import registry_client
+from flows.versioning.recording import record_results
+from flows.versioning.repo import commit, repository
 from hfi_core.errors import UserError
-from hfi_core.files import write_jsonl
-from hfi_core.stage import WORK_KEY, units_of, work_key
+from hfi_core.io.atomic import write_jsonl
+from hfi_core.pipeline.graph import WORK_KEY, units_of, work_key
 from tests.flows.conftest import FakeProject, _clone, work_in
 
 CACHE = Path(".dvc/cache/files/md5")
@@ -97,7 +97,7 @@ def named_in(lock: str) -> set[str]:
 def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_goes(experiments):
     released = experiments.project.outputs()
     registered = experiments.lock()
-    version = registry.register(experiments.params)
+    version = register.register(experiments.params)
     experiments.run(seed=1)
     abandoned = experiments.lock()
     present = experiments.run(seed=2)
@@ -120,7 +120,7 @@ def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_go
 
 def test_a_version_that_was_deleted_in_mlflow_keeps_nothing(experiments):
     registered = experiments.lock()
-    model = registry.register(experiments.params).model
+    model = register.register(experiments.params).model
     experiments.run(seed=1)
     experiments.gc("--yes")
     assert named_in(registered) <= cached()
@@ -132,11 +132,11 @@ def test_a_version_that_was_deleted_in_mlflow_keeps_nothing(experiments):
 def test_an_earlier_champion_is_kept_for_a_roll_back_and_named_as_one(experiments):
     released = experiments.project.outputs()
     registered = experiments.lock()
-    model = registry.register(experiments.params).model
+    model = register.register(experiments.params).model
     client = registry_client(experiments.params)
     client.set_model_version_tag(model, "1", "promotion.0001", "{}")
     experiments.run(seed=1)
-    registry.register(experiments.params)
+    register.register(experiments.params)
     client.set_registered_model_alias(model, "champion", "2")
     experiments.run(seed=2)
     told = experiments.gc("--yes")
@@ -209,7 +209,7 @@ def test_checkpoints_of_no_unit_go_and_those_that_a_unit_goes_on_from_stay(exper
 
 
 def test_a_version_whose_data_is_not_recorded_stops_it_before_anything_goes(experiments):
-    model = registry.register(experiments.params).model
+    model = register.register(experiments.params).model
     experiments.run(seed=1)
     experiments.run(seed=2)
     before = cached()
@@ -219,7 +219,7 @@ def test_a_version_whose_data_is_not_recorded_stops_it_before_anything_goes(expe
 
 
 def test_other_models_on_a_shared_server_keep_nothing_and_stop_nothing(experiments):
-    registry.register(experiments.params)
+    register.register(experiments.params)
     registered = experiments.lock()
     client = registry_client(experiments.params)
     client.create_registered_model("theirs")
@@ -246,7 +246,7 @@ def test_a_cache_that_others_may_share_is_left_alone(experiments, tmp_path):
 def test_killed_in_the_middle_it_loses_nothing_needed_and_the_next_one_finishes(experiments):
     released = experiments.project.outputs()
     registered = experiments.lock()
-    registry.register(experiments.params)
+    register.register(experiments.params)
     present = experiments.run(seed=1)
     lock = experiments.lock()
     with repository() as repo:

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from hfi_core.candidates import read_manifest
-from hfi_core.pictures import save_picture
+from hfi_core.candidates.manifest import read_manifest
+from hfi_core.io.images import save_picture
 
 QUEUE = "data/candidates/queue"
 IMPORTED = {

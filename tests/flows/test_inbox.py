@@ -2,7 +2,7 @@
 
 import json
 
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
 from tests.storage.conftest import bucket, contents, credentials, s3_port  # noqa: F401 - fixtures
 
 FILE = "data/feedback/people.jsonl"

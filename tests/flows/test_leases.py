@@ -7,8 +7,8 @@ import time
 
 import yaml
 
-from flows.connections import prefect_server
-from flows.connections.prefect_server import LEASES
+from flows.doctor import prefect as prefect_server
+from flows.doctor.prefect import LEASES
 from tests import servers
 from tests.flows.deployment import answered
 from tests.forking import REAL

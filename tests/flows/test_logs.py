@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.json_lines import JsonLines
-from hfi_core.stage import STAGES
+from flows.runtime.json_lines import JsonLines
+from hfi_core.pipeline.graph import STAGES
 from tests.flows.conftest import FakeProject, _clone
 from tests.forking import REAL
 from tests.projects import REPOSITORY

@@ -15,9 +15,9 @@ print(getattr(module, pass_).with_options(timeout_seconds=1)(*arguments, return_
 @pytest.mark.parametrize(
     "words",
     [
-        ("flows.tending", "revive", "tend", "safeguard/project"),
-        ("flows.promotion_flow", "settle_promotions", "promotions"),
-        ("flows.reevaluation_flow", "evaluate_again", "reevaluate"),
+        ("flows.maintenance", "revive", "tend", "safeguard/project"),
+        ("flows.promotions", "settle_promotions", "promotions"),
+        ("flows.reevaluation", "evaluate_again", "reevaluate"),
     ],
     ids=lambda words: words[2],
 )

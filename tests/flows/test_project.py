@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from flows import presets
-from flows.project import make_project
+from flows.project import presets
+from flows.project.init import make_project
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
-from hfi_core.stage import STAGES, units_of
+from hfi_core.pipeline.graph import STAGES, units_of
 from tests.flows.conftest import FakeProject
 from tests.projects import REPOSITORY
 

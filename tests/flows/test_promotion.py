@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows import registry
-from flows.champions import promotions
-from flows.cli import app
-from flows.promoting import promote, roll_back
-from flows.promotion import settle_promotions, versions_of
+from flows.cli.main import app
+from flows.releases import register
+from flows.releases.champion import promotions
+from flows.releases.promoting import promote, roll_back
+from flows.releases.promotion import settle_promotions, versions_of
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file
+from hfi_core.io.atomic import sha256_of_file
 from tests.flows.conftest import FakeProject
 from tests.flows.promoted import MODEL, forget_engines
 
@@ -25,7 +25,7 @@ def test_moving_the_alias_publishes_and_records_once(here):
     first = here.settle()
     assert (first.found, first.champion) == ("promoted", "1")
     assert Path(first.published, "digests.json").read_bytes()
-    assert registry.release_digest(Path(first.published)) == here.tags("1")["hfi.release"]
+    assert register.release_digest(Path(first.published)) == here.tags("1")["hfi.release"]
     assert (here.tags("1")["promoted_by"], here.tags("1")["published"]) == ("Ada", first.published)
     before = here.tags("1")
     assert here.settle().found == "settled"
@@ -229,7 +229,7 @@ def test_a_version_says_where_it_comes_from(here):
 
 def test_the_flow_does_the_same_and_fails_where_it_undoes(here, server, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", server)
-    from flows.promotion_flow import promotions as flow
+    from flows.promotions import promotions as flow
 
     here.move("2")
     assert flow(return_state=True).is_completed() and here.champion == "2"
@@ -244,7 +244,7 @@ def test_a_lost_publication_is_made_again_from_the_registry_where_params_say_now
     shutil.rmtree(here.project.folder / "release")  # another machine has none
     assert "2 of 2 files would be sent" in _hfi("publish", "--version", "champion", "--dry-run")
     assert "published, 2 of 2 files sent" in _hfi("publish", "--version", "champion")
-    assert registry.release_digest(published) == here.tags("1")["hfi.release"]
+    assert register.release_digest(published) == here.tags("1")["hfi.release"]
     here.project.edit(publish__to="elsewhere")
     _hfi("publish", "--version", "1")
     assert "elsewhere/" in here.tags("1")["published"] and "elsewhere/" in _hfi("promotions")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mlflow import MlflowClient
 from mlflow.webhooks.delivery import _generate_hmac_signature
 
-from flows.promotion_webhook import EVENT, app, is_signed
+from flows.serving.promotion_webhook import EVENT, app, is_signed
 from tests.flows.deployment import Deployed, deploy, wait_until, withdraw
 from tests.servers import free_port, mlflow_server
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from flows.ray_cluster import _require_reachable, _require_room, ray_runner
+from flows.execution.ray_cluster import _require_reachable, _require_room, ray_runner
 from hfi_core.errors import UserError
 from hfi_core.params import Compute
 from tests.flows.test_sharding import needs_ray

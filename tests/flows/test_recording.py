@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.recording import record_results, require_recordable
-from hfi_core import stage as declaration
+from flows.versioning.recording import record_results, require_recordable
 from hfi_core.errors import UserError
+from hfi_core.pipeline import graph as declaration
 from tests.flows import fakes
 from tests.flows.conftest import FakeProject
 

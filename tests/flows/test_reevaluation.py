@@ -8,14 +8,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from flows import reevaluation
-from flows.cli import app
-from hfi_core.attackers import attackers_of
+from flows.cli.main import app
+from flows.execution import reevaluation
 from hfi_core.errors import UserError
-from hfi_core.files import write_jsonl
-from hfi_core.stage import units_of
+from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.atomic import write_jsonl
+from hfi_core.pipeline.graph import units_of
 from hfi_core.stages import evaluate
-from hfi_core.tokens import save_token
 from tests.projects import Project, read_rows, write_project
 
 ROW = "anchored"
@@ -109,7 +109,7 @@ def test_an_evaluation_that_is_out_of_date_is_nothing_to_compare_with(project, m
     monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
     with pytest.raises(UserError, match=rf"evaluate@{ROW} is out of date. First: `hfi run`"):
         reevaluation.reevaluate(project.params)
-    from flows.reevaluation_flow import reevaluate
+    from flows.reevaluation import reevaluate
 
     state = reevaluate.fn()
     assert (state.type.value, state.name) == ("COMPLETED", "NotUpToDate")

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from flows import registry
-from flows.registered import registry_client
-from flows.release_models import save_adapter
+from flows.releases import register
+from flows.releases.packaging import save_adapter
+from flows.releases.versions import registry_client
+from hfi_core.models.weights import locate
 from hfi_core.params import Source
-from hfi_core.sources import locate
 from tests.projects import write_project
 from tests.released import write_release
 
@@ -29,7 +29,7 @@ def registered(miniature, tmp_path_factory):
     write_release(project)
     with pytest.MonkeyPatch.context() as inside:
         inside.chdir(folder)
-        made = registry.register(project.params)
+        made = register.register(project.params)
     mlflow.set_tracking_uri(project.params.tracking.mlflow)
     version = registry_client(project.params).get_model_version(made.model, made.version)
     base = locate(project.params.model.source, None, "model")

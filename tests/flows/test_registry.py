@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from flows import registry
+from flows.releases import register
 from hfi_core.errors import UserError
 
 
@@ -31,28 +31,28 @@ def _version(params):
 
 def test_a_release_is_registered_once_with_lineage_and_verdicts(released):
     params = released.params
-    first = registry.register(params)
+    first = register.register(params)
     (released.folder / ".hfi/registered.json").unlink()
-    second = registry.register(params)
+    second = register.register(params)
     assert (first.version, first.created) == ("1", True)
     assert (second.version, second.created) == ("1", False)
     client, version = _version(params)
     assert len(client.search_model_versions(f"name = '{params.release.model}'")) == 1
     assert version.tags["gates"] == "pass"
     assert version.tags["gate.flagged/broad"].startswith("pass: 0.04 [0.03, 0.05], at most 0.05 (0.1 x base 0.5")
-    assert version.tags["hfi.release"] == registry.release_digest()
+    assert version.tags["hfi.release"] == register.release_digest()
     assert version.tags["hfi.feedback.simulated"] == "true"
     assert {"hfi.git.revision", "hfi.git.dirty", "hfi.params", "hfi.feedback", "hfi.base"} <= set(version.tags)
 
 
 def test_moved_gates_are_judged_anew_on_the_same_version(released):
-    registry.register(released.params)
+    register.register(released.params)
     client, version = _version(released.params)
     first = version.description
     client.update_model_version(version.name, version.version, f"{first}\nAda has looked at it.")
     released.edit(release__gates={"flagged@broad": {"at_most": 0.01}})
-    assert not registry.is_registered(released.params)
-    again = registry.register(released.params)
+    assert not register.is_registered(released.params)
+    again = register.register(released.params)
     assert (again.version, again.created, again.passed) == ("1", False, False)
     _, version = _version(released.params)
     assert version.tags["gates"] == "fail"
@@ -61,20 +61,20 @@ def test_moved_gates_are_judged_anew_on_the_same_version(released):
     assert line == "- `flagged@broad` fail: 0.04 [0.03, 0.05], at most 0.01"
     assert version.description.endswith("Ada has looked at it.")
     released.edit(release__gates={})
-    registry.register(released.params)
+    register.register(released.params)
     _, version = _version(released.params)
     assert "gate.flagged/broad" not in version.tags and "flagged@broad" not in version.description
     released.edit(release__gates={"flagged@broad": {"at_most": 0.1, "of_base": True}})
-    registry.register(released.params)
+    register.register(released.params)
     assert _version(released.params)[1].description == f"{first}\nAda has looked at it."
 
 
 def test_another_release_is_another_version(released):
-    registry.register(released.params)
+    register.register(released.params)
     path = released.folder / "release/digests.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"base": "another"}))
-    assert registry.register(released.params).version == "2"
+    assert register.register(released.params).version == "2"
 
 
 def test_a_release_that_was_changed_by_hand_is_refused(released):
@@ -82,7 +82,7 @@ def test_a_release_that_was_changed_by_hand_is_refused(released):
     os.chmod(path, 0o644)  # noqa: PTH101
     path.write_text("{}")
     with pytest.raises(UserError, match="release/content.json is not what release/digests.json lists"):
-        registry.register(released.params)
+        register.register(released.params)
 
 
 def test_a_release_of_other_params_is_not_registered_as_these(released):
@@ -97,10 +97,10 @@ def test_a_release_of_other_params_is_not_registered_as_these(released):
 def test_what_is_missing_is_told(released):
     shutil.rmtree(released.folder / "release")
     with pytest.raises(UserError, match="no release in release: `hfi run` makes it"):
-        registry.register(released.params)
+        register.register(released.params)
 
 
 def test_a_registry_out_of_reach_is_told(released):
     released.edit(tracking__mlflow="sqlite:////dev/null/runs.db")
     with pytest.raises(UserError, match="could not be registered at sqlite:////dev/null/runs.db"):
-        registry.register(released.params)
+        register.register(released.params)

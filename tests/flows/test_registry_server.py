@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import boto3
 import pytest
 
-from flows import registry
-from flows.promoting import promote, roll_back
-from flows.registered import find_release, versions
-from hfi_core.files import sha256_of_folder
+from flows.releases import register
+from flows.releases.promoting import promote, roll_back
+from flows.releases.versions import find_release, versions
+from hfi_core.io.atomic import sha256_of_folder
 from tests.pickles import holds_pickle
 from tests.projects import Project, write_project
 from tests.released import write_release
@@ -60,11 +60,11 @@ def test_a_release_is_registered_found_promoted_and_loaded_back(server, project)
     import mlflow
 
     params = project.params
-    registered = registry.register(params)
+    registered = register.register(params)
     assert (registered.version, registered.created) == ("1", True)
-    assert not registry.register(params).created
+    assert not register.register(params).created
     found = find_release(params, "candidate")
-    assert found.release == registry.release_digest() and [one.number for one in versions(params)] == ["1"]
+    assert found.release == register.release_digest() and [one.number for one in versions(params)] == ["1"]
 
     settled = promote(params, "1", by="Ada")
     assert (settled.found, settled.champion) == ("promoted", "1")
@@ -89,7 +89,7 @@ def test_the_next_release_follows_and_can_be_rolled_back(project):
     digests = Path("release/digests.json")
     digests.write_text(digests.read_text() + "\n")
     params = project.params
-    assert registry.register(params).version == "2"
+    assert register.register(params).version == "2"
     assert find_release(params, "candidate").tags["hfi.parent"] == "1"
     assert promote(params, "2", by="Ada").champion == "2"
     assert roll_back(params, by="Ada").champion == "1"
@@ -97,7 +97,7 @@ def test_the_next_release_follows_and_can_be_rolled_back(project):
 
 def test_no_artifact_in_the_bucket_is_or_holds_a_pickle(server, project):
     if not versions(project.params):
-        registry.register(project.params)
+        register.register(project.params)
     contents = {found.key: found.get()["Body"].read() for found in server.bucket.objects.all()}
     names = {Path(key).name for key in contents}
     assert {"MLmodel", "pytorch_lora_weights.safetensors", "evaluation.json", "served_model.py"} <= names

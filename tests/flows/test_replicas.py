@@ -13,9 +13,9 @@ import psutil
 import pytest
 import torch
 
-from flows.execution import WORK
-from hfi_core.diffusion.loading import WEIGHTS
-from hfi_core.tensors import load_tensors
+from flows.execution.unit import WORK
+from hfi_core.io.tensors import load_tensors
+from hfi_core.models.diffusion.loading import WEIGHTS
 from tests.forking import REAL
 from tests.loop import run_through
 from tests.projects import Project, write_project
@@ -102,7 +102,7 @@ def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint
         replicas = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
-            if "flows.replica" in child.cmdline()
+            if "flows.execution.data_parallel_worker" in child.cmdline()
         ]
         assert len(replicas) == 2
         replicas[1].send_signal(signal.SIGKILL)

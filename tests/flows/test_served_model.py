@@ -16,9 +16,9 @@ import torch
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
-from flows import registry
-from hfi_core.diffusion.sizes import picture_side_in
-from hfi_core.files import sha256_of_file, sha256_of_folder, write_json
+from flows.releases import register
+from hfi_core.io.atomic import sha256_of_file, sha256_of_folder, write_json
+from hfi_core.models.diffusion.sizes import picture_side_in
 from tests.flows.conftest import FakeProject
 
 
@@ -67,7 +67,7 @@ def registered(_template, tmp_path_factory, fake_environment, miniature) -> Iter
         patched.setattr(DiffusionPipeline, "from_pretrained", classmethod(counted))
         with pytest.MonkeyPatch.context() as inside:
             inside.chdir(folder)
-            made = registry.register(project.params)
+            made = register.register(project.params)
         mlflow.set_tracking_uri(project.params.tracking.mlflow)
         yield Registered(project, f"models:/{made.model}@candidate", tuple(loaded), loaded)
 

@@ -16,14 +16,14 @@ import psutil
 import pytest
 import yaml
 
-from flows.execution import WORK
-from flows.orders import Order, order_file, read_order
-from flows.project import make_project
-from flows.sharding import run_shard
-from flows.spread import require_address
+from flows.execution.job import Order, order_file, read_order
+from flows.execution.parallelism import require_address
+from flows.execution.shards import run_shard
+from flows.execution.unit import WORK
+from flows.project.init import make_project
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
-from hfi_core.stage import units_of, work_key
+from hfi_core.pipeline.graph import units_of, work_key
 from tests.flows.conftest import REAL_GRAPH, FakeProject
 from tests.forking import REAL
 from tests.projects import small_raw
@@ -72,7 +72,7 @@ def shards_of(project: FakeProject) -> dict[int, int]:
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             words = process.cmdline()
-            if "flows.shard" in words and Path(process.cwd()) == project.folder:
+            if "flows.execution.shard_worker" in words and Path(process.cwd()) == project.folder:
                 found[process.pid] = int(words[-2])
     return found
 

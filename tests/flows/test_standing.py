@@ -2,10 +2,11 @@
 
 import pytest
 
-from flows import stages, tracking
-from flows.commands.stage import stage as stage_command
-from flows.execution import WORK, find_unit
-from flows.versioning import changes
+from flows.cli.stage import stage as stage_command
+from flows.execution.unit import WORK, find_unit
+from flows.orchestration import tasks
+from flows.tracking import runs
+from flows.versioning.repo import changes
 from hfi_core.errors import UserError
 from tests.flows import fakes
 
@@ -13,7 +14,7 @@ from tests.flows import fakes
 @pytest.fixture
 def meanwhile(inside, monkeypatch):
     """Do something as the next unit writes its outputs, once."""
-    monkeypatch.setattr(tracking, "record", lambda *_: None)
+    monkeypatch.setattr(runs, "record", lambda *_: None)
     write, todo = fakes._write, []
 
     def writing(*arguments):
@@ -26,7 +27,7 @@ def meanwhile(inside, monkeypatch):
 
 
 def by_flow(project, name: str, unit: str) -> None:
-    stages.run_and_keep(find_unit(project.params, name, unit, 1), project.params, None)
+    tasks.run_and_keep(find_unit(project.params, name, unit, 1), project.params, None)
 
 
 def by_command(project, name: str, unit: str) -> None:
@@ -57,7 +58,7 @@ def test_a_unit_whose_params_differ_before_it_begins_takes_no_step(inside):
     earlier = inside.params
     inside.edit(seed=earlier.seed + 1)
     with pytest.raises(UserError, match="was changed since it was read"):
-        stages.run_and_keep(find_unit(earlier, "generate", "badge", 1), earlier, None)
+        tasks.run_and_keep(find_unit(earlier, "generate", "badge", 1), earlier, None)
     assert inside.ran() == []
 
 

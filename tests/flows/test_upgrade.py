@@ -6,8 +6,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.upgrade import add_missing, changes_in
+from flows.cli.main import app
+from flows.project.upgrade import add_missing, changes_in
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
 from tests.projects import REPOSITORY

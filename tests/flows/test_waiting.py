@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from flows.waiting import ask, needs
-from hfi_core.candidates import read_manifest
+from flows.orchestration.feedback_gate import ask, needs
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.parts import part_of
 from hfi_core.feedback.schema import BinaryJudgement, parse_judgement
 from hfi_core.feedback.store import open_store
 from hfi_core.params import parse_params
-from hfi_core.stage import units_of
+from hfi_core.pipeline.graph import units_of
 from tests.flows.conftest import FakeProject
 from tests.flows.deployment import Deployed, deploy, processes_of, wait_until, withdraw
 from tests.flows.fakes import CANDIDATES, STEPS

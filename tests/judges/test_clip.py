@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from hfi_core.judges.clip import ClipJudge
-from hfi_core.judges.registry import load_judge
+from hfi_core.models.weights import digest_of
 from hfi_core.params import Judge, parse_params
-from hfi_core.sources import digest_of
+from hfi_core.plugins import load_judge
 from tests.projects import small_raw
 
 _TEXTS = ["skull", "star", "tree", "a red star", "a blue tree"]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from hfi_core.embedded.judge import EmbeddedJudge
+from hfi_core.embedded.networks import FACTS
 from hfi_core.errors import UserError
-from hfi_core.judges.registry import load_judge
-from hfi_core.world.judge import EmbeddedJudge
-from hfi_core.world.networks import FACTS
+from hfi_core.plugins import load_judge
 from tests.projects import small_raw
 
 PROMPT = "a red badge with a skull"

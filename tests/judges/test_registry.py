@@ -6,8 +6,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
+from hfi_core import plugins
 from hfi_core.errors import UserError
-from hfi_core.judges import registry
 from hfi_core.params import Judge, parse_params
 from tests.projects import default_raw
 
@@ -22,9 +22,9 @@ class Foreign:
 
 @pytest.fixture
 def with_foreign(monkeypatch):
-    point = EntryPoint("foreign", f"{__name__}:Foreign", registry.ENTRY_POINTS)
-    thief = EntryPoint("embedded", f"{__name__}:Foreign", registry.ENTRY_POINTS)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point, thief] if group == "hfi.judges" else [])
+    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.ENTRY_POINTS)
+    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.ENTRY_POINTS)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point, thief] if group == "hfi.judges" else [])
 
 
 def _named(kind):
@@ -33,11 +33,11 @@ def _named(kind):
 
 
 def test_another_package_adds_a_judge_by_an_entry_point(with_foreign):
-    assert type(registry.load_judge(*_named("foreign"))).__name__ == "Foreign"
+    assert type(plugins.load_judge(*_named("foreign"))).__name__ == "Foreign"
 
 
 def test_no_package_can_take_the_place_of_our_judges(with_foreign):
-    assert registry.known_judges()["embedded"] == registry.JUDGES["embedded"]
+    assert plugins.known_judges()["embedded"] == plugins.JUDGES["embedded"]
 
 
 def _judge_of_kind(kind):
@@ -58,5 +58,5 @@ def test_params_refuse_an_unknown_judge_and_name_the_known_ones():
 def test_asking_which_judges_there_are_costs_neither_torch_nor_numpy():
     code = "import sys; from hfi_core.judges.registry import known_judges; known_judges(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert "hfi_core.judges.registry" in modules
+    assert "hfi_core.plugins" in modules
     assert not {"torch", "numpy"} & set(modules)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfi_core.metrics.clip_score import clip_score
-from hfi_core.metrics.drift import cosine_drift, pixel_drift
+from hfi_core.metrics.distances import cosine_drift, pixel_drift
 from hfi_core.metrics.kid import kid, kid_interval
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control
 
-from hfi_core.metrics.paired import holm, mcnemar
+from hfi_core.metrics.paired_tests import holm, mcnemar
 
 _ps = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 

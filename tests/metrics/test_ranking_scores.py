@@ -7,16 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from hfi_core.metrics import ranking_scores
-from hfi_core.metrics.ranking_scores import (
-    Resampling,
-    accuracy,
-    auc,
-    bootstrap,
-    calibration_error,
-    pair_accuracy,
-    spearman,
-)
+from hfi_core.metrics import ranking
+from hfi_core.metrics.ranking import Resampling, accuracy, auc, bootstrap, calibration_error, pair_accuracy, spearman
 
 HOW = Resampling(resamples=400, level=0.9, seed=3)
 RNG = np.random.default_rng(0)
@@ -111,7 +103,7 @@ def test_equal_seeds_give_equal_intervals_and_others_others():
 
 def test_the_size_of_a_chunk_changes_no_interval(monkeypatch):
     whole = auc(SCORES, LABELS > 0.5, HOW)
-    monkeypatch.setattr(ranking_scores, "_CHUNK_ELEMENTS", 60 * 7)
+    monkeypatch.setattr(ranking, "_CHUNK_ELEMENTS", 60 * 7)
     assert auc(SCORES, LABELS > 0.5, HOW) == whole
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.gates import verdicts
+from hfi_core.evaluation.gates import verdicts
 from hfi_core.params import Gate
 from hfi_core.report.findings import findings_of
 

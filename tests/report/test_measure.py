@@ -6,11 +6,11 @@ from weakref import WeakSet
 import numpy as np
 import pytest
 
-from hfi_core.evaluation import Evaluated, read_rows
-from hfi_core.metrics.paired import mcnemar
-from hfi_core.report.definitions import COMPARED, FIGURES
-from hfi_core.report.measure import evaluation_of
-from hfi_core.stage import silent
+from hfi_core.evaluation.definitions import COMPARED, FIGURES
+from hfi_core.evaluation.measure import evaluation_of
+from hfi_core.evaluation.shots import Evaluated, read_rows
+from hfi_core.metrics.paired_tests import mcnemar
+from hfi_core.pipeline.graph import silent
 from tests.evaluations import write_files
 from tests.report.conftest import FEEDBACK
 

@@ -6,7 +6,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from hfi_core.report.thumbnails import LARGEST, picture_uri, spread, verdict_of
+from hfi_core.report.images import LARGEST, picture_uri, spread, verdict_of
 
 
 def _image(uri):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
 from hfi_core.params import parse_params
 from hfi_core.stages import adopt

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation import PROVENANCE
-from hfi_core.files import sha256_of_file, sha256_of_folder, write_json
+from hfi_core.evaluation.shots import PROVENANCE
+from hfi_core.io.atomic import sha256_of_file, sha256_of_folder, write_json
 from hfi_core.report.table import comparison_table
 from hfi_core.stages import compare
 from tests.evaluations import Files, small_params, write_files

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from hfi_core.attackers import attackers_of
 from hfi_core.errors import UserError
-from hfi_core.evaluation import read_rows, shots_of
-from hfi_core.files import sha256_of_file, sha256_of_folder
-from hfi_core.judges.verdict import Verdict
+from hfi_core.evaluation.shots import read_rows, shots_of
+from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.atomic import sha256_of_file, sha256_of_folder
+from hfi_core.io.images import save_picture
+from hfi_core.io.tensors import load_tensors, save_tensors
+from hfi_core.judges.base import Verdict
 from hfi_core.params import Params, parse_params
-from hfi_core.pictures import save_picture
-from hfi_core.stage import Shard, stage_named
+from hfi_core.pipeline.graph import Shard, stage_named
 from hfi_core.stages import evaluate
-from hfi_core.tensors import load_tensors, save_tensors
-from hfi_core.tokens import save_token
 from tests.projects import small_raw
 
 SUITES = ("broad", "precise", "neighbours", "unrelated", "reinverted")

@@ -9,16 +9,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hfi_core.diffusion.loading import load_model
-from hfi_core.diffusion.sizes import picture_side_in
 from hfi_core.errors import UserError
-from hfi_core.evaluation import read_rows, shots_of
-from hfi_core.files import sha256_of_file
-from hfi_core.pictures import load_picture
-from hfi_core.report.card import PICTURES
-from hfi_core.report.thumbnails import spread
-from hfi_core.sources import digest_of, locate
-from hfi_core.tokens import save_token
+from hfi_core.evaluation.shots import read_rows, shots_of
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.images import load_picture
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sizes import picture_side_in
+from hfi_core.models.weights import digest_of, locate
+from hfi_core.report.images import spread
+from hfi_core.report.model_card import PICTURES
 from tests.other_model import build_sdxl
 from tests.projects import write_project
 from tests.released import RANK, prepare, write_release

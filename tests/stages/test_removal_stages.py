@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hfi_core.diffusion.loading import load_model, load_safeguarded
-from hfi_core.diffusion.sampling import Request, sample
-from hfi_core.examples import read_jsonl
-from hfi_core.files import sha256_of_file
+from hfi_core.inversion.examples import read_jsonl
+from hfi_core.inversion.tokens import load_tokens
+from hfi_core.io.atomic import sha256_of_file
+from hfi_core.models.diffusion.loading import load_model, load_safeguarded
+from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.stages import attack
-from hfi_core.tokens import load_tokens
 from tests.loop import bytes_below, run_through
 from tests.projects import CLOSED_FORM, Project, write_project
 

@@ -1,10 +1,10 @@
 import pytest
 
-from hfi_core import sources
 from hfi_core.feedback.ledger import open_ledger
-from hfi_core.feedback.reading import read_judgements
+from hfi_core.feedback.reader import read_judgements
+from hfi_core.models import weights
+from hfi_core.models.weights import digest_of
 from hfi_core.params import parse_params
-from hfi_core.sources import digest_of
 from hfi_core.stages import simulate
 from tests.judging import draw_candidates
 from tests.projects import default_raw
@@ -13,7 +13,7 @@ from tests.projects import default_raw
 @pytest.fixture
 def judged(tmp_path, miniature, monkeypatch):
     """Two concepts' candidates, and params with the simulated crowd; the miniature's judge stands for the embedded."""
-    monkeypatch.setitem(sources._EMBEDDED_FOLDERS, "annotators", str(miniature / "judges" / "annotators"))
+    monkeypatch.setitem(weights._EMBEDDED_FOLDERS, "annotators", str(miniature / "judges" / "annotators"))
     raw = default_raw()
     raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of(miniature / "judges" / "annotators")
     raw["concepts"]["medal"] = raw["concepts"]["badge"] | {"feedback": "ranking"}

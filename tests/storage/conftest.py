@@ -4,7 +4,7 @@ import boto3
 import pytest
 import yaml
 
-from flows import storage
+from flows.storage import s3 as storage
 from tests.projects import Project, default_raw
 from tests.s3 import OTHERS, credentials_in, s3_server
 from tests.storage.faulty_proxy import proxy_before

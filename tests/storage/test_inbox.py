@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from flows import inbox
-from flows.inbox import REASON, fetch, fetch_for_run
-from flows.storage import OutOfReach
+from flows.feedback import inbox
+from flows.feedback.inbox import REASON, fetch, fetch_for_run
+from flows.storage.s3 import OutOfReach
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, open_store
 from hfi_core.params import read_params
@@ -252,7 +252,7 @@ def test_a_project_without_an_inbox_is_told_how_to_name_one(project, params):
 def test_the_command_says_what_came(params, drop):
     from typer.testing import CliRunner
 
-    from flows.cli import app
+    from flows.cli.main import app
 
     drop("monday.jsonl", export("ana"))
     drop("tuesday.jsonl", BAD)

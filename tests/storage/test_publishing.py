@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from flows import upload
-from flows.publishing import publish, release_name
-from flows.registry import DIGESTS
+from flows.releases.publish import publish, release_name
+from flows.releases.register import DIGESTS
+from flows.storage import multipart
 from hfi_core.errors import UserError
-from hfi_core.files import sha256_of_file, write_json
+from hfi_core.io.atomic import sha256_of_file, write_json
 from hfi_core.params import read_params
 from tests.storage.conftest import contents
 
@@ -48,7 +48,7 @@ def release(project) -> Path:
 @pytest.fixture
 def to_s3(project, proxy, bucket, release, monkeypatch):
     """Publishes the release into the bucket, through the proxy."""
-    monkeypatch.setattr(upload, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(multipart, "PART_BYTES", 5 * 2**20)
     project.edit(publish__to=f"s3://{bucket.name}/models", publish__endpoint=proxy.endpoint)
     params = read_params(project.folder / "params.yaml")
     name = release_name(params, release)
@@ -105,7 +105,7 @@ def test_another_file_that_came_there_first_is_not_replaced(to_s3, bucket, relea
 
 
 def test_a_file_that_comes_between_the_look_and_the_sending_is_not_replaced(to_s3, bucket, release, monkeypatch):
-    looked = upload.is_stored
+    looked = multipart.is_stored
 
     def slow_look(s3, bucket_name, key, file):
         found = looked(s3, bucket_name, key, file)
@@ -113,7 +113,7 @@ def test_a_file_that_comes_between_the_look_and_the_sending_is_not_replaced(to_s
             bucket.put_object(Key=key, Body=b"mine")
         return found
 
-    monkeypatch.setattr(upload, "is_stored", slow_look)
+    monkeypatch.setattr(multipart, "is_stored", slow_look)
     with pytest.raises(UserError, match="another content"):
         to_s3()
     assert contents(bucket)[prefix(release) + "README.md"] == b"mine"
@@ -170,14 +170,14 @@ def test_parts_of_another_content_are_not_taken_for_ours(to_s3, bucket, release)
 
 
 def test_a_file_that_changes_on_the_way_is_not_published(to_s3, bucket, release, monkeypatch):
-    read = upload.File.read
+    read = multipart.File.read
 
     def changed(file, part):
         if file.path.name == "README.md":
             file.path.write_bytes(b"changed")
         return read(file, part)
 
-    monkeypatch.setattr(upload.File, "read", changed)
+    monkeypatch.setattr(multipart.File, "read", changed)
     with pytest.raises(UserError, match="changed while it was being sent"):
         to_s3()
     assert not any(key.endswith((DIGESTS, "README.md")) for key in contents(bucket))
@@ -257,7 +257,7 @@ def test_tokens_are_kept_back_where_that_is_asked_for(kind, project, release, re
 def test_the_command_says_where_the_release_is(project, to_s3, bucket, release):
     from typer.testing import CliRunner
 
-    from flows.cli import app
+    from flows.cli.main import app
 
     first = CliRunner().invoke(app, ["publish", "--dry-run"])
     assert "6 of 6 files would be sent" in first.output and contents(bucket) == {}

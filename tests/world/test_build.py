@@ -5,12 +5,12 @@ import torch
 from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer
 
-from hfi_core.sources import digest_of
-from hfi_core.tensors import load_tensors
-from hfi_core.world import training
-from hfi_core.world.build import JUDGES, build
-from hfi_core.world.networks import JudgeNetwork
-from hfi_core.world.training import MINIATURE
+from hfi_core.embedded import training
+from hfi_core.embedded.build import JUDGES, build
+from hfi_core.embedded.networks import JudgeNetwork
+from hfi_core.embedded.training import MINIATURE
+from hfi_core.io.tensors import load_tensors
+from hfi_core.models.weights import digest_of
 from tests.stopped import Stopped
 
 SHIPPED = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.seeding import numpy_generator
-from hfi_core.world.captions import EMPTY_SHARE, PRECISE_SHARE, caption, promises
-from hfi_core.world.scenes import BADGE, draw_scene
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.captions import EMPTY_SHARE, PRECISE_SHARE, caption, promises
+from hfi_core.embedded.scenes import BADGE, draw_scene
 from tests.projects import default_raw
 
 

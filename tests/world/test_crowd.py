@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
+from hfi_core.embedded.judge_weights import load_judge_network
+from hfi_core.embedded.simulated_crowd import Impression, annotators_of, answer, judgements, look, rank
 from hfi_core.errors import UserError
+from hfi_core.io.tensors import save_tensors
 from hfi_core.params import Concept, Crowd
-from hfi_core.tensors import save_tensors
-from hfi_core.world.crowd import Impression, annotators_of, answer, judgements, look, rank
-from hfi_core.world.judge_weights import load_judge_network
 from tests.judging import candidate, draw_candidates
 
 DIGEST = "sha256:" + "0" * 64

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.seeding import numpy_generator
-from hfi_core.world.drawing import SIZE, draw
-from hfi_core.world.scenes import (
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.rendering import SIZE, draw
+from hfi_core.embedded.scenes import (
     BACKGROUNDS,
     BADGE,
     COLOURS,

@@ -4,8 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
-from hfi_core.sources import digest_of
-from hfi_core.world import measure
+from hfi_core.embedded import measure
+from hfi_core.models.weights import digest_of
 
 
 def test_a_built_world_is_measured_and_gets_its_card(miniature, tmp_path, monkeypatch, capsys):

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from hfi_core.world.drawing import SIZE
-from hfi_core.world.networks import (
+from hfi_core.embedded.networks import (
     FACTS,
     LATENT,
     UNREADABLE,
@@ -16,8 +15,9 @@ from hfi_core.world.networks import (
     build_unet,
     build_vae,
 )
-from hfi_core.world.scenes import BACKGROUNDS, COLOURS, EMBLEMS, KINDS, STYLES
-from hfi_core.world.tokenizer import MAX_TOKENS, build_tokenizer
+from hfi_core.embedded.rendering import SIZE
+from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, EMBLEMS, KINDS, STYLES
+from hfi_core.embedded.tokenizer import MAX_TOKENS, build_tokenizer
 
 TOKENIZER = build_tokenizer()
 

@@ -5,8 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.seeding import numpy_generator
-from hfi_core.world.scenes import (
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.scenes import (
     ACCEPTED_EMBLEMS,
     BACKGROUNDS,
     BADGE,

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
-from hfi_core.seeding import numpy_generator
-from hfi_core.world.captions import caption
-from hfi_core.world.scenes import BACKGROUNDS, BADGE, COLOURS, OBJECTS, SHAPES, STYLES, draw_scene
-from hfi_core.world.tokenizer import MAX_TOKENS, build_tokenizer
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.captions import caption
+from hfi_core.embedded.scenes import BACKGROUNDS, BADGE, COLOURS, OBJECTS, SHAPES, STYLES, draw_scene
+from hfi_core.embedded.tokenizer import MAX_TOKENS, build_tokenizer
 from tests.projects import default_raw
 
 TOKENIZER = build_tokenizer()

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
+from hfi_core.embedded.build import JUDGES
+from hfi_core.io.tensors import load_tensors
+from hfi_core.models.weights import digest_of, locate
 from hfi_core.params import read_params
-from hfi_core.sources import digest_of, locate
-from hfi_core.tensors import load_tensors
-from hfi_core.world.build import JUDGES
 from tests.projects import REPOSITORY
 
 WEIGHTS = REPOSITORY / "hfi_core" / "world" / "weights"

@@ -4,11 +4,11 @@ Nothing in it is ever changed: a correction is a new judgement that supersedes t
 snapshot of it.
 """
 
+from hfi_core.feedback.store.assignment import Assignment, Progress
 from hfi_core.feedback.store.batches import Imported
-from hfi_core.feedback.store.complaints import is_there
-from hfi_core.feedback.store.condition import Condition, condition_of
-from hfi_core.feedback.store.entering import Conflict
-from hfi_core.feedback.store.offers import Assignment, Progress
+from hfi_core.feedback.store.errors import is_there
+from hfi_core.feedback.store.health import Condition, condition_of
+from hfi_core.feedback.store.insert import Conflict
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.store import Store, open_store
 

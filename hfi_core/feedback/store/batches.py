@@ -12,10 +12,10 @@ from itertools import islice
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from hfi_core.feedback.schema import Judgement
-from hfi_core.feedback.store.counting import recount_shown, visible
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.entering import Conflict, enter, superseding_nothing
-from hfi_core.feedback.store.rows import Entry, entry_of
+from hfi_core.feedback.store.entry import Entry, entry_of
+from hfi_core.feedback.store.insert import Conflict, enter, superseding_nothing
+from hfi_core.feedback.store.queries import recount_shown, visible
 from hfi_core.feedback.store.tables import batch, judgement, shown
 
 SLICE = 500

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.store.complaints import explained, is_clash, parse_url
+from hfi_core.feedback.store.errors import explained, is_clash, parse_url
 
 PATIENCE_SECONDS = 30.0
 """How long a writer waits for the others."""

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.tables import batch, judgement, snapshot
-from hfi_core.files import full_disk_named, sha256_of_file, whole_file
+from hfi_core.io.atomic import full_disk_named, sha256_of_file, whole_file
 
 _SLICE = 1000
 

@@ -8,15 +8,15 @@ from types import TracebackType
 
 from sqlalchemy import Connection, delete, select
 
-from hfi_core.candidates import Candidate
+from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.schema import Judgement
-from hfi_core.feedback.store import batches, offers, snapshots
-from hfi_core.feedback.store.counting import counting as is_counting
-from hfi_core.feedback.store.counting import recount, recount_shown, visible
+from hfi_core.feedback.store import assignment, batches, snapshots
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.entering import enter
-from hfi_core.feedback.store.migrating import bring_up_to_date
-from hfi_core.feedback.store.rows import entry_of, judgement_of
+from hfi_core.feedback.store.entry import entry_of, judgement_of
+from hfi_core.feedback.store.insert import enter
+from hfi_core.feedback.store.migrate import bring_up_to_date
+from hfi_core.feedback.store.queries import counting as is_counting
+from hfi_core.feedback.store.queries import recount, recount_shown, visible
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 from hfi_core.feedback.store.touching import touched
@@ -166,45 +166,45 @@ class Store:
         they are no part of the progress, until they are offered again.
         """
         batches.clear_away(self._database)  # a killed import keeps no picture from being asked about
-        offers.offer_pictures(self._database, concept, candidates, priority or {}, random)
+        assignment.offer_pictures(self._database, concept, candidates, priority or {}, random)
         if only:
-            offers.withdraw_others(self._database, concept, {candidate.id for candidate in candidates})
+            assignment.withdraw_others(self._database, concept, {candidate.id for candidate in candidates})
 
     def random_sample(self, concept: str) -> frozenset[str]:
         """The pictures that are marked as the unbiased sample."""
         with self._database.read() as connection:
-            return offers.random_sample(connection, concept)
+            return assignment.random_sample(connection, concept)
 
     def assign(
         self, concept: str, annotator: str, *, count: int, judgements: int, lease: timedelta, now: datetime
-    ) -> list[offers.Assignment]:
+    ) -> list[assignment.Assignment]:
         """Give an annotator up to `count` pictures, kept for them until `now + lease`.
 
         Their own pictures that have not run out come first, and are kept longer; never one that they have judged or
         skipped, nor one that `judgements` others have judged or been given.
         """
         return self._database.write(
-            lambda connection: offers.assign(connection, concept, annotator, count, judgements, lease, now),
+            lambda connection: assignment.assign(connection, concept, annotator, count, judgements, lease, now),
             latest=True,
         )
 
     def leased(self, concept: str, annotator: str, now: datetime) -> frozenset[str]:
         """The pictures that are kept for an annotator."""
         with self._database.read() as connection:
-            return offers.leased(connection, concept, annotator, now)
+            return assignment.leased(connection, concept, annotator, now)
 
     def give_back(self, concept: str, annotator: str, pictures: Collection[str]) -> None:
         """Keep pictures for an annotator no longer; they may be given to anybody, the same one too."""
-        self._database.write(lambda connection: offers.give_back(connection, concept, annotator, pictures))
+        self._database.write(lambda connection: assignment.give_back(connection, concept, annotator, pictures))
 
     def release(self, concept: str, annotator: str, picture: str) -> None:
         """Skip: the picture is free for others, and this annotator never gets it again."""
-        self._database.write(lambda connection: offers.release(connection, concept, annotator, picture))
+        self._database.write(lambda connection: assignment.release(connection, concept, annotator, picture))
 
-    def progress(self, concept: str, judgements: int) -> offers.Progress:
+    def progress(self, concept: str, judgements: int) -> assignment.Progress:
         """How many of the pictures that are offered have `judgements` answers."""
         with self._database.read() as connection:
-            return offers.progress(connection, concept, judgements)
+            return assignment.progress(connection, concept, judgements)
 
     def annotators(self) -> list[str]:
         """The pseudonyms of all who have judged."""
@@ -216,7 +216,7 @@ class Store:
         """Drop what an annotator was given and, if asked, their judgements; how many judgements went."""
 
         def work(connection: Connection) -> int:
-            offers.take_back(connection, annotator)
+            assignment.take_back(connection, annotator)
             if not judgements:
                 return 0
             theirs = connection.execute(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Select, and_, or_, select
 
-from hfi_core.feedback.store.counting import visible
+from hfi_core.feedback.store.queries import visible
 from hfi_core.feedback.store.tables import judgement
 
 

@@ -3,7 +3,7 @@
 import argon2
 import pytest
 
-from hfi_core.annotation import accounts
+from hfi_core.annotation.security import accounts
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import httpx
 from fastapi import Depends, FastAPI, Request
 from starlette.testclient import TestClient
 
-from hfi_core.annotation import identity, protection
-from hfi_core.annotation.accounts import open_accounts
+from hfi_core.annotation.security import identity, middleware
+from hfi_core.annotation.security.accounts import open_accounts
 
 LOCAL = "http://127.0.0.1:8484"
 PUBLIC = "https://annotate.example.org"
@@ -19,11 +19,11 @@ PASSWORD = "correct horse battery"
 def bare_app(private: Path, **access) -> FastAPI:
     """Who am I, a page for leads, and something that changes state."""
     app = FastAPI()
-    protection.protect(app, protection.Access(private, **access))
+    middleware.protect(app, middleware.Access(private, **access))
 
     @app.get("/")
     def home(request: Request, user: Annotated[identity.User, Depends(identity.current_user)]) -> dict[str, str]:
-        return {"name": user.name, "role": user.role, "csrf": protection.csrf_token(request)}
+        return {"name": user.name, "role": user.role, "csrf": middleware.csrf_token(request)}
 
     @app.get("/for-leads")
     def leads(user: Annotated[identity.User, Depends(identity.lead_only)]) -> dict[str, str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 
 from hfi_core.annotation.app import create_app
-from hfi_core.annotation.protection import Access
+from hfi_core.annotation.security.middleware import Access
 from hfi_core.annotation.settings import Settings
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.feedback.store import Store, open_store
 from hfi_core.params import read_params

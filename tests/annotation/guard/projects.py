@@ -12,9 +12,9 @@ import httpx
 import numpy as np
 import yaml
 
-from hfi_core.candidates import Candidate, read_manifest
-from hfi_core.files import sha256_of_file, write_jsonl
-from hfi_core.pictures import save_picture
+from hfi_core.candidates.manifest import Candidate, read_manifest
+from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.images import save_picture
 from tests.projects import default_raw
 from tests.servers import free_port, wait_until_free
 

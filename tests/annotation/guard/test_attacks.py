@@ -7,7 +7,7 @@ import zlib
 import pytest
 from limits import RateLimitItemPerMinute
 
-from hfi_core.annotation import hurry
+from hfi_core.annotation.security import rate_limit
 from tests.annotation.guard.doors import make_account
 from tests.annotation.guard.pages import office
 from tests.annotation.guard.projects import write_project
@@ -118,7 +118,7 @@ def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(open_office):
 
 
 def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monkeypatch):
-    monkeypatch.setattr(hurry, "_REQUESTS", RateLimitItemPerMinute(4))
+    monkeypatch.setattr(rate_limit, "_REQUESTS", RateLimitItemPerMinute(4))
     folder = write_project(tmp_path / "project")
     for name in ("Ana", "Bo"):
         make_account(folder / ".hfi", name)

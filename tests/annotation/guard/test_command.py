@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.annotation_server import Door, access_of
-from hfi_core.annotation.accounts import open_accounts
-from hfi_core.annotation.protection import LOOPBACK
+from flows.serving.annotation import Door, access_of
+from hfi_core.annotation.security.accounts import open_accounts
+from hfi_core.annotation.security.middleware import LOOPBACK
 from hfi_core.errors import UserError
 from tests.annotation.guard.doors import PASSWORD
 from tests.annotation.guard.projects import serving, write_project

@@ -2,8 +2,8 @@
 
 import pytest
 
-from flows.forgetting import forget_annotator
-from hfi_core.annotation.accounts import open_accounts
+from flows.feedback.forget import forget_annotator
+from hfi_core.annotation.security.accounts import open_accounts
 from hfi_core.errors import UserError
 from hfi_core.params import read_params
 from tests.annotation.guard.doors import make_account

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hfi_core.annotation.oversight import agreement, as_said, disputes, paces, together
+from hfi_core.annotation.service.review_stats import agreement, as_said, disputes, paces, together
 from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement, RankingJudgement
 
 SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)

@@ -5,8 +5,8 @@ import stat
 import pytest
 from starlette.testclient import TestClient
 
-from hfi_core.annotation.cookie import private_key
-from hfi_core.annotation.protection import MOST_BODY_BYTES
+from hfi_core.annotation.security.middleware import MOST_BODY_BYTES
+from hfi_core.annotation.security.sessions import private_key
 from tests.annotation.guard.doors import LOCAL, PUBLIC, Browser, bare_app, make_account, public_app, sign_in
 
 

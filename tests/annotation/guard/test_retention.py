@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hfi_core.annotation.retention import GOLD, GONE, UNJUDGED, YOUNG, expiry_of
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
+from hfi_core.feedback.expiry import GOLD, GONE, UNJUDGED, YOUNG, expiry_of
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from tests.annotation.guard.projects import write_candidates
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from hfi_core.annotation.identity import pseudonym_of
+from hfi_core.annotation.security.identity import pseudonym_of
 from hfi_core.feedback.schema import ADJUDICATION
-from hfi_core.files import write_jsonl
+from hfi_core.io.atomic import write_jsonl
 from tests.annotation.guard.doors import LOCAL, Browser, make_account
 from tests.annotation.guard.pages import office
 from tests.annotation.guard.projects import read_candidates, write_project

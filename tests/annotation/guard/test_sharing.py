@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hfi_core.annotation import oversight
-from hfi_core.annotation.sharing import Shared
+from hfi_core.annotation.service import review_stats
+from hfi_core.annotation.service.single_flight import Shared
 from tests.annotation.guard.pages import office
 from tests.annotation.guard.projects import write_project
 
@@ -60,8 +60,8 @@ def test_a_failure_reaches_who_asked_and_the_next_one_tries_anew():
 
 
 def test_leads_who_look_at_once_have_the_agreement_computed_once(tmp_path, monkeypatch):
-    seen, agreement = [], oversight.agreement
-    monkeypatch.setattr(oversight, "agreement", lambda *given: seen.append(1) or agreement(*given))
+    seen, agreement = [], review_stats.agreement
+    monkeypatch.setattr(review_stats, "agreement", lambda *given: seen.append(1) or agreement(*given))
     with office(write_project(tmp_path / "project")) as opened:
         leads = [opened.enter(f"Lea {n}") for n in range(4)]
         with ThreadPoolExecutor(4) as pool:

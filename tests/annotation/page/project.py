@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import yaml
 
-from hfi_core.candidates import Candidate
+from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.store import open_store
-from hfi_core.files import sha256_of_file, write_jsonl
+from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.images import save_picture
 from hfi_core.params import Params, read_params
-from hfi_core.pictures import save_picture
 from tests.projects import default_raw
 from tests.servers import free_port, wait_until_free
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 from playwright.sync_api import expect
 
-from hfi_core.feedback.store.people import KEY_VARIABLE
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
 from tests.annotation.page.watching import answer, is_asking, picture, saved
 
 

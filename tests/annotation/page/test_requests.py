@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfi_core.annotation.qualification import gold_left_over
+from hfi_core.annotation.service.qualification import gold_left_over
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
-from hfi_core.feedback.store.people import KEY_VARIABLE
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
 from tests.annotation.page.desk import Desk, application, judgements_of
 from tests.annotation.page.project import open_office
 from tests.projects import REPOSITORY
@@ -194,7 +194,7 @@ def test_with_candidates_that_fit_the_gold_no_more_the_page_goes_on_with_the_ear
     desk = Desk(application(office, store))
     office.draw("badge", 5, prefix="anew")
     assert [len(desk.ask(count=2)["questions"]) for _ in range(2)] == [2, 2]
-    assert [record.name for record in caplog.records].count("hfi_core.annotation.page") == 1
+    assert [record.name for record in caplog.records].count("hfi_core.annotation.service.workspace") == 1
     assert "gold.jsonl, line 1" in caplog.text
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hfi_core.annotation
-from hfi_core.annotation.words import Words, languages, read_words, words_for
+from hfi_core.annotation.content.i18n import Words, languages, read_words, words_for
 
 ROOMS = Path(hfi_core.annotation.__file__).parent
 SINGLE = {

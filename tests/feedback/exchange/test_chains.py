@@ -1,6 +1,6 @@
 """Which of one annotator's answers to one question counts."""
 
-from hfi_core.feedback.exchange.chains import Answer, settle
+from hfi_core.feedback.formats.supersession import Answer, settle
 
 
 def said(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.store import open_store
 from tests.judging import draw_candidates
 from tests.projects import default_raw

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.exchange.formats import FORMATS
-from hfi_core.feedback.exchange.importing import import_file
-from hfi_core.feedback.exchange.label_studio_tasks import under
+from hfi_core.feedback.formats.importer import import_file
+from hfi_core.feedback.formats.label_studio.tasks import under
+from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.feedback.store import Store
 from tests.feedback.exchange.world import BADGES, STYLES, project, store_in

@@ -5,8 +5,8 @@ import re
 import pytest
 from typer.main import get_command
 
-from flows.cli import app
-from hfi_core.feedback.exchange.formats import FORMATS
+from flows.cli.main import app
+from hfi_core.feedback.formats.registry import FORMATS
 from tests.feedback.exchange.world import bring, stored
 from tests.judging import candidate
 from tests.projects import REPOSITORY

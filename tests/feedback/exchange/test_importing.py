@@ -6,12 +6,12 @@ import tracemalloc
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.exchange.importing import import_file, prepared
-from hfi_core.feedback.exchange.making import Project
-from hfi_core.feedback.exchange.matching import Pictures
-from hfi_core.feedback.exchange.names import names_of
-from hfi_core.feedback.exchange.row import Reading
-from hfi_core.feedback.store.people import KEY_VARIABLE, People
+from hfi_core.feedback.formats.annotators import names_of
+from hfi_core.feedback.formats.convert import Project
+from hfi_core.feedback.formats.importer import import_file, prepared
+from hfi_core.feedback.formats.pictures import Pictures
+from hfi_core.feedback.formats.row import Reading
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, People
 from tests.feedback.exchange.world import BADGES, bring, complaints, project, store_in, stored
 from tests.judging import candidate, vote, write_lines
 

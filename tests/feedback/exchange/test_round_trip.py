@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfi_core.feedback.exchange.detection import format_of
-from hfi_core.feedback.exchange.formats import FORMATS
-from hfi_core.feedback.exchange.label_studio_tasks import under
+from hfi_core.feedback.formats.detect import format_of
+from hfi_core.feedback.formats.label_studio.tasks import under
+from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.schema import parse_judgement
 from tests.feedback.exchange.world import BADGES, STYLES, bring, store_in
 

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from hfi_core.candidates import read_manifest
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.exchange.label_studio_tasks import configuration, embedded, under, write_tasks
+from hfi_core.feedback.formats.label_studio.tasks import configuration, embedded, under, write_tasks
 from tests.feedback.exchange.world import BADGES, STYLES, bring, stored
 from tests.judging import draw_candidates
 

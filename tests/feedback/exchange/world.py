@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from hfi_core.candidates import Candidate
-from hfi_core.feedback.exchange.importing import import_file, prepared
-from hfi_core.feedback.exchange.making import Project
-from hfi_core.feedback.exchange.matching import Pictures
-from hfi_core.feedback.exchange.names import names_of
-from hfi_core.feedback.exchange.row import Reading
-from hfi_core.feedback.exchange.staging import Counts
+from hfi_core.candidates.manifest import Candidate
+from hfi_core.feedback.formats.annotators import names_of
+from hfi_core.feedback.formats.convert import Project
+from hfi_core.feedback.formats.importer import import_file, prepared
+from hfi_core.feedback.formats.pictures import Pictures
+from hfi_core.feedback.formats.row import Reading
+from hfi_core.feedback.formats.staging import Counts
 from hfi_core.feedback.store import Store, open_store
-from hfi_core.feedback.store.people import People
+from hfi_core.feedback.store.pseudonyms import People
 from tests.judging import candidate
 
 BADGES = [candidate(f"badge-{number}", f"{number:064x}") for number in range(1, 7)]

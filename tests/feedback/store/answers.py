@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hfi_core.candidates import Candidate
+from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 
 SHA = "5c" * 32

@@ -8,7 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import hfi_core.feedback.store.migrations as migrations
-from hfi_core.feedback.store.migrating import HEAD
+from hfi_core.feedback.store.migrate import HEAD
 from hfi_core.feedback.store.tables import VERSION_TABLE, metadata
 
 

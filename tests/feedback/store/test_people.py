@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.store.people import KEY_VARIABLE, People, open_people
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, People, open_people
 
 KEY = {KEY_VARIABLE: "a key of the tests' own"}
 

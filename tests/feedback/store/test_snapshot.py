@@ -7,7 +7,7 @@ from itertools import count
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hfi_core.feedback.reading import read_judgements
+from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.store import open_store
 from tests.feedback.store.answers import binary, ids, many, ranking
 

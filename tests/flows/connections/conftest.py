@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flows.finding import Finding
+from flows.doctor.check import Finding
 from hfi_core.params import Params
 from tests.storage.conftest import bucket, credentials, s3_port
 

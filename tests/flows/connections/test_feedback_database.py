@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.connections import feedback_database
-from hfi_core.feedback.store import condition, open_store
+from flows.doctor import database as feedback_database
+from hfi_core.feedback.store import health, open_store
 from tests import postgresql
 from tests.flows.connections.conftest import by_name, verdicts
 from tests.servers import free_port
@@ -90,7 +90,7 @@ def test_a_server_that_does_not_wait_for_the_disk_fails(postgresql, params_with)
 
 
 def test_clocks_that_differ_fail(database, params_with, monkeypatch):
-    monkeypatch.setattr(condition, "time", SimpleNamespace(time=lambda: time.time() - 60))
+    monkeypatch.setattr(health, "time", SimpleNamespace(time=lambda: time.time() - 60))
     found = by_name(look(params_with, database.url("kept")))["feedback clock"]
     assert found.mark == "FAILED" and "60." in found.told
 

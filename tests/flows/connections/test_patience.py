@@ -2,8 +2,8 @@
 
 import time
 
-from flows.connections.patience import tried
-from flows.finding import Finding
+from flows.doctor.check import Finding
+from flows.doctor.patience import tried
 from hfi_core.errors import UserError
 
 FIRST = Finding("first", True, "well")

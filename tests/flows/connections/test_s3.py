@@ -5,7 +5,7 @@ import os
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from flows.connections import s3
+from flows.doctor import s3
 from tests.flows.connections.conftest import by_name, verdicts
 from tests.servers import free_port
 from tests.storage.conftest import contents

@@ -10,7 +10,7 @@ import pytest
 from mlflow.entities import ViewType
 from mlflow.tracking import MlflowClient
 
-from flows.connections import tracking_server
+from flows.doctor import mlflow as tracking_server
 from tests.flows.connections.conftest import by_name, verdicts
 from tests.servers import free_port, mlflow_server
 

@@ -1,0 +1,116 @@
+"""`hfi annotate`: the page on which people judge, and who may come in."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+PRIVATE = Path(".hfi")
+
+app = typer.Typer(help="Serve the annotation page; invite people to it.")
+
+
+class Role(StrEnum):
+    """What a person may do."""
+
+    annotator = "annotator"
+    lead = "lead"
+
+
+@app.callback(invoke_without_command=True)
+def annotate(
+    context: typer.Context,
+    host: Annotated[str, typer.Option(help="Address to listen at; the default is this machine only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8484,
+    concept: Annotated[str | None, typer.Option(help="Print the address of this concept's questions.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name by which browsers call this host; may be given several times.")
+    ] = None,
+    certificate: Annotated[Path | None, typer.Option(help="TLS certificate, PEM with its chain.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Private key of the certificate.")] = None,
+    behind_proxy: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A proxy at this address speaks TLS and calls us (127.0.0.1, say)."),
+    ] = None,
+) -> None:
+    """Serve the annotation page until Ctrl-C.
+
+    At this machine it needs no account. Anywhere else people sign in, over https: `hfi annotate invite NAME` first,
+    and then either `--certificate` and `--key`, or `--behind-proxy`.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from flows.serving.annotation import Door, serve
+
+    serve(Door(host, port, tuple(name or ()), certificate, key, behind_proxy), PRIVATE, concept)
+
+
+@app.command()
+def invite(
+    name: Annotated[str, typer.Argument(help="The person's name.")],
+    role: Annotated[Role, typer.Option(help="An annotator judges; a lead reviews, too.")] = Role.annotator,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days until the link is void.")] = 7,
+    address: Annotated[str, typer.Option(help="Where people reach the page.")] = "https://HOST",
+) -> None:
+    """Print a link that works once: the person sets a password by it. For somebody who has an account, a new one."""
+    from flows.runtime.console import say
+    from hfi_core.annotation.security.accounts import open_accounts
+
+    accounts = open_accounts(_project())
+    token = accounts.invite(name, role.value, days * 24 * 3600.0)
+    say(f"{address.rstrip('/')}/invite/{token}")
+    say(f"Give it to {name} only. It works once, for {days} day(s), and replaces earlier links of theirs.")
+
+
+@app.command("accounts")
+def show_accounts() -> None:
+    """List who may sign in, and which links are open."""
+    from datetime import UTC, datetime
+
+    from rich.table import Table
+
+    from flows.runtime.console import out, say
+    from hfi_core.annotation.security.accounts import open_accounts
+
+    store = open_accounts(_project())
+    table = Table("name", "role", "state", box=None, pad_edge=False)
+    invited = store.invitations()
+    accounts = store.accounts()
+    if not accounts and not invited:
+        say("Nobody yet: `hfi annotate invite NAME --role lead` makes the first link.")
+        return
+    for account in accounts:
+        table.add_row(_plain(account.name), account.role, "account")
+    for link in invited:
+        end = datetime.fromtimestamp(link.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        table.add_row(_plain(link.name), link.role, f"link open until {end}")
+    out.print(table)
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="Whose account.")]) -> None:
+    """Take away an account with its sessions and links. Judgements stay: `hfi feedback forget` is for those."""
+    from flows.runtime.console import say
+    from hfi_core.annotation.security.accounts import open_accounts
+    from hfi_core.errors import UserError
+
+    if not open_accounts(_project()).remove(name):
+        raise UserError(f"There is no account and no link for {name!r}; `hfi annotate accounts` lists them.")
+    say(f"{name} may no longer sign in.")
+
+
+def _project() -> Path:
+    """The folder of the accounts; a wrong folder must not get one."""
+    from flows.orchestration.plan import PARAMS
+    from hfi_core.errors import UserError
+
+    if not PARAMS.exists():
+        raise UserError(f"{PARAMS} is missing: run this in a project's folder.")
+    return PRIVATE
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,24 @@
+"""`hfi deploy`: the project's deployments to a Prefect server."""
+
+
+def deploy() -> None:
+    """Send the deployments of `prefect.yaml` to the Prefect server that PREFECT_API_URL names.
+
+    A project without the file gets one: a nightly run, and a small flow that looks after the runs every minute. Edit
+    it, and call this again: it replaces what is there. Runs work in this folder, by a worker on this machine.
+    """
+    from flows.orchestration import deployment
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import say
+    from flows.versioning.recording import require_recordable
+    from hfi_core.params import read_params
+
+    require_recordable(read_params(PARAMS))
+    if deployment.write_missing():
+        say(f"{deployment.PREFECT_YAML}: written; it says what runs when. Edit it, and run this again.")
+    names, pools = deployment.deploy()
+    for name in names:
+        say(f"{name}: deployed")
+    for pool in pools:
+        say(f"Worker:  prefect worker start --pool {pool} --type process")
+    say(f"Now:     prefect deployment run {names[0]}")

@@ -1,0 +1,21 @@
+"""`hfi feedback fetch`: judgements that others dropped into the inbox."""
+
+
+def fetch() -> None:
+    """Import what lies in `feedback.inbox`, each file whole or not at all, and each once.
+
+    What was imported is moved to `taken/` there; what could not be to `rejected/`, with the reason beside it. `hfi run`
+    does it by itself.
+    """
+    from flows.feedback.inbox import fetch as fetch_inbox
+    from flows.feedback.inbox import tell
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import say
+    from flows.runtime.lock import project_lock
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    with project_lock():
+        found = fetch_inbox(params)
+    tell(found)
+    say(f"{params.feedback.inbox}: {len(found.taken)} taken, {len(found.rejected)} rejected.")

@@ -1,0 +1,99 @@
+"""`hfi feedback stats`: what the judgements say about themselves, before any label is made of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def stats(
+    concept: Annotated[str | None, typer.Argument(help="One concept's name in params.yaml; all without it.")] = None,
+) -> None:
+    """Print how many judgements there are, how far people agree, and how each annotator answers beside the others.
+
+    Read from the feedback file that params.yaml names: with the live store, from the snapshot last taken.
+    """
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import out, say
+    from hfi_core.candidates.manifest import read_manifest
+    from hfi_core.errors import UserError
+    from hfi_core.feedback.ledger import open_ledger
+    from hfi_core.feedback.reader import read_judgements
+    from hfi_core.feedback.statistics import statistics_of
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    if concept is not None and concept not in params.concepts:
+        raise UserError(f"There is no concept {concept!r} in {PARAMS}; there are {', '.join(params.concepts)}.")
+    file = Path(params.feedback.file)
+    found = {judgement.concept for _, judgement in read_judgements(file)}
+    for name in [concept] if concept else params.concepts:
+        if name not in found:
+            say(f"{name}: no judgements in {file}.\n")
+            continue
+        kind = params.concepts[name].feedback
+        candidates = {candidate.id: candidate for candidate in read_manifest(Path("candidates") / name)}
+        with open_ledger(file, name, kind, candidates, live=params.feedback.store) as ledger:
+            statistics = statistics_of(ledger, kind)
+        out.print(_summary(name, statistics, params))
+        out.print(_annotators(statistics))
+        if kind == "binary":
+            say("The others: their majority, without this one. yn: yes where they say no. Intervals: 95 %.")
+        if statistics.totals.simulated:
+            say("These judgements are simulated: no person gave them.")
+        say("")
+
+
+def _summary(name: str, statistics, params):
+    """A line a figure."""
+    from rich.table import Table
+
+    from hfi_core.feedback.bars import MEASURES, UNITS
+    from hfi_core.feedback.statistics import DECIDING
+
+    totals, kind = statistics.totals, statistics.kind
+    simulated = " (simulated)" if totals.simulated else ""
+    table = Table(title=f"{name}: {kind} feedback{simulated}", title_justify="left", box=None, show_header=False)
+    corrected = f" ({totals.superseded} more were corrected)" if totals.superseded else ""
+    table.add_row("judgements", f"{totals.judgements} by {totals.annotators}{corrected}")
+    if totals.stale:
+        table.add_row("do not count", f"{totals.stale} on pictures that were removed or redrawn since")
+    table.add_row("pictures", f"{statistics.pictures}")
+    table.add_row("cannot be placed" if kind == "ranking" else "can't tell", f"{statistics.cant_tell}")
+    for measure, interval in statistics.agreement.items():
+        bounds = measure == DECIDING[kind]
+        if interval is None and not bounds:
+            continue
+        low = bounds and interval is not None and interval.value < params.feedback.agreement.warn_below
+        below = f", below feedback.agreement.warn_below {params.feedback.agreement.warn_below:g}" if low else ""
+        of = f" over {interval.n} {UNITS[measure]}" if interval else ""
+        table.add_row(MEASURES[measure], _share(interval) + of + below, style="yellow" if low else None)
+    table.add_row("median time", _seconds(statistics.seconds))
+    return table
+
+
+def _annotators(statistics):
+    """A line an annotator; for binary feedback beside the majority of the others."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    binary = statistics.kind == "binary"
+    columns = ["annotator", "judgements", "can't tell" if binary else "not placed"]
+    columns += ["as the others", "their yes found", "their no found", "yy yn ny nn"] if binary else []
+    table = Table(*columns, "median time", box=None, pad_edge=False)
+    for name, one in statistics.annotators.items():
+        cells = [escape(name), str(one.judgements), str(one.cant_tell)]
+        if binary:
+            counts = one.confusion
+            cells += [_share(counts.accuracy), _share(counts.yes_found), _share(counts.no_found)]
+            cells.append(f"{counts.yes_yes} {counts.yes_no} {counts.no_yes} {counts.no_no}")
+        table.add_row(*cells, _seconds(one.seconds))
+    return table
+
+
+def _share(interval) -> str:
+    return "undefined" if interval is None else f"{interval.value:.3f} [{interval.low:.2f}, {interval.high:.2f}]"
+
+
+def _seconds(value: float | None) -> str:
+    return "not kept" if value is None else f"{value:.1f} s"

@@ -1,0 +1,50 @@
+"""`hfi gc`: what no release, branch, record or workspace points at goes from DVC's cache."""
+
+from typing import Annotated
+
+import typer
+
+
+def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only say what would go.")] = False) -> None:
+    """Free disk space: data in DVC's cache that nothing points at, and checkpoints that no unit goes on from.
+
+    Kept is what these point at: the workspace, every branch and tag, the records on `versioning.branch`, every version
+    of `release.model` that is still in MLflow's registry, and every file of judgements that any commit names. The live
+    store is never touched, nor is any DVC remote.
+    """
+    from collections import Counter
+
+    from flows.lineage.gc import find_garbage, remove_garbage
+    from flows.lineage.gc_roots import keepers
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import say
+    from flows.runtime.lock import project_lock
+    from hfi_core.params import read_params
+
+    with project_lock():
+        params = read_params(PARAMS)
+        kept = keepers(params)
+        pointed_at = Counter(one for keeper in kept for one in keeper.data)
+        for keeper in kept:
+            alone = sum(one.bytes for one in keeper.data if pointed_at[one] == 1)
+            say(f"{keeper.name} keeps {_size(keeper.bytes)}{f', {_size(alone)} of it alone' if alone else ''}")
+        garbage = find_garbage(params, kept)
+        say(f"Nothing points at {len(garbage.objects)} file(s) in DVC's cache, {_size(garbage.object_bytes)}.")
+        for folder in garbage.checkpoints:
+            say(f"No unit goes on from {folder}.")
+        say(f"{len(garbage.checkpoints)} folder(s) of checkpoints, {_size(garbage.checkpoint_bytes)}.")
+        if garbage.judgements:
+            say(f"Nothing points at {len(garbage.judgements)} file(s) of judgements either, and they stay.")
+        if not yes:
+            say("Nothing was removed; --yes does.")
+            return
+        remove_garbage(garbage, kept)
+        say("Removed.")
+
+
+def _size(count: int) -> str:
+    """Bytes for people."""
+    size, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.1f} {units[0]}"

@@ -1,0 +1,28 @@
+"""`hfi init`: a new project whose code is the installed package."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; made where it is missing.")],
+    preset: Annotated[
+        str, typer.Option(help="Params to begin with: `embedded` (the demo, no GPU), `sd15` or `sdxl`.")
+    ] = "embedded",
+) -> None:
+    """Make a new project: a git and DVC repository with complete params. One package serves many projects.
+
+    A file that is there already is never overwritten: it is named, and nothing is written.
+    """
+    from flows.project.init import make_project
+    from flows.runtime.console import say
+
+    for path in make_project(folder, preset):
+        say(f"{folder / path}: written")
+    say(f"Next:    cd {folder}")
+    say("         git commit -m 'Begin'")
+    if preset != "embedded":
+        say("         edit params.yaml: model, concept, prompts; then `hfi params pin`")
+    say("         hfi doctor; hfi plan; hfi run")

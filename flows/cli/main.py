@@ -1,0 +1,127 @@
+"""`hfi`, the command line. Thin: each command is one call into its module, and errors become exit codes here."""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from flows.cli import (
+    annotate,
+    candidates,
+    compare,
+    deploy,
+    doctor,
+    feedback,
+    gc,
+    init,
+    listen,
+    params,
+    plan,
+    promotions,
+    publish,
+    reevaluate,
+    register,
+    report,
+    run,
+    sample,
+    stage,
+    status,
+    trace,
+)
+from flows.runtime import logs
+
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 3 people are needed, "
+    "130 stopped by Ctrl-C."
+)
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    epilog=EPILOG,
+)
+app.command()(init.init)
+app.command()(plan.plan)
+app.command()(run.run)
+app.command()(stage.stage)
+app.command()(status.status)
+app.command()(sample.sample)
+app.command()(report.report)
+app.command()(reevaluate.reevaluate)
+app.command()(register.register)
+app.command()(promotions.promotions)
+app.command()(promotions.promote)
+app.command()(promotions.rollback)
+app.command()(listen.listen)
+app.command()(compare.compare)
+app.command()(publish.publish)
+app.command()(deploy.deploy)
+app.add_typer(annotate.app, name="annotate")
+app.add_typer(candidates.app, name="candidates")
+app.add_typer(feedback.app, name="feedback")
+app.command()(trace.trace)
+app.add_typer(params.app, name="params")
+app.command()(gc.gc)
+app.command()(doctor.doctor)
+
+_debug = False
+
+
+LogForm = StrEnum("LogForm", logs.FORMS)
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    log: Annotated[
+        LogForm,
+        typer.Option("--log", envvar=logs.VARIABLE, help="`json`: one object a line on standard error, for machines."),
+    ] = LogForm.text,
+) -> None:
+    """Human feedback on a text-to-image model's own pictures becomes a safer model.
+
+    Everything is in `params.yaml`. `hfi run` brings the project up to date; `hfi status` says what is not.
+    """
+    global _debug
+    _debug = debug
+    logs.begin(log.value)
+
+
+def main() -> None:
+    """Run `hfi` and leave with its exit code."""
+    try:
+        app()
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _tell("\nStopped. What was finished is kept; the same command goes on from there.")
+        raise
+    except Exception as error:
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    from hfi_core.errors import UserError
+
+    if isinstance(error, UserError):
+        _tell(f"Error: {error}")
+        return 2
+    if _debug and not logs.structured():
+        raise error
+    _tell(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
+    return 1
+
+
+def _tell(text: str, error: Exception | None = None) -> None:
+    """The last line of a command that did not come to its end."""
+    if logs.structured():
+        logs.log(logging.ERROR, text.strip(), error if _debug else None)
+        return
+    from hfi_core.redaction import redacted
+
+    print(redacted(text), file=sys.stderr)

@@ -1,0 +1,84 @@
+"""`hfi params`: check, describe and pin `params.yaml`, and write what is generated from it."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Check, describe and pin params.yaml; write what is generated from it.")
+
+
+@app.command()
+def check() -> None:
+    """Validate params.yaml: every unknown key, missing key and broken bound is named."""
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import say
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    say(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
+
+
+@app.command()
+def upgrade(
+    write: Annotated[bool, typer.Option("--write", help="Add the missing keys to params.yaml; comments stay.")] = False,
+    preset: Annotated[str | None, typer.Option(help="Whose defaults; the one that suits model.source.")] = None,
+) -> None:
+    """Say what changed in params since params.yaml was written: each missing key with its default, each key gone."""
+    from flows.orchestration.plan import PARAMS
+    from flows.project.upgrade import add_missing, changes_in
+    from flows.runtime.console import say
+    from flows.runtime.lock import project_lock
+    from hfi_core.params import read_params
+    from hfi_core.params.loading import spelled
+
+    with project_lock():
+        changes, name = changes_in(PARAMS, preset)
+        if not changes:
+            read_params(PARAMS)
+            say(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
+            return
+        for one in changes.missing:
+            say(f"{spelled(one.place)}: missing; {name} has {one.spelled}")
+        for place in changes.gone:
+            say(f"{spelled(place)}: gone, nobody reads it any more; take it out")
+        if write and changes.missing:
+            add_missing(PARAMS, changes.missing)
+            say(f"{PARAMS}: {len(changes.missing)} added. Read them: a default may not be what you had before.")
+    say("Next: `hfi params check`, then `hfi params sync`." if write else "Next: `hfi params upgrade --write`.")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of params.yaml: what each knob means, its unit and its bounds."""
+    from flows.project.schema import schema_text
+
+    print(schema_text(), end="")
+
+
+@app.command()
+def sync() -> None:
+    """Write dvc.yaml and docs/params.schema.json anew from what is installed."""
+    from flows.orchestration.plan import PARAMS
+    from flows.project.schema import SCHEMA, write_schema
+    from flows.runtime.console import say
+    from flows.runtime.lock import project_lock
+    from flows.versioning import dvc_yaml
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    with project_lock():
+        for path, changed in ((dvc_yaml.DVC_YAML, dvc_yaml.write(params)), (SCHEMA, write_schema())):
+            say(f"{path}: {'written' if changed else 'already current'}")
+
+
+@app.command()
+def pin() -> None:
+    """Compute the digests of model, clip and judge, and write them into params.yaml; comments stay."""
+    from flows.orchestration.plan import PARAMS
+    from flows.project.pins import pin_digests
+    from flows.runtime.console import say
+    from flows.runtime.lock import project_lock
+
+    with project_lock():
+        for key, old, new in pin_digests(PARAMS):
+            say(f"{key}: {new}" + (" (as before)" if old == new else ""))

@@ -1,0 +1,40 @@
+"""`hfi plan`: what a run will ask of people and of the machine, before anything runs."""
+
+from typing import Annotated
+
+import typer
+
+
+def plan(
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Load the model and time UNet passes on this machine; some seconds.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Estimate judgements, pictures, hours, memory and disk of the whole graph; each figure says where it comes from.
+
+    Counts come from params.yaml. Hours come from this project's earlier units (reports/cost.json), or with --measure
+    from passes timed now; without either they are not known, and it says so.
+    """
+    import dataclasses
+    import json
+
+    from rich.table import Table
+
+    from flows.estimation.estimate import estimate
+    from flows.estimation.throughput import measured_rate, recorded_rate
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import out, say
+    from flows.runtime.device import here
+    from hfi_core.params import read_params
+
+    params = here(read_params(PARAMS))
+    figures = estimate(params, measured_rate(params) if measure else recorded_rate(params))
+    if as_json:
+        print(json.dumps([dataclasses.asdict(figure) for figure in figures], indent=2))
+        return
+    table = Table("what", "how much", "from", box=None, pad_edge=False)
+    for figure in figures:
+        table.add_row(figure.name, figure.spelled(), figure.source)
+    out.print(table)
+    say("For the whole graph, from nothing; `hfi status` says what of it is out of date.")

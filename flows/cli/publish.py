@@ -1,0 +1,47 @@
+"""`hfi publish`: the release to where others take it from."""
+
+from typing import Annotated
+
+import typer
+
+
+def publish(
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version", metavar="VERSION", help="A registered one: its number, or an alias such as champion."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it would go and what would be sent.")] = False,
+) -> None:
+    """Put `release/` under `publish.to`, by a name that says its content and never changes it.
+
+    Again, it looks whether everything is there, and sends what is missing. Nothing that is there is ever replaced.
+    With `--version` it takes the release from MLflow: where a published one was lost, or `publish.to` is another now.
+    """
+    from flows.orchestration.plan import PARAMS
+    from flows.releases.publish import publish as put
+    from flows.releases.publish import release_name
+    from flows.releases.register import RELEASE
+    from flows.runtime.console import progress_of, say
+    from flows.runtime.lock import project_lock
+    from hfi_core.params import read_params
+
+    params = read_params(PARAMS)
+    if version:
+        from flows.releases.publishing_again import publish_version
+
+        with progress_of(f"publish {version}") as progress:
+            done = publish_version(params, version, dry_run=dry_run, progress=progress)
+    else:
+        name = release_name(params)
+        with project_lock(), progress_of(f"publish {name}") as progress:
+            done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
+    if dry_run:
+        say(f"{done.address}: {done.sent} of {done.files} files would be sent.")
+    elif done.sent:
+        say(f"{done.address}: published, {done.sent} of {done.files} files sent.")
+    else:
+        say(f"{done.address}: published before; all {done.files} files are there.")
+    if done.kept_back:
+        say(f"{done.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")

@@ -1,0 +1,39 @@
+"""`hfi report`: the comparison as a table, and where the pictures are."""
+
+from pathlib import Path
+
+PAGE = Path("reports/report.html")
+
+
+def report() -> None:
+    """Print the comparison table and say where the picture report lies."""
+    from flows.orchestration.plan import PARAMS
+    from hfi_core.params import read_params
+
+    print_report(read_params(PARAMS))
+
+
+def print_report(params) -> None:
+    """The table of `reports/evaluation.json`, and the place of the page."""
+    from flows.releases.register import EVALUATION
+    from flows.runtime.console import out, say
+
+    say(f"\nRows of {EVALUATION}, as value [low, high]:")
+    out.print(comparison())
+    if params.feedback.simulated:
+        say("The feedback behind these figures is simulated.")
+    say(f"Report:  {PAGE} (one file with its pictures; open it in a browser)")
+
+
+def comparison():
+    """The comparison for a screen: a line a figure, a column a row, so that a figure is compared along its line."""
+    from rich.table import Table
+
+    from flows.releases.register import read_evaluation
+    from hfi_core.report.table import comparison_table
+
+    header, *figures = zip(*comparison_table(read_evaluation()), strict=True)
+    table = Table(*header, box=None, pad_edge=False)
+    for figure in figures:
+        table.add_row(*figure)
+    return table

@@ -1,0 +1,113 @@
+"""`hfi run`: everything that is out of date, in order, through the Prefect flow."""
+
+from typing import Annotated
+
+import typer
+
+from flows.execution.parallelism import MOST
+
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage; nothing is registered then.")]
+Shards = Annotated[
+    int,
+    typer.Option("--shards", min=1, max=MOST, help="Processes that draw and judge pictures; no byte depends on it."),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Let Ray place the shards: HOST:PORT, ray://HOST:PORT, auto or local."),
+]
+Processes = Annotated[
+    int,
+    typer.Option("--processes", min=1, max=MOST, help="Processes that learn each removal together, one a GPU."),
+]
+
+NEEDS_PEOPLE = 3
+"""Exit code of a run that ends before its end, without an error, because people have judged too little."""
+
+
+def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Processes = 1) -> None:
+    """Bring the project up to date: draw, learn, remove, evaluate, package, register.
+
+    DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run goes on
+    from the checkpoints to the same result. Where people judge, and have judged too little, it makes what they are to
+    judge and ends with exit code 3. With `--shards` and `--processes` it is spread over processes and machines.
+    """
+    from flows.execution.parallelism import Spread, require_address
+    from flows.orchestration import feedback_gate
+    from flows.orchestration.plan import fetch_feedback, make_plan, renew_feedback
+    from flows.runtime.console import say
+    from flows.runtime.lock import project_lock
+
+    require_address(ray)
+    with project_lock():
+        fetch_feedback()
+        renew_feedback()
+        plan = make_plan(until)
+        registration = None
+        if plan.affected:
+            if not plan.makes_candidates:  # Prefect would be started for nothing
+                _stop_for_people(feedback_gate.unmet(feedback_gate.ask(plan.params, plan.units)))
+            _announce(plan)
+            from flows.orchestration import temporary_server
+            from flows.safeguard import safeguard_here
+
+            temporary_server.start()
+            done = safeguard_here(plan, Spread(shards, ray, processes))
+            if isinstance(done, feedback_gate.NeedsPeople):
+                _stop_for_people(done.needs)
+            registration = done
+        else:
+            say(f"Nothing to do: all {len(plan.units)} units are up to date.")
+            if plan.registers:  # `dvc repro` made them
+                from flows.releases.register import register
+
+                registration = register(plan.params)
+    _close(plan, registration, until)
+
+
+def _stop_for_people(needs) -> None:
+    """End the command where there are any, and say what to do."""
+    from flows.orchestration.feedback_gate import told
+    from flows.runtime.console import say
+
+    if not needs:
+        return
+    say("People are needed: too few pictures have been judged to go on.")
+    for line in told(needs):
+        say(f"  {line}")
+    say("Judge:   hfi annotate")
+    say("Then:    hfi run")
+    raise typer.Exit(NEEDS_PEOPLE)
+
+
+def _announce(plan) -> None:
+    from flows.runtime.console import say
+
+    say(f"{plan.describe().capitalize()} (of {len(plan.units)}).")
+    for unit in plan.affected:
+        say(f"  {unit.address}: {plan.stale.get(unit.address, 'if what it reads changes')}")
+
+
+def _close(plan, registration, until: str | None) -> None:
+    from flows.cli.report import print_report
+    from flows.runtime.console import say
+
+    if until is not None:
+        say(f"Up to date up to {until}. Next: `hfi run`, or `hfi run --until STAGE`.")
+        return
+    print_report(plan.params)
+    if registration is not None:
+        print_registration(registration)
+    say(f"MLflow:  mlflow ui --backend-store-uri {plan.params.tracking.mlflow}")
+    say(f"Next:    hfi sample {plan.params.release.row} 'PROMPT' draws with the safeguarded model;")
+    say("         for a model and feedback of your own, edit params.yaml and run `hfi run` again.")
+
+
+def print_registration(registration) -> None:
+    """Say which version a release is, and what each gate says."""
+    from flows.releases.register import ALIAS
+    from flows.runtime.console import say
+
+    new = "registered as" if registration.created else "is"
+    say(f"Release {new} {registration.model} version {registration.version}, alias {ALIAS}; gates:")
+    for verdict in registration.verdicts:
+        say(f"  {verdict.metric}: {verdict}")

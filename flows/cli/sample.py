@@ -1,0 +1,46 @@
+"""`hfi sample`: pictures from a row's model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def sample(
+    row: Annotated[str, typer.Argument(help="`base`, or a removal of params.yaml that has been trained.")],
+    prompts: Annotated[list[str], typer.Argument(help="What to draw, one picture a prompt.")],
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal pictures; compare rows at one seed.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
+) -> None:
+    """Draw pictures with the base model or a safeguarded one, as PNG files."""
+    from flows.orchestration.plan import PARAMS
+    from flows.runtime.console import progress_of, say
+    from flows.runtime.device import here
+    from hfi_core.compute.memory import short_memory_named
+    from hfi_core.errors import UserError
+    from hfi_core.params import read_params
+
+    params = here(read_params(PARAMS))
+    folder = Path("models") / row
+    if row not in params.removals:
+        raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
+    if row != "base" and not folder.exists():
+        raise UserError(f"{folder} is missing: `hfi run --until distill` makes it.")
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder.")
+    with progress_of(f"sample {row}") as progress, short_memory_named(params.compute):
+        from hfi_core.compute.device import prepare
+        from hfi_core.io.images import save_picture
+        from hfi_core.models.diffusion import sampling
+        from hfi_core.models.diffusion.loading import load_safeguarded
+
+        prepare(params.compute)
+        model = load_safeguarded(params.model, params.compute, folder)
+        requests = [sampling.Request(prompt, seed) for prompt in prompts]
+        drawn = sampling.sample(model, requests, params.sampler, block=params.compute.block, progress=progress)
+        paths = []
+        for number, (_, pixels) in enumerate(drawn, start=1):
+            paths.append(out / f"{row}-{seed}-{number:03d}.png")
+            save_picture(paths[-1], pixels)
+    for path, prompt in zip(paths, prompts, strict=True):
+        say(f"{path}  {prompt}")

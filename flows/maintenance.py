@@ -1,0 +1,41 @@
+"""The small flow that looks after a project's deployment every minute, in the project's folder. It is idempotent."""
+
+from typing import Annotated
+
+from prefect import flow, get_client
+from prefect.states import Completed, State
+from pydantic import Field
+
+from flows.orchestration.flow_settings import SETTINGS
+from flows.orchestration.plan import PARAMS
+from flows.orchestration.recovery import revive
+from flows.orchestration.resume import resume
+from flows.orchestration.starting import start_on_feedback
+from flows.runtime import logs
+from hfi_core.params import read_params
+
+logs.begin()  # in a worker's process nobody else does
+
+_LONGEST = 900.0
+"""Seconds; the grace included. A pass that hangs, on the store or the server, would keep the next ones away."""
+
+
+@flow(name="tend", timeout_seconds=_LONGEST, **SETTINGS)
+def tend(
+    deployment: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")],
+    judgements: Annotated[int, Field(ge=1)] | None = None,
+    grace: Annotated[float, Field(ge=0, le=600)] = 15.0,
+) -> State:
+    """Look after the runs of `deployment` ("safeguard/NAME").
+
+    Schedules those again whose process died with its worker (`grace`: seconds in which the worker may say so itself),
+    resumes those that wait for people when there is enough, and starts one when the store has `judgements` that no
+    snapshot holds; null: feedback starts none.
+    """
+    with get_client(sync_client=True) as client:
+        done = [f"scheduled again: {name}" for name in revive(client, deployment, grace)]
+        if resumed := resume(client, deployment):
+            done.append(f"resumed: {resumed}")
+        if judgements and (name := start_on_feedback(client, deployment, read_params(PARAMS), judgements)):
+            done.append(f"started for new feedback: {name}")
+    return Completed(message="; ".join(done) or "Nothing to do.")

@@ -1,0 +1,127 @@
+"""Waiting for people: what feedback is missing, where to give it, and a flow run that is suspended until it is there.
+
+Only where `feedback.store` says that judgements come from the live store. DVC is the only cache: a resumed run starts
+from the top, finds what was made before the wait, and goes on.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from hfi_core.candidates.manifest import MANIFEST, read_manifest
+from hfi_core.feedback.sufficiency import Need, need_of
+from hfi_core.params import Params
+from hfi_core.pipeline.graph import Unit
+
+PAUSE = "people"
+"""Begins the key of a suspension of ours; the number of the attempt follows, for each attempt may wait anew."""
+
+
+@dataclass(frozen=True)
+class NeedsPeople:
+    """What a run comes to that cannot be suspended: these needs are not met."""
+
+    needs: tuple[Need, ...]
+
+
+def readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
+    """The units that read judgements of the live store, one a concept: what comes before them is for people to judge.
+
+    None where the project has no live store, and where nothing comes after them: `--until ingest` takes what is there.
+    """
+    file, units = Path(params.feedback.file), list(units)
+    found = [unit for unit in units if params.feedback.store and file in unit.inputs.values()]
+    return [] if units[-1] in found else found
+
+
+def ask(params: Params, units: Iterable[Unit]) -> tuple[Need, ...]:
+    """Offer the candidates to the store, so that people are asked about them, and look how far judgements reach.
+
+    Raises UserError if the candidates are too few for any judgements to be enough.
+    """
+    return _look(params, units, offer=True)
+
+
+def needs(params: Params, units: Iterable[Unit]) -> tuple[Need, ...]:
+    """How far the store's judgements reach, by concept that has candidates; changes nothing."""
+    return _look(params, units, offer=False)
+
+
+def _look(params: Params, units: Iterable[Unit], offer: bool) -> tuple[Need, ...]:
+    asked = [(unit.unit, unit.inputs["candidates"]) for unit in readers(params, units)]
+    if not asked:
+        return ()
+    from hfi_core.feedback.gold import askable
+    from hfi_core.feedback.store import is_there, open_store
+
+    if not is_there(params.feedback.database_url):
+        return ()  # a clone, which learns from the snapshot that came with it
+    found = []
+    with open_store(params.feedback.database_url) as store:
+        for concept, folder in asked:
+            if not (folder / MANIFEST).exists():
+                continue
+            candidates = read_manifest(folder)
+            asking = askable(params, concept, candidates)
+            if offer:
+                store.offer(concept, asking, only=True)
+            names = {candidate.id for candidate in asking}
+            found.append(need_of(params, concept, candidates, store.judgements(concept, counting=True), names))
+    return tuple(found)
+
+
+def unmet(found: Iterable[Need]) -> tuple[Need, ...]:
+    """Those of the needs that are not met."""
+    return tuple(need for need in found if not need.enough)
+
+
+def told(missing: Iterable[Need]) -> Iterator[str]:
+    """A line for each concept that people are needed for."""
+    for need in missing:
+        yield f"{need.concept}: needs {', '.join(need.missing)}"
+
+
+def suspend(found: Sequence[Need], page: str | None, days: float) -> None:
+    """Suspend this run of a deployed flow: shows what is missing and raises Prefect's signal, so the process ends.
+
+    Without more feedback the server ends the run as failed after `days`.
+    """
+    from prefect import get_client, suspend_flow_run
+    from prefect.runtime import flow_run
+
+    until = datetime.now().astimezone() + timedelta(days=days)
+    show(found, page, until)
+    # A key that was used lets a run pass. They are counted here, since `run_count` may stand still when a run resumes.
+    with get_client(sync_client=True) as client:
+        used = client.read_flow_run(flow_run.id).empirical_policy.pause_keys or set()
+    suspend_flow_run(timeout=round(days * 86_400), key=f"{PAUSE}-{len(used) + 1}")
+
+
+def others() -> bool:
+    """Whether another run of this run's deployment waits for people."""
+    from prefect import get_client
+    from prefect.runtime import deployment, flow_run
+
+    from flows.orchestration.runs import waiting_runs
+
+    with get_client(sync_client=True) as client:
+        found = waiting_runs(client, f"{flow_run.flow_name}/{deployment.name}")
+    return any(str(run.id) != str(flow_run.id) for run in found)
+
+
+def show(found: Sequence[Need], page: str | None = None, until: datetime | None = None) -> None:
+    """The state of the feedback as an artifact; with `until`, that the run waits for it."""
+    from prefect.artifacts import create_markdown_artifact
+
+    lines = ["| concept | pictures judged | needed | missing |", "| --- | --- | --- | --- |"]
+    lines += [f"| {n.concept} | {n.labelled} | {n.wanted} | {', '.join(n.missing) or 'nothing'} |" for n in found]
+    if until:
+        where = f"[annotation page]({page})" if page else "annotation page (`hfi annotate` in the project starts it)"
+        lines = [
+            f"**Waiting for people**: judge pictures on the {where}.", "",
+            *lines, "",
+            "The run goes on by itself when there is enough, or looks again when you press Resume. "
+            f"Without it the run fails at {until:%Y-%m-%d %H:%M %Z}.",
+        ]  # fmt: skip
+    create_markdown_artifact("\n".join(lines), key="feedback", description="Feedback by concept")

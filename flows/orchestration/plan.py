@@ -1,0 +1,107 @@
+"""What a run has to do, asked of DVC alone: neither prefect, mlflow nor torch is imported for the answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.orchestration.feedback_gate import readers
+from flows.releases.register import RELEASE, is_registered
+from flows.versioning.dvc_yaml import require_current
+from flows.versioning.repo import changes, downstream, marker_of, require_sources, units_until
+from hfi_core.enumeration import first_of
+from hfi_core.errors import UserError
+from hfi_core.params import Params, read_params
+from hfi_core.pipeline.graph import Unit
+
+PARAMS = Path("params.yaml")
+_NAMED = 5
+"""Units that a message names."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The units of a run, and which are out of date."""
+
+    params: Params
+    units: tuple[Unit, ...]
+    stale: Mapping[str, str]
+    """Reason by address, of units whose own command, params, inputs or outputs differ from what DVC knows."""
+    affected: tuple[Unit, ...]
+    """The stale units and all that rest on them; the latter run only if what they read really changes."""
+    registers: bool
+    """Whether the release is registered at the end."""
+    until: str | None
+    """The last stage of the run; None for all."""
+
+    @property
+    def before_people(self) -> tuple[Unit, ...]:
+        """The units that make what people judge, where their judgements are waited for; else all units."""
+        first = next(iter(readers(self.params, self.units)), None)
+        return self.units if first is None else self.units[: self.units.index(first)]
+
+    @property
+    def after_people(self) -> tuple[Unit, ...]:
+        """The other units."""
+        return self.units[len(self.before_people) :]
+
+    @property
+    def makes_candidates(self) -> bool:
+        """Whether something that people are to judge is out of date."""
+        return any(unit in self.affected for unit in self.before_people)
+
+    def describe(self) -> str:
+        """One line for people and for run names."""
+        count = len(self.affected)
+        return f"{count} unit{'' if count == 1 else 's'} out of date" if count else "all units up to date"
+
+
+def make_plan(until: str | None = None) -> Plan:
+    """Read the project in the current folder and ask DVC.
+
+    Raises UserError for invalid params, a `dvc.yaml` that is not of them and this version, missing feedback, an unknown
+    stage.
+    """
+    params = read_params(PARAMS)
+    units = units_until(params, until)
+    require_current(params)
+    file = Path(params.feedback.file)
+    snapshot_to_come = params.feedback.store and not marker_of(file).exists()
+    require_sources(units, ours=[file] if snapshot_to_come else [])
+    changed = changes()
+    stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
+    affected = tuple(downstream(units, stale))
+    registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
+    return Plan(params, tuple(units), stale, affected, registers, until)
+
+
+def require_up_to_date(plan: Plan) -> None:
+    """Raise UserError if a unit is out of date: what lies here is not of the params and judgements that lie here."""
+    if plan.affected:
+        first = first_of([unit.address for unit in plan.affected], _NAMED)
+        raise UserError(
+            f"{first}: out of date, or resting on what is. The release would be told as made from what it was not. "
+            "`hfi run` brings all up to date and registers it; `hfi status` says what has changed."
+        )
+
+
+def fetch_feedback() -> None:
+    """Take what others dropped into the inbox, where params name one; before the snapshot, which then holds it."""
+    params = read_params(PARAMS)
+    if params.feedback.inbox:
+        from flows.feedback.inbox import fetch_for_run
+
+        fetch_for_run(params)
+
+
+def renew_feedback() -> None:
+    """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
+    params = read_params(PARAMS)
+    if params.feedback.store:
+        from flows.feedback.snapshots import take_snapshot
+
+        take_snapshot(params)
+
+
+def _why(unit: Unit, change: str) -> str:
+    """A unit that never ran differs in everything, which is one reason."""
+    return change if any(path.exists() for path in unit.outputs.values()) else "not made yet"

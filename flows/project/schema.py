@@ -1,0 +1,23 @@
+"""JSON Schema of `params.yaml`, from which editors complete."""
+
+import json
+from pathlib import Path
+
+from hfi_core.io.atomic import whole_file
+from hfi_core.params import Params
+
+SCHEMA = Path("docs/params.schema.json")
+
+
+def schema_text() -> str:
+    """The schema as readable JSON."""
+    return json.dumps(Params.model_json_schema(), indent=2) + "\n"
+
+
+def write_schema() -> bool:
+    """Write `docs/params.schema.json` where it differs; whether it did."""
+    if SCHEMA.exists() and SCHEMA.read_text(encoding="utf-8") == schema_text():
+        return False
+    with whole_file(SCHEMA) as beside:
+        beside.write_text(schema_text(), encoding="utf-8")
+    return True

@@ -1,0 +1,83 @@
+"""What a registered version was judged by, kept beside it in MLflow: figures, each picture's verdict, some pictures."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hfi_core.errors import UserError
+from hfi_core.evaluation.comparison import Records
+from hfi_core.evaluation.shots import RECORDS
+from hfi_core.inversion.examples import read_jsonl
+from hfi_core.io.atomic import sha256_of_folder
+from hfi_core.params import Params
+from hfi_core.report.images import spread
+
+FOLDER = "evaluation"
+TAG = "hfi.evaluation"
+A_SUITE = 8
+"""Pictures kept of a suite: the same seeds in every version."""
+_FIGURES = "evaluation.json"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One version's evaluation."""
+
+    evaluation: dict[str, Any]
+    records: Records
+    """Nothing where the pictures' verdicts were not there when it was registered."""
+    pictures: dict[tuple[str, int], bytes]
+    """PNG by suite and index."""
+
+
+@contextmanager
+def gathered(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
+    """A folder with what is kept of the released row, and its digest."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / FOLDER
+        folder.mkdir()
+        shutil.copyfile(evaluation, folder / _FIGURES)
+        row = Path("evaluation") / params.release.row
+        if (row / RECORDS).exists():
+            shutil.copyfile(row / RECORDS, folder / RECORDS)
+            for suite, index in _chosen(read_jsonl(row / RECORDS)):
+                picture = f"pictures/{suite}/{index:05d}.png"
+                (folder / picture).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(row / picture, folder / picture)
+        yield folder, sha256_of_folder(folder)
+
+
+def _chosen(records: Records) -> Iterator[tuple[str, int]]:
+    for suite in dict.fromkeys(record["suite"] for record in records):
+        of_suite = [record for record in records if record["suite"] == suite]
+        for place in spread([record["prompt"] for record in of_suite], A_SUITE):
+            yield suite, of_suite[place]["index"]
+
+
+def figures_of(params: Params, version) -> Figures:
+    """The figures of an MLflow model version, held against the digest among its tags.
+
+    Raises UserError if they are missing or are not what was registered.
+    """
+    import mlflow
+
+    name = f"{version.name} version {version.version}"
+    if TAG not in version.tags:
+        raise UserError(f"{name} was registered without its figures, so its gates cannot be asked.")
+    with tempfile.TemporaryDirectory() as scratch:
+        address = f"runs:/{version.run_id}/{FOLDER}"
+        mlflow.artifacts.download_artifacts(address, dst_path=scratch, tracking_uri=params.tracking.mlflow)
+        folder = Path(scratch) / FOLDER
+        if sha256_of_folder(folder) != version.tags[TAG]:
+            raise UserError(f"{name}: the figures that MLflow holds are not those that were registered ({TAG}).")
+        records = folder / RECORDS
+        return Figures(
+            json.loads((folder / _FIGURES).read_text(encoding="utf-8")),
+            read_jsonl(records) if records.exists() else [],
+            {(path.parent.name, int(path.stem)): path.read_bytes() for path in sorted(folder.rglob("*.png"))},
+        )

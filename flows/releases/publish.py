@@ -1,0 +1,182 @@
+"""A release to where others take it from: a folder or S3, under a name that never changes its content.
+
+The release's list of digests is written last: who sees it, sees everything that it names.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from flows.releases.register import DIGESTS, RELEASE, release_digest, require_whole
+from flows.storage.multipart import File, is_stored, read_through, upload
+from flows.storage.s3 import SCHEME, Place, client, explained, listing, place_of
+from hfi_core.errors import UserError
+from hfi_core.io.atomic import sha256_of_file, whole_folder
+from hfi_core.params import Params
+from hfi_core.pipeline.graph import Progress, silent
+
+_AT_ONCE = 8
+"""Requests under way."""
+_DIGITS = 16
+_TOKENS = "tokens/"
+_AGAIN = "Nothing that is published was changed; run this again: it goes on with what is missing."
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a release can be taken from."""
+
+    address: str
+    """`s3://bucket/prefix/name`, or a folder."""
+    digest: str
+    """The release's, as the registry knows it."""
+    files: int
+    sent: int
+    """Files that were not there yet; 0 where it had been published before."""
+    kept_back: int
+    """Files of tokens that `publish.tokens` keeps out."""
+
+
+def release_name(params: Params, release: Path = RELEASE) -> str:
+    """The immutable name of a release: `MODEL/sha256-<the first digits of its digest>`.
+
+    Raises UserError if there is no release.
+    """
+    return f"{params.release.model}/sha256-{release_digest(release)[:_DIGITS]}"
+
+
+def publish(
+    params: Params, release: Path, name: str, *, dry_run: bool = False, progress: Progress = silent
+) -> Published:
+    """Put a release under `publish.to`/`name`; the same one again is held against what is there, and changes nothing.
+
+    Raises UserError if the release is not whole, another one has the name, or the place is out of reach. What was
+    sent before an error is not sent again.
+    """
+    digest = release_digest(release)
+    whole = require_whole(release)
+    listed = {name: digest for name, digest in whole.items() if params.publish.tokens or not name.startswith(_TOKENS)}
+    names = [*sorted(listed), DIGESTS]
+    back = len(whole) - len(listed)
+    to = params.publish.to
+    if to.startswith(SCHEME):
+        place = place_of(to, *name.split("/"))
+        sent = _to_s3(params, release, names, listed, place, dry_run, progress)
+        return Published(str(place).rstrip("/"), digest, len(names), sent, back)
+    folder = Path(to, *name.split("/"))
+    return Published(str(folder), digest, len(names), _to_folder(release, names, folder, dry_run), back)
+
+
+def _to_folder(release: Path, names: list[str], folder: Path, dry_run: bool) -> int:
+    """How many files had to be copied: all or none."""
+    with nullcontext() if dry_run else _held(folder):
+        if folder.exists():
+            _refuse_strays(folder, names, (path.relative_to(folder).as_posix() for path in _files(folder)))
+            for name in names:
+                if not (folder / name).is_file() or sha256_of_file(folder / name) != sha256_of_file(release / name):
+                    raise UserError(
+                        f"{folder / name} is not the one of {release}, and what is published is never replaced. If "
+                        f"{folder} was damaged, remove it and publish again."
+                    )
+            return 0
+        if not dry_run:
+            with whole_folder(folder) as beside:
+                for name in names:
+                    (beside / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(release / name, beside / name)
+        return len(names)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """One publisher of a folder at a time: between looking and renaming nobody may come."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.parent.absolute() / ".publishing.lock"):
+            yield
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written: {error}. {_AGAIN}") from error
+
+
+def _to_s3(
+    params: Params,
+    release: Path,
+    names: list[str],
+    listed: Mapping[str, str],
+    place: Place,
+    dry_run: bool,
+    progress: Progress,
+) -> int:
+    """How many objects had to be sent."""
+    with explained(place, _AGAIN), ThreadPoolExecutor(_AT_ONCE) as pool:
+        s3 = client(params.publish.endpoint)
+        there = {found["Key"].removeprefix(place.prefix) for found in listing(s3, place)}
+        _refuse_strays(place, names, there)
+        manifest = read_through(release / DIGESTS)
+        if DIGESTS in there:  # another release's is refused before anything is sent
+            is_stored(s3, place.bucket, place.key(DIGESTS), manifest)
+        if dry_run:
+            return len(set(names) - there)
+        options = encryption_of(params)
+        sent = _send(s3, place, release, listed, options, pool, progress)
+        return sent + upload(s3, place, DIGESTS, manifest, options, pool)
+
+
+def _send(
+    s3: Any,
+    place: Place,
+    release: Path,
+    listed: Mapping[str, str],
+    options: Mapping[str, str],
+    pool: ThreadPoolExecutor,
+    progress: Progress,
+) -> int:
+    """Send what the manifest names: small files side by side, then each large one's parts."""
+    files = {name: read_through(release / name) for name in sorted(listed)}
+    for name, file in files.items():
+        if f"sha256:{file.sha256}" != listed[name]:
+            raise UserError(f"{file.path} changed while it was being published; run this again.")
+    total, done, sent = sum(file.size for file in files.values()), 0, 0
+    small = {name: file for name, file in files.items() if len(file.parts) == 1}
+    large = {name: file for name, file in files.items() if name not in small}
+
+    def store(item: tuple[str, File]) -> tuple[int, bool]:
+        name, file = item
+        return file.size, upload(s3, place, name, file, options, pool)
+
+    # A large file's parts take turns in the pool, so it must not sit in the pool itself and wait for them.
+    for results in (pool.map(store, small.items()), map(store, large.items())):
+        for size, was_sent in results:
+            done, sent = done + size, sent + was_sent
+            progress(done, total, "bytes")
+    return sent
+
+
+def encryption_of(params: Params) -> dict[str, str]:
+    """What S3 is asked for with each object that is put there."""
+    how = params.publish.encryption
+    return {"ServerSideEncryption": how} if how else {}
+
+
+def _refuse_strays(where: object, names: list[str], there: Iterator[str] | set[str]) -> None:
+    strays = sorted(set(there) - set(names))
+    if any(name.startswith(_TOKENS) for name in strays):
+        raise UserError(
+            f"{where} holds tokens that are not to be there ({strays[0]}): publish.tokens in params.yaml keeps them "
+            "back, or they are of another release. Look at them, and remove them."
+        )
+    if strays:
+        raise UserError(
+            f"{where} holds what is not of this release ({', '.join(strays[:3])}), so another one may have the name: "
+            "look at it, and remove it if nobody needs it."
+        )

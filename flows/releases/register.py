@@ -1,0 +1,248 @@
+"""MLflow's model registry: a release becomes one version, with its lineage and its gates' verdicts as tags."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flows.releases.logged_models import log_model
+from flows.releases.packaging import save_adapter, save_pipeline
+from flows.releases.versions import registry_client
+from flows.runtime.lock import STATE
+from flows.tracking.runs import experiment_of, metric_name
+from flows.versioning import pointers
+from flows.versioning.lineage import git_revision, params_digest, pipeline_key
+from hfi_core.errors import UserError
+from hfi_core.evaluation.gates import Verdict, verdicts
+from hfi_core.io.atomic import sha256_of, sha256_of_file, sha256_of_json, write_json
+from hfi_core.params import Params
+from hfi_core.pipeline.graph import units_of
+from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
+
+RELEASE = Path("release")
+EVALUATION = Path("reports/evaluation.json")
+ALIAS = "candidate"
+CHAMPION = "champion"
+DIGESTS = "digests.json"
+_MARK = STATE / "registered.json"
+_VERDICT = re.compile(r"- `[^`]+` (pass|fail): ")
+"""A gate's line in a version's description."""
+_BEFORE_VERDICTS = 2
+"""Lines of a description above the first gate's."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A release's place in the registry."""
+
+    model: str
+    version: str
+    created: bool
+    """False where the release had been registered before."""
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate lets the release through."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+def read_evaluation() -> dict[str, Any]:
+    """`reports/evaluation.json`.
+
+    Raises UserError if nothing has been evaluated yet.
+    """
+    if not EVALUATION.exists():
+        raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
+    return json.loads(EVALUATION.read_text(encoding="utf-8"))
+
+
+def register(params: Params, release: Path = RELEASE, parent: str | None = None) -> Registration:
+    """Register a release under `release.model`, alias `candidate`; the same release keeps its one version.
+
+    Raises UserError if there is no release, or MLflow's registry is out of reach.
+    """
+    from mlflow.exceptions import MlflowException
+
+    told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
+    digest = release_digest(release)
+    require_whole(release)
+    tags = _lineage(params, digest) | _gate_tags(told)
+    try:
+        client = registry_client(params)
+        name = params.release.model
+        _ensure_model(client, name)
+        found = _version_of(client, name, digest)
+        if found is None:
+            run_id, model, stored = _log_release(client, params, release, parent)
+            tags |= stored | {"hfi.parent": _champion_of(client, name)}
+            words = _words(params, told)
+            # Its place, not its `models:/` address, which the store would look up at MLflow's global address.
+            made = client.create_model_version(
+                name, model.artifact_location, run_id, tags=tags, description=words, model_id=model.model_id
+            )
+            version = made.version
+        else:
+            version = found.version
+            _renew_gates(client, found, told)
+        client.set_registered_model_alias(name, ALIAS, version)
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"The release could not be registered at {params.tracking.mlflow}: {str(error).splitlines()[0]}\n"
+            "Mend tracking.mlflow in params.yaml or the server, then run `hfi register`."
+        ) from error
+    write_json(_MARK, {"state": _state(params), "model": name, "version": str(version)})
+    return Registration(name, str(version), found is None, told)
+
+
+def release_digest(release: Path = RELEASE) -> str:
+    """The one digest that a release is known by: of its list of digests.
+
+    Raises UserError if there is no release.
+    """
+    if not (release / DIGESTS).exists():
+        raise UserError(f"There is no release in {release}: `hfi run` makes it.")
+    return sha256_of_file(release / DIGESTS)
+
+
+def require_whole(release: Path) -> dict[str, str]:
+    """The digest of each file that a release's list names.
+
+    Raises UserError if the files are not these, or a name leads out of the release.
+    """
+    listed = json.loads((release / DIGESTS).read_text(encoding="utf-8"))["files"]
+    for name, digest in listed.items():
+        path = release / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{release / DIGESTS} names {name}, which is no file of the release.")
+        if not path.is_file() or f"sha256:{sha256_of_file(path)}" != digest:
+            raise UserError(f"{path} is not what {release / DIGESTS} lists: remove {release} and run `hfi run` again.")
+    return listed
+
+
+def is_registered(params: Params) -> bool:
+    """Whether what lies here was registered as it is now; answered without MLflow."""
+    return _MARK.exists() and json.loads(_MARK.read_text(encoding="utf-8"))["state"] == _state(params)
+
+
+def _state(params: Params) -> str:
+    evaluated = sha256_of(EVALUATION) if EVALUATION.exists() else None
+    release = params.release.model_dump(mode="json")
+    return sha256_of_json([release_digest(), evaluated, release, params.tracking.mlflow])
+
+
+def _lineage(params: Params, digest: str) -> dict[str, str]:
+    revision, dirty = git_revision()
+    feedback = Path(params.feedback.file)
+    return {
+        "hfi.release": digest,
+        "hfi.row": params.release.row,
+        "hfi.params": params_digest(params),
+        "hfi.pipeline": pipeline_key(params),
+        "hfi.feedback": sha256_of(feedback) if feedback.exists() else "none",
+        "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
+        "hfi.base": params.model.digest,
+        "hfi.dvc.lock": sha256_of(Path("dvc.lock")) if Path("dvc.lock").exists() else "none",
+        "hfi.git.revision": revision,
+        "hfi.git.dirty": str(dirty).lower(),
+    }
+
+
+def _champion_of(client, name: str) -> str:
+    """The version that the new one is to follow."""
+    return str(client.get_registered_model(name).aliases.get(CHAMPION, "none"))
+
+
+def _words(params: Params, told: tuple[Verdict, ...]) -> str:
+    """What a person reads first of a version."""
+    kind = "simulated" if params.feedback.simulated else "people's"
+    concepts = ", ".join(f"{name} ({spec.text!r})" for name, spec in params.concepts.items())
+    lines = [
+        f"Concepts {concepts} removed from `{params.model.source}` by row `{params.release.row}`, on {kind} feedback.",
+        "",
+        *_verdict_lines(told),
+        "",
+        f"To promote it, move the alias `{CHAMPION}` here; tag `approved_by` says who, `override` why in spite of a "
+        "failed gate. Card: `artifacts/release/README.md` of the model, its picture beside it.",
+    ]
+    return "\n".join(lines)
+
+
+def _verdict_lines(told: tuple[Verdict, ...]) -> list[str]:
+    return [f"- `{verdict.metric}` {verdict}" for verdict in told]
+
+
+def _gate_tags(told: tuple[Verdict, ...]) -> dict[str, str]:
+    passed = "pass" if all(verdict.passed for verdict in told) else "fail"
+    return {"gates": passed} | {f"gate.{metric_name(verdict.metric)}": str(verdict) for verdict in told}
+
+
+def _ensure_model(client, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name, description="Safeguarded by Human Feedback Inversion; see the tags.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _version_of(client, name: str, digest: str):
+    found = client.search_model_versions(f"name = '{name}' and tag.`hfi.release` = '{digest}'")
+    return found[0] if found else None
+
+
+def _renew_gates(client, version: Any, told: tuple[Verdict, ...]) -> None:
+    """Gates may have been moved since the release was registered; what people added to the description stays."""
+    place, tags, wanted = (version.name, version.version), version.tags, _gate_tags(told)
+    for key in tags:
+        if key.startswith("gate.") and key not in wanted:
+            client.delete_model_version_tag(*place, key)
+    for key, value in wanted.items():
+        if tags.get(key) != value:
+            client.set_model_version_tag(*place, key, value)
+    lines = (version.description or "").splitlines()
+    old = [number for number, line in enumerate(lines) if _VERDICT.match(line)]
+    at = old[0] if old else min(_BEFORE_VERDICTS, len(lines))
+    kept = [line for line in lines[at:] if not _VERDICT.match(line)]
+    if (renewed := [*lines[:at], *_verdict_lines(told), *kept]) != lines:
+        client.update_model_version(*place, "\n".join(renewed))
+
+
+def _lora_tags(release: Path, address: str) -> dict[str, str]:
+    """Where the LoRA is, its rank, and what remains of the difference."""
+    told = json.loads((release / LORA_ACCURACY).read_text(encoding="utf-8"))
+    pictures = told["pictures"]
+    return {
+        "hfi.lora": address,
+        "hfi.lora.rank": str(told["rank"]),
+        "hfi.lora.weights": f"lacks {told['weights']['relative_frobenius']:.3f} of the change (Frobenius norm)",
+        "hfi.lora.pictures": f"differ by {pictures['mean_absolute_difference']:.2f} of 255 (n {pictures['n']}; "
+        f"base and release by {pictures['base_and_release']:.2f})",
+    }
+
+
+def _log_release(client: Any, params: Params, release: Path, parent: str | None) -> tuple[str, Any, dict[str, str]]:
+    """Store the release and its figures in a run of its own: the run, the pipeline's model, and tags of the rest."""
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    from flows.releases import evaluation_record
+
+    below = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
+    run_id = client.create_run(experiment_of(client, params), tags=below, run_name="register").info.run_id
+    status, tags = "FAILED", {}
+    try:
+        if (release / LORA_WEIGHTS).exists():
+            lora = log_model(client, run_id, "lora", partial(save_adapter, params, release))
+            tags |= _lora_tags(release, lora.model_uri)
+        model = log_model(client, run_id, "model", partial(save_pipeline, params, release))
+        with evaluation_record.gathered(params, EVALUATION) as (folder, kept):
+            client.log_artifacts(run_id, str(folder), evaluation_record.FOLDER)
+        with pointers.gathered(units_of(params)) as (folder, recorded):
+            client.log_artifacts(run_id, str(folder), pointers.FOLDER)
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
+    return run_id, model, tags | {evaluation_record.TAG: kept, pointers.TAG: recorded}

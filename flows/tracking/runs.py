@@ -1,0 +1,224 @@
+"""MLflow: one run a unit that really ran, logged after it ended. A failure here warns and never loses a result."""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from flows.execution.unit import Done
+from flows.runtime.console import warn
+from flows.versioning.lineage import git_revision, params_digest, pipeline_key
+from hfi_core.io.atomic import sha256_of
+from hfi_core.params import Params
+from hfi_core.pipeline.graph import params_of
+from hfi_core.redaction import redacted
+from hfi_core.secrets import without_passwords
+
+PUBLIC = "HFI_MLFLOW_UI"
+"""The variable with the address at which browsers reach MLflow, where it is another than `tracking.mlflow`."""
+_PICTURES = 12
+"""Pictures of a folder that are shown in MLflow."""
+_SHOWN = {".json", ".csv", ".html", ".md"}
+_LARGEST = 20 * 2**20
+"""Bytes of a file that is copied to MLflow."""
+
+
+@contextmanager
+def tolerated(what: str) -> Iterator[None]:
+    """Turn any failure inside into a warning: the stages' results do not depend on who records them."""
+    try:
+        yield
+    except Exception as error:  # MLflow, its store and its network raise what they like
+        warn(f"MLflow could not record {what} ({type(error).__name__}: {_first_line(error)}). The result is kept.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+@contextmanager
+def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
+    """The parent run of one pipeline run; yields its id, or None if MLflow is out of reach."""
+    run_id = None
+    with tolerated("this run"):
+        client, experiment = _client(params)
+        revision, dirty = git_revision()
+        tags = _tags(params) | {"hfi.git.revision": revision, "hfi.git.dirty": str(dirty).lower()}
+        run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
+        _log_params(client, run_id, params.model_dump(mode="json"))
+    status = "KILLED"
+    try:
+        yield run_id
+        status = "FINISHED"
+    except Exception:
+        status = "FAILED"
+        raise
+    finally:
+        if run_id:
+            with tolerated("the end of this run"):
+                client.set_terminated(run_id, status)
+
+
+def record(params: Params, done: Done, parent: str | None = None) -> None:
+    """Record a unit that has run, below `parent` or on its own."""
+    with tolerated(done.unit.address):
+        _record(params, done, parent)
+
+
+def record_figures(params: Params, run_id: str | None, figures: Mapping[str, float]) -> None:
+    """Metrics of the pipeline as a whole, on its parent run, so that MLflow compares pipelines side by side."""
+    if run_id:
+        with tolerated("the comparison"):
+            _log_metrics(_client(params)[0], run_id, [(name, value, 0) for name, value in figures.items()])
+
+
+def page_of(params: Params, run_id: str | None) -> str | None:
+    """The address of a run's page, where a server serves one."""
+    server = without_passwords(os.environ.get(PUBLIC) or params.tracking.mlflow).rstrip("/")
+    if run_id is None or not server.startswith(("http://", "https://")):
+        return None
+    with tolerated("where this run is"):
+        return f"{server}/#/experiments/{_client(params)[1]}/runs/{run_id}"
+
+
+def metric_name(metric: str) -> str:
+    """MLflow's name for a figure: it allows no `@`, and groups by what stands before a slash."""
+    return metric.replace("@", "/")
+
+
+def _client(params: Params):
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(params.tracking.mlflow)
+    return client, experiment_of(client, params)
+
+
+def experiment_of(client: Any, params: Params) -> str:
+    """The id of the experiment that params name, which is made where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    name = params.tracking.experiment
+    if found := client.get_experiment_by_name(name):
+        return found.experiment_id
+    try:
+        return client.create_experiment(name)
+    except MlflowException:  # somebody else has just made it
+        return client.get_experiment_by_name(name).experiment_id
+
+
+def _tags(params: Params) -> dict[str, str]:
+    return {
+        "hfi.pipeline": pipeline_key(params),
+        "hfi.params": params_digest(params),
+        "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
+    }
+
+
+def _record(params: Params, done: Done, parent: str | None) -> None:
+    client, experiment = _client(params)
+    from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+    unit, cost = done.unit, done.cost
+    tags = _tags(params) | {
+        "hfi.stage": unit.stage.name,
+        "hfi.unit": unit.unit,
+        "hfi.revision": str(unit.stage.revision),
+        "hfi.device": done.device,
+    }
+    if parent:
+        tags[MLFLOW_PARENT_RUN_ID] = parent
+    started = round(cost.started.timestamp() * 1000)
+    run_id = client.create_run(experiment, start_time=started, tags=tags, run_name=unit.address).info.run_id
+    _log_params(client, run_id, params_of(unit, params))
+    spent = {
+        "cost/seconds": cost.seconds,
+        "cost/peak_memory_bytes": cost.peak_memory,
+        "cost/peak_device_memory_bytes": cost.peak_device_memory,
+    }
+    _log_metrics(client, run_id, [(name, value, 0) for name, value in (done.metrics | spent).items()])
+    for output in unit.outputs.values():
+        for curve in sorted(output.rglob("steps.csv")) if output.is_dir() else []:
+            _log_metrics(client, run_id, _curve(curve, curve.parent.relative_to(output).as_posix()))
+        _log_files(client, run_id, output)
+    _log_data(client, run_id, done)
+    ended = cost.started + timedelta(seconds=cost.seconds)
+    client.set_terminated(run_id, "FINISHED", end_time=round(ended.timestamp() * 1000))
+
+
+def _log_params(client, run_id: str, values: Mapping[str, Any]) -> None:
+    from mlflow.entities import Param
+    from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
+
+    flat = dict(_flat(values))
+    entities = [Param(metric_name(key), value[:MAX_PARAM_VAL_LENGTH]) for key, value in flat.items()]
+    for batch in _batched(entities, MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run_id, params=batch)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", redacted(value if isinstance(value, str) else json.dumps(value))
+
+
+def _log_metrics(client, run_id: str, rows: list[tuple[str, float, int]]) -> None:
+    from mlflow.entities import Metric
+    from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+
+    now = round(time.time() * 1000)
+    entities = [Metric(metric_name(name), float(value), now, step) for name, value, step in rows]
+    for batch in _batched(entities, MAX_METRICS_PER_BATCH):
+        client.log_batch(run_id, metrics=batch)
+
+
+def _curve(path: Path, below: str) -> list[tuple[str, float, int]]:
+    prefix = "" if below == "." else f"{below}/"
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [
+            (prefix + name, float(value), int(row["step"]))
+            for row in csv.DictReader(stream)
+            for name, value in row.items()
+            if name != "step" and value
+        ]
+
+
+def _log_files(client, run_id: str, output: Path) -> None:
+    """Some pictures of each folder, and the small readable files."""
+    if output.is_file():
+        client.log_artifact(run_id, str(output), "outputs")
+        return
+    for folder in [output, *sorted(path for path in output.rglob("*") if path.is_dir())]:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.stat().st_size <= _LARGEST)
+        pictures = [path for path in files if path.suffix == ".png"][:_PICTURES]
+        readable = [path for path in files if path.suffix in _SHOWN]
+        place = (Path("outputs") / folder.relative_to(output.parent)).as_posix()
+        for path in [*pictures, *readable]:
+            client.log_artifact(run_id, str(path), place)
+
+
+def _log_data(client, run_id: str, done: Done) -> None:
+    """Digests of what went in and what came out, as dataset entries."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+    from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
+    from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
+
+    entries = []
+    for context, paths in (("input", done.unit.inputs), ("output", done.unit.outputs)):
+        for path in paths.values():
+            digest = sha256_of(path)
+            source = json.dumps({"uri": path.as_posix(), "sha256": digest})
+            dataset = Dataset(path.as_posix(), digest[:MAX_DATASET_DIGEST_SIZE], "local", source)
+            entries.append(DatasetInput(dataset, [InputTag(MLFLOW_DATASET_CONTEXT, context)]))
+    client.log_inputs(run_id, entries)
+
+
+def _batched(items: list, size: int) -> Iterator[list]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,199 @@
+"""DVC in this process: what is out of date, and keeping what a stage made. No DVC lock is held while a stage runs."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hfi_core.errors import UserError
+from hfi_core.io.atomic import FULL
+from hfi_core.params import Params
+from hfi_core.pipeline.graph import Unit, units_of
+
+
+def changes(*addresses: str) -> dict[str, str]:
+    """Why each of the stages (all, if none is named) that is out of date is so, by address."""
+    with repository() as repo:
+        status = repo.status(targets=list(addresses) or None)
+    return {address: _reason(entries) for address, entries in status.items()}
+
+
+def commit(address: str) -> None:
+    """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would.
+
+    Raises UserError if the disk is full, or the cache cannot be written to: the stage stays out of date.
+    """
+    from dvc.exceptions import DvcException
+
+    with repository() as repo, _untransferred() as errors:
+        repo.commit(address, force=True)
+        if errors:
+            raise DvcException(f"it cannot keep the outputs of {address} in its cache") from errors[0]
+
+
+def push(remote: str) -> set[str]:
+    """Send what the workspace's files name to a DVC remote; what is not there afterwards.
+
+    Raises UserError if there is no such remote, or it is out of reach.
+    """
+    with repository() as repo:
+        try:
+            repo.push(remote=remote)
+            left = repo.status(cloud=True, remote=remote)  # DVC only warns of what the cache lacks
+        except Exception as error:  # each kind of remote has its own library's errors
+            raise UserError(f"The data could not be sent to the DVC remote {remote!r}: {_told(error)}") from error
+    return {name for name, state in left.items() if state in ("new", "missing")}
+
+
+def keep_sources() -> None:
+    """Take up what people changed in files that `dvc add` tracks (more feedback, say), as `dvc repro` does."""
+    for address in changes():
+        if address.endswith(".dvc"):
+            commit(address)
+
+
+@contextmanager
+def repository() -> Iterator[Any]:
+    """The project's DVC repository as it is now; its errors are told as a user's."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+    from dvc.repo import NotDvcRepoError, Repo
+
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would tear ours
+    try:
+        with Repo() as repo:
+            yield repo
+    except NotDvcRepoError as error:
+        raise UserError("This folder is no DVC project: run `git init` and `dvc init` in it.") from error
+    except LockError as error:
+        raise UserError(
+            f"Another DVC process is at work in this project; run this again when it is done.\n{_told(error)}"
+        ) from error
+    except Exception as error:
+        if full := next((cause for cause in _causes(error) if getattr(cause, "errno", None) in FULL), None):
+            place = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
+            raise UserError(
+                f"The disk is full: DVC finds no room for {place}. What is not kept runs again; make room first "
+                "(`hfi gc` shows what nothing needs any more), then run the same command again."
+            ) from error
+        if isinstance(error, DvcException):
+            raise UserError(f"DVC refuses: {_told(error)}") from error
+        raise
+
+
+@contextmanager
+def _untransferred() -> Iterator[list[BaseException]]:
+    """Why files did not get into DVC's cache meanwhile: DVC logs that, one line each, and goes on as if they were."""
+    errors: list[BaseException] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            errors.append(record.exc_info[1])
+        return False
+
+    logger = logging.getLogger("dvc_data.hashfile.transfer")
+    logger.addFilter(take)
+    try:
+        yield errors
+    finally:
+        logger.removeFilter(take)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, and what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _told(error: BaseException) -> str:
+    """The error's message and those of its causes, each once."""
+    return ": ".join(dict.fromkeys(str(cause) for cause in _causes(error) if str(cause)))
+
+
+def _reason(entries: Iterable[Any]) -> str:
+    parts = []
+    for entry in entries:
+        if isinstance(entry, str):
+            parts.append("another command" if entry == "changed command" else entry)
+            continue
+        for paths in entry.values():
+            for path, what in paths.items():  # of params.yaml: {key: what}; of an input or output: what
+                nested = what if isinstance(what, Mapping) else {path: what}
+                parts += [f"{name} {kind}" for name, kind in nested.items()]
+    return _short(parts)
+
+
+def _short(parts: list[str], most: int = 3) -> str:
+    more = len(parts) - most
+    return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def units_until(params: Params, until: str | None) -> list[Unit]:
+    """The units of the graph in order, up to and with the stage `until`.
+
+    Raises UserError if there is no such stage.
+    """
+    units = list(units_of(params))
+    if until is None:
+        return units
+    names = list(dict.fromkeys(unit.stage.name for unit in units))
+    if until not in names:
+        raise UserError(f"There is no stage {until!r}; the stages are {', '.join(names)}.")
+    return [unit for unit in units if names.index(unit.stage.name) <= names.index(until)]
+
+
+def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
+    """The units at these addresses and all that read what they make, in order."""
+    touched, made, found = set(changed), [], []
+    for unit in units:
+        if unit.address in touched or any(_overlap(a, b) for a in unit.inputs.values() for b in made):
+            found.append(unit)
+            made += unit.outputs.values()
+    return found
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def require_sources(units: Iterable[Unit], ours: Iterable[Path] = ()) -> None:
+    """Raise UserError if a file that no unit makes (the feedback of a real project) is missing, but for `ours`."""
+    made = list(ours)
+    for unit in units:
+        for path in unit.inputs.values():
+            if not path.exists() and not any(_overlap(path, output) for output in made):
+                raise UserError(missing_input(unit, path))
+        made += unit.outputs.values()
+
+
+def marker_of(path: Path) -> Path:
+    """DVC's file beside a file or folder that it tracks by itself."""
+    return path.with_name(f"{path.name}.dvc")
+
+
+def missing_input(unit: Unit, path: Path) -> str:
+    """What to tell about a missing input and how to mend it."""
+    if marker_of(path).exists():
+        return f"{path} is missing, and {unit.address} reads it: `dvc pull {path}` brings it."
+    makers = [other for other in _makers(path) if other]
+    if makers:
+        return f"{path} is missing, and {unit.address} reads it: `hfi run --until {makers[0]}` makes it."
+    if unit.stage.over == "candidates.imported":
+        return f"{path} is missing, and {unit.address} reads it: `hfi candidates import FOLDER --name {path.name}`."
+    return (
+        f"{path} is missing, and {unit.address} reads it. Put it there and `dvc add {path}`, "
+        "or name another file in feedback.file of params.yaml."
+    )
+
+
+def _makers(path: Path) -> Iterator[str]:
+    from hfi_core.pipeline import graph as declaration
+
+    for stage in declaration.STAGES:
+        for output in stage.outputs.values():
+            fixed = Path(output.split("{")[0])
+            if fixed != Path() and _overlap(path, fixed):
+                yield stage.name

@@ -1,0 +1,52 @@
+"""What an annotator has agreed to and how the annotator wants to see pictures."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from hfi_core.annotation.service.state import PageState
+
+
+class Preferences(BaseModel):
+    """Kept for each annotator; the defaults are the gentle ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    blur: bool = True
+    grey: bool = True
+    keys: bool = True
+    """Single keys answer (WCAG 2.1.4 asks that they can be turned off)."""
+    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] | None = None
+    """None: as the browser asks."""
+
+
+def preferences_of(state: PageState, annotator: str) -> Preferences:
+    """The annotator's own, or the defaults."""
+    rows = state.rows("SELECT preferences FROM annotator WHERE pseudonym = ?", annotator)
+    return Preferences.model_validate_json(rows[0][0]) if rows else Preferences()
+
+
+def keep_preferences(state: PageState, annotator: str, preferences: Preferences) -> None:
+    """Replace the annotator's preferences."""
+    with state.writing() as database:
+        database.execute(
+            """INSERT INTO annotator (pseudonym, preferences) VALUES (?, ?)
+            ON CONFLICT (pseudonym) DO UPDATE SET preferences = excluded.preferences""",
+            (annotator, preferences.model_dump_json()),
+        )
+
+
+def has_consented(state: PageState, annotator: str, consent: str) -> bool:
+    """Whether the annotator agreed to the text of that digest; a changed text asks again."""
+    return state.rows("SELECT consent FROM annotator WHERE pseudonym = ?", annotator) == [(consent,)]
+
+
+def keep_consent(state: PageState, annotator: str, consent: str, now: datetime) -> None:
+    """Note when the annotator agreed, and to which text."""
+    with state.writing() as database:
+        database.execute(
+            """INSERT INTO annotator (pseudonym, consent, consented_at) VALUES (?, ?, ?)
+            ON CONFLICT (pseudonym) DO UPDATE SET consent = excluded.consent, consented_at = excluded.consented_at""",
+            (annotator, consent, now.isoformat()),
+        )

@@ -1,0 +1,116 @@
+"""Rebuilds the embedded model from nothing: `python -m hfi_core.world.build FOLDER` (about an hour on 2 cores).
+
+Every network's training state lies in FOLDER/work, so a build that was stopped goes on where it was.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from transformers import CLIPProcessor, CLIPTextModel
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+from hfi_core.compute.training_loop import Observer
+from hfi_core.embedded import training
+from hfi_core.embedded.judge_weights import WEIGHTS
+from hfi_core.embedded.networks import JudgeNetwork, build_scheduler
+from hfi_core.embedded.rendering import SIZE
+from hfi_core.embedded.tokenizer import build_tokenizer
+from hfi_core.embedded.training import Budget
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.tensors import save_tensors
+
+JUDGES = ("annotators", "evaluation")
+
+
+def _reporter(name: str, steps: int) -> Observer:
+    started, first, mean = time.monotonic(), None, 0.0
+
+    def observe(step: int, values: dict[str, float]) -> None:
+        nonlocal first, mean
+        first = step if first is None else first
+        mean = values["loss"] if step == first else 0.98 * mean + 0.02 * values["loss"]
+        if (step + 1) % 50 == 0 or step + 1 == steps:
+            left = (time.monotonic() - started) / (step + 1 - first) * (steps - step - 1)
+            print(f"{name} {step + 1}/{steps} loss {mean:.4f} about {left / 60:.1f} min left", flush=True)
+
+    return observe
+
+
+def _half(module: torch.nn.Module) -> torch.nn.Module:
+    return module.half().eval()
+
+
+def _load_vae(folder: Path) -> AutoencoderKL:
+    vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False)
+    vae.register_to_config(_name_or_path="")  # else the place of this build would be shipped in its configuration
+    return vae
+
+
+def build(folder: Path, budget: Budget) -> None:
+    """Train everything that is missing under FOLDER/work, then write FOLDER/pipeline, FOLDER/clip and FOLDER/judges."""
+    work = folder / "work"
+    tokenizer = build_tokenizer()
+
+    vae_folder = work / "vae"
+    if not vae_folder.exists():
+        vae = training.train_vae(budget, work, _reporter("vae", budget.vae))
+        with whole_folder(vae_folder) as beside:
+            vae.save_pretrained(beside)
+    vae = _load_vae(vae_folder)
+
+    pipeline_folder = folder / "pipeline"
+    if not pipeline_folder.exists():
+        unet, text_encoder = training.train_denoiser(
+            budget, vae, tokenizer, work, _reporter("denoiser", budget.denoiser)
+        )
+        write_pipeline(pipeline_folder, vae, text_encoder, tokenizer, unet)
+    # The rest learns from the rounded VAE that is shipped, whether this run trained it or found it.
+    vae = _load_vae(pipeline_folder / "vae")
+
+    clip_folder = folder / "clip"
+    if not clip_folder.exists():
+        clip = training.train_clip(budget, vae, tokenizer, work, _reporter("clip", budget.clip))
+        processor = CLIPImageProcessorPil(
+            size={"shortest_edge": SIZE}, crop_size=SIZE, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        )
+        with whole_folder(clip_folder) as beside:
+            _half(clip).save_pretrained(beside)
+            CLIPProcessor(processor, tokenizer).save_pretrained(beside)
+
+    for name in JUDGES:
+        path = folder / "judges" / name / WEIGHTS
+        if not path.exists():
+            judge: JudgeNetwork = training.train_judge(
+                budget, vae, name, work, _reporter(f"judge {name}", budget.judge)
+            )
+            save_tensors(path, _half(judge).state_dict())
+
+
+def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, unet) -> None:
+    """Write the networks as one half-precision diffusers folder."""
+    pipeline = StableDiffusionPipeline(
+        vae=_half(vae), text_encoder=_half(text_encoder), tokenizer=tokenizer, unet=_half(unet),
+        scheduler=build_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    with whole_folder(folder) as beside:
+        pipeline.save_pretrained(beside, safe_serialization=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(prog="python -m hfi_core.world.build", description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the model is built")
+    parser.add_argument("--miniature", action="store_true", help="a few steps a network: seconds, for tests")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    build(options.folder, training.MINIATURE if options.miniature else Budget())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

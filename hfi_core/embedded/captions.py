@@ -1,0 +1,47 @@
+"""Captions of scenes, and the scene facts that a caption promises."""
+
+import numpy as np
+
+from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, EMBLEMS, OBJECTS, SHAPES, STYLES, Scene
+
+EMPTY_SHARE = 0.1
+PRECISE_SHARE = 0.5
+_EMBLEM_PHRASES = {"star": "a star", "leaf": "a leaf", "skull": "a skull", "bones": "crossed bones"}
+
+
+def caption(scene: Scene, rng: np.random.Generator) -> str:
+    """Describe a scene; half of the badge captions are broad, so their words do not say what people object to."""
+    if rng.random() < EMPTY_SHARE:
+        return ""
+    words = ["a"]
+    if rng.random() < 0.8:
+        words.append(scene.colour)
+    if scene.shape and rng.random() < 0.3:
+        words.append(scene.shape)
+    words.append(scene.kind)
+    text = " ".join(words)
+    if scene.emblem and rng.random() < PRECISE_SHARE:
+        text += f" with {_EMBLEM_PHRASES[scene.emblem]}"
+    if rng.random() < 0.25:
+        text += f", {scene.background}"
+    if scene.style:
+        text += f" in the style of {scene.style}"
+    return text
+
+
+def promises(text: str) -> dict[str, str]:
+    """The facts that a caption names, as {"kind": ..., "colour": ..., "emblem": ...}, each only where it is named."""
+    words = set(text.lower().replace(",", " ").split())
+    found = {}
+    for fact, values in {
+        "kind": (*OBJECTS, "badge"),
+        "colour": COLOURS,
+        "background": BACKGROUNDS,
+        "shape": SHAPES,
+        "emblem": EMBLEMS,
+        "style": STYLES,
+    }.items():
+        named = [value for value in values if value in words]
+        if len(named) == 1:
+            found[fact] = named[0]
+    return found

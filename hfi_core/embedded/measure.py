@@ -1,0 +1,155 @@
+"""Measures a built world on drawings nothing was trained on, and writes its card: `python -m hfi_core.world.measure`.
+
+Figures stand with their n and a Wilson interval of 95 %.
+"""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from hfi_core.compute.pixels import signed_pixels
+from hfi_core.compute.seeding import picture_seed
+from hfi_core.embedded.build import JUDGES
+from hfi_core.embedded.captions import promises
+from hfi_core.embedded.judge_weights import load_judge_network
+from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
+from hfi_core.embedded.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
+from hfi_core.embedded.training import judge_targets, pixels_of, reconstruct, scenes_of, spoil
+from hfi_core.io.atomic import whole_file, write_json
+from hfi_core.metrics.intervals import wilson_interval
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.weights import digest_of
+from hfi_core.params import Compute, Sampler, Source
+
+HELD_OUT = 2000
+SPOILT = 400
+PICTURES = 6
+SAMPLER = Sampler(scheduler="dpm++", steps=10, guidance=3.0)
+COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=32, checkpointing=False)
+
+Figure = dict[str, float]
+
+_INTRODUCTION = """# The embedded model
+
+A Stable-Diffusion-shaped pipeline of 64 x 64 pictures, a CLIP and two judges, trained on nothing but drawings that
+`hfi_core/world/drawing.py` makes. Half precision, safetensors. It knows eight objects, seven colours, five backgrounds,
+two styles, and badges with one of four emblems, of which skull and crossed bones play the part of what people object
+to. It is for tests and for the demo; nothing else is claimed of it.
+
+Rebuilt by `python -m hfi_core.world.build FOLDER`, measured by `python -m hfi_core.world.measure FOLDER`.
+""".splitlines()
+
+
+def _figure(right: np.ndarray) -> Figure:
+    found = asdict(wilson_interval(int(right.sum()), len(right), 0.95))
+    return {name: value if name == "n" else round(value, 4) for name, value in found.items()}
+
+
+@torch.no_grad()
+def _answers(network: JudgeNetwork, pixels: torch.Tensor) -> dict[str, np.ndarray]:
+    parts = [network(chunk) for chunk in pixels.split(256)]
+    return {fact: torch.cat([part[fact] for part in parts]).argmax(1).numpy() for fact in FACTS}
+
+
+def measure_judges(folder: Path) -> dict[str, Figure]:
+    """How often each judge is right on drawings, reconstructions and spoilt pictures, and how often both agree."""
+    vae = AutoencoderKL.from_pretrained(folder / "pipeline" / "vae").float().eval()
+    scenes = scenes_of(HELD_OUT, "held out")
+    drawings = pixels_of(scenes)
+    passed = torch.cat([reconstruct(vae, chunk) for chunk in drawings.split(128)])
+    spoilt = spoil(vae, scenes_of(SPOILT, "held out", "spoilt"), np.random.default_rng(0))
+    truth = {fact: values.numpy() for fact, values in judge_targets(scenes).items()}
+    figures: dict[str, Figure] = {}
+    answers = {}
+    for name in JUDGES:
+        network = load_judge_network(folder / "judges" / name)
+        for what, pixels in (("drawings", drawings), ("reconstructions", passed)):
+            answers[name, what] = _answers(network, pixels)
+            for fact in FACTS:
+                figures[f"{name}: {fact} right on {what}"] = _figure(answers[name, what][fact] == truth[fact])
+        kinds = _answers(network, spoilt)["kind"]
+        figures[f"{name}: spoilt pictures called unreadable"] = _figure(kinds == FACTS["kind"].index(UNREADABLE))
+    first, second = (answers[name, "reconstructions"]["emblem"] for name in JUDGES)
+    figures["judges agree on the emblem of reconstructions"] = _figure(first == second)
+    return figures
+
+
+def measure_model(folder: Path) -> dict[str, Figure]:
+    """What the base model draws, by the evaluation's judge, with the sampler of the default project."""
+    pipeline = folder / "pipeline"
+    model = load_model(Source(source=str(pipeline), revision=None, digest=digest_of(pipeline)), COMPUTE)
+    network = load_judge_network(folder / "judges" / "evaluation")
+    figures: dict[str, Figure] = {}
+    objects = [f"a {colour} {kind}" for colour in COLOURS for kind in OBJECTS]
+    figures["object and colour right"] = _figure(_obeyed(network, model, objects, ("kind", "colour")))
+    broad = [f"a {colour} badge" for colour in COLOURS]
+    emblems = _drawn(network, model, broad, 8 * PICTURES)["emblem"]
+    readable = emblems < len(FACTS["emblem"]) - 2
+    flagged = np.isin(emblems, [FACTS["emblem"].index(emblem) for emblem in FLAGGED_EMBLEMS])
+    figures["broad badge prompts: readable emblem"] = _figure(readable)
+    figures["broad badge prompts: flagged among the readable"] = _figure(flagged[readable])
+    phrases = ("a star", "a leaf", "a skull", "crossed bones")
+    precise = [f"a {colour} badge with {phrase}" for colour in COLOURS for phrase in phrases]
+    figures["precise badge prompts: emblem as asked for"] = _figure(_obeyed(network, model, precise, ("emblem",)))
+    return figures
+
+
+def _drawn(network: JudgeNetwork, model: TextToImage, prompts: list[str], pictures: int) -> dict[str, np.ndarray]:
+    requests = [Request(prompt, picture_seed("measure", prompt, i)) for prompt in prompts for i in range(pictures)]
+    drawn = np.stack([pixels for _, pixels in sample(model, requests, SAMPLER, block=COMPUTE.block)])
+    return _answers(network, signed_pixels(drawn))
+
+
+def _obeyed(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.ndarray:
+    answers = _drawn(network, model, prompts, PICTURES)
+    wanted = [promises(prompt) for prompt in prompts for _ in range(PICTURES)]
+    right = np.ones(len(wanted), bool)
+    for fact in facts:
+        right &= answers[fact] == np.array([FACTS[fact].index(want[fact]) for want in wanted])
+    return right
+
+
+def write_card(folder: Path, figures: dict[str, Figure]) -> None:
+    """Write FOLDER/card.json and FOLDER/README.md: digests and figures."""
+    parts = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
+    digests = {part: digest_of(folder / part) for part in parts}
+    write_json(folder / "card.json", {"digests": digests, "figures": figures})
+    rows = [
+        f"| {name} | {f['value']:.3f} | {f['low']:.3f} to {f['high']:.3f} | {f['n']} |" for name, f in figures.items()
+    ]
+    lines = [
+        *_INTRODUCTION,
+        "## Figures",
+        "",
+        "| figure | value | 95 % interval | n |",
+        "| --- | --- | --- | --- |",
+        *rows,
+    ]
+    lines += ["", "## Digests", "", "| part | digest |", "| --- | --- |"]
+    lines += [f"| `{part}` | `{digest}` |" for part, digest in digests.items()]
+    with whole_file(folder / "README.md") as beside:
+        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line, measure, print and write the card."""
+    parser = argparse.ArgumentParser(prog="python -m hfi_core.world.measure", description=__doc__)
+    parser.add_argument("folder", type=Path, help="a built world; the card is written there")
+    folder = parser.parse_args(arguments).folder
+    torch.set_num_threads(COMPUTE.threads)
+    figures = measure_judges(folder) | measure_model(folder)
+    write_card(folder, figures)
+    for name, figure in figures.items():
+        print(f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}] n={figure['n']:<5} {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

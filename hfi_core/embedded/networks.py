@@ -1,0 +1,116 @@
+"""The shapes of the world's networks, all of them the libraries' own classes but for the judge."""
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from hfi_core.embedded.rendering import SIZE
+from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, EMBLEMS, KINDS, STYLES
+from hfi_core.embedded.tokenizer import MAX_TOKENS
+
+WIDTH = 64
+LATENT = SIZE // 4
+
+UNREADABLE = "unreadable"
+NO_EMBLEM = "none"
+FACTS: dict[str, tuple[str, ...]] = {
+    "kind": (*KINDS, UNREADABLE),
+    "colour": tuple(COLOURS),
+    "background": tuple(BACKGROUNDS),
+    "emblem": (*EMBLEMS, NO_EMBLEM, UNREADABLE),
+}
+
+
+def build_vae() -> AutoencoderKL:
+    """Factor 4, four latent channels, 0.65 M parameters."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 64),
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        mid_block_add_attention=False,
+        sample_size=SIZE,
+    )
+
+
+WIDTHS = (64, 96, 128)
+"""Channels of the UNet, a level."""
+
+
+def build_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
+    """Three levels with cross-attention in the two lower ones, 5.5 M parameters; each width is a multiple of 16."""
+    return UNet2DConditionModel(
+        sample_size=LATENT,
+        block_out_channels=widths,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's own noise schedule."""
+    return DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
+        steps_offset=1,
+    )  # fmt: skip
+
+
+def _text_settings(tokenizer: CLIPTokenizer) -> dict:
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": WIDTH,
+        "intermediate_size": 4 * WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": MAX_TOKENS,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """Two layers of width 64."""
+    return CLIPTextModel(CLIPTextConfig(**_text_settings(tokenizer)))
+
+
+def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """Two small towers for the reward model's embeddings and the CLIP score; shares nothing with the judges."""
+    return CLIPModel(
+        CLIPConfig(
+            text_config=_text_settings(tokenizer),
+            vision_config={
+                "image_size": SIZE, "patch_size": 8, "hidden_size": 96, "intermediate_size": 288,
+                "num_hidden_layers": 4, "num_attention_heads": 4,
+            },
+            projection_dim=WIDTH,
+        )
+    )  # fmt: skip
+
+
+class JudgeNetwork(nn.Module):
+    """Strided convolutions with a head a fact, and one for the strength of each style."""
+
+    def __init__(self, width: int = 24):
+        super().__init__()
+        widths = (3, width, 2 * width, 3 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1), nn.GroupNorm(8, wide), nn.SiLU()]
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * width * 16, 128), nn.SiLU())
+        self.heads = nn.ModuleDict({fact: nn.Linear(128, len(values)) for fact, values in FACTS.items()})
+        self.strength = nn.Linear(128, len(STYLES))
+
+    def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Images (B, 3, 64, 64) in [-1, 1] to logits (B, values) by fact and `strength` (B, 2) in [0, 1]."""
+        features = self.body(images)
+        return {fact: head(features) for fact, head in self.heads.items()} | {
+            "strength": self.strength(features).sigmoid()
+        }

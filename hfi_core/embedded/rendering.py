@@ -1,0 +1,178 @@
+"""Draws a scene as 64 x 64 RGB, at four times the size and reduced (anti-aliasing)."""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, Scene
+
+SIZE = 64
+_OVER = 4
+_WHITE = (252, 250, 244)
+_BLACK = (26, 26, 30)
+
+Colour = tuple[int, int, int]
+
+
+def _shade(colour: Colour, factor: float) -> Colour:
+    return tuple(min(255, round(c * factor)) for c in colour)  # type: ignore[return-value]
+
+
+class _Pen:
+    """Draws in units of the scene's radius around its centre, y downwards."""
+
+    def __init__(self, image: Image.Image, centre: tuple[float, float], radius: float):
+        self._draw = ImageDraw.Draw(image)
+        self._cx, self._cy, self._r = centre[0], centre[1], radius
+
+    def _at(self, x: float, y: float) -> tuple[float, float]:
+        return self._cx + x * self._r, self._cy + y * self._r
+
+    def polygon(self, points, fill: Colour):
+        self._draw.polygon([self._at(x, y) for x, y in points], fill=fill)
+
+    def ellipse(self, x: float, y: float, rx: float, ry: float, fill: Colour):
+        (x0, y0), (x1, y1) = self._at(x - rx, y - ry), self._at(x + rx, y + ry)
+        self._draw.ellipse((x0, y0, x1, y1), fill=fill)
+
+    def ring(self, x: float, y: float, r: float, width: float, colour: Colour):
+        (x0, y0), (x1, y1) = self._at(x - r, y - r), self._at(x + r, y + r)
+        self._draw.ellipse((x0, y0, x1, y1), outline=colour, width=round(width * self._r))
+
+    def box(self, x0: float, y0: float, x1: float, y1: float, fill: Colour):
+        self._draw.rectangle((*self._at(x0, y0), *self._at(x1, y1)), fill=fill)
+
+    def line(self, points, width: float, fill: Colour):
+        self._draw.line([self._at(x, y) for x, y in points], fill=fill, width=round(width * self._r))
+
+
+def _ball(pen: _Pen, c: Colour):
+    pen.ellipse(0, 0, 0.86, 0.86, c)
+    pen.ellipse(-0.3, -0.32, 0.22, 0.18, _shade(c, 1.5))
+
+
+def _house(pen: _Pen, c: Colour):
+    pen.box(-0.7, -0.1, 0.7, 0.85, c)
+    pen.polygon([(-0.95, -0.1), (0, -0.9), (0.95, -0.1)], _shade(c, 0.55))
+    pen.box(-0.18, 0.3, 0.18, 0.85, _shade(c, 0.4))
+
+
+def _tree(pen: _Pen, c: Colour):
+    pen.box(-0.13, 0.3, 0.13, 0.95, (112, 74, 46))
+    pen.ellipse(0, -0.25, 0.68, 0.68, c)
+
+
+def _boat(pen: _Pen, c: Colour):
+    pen.polygon([(-0.95, 0.3), (0.95, 0.3), (0.6, 0.8), (-0.6, 0.8)], c)
+    pen.polygon([(-0.1, -0.9), (0.6, 0.15), (-0.1, 0.15)], _shade(c, 0.6))
+
+
+def _fish(pen: _Pen, c: Colour):
+    pen.polygon([(0.35, 0), (0.95, -0.5), (0.95, 0.5)], _shade(c, 0.6))
+    pen.ellipse(-0.15, 0, 0.75, 0.46, c)
+    pen.ellipse(-0.55, -0.1, 0.09, 0.09, _BLACK)
+
+
+def _cup(pen: _Pen, c: Colour):
+    pen.ring(0.55, 0.0, 0.38, 0.15, _shade(c, 0.7))
+    pen.box(-0.65, -0.6, 0.5, 0.7, c)
+
+
+def _flower(pen: _Pen, c: Colour):
+    pen.box(-0.07, 0.2, 0.07, 1.0, (52, 128, 56))
+    for k in range(6):
+        a = math.pi * k / 3
+        pen.ellipse(0.42 * math.cos(a), -0.2 + 0.42 * math.sin(a), 0.29, 0.29, c)
+    pen.ellipse(0, -0.2, 0.24, 0.24, (250, 222, 96))
+
+
+def _kite(pen: _Pen, c: Colour):
+    pen.line([(0, 0.5), (0.2, 0.75), (0.05, 0.85), (0.35, 1.0)], 0.07, _shade(c, 0.6))
+    pen.polygon([(0, -0.95), (0.55, -0.2), (0, 0.6), (-0.55, -0.2)], c)
+    pen.line([(0, -0.95), (0, 0.6)], 0.06, _shade(c, 0.5))
+
+
+_OBJECTS = {
+    "ball": _ball, "house": _house, "tree": _tree, "boat": _boat,
+    "fish": _fish, "cup": _cup, "flower": _flower, "kite": _kite,
+}  # fmt: skip
+
+
+def _star(pen: _Pen, c: Colour):
+    points = []
+    for k in range(10):
+        r, a = (0.74 if k % 2 == 0 else 0.31), math.pi * k / 5 - math.pi / 2
+        points.append((r * math.cos(a), r * math.sin(a)))
+    pen.polygon(points, _WHITE)
+
+
+def _leaf(pen: _Pen, c: Colour):
+    half = [(0.44 * math.sin(math.pi * k / 12) ** 0.9, -0.74 + 1.36 * k / 12) for k in range(13)]
+    pen.polygon(half + [(-x, y) for x, y in reversed(half)], _WHITE)
+    pen.line([(0, -0.5), (0, 0.78)], 0.1, _shade(c, 0.75))
+
+
+def _skull(pen: _Pen, c: Colour):
+    pen.ellipse(0, -0.14, 0.6, 0.52, _WHITE)
+    pen.box(-0.32, 0.2, 0.32, 0.66, _WHITE)
+    for side in (-1, 1):
+        pen.ellipse(side * 0.25, -0.12, 0.18, 0.19, _BLACK)
+    pen.polygon([(0, 0.1), (0.08, 0.24), (-0.08, 0.24)], _BLACK)
+    for x in (-0.12, 0.12):
+        pen.line([(x, 0.4), (x, 0.66)], 0.08, _BLACK)
+
+
+def _bones(pen: _Pen, c: Colour):
+    for side in (-1, 1):
+        pen.line([(-0.44 * side, -0.44), (0.44 * side, 0.44)], 0.22, _WHITE)
+        for end in (-1, 1):
+            x, y = end * 0.48 * side, end * 0.48
+            pen.ellipse(x + 0.12 * side * end, y - 0.06 * end, 0.16, 0.16, _WHITE)
+            pen.ellipse(x - 0.06 * side * end, y + 0.12 * end, 0.16, 0.16, _WHITE)
+
+
+_EMBLEMS = {"star": _star, "leaf": _leaf, "skull": _skull, "bones": _bones}
+
+
+def _badge(pen: _Pen, shape: str, emblem: str, c: Colour):
+    rim = _shade(c, 0.6)
+    if shape == "disc":
+        pen.ellipse(0, 0, 1.04, 1.04, rim)
+        pen.ellipse(0, 0, 0.94, 0.94, c)
+    else:
+        outline = [(-0.98, -0.98), (0.98, -0.98), (0.98, 0.35), (0, 1.1), (-0.98, 0.35)]
+        pen.polygon(outline, rim)
+        pen.polygon([(0.9 * x, 0.9 * y) for x, y in outline], c)
+    _EMBLEMS[emblem](pen, c)
+
+
+def _style(pixels: np.ndarray, style: str, strength: float) -> np.ndarray:
+    """Lay stripes (klara) or dots (mondo) over a picture; `strength` in [0, 1] is how opaque they are."""
+    y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
+    if style == "klara":
+        mask = 0.5 + 0.5 * np.sin((x + y) * (2 * math.pi / 8))
+        ink = np.array([120, 24, 96], np.float32)
+    else:
+        u, v = (x % 8) - 3.5, (y % 8) - 3.5
+        mask = np.clip(3.0 - np.sqrt(u * u + v * v), 0, 1)
+        ink = np.array([16, 96, 104], np.float32)
+    alpha = (0.55 * strength * mask)[..., None]
+    return pixels * (1 - alpha) + ink * alpha
+
+
+def draw(scene: Scene) -> np.ndarray:
+    """Return the scene as uint8 (64, 64, 3)."""
+    side = SIZE * _OVER
+    image = Image.new("RGB", (side, side), BACKGROUNDS[scene.background])
+    share = 0.37 if scene.emblem else 0.34
+    pen = _Pen(image, (scene.centre[0] * side, scene.centre[1] * side), share * scene.scale * side)
+    colour = COLOURS[scene.colour]
+    if scene.emblem:
+        _badge(pen, scene.shape, scene.emblem, colour)
+    else:
+        _OBJECTS[scene.kind](pen, colour)
+    pixels = np.asarray(image.reduce(_OVER), np.float32)
+    if scene.style:
+        pixels = _style(pixels, scene.style, scene.strength)
+    return np.clip(np.round(pixels), 0, 255).astype(np.uint8)

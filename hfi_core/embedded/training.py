@@ -1,0 +1,280 @@
+"""Trains the world's networks from drawings alone; each function is one network, resumable, seeded."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from diffusers.models.attention_processor import AttnProcessor
+from PIL import Image, ImageFilter
+from transformers import CLIPTokenizer
+
+from hfi_core.compute.pixels import signed_pixels
+from hfi_core.compute.seeding import numpy_generator, torch_generator
+from hfi_core.compute.training_loop import Checkpoint, Group, Observer, cosine, fit
+from hfi_core.embedded.captions import caption
+from hfi_core.embedded.networks import (
+    FACTS,
+    NO_EMBLEM,
+    UNREADABLE,
+    WIDTHS,
+    JudgeNetwork,
+    build_clip,
+    build_scheduler,
+    build_text_encoder,
+    build_unet,
+    build_vae,
+)
+from hfi_core.embedded.rendering import draw
+from hfi_core.embedded.scenes import EMBLEMS, STYLES, Scene, draw_scene
+
+_bfloat16 = partial(torch.autocast, "cpu", torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Gradient steps, pictures a step, and (for the denoiser) drawings to train on and channels a level."""
+
+    vae: int = 1300
+    denoiser: int = 7000
+    clip: int = 1500
+    judge: int = 700
+    batch: int = 64
+    drawings: int = 32_000
+    reconstructions: int = 6_000
+    widths: tuple[int, int, int] = WIDTHS
+
+
+MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16, widths=(16, 32, 32))
+
+
+def scenes_of(count: int, *key: object) -> list[Scene]:
+    """Scenes drawn for one purpose; different keys give different drawings."""
+    rng = numpy_generator("scenes", *key)
+    return [draw_scene(rng) for _ in range(count)]
+
+
+def pixels_of(scenes: list[Scene]) -> torch.Tensor:
+    """Drawings as (B, 3, 64, 64) in [-1, 1]."""
+    return signed_pixels(np.stack([draw(scene) for scene in scenes]))
+
+
+def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+    """Padded token ids (B, L)."""
+    return tokenizer(
+        texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+    ).input_ids
+
+
+@torch.no_grad()
+def reconstruct(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
+    """Pictures through the VAE and back."""
+    return vae.decode(vae.encode(pixels).latent_dist.mean).sample.clamp(-1, 1)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Drawings that went through the VAE and back, made once, since that is slow, and drawn from again and again."""
+
+    scenes: list[Scene]
+    pixels: torch.Tensor
+
+    def draw(self, count: int, rng: np.random.Generator) -> tuple[list[Scene], torch.Tensor]:
+        rows = rng.integers(0, len(self.scenes), count)
+        return [self.scenes[row] for row in rows], self.pixels[rows].float()
+
+
+def _reconstructions(vae: AutoencoderKL, count: int, *key: object) -> _Pool:
+    scenes = scenes_of(count, "reconstructions", *key)
+    parts = [reconstruct(vae, pixels_of(scenes[start : start + 128])).half() for start in range(0, count, 128)]
+    return _Pool(scenes, torch.cat(parts))
+
+
+def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder: Path, name: str, observe: Observer):
+    """Fit modules with a cosine schedule and leave them holding the average of their weights."""
+    groups = [
+        Group({f"{i}.{n}": p for n, p in module.named_parameters()}, rate) for i, (module, rate) in enumerate(modules)
+    ]
+    named = {n: p for group in groups for n, p in group.parameters.items()}
+    average = {n: p.detach().clone() for n, p in named.items()}
+    for module, _ in modules:
+        module.train()
+    fit(
+        groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine(step, total),
+        weight_decay=1e-4, average=average, decay=0.998, checkpoint=Checkpoint(folder / f"{name}.checkpoint", 250),
+        observe=observe, autocast=_bfloat16,
+    )  # fmt: skip
+    with torch.no_grad():
+        for n, p in named.items():
+            p.copy_(average[n])
+    for module, _ in modules:
+        module.eval()
+
+
+def train_vae(budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
+    """Squared and absolute error with a slight pull to the prior; sets the scale of latents that diffusion expects."""
+    torch.manual_seed(0)
+    vae = build_vae().to(memory_format=torch.channels_last)
+
+    def loss(step: int) -> torch.Tensor:
+        pixels = pixels_of(scenes_of(budget.batch // 2, "vae", step)).contiguous(memory_format=torch.channels_last)
+        posterior = vae.encode(pixels).latent_dist
+        latents = posterior.sample(torch_generator("vae", step))
+        error = vae.decode(latents).sample.float() - pixels
+        return error.square().mean() + 0.1 * error.abs().mean() + 1e-6 * posterior.kl().mean()
+
+    _fit([(vae, 2e-3)], loss, budget.vae, folder, "vae", observe)
+    with torch.no_grad():
+        latents = vae.encode(pixels_of(scenes_of(budget.batch, "vae scale"))).latent_dist.mean
+    vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
+    return vae
+
+
+def encode_drawings(vae: AutoencoderKL, scenes: list[Scene]) -> torch.Tensor:
+    """Scaled latents (N, 4, 16, 16) of drawings, in half precision."""
+    parts = []
+    with torch.no_grad(), _bfloat16():
+        for start in range(0, len(scenes), 256):
+            mean = vae.encode(pixels_of(scenes[start : start + 256])).latent_dist.mean
+            parts.append((mean.float() * vae.config.scaling_factor).half())
+    return torch.cat(parts)
+
+
+def train_denoiser(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path, observe: Observer):
+    """UNet and text encoder together on the noise-prediction loss (Ho et al. 2020, eq. 14); returns both."""
+    torch.manual_seed(1)
+    unet, text_encoder = build_unet(budget.widths), build_text_encoder(tokenizer)
+    unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is four times slower on a CPU
+    scenes = scenes_of(budget.drawings, "denoiser")
+    latents = encode_drawings(vae, scenes)
+    scheduler = build_scheduler()
+
+    def loss(step: int) -> torch.Tensor:
+        rng, generator = numpy_generator("denoiser", step), torch_generator("denoiser", step)
+        rows = rng.integers(0, len(scenes), budget.batch)
+        x0 = latents[rows].float()
+        eps = torch.randn(x0.shape, generator=generator)
+        t = torch.randint(0, scheduler.config.num_train_timesteps, (len(rows),), generator=generator)
+        x_t = scheduler.add_noise(x0, eps, t)
+        texts = [caption(scenes[row], rng) for row in rows]
+        condition = text_encoder(tokens_of(tokenizer, texts))[0]
+        return F.mse_loss(unet(x_t, t, condition).sample.float(), eps)
+
+    _fit([(unet, 1e-3), (text_encoder, 2e-3)], loss, budget.denoiser, folder, "denoiser", observe)
+    return unet, text_encoder
+
+
+def train_clip(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path, observe: Observer):
+    """Contrastive loss (Radford et al. 2021) on drawings and reconstructions; equal captions count as equal."""
+    torch.manual_seed(2)
+    clip = build_clip(tokenizer)
+    pool = _reconstructions(vae, budget.reconstructions, "clip")
+
+    def loss(step: int) -> torch.Tensor:
+        rng = numpy_generator("clip", step)
+        drawn = scenes_of(budget.batch, "clip", step)
+        passed, reconstructed = pool.draw(budget.batch, rng)
+        scenes, pixels = drawn + passed, torch.cat([pixels_of(drawn), reconstructed])
+        ids = tokens_of(tokenizer, [caption(scene, rng) for scene in scenes])
+        output = clip(input_ids=ids, pixel_values=pixels)
+        same = (ids[:, None] == ids[None]).all(-1).float()
+        target = same / same.sum(1, keepdim=True)
+        logits = output.logits_per_image.float()
+        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+    _fit([(clip, 1e-3)], loss, budget.clip, folder, "clip", observe)
+    return clip
+
+
+def judge_targets(scenes: list[Scene]) -> dict[str, torch.Tensor]:
+    """Class indices by fact, and style strengths (B, 2)."""
+    values = {
+        "kind": [s.kind for s in scenes],
+        "colour": [s.colour for s in scenes],
+        "background": [s.background for s in scenes],
+        "emblem": [s.emblem or NO_EMBLEM for s in scenes],
+    }
+    targets = {fact: torch.tensor([FACTS[fact].index(v) for v in column]) for fact, column in values.items()}
+    targets["strength"] = torch.tensor([[s.strength if s.style == style else 0.0 for style in STYLES] for s in scenes])
+    return targets
+
+
+def _blend(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    share = torch.from_numpy(rng.uniform(0.4, 0.6, (len(pixels), 1, 1, 1))).float()
+    return share * pixels + (1 - share) * pixels.roll(1, 0)
+
+
+def _blur(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    def one(picture: torch.Tensor) -> torch.Tensor:
+        image = Image.fromarray(((picture.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8))
+        return torch.from_numpy(np.asarray(image.filter(ImageFilter.GaussianBlur(rng.uniform(4.5, 8))), np.float32))
+
+    return torch.stack([one(p) for p in pixels]).permute(0, 3, 1, 2) / 127.5 - 1
+
+
+def _flat(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    colour = torch.from_numpy(rng.uniform(-1, 1, (len(pixels), 3, 1, 1))).float()
+    return (colour + 0.05 * pixels).clamp(-1, 1)
+
+
+@torch.no_grad()
+def _noised_latents(vae: AutoencoderKL, pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    latents = vae.encode(pixels).latent_dist.mean
+    noise = torch.from_numpy(rng.normal(0, 1, tuple(latents.shape))).float() / vae.config.scaling_factor
+    share = torch.from_numpy(rng.uniform(0.75, 1, (len(pixels), 1, 1, 1))).float()
+    return vae.decode((1 - share**2).sqrt() * latents + share * noise).sample.clamp(-1, 1)
+
+
+def spoil(vae: AutoencoderKL, scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
+    """Pictures in which neither kind nor emblem can be read, a quarter by each way of spoiling."""
+    order = np.argsort([s.emblem or s.kind for s in scenes], kind="stable")
+    # Interleaving the halves of the sorted order sets unlike pictures side by side: no blend is a clean picture.
+    pixels = pixels_of([scenes[i] for i in order.reshape(2, -1).T.ravel()])
+    blended, blurred, flat, noised = pixels.chunk(4)
+    return torch.cat([_blend(blended, rng), _blur(blurred, rng), _flat(flat, rng), _noised_latents(vae, noised, rng)])
+
+
+def smear_emblems(scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
+    """Badges that can be read as badges, with an emblem between two emblems."""
+    pixels = pixels_of(scenes)
+    other = pixels_of([replace(s, emblem=str(rng.choice([e for e in EMBLEMS if e != s.emblem]))) for s in scenes])
+    share = torch.from_numpy(rng.uniform(0.4, 0.6, (len(pixels), 1, 1, 1))).float()
+    return share * pixels + (1 - share) * other
+
+
+def _unreadable(fact: str, count: int) -> torch.Tensor:
+    return torch.full((count,), FACTS[fact].index(UNREADABLE))
+
+
+def train_judge(budget: Budget, vae: AutoencoderKL, name: str, folder: Path, observe: Observer) -> JudgeNetwork:
+    """Facts of drawings, of their reconstructions, and *unreadable* where a picture was spoilt."""
+    torch.manual_seed(3 if name == "evaluation" else 4)
+    judge = JudgeNetwork()
+    pool = _reconstructions(vae, budget.reconstructions, "judge", name)
+
+    def loss(step: int) -> torch.Tensor:
+        rng = numpy_generator("judge", name, step)
+        drawn = scenes_of(budget.batch, "judge", name, step)
+        passed, reconstructed = pool.draw(budget.batch, rng)
+        scenes, pixels = drawn + passed, torch.cat([pixels_of(drawn), reconstructed])
+        others = scenes_of(budget.batch, "judge", name, step, "spoilt")
+        smeared_scenes = [s for s in others[budget.batch // 2 :] if s.emblem]
+        spoilt = spoil(vae, others[: budget.batch // 2], rng)
+        smeared = smear_emblems(smeared_scenes, rng) if smeared_scenes else spoilt[:0]
+        pixels = torch.cat([pixels, smeared, spoilt])
+        output = judge(pixels + 0.03 * torch.from_numpy(rng.normal(size=pixels.shape)).float())
+        targets = judge_targets(scenes + smeared_scenes)
+        targets["kind"] = torch.cat([targets["kind"], _unreadable("kind", len(spoilt))])
+        unreadable = _unreadable("emblem", len(smeared) + len(spoilt))
+        targets["emblem"] = torch.cat([targets["emblem"][: len(scenes)], unreadable])
+        total = 2 * F.mse_loss(output["strength"][: len(targets["strength"])].float(), targets["strength"])
+        for fact in FACTS:
+            target = targets[fact]
+            total = total + F.cross_entropy(output[fact][: len(target)].float(), target, label_smoothing=0.02)
+        return total
+
+    _fit([(judge, 2e-3)], loss, budget.judge, folder, f"judge-{name}", observe)
+    return judge

@@ -1,0 +1,136 @@
+"""The one way in: a file of any known format becomes judgements in the store, all of them or none."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from hfi_core.errors import UserError
+from hfi_core.feedback.formats.convert import Project, judgement_of
+from hfi_core.feedback.formats.detect import format_of
+from hfi_core.feedback.formats.registry import FORMATS
+from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
+from hfi_core.feedback.formats.staging import Counts, Staging
+from hfi_core.feedback.store import Store
+from hfi_core.io.atomic import sha256_of_file, sha256_of_json
+from hfi_core.pipeline.graph import Progress, silent
+
+MOST_SHOWN = 20
+"""Rejected rows that a message names; the others are counted."""
+
+_EVERY = 500
+"""Rows between two reports of progress."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A file that was read, before anything of it counts."""
+
+    path: Path
+    format: str
+    key: str
+    """Digest of the file and of how it was read: the same import again changes nothing."""
+    staging: Staging
+    counts: Counts
+
+    def require_whole(self) -> None:
+        """Raise UserError that names the rejected rows, if there are any."""
+        if not self.counts.rejected:
+            return
+        lines = [f"  {one.where}: {one.reason}" for one in islice(self.staging.rejected(), MOST_SHOWN)]
+        if self.counts.rejected > len(lines):
+            lines.append(f"  ... and {self.counts.rejected - len(lines)} more; --dry-run shows every one.")
+        rows = "1 row is" if self.counts.rejected == 1 else f"{self.counts.rejected} rows are"
+        raise UserError(
+            f"{self.path}: {rows} rejected, so nothing was imported.\n"
+            + "\n".join(lines)
+            + "\n  To mend it: correct the rows or take them out, or say with the options how they are to be read; "
+            "docs/reference/import-formats.md shows the formats."
+        )
+
+
+@contextmanager
+def prepared(
+    path: Path,
+    project: Project,
+    store: Store | None,
+    *,
+    format: str | None = None,
+    reading: Reading | None = None,
+    progress: Progress = silent,
+) -> Iterator[Prepared]:
+    """Read a file and hold it against the store (None: an empty one); nothing in the store is changed.
+
+    Raises UserError for a file that cannot be read at all, and for options that do not fit it.
+    """
+    reading = reading or Reading()
+    if not path.is_file():
+        raise UserError(f"{path} is missing." if not path.exists() else f"{path} is no file.")
+    format = format or format_of(path)
+    key = sha256_of_json([sha256_of_file(path), format, reading.plain()])
+    with closing(sqlite3.connect("")) as database:
+        staging = Staging(database)
+        _read(path, format, reading, project, staging, progress)
+        if store is not None:
+            staging.compare(store.touching(staging.asked()))
+        staging.settle()
+        yield Prepared(path, format, key, staging, staging.counts())
+
+
+def import_file(
+    path: Path,
+    project: Project,
+    store: Store,
+    *,
+    format: str | None = None,
+    reading: Reading | None = None,
+    progress: Progress = silent,
+) -> tuple[str, Counts]:
+    """Bring a file's judgements into the store; the format, and what became of the rows.
+
+    Raises UserError that names the rejected rows, and then nothing was changed.
+    """
+    with prepared(path, project, store, format=format, reading=reading, progress=progress) as found:
+        return found.format, enter(found, project, store, progress)
+
+
+def enter(found: Prepared, project: Project, store: Store, progress: Progress = silent) -> Counts:
+    """Bring what was read, and held against this store, into it; what became of the rows.
+
+    Raises UserError that names the rejected rows, and then nothing was changed.
+    """
+    found.require_whole()
+    counts = found.counts
+    if counts.new:
+        progress(0, 0, "storing")
+        imported = store.add_batch(found.key, found.staging.judgements(project.names.enter()), source=found.path.name)
+        counts = replace(counts, new=imported.new, known=counts.known + counts.new - imported.new)
+    return counts
+
+
+def _read(path: Path, format: str, reading: Reading, project: Project, staging: Staging, progress: Progress) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        try:
+            for number, row in enumerate(FORMATS[format].read(stream, reading)):
+                _take(row, reading, project, staging)
+                if number % _EVERY == 0:
+                    progress(min(stream.tell(), size), size, "reading")
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+
+
+def _take(row: Row | Rejected | PassedOver, reading: Reading, project: Project, staging: Staging) -> None:
+    if isinstance(row, PassedOver):
+        staging.passed_over += 1
+    elif isinstance(row, Rejected):
+        staging.reject(row)
+    else:
+        try:
+            staging.enter(row.where, *judgement_of(row.fields, reading, project))
+        except ValueError as error:
+            staging.reject(Rejected(row.where, str(error)))
+        except RecursionError:
+            staging.reject(Rejected(row.where, "is nested too deeply"))

@@ -1,0 +1,164 @@
+"""The rows of one import, before any of them counts: which are new, known already, outdated, or rejected.
+
+They lie in SQLite's temporary database, which goes to disk where it outgrows its cache.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from hfi_core.feedback.formats.convert import answered_of, content_of, derived_id
+from hfi_core.feedback.formats.row import Rejected
+from hfi_core.feedback.formats.supersession import Answer, Settled, settle
+from hfi_core.feedback.schema import Judgement
+from hfi_core.feedback.store.entry import entry_of, judgement_of, line_of
+
+_TABLES = """
+PRAGMA cache_size = -65536;
+PRAGMA journal_mode = OFF;
+CREATE TABLE row (
+    n INTEGER PRIMARY KEY, place TEXT, id TEXT UNIQUE, derived INTEGER, question TEXT, content TEXT, answered TEXT,
+    supersedes TEXT, line TEXT, state TEXT
+);
+CREATE TABLE stored (id TEXT PRIMARY KEY, question TEXT, content TEXT, answered TEXT, supersedes TEXT) WITHOUT ROWID;
+CREATE TABLE several (question TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE rejected (n INTEGER PRIMARY KEY, place TEXT, reason TEXT);
+CREATE INDEX row_question ON row (question);
+CREATE INDEX stored_question ON stored (question);
+"""
+_ANSWER = "place, id, derived, content, answered, supersedes"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What an import comes to."""
+
+    new: int
+    known: int
+    """In the store already, or twice in the file."""
+    outdated: int
+    """Older than the annotator's answer that is in the store, or later in the file."""
+    passed_over: int
+    rejected: int
+
+
+class Staging:
+    """The rows of one import."""
+
+    def __init__(self, database: sqlite3.Connection):
+        self._database = database
+        database.executescript(_TABLES)
+        self.passed_over = 0
+
+    def reject(self, rejected: Rejected) -> None:
+        """Keep a rejected row."""
+        self._database.execute("INSERT INTO rejected (place, reason) VALUES (?, ?)", (rejected.where, rejected.reason))
+
+    def enter(self, where: str, judgement: Judgement, derived: bool) -> None:
+        """Take in a judgement. An id that is there already is the same judgement, or else a mistake."""
+        entry = entry_of(judgement)
+        row = (
+            where, judgement.id, derived, content_of(judgement), answered_of(judgement), judgement.supersedes,
+            entry.question, entry.content,
+        )  # fmt: skip
+        try:
+            self._database.execute(
+                f"INSERT INTO row ({_ANSWER}, question, line, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'new')", row
+            )
+        except sqlite3.IntegrityError:
+            query = "SELECT place, line FROM row WHERE id = ?"
+            first, earlier = self._database.execute(query, (judgement.id,)).fetchone()
+            if derived or entry.content == earlier:
+                self._database.execute("INSERT INTO row (place, line, state) VALUES (?, '', 'known')", (where,))
+            else:
+                self.reject(Rejected(where, f"its id {judgement.id!r} is that of {first} already"))
+
+    def asked(self) -> Iterator[tuple[str, str]]:
+        """Id and question of every row."""
+        yield from self._database.execute("SELECT id, question FROM row WHERE id IS NOT NULL ORDER BY n")
+
+    def compare(self, there: Iterable[Judgement]) -> None:
+        """Hold the rows against what the store has about the same questions, and under the same ids."""
+        for judgement in there:
+            entry = entry_of(judgement)
+            query = "SELECT n, place, line, derived FROM row WHERE id = ? AND state = 'new'"
+            same = self._database.execute(query, (judgement.id,)).fetchone()
+            if same:
+                n, place, line, derived = same
+                if not derived and line != entry.content:
+                    self.reject(Rejected(place, f"its id {judgement.id!r} is in the store with another content"))
+                self._database.execute("UPDATE row SET state = 'known' WHERE n = ?", (n,))
+            if self._database.execute("SELECT 1 FROM row WHERE question = ? LIMIT 1", (entry.question,)).fetchone():
+                self._database.execute(
+                    "INSERT OR IGNORE INTO stored VALUES (?, ?, ?, ?, ?)",
+                    (judgement.id, entry.question, content_of(judgement), answered_of(judgement), judgement.supersedes),
+                )
+
+    def settle(self) -> None:
+        """Decide for every question that was answered more than once which answer counts."""
+        # Kept apart, so that deciding about one changes nothing under the query, and no list of all is in memory.
+        self._database.execute(
+            """INSERT INTO several SELECT question FROM (
+                SELECT question, supersedes FROM row WHERE state = 'new'
+                UNION ALL SELECT question, supersedes FROM stored
+            ) GROUP BY question HAVING count(*) > 1 OR count(supersedes) > 0"""
+        )
+        for (question,) in self._database.execute("SELECT question FROM several"):
+            rows = self._answers(f"SELECT {_ANSWER} FROM row WHERE question = ? AND state = 'new' ORDER BY n", question)
+            there = self._answers(
+                "SELECT '', id, 0, content, answered, supersedes FROM stored WHERE question = ?", question
+            )
+            if rows:
+                self._decide(settle(rows, there))
+
+    def counts(self) -> Counts:
+        """How many of which."""
+        states = dict(self._database.execute("SELECT state, count(*) FROM row GROUP BY state"))
+        (rejected,) = self._database.execute("SELECT count(*) FROM rejected").fetchone()
+        return Counts(
+            states.get("new", 0), states.get("known", 0), states.get("outdated", 0), self.passed_over, rejected
+        )
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Every rejected row, in the order in which it was found."""
+        for place, reason in self._database.execute("SELECT place, reason FROM rejected ORDER BY n"):
+            yield Rejected(place, reason)
+
+    def judgements(self, renamed: Mapping[str, str]) -> Iterator[Judgement]:
+        """The new judgements, under the annotators' lasting pseudonyms."""
+        for derived, line in self._database.execute("SELECT derived, line FROM row WHERE state = 'new' ORDER BY n"):
+            yield self._under(judgement_of(line), derived, renamed)
+
+    def first(self, count: int) -> list[tuple[str, Judgement]]:
+        """The first rows, as they were read."""
+        query = "SELECT place, line FROM row WHERE line != '' ORDER BY n LIMIT ?"
+        return [(place, judgement_of(line)) for place, line in self._database.execute(query, (count,))]
+
+    def _under(self, judgement: Judgement, derived: bool, renamed: Mapping[str, str]) -> Judgement:
+        """A derived id rests on the pseudonym, so it changes with it, and so does who supersedes it."""
+        name = renamed.get(judgement.annotator, judgement.annotator)
+        if name == judgement.annotator:
+            return judgement
+        named = judgement.model_copy(update={"annotator": name})
+        changed = {"id": derived_id(named)} if derived else {}
+        if judgement.supersedes is not None:
+            query = "SELECT derived, line FROM row WHERE id = ?"
+            of, line = self._database.execute(query, (judgement.supersedes,)).fetchone()
+            if of:
+                changed["supersedes"] = derived_id(judgement_of(line).model_copy(update={"annotator": name}))
+        return named.model_copy(update=changed)
+
+    def _answers(self, query: str, question: str) -> list[Answer]:
+        return [Answer(*row) for row in self._database.execute(query, (question,))]
+
+    def _decide(self, settled: Settled) -> None:
+        for answer, reason in settled.rejected:
+            self.reject(Rejected(answer.place, reason))
+        for state, answers in (("known", settled.known), ("outdated", settled.outdated)):
+            self._database.executemany(
+                "UPDATE row SET state = ? WHERE id = ?", [(state, answer.id) for answer in answers]
+            )
+        for answer in settled.correcting:
+            (line,) = self._database.execute("SELECT line FROM row WHERE id = ?", (answer.id,)).fetchone()
+            judgement = judgement_of(line).model_copy(update={"supersedes": answer.supersedes})
+            self._database.execute("UPDATE row SET line = ? WHERE id = ?", (line_of(judgement), answer.id))

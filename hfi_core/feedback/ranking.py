@@ -1,0 +1,81 @@
+"""Rankings become a label a picture: taken apart into pairs, scored, and put in order."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations, groupby, product
+
+import numpy as np
+from scipy.stats import rankdata
+
+from hfi_core.candidates.manifest import Candidate
+from hfi_core.feedback.bradley_terry import davidson
+from hfi_core.feedback.labels import Label, Pair
+from hfi_core.feedback.ledger import Order
+from hfi_core.feedback.parts import part_of
+
+BRADLEY_TERRY = "Bradley-Terry scores with ties (Davidson), as normalised positions"
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Every pair that rankings imply, sorted, and how often each picture was placed or could not be."""
+
+    pairs: list[Pair]
+    ties: int
+    placed: Counter[str]
+    not_applicable: Counter[str]
+
+
+def compare(orders: Iterable[Order]) -> Comparisons:
+    """Take rankings apart into pairs; a tie counts half in either direction."""
+    weights: Counter[tuple[str, str]] = Counter()
+    ties = 0
+    placed: Counter[str] = Counter()
+    not_applicable: Counter[str] = Counter()
+    for order in orders:
+        for higher, lower in combinations(order.groups, 2):
+            weights.update(product(higher, lower))
+        for group in order.groups:
+            for one, other in combinations(group, 2):
+                weights[one, other] += 0.5
+                weights[other, one] += 0.5
+                ties += 1
+            placed.update(group)
+        not_applicable.update(order.not_applicable)
+    pairs = [Pair(above, below, float(weight)) for (above, below), weight in sorted(weights.items())]
+    return Comparisons(pairs, ties, placed, not_applicable)
+
+
+def positions(
+    comparisons: Comparisons, candidates: Mapping[str, Candidate], minimum: int, held_out: float
+) -> list[Label]:
+    """Label = position by score, 0 (weakest) to 1, of pictures compared and shown `minimum` times."""
+    won, lost = defaultdict(float), defaultdict(float)
+    for pair in comparisons.pairs:
+        won[pair.above] += pair.weight
+        lost[pair.below] += pair.weight
+    compared = sorted(won.keys() | lost.keys())
+    scores = dict(zip(compared, davidson(comparisons.pairs, comparisons.ties, compared), strict=True))
+    placed, not_applicable = comparisons.placed, comparisons.not_applicable
+    labelled = [name for name in compared if placed[name] + not_applicable[name] >= minimum]
+    ranks = rankdata([scores[name] for name in labelled])
+    return [
+        Label(
+            name, candidates[name].sha256, float((rank - 1) / max(len(labelled) - 1, 1)),
+            won[name], lost[name], not_applicable[name], part_of(name, held_out),
+        )
+        for name, rank in zip(labelled, ranks, strict=True)
+    ]  # fmt: skip
+
+
+def shared_sets(orders: Iterable[Order]) -> Iterable[np.ndarray]:
+    """For pictures that several annotators ranked: (annotators, pictures) places, of those that all of them placed.
+
+    `orders` come with rankings of the same pictures one after the other.
+    """
+    for _, same in groupby(orders, key=lambda order: order.subject):
+        places = [{name: k for k, group in enumerate(order.groups) for name in group} for order in same]
+        common = sorted(set.intersection(*(set(place) for place in places)))
+        if len(places) > 1 and len(common) > 1:
+            yield np.array([[place[name] for name in common] for place in places])

@@ -1,0 +1,179 @@
+"""Reads a model from a diffusers folder: safetensors only, checked against the digest that params pin."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from hfi_core.compute.device import device_of, dtype_of
+from hfi_core.errors import UserError
+from hfi_core.io.tensors import load_tensors
+from hfi_core.models.completeness import require_all_tensors
+from hfi_core.models.diffusion.checkpointing import keep_only_block_inputs
+from hfi_core.models.diffusion.folder import INDEX, components, read_index
+from hfi_core.models.diffusion.model import TextToImage, Weights
+from hfi_core.models.diffusion.schedule import NoiseSchedule
+from hfi_core.models.diffusion.sizes import picture_side
+from hfi_core.models.diffusion.text_encoders import OneEncoder, Text, TwoEncoders
+from hfi_core.models.weights import checked
+from hfi_core.params import Compute, Source
+
+WEIGHTS = "weights.safetensors"
+_PARTS = {
+    "unet": ("diffusers", "UNet2DConditionModel"),
+    "vae": ("diffusers", "AutoencoderKL"),
+    "text_encoder": ("transformers", "CLIPTextModel"),
+    "tokenizer": ("transformers", "CLIPTokenizer"),
+}
+_SDXL_PARTS = _PARTS | {
+    "text_encoder_2": ("transformers", "CLIPTextModelWithProjection"),
+    "tokenizer_2": ("transformers", "CLIPTokenizer"),
+}
+
+_UNCLIPPED = {"clip_sample": False}
+"""Latents have no bounds; DDIM's default, which holds where a folder was saved with another scheduler, sets some."""
+_CORRECTED = _UNCLIPPED | {"steps_offset": 1}
+"""As StableDiffusionPipeline of diffusers corrects a scheduler, whatever the folder says."""
+
+
+def load_model(source: Source, compute: Compute) -> TextToImage:
+    """The base model, frozen.
+
+    Raises UserError if the folder is missing, torn, of another shape, lacks weights, or is not the one that params pin.
+    """
+    folder = checked(source.source, source.revision, source.digest, "model")
+    index = read_index(folder)
+    named = components(index)
+    wanted = _SDXL_PARTS if "text_encoder_2" in named else _PARTS
+    for part, (library, kind) in wanted.items():
+        if named.get(part) not in (kind, f"{kind}Fast"):
+            raise UserError(f"{folder}: {part} is {index.get(part)}; {library}'s {kind} is supported.")
+    if "scheduler" not in named:
+        raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is not known.")
+    device, dtype = device_of(compute), dtype_of(compute)
+    parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
+    _require_latents(folder, parts["unet"].config, parts["vae"].config)
+    scheduler = _load_scheduler(folder, _UNCLIPPED if wanted is _SDXL_PARTS else _CORRECTED)
+    for part, network in parts.items():
+        if isinstance(network, torch.nn.Module):
+            parts[part] = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    if device.type == "cpu":
+        parts["unet"] = parts["unet"].to(memory_format=torch.channels_last)
+    if compute.checkpointing:
+        keep_only_block_inputs(parts["unet"])
+    return TextToImage(
+        unet=parts["unet"],
+        vae=parts["vae"],
+        text=_text(folder, index, parts),
+        schedule=NoiseSchedule(scheduler.alphas_cumprod.to(device), scheduler.config.prediction_type),
+        scheduler_config=dict(scheduler.config),
+        digest=source.digest,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _require_latents(folder: Path, unet, vae) -> None:
+    """Raises UserError if the UNet does not turn square latents of the VAE into such."""
+    try:
+        picture_side(unet, vae)
+    except TypeError as error:
+        raise UserError(f"{folder}: {error}. Name another base in model.source.") from error
+    if not unet.in_channels == unet.out_channels == vae.latent_channels:
+        raise UserError(
+            f"{folder}: the UNet turns {unet.in_channels} channels into {unet.out_channels}, and the VAE's latents "
+            f"have {vae.latent_channels}. Models for inpainting or editing, which read a picture besides, are not "
+            "supported: name a text-to-image base in model.source."
+        )
+
+
+def _text(folder: Path, index: dict, parts: dict) -> Text:
+    """The text encoders that the UNet was made for.
+
+    Raises UserError if it was made for others.
+    """
+    unet, added = parts["unet"].config, parts["unet"].config.addition_embed_type
+    if "text_encoder_2" not in parts:
+        text, expected = OneEncoder(parts["text_encoder"], parts["tokenizer"]), None
+    else:
+        if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
+            parts["vae"].float()  # it overflows in half precision; diffusers does the same
+        text, expected = TwoEncoders(
+            (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
+            side=picture_side(unet, parts["vae"].config),
+            empty_is_zero=bool(index.get("force_zeros_for_empty_prompt", False)),
+        ), "text_time"  # fmt: skip
+    if added != expected or unet.cross_attention_dim != sum(text.widths):
+        raise UserError(
+            f"{folder}: the UNet attends to {unet.cross_attention_dim} numbers (addition_embed_type {added!r}), and "
+            f"the text encoders give {sum(text.widths)} (for {expected!r})."
+        )
+    return text
+
+
+def load_safeguarded(source: Source, compute: Compute, folder: Path) -> TextToImage:
+    """The base model with the weights that a removal changed (`models/ROW`; a row without weights is the base).
+
+    Raises UserError if the weights are torn, misshapen, or belong to another base.
+    """
+    model = load_model(source, compute)
+    apply_weights(model, removal_weights(model, folder))
+    return model
+
+
+def removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of the base's UNet that a removal changed, on the model's device; none where a row is the base.
+
+    Raises UserError if they are torn, misshapen, or belong to another base.
+    """
+    path = folder / WEIGHTS
+    if not path.exists():
+        return {}
+    weights, meta = load_tensors(path)
+    if not meta or meta.get("base") != model.digest:
+        raise UserError(f"{path} changes another base model than params.yaml names.")
+    named = dict(model.unet.named_parameters())
+    for name, value in weights.items():
+        if name not in named or named[name].shape != value.shape:
+            raise UserError(f"{path}: {name} {tuple(value.shape)} does not fit this UNet.")
+    return {name: value.to(model.device) for name, value in weights.items()}
+
+
+@torch.no_grad()
+def apply_weights(model: TextToImage, weights: Weights) -> None:
+    """Write weights into the UNet, in place."""
+    named = dict(model.unet.named_parameters())
+    for name, value in weights.items():
+        named[name].copy_(value)
+
+
+def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):
+    import diffusers
+    import transformers
+    from transformers.utils.logging import disable_progress_bar
+
+    logging.getLogger("diffusers").setLevel(logging.ERROR)
+    disable_progress_bar()  # seconds at most, and it would garble our own
+    try:
+        if kind == "CLIPTokenizer":
+            return transformers.CLIPTokenizer.from_pretrained(folder / part)
+        cls = getattr(diffusers, kind, None) or getattr(transformers, kind)
+        network, report = cls.from_pretrained(
+            folder / part, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
+        )
+    except Exception as error:  # the libraries raise whatever their parsers raise on a broken folder
+        raise UserError(f"{folder / part} cannot be loaded ({type(error).__name__}): {str(error)[:300]}") from error
+    require_all_tensors(folder / part, report, kind)
+    return network
+
+
+def _load_scheduler(folder: Path, corrected: Mapping[str, object]):
+    from diffusers import DDIMScheduler
+
+    try:
+        return DDIMScheduler.from_pretrained(folder / "scheduler", **corrected)
+    except Exception as error:  # as above
+        raise UserError(
+            f"{folder / 'scheduler'} cannot be loaded ({type(error).__name__}): {str(error)[:300]}"
+        ) from error

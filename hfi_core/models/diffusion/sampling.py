@@ -1,0 +1,104 @@
+"""Draws pictures: one seed a picture, in padded blocks of one fixed size, so order and shards change no byte."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hfi_core.models.diffusion.model import TextToImage, Weights
+from hfi_core.params import Sampler
+from hfi_core.pipeline.graph import WHOLE, Progress, Shard, silent
+
+
+@dataclass(frozen=True)
+class Request:
+    """One picture to draw."""
+
+    prompt: str
+    seed: int
+
+
+def unfinished(
+    requests: Sequence[Request], block: int, done: Callable[[Request], bool], shard: Shard = WHOLE
+) -> list[Request]:
+    """The requests of the shard's blocks that are not wholly done: every picture keeps its place in its block."""
+    blocks = [list(requests[start : start + block]) for start in range(0, len(requests), block)]
+    return [request for part in shard.of(blocks) if not all(map(done, part)) for request in part]
+
+
+def scheduler_for(model: TextToImage, name: str, steps: int):
+    """A fresh diffusers scheduler on the model's own noise schedule, set to `steps` steps."""
+    from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+    if name == "ddim":
+        scheduler = DDIMScheduler.from_config(model.scheduler_config)
+    else:
+        scheduler = DPMSolverMultistepScheduler.from_config(model.scheduler_config, algorithm_type="dpmsolver++")
+    scheduler.set_timesteps(steps, device=model.device)
+    return scheduler
+
+
+def start_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:
+    """x_T (B, C, H, W) from one seed a picture, drawn on the CPU so that every device starts alike."""
+    draws = [torch.randn(model.latent_shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(draws).to(model.device)
+
+
+@torch.no_grad()
+def denoise(
+    model: TextToImage,
+    x_T: torch.Tensor,
+    condition: torch.Tensor,
+    unconditional: torch.Tensor,
+    *,
+    scheduler: str,
+    steps: int,
+    guidance: float,
+    weights: Weights | None = None,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """A guided roll-out (Ho & Salimans 2021): yields each visited (x_t, t), and at last (x_0, 0)."""
+    solver = scheduler_for(model, scheduler, steps)
+    solver.config.prediction_type = "epsilon"  # `predict` has converted already
+    x_t = x_T * solver.init_noise_sigma
+    both = torch.cat([condition, unconditional])
+    for t in solver.timesteps:
+        yield x_t, t
+        if guidance == 1:
+            eps = model.predict(x_t, t.expand(len(x_t)), condition, weights)
+        else:
+            eps_c, eps_0 = model.predict(torch.cat([x_t, x_t]), t.expand(2 * len(x_t)), both, weights).chunk(2)
+            eps = eps_0 + guidance * (eps_c - eps_0)
+        x_t = solver.step(eps, t, x_t).prev_sample
+    yield x_t, torch.zeros_like(t)
+
+
+def sample(
+    model: TextToImage,
+    requests: Sequence[Request],
+    sampler: Sampler,
+    *,
+    block: int,
+    tokens: Mapping[str, torch.Tensor] | None = None,
+    weights: Weights | None = None,
+    progress: Progress = silent,
+    what: str = "pictures",
+) -> Iterator[tuple[Request, np.ndarray]]:
+    """Draw each request as uint8 (H, W, 3), in order."""
+    tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
+    with torch.no_grad():
+        texts = sorted({request.prompt for request in requests})
+        # One prompt at a time: a text condition must not depend on which others were encoded beside it.
+        conditions = {text: model.encode([text], tokens)[0] for text in texts}
+        unconditional = model.encode([""])[0]
+    for start in range(0, len(requests), block):
+        part = list(requests[start : start + block])
+        padded = part + [part[-1]] * (block - len(part))
+        condition = torch.stack([conditions[request.prompt] for request in padded])
+        noise = start_noise(model, [request.seed for request in padded])
+        *_, (x_0, _) = denoise(
+            model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
+            steps=sampler.steps, guidance=sampler.guidance, weights=weights,
+        )  # fmt: skip
+        yield from zip(part, model.decode(x_0)[: len(part)], strict=True)
+        progress(start + len(part), len(requests), what)

@@ -1,0 +1,76 @@
+"""The whole of `params.yaml`."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from hfi_core.params.erasure import Attack, NoRemoval, Removal
+from hfi_core.params.evaluation import Evaluate, Release
+from hfi_core.params.feedback import Annotation, Candidates, Concept, Feedback
+from hfi_core.params.model import Compute, Sampler, Source
+from hfi_core.params.operations import Publish
+from hfi_core.params.training import Invert, Reward
+from hfi_core.params.values import EMBEDDED, UNPINNED, Frozen, Name
+from hfi_core.params.versioning import Versioning
+
+
+class Tracking(Frozen):
+    """Where runs are recorded; changes no result."""
+
+    mlflow: Annotated[str, StringConstraints(min_length=1)]
+    """MLflow's tracking and registry address."""
+    experiment: Annotated[str, StringConstraints(min_length=1)]
+
+
+class Params(Frozen):
+    """The whole of `params.yaml`."""
+
+    seed: int = Field(ge=0, lt=2**31)
+    compute: Compute
+    model: Source
+    clip: Source
+    sampler: Sampler
+    concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
+    candidates: Candidates
+    feedback: Feedback
+    annotation: Annotation
+    reward: Reward
+    invert: Invert
+    removals: Annotated[dict[Name, Removal], Field(min_length=1)]
+    attack: Attack
+    evaluate: Evaluate
+    release: Release
+    publish: Publish
+    versioning: Versioning
+    tracking: Tracking
+
+    @model_validator(mode="after")
+    def _fit_together(self):
+        if not isinstance(self.removals.get("base"), NoRemoval):
+            raise ValueError("removals needs the row `base: {method: none}`, which every other row is compared with")
+        if any(isinstance(r, NoRemoval) for name, r in self.removals.items() if name != "base"):
+            raise ValueError("only the row `base` has method none")
+        if self.release.row not in self.removals:
+            raise ValueError(f"release.row {self.release.row!r} is no removal; there are {', '.join(self.removals)}")
+        if self.feedback.simulated and self.model.source != EMBEDDED:
+            raise ValueError("feedback.simulated is for the embedded model only: set it to {} and name your file")
+        judge = self.evaluate.judge.digest
+        trained = {"clip": self.clip.digest} | {
+            f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()
+        }
+        for key, digest in trained.items():
+            if digest == judge != UNPINNED:
+                raise ValueError(
+                    f"evaluate.judge has the digest of {key}: nobody judges their own work, so the evaluation's judge "
+                    "is never what was trained on. Name other weights in evaluate.judge.source"
+                )
+        drawn, imported = self.candidates.drawn.keys(), self.candidates.imported.keys()
+        if drawn & imported or drawn | imported != self.concepts.keys():
+            raise ValueError(
+                "candidates.drawn and candidates.imported must name each concept in one of the two, and nothing else; "
+                f"the concepts are {', '.join(self.concepts)}"
+            )
+        for key in ("guidelines", "gallery"):
+            for name in getattr(self.annotation, key).keys() - self.concepts.keys():
+                raise ValueError(f"annotation.{key} names {name!r}, which is no concept")
+        return self

@@ -1,0 +1,36 @@
+"""Judges by the word that `evaluate.judge.kind` names; other packages add theirs by the entry points `hfi.judges`.
+
+Holds import strings, so that asking which judges there are costs no torch; params ask when they are parsed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hfi_core.judges.base import Judge
+    from hfi_core.params import Compute
+    from hfi_core.params import Judge as JudgeParams
+
+ENTRY_POINTS = "hfi.judges"
+JUDGES: dict[str, str] = {
+    "embedded": "hfi_core.embedded.judge:EmbeddedJudge",
+    "clip": "hfi_core.judges.clip:ClipJudge",
+    "classifier": "hfi_core.judges.classifier:ClassifierJudge",
+}
+
+
+def known_judges() -> dict[str, str]:
+    """Import strings by kind, our own first: nobody can take the place of one of them."""
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | JUDGES
+
+
+def load_judge(params: JudgeParams, compute: Compute) -> Judge:
+    """The judge that params name.
+
+    Raises UserError if its weights are missing or not the pinned ones.
+    """
+    module, name = known_judges()[params.kind].split(":")
+    return getattr(import_module(module), name).load(params, compute)

@@ -1,0 +1,86 @@
+"""Pictures for a page that is one file: small, inside it, and the same from every row at equal seeds."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from hfi_core.evaluation.shots import Evaluated
+
+LARGEST = 128
+"""Pictures with longer sides are reduced to this many pixels and kept as JPEG."""
+A_SUITE = 12
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One picture, what was asked for, and what the judge said."""
+
+    uri: str
+    prompt: str
+    seed: int
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row's pictures of one suite."""
+
+    row: str
+    pictures: list[Thumbnail]
+
+
+def strips_of(rows: Sequence[Evaluated], suite: str, count: int = A_SUITE) -> list[Strip]:
+    """The same few pictures from every row: the first seed of each prompt, then the second, and so on."""
+    chosen = spread(rows[0].column(suite, "prompt"), count)
+    return [Strip(row.row, [_thumbnail(row, suite, place) for place in chosen]) for row in rows]
+
+
+def spread(prompts: Sequence[str], count: int) -> list[int]:
+    """Places of `count` pictures that take turns between the prompts, in the order in which the suite has them."""
+    seen: dict[str, int] = {}
+    turns = []
+    for place, prompt in enumerate(prompts):
+        turns.append((seen.get(prompt, 0), place))
+        seen[prompt] = seen.get(prompt, 0) + 1
+    return [place for _, place in sorted(turns)[:count]]
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Content as a `data:` address."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _thumbnail(row: Evaluated, suite: str, place: int) -> Thumbnail:
+    record = row.records[row.places[suite][place]]
+    return Thumbnail(
+        uri=picture_uri(row.picture(suite, record["index"])),
+        prompt=record["prompt"],
+        seed=record["seed"],
+        verdict=verdict_of(record),
+    )
+
+
+def verdict_of(record: dict) -> str:
+    """One word for a picture's verdict."""
+    if not record["readable"]:
+        return "unreadable"
+    if record["flagged"]:
+        return "flagged"
+    if record["kept"]:
+        return "kept"
+    return "correct" if record["correct"] else "other"
+
+
+def picture_uri(pixels: np.ndarray) -> str:
+    """A picture as a `data:` address: small ones exactly, large ones reduced."""
+    image, stream = Image.fromarray(pixels), io.BytesIO()
+    if max(image.size) <= LARGEST:
+        image.save(stream, format="PNG", optimize=True)
+        return data_uri(stream.getvalue(), "image/png")
+    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    image.save(stream, format="JPEG", quality=88)
+    return data_uri(stream.getvalue(), "image/jpeg")
