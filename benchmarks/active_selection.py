@@ -21,15 +21,14 @@ from benchmarks import machine
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import numpy_generator, seed_of
-from hfi_core.embedded.judge_weights import load_judge_network
+from hfi_core.embedded.networks import load_judge_network
 from hfi_core.embedded.simulated_crowd import annotators_of, answer, look
 from hfi_core.feedback.labels import Label
 from hfi_core.models.weights import locate
 from hfi_core.params import EMBEDDED, Params
 from hfi_core.reward.active_learning import spread_out, uncertainty
-from hfi_core.reward.model import RewardModel, train
+from hfi_core.reward.model import RewardModel, embed, train
 from hfi_core.reward.objectives import task_of
-from hfi_core.stages.reward import embed
 
 CONCEPT = "badge"
 SEEDS = 20

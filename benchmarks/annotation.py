@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
-from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.json_files import write_jsonl
 from tests.annotation.guard.annotator import Annotator
 from tests.annotation.guard.projects import serving, write_project
 from tests.projects import default_raw

@@ -30,8 +30,7 @@ from hfi_core.erasure.methods import roll_outs, settings_of
 from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import distill
 from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
-from hfi_core.models.diffusion.checkpointing import keep_only_block_inputs
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import keep_only_block_inputs, load_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.models.weights import digest_of

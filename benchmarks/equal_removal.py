@@ -15,14 +15,13 @@ from benchmarks.learning import distill_until
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
-from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.targets import ConceptMaterial
 from hfi_core.inversion.tokens import load_tokens
-from hfi_core.judges.base import Verdict
+from hfi_core.judges.base import Verdict, load_judge
 from hfi_core.metrics.intervals import Interval, wilson_interval
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import Request
-from hfi_core.plugins import load_judge
 
 LEVELS = (0.75, 0.5, 0.25)
 """Parts of the base's flagged broad pictures that are left."""

@@ -20,14 +20,13 @@ from benchmarks.learning import distill_until
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_of
-from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.targets import ConceptMaterial, Lesson
 from hfi_core.inversion.tokens import load_tokens, token_name, with_token
+from hfi_core.judges.base import load_judge
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import Request
 from hfi_core.params import ClosedForm
-from hfi_core.plugins import load_judge
 
 LEVELS = (0.5, 0.25)
 CLOSED_FORM = ClosedForm(method="closed_form", contrast=1.0, hold=1.0, ridge=0.01)

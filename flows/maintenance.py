@@ -6,13 +6,12 @@ from prefect import flow, get_client
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.orchestration.flow_settings import SETTINGS
-from flows.orchestration.plan import PARAMS
-from flows.orchestration.recovery import revive
-from flows.orchestration.resume import resume
-from flows.orchestration.starting import start_on_feedback
+from flows.orchestration.notifications import SETTINGS
+from flows.orchestration.recovery import resume, revive
+from flows.orchestration.runs import start_on_feedback
 from flows.runtime import logs
 from hfi_core.params import read_params
+from hfi_core.pipeline.layout import PARAMS
 
 logs.begin()  # in a worker's process nobody else does
 

@@ -4,11 +4,11 @@ from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.states import Completed, Failed, State
 
-from flows.orchestration.flow_settings import SETTINGS
-from flows.orchestration.plan import PARAMS
+from flows.orchestration.notifications import SETTINGS
 from flows.releases.promotion import Settled, settle_promotions
 from flows.runtime import logs
 from hfi_core.params import read_params
+from hfi_core.pipeline.layout import PARAMS
 
 logs.begin()  # in a worker's process nobody else does
 

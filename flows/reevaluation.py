@@ -9,11 +9,11 @@ from pydantic import Field
 
 from flows.execution.reevaluation import OutOfDate
 from flows.execution.reevaluation import reevaluate as evaluate_again
-from flows.orchestration.flow_settings import SETTINGS
-from flows.orchestration.plan import PARAMS
+from flows.orchestration.notifications import SETTINGS
 from flows.runtime import logs
 from flows.runtime.lock import project_lock
 from hfi_core.params import read_params
+from hfi_core.pipeline.layout import PARAMS
 
 logs.begin()  # in a worker's process nobody else does
 

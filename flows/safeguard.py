@@ -16,22 +16,24 @@ from prefect.states import Completed, State
 from pydantic import Field
 
 from flows.execution.parallelism import ALONE, MOST, RAY, Spread
-from flows.orchestration import feedback_gate, liveness
+from flows.feedback.inbox import fetch_feedback
+from flows.feedback.snapshots import renew_feedback
+from flows.orchestration import feedback_gate, recovery
 from flows.orchestration.artifacts import show_comparison, show_record, show_registration
-from flows.orchestration.flow_settings import SETTINGS
-from flows.orchestration.plan import Plan, fetch_feedback, make_plan, renew_feedback
-from flows.orchestration.starting import require_deployment, start_once
+from flows.orchestration.notifications import SETTINGS
+from flows.orchestration.plan import Plan, make_plan
+from flows.orchestration.runs import require_deployment, start_once
 from flows.orchestration.tasks import record_task, register_task, stage_task
 from flows.releases.register import Registration
 from flows.runtime import logs
 from flows.runtime.lock import project_lock
 from flows.tracking import runs
-from flows.versioning.recording import require_recordable
-from flows.versioning.repo import changes, downstream, keep_sources
+from flows.versioning.repo import changes, keep_sources
+from flows.versioning.results_branch import require_recordable
 from hfi_core.feedback.sufficiency import Need
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
-from hfi_core.pipeline.graph import Unit
+from hfi_core.pipeline.graph import Unit, downstream
 
 logs.begin()  # in a worker's process nobody else does
 
@@ -41,7 +43,9 @@ StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: 
 
 def _run_name() -> str:
     if deployment.id:
-        liveness.live(str(flow_run.id))  # the first thing that a run does here: waiting for the project is life, too
+        recovery.hold_run_lock(
+            str(flow_run.id)
+        )  # the first thing that a run does here: waiting for the project is life, too
     with project_lock():
         renew_feedback()
         return _name_of(make_plan(flow_run.parameters.get("until")))

@@ -4,6 +4,13 @@ from collections.abc import Sequence
 
 from hfi_core.secrets import without_passwords
 
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """`a, b, c and 4 more`, with at most `most` names."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 _MOST_LISTED = 20
 
 

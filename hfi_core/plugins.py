@@ -5,14 +5,12 @@ Holds import strings, so that asking which judges there are costs no torch; para
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hfi_core.judges.base import Judge
-    from hfi_core.params import Compute
-    from hfi_core.params import Judge as JudgeParams
+    pass
+
 
 ENTRY_POINTS = "hfi.judges"
 JUDGES: dict[str, str] = {
@@ -25,12 +23,3 @@ JUDGES: dict[str, str] = {
 def known_judges() -> dict[str, str]:
     """Import strings by kind, our own first: nobody can take the place of one of them."""
     return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | JUDGES
-
-
-def load_judge(params: JudgeParams, compute: Compute) -> Judge:
-    """The judge that params name.
-
-    Raises UserError if its weights are missing or not the pinned ones.
-    """
-    module, name = known_judges()[params.kind].split(":")
-    return getattr(import_module(module), name).load(params, compute)

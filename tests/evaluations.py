@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.evaluation.shots import FEATURES, PROVENANCE, RECORDS, Shot, shots_of
-from hfi_core.io.atomic import sha256_of_file, write_json, write_jsonl
+from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
+from hfi_core.evaluation.shots import Shot, shots_of
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import save_tensors
 from hfi_core.judges.base import Verdict
 from hfi_core.params import Params, parse_params

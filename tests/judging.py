@@ -10,8 +10,9 @@ from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.embedded.rendering import draw
 from hfi_core.embedded.scenes import EMBLEMS, FLAGGED_EMBLEMS, draw_scene
-from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Sampler
 
 _SAMPLER = Sampler(scheduler="ddim", steps=2, guidance=3.0)

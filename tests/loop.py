@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import Unit, units_of
 from tests.projects import FEEDBACK_FILE, Project

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.io.atomic import write_json
+from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.loading import WEIGHTS, load_model
 from hfi_core.pipeline.graph import Unit, units_of

@@ -103,7 +103,7 @@ def test_only_the_crowd_reads_the_annotators_judge():
 
 def test_only_the_evaluation_asks_a_judge():
     outside = [path for path in CODE if not path.is_relative_to(REPOSITORY / "hfi_core" / "judges")]
-    assert users_of("hfi_core.plugins.load_judge", outside) == {"hfi_core/stages/evaluate.py"}
+    assert users_of("hfi_core.judges.base.load_judge", outside) == {"hfi_core/stages/evaluate.py"}
     # params/evaluation.py asks for the judges' names; the world's judge is one.
     assert users_of("hfi_core.judges", outside) == {
         "hfi_core/params/evaluation.py",

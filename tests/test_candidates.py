@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from hfi_core.candidates.manifest import MANIFEST, Candidate, read_manifest, read_pictures
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_jsonl
 from tests.projects import default_raw
 
 SAMPLER = default_raw()["sampler"]

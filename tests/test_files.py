@@ -14,15 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import (
-    sha256_of_file,
-    sha256_of_folder,
-    sha256_of_json,
-    whole_file,
-    whole_folder,
-    write_json,
-    write_jsonl,
-)
+from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
+from hfi_core.io.json_files import write_json, write_jsonl
 
 
 def listing(folder: Path) -> set[str]:

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfi_core.candidates.importer import import_candidates
+from hfi_core.candidates.importer import import_candidates, read_picture_table
 from hfi_core.candidates.manifest import read_manifest, read_pictures
-from hfi_core.candidates.picture_table import read_picture_table
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file, sha256_of_folder
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 
 
 def pixels(number: int, width: int = 24, height: int = 24) -> np.ndarray:

@@ -3,9 +3,8 @@
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.champion_gates import verdicts_against
 from hfi_core.evaluation.comparison import difference
-from hfi_core.evaluation.gates import verdicts
+from hfi_core.evaluation.gates import verdicts, verdicts_against
 from hfi_core.params import Gate, parse_params
 from tests.projects import default_raw
 

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import Label, write_labels
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import Label, part_of, write_labels
 from hfi_core.params import parse_params
 from hfi_core.reward import active_learning
 from hfi_core.reward.active_learning import mix, next_pictures, random_order, spread_out, uncertainty

@@ -10,9 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.io.atomic import write_json
+from hfi_core.io.json_files import write_json
 from hfi_core.params import parse_params
-from hfi_core.pipeline.graph import STAGES, WHOLE, Shard, params_of, silent, stage_named, units_of, work_key
+from hfi_core.pipeline.graph import STAGES, params_of, stage_named, units_of, work_key
+from hfi_core.pipeline.stage import WHOLE, Shard
+from hfi_core.progress import silent
 from tests.projects import REPOSITORY, default_raw, small_raw
 
 PARAMS = parse_params(default_raw())

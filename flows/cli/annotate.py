@@ -102,8 +102,8 @@ def remove(name: Annotated[str, typer.Argument(help="Whose account.")]) -> None:
 
 def _project() -> Path:
     """The folder of the accounts; a wrong folder must not get one."""
-    from flows.orchestration.plan import PARAMS
     from hfi_core.errors import UserError
+    from hfi_core.pipeline.layout import PARAMS
 
     if not PARAMS.exists():
         raise UserError(f"{PARAMS} is missing: run this in a project's folder.")

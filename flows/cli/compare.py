@@ -16,10 +16,10 @@ def compare(
     """Show the figures of two registered versions, and how they differ picture by picture."""
     from rich.table import Table
 
-    from flows.orchestration.plan import PARAMS
     from flows.releases.comparison import compare_versions, shown_difference
     from flows.runtime.console import out, say
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     compared = compare_versions(read_params(PARAMS), first, second, page)
     table = Table("figure", first, second, "difference", box=None)

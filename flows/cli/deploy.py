@@ -8,10 +8,10 @@ def deploy() -> None:
     it, and call this again: it replaces what is there. Runs work in this folder, by a worker on this machine.
     """
     from flows.orchestration import deployment
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
-    from flows.versioning.recording import require_recordable
+    from flows.versioning.results_branch import require_recordable
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     require_recordable(read_params(PARAMS))
     if deployment.write_missing():

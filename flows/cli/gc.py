@@ -16,10 +16,10 @@ def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only
 
     from flows.lineage.gc import find_garbage, remove_garbage
     from flows.lineage.gc_roots import keepers
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         params = read_params(PARAMS)

@@ -18,14 +18,14 @@ def listen(
     import uvicorn
 
     from flows.orchestration.deployment import require_server
-    from flows.orchestration.plan import PARAMS
-    from flows.orchestration.starting import require_deployment, start_once
-    from flows.releases.register import CHAMPION
+    from flows.orchestration.runs import require_deployment, start_once
+    from flows.releases.champion import CHAMPION
     from flows.runtime.console import say
     from flows.runtime.logs import for_uvicorn
     from flows.runtime.network import listen as listen_at
     from flows.serving.promotion_webhook import app, secret_of_environment
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params, secret = read_params(PARAMS), secret_of_environment()
     require_server()

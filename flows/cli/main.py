@@ -122,6 +122,6 @@ def _tell(text: str, error: Exception | None = None) -> None:
     if logs.structured():
         logs.log(logging.ERROR, text.strip(), error if _debug else None)
         return
-    from hfi_core.redaction import redacted
+    from hfi_core.secrets import redacted
 
     print(redacted(text), file=sys.stderr)

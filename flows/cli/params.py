@@ -10,9 +10,9 @@ app = typer.Typer(no_args_is_help=True, help="Check, describe and pin params.yam
 @app.command()
 def check() -> None:
     """Validate params.yaml: every unknown key, missing key and broken bound is named."""
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     say(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
@@ -24,12 +24,12 @@ def upgrade(
     preset: Annotated[str | None, typer.Option(help="Whose defaults; the one that suits model.source.")] = None,
 ) -> None:
     """Say what changed in params since params.yaml was written: each missing key with its default, each key gone."""
-    from flows.orchestration.plan import PARAMS
     from flows.project.upgrade import add_missing, changes_in
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from hfi_core.params import read_params
     from hfi_core.params.loading import spelled
+    from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         changes, name = changes_in(PARAMS, preset)
@@ -58,12 +58,12 @@ def schema() -> None:
 @app.command()
 def sync() -> None:
     """Write dvc.yaml and docs/params.schema.json anew from what is installed."""
-    from flows.orchestration.plan import PARAMS
     from flows.project.schema import SCHEMA, write_schema
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from flows.versioning import dvc_yaml
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     with project_lock():
@@ -74,10 +74,10 @@ def sync() -> None:
 @app.command()
 def pin() -> None:
     """Compute the digests of model, clip and judge, and write them into params.yaml; comments stay."""
-    from flows.orchestration.plan import PARAMS
     from flows.project.pins import pin_digests
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
+    from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         for key, old, new in pin_digests(PARAMS):

@@ -23,10 +23,10 @@ def plan(
 
     from flows.estimation.estimate import estimate
     from flows.estimation.throughput import measured_rate, recorded_rate
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import out, say
     from flows.runtime.device import here
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = here(read_params(PARAMS))
     figures = estimate(params, measured_rate(params) if measure else recorded_rate(params))

@@ -11,9 +11,9 @@ def promotions() -> None:
     A promotion that fails its gates is undone, unless the version's tag `override` says why it may stand. Run it each
     minute, by the flow `promotions` or by hand. It ends with exit code 1 where a promotion was undone.
     """
-    from flows.orchestration.plan import PARAMS
     from flows.releases.promotion import settle_promotions
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     _tell(params.release.model, settle_promotions(params))
@@ -27,9 +27,9 @@ def promote(
     ] = None,
 ) -> None:
     """Move the alias `champion` to a version and settle that, as if it had been moved in MLflow."""
-    from flows.orchestration.plan import PARAMS
-    from flows.releases.promoting import promote as move
+    from flows.releases.promotion import promote as move
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     _tell(params.release.model, move(params, version, by, override))
@@ -42,9 +42,9 @@ def rollback(
 
     Its gates are not asked again: it passed them when it was promoted, or somebody answered for it.
     """
-    from flows.orchestration.plan import PARAMS
-    from flows.releases.promoting import roll_back
+    from flows.releases.promotion import roll_back
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     _tell(params.release.model, roll_back(params, by))

@@ -19,17 +19,16 @@ def publish(
     Again, it looks whether everything is there, and sends what is missing. Nothing that is there is ever replaced.
     With `--version` it takes the release from MLflow: where a published one was lost, or `publish.to` is another now.
     """
-    from flows.orchestration.plan import PARAMS
     from flows.releases.publish import publish as put
     from flows.releases.publish import release_name
-    from flows.releases.register import RELEASE
     from flows.runtime.console import progress_of, say
     from flows.runtime.lock import project_lock
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS, RELEASE
 
     params = read_params(PARAMS)
     if version:
-        from flows.releases.publishing_again import publish_version
+        from flows.releases.publish import publish_version
 
         with progress_of(f"publish {version}") as progress:
             done = publish_version(params, version, dry_run=dry_run, progress=progress)

@@ -16,10 +16,10 @@ def reevaluate(tolerance: Tolerance = 0.0) -> None:
     is stopped goes on from what was drawn, for some days; after a change of driver, say, remove `.hfi/reevaluation`.
     """
     from flows.execution.reevaluation import reevaluate as evaluate_again
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         rows = evaluate_again(read_params(PARAMS))

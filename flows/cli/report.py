@@ -7,16 +7,16 @@ PAGE = Path("reports/report.html")
 
 def report() -> None:
     """Print the comparison table and say where the picture report lies."""
-    from flows.orchestration.plan import PARAMS
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     print_report(read_params(PARAMS))
 
 
 def print_report(params) -> None:
     """The table of `reports/evaluation.json`, and the place of the page."""
-    from flows.releases.register import EVALUATION
     from flows.runtime.console import out, say
+    from hfi_core.pipeline.layout import EVALUATION
 
     say(f"\nRows of {EVALUATION}, as value [low, high]:")
     out.print(comparison())
@@ -29,7 +29,7 @@ def comparison():
     """The comparison for a screen: a line a figure, a column a row, so that a figure is compared along its line."""
     from rich.table import Table
 
-    from flows.releases.register import read_evaluation
+    from hfi_core.evaluation.records import read_evaluation
     from hfi_core.report.table import comparison_table
 
     header, *figures = zip(*comparison_table(read_evaluation()), strict=True)

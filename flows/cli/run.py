@@ -32,8 +32,10 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
     judge and ends with exit code 3. With `--shards` and `--processes` it is spread over processes and machines.
     """
     from flows.execution.parallelism import Spread, require_address
+    from flows.feedback.inbox import fetch_feedback
+    from flows.feedback.snapshots import renew_feedback
     from flows.orchestration import feedback_gate
-    from flows.orchestration.plan import fetch_feedback, make_plan, renew_feedback
+    from flows.orchestration.plan import make_plan
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
 
@@ -104,7 +106,7 @@ def _close(plan, registration, until: str | None) -> None:
 
 def print_registration(registration) -> None:
     """Say which version a release is, and what each gate says."""
-    from flows.releases.register import ALIAS
+    from flows.releases.champion import ALIAS
     from flows.runtime.console import say
 
     new = "registered as" if registration.created else "is"

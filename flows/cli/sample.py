@@ -13,12 +13,12 @@ def sample(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
 ) -> None:
     """Draw pictures with the base model or a safeguarded one, as PNG files."""
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import progress_of, say
     from flows.runtime.device import here
     from hfi_core.compute.memory import short_memory_named
     from hfi_core.errors import UserError
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = here(read_params(PARAMS))
     folder = Path("models") / row

@@ -12,10 +12,10 @@ def stage(
 ) -> None:
     """Run one unit whether or not it is out of date. `dvc repro` calls this; by hand, prefer `hfi run`."""
     from flows.execution.unit import find_unit, run_unit
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.lock import project_lock
     from flows.tracking import runs
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     found = find_unit(params, name, unit, revision)

@@ -9,7 +9,8 @@ def status() -> None:
     from rich.table import Table
 
     from flows.execution.unit import checkpoints
-    from flows.orchestration.plan import make_plan, renew_feedback
+    from flows.feedback.snapshots import renew_feedback
+    from flows.orchestration.plan import make_plan
     from flows.runtime.console import out, say
     from flows.runtime.lock import project_lock_if_free
 

@@ -10,10 +10,10 @@ def trace(
 ) -> None:
     """Show what a registered model was made of: release, removal, token, reward, labels, snapshot, judgements."""
     from flows.lineage.trace import chain_of
-    from flows.orchestration.plan import PARAMS
     from flows.releases.versions import find_version
     from flows.runtime.console import say
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     version = find_version(params, model)

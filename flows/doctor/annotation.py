@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterator
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import SECONDS, tried
-from flows.doctor.prefect_file import pages
+from flows.doctor.check import SECONDS, Finding, tried
+from flows.doctor.prefect import pages
 from flows.orchestration.deployment import PREFECT_YAML
 from flows.orchestration.notifications import WEBHOOK
 from hfi_core.params import Params

@@ -1,6 +1,13 @@
 """What `hfi doctor` says of one thing that it looked at."""
 
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from hfi_core.errors import UserError
+from hfi_core.secrets import redacted
 
 
 @dataclass(frozen=True)
@@ -18,3 +25,44 @@ class Finding:
     def mark(self) -> str:
         """The verdict in a word."""
         return "ok" if self.well else ("FAILED" if self.needed else "note")
+
+
+SECONDS = 5.0
+"""For one answer of a server."""
+LONGEST = 40.0
+"""Seconds for one look: some answers, and what has to be imported for it."""
+
+
+def tried(
+    name: str, remedy: str, look: Callable[[], Iterable[Finding]], needed: bool = True, longest: float = LONGEST
+) -> Iterator[Finding]:
+    """What `look` finds; what it raises, or that it does not end in time, is a finding called `name`."""
+    found: SimpleQueue[Finding | None] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            for finding in look():
+                found.put(finding)
+        except UserError as error:
+            found.put(Finding(name, False, str(error), remedy, needed))
+        except Exception as error:  # every library has its own
+            found.put(Finding(name, False, _first_line(error), remedy, needed))
+        found.put(None)
+
+    # A daemon: a library that hangs must not keep the command from ending.
+    Thread(target=work, daemon=True).start()
+    until = time.monotonic() + longest
+    while True:
+        try:
+            finding = found.get(timeout=max(until - time.monotonic(), 0.001))
+        except Empty:
+            yield Finding(name, False, f"no answer in {longest:.0f} s", remedy, needed)
+            return
+        if finding is None:
+            return
+        yield finding
+
+
+def _first_line(error: Exception) -> str:
+    line = next((line for line in str(error).splitlines() if line.strip()), "")
+    return redacted(f"{type(error).__name__}: {line}" if line else type(error).__name__)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import tried
+from flows.doctor.check import Finding, tried
 from hfi_core.params import Params
 
 _NAME = "feedback database"

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import SECONDS, tried
+from flows.doctor.check import SECONDS, Finding, tried
 from flows.versioning.repo import repository
 from hfi_core.errors import UserError
 from hfi_core.params import Params

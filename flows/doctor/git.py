@@ -4,10 +4,9 @@ import os
 import subprocess
 from collections.abc import Iterator
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import tried
+from flows.doctor.check import Finding, tried
 from hfi_core.params import Params
-from hfi_core.redaction import redacted
+from hfi_core.secrets import redacted
 
 _SECONDS = 10
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={_SECONDS}"}

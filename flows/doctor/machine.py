@@ -8,13 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.doctor.check import Finding
-from flows.orchestration.plan import PARAMS
 from flows.runtime.device import VARIABLE, here
-from flows.versioning.lineage import git_revision
+from flows.versioning.git import git_revision
 from flows.versioning.repo import repository
 from hfi_core.errors import UserError
 from hfi_core.models.weights import checked
 from hfi_core.params import Params, read_params
+from hfi_core.pipeline.layout import PARAMS
 
 _LEAST_DISK = 2 * 2**30
 """Bytes: a run of the embedded model takes about 0.5 GB; a larger model needs more."""

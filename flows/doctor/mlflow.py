@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import SECONDS, tried
+from flows.doctor.check import SECONDS, Finding, tried
 from hfi_core.params import Params
-from hfi_core.redaction import redacted
+from hfi_core.secrets import redacted
 
 _NAME = "MLflow"
 _MEND = (

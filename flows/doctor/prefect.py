@@ -8,11 +8,27 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import SECONDS, tried
-from flows.doctor.prefect_file import work_pools
-from flows.orchestration.deployment import API, PREFECT_YAML
+from flows.doctor.check import SECONDS, Finding, tried
+from flows.orchestration.deployment import API, PREFECT_YAML, entries
 from hfi_core.params import Params
+
+
+def work_pools() -> list[str]:
+    """The pools that deployments name, each once."""
+    pools = (one.get("work_pool") for one in _deployments())
+    return sorted({pool["name"] for pool in pools if isinstance(pool, dict) and pool.get("name")})
+
+
+def pages() -> list[str]:
+    """The addresses of the annotation page that deployments name, each once."""
+    parameters = (one.get("parameters") for one in _deployments())
+    return sorted({one["page"] for one in parameters if isinstance(one, dict) and one.get("page")})
+
+
+def _deployments() -> Iterator[dict[str, Any]]:
+    """Those that are of Prefect's form; `hfi deploy` complains about others."""
+    yield from (one for one in entries() if isinstance(one, dict))
+
 
 _NAME = "Prefect"
 _MEND = (

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import SECONDS, tried
+from flows.doctor.check import SECONDS, Finding, tried
 from flows.feedback.inbox import TAKEN
 from flows.releases.publish import encryption_of
 from flows.storage.s3 import CHANGED, SCHEME, Place, client, code_of, explained, place_of

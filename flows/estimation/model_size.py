@@ -6,7 +6,7 @@ from math import prod
 from pathlib import Path
 
 from hfi_core.errors import UserError
-from hfi_core.models.diffusion.sizes import picture_side_in
+from hfi_core.models.diffusion.folder import picture_side_in
 from hfi_core.models.weights import locate
 from hfi_core.params import EMBEDDED, Source
 

@@ -1,9 +1,9 @@
-"""How fast a UNet pass is: from the project's own `reports/cost.json`, or measured here and now."""
+"""Passes through the UNet per second: recorded by earlier runs, or measured now."""
 
 import time
 from dataclasses import dataclass
 
-from flows.execution.cost import COST, measured, recorded
+from flows.execution.cost import COST, measured, rate_conditions, recorded
 from hfi_core.params import Params
 from hfi_core.params.workload import Work
 
@@ -35,7 +35,7 @@ def recorded_rate(params: Params) -> Rate | None:
 
     Raises UserError if `reports/cost.json` is torn.
     """
-    rows = [row for row in recorded() if row.get("unet") and row["unet"]["compute"] == _compute(params)]
+    rows = [row for row in recorded() if row.get("unet") and row["unet"]["compute"] == rate_conditions(params)]
     passes = sum(row["unet"]["forward"] + (1 + BACKWARD) * row["unet"]["gradient"] for row in rows)
     if passes == 0:
         return None
@@ -49,13 +49,6 @@ def recorded_rate(params: Params) -> Rate | None:
         f"{COST}: {len(rows)} units run here, the last on {last[:10]}; everything but the UNet included; "
         f"a pass backward taken as {BACKWARD} forward (Kaplan et al. 2020, 2.1)",
     )
-
-
-def record(params: Params, work: Work) -> dict[str, object] | None:
-    """What a row of `reports/cost.json` says of the UNet's work, from which later plans learn."""
-    if not work.forward + work.gradient:
-        return None
-    return {"forward": work.forward, "gradient": work.gradient, "compute": _compute(params)}
 
 
 def measured_rate(params: Params) -> Rate:
@@ -107,9 +100,3 @@ def _fastest(call, device) -> float:
             torch.cuda.synchronize(device)
         times.append(time.monotonic() - began)
     return min(times)
-
-
-def _compute(params: Params) -> dict[str, object]:
-    """What a rate holds for: another model or device has another."""
-    compute = params.compute
-    return {"model": params.model.digest, "device": compute.device, "dtype": compute.dtype, "threads": compute.threads}

@@ -13,7 +13,9 @@ from typing import Any
 
 from flows.runtime.console import warn
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import write_json
+from hfi_core.io.json_files import write_json
+from hfi_core.params import Params
+from hfi_core.params.workload import Work
 
 COST = Path("reports/cost.json")
 _HIGH_WATER = Path("/proc/self/clear_refs")
@@ -106,3 +108,16 @@ def _peak() -> int:
 def _device_peak() -> int:
     torch = sys.modules.get("torch")
     return torch.cuda.max_memory_allocated() if torch and torch.cuda.is_available() else 0
+
+
+def record(params: Params, work: Work) -> dict[str, object] | None:
+    """What a row of `reports/cost.json` says of the UNet's work, from which later plans learn."""
+    if not work.forward + work.gradient:
+        return None
+    return {"forward": work.forward, "gradient": work.gradient, "compute": rate_conditions(params)}
+
+
+def rate_conditions(params: Params) -> dict[str, object]:
+    """What a rate holds for: another model or device has another."""
+    compute = params.compute
+    return {"model": params.model.digest, "device": compute.device, "dtype": compute.dtype, "threads": compute.threads}

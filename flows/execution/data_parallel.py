@@ -9,12 +9,11 @@ from subprocess import Popen
 from flows.execution import child_process
 from flows.execution.data_parallel_worker import ANSWER, FIRST
 from flows.execution.job import Order, log_file
-from flows.runtime.network import listen
+from flows.runtime.network import LOOPBACK, free_port
 from hfi_core.errors import UserError
-from hfi_core.pipeline.graph import Progress
+from hfi_core.progress import Progress
 
 _LOOK_SECONDS = 0.5
-_HOST = "127.0.0.1"
 
 
 def learn_together(order: Order, processes: int, progress: Progress) -> dict[str, float]:
@@ -31,7 +30,7 @@ def learn_together(order: Order, processes: int, progress: Progress) -> dict[str
     answer.unlink(missing_ok=True)
     logs = [log_file(order.work, f"replica-{index}") for index in range(processes)]
     with ExitStack() as stack:
-        port, children = _free_port(), []
+        port, children = free_port(), []
         for index, log in enumerate(logs):
             place = _place(index, processes, port, order.params.compute.threads)
             children.append(
@@ -66,10 +65,5 @@ def _place(index: int, count: int, port: int, threads: int) -> dict[str, str]:
     """A process's place in torch's convention, from which Accelerate reads it."""
     return {
         "RANK": str(index), "LOCAL_RANK": str(index), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
-        "MASTER_ADDR": _HOST, "MASTER_PORT": str(port), "OMP_NUM_THREADS": str(threads),
+        "MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(port), "OMP_NUM_THREADS": str(threads),
     }  # fmt: skip
-
-
-def _free_port() -> int:
-    with listen(_HOST, 0) as free:
-        return free.getsockname()[1]

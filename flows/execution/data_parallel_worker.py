@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from flows.execution import child_process
 from flows.execution.job import Order, read_order
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import write_json
+from hfi_core.io.json_files import write_json
 from hfi_core.params import Compute
-from hfi_core.pipeline.graph import silent
+from hfi_core.progress import silent
 
 ANSWER = "metrics.json"
 """The metrics, in the working folder."""

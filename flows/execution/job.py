@@ -12,9 +12,11 @@ from pathlib import Path
 from platform import node
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file, write_json
+from hfi_core.io.atomic import whole_file
+from hfi_core.io.json_files import write_json
 from hfi_core.params import Params, parse_params
-from hfi_core.pipeline.graph import Progress, Unit, units_of, work_key
+from hfi_core.pipeline.graph import Unit, units_of, work_key
+from hfi_core.progress import Progress
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "numpy", "pillow")
 """Whose versions decide over bytes."""

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from flows.execution.parallelism import LOCAL
+from flows.runtime.network import is_loopback
 from hfi_core.errors import UserError
 from hfi_core.params import Compute
 
@@ -72,15 +72,8 @@ def _require_room(nodes: list[dict[str, Any]], needs: dict[str, float]) -> None:
 def _require_reachable(server: str, nodes: list[dict[str, Any]], here: str) -> None:
     """A worker elsewhere reports to Prefect's server; a loopback address is its own machine there."""
     elsewhere = [node["NodeManagerAddress"] for node in nodes if node["Alive"] and node["NodeManagerAddress"] != here]
-    if elsewhere and _is_loopback(urlsplit(server).hostname or ""):
+    if elsewhere and is_loopback(urlsplit(server).hostname or ""):
         raise UserError(
             f"Ray's machine {elsewhere[0]} cannot reach Prefect's server at {server}: start one on an address that "
             "all machines reach (`prefect server start --host 0.0.0.0`), and export PREFECT_API_URL=http://HOST:4200/api."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -17,9 +17,9 @@ from flows.runtime.lock import STATE
 from flows.versioning.repo import changes
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import SHARES
-from hfi_core.evaluation.shots import RECORDS
-from hfi_core.inversion.examples import read_jsonl
-from hfi_core.io.atomic import sha256_of_json
+from hfi_core.evaluation.records import RECORDS
+from hfi_core.io.hashing import sha256_of_json
+from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
 

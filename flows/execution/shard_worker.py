@@ -6,7 +6,7 @@ from pathlib import Path
 from flows.execution import child_process
 from flows.execution.job import read_order
 from hfi_core.params import Compute, Params
-from hfi_core.pipeline.graph import Shard
+from hfi_core.pipeline.stage import Shard
 
 
 def fill(work: str, part: str, index: str, count: str) -> None:

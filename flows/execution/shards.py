@@ -19,7 +19,8 @@ from flows.execution import child_process
 from flows.execution.job import Order, log_file, require_seen, stop_sign
 from flows.execution.parallelism import Spread
 from flows.execution.shard_worker import name_of
-from hfi_core.pipeline.graph import Progress, Shard
+from hfi_core.pipeline.stage import Shard
+from hfi_core.progress import Progress
 
 RETRIES = 2
 """How often a shard whose process was killed is started again. What failed by itself would fail again."""

@@ -4,8 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.estimation import throughput
 from flows.execution import cost
+from flows.execution import cost as throughput
 from flows.execution.input_guard import require_inputs, require_params
 from flows.execution.job import Order
 from flows.execution.parallelism import ALONE, Spread
@@ -13,11 +13,12 @@ from flows.runtime import logs
 from flows.runtime.console import progress_of
 from flows.runtime.device import here
 from flows.runtime.lock import STATE
-from flows.versioning.repo import missing_input
+from flows.versioning.inputs import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 from hfi_core.params.workload import work_of
-from hfi_core.pipeline.graph import WORK_KEY, Progress, Unit, units_of, work_key
+from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
+from hfi_core.progress import Progress
 
 WORK = STATE / "work"
 

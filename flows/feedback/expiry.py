@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from flows.orchestration.plan import Plan
+from flows.versioning import inputs
 from flows.versioning import repo as versioning
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
@@ -77,7 +78,7 @@ def expire(plan: Plan, expiry: Expiry) -> int:
         path.unlink()
         if source is not None:
             (Path(source) / path.relative_to(expiry.folder)).unlink(missing_ok=True)
-    if source is not None and (marker := versioning.marker_of(Path(source))).exists():
+    if source is not None and (marker := inputs.marker_of(Path(source))).exists():
         versioning.commit(marker.as_posix())
     touched = [unit for unit in plan.units if _makes(unit, expiry.folder) or _reads(unit, expiry.folder)]
     for unit in touched:

@@ -28,13 +28,15 @@ from flows.storage.s3 import (
     listing,
     place_of,
 )
-from flows.versioning.repo import marker_of
+from flows.versioning.inputs import marker_of
 from hfi_core.candidates.manifest import MANIFEST
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.importer import enter, prepared
 from hfi_core.feedback.store import Store, is_there, open_store
-from hfi_core.io.atomic import FULL, full_disk_named, sha256_of_file
-from hfi_core.params import Params
+from hfi_core.io.atomic import FULL, full_disk_named
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.params import Params, read_params
+from hfi_core.pipeline.layout import PARAMS
 
 TAKEN, REJECTED = "taken/", "rejected/"
 REASON = ".reason.txt"
@@ -251,3 +253,10 @@ def _delete(s3: Any, place: Place, dropped: _Dropped) -> None:
     except ClientError as error:
         if code_of(error) not in (*CHANGED, *ABSENT):
             raise
+
+
+def fetch_feedback() -> None:
+    """Take what others dropped into the inbox, where params name one; before the snapshot, which then holds it."""
+    params = read_params(PARAMS)
+    if params.feedback.inbox:
+        fetch_for_run(params)

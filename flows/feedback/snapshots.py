@@ -8,13 +8,15 @@ from itertools import islice
 from pathlib import Path
 
 from flows.runtime.console import warn
-from flows.versioning.repo import commit, marker_of, repository
+from flows.versioning.inputs import marker_of
+from flows.versioning.repo import commit, repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, is_there, open_store
-from hfi_core.io.atomic import sha256_of_file
-from hfi_core.params import Params
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.params import Params, read_params
 from hfi_core.pipeline.graph import Unit
+from hfi_core.pipeline.layout import PARAMS
 
 
 def take_snapshot(params: Params) -> Snapshot | None:
@@ -70,3 +72,10 @@ def _require_held(store: Store, path: Path) -> None:
 
 def _ids(path: Path) -> Iterator[str]:
     return (judgement.id for _, judgement in read_judgements(path))
+
+
+def renew_feedback() -> None:
+    """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
+    params = read_params(PARAMS)
+    if params.feedback.store:
+        take_snapshot(params)

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.releases.register import RELEASE, release_digest
 from flows.releases.versions import versions
 from flows.versioning.git import asked
-from flows.versioning.repo import marker_of, repository
+from flows.versioning.inputs import marker_of
+from flows.versioning.repo import repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import is_there, open_store
-from hfi_core.io.atomic import sha256_of, sha256_of_file
+from hfi_core.io.hashing import sha256_of, sha256_of_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.release import release_digest
 
 _LEAST = 8
 """Hex digits of a digest that are enough to name it."""

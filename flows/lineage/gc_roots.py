@@ -14,12 +14,12 @@ from flows.releases.versions import Version, versions
 from flows.runtime.console import warn
 from flows.versioning import pointers
 from flows.versioning.git import asked, git
+from flows.versioning.inputs import marker_of
 from flows.versioning.pointers import LOCK, Data, data_in, is_pointer
-from flows.versioning.repo import marker_of, repository
+from flows.versioning.repo import repository
 from flows.versioning.results_branch import records_of
-from hfi_core.enumeration import first_of
-from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_folder
+from hfi_core.errors import UserError, first_of
+from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.params import Params
 
 _JUDGEMENTS = Path("data/feedback")

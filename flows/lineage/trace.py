@@ -13,13 +13,14 @@ from typing import Any
 import yaml
 
 from flows.lineage.feedback_source import content_of
-from flows.releases.register import RELEASE, release_digest
 from flows.releases.versions import Version
 from flows.versioning.git import asked
-from hfi_core.enumeration import first_of
+from hfi_core.errors import first_of
 from hfi_core.feedback.schema import parse_judgement
-from hfi_core.io.atomic import sha256_of
+from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.release import release_digest
 
 _STAGES = (("removal", "distill"), ("token", "invert"), ("reward", "reward"), ("labels", "ingest"))
 

@@ -10,10 +10,12 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
-from flows.releases import register
+from flows.releases import champion, register
 from flows.tracking import runs
-from flows.versioning.recording import Record
+from flows.versioning.results_branch import Record
+from hfi_core.evaluation import records
 from hfi_core.params import Params
+from hfi_core.pipeline import layout
 from hfi_core.report.table import comparison_table
 from hfi_core.secrets import without_passwords
 
@@ -24,9 +26,9 @@ _LARGEST = 2**20
 
 def show_comparison(params: Params, parent: str | None) -> None:
     """The table of `reports/evaluation.json` as an artifact, and the release's figures on the pipeline's MLflow run."""
-    if not register.EVALUATION.exists():
+    if not layout.EVALUATION.exists():
         return
-    evaluation = register.read_evaluation()
+    evaluation = records.read_evaluation()
     header, *lines = comparison_table(evaluation)
     table = [dict(zip(header, line, strict=True)) for line in lines]
     create_table_artifact(table=table, key="comparison", description="Rows side by side, as value [low, high]")
@@ -53,7 +55,7 @@ def show_record(record: Record) -> None:
 def show_registration(registration: register.Registration) -> None:
     """The gates' verdicts as an artifact."""
     lines = [f"- `{verdict.metric}` {verdict}" for verdict in registration.verdicts]
-    text = f"**{registration.model}** version {registration.version}, alias `{register.ALIAS}`\n\n" + "\n".join(lines)
+    text = f"**{registration.model}** version {registration.version}, alias `{champion.ALIAS}`\n\n" + "\n".join(lines)
     create_markdown_artifact(text, key="release", description="Gates of the release")
 
 

@@ -1,4 +1,4 @@
-"""Waiting for people: what feedback is missing, where to give it, and a flow run that is suspended until it is there.
+"""Hold a run until people have judged enough: what feedback is missing, where to give it, and how the run is suspended.
 
 Only where `feedback.store` says that judgements come from the live store. DVC is the only cache: a resumed run starts
 from the top, finds what was made before the wait, and goes on.
@@ -7,15 +7,12 @@ from the top, finds what was made before the wait, and goes on.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
+from flows.orchestration.runs import PAUSE
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
 from hfi_core.feedback.sufficiency import Need, need_of
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Unit
-
-PAUSE = "people"
-"""Begins the key of a suspension of ours; the number of the attempt follows, for each attempt may wait anew."""
+from hfi_core.pipeline.graph import Unit, readers
 
 
 @dataclass(frozen=True)
@@ -23,16 +20,6 @@ class NeedsPeople:
     """What a run comes to that cannot be suspended: these needs are not met."""
 
     needs: tuple[Need, ...]
-
-
-def readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
-    """The units that read judgements of the live store, one a concept: what comes before them is for people to judge.
-
-    None where the project has no live store, and where nothing comes after them: `--until ingest` takes what is there.
-    """
-    file, units = Path(params.feedback.file), list(units)
-    found = [unit for unit in units if params.feedback.store and file in unit.inputs.values()]
-    return [] if units[-1] in found else found
 
 
 def ask(params: Params, units: Iterable[Unit]) -> tuple[Need, ...]:

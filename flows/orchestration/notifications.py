@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from flows.orchestration.runs import last_ended
-from hfi_core.redaction import redacted
+from hfi_core.secrets import redacted
 
 WEBHOOK = "HFI_FAILURE_WEBHOOK"
 _SECONDS = 10.0
@@ -55,3 +55,12 @@ def _told_before(flow_run: Any, state: Any) -> bool:
     except (httpx.HTTPError, PrefectException):
         return False  # rather twice than not at all
     return before is not None and (before.state.type, before.state.message) == (state.type, state.message)
+
+
+SETTINGS = {
+    "persist_result": False,
+    "retries": 0,
+    "on_failure": [tell_of_failure],
+    "on_crashed": [tell_of_failure],
+}
+"""Keywords of `prefect.flow`."""

@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.orchestration.feedback_gate import readers
-from flows.releases.register import RELEASE, is_registered
+from flows.releases.register import is_registered
 from flows.versioning.dvc_yaml import require_current
-from flows.versioning.repo import changes, downstream, marker_of, require_sources, units_until
-from hfi_core.enumeration import first_of
-from hfi_core.errors import UserError
+from flows.versioning.inputs import marker_of, require_sources
+from flows.versioning.repo import changes
+from hfi_core.errors import UserError, first_of
 from hfi_core.params import Params, read_params
-from hfi_core.pipeline.graph import Unit
+from hfi_core.pipeline.graph import Unit, downstream, readers, units_until
+from hfi_core.pipeline.layout import PARAMS, RELEASE
 
-PARAMS = Path("params.yaml")
 _NAMED = 5
 """Units that a message names."""
 
@@ -82,24 +81,6 @@ def require_up_to_date(plan: Plan) -> None:
             f"{first}: out of date, or resting on what is. The release would be told as made from what it was not. "
             "`hfi run` brings all up to date and registers it; `hfi status` says what has changed."
         )
-
-
-def fetch_feedback() -> None:
-    """Take what others dropped into the inbox, where params name one; before the snapshot, which then holds it."""
-    params = read_params(PARAMS)
-    if params.feedback.inbox:
-        from flows.feedback.inbox import fetch_for_run
-
-        fetch_for_run(params)
-
-
-def renew_feedback() -> None:
-    """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
-    params = read_params(PARAMS)
-    if params.feedback.store:
-        from flows.feedback.snapshots import take_snapshot
-
-        take_snapshot(params)
 
 
 def _why(unit: Unit, change: str) -> str:

@@ -1,21 +1,75 @@
-"""The Prefect tasks: one for each stage, one run a unit. DVC is the only cache, and science is not retried."""
+"""The Prefect tasks: one for each stage, one run a unit, and tasks that talk over a network, which are retried.
+
+DVC is the only cache. Science is not retried: what failed once fails again.
+"""
 
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.task_engine import TaskRunTimeoutError
+from prefect.tasks import exponential_backoff
 
 from flows.execution.parallelism import ALONE, Spread
 from flows.execution.unit import run_unit
-from flows.orchestration.retrying import network_task
 from flows.releases import register
 from flows.tracking import runs
-from flows.versioning import recording, repo
+from flows.versioning import repo, results_branch
 from flows.versioning.dvc_yaml import require_current
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Stage, Unit
+from hfi_core.pipeline.graph import Unit
+from hfi_core.pipeline.stage import Stage
+
+RETRIES = 4
+LONGEST = 6 * 3600.0
+"""Seconds of one try: what hangs so long is not tried again, and the next run does it."""
+_FIRST_PAUSE = 2.0
+"""Seconds; each further pause is twice as long."""
+_PASSING = {
+    "builtins.ConnectionError", "builtins.TimeoutError",
+    "requests.exceptions.ConnectionError", "requests.exceptions.Timeout", "requests.exceptions.RetryError",
+    "httpx.TransportError", "botocore.exceptions.ConnectionError", "botocore.exceptions.HTTPClientError",
+    "psycopg.OperationalError",
+}  # fmt: skip
+"""By name: whose library raised it is imported already."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether a network or a server at its other end is the cause, so that another try may succeed."""
+    return any(f"{kind.__module__}.{kind.__name__}" in _PASSING for one in _causes(error) for kind in type(one).__mro__)
+
+
+def network_task(function: Callable[..., Any], name: str, run_name: str) -> Task:
+    """The task of a function that is safe to call again."""
+    return Task(
+        function,
+        name=name,
+        task_run_name=run_name,
+        retries=RETRIES,
+        retry_delay_seconds=exponential_backoff(_FIRST_PAUSE),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=_is_worth_a_try,
+        timeout_seconds=LONGEST,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
+def _is_worth_a_try(task: Task, run: Any, state: Any) -> bool:
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, BaseException) and not isinstance(error, TaskRunTimeoutError) and is_passing(error)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    one: BaseException | None = error
+    while one is not None:
+        yield one
+        one = one.__cause__ or one.__context__
+
 
 _EVERY_SECONDS = 5.0
 """Between two updates of a progress artifact."""
@@ -53,9 +107,9 @@ def register_release(params: Params, parent: str | None) -> register.Registratio
 register_task = network_task(register_release, "register", "register {params.release.model}")
 
 
-def record_run(params: Params, run: str) -> recording.Record | None:
+def record_run(params: Params, run: str) -> results_branch.Record | None:
     """Record what the run has left in DVC's remote and on a branch, where params ask for it."""
-    return recording.record_results(params, run)
+    return results_branch.record_results(params, run)
 
 
 record_task = network_task(record_run, "record", "record on {params.versioning.branch}")

@@ -9,11 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from flows.orchestration.plan import PARAMS
 from flows.project import presets, schema
 from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import whole_file
+from hfi_core.pipeline.layout import PARAMS
 
 TEMPLATE = Path(str(files("flows"))) / "template"
 """The files of a project that are the same for each, but for its name."""

@@ -1,14 +1,11 @@
-"""The record of promotions: tags on the versions themselves, so that whoever reads the registry has all of it.
-
-Each promotion is one tag `promotion.NNNN` with all that is known of it, set in one step: it is there or it is not.
-The highest number among the versions that exist is the last one settled, unless the model's tag `promotion.last` is
-higher: the version with that number was deleted since, or the number stands for a pass that found no champion.
-"""
+"""Read the champion from MLflow's registry: the alias, the tags that record it, and earlier champions."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from flows.tracking.client import pages
 
 PREFIX = "promotion."
 LAST = "promotion.last"
@@ -101,3 +98,61 @@ def former(at: str | None, champion: Promotion | None, there: Iterable[str]) -> 
         return champion.version
     existing = set(there)
     return next((one for one in line_after(at, champion) if one in existing), None)
+
+
+ALIAS = "candidate"
+CHAMPION = "champion"
+
+
+def versions_of(client: Any, model: str) -> dict[str, Any]:
+    """MLflow's versions of a model by number."""
+    found = pages(client.search_model_versions, f"name = '{model}'")
+    return {str(version.version): version for version in found}
+
+
+def champion_of(client: Any, model: str) -> str | None:
+    """The version that the alias is at; None where it is at none, or there is no such model."""
+    return _at(_model(client, model))
+
+
+def _model(client: Any, name: str) -> Any | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_registered_model(name)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
+def _at(model: Any | None) -> str | None:
+    found = model.aliases.get(CHAMPION) if model else None
+    return None if found is None else str(found)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The registry as a pass finds it."""
+
+    at: str | None
+    """The version that the alias is at."""
+    there: dict[str, Any]
+    """MLflow's versions by number."""
+    recorded: list[Promotion]
+    """The last one first."""
+    last: int
+    """The number of the last decision."""
+
+    @property
+    def champion(self) -> Promotion | None:
+        """The champion on record."""
+        return in_effect(self.recorded, self.last)
+
+
+def look(client: Any, name: str) -> Seen:
+    """Read the registry."""
+    model = _model(client, name)
+    there = versions_of(client, name)
+    recorded = promotions(there.values())
+    return Seen(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.releases.evaluation_record import Figures, figures_of
-from flows.releases.versions import Version, find_release, registry_client
+from flows.releases.versions import Version, find_release
+from flows.tracking.client import registry_client
 from hfi_core.errors import UserError
 from hfi_core.evaluation.comparison import Difference, difference
 from hfi_core.evaluation.definitions import is_share

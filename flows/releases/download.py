@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from flows.releases.register import release_digest, require_whole
 from hfi_core.errors import UserError
 from hfi_core.params import Params
+from hfi_core.pipeline.release import release_digest, require_whole
 
 
 def stored_release(params: Params, client: Any, version: Any, scratch: Path) -> Path:

@@ -11,9 +11,9 @@ from typing import Any
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation.comparison import Records
-from hfi_core.evaluation.shots import RECORDS
-from hfi_core.inversion.examples import read_jsonl
-from hfi_core.io.atomic import sha256_of_folder
+from hfi_core.evaluation.records import RECORDS
+from hfi_core.io.hashing import sha256_of_folder
+from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
 from hfi_core.report.images import spread
 

@@ -4,13 +4,41 @@ Both have a signature and an input example.
 """
 
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version as installed
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from hfi_core.models.diffusion.sizes import picture_side_in
+from hfi_core.models.diffusion.folder import picture_side_in
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_WEIGHTS
+
+Save = Callable[[Path, Any], None]
+"""`save(folder, model)`: one flavor's `save_model` of an `mlflow.models.Model`; the folder is not there yet."""
+
+
+def log_model(client: Any, run_id: str, name: str, save: Save) -> Any:
+    """Store what `save` writes; MLflow's logged model.
+
+    MLflow's own `log_model` would load each model that has an input example and draw it, at every registration.
+    """
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+    from mlflow.models import Model
+
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name, source_run_id=run_id)
+    try:
+        client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "model"
+            save(folder, Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id))
+            client.log_model_artifacts(logged.model_id, str(folder))
+    except Exception:
+        client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
+        raise
+    return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+
 
 _SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
 _ADAPTED_WITH = ("torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "mlflow")

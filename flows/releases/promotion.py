@@ -1,10 +1,7 @@
-"""Promotion: a person moves the alias `champion` in MLflow; one pass here asks the gates, publishes and records it.
+"""Promote a version, roll back, and reconcile what people did with the alias `champion` in MLflow."""
 
-The registry is the only state. A pass begins anew from the alias and the record (`champions`), and each step can be
-done again: a pass that died is finished by the next one. MLflow cannot move an alias on a condition, so the alias is
-read again right before it is undone or recorded; what is moved after that is the next pass's.
-"""
-
+import getpass
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,14 +12,24 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from flows.releases.champion import LAST, Promotion, in_effect, line_after, number_in, promotions, torn
+from flows.releases.champion import (
+    CHAMPION,
+    LAST,
+    Promotion,
+    Seen,
+    champion_of,
+    former,
+    line_after,
+    look,
+    torn,
+)
 from flows.releases.download import stored_release
 from flows.releases.publish import publish as publish_release
 from flows.releases.publish import release_name
-from flows.releases.register import CHAMPION
-from flows.releases.versions import pages, registry_client
+from flows.releases.versions import find_own_release
 from flows.runtime.console import warn
 from flows.runtime.lock import STATE
+from flows.tracking.client import reaching, registry_client
 from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import Verdict, verdicts
 from hfi_core.params import Params
@@ -109,60 +116,6 @@ def _one_at_a_time(waiting: str) -> Iterator[None]:
         yield
 
 
-def versions_of(client: Any, model: str) -> dict[str, Any]:
-    """MLflow's versions of a model by number."""
-    found = pages(client.search_model_versions, f"name = '{model}'")
-    return {str(version.version): version for version in found}
-
-
-def champion_of(client: Any, model: str) -> str | None:
-    """The version that the alias is at; None where it is at none, or there is no such model."""
-    return _at(_model(client, model))
-
-
-def _model(client: Any, name: str) -> Any | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_registered_model(name)
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            return None
-        raise
-
-
-def _at(model: Any | None) -> str | None:
-    found = model.aliases.get(CHAMPION) if model else None
-    return None if found is None else str(found)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """The registry as a pass finds it."""
-
-    at: str | None
-    """The version that the alias is at."""
-    there: dict[str, Any]
-    """MLflow's versions by number."""
-    recorded: list[Promotion]
-    """The last one first."""
-    last: int
-    """The number of the last decision."""
-
-    @property
-    def champion(self) -> Promotion | None:
-        """The champion on record."""
-        return in_effect(self.recorded, self.last)
-
-
-def look(client: Any, name: str) -> Seen:
-    """Read the registry."""
-    model = _model(client, name)
-    there = versions_of(client, name)
-    recorded = promotions(there.values())
-    return Seen(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)
-
-
 def _pass(params: Params, client: Any, publish: Publish) -> Settled:
     name = params.release.model
     seen = look(client, name)
@@ -239,7 +192,7 @@ def _settle(params: Params, client: Any, publish: Publish, seen: Seen, at: str) 
 def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[str]:
     """Each gate, of the params of now, that the version's own figures fail."""
     from flows.releases.evaluation_record import figures_of  # torch
-    from hfi_core.evaluation.champion_gates import verdicts_against
+    from hfi_core.evaluation.gates import verdicts_against
 
     row = version.tags.get("hfi.row")
     if row is None:
@@ -270,3 +223,55 @@ def _undo(client: Any, name: str, at: str, champion: Promotion | None, reasons: 
 
 def _publish_by(params: Params) -> Publish:
     return lambda release, name: publish_release(params, release, name).address
+
+
+def promote(
+    params: Params, version: str, by: str | None = None, override: str | None = None, publish: Publish | None = None
+) -> Settled:
+    """Move the alias to a version of `release.model` and settle it.
+
+    Raises UserError if there is no such version, or as `settle_promotions` does.
+    """
+    found = find_own_release(params, version)
+    tags = {APPROVED: by or _person()} | ({OVERRIDE: override} if override else {})
+    return _move(params, registry_client(params), found.number, tags, publish)
+
+
+def roll_back(params: Params, by: str | None = None, publish: Publish | None = None) -> Settled:
+    """Move the alias to the nearest earlier champion that still exists, then settle it.
+
+    The alias moves first: neither a pass that is publishing nor a place of publication that is down is waited for.
+    Raises UserError if there is no earlier champion, or as `settle_promotions` does.
+    """
+    client, model = registry_client(params), params.release.model
+    with reaching(params):
+        seen = look(client, model)
+    back = former(seen.at, next(iter(seen.recorded), None), seen.there)
+    if back is None:
+        raise UserError(f"{model} has no earlier champion to go back to. `hfi promote VERSION` promotes another one.")
+    if seen.champion and seen.champion.version == back:  # from what nobody settled: its own record stands
+        return _move(params, client, back, {}, publish)
+    return _move(params, client, back, {APPROVED: by or _person()}, publish)
+
+
+def _move(params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None) -> Settled:
+    model = params.release.model
+    with reaching(params):
+        for key, value in tags.items():
+            client.set_model_version_tag(model, version, key, value)
+        client.set_registered_model_alias(model, CHAMPION, version)
+    moved = f"The alias {CHAMPION} of {model} is at version {version} now"
+    try:
+        return settle_promotions(
+            params,
+            publish,
+            client,
+            waiting=f"{moved}. Another pass is at work, publishing perhaps; waiting to record it.",
+        )
+    except UserError as error:
+        raise UserError(f"{moved}, but that is neither published nor recorded yet.\n{error}") from error
+
+
+def _person() -> str:
+    """Who is at this command: the tracking server's account, else the machine's."""
+    return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()

@@ -4,6 +4,7 @@ The release's list of digests is written last: who sees it, sees everything that
 """
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
@@ -13,13 +14,18 @@ from typing import Any
 
 from filelock import FileLock
 
-from flows.releases.register import DIGESTS, RELEASE, release_digest, require_whole
+from flows.releases.download import stored_release
+from flows.releases.versions import find_own_release
 from flows.storage.multipart import File, is_stored, read_through, upload
 from flows.storage.s3 import SCHEME, Place, client, explained, listing, place_of
+from flows.tracking.client import reaching, registry_client
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file, whole_folder
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.release import DIGESTS, release_digest, require_whole
+from hfi_core.progress import Progress, silent
 
 _AT_ONCE = 8
 """Requests under way."""
@@ -180,3 +186,25 @@ def _refuse_strays(where: object, names: list[str], there: Iterator[str] | set[s
             f"{where} holds what is not of this release ({', '.join(strays[:3])}), so another one may have the name: "
             "look at it, and remove it if nobody needs it."
         )
+
+
+def publish_version(params: Params, name: str, *, dry_run: bool = False, progress: Progress = silent) -> Published:
+    """Publish the release of a version (a number, or an alias) as `publish` does; a former champion's tag says where.
+
+    No gate is asked, and the record of promotions stays: it says where each was published then.
+    Raises UserError if there is no such version of `release.model`, it is not what was registered, or as `publish`.
+    """
+    found = find_own_release(params, name)
+    client = registry_client(params)
+    with tempfile.TemporaryDirectory() as scratch:
+        with reaching(params):
+            version = client.get_model_version(found.model, found.number)
+            try:
+                release = stored_release(params, client, version, Path(scratch))
+            except UserError as error:
+                raise UserError(f"{found} cannot be published: {error}.") from error
+        done = publish(params, release, release_name(params, release), dry_run=dry_run, progress=progress)
+    if not dry_run and "published" in version.tags:
+        with reaching(params):
+            client.set_model_version_tag(found.model, found.number, "published", done.address)
+    return done

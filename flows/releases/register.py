@@ -1,4 +1,4 @@
-"""MLflow's model registry: a release becomes one version, with its lineage and its gates' verdicts as tags."""
+"""Register a release in MLflow, once, with its figures and gates as tags."""
 
 import json
 import re
@@ -7,25 +7,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows.releases.logged_models import log_model
-from flows.releases.packaging import save_adapter, save_pipeline
-from flows.releases.versions import registry_client
+from flows.releases.champion import ALIAS, CHAMPION
+from flows.releases.packaging import log_model, save_adapter, save_pipeline
 from flows.runtime.lock import STATE
-from flows.tracking.runs import experiment_of, metric_name
+from flows.tracking.client import experiment_of, registry_client
+from flows.tracking.runs import metric_name
 from flows.versioning import pointers
-from flows.versioning.lineage import git_revision, params_digest, pipeline_key
+from flows.versioning.git import git_revision
 from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import Verdict, verdicts
-from hfi_core.io.atomic import sha256_of, sha256_of_file, sha256_of_json, write_json
+from hfi_core.evaluation.records import read_evaluation
+from hfi_core.io.hashing import sha256_of, sha256_of_json
+from hfi_core.io.json_files import write_json
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import units_of
-from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
+from hfi_core.pipeline.graph import params_digest, pipeline_key, units_of
+from hfi_core.pipeline.layout import EVALUATION, RELEASE
+from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, release_digest, require_whole
 
-RELEASE = Path("release")
-EVALUATION = Path("reports/evaluation.json")
-ALIAS = "candidate"
-CHAMPION = "champion"
-DIGESTS = "digests.json"
 _MARK = STATE / "registered.json"
 _VERDICT = re.compile(r"- `[^`]+` (pass|fail): ")
 """A gate's line in a version's description."""
@@ -47,16 +45,6 @@ class Registration:
     def passed(self) -> bool:
         """Whether every gate lets the release through."""
         return all(verdict.passed for verdict in self.verdicts)
-
-
-def read_evaluation() -> dict[str, Any]:
-    """`reports/evaluation.json`.
-
-    Raises UserError if nothing has been evaluated yet.
-    """
-    if not EVALUATION.exists():
-        raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
-    return json.loads(EVALUATION.read_text(encoding="utf-8"))
 
 
 def register(params: Params, release: Path = RELEASE, parent: str | None = None) -> Registration:
@@ -95,31 +83,6 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         ) from error
     write_json(_MARK, {"state": _state(params), "model": name, "version": str(version)})
     return Registration(name, str(version), found is None, told)
-
-
-def release_digest(release: Path = RELEASE) -> str:
-    """The one digest that a release is known by: of its list of digests.
-
-    Raises UserError if there is no release.
-    """
-    if not (release / DIGESTS).exists():
-        raise UserError(f"There is no release in {release}: `hfi run` makes it.")
-    return sha256_of_file(release / DIGESTS)
-
-
-def require_whole(release: Path) -> dict[str, str]:
-    """The digest of each file that a release's list names.
-
-    Raises UserError if the files are not these, or a name leads out of the release.
-    """
-    listed = json.loads((release / DIGESTS).read_text(encoding="utf-8"))["files"]
-    for name, digest in listed.items():
-        path = release / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise UserError(f"{release / DIGESTS} names {name}, which is no file of the release.")
-        if not path.is_file() or f"sha256:{sha256_of_file(path)}" != digest:
-            raise UserError(f"{path} is not what {release / DIGESTS} lists: remove {release} and run `hfi run` again.")
-    return listed
 
 
 def is_registered(params: Params) -> bool:

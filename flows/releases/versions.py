@@ -1,10 +1,8 @@
-"""What MLflow's registry says about versions that were registered: which release, which feedback, which aliases."""
+"""Model versions in MLflow's registry: list them, and find the one of a release."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+from flows.tracking.client import pages, reaching, registry_client
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
@@ -35,27 +33,6 @@ class Version:
         return "" if found == "none" else found
 
 
-def registry_client(params: Params) -> Any:
-    """A client of the registry that params name."""
-    from mlflow.tracking import MlflowClient
-
-    return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
-
-
-@contextmanager
-def reaching(params: Params) -> Iterator[None]:
-    """Raise UserError in place of what MLflow raises where its registry is out of reach."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except (MlflowException, OSError) as error:
-        raise UserError(
-            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {str(error).splitlines()[0]}\n"
-            "Mend tracking.mlflow in params.yaml or the server."
-        ) from error
-
-
 def versions(params: Params) -> list[Version]:
     """Every version of every model that was registered from a release of ours, the newest first.
 
@@ -79,17 +56,6 @@ def versions(params: Params) -> list[Version]:
             if "hfi.release" in one.tags
         ]
     return sorted(found, key=lambda one: (one.model, -int(one.number)))
-
-
-def pages(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
-    """Everything that one of MLflow's searches finds, page after page."""
-    token = None
-    while True:
-        page = search(*arguments, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def find_version(params: Params, name: str) -> Version:

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from flows.runtime import logs
-from hfi_core.pipeline.graph import Progress
-from hfi_core.redaction import redacted
+from hfi_core.progress import Progress
+from hfi_core.secrets import redacted
 
 _EVERY_SECONDS = 5.0
 """Between two plain lines of one unit."""

@@ -1,6 +1,7 @@
-"""A socket that listens where a command is told to, or a message that says how to mend it."""
+"""Sockets of this machine: whether a port is free, and whether an address is the loopback."""
 
 import socket
+from ipaddress import ip_address
 
 from hfi_core.errors import UserError
 
@@ -22,3 +23,18 @@ def listen(host: str, port: int) -> socket.socket:
             "  To mend it: end the other server, or choose another --port (0 takes a free one)."
         ) from error
     return listening
+
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    with listen(LOOPBACK, 0) as free:
+        return free.getsockname()[1]
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.runtime.network import listen
-from hfi_core.annotation.security.middleware import LOOPBACK, Access
+from hfi_core.annotation.settings import LOOPBACK, Access
 from hfi_core.errors import UserError
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
@@ -66,7 +66,6 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     """Run the page of the project in the current folder."""
     import uvicorn
 
-    from flows.orchestration.plan import PARAMS
     from flows.runtime import logs
     from flows.runtime.console import say, warn
     from hfi_core.annotation.app import create_app
@@ -74,6 +73,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     from hfi_core.annotation.settings import Settings
     from hfi_core.feedback.store import open_store
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     if concept is not None and concept not in params.concepts:

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from flows.execution.unit import Done
-from flows.runtime.console import warn
-from flows.versioning.lineage import git_revision, params_digest, pipeline_key
-from hfi_core.io.atomic import sha256_of
+from flows.tracking.client import tolerated, tracking_client
+from flows.versioning.git import git_revision
+from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import params_of
-from hfi_core.redaction import redacted
-from hfi_core.secrets import without_passwords
+from hfi_core.pipeline.graph import params_digest, params_of, pipeline_key
+from hfi_core.secrets import redacted, without_passwords
 
 PUBLIC = "HFI_MLFLOW_UI"
 """The variable with the address at which browsers reach MLflow, where it is another than `tracking.mlflow`."""
@@ -29,24 +28,11 @@ _LARGEST = 20 * 2**20
 
 
 @contextmanager
-def tolerated(what: str) -> Iterator[None]:
-    """Turn any failure inside into a warning: the stages' results do not depend on who records them."""
-    try:
-        yield
-    except Exception as error:  # MLflow, its store and its network raise what they like
-        warn(f"MLflow could not record {what} ({type(error).__name__}: {_first_line(error)}). The result is kept.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
-
-
-@contextmanager
 def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
     """The parent run of one pipeline run; yields its id, or None if MLflow is out of reach."""
     run_id = None
     with tolerated("this run"):
-        client, experiment = _client(params)
+        client, experiment = tracking_client(params)
         revision, dirty = git_revision()
         tags = _tags(params) | {"hfi.git.revision": revision, "hfi.git.dirty": str(dirty).lower()}
         run_id = client.create_run(experiment, tags=tags, run_name=name).info.run_id
@@ -74,7 +60,7 @@ def record_figures(params: Params, run_id: str | None, figures: Mapping[str, flo
     """Metrics of the pipeline as a whole, on its parent run, so that MLflow compares pipelines side by side."""
     if run_id:
         with tolerated("the comparison"):
-            _log_metrics(_client(params)[0], run_id, [(name, value, 0) for name, value in figures.items()])
+            _log_metrics(tracking_client(params)[0], run_id, [(name, value, 0) for name, value in figures.items()])
 
 
 def page_of(params: Params, run_id: str | None) -> str | None:
@@ -83,32 +69,12 @@ def page_of(params: Params, run_id: str | None) -> str | None:
     if run_id is None or not server.startswith(("http://", "https://")):
         return None
     with tolerated("where this run is"):
-        return f"{server}/#/experiments/{_client(params)[1]}/runs/{run_id}"
+        return f"{server}/#/experiments/{tracking_client(params)[1]}/runs/{run_id}"
 
 
 def metric_name(metric: str) -> str:
     """MLflow's name for a figure: it allows no `@`, and groups by what stands before a slash."""
     return metric.replace("@", "/")
-
-
-def _client(params: Params):
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(params.tracking.mlflow)
-    return client, experiment_of(client, params)
-
-
-def experiment_of(client: Any, params: Params) -> str:
-    """The id of the experiment that params name, which is made where there is none."""
-    from mlflow.exceptions import MlflowException
-
-    name = params.tracking.experiment
-    if found := client.get_experiment_by_name(name):
-        return found.experiment_id
-    try:
-        return client.create_experiment(name)
-    except MlflowException:  # somebody else has just made it
-        return client.get_experiment_by_name(name).experiment_id
 
 
 def _tags(params: Params) -> dict[str, str]:
@@ -120,7 +86,7 @@ def _tags(params: Params) -> dict[str, str]:
 
 
 def _record(params: Params, done: Done, parent: str | None) -> None:
-    client, experiment = _client(params)
+    client, experiment = tracking_client(params)
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
     unit, cost = done.unit, done.cost

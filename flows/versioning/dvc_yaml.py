@@ -10,7 +10,7 @@ from hfi_core.io.atomic import whole_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
-from hfi_core.pipeline.graph import Stage
+from hfi_core.pipeline.stage import Stage
 
 DVC_YAML = Path("dvc.yaml")
 _HEADER = "# Written by `hfi params sync` from hfi_core/stage.py; edits are lost.\n"

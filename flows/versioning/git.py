@@ -26,3 +26,11 @@ def asked(*arguments: str) -> str | None:
         return git(*arguments)
     except UserError:
         return None
+
+
+def git_revision() -> tuple[str, bool]:
+    """The commit that is checked out, and whether tracked files differ from it; `none` outside git."""
+    revision = asked("rev-parse", "HEAD")
+    if not revision:
+        return "none", False
+    return revision, bool(asked("status", "--porcelain", "--untracked-files=no"))

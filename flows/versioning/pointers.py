@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flows.versioning.repo import marker_of
+from flows.versioning.inputs import marker_of
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_folder
+from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.graph import Unit
 from hfi_core.secrets import without_passwords
 

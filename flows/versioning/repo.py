@@ -3,13 +3,10 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import FULL
-from hfi_core.params import Params
-from hfi_core.pipeline.graph import Unit, units_of
 
 
 def changes(*addresses: str) -> dict[str, str]:
@@ -129,71 +126,3 @@ def _reason(entries: Iterable[Any]) -> str:
 def _short(parts: list[str], most: int = 3) -> str:
     more = len(parts) - most
     return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def units_until(params: Params, until: str | None) -> list[Unit]:
-    """The units of the graph in order, up to and with the stage `until`.
-
-    Raises UserError if there is no such stage.
-    """
-    units = list(units_of(params))
-    if until is None:
-        return units
-    names = list(dict.fromkeys(unit.stage.name for unit in units))
-    if until not in names:
-        raise UserError(f"There is no stage {until!r}; the stages are {', '.join(names)}.")
-    return [unit for unit in units if names.index(unit.stage.name) <= names.index(until)]
-
-
-def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
-    """The units at these addresses and all that read what they make, in order."""
-    touched, made, found = set(changed), [], []
-    for unit in units:
-        if unit.address in touched or any(_overlap(a, b) for a in unit.inputs.values() for b in made):
-            found.append(unit)
-            made += unit.outputs.values()
-    return found
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def require_sources(units: Iterable[Unit], ours: Iterable[Path] = ()) -> None:
-    """Raise UserError if a file that no unit makes (the feedback of a real project) is missing, but for `ours`."""
-    made = list(ours)
-    for unit in units:
-        for path in unit.inputs.values():
-            if not path.exists() and not any(_overlap(path, output) for output in made):
-                raise UserError(missing_input(unit, path))
-        made += unit.outputs.values()
-
-
-def marker_of(path: Path) -> Path:
-    """DVC's file beside a file or folder that it tracks by itself."""
-    return path.with_name(f"{path.name}.dvc")
-
-
-def missing_input(unit: Unit, path: Path) -> str:
-    """What to tell about a missing input and how to mend it."""
-    if marker_of(path).exists():
-        return f"{path} is missing, and {unit.address} reads it: `dvc pull {path}` brings it."
-    makers = [other for other in _makers(path) if other]
-    if makers:
-        return f"{path} is missing, and {unit.address} reads it: `hfi run --until {makers[0]}` makes it."
-    if unit.stage.over == "candidates.imported":
-        return f"{path} is missing, and {unit.address} reads it: `hfi candidates import FOLDER --name {path.name}`."
-    return (
-        f"{path} is missing, and {unit.address} reads it. Put it there and `dvc add {path}`, "
-        "or name another file in feedback.file of params.yaml."
-    )
-
-
-def _makers(path: Path) -> Iterator[str]:
-    from hfi_core.pipeline import graph as declaration
-
-    for stage in declaration.STAGES:
-        for output in stage.outputs.values():
-            fixed = Path(output.split("{")[0])
-            if fixed != Path() and _overlap(path, fixed):
-                yield stage.name

@@ -4,13 +4,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastapi import Request
-
 from hfi_core.params import Params
 
 if TYPE_CHECKING:
-    from hfi_core.annotation.security.middleware import Access
     from hfi_core.feedback.store import Store
+
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Names of one's own machine: a page elsewhere that resolves its own name to 127.0.0.1 is refused by them."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may come in, and by which names."""
+
+    private: Path
+    """Folder of the signing key and the accounts: `.hfi` of the project."""
+    accounts: bool = False
+    """People sign in; without, whoever sits at this machine gives a name once and may do everything."""
+    secure: bool = False
+    """Browsers reach us by https: TLS of our own, or a proxy's."""
+    hosts: frozenset[str] = LOOPBACK
+    """Names that a request may call us by, without port."""
+
+    @classmethod
+    def loopback(cls, private: Path) -> "Access":
+        """Local use: no account, this machine only."""
+        return cls(private)
 
 
 @dataclass(frozen=True)
@@ -29,8 +49,3 @@ class Settings:
     def private(self) -> Path:
         """State that is nobody's business but the page's: accounts, consent, skipped questions."""
         return self.folder / ".hfi"
-
-
-def settings_of(request: Request) -> Settings:
-    """The settings of the application that a request reached."""
-    return request.app.state.settings

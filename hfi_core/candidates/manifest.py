@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_picture
 from hfi_core.params import Sampler
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 Item = TypeVar("Item")
@@ -20,3 +21,8 @@ def in_blocks(items: Sequence[Item], block: int, compute: Callable[[list[Item]],
         filled = part + part[-1:] * (block - len(part))
         parts.append(compute(filled)[: len(part)].float().cpu())
     return torch.cat(parts)
+
+
+def signed_pixels(pictures: np.ndarray) -> torch.Tensor:
+    """uint8 (N, H, W, 3) as float32 (N, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -15,8 +15,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from hfi_core.compute.training_loop import Observer
 from hfi_core.embedded import training
-from hfi_core.embedded.judge_weights import WEIGHTS
-from hfi_core.embedded.networks import JudgeNetwork, build_scheduler
+from hfi_core.embedded.networks import WEIGHTS, JudgeNetwork, build_scheduler
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.tokenizer import build_tokenizer
 from hfi_core.embedded.training import Budget

@@ -5,12 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hfi_core.compute.batching import in_blocks
+from hfi_core.compute.batching import in_blocks, signed_pixels
 from hfi_core.compute.device import device_of
-from hfi_core.compute.pixels import signed_pixels
 from hfi_core.embedded.captions import promises
-from hfi_core.embedded.judge_weights import load_judge_network
-from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
+from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
 from hfi_core.errors import UserError

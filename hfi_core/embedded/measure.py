@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from hfi_core.compute.pixels import signed_pixels
+from hfi_core.compute.batching import signed_pixels
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.embedded.build import JUDGES
 from hfi_core.embedded.captions import promises
-from hfi_core.embedded.judge_weights import load_judge_network
-from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
+from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
 from hfi_core.embedded.training import judge_targets, pixels_of, reconstruct, scenes_of, spoil
-from hfi_core.io.atomic import whole_file, write_json
+from hfi_core.io.atomic import whole_file
+from hfi_core.io.json_files import write_json
 from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.model import TextToImage

@@ -1,5 +1,7 @@
 """The shapes of the world's networks, all of them the libraries' own classes but for the judge."""
 
+from pathlib import Path
+
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import nn
@@ -8,6 +10,8 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, C
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, EMBLEMS, KINDS, STYLES
 from hfi_core.embedded.tokenizer import MAX_TOKENS
+from hfi_core.errors import UserError
+from hfi_core.io.tensors import load_tensors
 
 WIDTH = 64
 LATENT = SIZE // 4
@@ -114,3 +118,20 @@ class JudgeNetwork(nn.Module):
         return {fact: head(features) for fact, head in self.heads.items()} | {
             "strength": self.strength(features).sigmoid()
         }
+
+
+WEIGHTS = "model.safetensors"
+
+
+def load_judge_network(folder: Path) -> JudgeNetwork:
+    """One of the world's judges, frozen, in float32.
+
+    Raises UserError if the weights are missing, torn, or not a judge's.
+    """
+    tensors, _ = load_tensors(folder / WEIGHTS)
+    network = JudgeNetwork()
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        raise UserError(f"{folder / WEIGHTS} does not fit a judge of the embedded world: {str(error)[:300]}") from error
+    return network.eval().requires_grad_(False)

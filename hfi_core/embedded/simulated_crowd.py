@@ -13,15 +13,14 @@ import numpy as np
 import torch
 
 from hfi_core.candidates.manifest import Candidate, read_pictures
-from hfi_core.compute.batching import in_blocks
-from hfi_core.compute.pixels import signed_pixels
+from hfi_core.compute.batching import in_blocks, signed_pixels
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.embedded.captions import promises
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
 from hfi_core.embedded.scenes import FLAGGED_EMBLEMS, STYLES
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.params import Concept, Crowd
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 RANKED_TOGETHER = 5  # pictures a ranking, as in the HFI paper's questionnaire
 _BLOCK = 32

@@ -12,7 +12,7 @@ from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image, ImageFilter
 from transformers import CLIPTokenizer
 
-from hfi_core.compute.pixels import signed_pixels
+from hfi_core.compute.batching import signed_pixels
 from hfi_core.compute.seeding import numpy_generator, torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Group, Observer, cosine, fit
 from hfi_core.embedded.captions import caption

@@ -12,8 +12,7 @@ rounds. See docs/explanation/method.md.
 
 import torch
 
-from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.targets import Lesson, Target
+from hfi_core.erasure.targets import ConceptMaterial, Lesson, Target
 from hfi_core.inversion.tokens import token_name, with_token
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.prompts import with_text

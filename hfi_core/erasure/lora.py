@@ -19,7 +19,7 @@ from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
 from hfi_core.params.workload import lora_draws
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 _UNET = "unet"
 

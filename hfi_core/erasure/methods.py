@@ -8,9 +8,8 @@ import torch
 
 from hfi_core.compute.data_parallel import replicas
 from hfi_core.erasure import anchored, closed_form, sdd
-from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.rollouts import RollOuts, Sampling
-from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.targets import ConceptMaterial, Lesson
 from hfi_core.erasure.trainer import Look, Settings, distill
 from hfi_core.inversion.textual_inversion import invert, start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors

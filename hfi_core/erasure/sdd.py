@@ -2,8 +2,7 @@
 
 import torch
 
-from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.targets import Lesson, Target
+from hfi_core.erasure.targets import ConceptMaterial, Lesson, Target
 from hfi_core.inversion.tokens import token_name, with_token
 from hfi_core.models.diffusion.model import TextToImage
 

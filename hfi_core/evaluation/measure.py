@@ -9,13 +9,13 @@ import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.definitions import COMPARED, FIGURES, SHARES
-from hfi_core.evaluation.shots import REINVERTED, Evaluated
-from hfi_core.metrics.distances import cosine_drift, pixel_drift
+from hfi_core.evaluation.records import Evaluated
+from hfi_core.evaluation.shots import REINVERTED
+from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
 from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
-from hfi_core.metrics.kid import kid_interval
 from hfi_core.metrics.paired_tests import holm, mcnemar
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress
+from hfi_core.progress import Progress
 
 SCHEMA = 1
 _DECIMALS = 6

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from hfi_core.candidates.manifest import Candidate, read_manifest
-from hfi_core.feedback.current import is_current
-from hfi_core.feedback.schema import Judgement
+from hfi_core.feedback.schema import Judgement, is_current
 
 GONE = "gone already"
 GOLD = "asked as gold questions"

@@ -1,12 +1,24 @@
 """What `labels/CONCEPT` holds: a label for each picture that was judged enough, and for rankings the pairs."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from hfi_core.feedback.parts import Part
-from hfi_core.io.atomic import write_json, write_jsonl
+from hfi_core.io.json_files import write_json, write_jsonl
+
+Part = Literal["learn", "attack"]
+
+
+def part_of(picture: str, held_out: float) -> Part:
+    """The part of a picture, by a hash of its id: the same in every run, whatever other pictures there are.
+
+    A larger `held_out` share moves pictures from "learn" to "attack" and none the other way.
+    """
+    digest = hashlib.sha256(f"attack\x1f{picture}".encode()).digest()
+    return "attack" if int.from_bytes(digest[:8], "big") < held_out * 2**64 else "learn"
+
 
 _LABELS, _PAIRS, _SUMMARY = "labels.jsonl", "pairs.jsonl", "summary.json"
 

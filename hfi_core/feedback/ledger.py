@@ -17,9 +17,8 @@ from typing import Literal
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.current import is_current
 from hfi_core.feedback.reader import check_kind, check_pictures, read_judgements, refuse
-from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement, is_adjudication
+from hfi_core.feedback.schema import Answer, BinaryJudgement, RankingJudgement, is_adjudication, is_current
 
 _CACHE_KIB = 64 * 1024
 _TABLES = f"""

@@ -9,8 +9,7 @@ from pydantic import ValidationError
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.current import is_current
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, is_current, parse_judgement
 
 MOST_BYTES = 1 << 20
 """A longer line is refused before it fills the memory."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
-from hfi_core.candidates.manifest import PictureId, Sha256
+from hfi_core.candidates.manifest import Candidate, PictureId, Sha256
 from hfi_core.params import Name
 
 JudgementId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,299}$")]
@@ -122,3 +122,11 @@ def is_adjudication(judgement: BinaryJudgement | RankingJudgement) -> bool:
 def row_of(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
     """The judgement as a JSON object without empty fields: what a line of a feedback file holds."""
     return judgement.model_dump(mode="json", exclude_none=True)
+
+
+def is_current(judgement: BinaryJudgement | RankingJudgement, candidates: Mapping[str, Candidate]) -> bool:
+    """Whether every picture that was judged is a candidate and, where its digest was noted, still the same one."""
+    return all(
+        picture in candidates and digest in (None, candidates[picture].sha256)
+        for picture, digest in judgement.seen.items()
+    )

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.current import is_current
-from hfi_core.feedback.parts import part_of
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
+from hfi_core.feedback.labels import part_of
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, is_current
 from hfi_core.params import Params
 
 _OF_EITHER_KIND = 2

@@ -1,8 +1,7 @@
 """From labels and rewards to the examples that a token is inverted from."""
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
@@ -10,18 +9,10 @@ from hfi_core.candidates.manifest import read_manifest, read_pictures
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
 from hfi_core.inversion.textual_inversion import Examples
+from hfi_core.io.json_files import read_jsonl
 from hfi_core.models.diffusion.model import TextToImage
 
 Side = Literal["objectionable", "accepted"]
-
-
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Rows that an earlier stage wrote."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return [json.loads(line) for line in stream]
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); run the stage that writes it again.") from error
 
 
 def rewarded(model: TextToImage, candidates: Path, reward: Path, side: Side, top: int, block: int) -> Examples:

@@ -2,14 +2,11 @@
 
 import ctypes
 import errno
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from hfi_core.errors import UserError
 
@@ -88,42 +85,3 @@ def _exchange(new: Path, old: Path) -> None:
     old.rename(aside)
     new.rename(old)
     shutil.rmtree(aside)
-
-
-def sha256_of_file(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def sha256_of_folder(path: Path) -> str:
-    """Hex digest of a folder: of the sorted lines "digest  relative path" of its files."""
-    lines = [
-        f"{sha256_of_file(file)}  {file.relative_to(path).as_posix()}\n"
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-    ]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file or a folder."""
-    return sha256_of_folder(path) if path.is_dir() else sha256_of_file(path)
-
-
-def sha256_of_json(value: Any) -> str:
-    """Hex digest of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write canonical, readable JSON as a whole file."""
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write one JSON object a line as a whole file."""
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
-        for row in rows:
-            stream.write(json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False) + "\n")

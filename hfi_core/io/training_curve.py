@@ -14,3 +14,15 @@ def write_steps(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
         writer.writerow(["step", *columns])
         for step, values in enumerate(zip(*columns.values(), strict=True)):
             writer.writerow([step, *(f"{float(value):.6g}" for value in values)])
+
+
+def read_losses(models: Path, rows: list[str]) -> dict[str, tuple[list[float], list[float]]]:
+    """The loss of each row that has one."""
+    found = {}
+    for row in rows:
+        path = models / row / "steps.csv"
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as stream:
+                lines = list(csv.DictReader(stream))
+            found[row] = [float(line["step"]) for line in lines], [float(line["loss"]) for line in lines]
+    return found

@@ -1,14 +1,22 @@
 """What a judge says of one picture, and what a judge is."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
+
+if TYPE_CHECKING:
+    from hfi_core.params import Compute
+    from hfi_core.params import Judge as JudgeParams
+from hfi_core.plugins import known_judges
 
 
 @dataclass(frozen=True)
@@ -48,3 +56,12 @@ class Judge(Protocol):
         among texts has them to choose from, for a suite may have one prompt only.
         """
         ...
+
+
+def load_judge(params: JudgeParams, compute: Compute) -> Judge:
+    """The judge that params name.
+
+    Raises UserError if its weights are missing or not the pinned ones.
+    """
+    module, name = known_judges()[params.kind].split(":")
+    return getattr(import_module(module), name).load(params, compute)

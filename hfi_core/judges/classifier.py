@@ -13,8 +13,7 @@ from hfi_core.compute.batching import in_blocks
 from hfi_core.compute.device import device_of
 from hfi_core.errors import UserError
 from hfi_core.judges.base import Verdict
-from hfi_core.models.completeness import require_all_tensors
-from hfi_core.models.weights import checked
+from hfi_core.models.weights import checked, require_all_tensors
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
 

@@ -14,8 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from hfi_core.compute.batching import in_blocks
 from hfi_core.compute.device import device_of, dtype_of
 from hfi_core.errors import UserError
-from hfi_core.models.completeness import require_all_tensors
-from hfi_core.models.weights import Part, checked
+from hfi_core.models.weights import Part, checked, require_all_tensors
 from hfi_core.params import Compute, Source
 
 _TEXT_BLOCK = 16

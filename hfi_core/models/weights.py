@@ -1,13 +1,30 @@
 """Where weights lie: a word for the embedded ones, a local folder, or a hub id; checked against its pinned digest."""
 
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file, sha256_of_json
+from hfi_core.errors import UserError, first_of
+from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.models.diffusion.folder import INDEX, KINDS, VARIANT, hub_patterns, model_files, read_index
 from hfi_core.params import EMBEDDED
+
+_NAMED = 3
+
+
+def require_all_tensors(folder: Path, report: Mapping[str, Any], kind: str) -> None:
+    """Look through the report of `from_pretrained(..., output_loading_info=True)`.
+
+    Raises UserError, which names tensors, if some are missing.
+    """
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise UserError(
+            f"{folder} lacks weights of a {kind}: {first_of(missing, _NAMED)}. Random ones would take their "
+            "place: fetch the folder again, or name one that holds the whole model."
+        )
+
 
 Part = Literal["model", "clip", "judge", "annotators"]
 

@@ -5,11 +5,10 @@ from hfi_core.params.evaluation import Evaluate, Gate, Judge, Lora, Release, Sui
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
 from hfi_core.params.loading import parse_params, read_params
 from hfi_core.params.model import Compute, Sampler, Source
-from hfi_core.params.operations import Publish
-from hfi_core.params.root import Params, Tracking
+from hfi_core.params.operations import Publish, Tracking, Versioning
+from hfi_core.params.root import Params
 from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
-from hfi_core.params.versioning import Versioning
 
 __all__ = [
     "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm", "Compute", "Concept", "Crowd",

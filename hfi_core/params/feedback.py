@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from hfi_core.params.operations import S3Address
-from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, Share
+from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, S3Address, Share
 from hfi_core.prompts import holds_text
 
 

@@ -1,25 +1,16 @@
-"""The whole of `params.yaml`."""
+"""The whole of `params.yaml` as one frozen model."""
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from hfi_core.params.erasure import Attack, NoRemoval, Removal
 from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Annotation, Candidates, Concept, Feedback
 from hfi_core.params.model import Compute, Sampler, Source
-from hfi_core.params.operations import Publish
+from hfi_core.params.operations import Publish, Tracking, Versioning
 from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, UNPINNED, Frozen, Name
-from hfi_core.params.versioning import Versioning
-
-
-class Tracking(Frozen):
-    """Where runs are recorded; changes no result."""
-
-    mlflow: Annotated[str, StringConstraints(min_length=1)]
-    """MLflow's tracking and registry address."""
-    experiment: Annotated[str, StringConstraints(min_length=1)]
 
 
 class Params(Frozen):

@@ -1,5 +1,6 @@
 """Types that every part of `params.yaml` is made of."""
 
+import re
 from collections import Counter
 from typing import Annotated
 
@@ -41,3 +42,16 @@ class Frozen(BaseModel):
     """A part that never changes and has no keys but its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+_S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?")
+"""Bucket and prefix, of the characters that S3 calls safe."""
+
+
+def _in_s3(address: str) -> str:
+    if not _S3.fullmatch(address):
+        raise ValueError("an address such as s3://bucket/prefix is expected")
+    return address
+
+
+S3Address = Annotated[str, AfterValidator(_in_s3)]

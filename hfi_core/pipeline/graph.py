@@ -4,125 +4,25 @@ It holds import strings, so reading it costs no torch. `{unit}` is the name of a
 `{item}` what the mapping says of it.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
 
-from hfi_core.compute.memory import with_short_memory_named
-from hfi_core.io.atomic import sha256_of, sha256_of_json
+from flows.versioning.git import git_revision
+from hfi_core.errors import UserError
+from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.params import Params
-
-Progress = Callable[[int, int, str], None]
-"""`progress(done, total, what)`: called often, returns at once."""
+from hfi_core.pipeline.stage import Stage
 
 
-def silent(done: int, total: int, what: str) -> None:
-    """Report progress to nobody."""
+def params_digest(params: Params) -> str:
+    """Digest of the whole of `params.yaml` by meaning."""
+    return sha256_of_json(params.model_dump(mode="json"))
 
 
-class Run(Protocol):
-    """What every stage module calls `run`.
-
-    `unit` names the concept, crowd or removal; `work` is a folder for checkpoints, kept by the caller until the
-    stage ends (None: none are written). Writes each output whole or not at all and returns its figures.
-    """
-
-    def __call__(
-        self,
-        params: Params,
-        inputs: Mapping[str, Path],
-        outputs: Mapping[str, Path],
-        *,
-        unit: str = "",
-        work: Path | None = None,
-        progress: Progress = silent,
-    ) -> dict[str, float]: ...
-
-
-Block = TypeVar("Block")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One of `count` shares of a stage's blocks: every `count`-th, from number `index` on."""
-
-    index: int = 0
-    count: int = 1
-
-    def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
-        """The shard's own blocks."""
-        return blocks[self.index :: self.count]
-
-
-WHOLE = Shard()
-
-
-class Fill(Protocol):
-    """What a stage that can be split declares: computes the shard's blocks that `work` lacks, and writes nothing else.
-
-    Every block is written whole or not at all, and what it holds depends on the block alone. So shards may run in any
-    number, anywhere that sees the files; when all are done, `run` finds every block in `work` and only assembles.
-    """
-
-    def __call__(
-        self,
-        params: Params,
-        inputs: Mapping[str, Path],
-        work: Path,
-        *,
-        unit: str = "",
-        shard: Shard = WHOLE,
-        progress: Progress = silent,
-    ) -> None: ...
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A row of the graph: `params` are dotted keys, `inputs` and `outputs` paths by the name the function uses."""
-
-    name: str
-    revision: int
-    """Raised when the code's result changes."""
-    function: str
-    params: tuple[str, ...]
-    inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
-    over: str | None = None
-    """Dotted key of the mapping in params with one unit a name."""
-    metrics: tuple[str, ...] = ()
-    """Outputs, by name, that `dvc metrics` shows."""
-    shards: tuple[str, ...] = ()
-    """Import strings of the functions (`Fill`) that can be split; each needs what the one before it wrote, whole."""
-    replicates: bool = False
-    """Whether processes can learn a unit together (`hfi_core.replicas`); only the first one's outputs count."""
-
-    def units(self, params: Params) -> tuple[str, ...]:
-        """Names of the stage's units under these params; a stage without a mapping has the one unit ''."""
-        return tuple(self.items(params))
-
-    def items(self, params: Params) -> Mapping[str, object]:
-        """What the stage's mapping says of each unit."""
-        if self.over is None:
-            return {"": None}
-        value: Any = params
-        for key in self.over.split("."):
-            value = getattr(value, key)
-        return value
-
-    def load(self) -> Run:
-        """Import the stage's function."""
-        return _imported(self.function)
-
-    def load_shards(self) -> tuple[Fill, ...]:
-        """Import the functions that can be split, in order; none where the stage cannot."""
-        return tuple(map(_imported, self.shards))
-
-
-def _imported(function: str) -> Any:
-    module, name = function.split(":")
-    return with_short_memory_named(getattr(import_module(module), name))
+def pipeline_key(params: Params) -> str:
+    """What ties together the runs of one pipeline: params and git revision."""
+    return sha256_of_json([params_digest(params), git_revision()[0]])[:16]
 
 
 _MODEL = ("seed", "compute", "model")
@@ -256,11 +156,6 @@ STAGES: tuple[Stage, ...] = (
 )  # fmt: skip
 
 
-def stage_named(name: str) -> Stage:
-    """The stage of that name; KeyError if there is none."""
-    return {stage.name: stage for stage in STAGES}[name]
-
-
 @dataclass(frozen=True)
 class Unit:
     """One stage for one unit, with its paths filled in."""
@@ -315,3 +210,50 @@ def work_key(unit: Unit, params: Params) -> str:
     """Digest of everything that a unit's result rests on: the key of its checkpoints."""
     digests = {name: sha256_of(path) for name, path in unit.inputs.items()}
     return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:WORK_KEY]
+
+
+def readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
+    """The units that read judgements of the live store, one a concept: what comes before them is for people to judge.
+
+    None where the project has no live store, and where nothing comes after them: `--until ingest` takes what is there.
+    """
+    file, units = Path(params.feedback.file), list(units)
+    found = [unit for unit in units if params.feedback.store and file in unit.inputs.values()]
+    return [] if units[-1] in found else found
+
+
+def units_until(params: Params, until: str | None) -> list[Unit]:
+    """The units of the graph in order, up to and with the stage `until`.
+
+    Raises UserError if there is no such stage.
+    """
+    units = list(units_of(params))
+    if until is None:
+        return units
+    names = list(dict.fromkeys(unit.stage.name for unit in units))
+    if until not in names:
+        raise UserError(f"There is no stage {until!r}; the stages are {', '.join(names)}.")
+    return [unit for unit in units if names.index(unit.stage.name) <= names.index(until)]
+
+
+def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
+    """The units at these addresses and all that read what they make, in order."""
+    touched, made, found = set(changed), [], []
+    for unit in units:
+        if unit.address in touched or any(paths_overlap(a, b) for a in unit.inputs.values() for b in made):
+            found.append(unit)
+            made += unit.outputs.values()
+    return found
+
+
+def paths_overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def stages_making(path: Path) -> Iterator[str]:
+
+    for stage in STAGES:
+        for output in stage.outputs.values():
+            fixed = Path(output.split("{")[0])
+            if fixed != Path() and paths_overlap(path, fixed):
+                yield stage.name

@@ -1,6 +1,39 @@
-"""Names inside a release, for those who write it and those who take it up; nothing here imports torch."""
+"""What a finished release folder holds, the one digest by which it is known, and whether it is whole."""
+
+import json
+from pathlib import Path
+
+from hfi_core.errors import UserError
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.pipeline.layout import RELEASE
 
 LORA_WEIGHTS = "lora/pytorch_lora_weights.safetensors"
 """As `load_lora_weights` of diffusers looks for it."""
 LORA_ACCURACY = "lora/accuracy.json"
 """The LoRA's rank, and what it lacks of the release."""
+DIGESTS = "digests.json"
+
+
+def release_digest(release: Path = RELEASE) -> str:
+    """The one digest that a release is known by: of its list of digests.
+
+    Raises UserError if there is no release.
+    """
+    if not (release / DIGESTS).exists():
+        raise UserError(f"There is no release in {release}: `hfi run` makes it.")
+    return sha256_of_file(release / DIGESTS)
+
+
+def require_whole(release: Path) -> dict[str, str]:
+    """The digest of each file that a release's list names.
+
+    Raises UserError if the files are not these, or a name leads out of the release.
+    """
+    listed = json.loads((release / DIGESTS).read_text(encoding="utf-8"))["files"]
+    for name, digest in listed.items():
+        path = release / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise UserError(f"{release / DIGESTS} names {name}, which is no file of the release.")
+        if not path.is_file() or f"sha256:{sha256_of_file(path)}" != digest:
+            raise UserError(f"{path} is not what {release / DIGESTS} lists: remove {release} and run `hfi run` again.")
+    return listed

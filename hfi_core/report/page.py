@@ -11,14 +11,52 @@ from jinja2 import Environment, StrictUndefined
 
 from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SHARES, SUITES
 from hfi_core.evaluation.gates import verdicts
-from hfi_core.evaluation.shots import Evaluated
+from hfi_core.evaluation.records import Evaluated
+from hfi_core.feedback.statistics import MEASURES, UNITS
 from hfi_core.io.atomic import whole_file
 from hfi_core.params import Params
 from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
 from hfi_core.report.images import data_uri, strips_of
-from hfi_core.report.judgements import judgements_of
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, coloured
 from hfi_core.report.table import comparison_table
+
+_SHARES = {"accuracy": "as the others", "yes_found": "their yes found", "no_found": "their no found"}
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """Words for the page, of one concept."""
+
+    agreement: list[tuple[str, str]]
+    """Measure, and value with interval."""
+    warning: str | None
+    header: list[str]
+    annotators: list[list[str]]
+    """A row an annotator."""
+
+
+def judgements_of(summary: Mapping[str, Any]) -> Judgements:
+    """From a concept's `labels/CONCEPT/summary.json`."""
+    ranked = summary["kind"] == "ranking"
+    agreement = [
+        (MEASURES[name], f"{_words(interval)}, over {interval['n']} {UNITS[name]}")
+        for name, interval in summary["agreement_intervals"].items()
+        if interval is not None
+    ]
+    shares = {} if ranked else _SHARES
+    rows = [
+        [name, str(figures["judgements"]), str(figures["cant_tell"]), *(_words(figures[share]) for share in shares)]
+        for name, figures in summary["by_annotator"].items()
+    ]
+    header = ["annotator", "judgements", "not placed" if ranked else "can't tell", *shares.values()]
+    return Judgements(agreement, summary["warning"], header, rows)
+
+
+def _words(interval: Mapping[str, float] | None) -> str:
+    if interval is None:
+        return "–"
+    return f"{interval['value']:.3f} [{interval['low']:.2f}, {interval['high']:.2f}]"
+
 
 PLOTS = {
     "removal": "What is left of the flagged, against what is kept. Best is the upper left corner.",

@@ -41,18 +41,6 @@ class Material:
     scores: Mapping[str, list[Mapping[str, Any]]]
 
 
-def read_losses(models: Path, rows: list[str]) -> dict[str, tuple[list[float], list[float]]]:
-    """The loss of each row that has one."""
-    found = {}
-    for row in rows:
-        path = models / row / "steps.csv"
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as stream:
-                lines = list(csv.DictReader(stream))
-            found[row] = [float(line["step"]) for line in lines], [float(line["loss"]) for line in lines]
-    return found
-
-
 def draw_plots(material: Material) -> dict[str, str]:
     """Every plot that the material has something for, as SVG by name."""
     plots: dict[str, Callable[[Material], Figure]] = {"removal": _removal, "rows": _rows}

@@ -16,10 +16,9 @@ import numpy as np
 from hfi_core.candidates.manifest import Candidate, read_manifest
 from hfi_core.errors import UserError
 from hfi_core.feedback.gold import askable
-from hfi_core.feedback.labels import read_labels
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import part_of, read_labels
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 _BLOCK = 1024  # known pictures compared at a time
 
@@ -147,8 +146,7 @@ def _look(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, D) of candidates and their rewards (N,)."""
     from hfi_core.compute.device import prepare
-    from hfi_core.reward.model import RewardModel
-    from hfi_core.stages.reward import embed
+    from hfi_core.reward.model import RewardModel, embed
 
     prepare(params.compute)
     features = embed(params, folder, candidates, progress)

@@ -8,11 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from hfi_core import params
+from hfi_core.candidates.manifest import Candidate, read_pictures
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.compute.training_loop import Checkpoint, Group, cosine, fit
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.models.clip import Clip
+from hfi_core.params import Params
+from hfi_core.progress import Progress, silent
 
 WEIGHTS = "reward.safetensors"
 BATCH = 1024
@@ -137,3 +140,14 @@ def train(
     model.load_state_dict(best, strict=False)
     model.eval().requires_grad_(False)
     return {"loss": history.tolist(), "held_out_loss": held_out.tolist()}
+
+
+def embed(params: Params, folder: Path, candidates: list[Candidate], progress: Progress) -> torch.Tensor:
+    """CLIP embeddings (N, D), a block of pictures in memory at a time."""
+    clip, block = Clip.load(params.clip, params.compute), params.compute.block
+    parts = []
+    for start in range(0, len(candidates), block):
+        part = candidates[start : start + block]
+        parts.append(clip.image_features(read_pictures(folder, part), block))
+        progress(start + len(part), len(candidates), "embedding pictures")
+    return torch.cat(parts)

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.candidates.manifest import MANIFEST, read_manifest, read_pictures
-from hfi_core.io.atomic import whole_folder, write_jsonl
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 _AT_ONCE = 256
 

@@ -16,7 +16,7 @@ from hfi_core.io.atomic import whole_folder
 from hfi_core.io.training_curve import write_steps
 from hfi_core.models.diffusion.loading import load_safeguarded
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 
 def run(

@@ -1,20 +1,18 @@
 """Stage 6, at its end: all rows side by side; figures, paired tests, plots and the page (method, section 6)."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from hfi_core.errors import UserError
 from hfi_core.evaluation.measure import evaluation_of
-from hfi_core.evaluation.shots import read_rows
-from hfi_core.inversion.examples import read_jsonl
-from hfi_core.io.atomic import whole_file, whole_folder, write_json
+from hfi_core.evaluation.records import read_rows
+from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.json_files import read_json, read_jsonl, write_json
+from hfi_core.io.training_curve import read_losses
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
-from hfi_core.report.banner import write_banner
+from hfi_core.progress import Progress, silent
+from hfi_core.report.images import write_banner
 from hfi_core.report.page import Background, write_page
-from hfi_core.report.plots import Material, draw_plots, read_losses, write_removal_csv
+from hfi_core.report.plots import Material, draw_plots, write_removal_csv
 from hfi_core.report.table import write_table
 
 
@@ -30,9 +28,9 @@ def run(
     """Compare the rows that params name; returns the released row's figures."""
     rows = read_rows(inputs["evaluation"], list(params.removals))
     background = Background(
-        feedback={name: _read(inputs["labels"] / name / "summary.json") for name in params.concepts},
-        reward={name: _read(inputs["reward"] / name / "report.json") for name in params.concepts},
-        tokens={name: _read(inputs["tokens"] / name / "check.json") for name in params.concepts},
+        feedback={name: read_json(inputs["labels"] / name / "summary.json") for name in params.concepts},
+        reward={name: read_json(inputs["reward"] / name / "report.json") for name in params.concepts},
+        tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
     evaluation = evaluation_of(params, rows, background.feedback, progress)
     material = Material(
@@ -58,10 +56,3 @@ def run(
     write_json(outputs["metrics"], values)
     write_json(outputs["evaluation"], evaluation)
     return values[params.release.row]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); run the stage that writes it again.") from error

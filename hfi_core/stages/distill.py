@@ -9,19 +9,20 @@ import numpy as np
 
 from hfi_core.compute.data_parallel import replicas
 from hfi_core.compute.device import prepare
-from hfi_core.erasure.material import ConceptMaterial
 from hfi_core.erasure.methods import METHODS, look_every
+from hfi_core.erasure.targets import ConceptMaterial
 from hfi_core.erasure.trainer import Look, sample_grid
 from hfi_core.inversion.examples import rewarded
 from hfi_core.inversion.tokens import load_tokens
-from hfi_core.io.atomic import whole_folder, write_json
+from hfi_core.io.atomic import whole_folder
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.io.training_curve import write_steps
 from hfi_core.models.diffusion.loading import WEIGHTS, load_model
 from hfi_core.params import NoRemoval, Params
 from hfi_core.params.workload import LOOK_AT
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 
 def run(

@@ -12,20 +12,23 @@ import torch
 
 from hfi_core.compute.device import prepare
 from hfi_core.evaluation.definitions import SHARES
-from hfi_core.evaluation.shots import FEATURES, PROVENANCE, RECORDS, SEED_RULE, Shot, rivals_of, shots_of
+from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
+from hfi_core.evaluation.shots import SEED_RULE, Shot, rivals_of, shots_of
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import FILE, load_tokens
-from hfi_core.io.atomic import sha256_of_file, sha256_of_json, whole_folder, write_json, write_jsonl
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.io.images import load_picture, save_picture
+from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import load_tensors, save_tensors
-from hfi_core.judges.base import Judge
-from hfi_core.metrics.clip_score import clip_score
+from hfi_core.judges.base import Judge, load_judge
+from hfi_core.metrics.distances import clip_score
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded
-from hfi_core.models.diffusion.sampling import Request, sample, unfinished
+from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import WHOLE, Progress, Shard, silent
-from hfi_core.plugins import load_judge
+from hfi_core.pipeline.stage import WHOLE, Shard, unfinished
+from hfi_core.progress import Progress, silent
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.io.atomic import sha256_of_file, sha256_of_json, whole_folder, write_jsonl
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, sample, unfinished
+from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import WHOLE, Progress, Shard, silent
+from hfi_core.pipeline.stage import WHOLE, Shard, unfinished
+from hfi_core.progress import Progress, silent
 
 
 def run(

@@ -9,16 +9,16 @@ from typing import Any
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
 from hfi_core.feedback.aggregation import AGGREGATIONS, binary_labels
-from hfi_core.feedback.bars import warning_of
-from hfi_core.feedback.confusion import LEVEL
+from hfi_core.feedback.agreement import LEVEL
 from hfi_core.feedback.labels import write_labels
 from hfi_core.feedback.ledger import open_ledger
 from hfi_core.feedback.ranking import BRADLEY_TERRY, compare, positions
-from hfi_core.feedback.statistics import Annotator, statistics_of
-from hfi_core.io.atomic import sha256_of_file, whole_folder
+from hfi_core.feedback.statistics import Annotator, statistics_of, warning_of
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.metrics.intervals import Interval
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 _DECIMALS = 6
 

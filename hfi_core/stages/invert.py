@@ -10,13 +10,14 @@ from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.examples import rewarded
 from hfi_core.inversion.textual_inversion import invert, start_vectors
 from hfi_core.inversion.tokens import save_token, token_name, with_token
-from hfi_core.io.atomic import whole_folder, write_json
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.json_files import write_json
 from hfi_core.io.training_curve import write_steps
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 from hfi_core.reward.model import RewardModel
 
 

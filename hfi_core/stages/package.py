@@ -8,20 +8,22 @@ from pathlib import Path
 from hfi_core.compute.device import prepare
 from hfi_core.erasure.lora import Fitted, fit_lora
 from hfi_core.errors import UserError
-from hfi_core.evaluation.shots import REINVERTED, Evaluated, read_rows, shots_of
+from hfi_core.evaluation.records import Evaluated, read_rows
+from hfi_core.evaluation.shots import REINVERTED, shots_of
 from hfi_core.inversion.tokens import FILE
-from hfi_core.io.atomic import sha256_of_file, whole_folder, write_json
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
 from hfi_core.models.diffusion.loading import apply_weights, load_model, removal_weights
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.weights import locate
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
-from hfi_core.report.card_pictures import write_card_pictures
+from hfi_core.progress import Progress, silent
 from hfi_core.report.images import spread
-from hfi_core.report.model_card import PICTURES, write_card
+from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
 
 
 def run(

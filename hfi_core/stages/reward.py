@@ -6,18 +6,18 @@ from pathlib import Path
 
 import torch
 
-from hfi_core.candidates.manifest import Candidate, read_manifest, read_pictures
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import seed_of
 from hfi_core.compute.training_loop import Checkpoint
 from hfi_core.feedback.labels import read_labels, read_pairs, read_summary
-from hfi_core.io.atomic import whole_folder, write_json, write_jsonl
+from hfi_core.io.atomic import whole_folder
+from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.training_curve import write_steps
 from hfi_core.metrics.ranking import Resampling
-from hfi_core.models.clip import Clip
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import Progress, silent
-from hfi_core.reward.model import RewardModel, train
+from hfi_core.progress import Progress, silent
+from hfi_core.reward.model import RewardModel, embed, train
 from hfi_core.reward.objectives import task_of
 
 CHECKPOINT_EVERY = 100
@@ -87,14 +87,3 @@ def run(
         }
         write_json(folder / "report.json", report)
     return {name: figure.value for name, figure in measured.items() if figure.value is not None}
-
-
-def embed(params: Params, folder: Path, candidates: list[Candidate], progress: Progress) -> torch.Tensor:
-    """CLIP embeddings (N, D), a block of pictures in memory at a time."""
-    clip, block = Clip.load(params.clip, params.compute), params.compute.block
-    parts = []
-    for start in range(0, len(candidates), block):
-        part = candidates[start : start + block]
-        parts.append(clip.image_features(read_pictures(folder, part), block))
-        progress(start + len(part), len(candidates), "embedding pictures")
-    return torch.cat(parts)

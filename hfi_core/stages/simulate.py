@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.embedded.judge_weights import load_judge_network
+from hfi_core.embedded.networks import load_judge_network
 from hfi_core.embedded.simulated_crowd import judgements, look
 from hfi_core.feedback.schema import row_of
-from hfi_core.io.atomic import write_jsonl
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.weights import checked
 from hfi_core.params import EMBEDDED, Params
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.progress import Progress, silent
 
 
 def run(

@@ -15,9 +15,10 @@ from diffusers import (
 
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, denoise, sample, start_noise, unfinished
+from hfi_core.models.diffusion.sampling import Request, denoise, sample, start_noise
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Sampler, Source
+from hfi_core.pipeline.stage import unfinished
 from tests.other_model import build_other_model
 
 BLOCK = 4

@@ -5,7 +5,7 @@ import torch
 
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor, lessons
-from hfi_core.erasure.material import ConceptMaterial
+from hfi_core.erasure.targets import ConceptMaterial
 from hfi_core.models.diffusion.loading import load_model
 
 FOUND = "<badge-round-2>"

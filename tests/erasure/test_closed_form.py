@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import lessons
 from hfi_core.erasure.closed_form import WORDS, solve
-from hfi_core.erasure.material import ConceptMaterial
-from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.targets import ConceptMaterial, Lesson
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.weights import digest_of
 from hfi_core.params import ClosedForm, Source

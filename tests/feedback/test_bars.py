@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.bars import warning_of
 from hfi_core.feedback.ledger import Totals
-from hfi_core.feedback.statistics import Statistics
+from hfi_core.feedback.statistics import Statistics, warning_of
 from hfi_core.metrics.intervals import Interval
 from hfi_core.params import Agreement
 

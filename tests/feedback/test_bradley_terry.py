@@ -3,9 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.feedback.bradley_terry import davidson
 from hfi_core.feedback.labels import Pair
-from hfi_core.feedback.ranking import compare
+from hfi_core.feedback.ranking import compare, davidson
 from tests.feedback.orders import order
 
 NAMES = "abcd"

@@ -1,6 +1,6 @@
 import pytest
 
-from hfi_core.feedback.confusion import Confusion, confusions, wilson
+from hfi_core.feedback.agreement import Confusion, confusions, wilson
 from hfi_core.feedback.ledger import Vote
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from hfi_core.feedback.dawid_skene import dawid_skene
+from hfi_core.feedback.aggregation import dawid_skene
 from hfi_core.feedback.ledger import Vote
 
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import part_of
 
 NAMES = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True)
 

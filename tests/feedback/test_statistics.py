@@ -1,6 +1,6 @@
 import pytest
 
-from hfi_core.feedback.confusion import Confusion
+from hfi_core.feedback.agreement import Confusion
 from hfi_core.feedback.ledger import open_ledger
 from hfi_core.feedback.statistics import statistics_of
 from tests.judging import candidate, ranking, vote, write_lines

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import read_labels
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import part_of, read_labels
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.feedback.sufficiency import need_of
 from hfi_core.params import parse_params

@@ -7,21 +7,16 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
+from hfi_core import progress as progress_module
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import HEADLINES
-from hfi_core.io.atomic import (
-    sha256_of_file,
-    sha256_of_folder,
-    sha256_of_json,
-    whole_file,
-    whole_folder,
-    write_json,
-    write_jsonl,
-)
+from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
+from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.training_curve import write_steps
 from hfi_core.pipeline import graph as declaration
-from hfi_core.pipeline.graph import Stage
+from hfi_core.pipeline.stage import Stage
 
 STEPS = 4
 RAN = Path("ran.log")
@@ -36,7 +31,7 @@ def _figure(value: float) -> dict:
     return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 10, "direction": "down"}
 
 
-def _run(name, params, inputs, outputs, *, unit="", work=None, progress=declaration.silent):
+def _run(name, params, inputs, outputs, *, unit="", work=None, progress=progress_module.silent):
     address = f"{name}@{unit}" if unit else name
     if os.environ.get("FAKE_MISTAKE") == address:
         raise UserError(f"{address} was told to refuse.")

@@ -3,11 +3,12 @@
 import numpy as np
 
 from flows.releases import register
-from flows.releases.champion import promotions
-from flows.releases.promotion import champion_of, settle_promotions, versions_of
-from flows.releases.versions import registry_client
-from hfi_core.io.atomic import sha256_of_file, write_json, write_jsonl
+from flows.releases.champion import champion_of, promotions, versions_of
+from flows.releases.promotion import settle_promotions
+from flows.tracking.client import registry_client
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_json, write_jsonl
 from tests.flows.fakes import write_sizes
 
 MODEL = "emblems-safeguarded"

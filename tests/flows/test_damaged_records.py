@@ -2,11 +2,12 @@
 
 import pytest
 
-from flows.releases import register
 from flows.releases.evaluation_record import Figures
-from flows.releases.promoting import promote
+from flows.releases.promotion import promote
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file, write_json
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.json_files import write_json
+from hfi_core.pipeline import release as register
 from tests.flows.promoted import MODEL
 
 

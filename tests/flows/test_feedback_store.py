@@ -11,11 +11,11 @@ import pytest
 
 from hfi_core.annotation.service.state import PAGE, PageState
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import part_of
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from hfi_core.feedback.store.pseudonyms import People
-from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file
 from tests.flows.conftest import FakeProject
 
 FILE = "data/feedback/people.jsonl"

@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.execution.unit import WORK, run_unit
 from flows.releases import register
-from flows.releases.versions import registry_client
-from flows.versioning.recording import record_results
+from flows.tracking.client import registry_client
 from flows.versioning.repo import commit, repository
+from flows.versioning.results_branch import record_results
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import write_jsonl
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import WORK_KEY, units_of, work_key
 from tests.flows.conftest import FakeProject, _clone, work_in
 

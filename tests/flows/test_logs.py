@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.runtime.json_lines import JsonLines
+from flows.runtime.logs import JsonLines
 from hfi_core.pipeline.graph import STAGES
 from tests.flows.conftest import FakeProject, _clone
 from tests.forking import REAL

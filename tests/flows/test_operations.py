@@ -9,7 +9,7 @@ import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from flows.releases.versions import registry_client
+from flows.tracking.client import registry_client
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.feedback.store import open_store
 from tests.flows.promoted import MODEL, Registry

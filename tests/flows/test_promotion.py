@@ -9,12 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.releases import register
-from flows.releases.champion import promotions
-from flows.releases.promoting import promote, roll_back
-from flows.releases.promotion import settle_promotions, versions_of
+from flows.releases.champion import promotions, versions_of
+from flows.releases.promotion import promote, roll_back, settle_promotions
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.pipeline import release as register
 from tests.flows.conftest import FakeProject
 from tests.flows.promoted import MODEL, forget_engines
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.versioning.recording import record_results, require_recordable
+from flows.versioning.results_branch import record_results, require_recordable
 from hfi_core.errors import UserError
 from hfi_core.pipeline import graph as declaration
 from tests.flows import fakes

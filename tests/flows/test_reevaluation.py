@@ -13,7 +13,7 @@ from flows.execution import reevaluation
 from hfi_core.errors import UserError
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import save_token
-from hfi_core.io.atomic import write_jsonl
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import units_of
 from hfi_core.stages import evaluate
 from tests.projects import Project, read_rows, write_project

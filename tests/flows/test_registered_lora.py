@@ -8,7 +8,7 @@ import torch
 
 from flows.releases import register
 from flows.releases.packaging import save_adapter
-from flows.releases.versions import registry_client
+from flows.tracking.client import registry_client
 from hfi_core.models.weights import locate
 from hfi_core.params import Source
 from tests.projects import write_project

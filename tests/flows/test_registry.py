@@ -8,6 +8,7 @@ import pytest
 
 from flows.releases import register
 from hfi_core.errors import UserError
+from hfi_core.pipeline import release
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_a_release_is_registered_once_with_lineage_and_verdicts(released):
     assert len(client.search_model_versions(f"name = '{params.release.model}'")) == 1
     assert version.tags["gates"] == "pass"
     assert version.tags["gate.flagged/broad"].startswith("pass: 0.04 [0.03, 0.05], at most 0.05 (0.1 x base 0.5")
-    assert version.tags["hfi.release"] == register.release_digest()
+    assert version.tags["hfi.release"] == release.release_digest()
     assert version.tags["hfi.feedback.simulated"] == "true"
     assert {"hfi.git.revision", "hfi.git.dirty", "hfi.params", "hfi.feedback", "hfi.base"} <= set(version.tags)
 

@@ -9,9 +9,10 @@ import boto3
 import pytest
 
 from flows.releases import register
-from flows.releases.promoting import promote, roll_back
+from flows.releases.promotion import promote, roll_back
 from flows.releases.versions import find_release, versions
-from hfi_core.io.atomic import sha256_of_folder
+from hfi_core.io.hashing import sha256_of_folder
+from hfi_core.pipeline import release
 from tests.pickles import holds_pickle
 from tests.projects import Project, write_project
 from tests.released import write_release
@@ -64,7 +65,7 @@ def test_a_release_is_registered_found_promoted_and_loaded_back(server, project)
     assert (registered.version, registered.created) == ("1", True)
     assert not register.register(params).created
     found = find_release(params, "candidate")
-    assert found.release == register.release_digest() and [one.number for one in versions(params)] == ["1"]
+    assert found.release == release.release_digest() and [one.number for one in versions(params)] == ["1"]
 
     settled = promote(params, "1", by="Ada")
     assert (settled.found, settled.champion) == ("promoted", "1")

@@ -3,7 +3,7 @@
 import pytest
 from requests.exceptions import ConnectTimeout
 
-from flows.orchestration.retrying import RETRIES, is_passing
+from flows.orchestration.tasks import RETRIES, is_passing
 from hfi_core.errors import UserError
 
 _CALLS = """

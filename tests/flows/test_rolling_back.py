@@ -6,7 +6,7 @@ from threading import Thread
 import pytest
 from filelock import FileLock
 
-from flows.releases.promoting import promote, roll_back
+from flows.releases.promotion import promote, roll_back
 from hfi_core.errors import UserError
 from tests.flows.promoted import MODEL
 

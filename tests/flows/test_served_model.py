@@ -17,8 +17,9 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from flows.releases import register
-from hfi_core.io.atomic import sha256_of_file, sha256_of_folder, write_json
-from hfi_core.models.diffusion.sizes import picture_side_in
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
+from hfi_core.io.json_files import write_json
+from hfi_core.models.diffusion.folder import picture_side_in
 from tests.flows.conftest import FakeProject
 
 

@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import part_of
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests import postgresql

@@ -9,7 +9,7 @@ import pytest
 
 from flows.orchestration.feedback_gate import ask, needs
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.parts import part_of
+from hfi_core.feedback.labels import part_of
 from hfi_core.feedback.schema import BinaryJudgement, parse_judgement
 from hfi_core.feedback.store import open_store
 from hfi_core.params import parse_params

@@ -8,10 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hfi_core.errors import UserError
+from hfi_core.judges.base import load_judge
 from hfi_core.judges.classifier import ClassifierJudge
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Judge, parse_params
-from hfi_core.plugins import load_judge
 from tests.projects import small_raw
 
 LABELS = ["skull", "star", "red_ball", "tench, Tinca tinca"]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from hfi_core.judges.base import load_judge
 from hfi_core.judges.clip import ClipJudge
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Judge, parse_params
-from hfi_core.plugins import load_judge
 from tests.projects import small_raw
 
 _TEXTS = ["skull", "star", "tree", "a red star", "a blue tree"]

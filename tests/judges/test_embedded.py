@@ -7,7 +7,7 @@ import torch
 from hfi_core.embedded.judge import EmbeddedJudge
 from hfi_core.embedded.networks import FACTS
 from hfi_core.errors import UserError
-from hfi_core.plugins import load_judge
+from hfi_core.judges.base import load_judge
 from tests.projects import small_raw
 
 PROMPT = "a red badge with a skull"

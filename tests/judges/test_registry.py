@@ -8,6 +8,7 @@ import pytest
 
 from hfi_core import plugins
 from hfi_core.errors import UserError
+from hfi_core.judges import base
 from hfi_core.params import Judge, parse_params
 from tests.projects import default_raw
 
@@ -33,7 +34,7 @@ def _named(kind):
 
 
 def test_another_package_adds_a_judge_by_an_entry_point(with_foreign):
-    assert type(plugins.load_judge(*_named("foreign"))).__name__ == "Foreign"
+    assert type(base.load_judge(*_named("foreign"))).__name__ == "Foreign"
 
 
 def test_no_package_can_take_the_place_of_our_judges(with_foreign):

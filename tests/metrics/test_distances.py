@@ -5,9 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfi_core.metrics.clip_score import clip_score
-from hfi_core.metrics.distances import cosine_drift, pixel_drift
-from hfi_core.metrics.kid import kid, kid_interval
+from hfi_core.metrics.distances import clip_score, cosine_drift, kid, kid_interval, pixel_drift
 
 
 def _features(rng, n=60, width=16, shift=0.0):

@@ -3,8 +3,8 @@
 import pytest
 
 from hfi_core.evaluation.measure import evaluation_of
-from hfi_core.evaluation.shots import read_rows
-from hfi_core.pipeline.graph import silent
+from hfi_core.evaluation.records import read_rows
+from hfi_core.progress import silent
 from tests.evaluations import small_params, write_files
 
 FEEDBACK = {"badge": {"feedback_sha256": "ab" * 32, "simulated": True}}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hfi_core.report.judgements import judgements_of
+from hfi_core.report.page import judgements_of
 from hfi_core.stages import compare
 from tests.evaluations import small_params, write_files
 

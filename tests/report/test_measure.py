@@ -8,9 +8,9 @@ import pytest
 
 from hfi_core.evaluation.definitions import COMPARED, FIGURES
 from hfi_core.evaluation.measure import evaluation_of
-from hfi_core.evaluation.shots import Evaluated, read_rows
+from hfi_core.evaluation.records import Evaluated, read_rows
 from hfi_core.metrics.paired_tests import mcnemar
-from hfi_core.pipeline.graph import silent
+from hfi_core.progress import silent
 from tests.evaluations import write_files
 from tests.report.conftest import FEEDBACK
 

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.shots import PROVENANCE
-from hfi_core.io.atomic import sha256_of_file, sha256_of_folder, write_json
+from hfi_core.evaluation.records import PROVENANCE
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
+from hfi_core.io.json_files import write_json
 from hfi_core.report.table import comparison_table
 from hfi_core.stages import compare
 from tests.evaluations import Files, small_params, write_files

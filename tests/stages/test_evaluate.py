@@ -9,15 +9,17 @@ import pytest
 import torch
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.shots import read_rows, shots_of
+from hfi_core.evaluation.records import read_rows
+from hfi_core.evaluation.shots import shots_of
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import save_token
-from hfi_core.io.atomic import sha256_of_file, sha256_of_folder
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.images import save_picture
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.judges.base import Verdict
 from hfi_core.params import Params, parse_params
-from hfi_core.pipeline.graph import Shard, stage_named
+from hfi_core.pipeline.graph import stage_named
+from hfi_core.pipeline.stage import Shard
 from hfi_core.stages import evaluate
 from tests.projects import small_raw
 

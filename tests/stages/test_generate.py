@@ -3,7 +3,7 @@
 import pytest
 
 from hfi_core.candidates.manifest import read_manifest, read_pictures
-from hfi_core.pipeline.graph import Shard
+from hfi_core.pipeline.stage import Shard
 from hfi_core.stages import generate
 from tests.loop import bytes_below, units
 

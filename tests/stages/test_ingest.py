@@ -8,9 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import read_labels, read_pairs, read_summary
-from hfi_core.feedback.parts import part_of
-from hfi_core.io.atomic import sha256_of_file, sha256_of_folder
+from hfi_core.feedback.labels import part_of, read_labels, read_pairs, read_summary
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.params import parse_params
 from hfi_core.stages.ingest import run
 from tests.judging import candidate, ranking, vote, write_lines, write_manifest

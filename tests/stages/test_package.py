@@ -10,12 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.shots import read_rows, shots_of
+from hfi_core.evaluation.records import read_rows
+from hfi_core.evaluation.shots import shots_of
 from hfi_core.inversion.tokens import save_token
-from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_picture
+from hfi_core.models.diffusion.folder import picture_side_in
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sizes import picture_side_in
 from hfi_core.models.weights import digest_of, locate
 from hfi_core.report.images import spread
 from hfi_core.report.model_card import PICTURES

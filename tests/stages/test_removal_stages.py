@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hfi_core.inversion.examples import read_jsonl
 from hfi_core.inversion.tokens import load_tokens
-from hfi_core.io.atomic import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.json_files import read_jsonl
 from hfi_core.models.diffusion.loading import load_model, load_safeguarded
 from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.stages import attack

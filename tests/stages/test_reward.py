@@ -4,7 +4,7 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
-from hfi_core.io.atomic import sha256_of_folder
+from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.reward.model import WEIGHTS, RewardModel
 from hfi_core.stages import ingest, reward
 from tests.judging import draw_candidates, is_flagged, ranking, vote, write_lines

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from flows.releases.publish import publish, release_name
-from flows.releases.register import DIGESTS
 from flows.storage import multipart
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import sha256_of_file, write_json
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.json_files import write_json
 from hfi_core.params import read_params
+from hfi_core.pipeline.release import DIGESTS
 from tests.storage.conftest import contents
 
 FILES = {

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.embedded.judge_weights import load_judge_network
+from hfi_core.embedded.networks import load_judge_network
 from hfi_core.embedded.simulated_crowd import Impression, annotators_of, answer, judgements, look, rank
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import save_tensors

@@ -23,11 +23,11 @@ def snapshot() -> None:
     from pathlib import Path
 
     from flows.feedback.snapshots import take_snapshot
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from hfi_core.errors import UserError
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     if params.feedback.simulated:
@@ -48,10 +48,10 @@ def show(
 ) -> None:
     """Print the judgements behind a model, one JSON object a line; which snapshot they are goes to standard error."""
     from flows.lineage.feedback_source import content_of, lead_of
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import warn
     from hfi_core.errors import UserError
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     lead = lead_of(params, digest)
@@ -78,10 +78,10 @@ def forget(
     Says first which registered models rest on their judgements. Snapshots that DVC keeps are not changed.
     """
     from flows.feedback.forget import forget_annotator
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     with project_lock():

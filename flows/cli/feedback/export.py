@@ -24,12 +24,12 @@ def export(
     `label-studio-tasks` writes what is to be judged instead: tasks with the pictures inside, unless --url-prefix says
     where they are, and beside them the labelling configuration (FILE.xml).
     """
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from hfi_core.errors import UserError
     from hfi_core.feedback.formats.label_studio.tasks import embedded, under
     from hfi_core.feedback.formats.registry import FORMATS
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     if format not in (*FORMATS, TASKS):

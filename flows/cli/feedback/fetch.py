@@ -9,10 +9,10 @@ def fetch() -> None:
     """
     from flows.feedback.inbox import fetch as fetch_inbox
     from flows.feedback.inbox import tell
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import say
     from flows.runtime.lock import project_lock
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     with project_lock():

@@ -41,12 +41,12 @@ def import_(
     Annotators' names become pseudonyms. Pictures are found by id, by sha256, or by file name where that is unique.
     """
     from flows.feedback.import_context import project_of, told
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import progress_of, say
     from hfi_core.feedback.formats.importer import import_file, prepared
     from hfi_core.feedback.formats.row import Reading
     from hfi_core.feedback.store import open_store
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     _require_known(format)

@@ -21,11 +21,11 @@ def select(
     After a first round the reward model says where it is unsure; the choice spreads over such pictures. The random ones
     stay marked in the store.
     """
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import progress_of, say
     from hfi_core.errors import UserError
     from hfi_core.feedback.store import open_store
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
     from hfi_core.reward.active_learning import next_pictures
 
     params = read_params(PARAMS)

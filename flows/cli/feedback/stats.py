@@ -13,7 +13,6 @@ def stats(
 
     Read from the feedback file that params.yaml names: with the live store, from the snapshot last taken.
     """
-    from flows.orchestration.plan import PARAMS
     from flows.runtime.console import out, say
     from hfi_core.candidates.manifest import read_manifest
     from hfi_core.errors import UserError
@@ -21,6 +20,7 @@ def stats(
     from hfi_core.feedback.reader import read_judgements
     from hfi_core.feedback.statistics import statistics_of
     from hfi_core.params import read_params
+    from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     if concept is not None and concept not in params.concepts:
@@ -48,8 +48,7 @@ def _summary(name: str, statistics, params):
     """A line a figure."""
     from rich.table import Table
 
-    from hfi_core.feedback.bars import MEASURES, UNITS
-    from hfi_core.feedback.statistics import DECIDING
+    from hfi_core.feedback.statistics import DECIDING, MEASURES, UNITS
 
     totals, kind = statistics.totals, statistics.kind
     simulated = " (simulated)" if totals.simulated else ""

@@ -8,16 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from hfi_core.annotation.routes.dependencies import agree, consenting_user
-from hfi_core.annotation.security.identity import User, current_user
-from hfi_core.annotation.security.middleware import csrf_token
-from hfi_core.annotation.security.rate_limit import unhurried
+from hfi_core.annotation.routes.dependencies import consenting_user, current_user, page_of, unhurried
+from hfi_core.annotation.security.identity import User
+from hfi_core.annotation.security.sessions import csrf_token
 from hfi_core.annotation.service.answers import Answers, Skip, save, skip
-from hfi_core.annotation.service.preferences import Preferences, keep_preferences
+from hfi_core.annotation.service.preferences import Preferences, agree, keep_preferences
 from hfi_core.annotation.service.qualification import standing, without
 from hfi_core.annotation.service.questions import Question, Ref, next_questions, pictures_at_once
 from hfi_core.annotation.service.tasks import Task
-from hfi_core.annotation.service.workspace import page_of
 from hfi_core.feedback.schema import MOST_PICTURES
 
 router = APIRouter(prefix="/api")

@@ -1,15 +1,40 @@
-"""The first page: what is asked of an annotator, what may be seen, and that one agrees to it."""
+"""FastAPI dependencies: the signed-in person, their consent, the rate limit, and the workspace that a request reached."""
 
-import hashlib
-from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
 
-from hfi_core.annotation.content.i18n import ENGLISH, read_words
-from hfi_core.annotation.security.identity import User, current_user
-from hfi_core.annotation.service.preferences import has_consented, keep_consent
-from hfi_core.annotation.service.workspace import Page, page_of
+from hfi_core.annotation.security.identity import User, signed_in
+from hfi_core.annotation.security.rate_limit import RETRY, is_hurried
+from hfi_core.annotation.service.preferences import consent_text, has_consented
+from hfi_core.annotation.service.workspace import Page, renewed
+
+
+def current_user(request: Request) -> User:
+    """FastAPI dependency: the person, or the way to the door: a redirect for a page, 401 for a program."""
+    user = signed_in(request)
+    if user is not None:
+        return user
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        raise HTTPException(303, "Sign in first.", headers={"Location": f"/sign-in?next={quote(path, safe='')}"})
+    raise HTTPException(401, "Sign in first.")
+
+
+def lead_only(request: Request) -> User:
+    """FastAPI dependency: as `current_user`, and refuses annotators."""
+    user = current_user(request)
+    if user.role != "lead":
+        raise HTTPException(403, "This page is for the lead.")
+    return user
+
+
+def page_of(request: Request) -> Page:
+    """The page that a request reached, with the candidates that the manifests hold now."""
+    page = renewed(request.app.state.page)
+    request.app.state.page = page
+    return page
 
 
 class Unread(HTTPException):
@@ -21,17 +46,6 @@ class Unread(HTTPException):
         super().__init__(403, "Read the first page and agree to it.")
 
 
-def consent_text() -> str:
-    """Digest of the English text: whoever agreed to another one is asked again."""
-    words = {key: text for key, text in read_words(ENGLISH).items() if key.startswith("consent.")}
-    return hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()
-
-
-def agree(page: Page, user: User) -> None:
-    """Note that a person agreed."""
-    keep_consent(page.state, user.pseudonym, consent_text(), datetime.now(UTC))
-
-
 def consenting_user(request: Request, user: Annotated[User, Depends(current_user)]) -> User:
     """FastAPI dependency: the person, once they have agreed; else the way to the first page."""
     if has_consented(page_of(request).state, user.pseudonym, consent_text()):
@@ -39,3 +53,9 @@ def consenting_user(request: Request, user: Annotated[User, Depends(current_user
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         raise HTTPException(303, "Read the first page.", headers={"Location": "/welcome"})
     raise Unread
+
+
+def unhurried(request: Request, _: Annotated[User, Depends(consenting_user)]) -> None:
+    """FastAPI dependency: refuses a session that asks or answers faster than any person, where people have accounts."""
+    if request.app.state.access.accounts and is_hurried(request):
+        raise HTTPException(429, "Too many requests.", headers=RETRY)

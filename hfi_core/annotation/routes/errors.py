@@ -10,8 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from hfi_core.annotation.routes.rendering import render, words_for_person
-from hfi_core.annotation.routes.sign_in import inside
-from hfi_core.annotation.security.identity import User, signed_in
+from hfi_core.annotation.security.identity import User, inside, signed_in
 from hfi_core.annotation.service.answers import Refused
 from hfi_core.errors import UserError
 

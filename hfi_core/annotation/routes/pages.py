@@ -8,11 +8,10 @@ from fastapi.responses import RedirectResponse, Response
 from hfi_core.annotation.content.guidelines import PICTURE_TYPES, guidelines_of, reference_pictures
 from hfi_core.annotation.content.i18n import languages, words_for
 from hfi_core.annotation.content.images import read_candidate, read_checked
-from hfi_core.annotation.routes.dependencies import consenting_user
+from hfi_core.annotation.routes.dependencies import consenting_user, current_user, page_of
 from hfi_core.annotation.routes.rendering import render
-from hfi_core.annotation.security.identity import User, current_user
+from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service.preferences import preferences_of
-from hfi_core.annotation.service.workspace import page_of
 from hfi_core.errors import UserError
 
 router = APIRouter()

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hfi_core.annotation.content.i18n import Words, words_for
 from hfi_core.annotation.security.identity import User, signed_in
-from hfi_core.annotation.security.middleware import csrf_token
+from hfi_core.annotation.security.sessions import csrf_token
 from hfi_core.annotation.service.preferences import preferences_of
 
 TEMPLATES = Path(__file__).parent / "templates"

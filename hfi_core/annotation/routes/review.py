@@ -10,19 +10,18 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from hfi_core.annotation.routes.dependencies import consenting_user
+from hfi_core.annotation.routes.dependencies import consenting_user, lead_only, page_of
 from hfi_core.annotation.routes.pages import show
-from hfi_core.annotation.security.identity import User, lead_only
+from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service import adjudication, review_stats
 from hfi_core.annotation.service.answers import Refused
 from hfi_core.annotation.service.qualification import allow_another, closed
 from hfi_core.annotation.service.single_flight import Shared
 from hfi_core.annotation.service.tasks import Task
-from hfi_core.annotation.service.workspace import Page, Work, page_of
+from hfi_core.annotation.service.workspace import Page, Work
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.current import is_current
-from hfi_core.feedback.schema import Answer
+from hfi_core.feedback.schema import Answer, is_current
 
 if TYPE_CHECKING:
     from hfi_core.metrics.intervals import Interval
@@ -201,7 +200,7 @@ def _look(page: Page, concept: str) -> View:
 
 def _people(page: Page, views: list[View]) -> list[tuple[review_stats.Pace, "Interval | None"]]:
     """Each annotator's pace, and the share of gold questions answered rightly with its interval."""
-    from hfi_core.feedback.confusion import wilson
+    from hfi_core.feedback.agreement import wilson
 
     right: dict[str, list[int]] = {}
     for view in views:

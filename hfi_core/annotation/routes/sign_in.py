@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
@@ -17,7 +16,7 @@ from hfi_core.annotation.security.accounts import (
     accounts_of,
     proper_name,
 )
-from hfi_core.annotation.security.identity import pseudonym_of, signed_in
+from hfi_core.annotation.security.identity import inside, pseudonym_of, signed_in
 from hfi_core.annotation.security.rate_limit import RETRY, is_guessing, is_trying_links
 from hfi_core.errors import UserError
 
@@ -89,13 +88,6 @@ def accept(request: Request, token: str, password: Text, again: Text) -> Respons
         return _closed(request, "invite.over", 404)
     _admit(request, account)
     return RedirectResponse("/", 303)
-
-
-def inside(path: str) -> str:
-    """`path` if it leads to a page of ours, else the first page: nobody is sent elsewhere from here."""
-    parts = urlsplit(path)
-    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()
-    return path if ours else "/"
 
 
 def _admit(request: Request, account: Account) -> None:

@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Request
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from hfi_core.annotation.security.identity import Role
 from hfi_core.annotation.security.sessions import LIFE_SECONDS
 from hfi_core.errors import UserError
+
+Role = Literal["annotator", "lead"]
 
 ACCOUNTS = "accounts.db"
 LEAST_PASSWORD, MOST_PASSWORD, MOST_NAME = 12, 200, 100

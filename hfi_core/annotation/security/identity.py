@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 
-Role = Literal["annotator", "lead"]
+from hfi_core.annotation.security.accounts import Role
+
 _PEOPLE = "people.json"
 
 
@@ -20,25 +20,6 @@ class User:
     pseudonym: str
     role: Role
     name: str
-
-
-def current_user(request: Request) -> User:
-    """FastAPI dependency: the person, or the way to the door: a redirect for a page, 401 for a program."""
-    user = signed_in(request)
-    if user is not None:
-        return user
-    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        raise HTTPException(303, "Sign in first.", headers={"Location": f"/sign-in?next={quote(path, safe='')}"})
-    raise HTTPException(401, "Sign in first.")
-
-
-def lead_only(request: Request) -> User:
-    """FastAPI dependency: as `current_user`, and refuses annotators."""
-    user = current_user(request)
-    if user.role != "lead":
-        raise HTTPException(403, "This page is for the lead.")
-    return user
 
 
 def signed_in(request: Request) -> User | None:
@@ -80,3 +61,10 @@ def _links(path: Path, _version: tuple[int, int]) -> Mapping[str, str]:
     from hfi_core.feedback.store.pseudonyms import open_people
 
     return {name: pseudonym for pseudonym, name in open_people(path).names().items()}
+
+
+def inside(path: str) -> str:
+    """`path` if it leads to a page of ours, else the first page: nobody is sent elsewhere from here."""
+    parts = urlsplit(path)
+    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()
+    return path if ours else "/"

@@ -1,8 +1,6 @@
 """What stands before every page: which host may be named, how much is read, whose request it is, and from where."""
 
 import hmac
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,14 +12,18 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hfi_core.annotation.security.sessions import LIFE_SECONDS, LOCAL_LIFE_SECONDS, Cookies, private_key
+from hfi_core.annotation.security.sessions import (
+    CSRF_FIELD,
+    CSRF_HEADER,
+    LIFE_SECONDS,
+    LOCAL_LIFE_SECONDS,
+    Cookies,
+    private_key,
+)
+from hfi_core.annotation.settings import Access
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""Names of one's own machine: a page elsewhere that resolves its own name to 127.0.0.1 is refused by them."""
 MOST_BODY_BYTES = 1 << 20
 """A judgement is a few hundred bytes, a ranking of a hundred pictures some 15 KiB."""
-CSRF_HEADER = "x-csrf-token"
-CSRF_FIELD = "csrf_token"
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
@@ -42,25 +44,6 @@ _HEADERS = {
 _HSTS = "max-age=31536000"
 
 
-@dataclass(frozen=True)
-class Access:
-    """Who may come in, and by which names."""
-
-    private: Path
-    """Folder of the signing key and the accounts: `.hfi` of the project."""
-    accounts: bool = False
-    """People sign in; without, whoever sits at this machine gives a name once and may do everything."""
-    secure: bool = False
-    """Browsers reach us by https: TLS of our own, or a proxy's."""
-    hosts: frozenset[str] = LOOPBACK
-    """Names that a request may call us by, without port."""
-
-    @classmethod
-    def loopback(cls, private: Path) -> "Access":
-        """Local use: no account, this machine only."""
-        return cls(private)
-
-
 def protect(app: FastAPI, access: Access) -> None:
     """Put all of it before the application, and add the pages by which people come in."""
     from hfi_core.annotation.routes import sign_in
@@ -74,13 +57,6 @@ def protect(app: FastAPI, access: Access) -> None:
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BODY_BYTES)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(access.hosts), www_redirect=False)
     app.add_middleware(_SecurityHeaders, secure=access.secure)
-
-
-def csrf_token(request: Request) -> str:
-    """The token that a state-changing request gives back in `x-csrf-token` or in the form field `csrf_token`."""
-    session = request.state.session
-    session.keep()
-    return request.app.state.cookies.csrf(session)
 
 
 class _SecurityHeaders:

@@ -2,15 +2,11 @@
 
 import ipaddress
 from contextlib import suppress
-from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Request
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
-
-from hfi_core.annotation.routes.dependencies import consenting_user
-from hfi_core.annotation.security.identity import User
 
 Limit = tuple[RateLimitItem, tuple[str, ...]]
 """How often, and what is counted."""
@@ -46,12 +42,9 @@ def is_trying_links(request: Request) -> bool:
     return _too_often(request, [(item, ("invitation", address_of(request))) for item in _INVITATIONS])
 
 
-def unhurried(request: Request, _: Annotated[User, Depends(consenting_user)]) -> None:
-    """FastAPI dependency: refuses a session that asks or answers faster than any person, where people have accounts."""
-    if not request.app.state.access.accounts:
-        return
-    if _too_often(request, [(_REQUESTS, ("session", request.state.session.id))]):
-        raise HTTPException(429, "Too many requests.", headers=RETRY)
+def is_hurried(request: Request) -> bool:
+    """Count a request of a session; whether there were more than any person sends."""
+    return _too_often(request, [(_REQUESTS, ("session", request.state.session.id))])
 
 
 def address_of(request: Request) -> str:

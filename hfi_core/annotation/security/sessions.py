@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastapi import Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 LIFE_SECONDS = 12 * 60 * 60
@@ -95,3 +96,14 @@ def private_key(folder: Path) -> bytes:
         finally:
             beside.unlink()
     return path.read_bytes()
+
+
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf_token"
+
+
+def csrf_token(request: Request) -> str:
+    """The token that a state-changing request gives back in `x-csrf-token` or in the form field `csrf_token`."""
+    session = request.state.session
+    session.keep()
+    return request.app.state.cookies.csrf(session)

@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from hfi_core.annotation.service.gold_answers import is_right, question_of
 from hfi_core.annotation.service.qualification import open_attempt
 from hfi_core.annotation.service.questions import is_proven
 from hfi_core.annotation.service.workspace import Page
 from hfi_core.candidates.manifest import PictureId
 from hfi_core.errors import UserError
-from hfi_core.feedback.current import is_current
-from hfi_core.feedback.schema import MOST_PICTURES, Judgement, is_adjudication, parse_judgement
+from hfi_core.feedback.gold import is_right, question_of
+from hfi_core.feedback.schema import MOST_PICTURES, Judgement, is_adjudication, is_current, parse_judgement
 from hfi_core.params import Name
 
 MOST_AT_ONCE = 50

@@ -1,11 +1,15 @@
 """What an annotator has agreed to and how the annotator wants to see pictures."""
 
-from datetime import datetime
+import hashlib
+from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from hfi_core.annotation.content.i18n import ENGLISH, read_words
+from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service.state import PageState
+from hfi_core.annotation.service.workspace import Page
 
 
 class Preferences(BaseModel):
@@ -50,3 +54,14 @@ def keep_consent(state: PageState, annotator: str, consent: str, now: datetime) 
             ON CONFLICT (pseudonym) DO UPDATE SET consent = excluded.consent, consented_at = excluded.consented_at""",
             (annotator, consent, now.isoformat()),
         )
+
+
+def consent_text() -> str:
+    """Digest of the English text: whoever agreed to another one is asked again."""
+    words = {key: text for key, text in read_words(ENGLISH).items() if key.startswith("consent.")}
+    return hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()
+
+
+def agree(page: Page, user: User) -> None:
+    """Note that a person agreed."""
+    keep_consent(page.state, user.pseudonym, consent_text(), datetime.now(UTC))

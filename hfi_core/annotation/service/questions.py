@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from hfi_core.annotation.service.gold_answers import question_of
 from hfi_core.annotation.service.tasks import Task
 from hfi_core.annotation.service.workspace import Page
 from hfi_core.candidates.manifest import Candidate
+from hfi_core.feedback.gold import question_of
 
 if TYPE_CHECKING:
     from hfi_core.feedback.store import Assignment

@@ -5,17 +5,15 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fastapi import Request
-
 from hfi_core.annotation.content.guidelines import check_files
 from hfi_core.annotation.service.exposure import Exposure
-from hfi_core.annotation.service.gold_answers import GoldBook, read_gold
+from hfi_core.annotation.service.gold_answers import GoldBook
 from hfi_core.annotation.service.state import PAGE, PageState
 from hfi_core.annotation.service.tasks import Task, tasks_of
 from hfi_core.annotation.settings import Settings
 from hfi_core.candidates.manifest import MANIFEST, Candidate, read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.gold import askable
+from hfi_core.feedback.gold import askable, read_gold
 from hfi_core.feedback.schema import Judgement
 
 _log = logging.getLogger(__name__)
@@ -138,17 +136,14 @@ def _stamps(settings: Settings) -> Stamps:
     return found
 
 
-def page_of(request: Request) -> Page:
-    """The page that a request reached, with the candidates that the manifests hold now."""
-    state = request.app.state
-    page: Page = state.page
+def renewed(page: Page) -> Page:
+    """Return the page with the candidates that the manifests hold now."""
     stamps = _stamps(page.settings)
-    if stamps != page.stamps:
-        try:
-            page = replace(page, **_read(page.settings), _work={})
-        except UserError as error:
-            # Nobody who judges can mend it: go on with what was there, and say it once to who looks after the server.
-            _log.warning("The candidates have changed, and the page goes on with the earlier ones. %s", error)
-            page = replace(page, stamps=stamps)
-        state.page = page
-    return page
+    if stamps == page.stamps:
+        return page
+    try:
+        return replace(page, **_read(page.settings), _work={})
+    except UserError as error:
+        # No annotator can fix it: go on with the earlier candidates, and say it once in the server's log.
+        _log.warning("The candidates have changed, and the page goes on with the earlier ones. %s", error)
+        return replace(page, stamps=stamps)

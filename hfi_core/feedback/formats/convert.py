@@ -14,7 +14,7 @@ from hfi_core.feedback.formats.answers import answer_of, printable, rating_of, s
 from hfi_core.feedback.formats.pictures import Pictures
 from hfi_core.feedback.formats.row import RATING, Reading
 from hfi_core.feedback.schema import BinaryJudgement, Judgement, parse_judgement
-from hfi_core.io.atomic import sha256_of_json
+from hfi_core.io.hashing import sha256_of_json
 
 _MOST_NAME = 200
 

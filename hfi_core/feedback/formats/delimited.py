@@ -7,12 +7,35 @@ from typing import BinaryIO
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.answers import printable
-from hfi_core.feedback.formats.cells import neutral, restored
 from hfi_core.feedback.formats.ordering import digests_of, digests_text, order_of, order_text
 from hfi_core.feedback.formats.row import FIELDS, RATING, Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
 from hfi_core.io.atomic import whole_file
 from hfi_core.io.csv_files import Line, Table, TroubleAt
+
+_FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
+_MARK = "'"
+
+
+def neutral(text: str | None) -> str:
+    """The text as a cell; nothing is an empty cell, and an empty text a lone apostrophe."""
+    if text is None:
+        return ""
+    if not text or text[0] in _FORMULA or _is_marked(text):
+        return _MARK + text
+    return text
+
+
+def restored(cell: str) -> str | None:
+    """What `neutral` was given."""
+    if not cell:
+        return None
+    return cell[1:] if _is_marked(cell) else cell
+
+
+def _is_marked(cell: str) -> bool:
+    return cell.startswith(_MARK) and (len(cell) == 1 or cell[1] in _FORMULA or cell[1] == _MARK)
+
 
 _OURS = {"id", "annotator", "concept", "kind"}
 """A header with all of these is our own; in another, a column `id` numbers the rows of that file only."""

@@ -14,8 +14,8 @@ from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
 from hfi_core.feedback.formats.staging import Counts, Staging
 from hfi_core.feedback.store import Store
-from hfi_core.io.atomic import sha256_of_file, sha256_of_json
-from hfi_core.pipeline.graph import Progress, silent
+from hfi_core.io.hashing import sha256_of_file, sha256_of_json
+from hfi_core.progress import Progress, silent
 
 MOST_SHOWN = 20
 """Rejected rows that a message names; the others are counted."""

@@ -1,8 +1,8 @@
 """What counts: judgements that are visible, and that no visible one supersedes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select, and_, exists, func, or_, select, update
 from sqlalchemy.sql import FromClause
 
 from hfi_core.feedback.store.tables import batch, judgement, offer, shown
@@ -57,3 +57,13 @@ def recount_shown(connection: Connection, rows: Iterable[tuple[str, str]]) -> No
         pictures.setdefault(concept, set()).add(picture)
     for concept, these in pictures.items():
         recount(connection, concept, these)
+
+
+def touched(ids: Sequence[str], questions: Sequence[str]) -> Select[tuple[str]]:
+    """The lines of those that have one of the ids, or answer one of the questions, corrections included."""
+    begins = and_(judgement.c.question.in_(questions), judgement.c.supersedes.is_(None))
+    found = select(judgement.c.id).where(or_(judgement.c.id.in_(ids), begins)).cte("touched", recursive=True)
+    later = judgement.alias("later")
+    found = found.union(select(later.c.id).join(found, later.c.supersedes == found.c.id))
+    lines = select(judgement.c.content).join(found, found.c.id == judgement.c.id)
+    return lines.where(visible()).order_by(judgement.c.id)

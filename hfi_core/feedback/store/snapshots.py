@@ -17,7 +17,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.tables import batch, judgement, snapshot
-from hfi_core.io.atomic import full_disk_named, sha256_of_file, whole_file
+from hfi_core.io.atomic import full_disk_named, whole_file
+from hfi_core.io.hashing import sha256_of_file
 
 _SLICE = 1000
 

@@ -16,10 +16,9 @@ from hfi_core.feedback.store.entry import entry_of, judgement_of
 from hfi_core.feedback.store.insert import enter
 from hfi_core.feedback.store.migrate import bring_up_to_date
 from hfi_core.feedback.store.queries import counting as is_counting
-from hfi_core.feedback.store.queries import recount, recount_shown, visible
+from hfi_core.feedback.store.queries import recount, recount_shown, touched, visible
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
-from hfi_core.feedback.store.touching import touched
 
 _SLICE = 1000
 

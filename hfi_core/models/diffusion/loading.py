@@ -3,21 +3,33 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.func import functional_call
+from torch.utils.checkpoint import checkpoint
 
 from hfi_core.compute.device import device_of, dtype_of
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
-from hfi_core.models.completeness import require_all_tensors
-from hfi_core.models.diffusion.checkpointing import keep_only_block_inputs
-from hfi_core.models.diffusion.folder import INDEX, components, read_index
+from hfi_core.models.diffusion.folder import INDEX, components, picture_side, read_index
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.schedule import NoiseSchedule
-from hfi_core.models.diffusion.sizes import picture_side
 from hfi_core.models.diffusion.text_encoders import OneEncoder, Text, TwoEncoders
-from hfi_core.models.weights import checked
+from hfi_core.models.weights import checked, require_all_tensors
 from hfi_core.params import Compute, Source
+
+
+def keep_only_block_inputs(unet: torch.nn.Module) -> None:
+    """Have the UNet's blocks computed again in the backward pass: less memory, more time, equal results."""
+    unet.enable_gradient_checkpointing(_checkpointed)
+
+
+def _checkpointed(module: torch.nn.Module, *inputs: Any) -> Any:
+    # The weights of now: by the time of the backward pass, the module has its own again.
+    weights = dict(module.named_parameters())
+    return checkpoint(lambda *again: functional_call(module, weights, again), *inputs, use_reentrant=False)
+
 
 WEIGHTS = "weights.safetensors"
 _PARTS = {

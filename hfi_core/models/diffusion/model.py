@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from hfi_core.compute.pixels import signed_pixels
+from hfi_core.compute.batching import signed_pixels
 from hfi_core.errors import UserError
+from hfi_core.models.diffusion.folder import picture_side
 from hfi_core.models.diffusion.schedule import NoiseSchedule
-from hfi_core.models.diffusion.sizes import picture_side
 from hfi_core.models.diffusion.text_encoders import Text
 
 Weights = Mapping[str, torch.Tensor]

@@ -1,6 +1,6 @@
 """Draws pictures: one seed a picture, in padded blocks of one fixed size, so order and shards change no byte."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.params import Sampler
-from hfi_core.pipeline.graph import WHOLE, Progress, Shard, silent
+from hfi_core.progress import Progress, silent
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,6 @@ class Request:
 
     prompt: str
     seed: int
-
-
-def unfinished(
-    requests: Sequence[Request], block: int, done: Callable[[Request], bool], shard: Shard = WHOLE
-) -> list[Request]:
-    """The requests of the shard's blocks that are not wholly done: every picture keeps its place in its block."""
-    blocks = [list(requests[start : start + block]) for start in range(0, len(requests), block)]
-    return [request for part in shard.of(blocks) if not all(map(done, part)) for request in part]
 
 
 def scheduler_for(model: TextToImage, name: str, steps: int):

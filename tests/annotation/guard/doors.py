@@ -8,7 +8,9 @@ import httpx
 from fastapi import Depends, FastAPI, Request
 from starlette.testclient import TestClient
 
-from hfi_core.annotation.security import identity, middleware
+from hfi_core.annotation import settings
+from hfi_core.annotation.routes import dependencies
+from hfi_core.annotation.security import identity, middleware, sessions
 from hfi_core.annotation.security.accounts import open_accounts
 
 LOCAL = "http://127.0.0.1:8484"
@@ -19,18 +21,18 @@ PASSWORD = "correct horse battery"
 def bare_app(private: Path, **access) -> FastAPI:
     """Who am I, a page for leads, and something that changes state."""
     app = FastAPI()
-    middleware.protect(app, middleware.Access(private, **access))
+    middleware.protect(app, settings.Access(private, **access))
 
     @app.get("/")
-    def home(request: Request, user: Annotated[identity.User, Depends(identity.current_user)]) -> dict[str, str]:
-        return {"name": user.name, "role": user.role, "csrf": middleware.csrf_token(request)}
+    def home(request: Request, user: Annotated[identity.User, Depends(dependencies.current_user)]) -> dict[str, str]:
+        return {"name": user.name, "role": user.role, "csrf": sessions.csrf_token(request)}
 
     @app.get("/for-leads")
-    def leads(user: Annotated[identity.User, Depends(identity.lead_only)]) -> dict[str, str]:
+    def leads(user: Annotated[identity.User, Depends(dependencies.lead_only)]) -> dict[str, str]:
         return {"name": user.name}
 
     @app.post("/change")
-    async def change(request: Request, user: Annotated[identity.User, Depends(identity.current_user)]) -> dict:
+    async def change(request: Request, user: Annotated[identity.User, Depends(dependencies.current_user)]) -> dict:
         return {"body": (await request.body()).decode()}
 
     return app

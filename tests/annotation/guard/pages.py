@@ -7,8 +7,7 @@ from pathlib import Path
 import httpx
 
 from hfi_core.annotation.app import create_app
-from hfi_core.annotation.security.middleware import Access
-from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.settings import Access, Settings
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.feedback.store import Store, open_store

@@ -13,8 +13,9 @@ import numpy as np
 import yaml
 
 from hfi_core.candidates.manifest import Candidate, read_manifest
-from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_jsonl
 from tests.projects import default_raw
 from tests.servers import free_port, wait_until_free
 

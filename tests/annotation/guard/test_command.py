@@ -9,7 +9,7 @@ import pytest
 
 from flows.serving.annotation import Door, access_of
 from hfi_core.annotation.security.accounts import open_accounts
-from hfi_core.annotation.security.middleware import LOOPBACK
+from hfi_core.annotation.settings import LOOPBACK
 from hfi_core.errors import UserError
 from tests.annotation.guard.doors import PASSWORD
 from tests.annotation.guard.projects import serving, write_project

@@ -8,7 +8,7 @@ import pytest
 
 from hfi_core.annotation.security.identity import pseudonym_of
 from hfi_core.feedback.schema import ADJUDICATION
-from hfi_core.io.atomic import write_jsonl
+from hfi_core.io.json_files import write_jsonl
 from tests.annotation.guard.doors import LOCAL, Browser, make_account
 from tests.annotation.guard.pages import office
 from tests.annotation.guard.projects import read_candidates, write_project

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hfi_core.annotation.routes.sign_in import inside
 from hfi_core.annotation.security.accounts import open_accounts
+from hfi_core.annotation.security.identity import inside
 from hfi_core.errors import UserError
 from tests.annotation.guard.doors import PASSWORD, PUBLIC, Browser, make_account, public_app, sign_in
 

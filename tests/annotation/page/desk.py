@@ -7,8 +7,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from hfi_core.annotation.app import create_app
-from hfi_core.annotation.security.middleware import Access
-from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.settings import Access, Settings
 from hfi_core.feedback.store import Store
 from tests.annotation.page.project import Office
 

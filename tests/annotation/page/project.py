@@ -15,8 +15,9 @@ import yaml
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.store import open_store
-from hfi_core.io.atomic import sha256_of_file, write_jsonl
+from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Params, read_params
 from tests.projects import default_raw
 from tests.servers import free_port, wait_until_free

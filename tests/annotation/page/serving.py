@@ -6,8 +6,7 @@ from pathlib import Path
 import uvicorn
 
 from hfi_core.annotation.app import create_app
-from hfi_core.annotation.security.middleware import Access
-from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.settings import Access, Settings
 from hfi_core.feedback.store import open_store
 from hfi_core.params import read_params
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.feedback.formats.cells import neutral, restored
+from hfi_core.feedback.formats.delimited import neutral, restored
 
 FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＠x", "=cmd|' /C calc'!A0"]
 

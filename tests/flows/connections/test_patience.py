@@ -2,8 +2,7 @@
 
 import time
 
-from flows.doctor.check import Finding
-from flows.doctor.patience import tried
+from flows.doctor.check import Finding, tried
 from hfi_core.errors import UserError
 
 FIRST = Finding("first", True, "well")

@@ -1,0 +1,10 @@
+"""How a long computation reports its progress."""
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int, str], None]
+"""`progress(done, total, what)`: called often, returns at once."""
+
+
+def silent(done: int, total: int, what: str) -> None:
+    """Report progress to nobody."""
