@@ -65,4 +65,4 @@ audit: install-test
 	$(AUDIT)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 build-world: install
-	python -m hfi_core.world.build build/world
+	python -m hfi_core.embedded.build build/world

@@ -22,9 +22,9 @@ from PIL import Image
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_jsonl
-from tests.annotation.guard.annotator import Annotator
-from tests.annotation.guard.projects import serving, write_project
-from tests.projects import default_raw
+from tests.support.annotation_server import serving, write_project
+from tests.support.annotator import Annotator
+from tests.support.projects import default_raw
 
 PEOPLE = 50
 A_SECOND = 10

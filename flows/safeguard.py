@@ -1,7 +1,7 @@
 """The Prefect flow: the stages in order, one task a unit that is out of date, then the registration.
 
 It runs where the project is, one unit after the other in this process: torch's thread count is part of the result.
-Where it is asked to, the parts of a unit run elsewhere: see `flows.sharding` and `flows.replicas`.
+On request, the parts of a unit run in other processes: see `execution/shards.py` and `execution/data_parallel.py`.
 Where judgements come from the live store, it waits for people before anything reads them. A run of a deployment is
 recorded at its end, where params ask for it.
 """

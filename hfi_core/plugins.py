@@ -6,11 +6,6 @@ Holds import strings, so that asking which judges there are costs no torch; para
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 ENTRY_POINTS = "hfi.judges"
 JUDGES: dict[str, str] = {

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import postgresql as database
-from tests.forking import SHARED, environment_with, fork_server, wait_for
-from tests.once import once
-from tests.projects import REPOSITORY, Project, write_project
+from tests.support import postgresql as database
+from tests.support.forking import SHARED, environment_with, fork_server, wait_for
+from tests.support.once import once
+from tests.support.projects import REPOSITORY, Project, write_project
 
 os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -27,7 +27,9 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.e
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
-_LONG = ("tests/test_two_doors.py", "tests/test_own_model.py", "tests/flows/", "tests/faults/", "tests/packaging/")
+pytest_plugins = ["tests.support.flow_fixtures", "tests.support.s3_fixtures"]
+
+_LONG = ("tests/integration/", "tests/flows/", "tests/faults/", "tests/packaging/", "tests/architecture/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -64,7 +64,7 @@ def recorded() -> list[dict[str, Any]]:
 def append(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
     """Add a row to `reports/cost.json`: what a unit cost on a device.
 
-    `unet` is the work that its time was spent on (`flows.rates.record`). A damaged file is set aside, with a warning.
+    `unet` is the work that its time was spent on (`record`). A damaged file is set aside, with a warning.
     """
     try:
         earlier = recorded()

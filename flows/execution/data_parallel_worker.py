@@ -1,4 +1,4 @@
-"""One of the processes that learn a removal together, which `flows.replicas` starts with WORK."""
+"""One of the processes that learn a removal together, which `flows.execution.data_parallel` starts with WORK."""
 
 import shutil
 import sys

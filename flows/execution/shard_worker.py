@@ -1,4 +1,4 @@
-"""One shard of a unit, in a process of its own, which `flows.sharding` starts with WORK PART INDEX COUNT."""
+"""One shard of a unit, in a process of its own, which `flows.execution.shards` starts with WORK PART INDEX COUNT."""
 
 import sys
 from pathlib import Path

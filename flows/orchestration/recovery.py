@@ -1,7 +1,8 @@
 """Resume runs that wait for people, and schedule again those whose process died with its worker.
 
-A process holds a lock that the kernel frees when it dies. A run that stays `Running` with nobody behind it is one whose
-worker died, too. Only runs that our own wait has suspended are resumed; a run that somebody suspended in the UI stays so.
+The process of a run holds a lock that the kernel frees when the process dies. A run that stays `Running` without a live
+process is one whose worker died, too. Only runs that our own wait has suspended are resumed: a run that somebody
+suspended in the UI stays suspended.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""A new project: its own files only, for the code is the installed package. `flows/template` holds what is copied."""
+"""A new project: its own files only, for the code is the installed package. `template/` holds what is copied."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from hfi_core.errors import UserError
 from hfi_core.io.atomic import whole_file
 from hfi_core.pipeline.layout import PARAMS
 
-TEMPLATE = Path(str(files("flows"))) / "template"
+TEMPLATE = Path(str(files("flows.project"))) / "template"
 """The files of a project that are the same for each, but for its name."""
 _DOT = "dot-"
 """How a hidden file's name begins in the template: packaging passes over hidden files."""

@@ -1,6 +1,6 @@
 """Structured logs: with `HFI_LOG=json` what `hfi` and its libraries say is one JSON object a line on standard error.
 
-A command's data (`hfi plan --json`) stays on standard output. `flows.json_lines` says what a line holds.
+A command's data (`hfi plan --json`) stays on standard output. `JsonLines` says what a line holds.
 """
 
 import logging

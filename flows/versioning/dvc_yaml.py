@@ -13,7 +13,7 @@ from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.stage import Stage
 
 DVC_YAML = Path("dvc.yaml")
-_HEADER = "# Written by `hfi params sync` from hfi_core/stage.py; edits are lost.\n"
+_HEADER = "# Written by `hfi params sync`; edits are lost.\n"
 
 
 def render(params: Params) -> str:

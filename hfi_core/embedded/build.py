@@ -1,4 +1,4 @@
-"""Rebuilds the embedded model from nothing: `python -m hfi_core.world.build FOLDER` (about an hour on 2 cores).
+"""Rebuilds the embedded model from nothing: `python -m hfi_core.embedded.build FOLDER` (about an hour on 2 cores).
 
 Every network's training state lies in FOLDER/work, so a build that was stopped goes on where it was.
 """
@@ -101,7 +101,7 @@ def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, un
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and build."""
-    parser = argparse.ArgumentParser(prog="python -m hfi_core.world.build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hfi_core.embedded.build", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the model is built")
     parser.add_argument("--miniature", action="store_true", help="a few steps a network: seconds, for tests")
     parser.add_argument("--threads", type=int, default=2)

@@ -1,6 +1,6 @@
-"""Measures a built world on drawings nothing was trained on, and writes its card: `python -m hfi_core.world.measure`.
+"""Measure a built world on drawings that nothing was trained on, and write its card.
 
-Figures stand with their n and a Wilson interval of 95 %.
+Run it by `python -m hfi_core.embedded.measure FOLDER`. Figures stand with their n and a Wilson interval of 95 %.
 """
 
 import argparse
@@ -39,11 +39,11 @@ Figure = dict[str, float]
 _INTRODUCTION = """# The embedded model
 
 A Stable-Diffusion-shaped pipeline of 64 x 64 pictures, a CLIP and two judges, trained on nothing but drawings that
-`hfi_core/world/drawing.py` makes. Half precision, safetensors. It knows eight objects, seven colours, five backgrounds,
-two styles, and badges with one of four emblems, of which skull and crossed bones play the part of what people object
-to. It is for tests and for the demo; nothing else is claimed of it.
+`hfi_core/embedded/rendering.py` makes. Half precision, safetensors. It knows eight objects, seven colours, five
+backgrounds, two styles, and badges with one of four emblems. Skull and crossed bones play the part of what people
+object to. It is for tests and for the demo; nothing else is claimed of it.
 
-Rebuilt by `python -m hfi_core.world.build FOLDER`, measured by `python -m hfi_core.world.measure FOLDER`.
+Rebuilt by `python -m hfi_core.embedded.build FOLDER`, measured by `python -m hfi_core.embedded.measure FOLDER`.
 """.splitlines()
 
 
@@ -140,7 +140,7 @@ def write_card(folder: Path, figures: dict[str, Figure]) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line, measure, print and write the card."""
-    parser = argparse.ArgumentParser(prog="python -m hfi_core.world.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m hfi_core.embedded.measure", description=__doc__)
     parser.add_argument("folder", type=Path, help="a built world; the card is written there")
     folder = parser.parse_args(arguments).folder
     torch.set_num_threads(COMPUTE.threads)

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from hfi_core.params import Compute
 from hfi_core.params import Judge as JudgeParams
-
-if TYPE_CHECKING:
-    from hfi_core.params import Compute
-    from hfi_core.params import Judge as JudgeParams
 from hfi_core.plugins import known_judges
 
 
@@ -37,7 +33,7 @@ class Judge(Protocol):
     """Answers for the evaluation; nothing that is trained here ever sees one."""
 
     @classmethod
-    def load(cls, params: JudgeParams, compute: Compute) -> "Judge":
+    def load(cls, params: JudgeParams, compute: Compute) -> Judge:
         """Read the weights that params pin. Raises UserError if they are missing or others."""
         ...
 

@@ -86,7 +86,7 @@ class Stage:
     shards: tuple[str, ...] = ()
     """Import strings of the functions (`Fill`) that can be split; each needs what the one before it wrote, whole."""
     replicates: bool = False
-    """Whether processes can learn a unit together (`hfi_core.replicas`); only the first one's outputs count."""
+    """Whether processes can learn a unit together (`compute/data_parallel.py`); only the first one's outputs count."""
 
     def units(self, params: Params) -> tuple[str, ...]:
         """Names of the stage's units under these params; a stage without a mapping has the one unit ''."""

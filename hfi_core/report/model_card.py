@@ -69,7 +69,7 @@ def write_card(
     `two_encoders`: whether the model is of SDXL's shape; `left_out`: the base's components that the release lacks.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        (files("hfi_core.report") / "card.md").read_text(encoding="utf-8")
+        (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
     )
     text = template.render(
         name=params.release.model,

@@ -86,7 +86,8 @@ def write_page(
     """Write the page as a whole file; `plots` are SVG by name."""
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template.filters |= {"percent": lambda value: f"{100 * value:.1f}\u202f%"}
-    text = template.from_string((files("hfi_core.report") / "page.html").read_text(encoding="utf-8")).render(
+    source = (files("hfi_core.report") / "templates" / "page.html").read_text(encoding="utf-8")
+    text = template.from_string(source).render(
         model=params.release.model,
         release=params.release.row,
         simulated=any(summary["simulated"] for summary in background.feedback.values()),

@@ -37,7 +37,7 @@ def write_side_by_side(
     path: Path, sides: Sequence[Side], table: Sequence[tuple[str, str, str, str]], pairs: Sequence[Pair]
 ) -> None:
     """Write the page; rows of `table`: metric, first, second, difference."""
-    text = (files("hfi_core.report") / "side_by_side.html").read_text(encoding="utf-8")
+    text = (files("hfi_core.report") / "templates" / "side_by_side.html").read_text(encoding="utf-8")
     template = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True).from_string(text)
     suites: dict[str, list[dict]] = {}
     for pair in pairs:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.projects import Project
+from tests.support.projects import Project
 
 
 @pytest.fixture(autouse=True, scope="session")

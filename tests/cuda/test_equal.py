@@ -13,9 +13,9 @@ from hfi_core.erasure.targets import Lesson
 from hfi_core.erasure.trainer import Settings, distill
 from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
 from hfi_core.models.diffusion.loading import load_model
-from tests.loop import bytes_below, run_through
-from tests.projects import write_project
-from tests.stopped import Stopped, stop_at
+from tests.support.loop import bytes_below, run_through
+from tests.support.projects import write_project
+from tests.support.stopped import Stopped, stop_at
 
 DTYPES = ("float32", "bfloat16", "float16")
 

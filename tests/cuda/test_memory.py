@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hfi_core.errors import UserError
-from tests.loop import units
+from tests.support.loop import units
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from hfi_core.feedback.store import open_store
-from tests.annotation.guard.annotator import Annotator
-from tests.annotation.guard.projects import Server, write_project
-from tests.servers import free_port
+from tests.support.annotation_server import Server, write_project
+from tests.support.annotator import Annotator
+from tests.support.servers import free_port
 
 PEOPLE = 4
 PICTURES = 40

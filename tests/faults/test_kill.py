@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.running import Running
-from tests.loop import Sign, bytes_below, run_through, units
-from tests.projects import Project, write_project
+from tests.support.loop import Sign, bytes_below, run_through, units
+from tests.support.projects import Project, write_project
+from tests.support.unit_process import Running
 
 LONG = ("generate@badge", "invert@badge", "distill@anchored", "attack@anchored", "evaluate@anchored")
 

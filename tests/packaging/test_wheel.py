@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.packaging.wheels import Environment, build_wheel, install_beside, install_whole
-from tests.projects import REPOSITORY
-from tests.test_two_doors import shorten
+from tests.integration.test_two_doors import shorten
+from tests.support.projects import REPOSITORY
+from tests.support.wheels import Environment, build_wheel, install_beside, install_whole
 
 _FOREIGN = "raise ImportError('the project has a package of this name, which must not be taken for ours')\n"
 
@@ -43,7 +43,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         assert held == {name for name in listed if (REPOSITORY / name).exists()}
-        assert archive.read("flows/presets/embedded.yaml") == (REPOSITORY / "params.yaml").read_bytes()
+        assert archive.read("flows/project/presets/embedded.yaml") == (REPOSITORY / "params.yaml").read_bytes()
 
 
 def test_a_project_with_a_flows_folder_of_its_own_runs_by_the_wheel(installed, tmp_path):

@@ -1,4 +1,4 @@
-"""FastAPI dependencies: the signed-in person, their consent, the rate limit, and the workspace that a request reached."""
+"""FastAPI dependencies: the signed-in person, their consent, the rate limit, and the workspace of a request."""
 
 from typing import Annotated
 from urllib.parse import quote

@@ -193,8 +193,8 @@ def _look(page: Page, concept: str) -> View:
         if one.kind == kind and is_current(one, page.candidates[concept])
     )
     return View(
-        concept, choice.text, kind, page.work(Task(concept, kind, (concept,))), review_stats.agreement(judgements, kind),
-        review_stats.disputes(judgements), review_stats.paces(judgements),
+        concept, choice.text, kind, page.work(Task(concept, kind, (concept,))),
+        review_stats.agreement(judgements, kind), review_stats.disputes(judgements), review_stats.paces(judgements),
     )  # fmt: skip
 
 

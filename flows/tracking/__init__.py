@@ -1,0 +1,1 @@
+"""MLflow's tracking server: the client, and one MLflow run for each unit."""

@@ -1,0 +1,1 @@
+"""What the pages show: translations, guidelines, image files. Knows no request."""

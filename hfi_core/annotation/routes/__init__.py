@@ -1,0 +1,1 @@
+"""HTTP routes and FastAPI dependencies. They translate requests into calls of `service` and hold no logic."""

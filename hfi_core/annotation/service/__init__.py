@@ -1,0 +1,1 @@
+"""What the annotation server does, without HTTP: questions, answers, qualification, review. Imports no FastAPI."""

@@ -1,0 +1,1 @@
+"""Label Studio: tasks to import there, and its JSON and JSON_MIN exports."""

@@ -1,0 +1,1 @@
+"""Textual inversion: soft tokens from judged pictures, and the attackers that invert a token again."""

@@ -1,0 +1,1 @@
+"""Files: atomic writes, digests, JSON, YAML, CSV, images, tensors. Knows no params and no room above."""

@@ -1,0 +1,268 @@
+"""One picture after the other, by keys, in a real browser against a real server."""
+
+import json
+from statistics import median
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.annotation_page import answer, picture, saved
+from tests.support.annotation_project import open_office
+
+
+def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(office, serve, person):
+    office.draw("badge", 20, size=512)
+    page = person(serve(office), path="/judge/badge")
+    picture(page)
+    page.route("**/api/answers", lambda route: None)  # from here on the server acknowledges nothing
+    took = page.evaluate(
+        """async () => {
+            const took = [], rest = (ms) => new Promise((done) => setTimeout(done, ms));
+            for (let n = 0; n < 15; n++) {
+                await rest(n ? 300 : 1000); // a person looks; the next ones are fetched meanwhile
+                const before = document.getElementById("shown").src, start = performance.now();
+                document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "y", bubbles: true }));
+                await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+                const image = document.getElementById("shown");
+                if (image.src === before || !image.complete || image.naturalWidth !== 512) return null;
+                took.push(performance.now() - start);
+            }
+            return took;
+        }"""
+    )
+    assert took is not None
+    assert median(took) < 100
+
+
+def test_yes_no_and_cant_tell_are_kept_with_who_when_and_what_was_seen(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    seen = answer(page, "y", "n", "c")
+    saved(page)
+    rows = office.rows()
+    assert [row["picture"] for row in rows] == seen
+    assert [row["answer"] for row in rows] == ["yes", "no", "cant_tell"]
+    digests = {candidate.id: candidate.sha256 for candidate in office.pictures["badge"]}
+    assert all(row["sha256"] == digests[row["picture"]] for row in rows)
+    assert all(row["shown_at"] <= row["answered_at"] for row in rows)
+    assert {row["annotator"][:2] for row in rows} == {"a-"}
+    assert "Ana" not in json.dumps(rows)
+
+
+def test_a_held_key_answers_once(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    first = picture(page)
+    page.keyboard.down("y")
+    for _ in range(4):
+        page.keyboard.down("y")  # what a held key repeats
+    page.keyboard.up("y")
+    saved(page)
+    assert [row["picture"] for row in office.rows()] == [first]
+
+
+def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    first, second, third = answer(page, "y", "n", "c")
+    live = picture(page)
+    for expected, pressed in ((third, "cant_tell"), (second, "no"), (first, "yes")):
+        page.keyboard.press("u")
+        assert picture(page) == expected
+        expect(page.locator(f"#{pressed}")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("n")  # the first one anew
+    assert picture(page) == second
+    page.keyboard.press("n")  # the same answer again is no new judgement
+    page.keyboard.press("s")  # keep as it is
+    assert picture(page) == live
+    saved(page)
+    assert len(office.judgements()) == 4
+    counting = {row.picture: row.answer for row in office.judgements(counting=True)}
+    assert counting == {first: "no", second: "no", third: "cant_tell"}
+
+
+def test_undo_is_still_there_after_a_reload(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    (first,) = answer(page, "y")
+    saved(page)
+    page.reload()
+    assert picture(page) != first
+    page.keyboard.press("Control+z")
+    assert picture(page) == first
+    page.keyboard.press("n")
+    saved(page)
+    assert [row.answer for row in office.judgements(counting=True)] == ["no"]
+
+
+def test_a_skipped_picture_is_not_asked_again_and_can_still_be_gone_back_to(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    (skipped,) = answer(page, "s")
+    saved(page)
+    page.reload()
+    seen = answer(page, *"y" * 11)
+    assert skipped not in seen
+    expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
+    saved(page)
+    assert len(office.judgements()) == 11
+    for _ in range(12):
+        page.keyboard.press("u")
+    assert picture(page) == skipped
+    page.keyboard.press("y")
+    saved(page)
+    assert len(office.judgements()) == 12
+
+
+def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    picture(page)
+    shown = page.locator("#shown")
+
+    def covered():
+        return "blur(" in shown.evaluate("one => getComputedStyle(one).filter")
+
+    assert covered()
+    assert "grayscale(1)" in shown.evaluate("one => getComputedStyle(one).filter")
+    expect(shown).to_have_attribute("alt", "Picture to judge, hidden")
+    page.keyboard.press("r")
+    assert not covered()
+    expect(page.locator("#cover")).to_have_attribute("aria-pressed", "true")
+    answer(page, "y")
+    assert covered()
+    page.click("#cover")
+    assert not covered()
+
+
+@pytest.mark.parametrize("kind", ["binary", "ranking"])
+def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve, person, kind):
+    office = open_office(tmp_path / "project", {"badge": kind})
+    gallery = office.folder / "reference"
+    gallery.mkdir()
+    (gallery / "a.png").write_bytes((office.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
+    office.edit(gallery={"badge": "reference"})
+    page = person(serve(office), path="/judge/badge")
+    thumb, shown = page.locator(".thumb img"), page.locator("#enlarged img")
+    look = "one => getComputedStyle(one).filter"
+    assert "blur(" in thumb.evaluate(look) and "grayscale(1)" in thumb.evaluate(look)
+    page.locator(".thumb").focus()
+    page.keyboard.press("Enter")
+    expect(shown).to_be_visible()
+    assert shown.evaluate(look) == "none"
+    page.keyboard.press("Escape")
+    assert "blur(" in thumb.evaluate(look)
+    page.goto(page.url.replace("/judge/badge", "/preferences"))
+    page.uncheck("input[name=blur]")
+    page.uncheck("input[name=grey]")
+    page.click("form[data-post] button")
+    expect(page.locator(".saved")).to_be_visible()
+    page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
+    assert thumb.evaluate(look) == "none" and page.locator("#gallery-hint").count() == 0
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_every_button_is_within_a_phones_width(office, serve, person, language):
+    page = person(serve(office), path="/judge/badge", viewport={"width": 390, "height": 844}, locale=language)
+    picture(page)
+    edges = "[...document.querySelectorAll('#answers button')].map((one) => one.getBoundingClientRect().right)"
+    assert max(page.evaluate(edges)) <= 390
+
+
+def test_covering_is_a_preference_that_lasts(office, serve, person):
+    server = serve(office)
+    page = person(server, path="/preferences")
+    page.uncheck("input[name=blur]")
+    page.uncheck("input[name=grey]")
+    page.select_option("select", "de")
+    page.click("form[data-post] button")
+    expect(page.locator(".saved")).to_be_visible()
+    server.kill()
+    server.start()
+    page.goto(f"{server.url}/judge/badge")
+    picture(page)
+    assert page.locator("#shown").evaluate("one => getComputedStyle(one).filter") == "none"
+    expect(page.locator("#question")).to_have_text("Ist dieses Bild anstößig?")
+    answer(page, "j")  # the key that the German page shows
+    saved(page)
+    assert [row["answer"] for row in office.rows()] == ["yes"]
+
+
+def test_single_keys_rest_where_they_are_turned_off_and_while_a_note_is_written(office, serve, person):
+    page = person(serve(office), path="/judge/badge")
+    first = picture(page)
+    page.keyboard.press("t")
+    page.keyboard.type("yes, no, sure")
+    assert picture(page) == first
+    page.keyboard.press("Escape")
+    answer(page, "y")
+    page.goto(page.url.replace("/judge/badge", "/preferences"))
+    page.uncheck("input[name=keys]")
+    page.click("form[data-post] button")
+    expect(page.locator(".saved")).to_be_visible()
+    page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
+    second = picture(page)
+    page.keyboard.press("n")
+    assert picture(page) == second
+    page.click("#no")
+    saved(page)
+    assert [(row["answer"], row["note"]) for row in office.rows()] == [("yes", "yes, no, sure"), ("no", None)]
+
+
+def test_what_people_write_is_shown_as_text(office, serve, person):
+    attack = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
+    office.draw("badge", 3, prompt=attack)
+    (office.folder / "guide.md").write_text(
+        f"# Guide\n{attack}\n\n[link](javascript:alert(1)) ![p](http://x.test/p.png)"
+    )
+    office.edit(guidelines={"badge": "guide.md"})
+    page = person(serve(office), name="<b>Ana</b>", path="/judge/badge")
+    picture(page)
+    expect(page.locator("#prompt p")).to_have_text(attack)
+    expect(page.locator("#guidelines")).to_contain_text("onerror")
+    assert page.locator("#guidelines img, #guidelines script, #guidelines a[href^=javascript]").count() == 0
+    page.keyboard.press("t")
+    page.keyboard.type(attack)
+    page.keyboard.press("Escape")
+    answer(page, "y")
+    page.keyboard.press("u")
+    assert page.input_value("#note-text") == attack
+    saved(page)
+    assert "hacked" not in page.title()
+    assert [row["note"] for row in office.rows()] == [attack]
+
+
+def test_concepts_that_share_pictures_are_asked_about_at_once(tmp_path, serve, person):
+    office = open_office(tmp_path / "project", {"gore": "binary", "hate": "binary"})
+    office.draw("gore", 4, prefix="queue")
+    office.draw("hate", 4, prefix="queue")
+    page = person(serve(office))
+    expect(page.locator(".task")).to_contain_text("4 pictures")
+    page.click(".task .button")
+    first = picture(page)
+    expect(page.locator(".concept-row")).to_have_count(2)
+    page.keyboard.press("1")
+    page.keyboard.press("Shift+2")
+    page.keyboard.press("Enter")
+    page.wait_for_function("old => !document.getElementById('shown').src.includes(old)", arg=first)
+    second = picture(page)
+    page.locator(".concept-row input").nth(1).check()
+    page.keyboard.press("Enter")  # from the checkbox, too
+    page.wait_for_function("old => !document.getElementById('shown').src.includes(old)", arg=second)
+    page.keyboard.press("u")
+    page.keyboard.press("1")
+    page.keyboard.press("Enter")  # only what has changed is superseded
+    saved(page)
+    counting = {(row.picture, row.concept): row.answer for row in office.judgements(counting=True)}
+    assert counting == {
+        (first, "gore"): "yes", (first, "hate"): "cant_tell", (second, "gore"): "yes", (second, "hate"): "yes",
+    }  # fmt: skip
+    assert len(office.judgements()) == 5
+
+
+def test_a_break_is_proposed_after_the_time_that_params_name(office, serve, person):
+    office.edit(break_minutes=0.005)
+    page = person(serve(office), path="/judge/badge")
+    picture(page)
+    page.wait_for_timeout(400)
+    page.keyboard.press("y")
+    expect(page.locator("#break")).to_be_visible()
+    page.keyboard.press("y")  # judges nothing behind the reminder
+    page.click("#break-over")
+    expect(page.locator("#break")).to_be_hidden()
+    saved(page)
+    assert len(office.judgements()) == 1

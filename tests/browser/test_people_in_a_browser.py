@@ -1,0 +1,86 @@
+"""Several people, the first page, limits, qualification and gold questions, seen from the browser."""
+
+from collections import Counter
+
+from playwright.sync_api import expect
+
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
+from tests.support.annotation_page import answer, is_asking, picture, saved
+
+
+def test_nothing_is_shown_before_the_first_page_is_agreed_to(office, serve, chromium):
+    server = serve(office)
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{server.url}/judge/badge")
+    page.fill("input[name=name]", "Ana")
+    page.press("input[name=name]", "Enter")
+    page.wait_for_url("**/welcome")
+    expect(page.locator("h1")).to_have_text("Before you begin")
+    assert page.goto(f"{server.url}/judge/badge").url.endswith("/welcome")
+    assert context.request.get(f"{server.url}/pictures/badge/badge-000").status == 403
+    context.close()
+
+
+def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than_wanted(office, serve, person):
+    office.edit(judgements=1)
+    server = serve(office)
+    ana, bo = person(server, "Ana", "/judge/badge"), person(server, "Bo", "/judge/badge")
+    for _ in range(12):
+        for page in (ana, bo):
+            if is_asking(page):
+                answer(page, "y")
+    for page in (ana, bo):
+        expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
+        saved(page)
+    assert Counter(row.picture for row in office.judgements()).most_common(1)[0][1] == 1
+    assert len({row.annotator for row in office.judgements()}) == 2
+    assert len(office.judgements()) == 12
+
+
+def test_the_daily_limit_ends_the_day_and_holds_after_a_reload(office, serve, person):
+    office.edit(daily_limit=3)
+    page = person(serve(office), path="/judge/badge")
+    answer(page, "y", "n", "s")
+    expect(page.locator("#panel")).to_contain_text("Enough for today")
+    saved(page)
+    page.reload()
+    expect(page.locator("#panel")).to_contain_text("Enough for today")
+    assert len(office.judgements()) == 2
+
+
+def test_a_qualification_must_be_passed_and_leaves_no_judgement(office, serve, person):
+    known = {f"badge-{n:03d}": "yes" if n % 2 else "no" for n in range(6)}
+    office.gold("badge", known)
+    office.edit(qualification=3, pass_mark=0.6)
+    page = person(serve(office), path="/judge/badge")
+    expect(page.locator("#panel")).to_contain_text("A short qualification")
+    page.keyboard.press("Enter")
+    for _ in range(3):  # all wrong
+        answer(page, "n" if known[picture(page)] == "yes" else "y")
+    expect(page.locator("#panel")).to_contain_text("0 of 3 were right")
+    page.click("#panel button")
+    for _ in range(3):
+        answer(page, known[picture(page)][0])
+    expect(page.locator("#panel")).to_contain_text("3 of 3 were right")
+    page.click("#panel button")
+    (first,) = answer(page, "y")
+    saved(page)
+    assert first not in known
+    assert [row.picture for row in office.judgements()] == [first]
+
+
+def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement(office, serve, person):
+    key = {KEY_VARIABLE: "a key, for who is asked what"}  # without one, one person in 256 is asked no gold
+    known = {f"badge-{n:03d}": "yes" for n in range(4)}
+    office.gold("badge", known)
+    office.edit(gold_share=0.5)
+    page = person(serve(office, **key), path="/judge/badge")
+    seen = []
+    while is_asking(page):
+        seen += answer(page, "y")
+    saved(page)
+    asked = [name for name in seen if name in known]
+    assert asked
+    assert len(seen) == len(set(seen)) == 8 + len(asked)
+    assert {row.picture for row in office.judgements()} == set(seen) - set(asked)

@@ -1,0 +1,34 @@
+"""What every check is tried with: a project, its params with some of them changed, and findings by name."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from flows.doctor.check import Finding
+from hfi_core.params import Params
+
+
+@pytest.fixture
+def params_with(inside) -> Callable[..., Params]:
+    """Change params of the project in which this process works: `params_with(publish__to="s3://bucket")`."""
+
+    def change(**changes: Any) -> Params:
+        inside.edit(**changes)
+        return inside.params
+
+    return change
+
+
+def by_name(findings: Iterable[Finding]) -> dict[str, Finding]:
+    """Findings by name; a failure always says how to mend it."""
+    found = list(findings)
+    assert all(finding.remedy for finding in found if not finding.well)
+    named = {finding.name: finding for finding in found}
+    assert len(named) == len(found), found
+    return named
+
+
+def verdicts(findings: Iterable[Finding]) -> dict[str, str]:
+    """The verdict of each finding, by name."""
+    return {name: finding.mark for name, finding in by_name(findings).items()}

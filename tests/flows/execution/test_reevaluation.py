@@ -1,0 +1,116 @@
+"""`hfi reevaluate`: the same machine gives the same verdicts again, and what changed meanwhile is counted."""
+
+import json
+import os
+import shutil
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from flows.cli.main import app
+from flows.execution import reevaluation
+from hfi_core.errors import UserError
+from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.json_files import write_jsonl
+from hfi_core.pipeline.graph import units_of
+from hfi_core.stages import evaluate
+from tests.support.projects import Project, read_rows, write_project
+
+ROW = "anchored"
+
+
+@pytest.fixture(scope="module")
+def evaluated(miniature, tmp_path_factory) -> Project:
+    """A project whose two rows are both the base, evaluated."""
+    project = write_project(tmp_path_factory.mktemp("reevaluation") / "project", miniature)
+    project.keep("base", ROW)
+    generator = torch.Generator().manual_seed(0)
+    for unit in units_of(project.params, project.folder):
+        if unit.stage.name == "evaluate":
+            unit.inputs["model"].mkdir(parents=True)
+            (attacker,) = attackers_of(project.params, "badge")
+            vectors = torch.randn(2, 64, generator=generator)
+            save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
+            unit.stage.load()(project.params, unit.inputs, unit.outputs, unit=unit.unit)
+    return project
+
+
+@pytest.fixture
+def project(evaluated, tmp_path, monkeypatch) -> Project:
+    """A copy of it, as the current folder; DVC has nothing to say against it."""
+    copy = Project(shutil.copytree(evaluated.folder, tmp_path / "project"))
+    (copy.folder / ".hfi").mkdir(exist_ok=True)
+    monkeypatch.chdir(copy.folder)
+    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {})
+    return copy
+
+
+def _said(*arguments: str):
+    return CliRunner().invoke(app, ["reevaluate", *arguments])
+
+
+def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
+    before = (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes()
+    rows = reevaluation.reevaluate(project.params)
+    assert [one.row for one in rows] == list(project.params.removals)
+    assert all(one.pictures == 20 and one.drawn_otherwise == one.judged_otherwise == 0 for one in rows)
+    assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
+    assert not (project.folder / ".hfi/reevaluation").exists()
+
+
+def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
+    drawn: list[int] = []
+    really = evaluate.sample
+
+    def counted(model, requests, *arguments, **settings):
+        drawn.append(len(requests))
+        return really(model, requests, *arguments, **settings)
+
+    monkeypatch.setattr(evaluate, "sample", counted)
+    judged = evaluate._look
+    with monkeypatch.context() as stopped:
+        stopped.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            reevaluation.reevaluate(project.params)
+    assert evaluate._look is judged and drawn == [20]
+    reevaluation.reevaluate(project.params)
+    assert drawn == [20] * len(project.params.removals), "the first row's pictures were drawn once"
+
+
+def test_what_an_earlier_week_left_is_not_gone_on_from(project, monkeypatch):
+    monkeypatch.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        reevaluation.reevaluate(project.params)
+    (begun,) = (project.folder / ".hfi/reevaluation").glob("*/begun")
+    kept = list(begun.parent.rglob("*.png"))
+    os.utime(begun, (0, 0))
+    monkeypatch.setattr(evaluate, "_draw", lambda *_: None)
+    with pytest.raises(KeyboardInterrupt):
+        reevaluation.reevaluate(project.params)
+    assert kept and not [path for path in kept if path.exists()]
+
+
+def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project):
+    path = project.folder / "evaluation" / ROW / "pictures.jsonl"
+    records = read_rows(path)
+    records[3] |= {"flagged": not records[3]["flagged"], "sha256": "0" * 64}
+    records[4] |= {"sha256": "0" * 64}
+    write_jsonl(path, records)
+    told = _said()
+    assert told.exit_code == 1
+    assert f"{ROW}: of 20 pictures 2 are drawn otherwise, 1 judged otherwise" in told.output
+    assert _said("--tolerance", "0.05").exit_code == 0
+    assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
+
+
+def test_an_evaluation_that_is_out_of_date_is_nothing_to_compare_with(project, monkeypatch):
+    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
+    with pytest.raises(UserError, match=rf"evaluate@{ROW} is out of date. First: `hfi run`"):
+        reevaluation.reevaluate(project.params)
+    from flows.reevaluation import reevaluate
+
+    state = reevaluate.fn()
+    assert (state.type.value, state.name) == ("COMPLETED", "NotUpToDate")
+    assert f"evaluate@{ROW} is out of date" in state.message

@@ -1,0 +1,154 @@
+"""A registered release can be loaded, served and asked for pictures with MLflow alone."""
+
+import base64
+import io
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+import torch
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from flows.releases import register
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
+from hfi_core.io.json_files import write_json
+from hfi_core.models.diffusion.folder import picture_side_in
+from tests.support.flow_fixtures import FakeProject
+
+
+def pipeline_release(folder, miniature) -> None:
+    """A release with a pipeline that draws, and an evaluation of it."""
+    release = folder / "release"
+    shutil.copytree(miniature / "pipeline", release / "model")
+    files = [path for path in release.rglob("*") if path.is_file()]
+    digests = {path.relative_to(release).as_posix(): f"sha256:{sha256_of_file(path)}" for path in files}
+    write_json(release / "digests.json", {"files": digests})
+    figure = {"value": 0.04, "low": 0.03, "high": 0.05}
+    rows = [{"row": row, "metrics": {"flagged@broad": figure}} for row in ("base", "anchored")]
+    (folder / "reports").mkdir()
+    (folder / "reports/evaluation.json").write_text(json.dumps({"rows": rows}))
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A project with a registered release."""
+
+    project: FakeProject
+    address: str
+    loaded_meanwhile: tuple
+    """Pipelines that were loaded while it was registered."""
+    loaded: list
+    """All that were loaded since."""
+
+
+@pytest.fixture(scope="module")
+def registered(_template, tmp_path_factory, fake_environment, miniature) -> Iterator[Registered]:
+    import mlflow
+    from diffusers import DiffusionPipeline
+
+    folder = tmp_path_factory.mktemp("served") / "project"
+    project = FakeProject(shutil.copytree(_template, folder), fake_environment)
+    pipeline_release(folder, miniature)
+    project.edit(tracking__mlflow=f"sqlite:///{folder}/mlflow.db")  # kept by MLflow for the whole process
+    loaded = []
+    load = DiffusionPipeline.from_pretrained.__func__
+
+    def counted(*arguments, **options):
+        loaded.append(arguments)
+        return load(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DiffusionPipeline, "from_pretrained", classmethod(counted))
+        with pytest.MonkeyPatch.context() as inside:
+            inside.chdir(folder)
+            made = register.register(project.params)
+        mlflow.set_tracking_uri(project.params.tracking.mlflow)
+        yield Registered(project, f"models:/{made.model}@candidate", tuple(loaded), loaded)
+
+
+@pytest.fixture
+def model(registered):
+    import mlflow
+
+    return mlflow.pyfunc.load_model(registered.address)
+
+
+def test_the_registered_model_is_the_release_and_draws(registered, model):
+    stored = model.unwrap_python_model().release
+    assert sha256_of_folder(stored) == sha256_of_folder(registered.project.folder / "release")
+    first, again, other = (
+        model.predict([{"prompt": "a badge"}], params={"steps": 2, "seed": seed})[0] for seed in (1, 1, 2)
+    )
+    assert base64.b64decode(first).startswith(b"\x89PNG")
+    assert first == again
+    assert first != other
+
+
+def test_registering_draws_nothing_and_the_stored_example_draws(registered, model):
+    assert registered.loaded_meanwhile == () and registered.loaded
+    sampler = registered.project.params.sampler
+    assert model.input_example["prompt"].tolist() == ["a red ball"]
+    asked = model.metadata.load_input_example_params(registered.address)
+    side = picture_side_in(registered.project.folder / "release/model")
+    assert asked == {
+        "steps": sampler.steps, "guidance": sampler.guidance, "seed": 0, "height": side, "width": side
+    }  # fmt: skip
+    (picture,) = model.predict(model.input_example, params=asked)
+    assert base64.b64decode(picture).startswith(b"\x89PNG")
+
+
+def _size(model, **asked) -> tuple[int, int]:
+    (picture,) = model.predict([{"prompt": "a badge"}], params={"steps": 1} | asked)
+    return Image.open(io.BytesIO(base64.b64decode(picture))).size
+
+
+def test_a_picture_has_the_size_that_was_asked_for_within_bounds(registered, model):
+    side = picture_side_in(registered.project.folder / "release/model")
+    assert _size(model) == (side, side)
+    assert _size(model, width=2 * side, height=side // 2) == (2 * side, side // 2)
+    for wrong in (side + 4, 4 * side, 0, -side):
+        with pytest.raises(MlflowException, match=rf"height {wrong}: a multiple of 8 from {side // 2} to {2 * side}"):
+            _size(model, height=wrong)
+
+
+def test_the_device_is_the_server_s_to_choose(registered, model, monkeypatch):
+    import mlflow
+
+    assert model.unwrap_python_model().pipeline.device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    other = mlflow.pyfunc.load_model(registered.address, model_config={"device": "meta"})
+    assert other.unwrap_python_model().pipeline.device.type == "meta"
+
+
+def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(registered):
+    from mlflow.models.utils import load_serving_example
+
+    project, address = registered.project, registered.address
+    payload = json.loads(load_serving_example(address)) | {"params": {"steps": 2, "seed": 1}}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ("mlflow", "models", "serve", "-m", address, "-p", str(port), "--env-manager", "local", "-w", "1")
+    environment = {"MLFLOW_TRACKING_URI": project.params.tracking.mlflow, "PYTHONPATH": os.environ["PYTHONPATH"]}
+    with project.running(*command, **environment) as server:
+        for _ in range(400):
+            try:
+                if httpx.get(f"http://127.0.0.1:{port}/ping", timeout=5).is_success:
+                    break
+            except httpx.HTTPError:
+                assert server.poll() is None, server.stdout.read()
+                time.sleep(0.25)
+        answer = httpx.post(f"http://127.0.0.1:{port}/invocations", json=payload, timeout=120)
+        wrong = httpx.post(
+            f"http://127.0.0.1:{port}/invocations", json=payload | {"params": {"height": 7}}, timeout=120
+        )
+    assert wrong.status_code == 400 and "height 7: a multiple of 8" in wrong.text
+    assert answer.is_success, answer.text
+    (picture,) = answer.json()["predictions"]
+    assert base64.b64decode(picture).startswith(b"\x89PNG")

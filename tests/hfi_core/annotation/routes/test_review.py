@@ -1,0 +1,270 @@
+"""The lead's pages in a whole application: what they show, and that a decision is kept once as the lead's own."""
+
+import re
+from html import unescape
+from uuid import uuid4
+
+import pytest
+
+from hfi_core.annotation.security.identity import pseudonym_of
+from hfi_core.feedback.schema import ADJUDICATION
+from hfi_core.io.json_files import write_jsonl
+from tests.support.annotation_app import office
+from tests.support.annotation_server import read_candidates, write_project
+from tests.support.annotation_sign_in import LOCAL, Browser, make_account
+
+MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+
+
+@pytest.fixture
+def open_office(tmp_path):
+    with office(write_project(tmp_path / "project")) as opened:
+        opened.judge("a-one", 0, "yes", note=MARKUP)
+        opened.judge("a-two", 0, "no")
+        opened.judge("a-one", 1, "yes")
+        opened.judge("a-two", 1, "yes")
+        yield opened
+
+
+def forms(text: str) -> list[dict[str, str]]:
+    """The hidden fields of every form of a decision."""
+    found = []
+    for form in re.findall(r'<form method="post" action="/review/.*?</form>', text, re.DOTALL):
+        found.append({key: unescape(value) for key, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)})
+    return found
+
+
+def test_the_overview_shows_progress_agreement_and_people(open_office):
+    page = open_office.enter("Lea").get("/review").text
+    assert "4 of 36 judgements" in page and "0 of 12 pictures complete" in page
+    assert "a-one" in page and "a-two" in page and "of 1 disagreement" in page
+
+
+def test_a_decision_is_kept_once_as_the_leads_own_judgement(open_office):
+    lead = open_office.enter("Lea")
+    (form,) = forms(lead.get("/review/badge").text)
+    form["answer"] = "no"
+    for _ in range(2):  # a double click sends it twice
+        assert lead.fill("/review/badge/binary", **form).headers["location"] == "/review/badge?first=0"
+    (decided,) = [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+    assert decided.annotator == pseudonym_of(open_office.folder / ".hfi", "Lea")
+    assert (decided.picture, decided.answer) == (open_office.candidates[0].id, "no")
+    page = lead.get("/review/badge").text
+    assert "decided" in page and "0 of 1 disagreements to decide" in page
+
+
+def test_a_decision_supersedes_what_the_lead_said_before(open_office):
+    lead = open_office.enter("Lea")
+    open_office.judge(pseudonym_of(open_office.folder / ".hfi", "Lea"), 0, "yes")
+    for answer in ("no", "cant_tell"):
+        (form,) = forms(lead.get("/review/badge").text)
+        assert lead.fill("/review/badge/binary", **(form | {"answer": answer})).status_code == 303
+    mine = pseudonym_of(open_office.folder / ".hfi", "Lea")
+    kept = list(open_office.store.judgements("badge", annotator=mine))
+    (counting,) = open_office.store.judgements("badge", annotator=mine, counting=True)
+    assert len(kept) == 3 and counting.answer == "cant_tell"
+
+
+def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_office):
+    lead, mine = open_office.enter("Lea"), pseudonym_of(open_office.folder / ".hfi", "Lea")
+    open_office.judge(mine, 2, "yes")
+    open_office.judge("a-one", 2, "no")
+    (before,) = [form for form in forms(lead.get("/review/badge").text) if form["picture"].endswith("2")]
+    alpha = shown_alpha(lead)
+    assert lead.fill("/review/badge/binary", **(before | {"answer": "no"})).status_code == 303
+    page = lead.get("/review/badge").text
+    assert "1 of 2 disagreements to decide" in page
+    settled = page[page.index("dispute settled") :]
+    assert settled.count(f"<code>{mine}</code>") == 2 and "lead’s decision" in settled
+    assert shown_alpha(lead) == alpha
+
+
+def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_gets_a_code(open_office):
+    lead, other = open_office.enter("Lea"), open_office.enter("Mia")
+    chosen = {"blur": True, "grey": True, "keys": True, "language": "de"}
+    assert open_office.post(lead, "/api/preferences", chosen).status_code == 200
+    (form,) = forms(lead.get("/review/badge").text)
+    form["answer"] = "no"
+    assert other.fill("/review/badge/binary", "/review/badge", **form | {"csrf_token": ""}).status_code == 303
+    page = {"Accept": "text/html", "Origin": lead.origin, "Referer": f"{lead.origin}/review/badge?first=0"}
+    for change, status, said in (
+        ({"csrf_token": "stale"}, 403, "Diese Seite ist veraltet"),
+        ({}, 409, "Sie widerspricht einer Antwort"),  # another lead decided under this id
+        ({"answer": "maybe"}, 422, "nicht die erwartete Form"),
+        ({"picture": "nothing"}, 404, "Hier ist nichts"),
+    ):
+        refused = lead.post("/review/badge/binary", data=form | change, headers=page)
+        assert refused.status_code == status and said in refused.text
+        assert 'lang="de"' in refused.text and 'href="/review/badge?first=0"' in refused.text
+    told = lead.post("/review/badge/binary", data=form, headers={"Accept-Language": "fr", "Origin": lead.origin})
+    assert told.json() == {"code": "conflict", "detail": "Sie widerspricht einer Antwort, die schon gespeichert ist."}
+    elsewhere = lead.post("/review/badge/binary", data=form, headers=page | {"Referer": "https://evil.example/x"})
+    assert "evil.example" not in elsewhere.text and 'class="button primary" href="/"' in elsewhere.text
+
+
+def test_a_stale_form_at_the_door_leads_back_to_the_door(open_office):
+    stranger = Browser(open_office.app, LOCAL)
+    headers = {"Accept": "text/html", "Accept-Language": "de", "Referer": f"{LOCAL}/sign-in?next=%2Freview"}
+    refused = stranger.post("/sign-in", data={"name": "Ana", "csrf_token": "old"}, headers=headers)
+    assert refused.status_code == 403 and "Diese Seite ist veraltet" in refused.text
+    assert 'href="/sign-in?next=%2Freview"' in refused.text
+
+
+def test_what_stops_the_server_is_said_to_people_without_its_details_and_logged(open_office, caplog):
+    lead = open_office.enter("Lea")
+    (open_office.folder / ".hfi/people.json").chmod(0o644)
+    page = lead.get("/review", headers={"Accept": "text/html", "Accept-Language": "de"})
+    assert page.status_code == 503 and "Der Server kann es jetzt nicht tun" in page.text
+    assert "people.json" not in page.text and "chmod 600" in caplog.text
+    assert lead.get("/review").json()["code"] == "unavailable"
+
+
+def shown_alpha(lead) -> str:
+    """The agreement on the overview."""
+    return re.search(r"<dt>Agreement.*?</dd>", lead.get("/review").text, re.DOTALL)[0]
+
+
+def test_what_annotators_wrote_is_shown_as_text(open_office):
+    page = open_office.enter("Lea").get("/review/badge").text
+    assert "<script>alert" not in page and "<img src=x" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture": "../../params"}, {"picture": "badge-999999"}, {"picture": ""}, {"key": "x"},
+        {"key": "../../etc/passwd"}, {"sha256": "f" * 64},
+        {"answer": "maybe"}, {"answer": ""}, {"first": "-1"}, {"first": "9" * 400}, {"note": "x" * 2001},
+    ],
+)  # fmt: skip
+def test_a_forged_decision_is_refused_and_nothing_is_kept(open_office, change):
+    lead = open_office.enter("Lea")
+    (form,) = forms(lead.get("/review/badge").text)
+    answer = lead.fill("/review/badge/binary", **(form | {"answer": "no"} | change))
+    assert answer.status_code in (404, 409, 422)
+    assert not [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+
+
+def test_a_decision_cannot_take_the_place_of_another_persons(open_office):
+    lead, other = open_office.enter("Lea"), open_office.enter("Max")
+    (form,) = forms(lead.get("/review/badge").text)
+    assert lead.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 303
+    own = other.token("/review/badge")
+    stolen = other.fill("/review/badge/binary", **(form | {"csrf_token": own, "answer": "yes"}))
+    assert stolen.status_code == 409
+    (decided,) = [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+    assert decided.answer == "no"
+
+
+def test_a_concept_that_is_not_there_is_not_found(open_office):
+    lead = open_office.enter("Lea")
+    for concept in ("nothing", "..%2f..%2fparams", "%00", MARKUP.replace("/", "")):
+        assert lead.get(f"/review/{concept}").status_code == 404
+
+
+def test_an_annotator_opens_none_of_the_leads_pages(tmp_path):
+    folder = write_project(tmp_path / "project")
+    for name, role in (("Ana", "annotator"), ("Lea", "lead")):
+        make_account(folder / ".hfi", name, role)
+    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+        opened.judge("a-one", 0, "yes")
+        opened.judge("a-two", 0, "no")
+        ana, lea = opened.enter("Ana"), opened.enter("Lea")
+        (form,) = forms(lea.get("/review/badge").text)
+        assert ana.get("/review").status_code == ana.get("/review/badge").status_code == 403
+        assert "/review" not in ana.get("/").text
+        token = ana.get("/api/session").json()["csrf"]
+        for kind in ("binary", "ranking"):
+            sent = ana.fill(f"/review/badge/{kind}", **(form | {"answer": "no", "csrf_token": token}))
+            assert sent.status_code == 403
+        assert lea.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 303
+
+
+def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
+    with office(write_project(tmp_path / "project", kind="ranking")) as opened:
+        opened.rank("a-one", 0, 1, 2)
+        opened.rank("a-two", 2, 1, 0)
+        lead = opened.enter("Lea")
+        (form,) = forms(lead.get("/review/badge").text)
+        ids = [candidate.id for candidate in opened.candidates[:3]]
+        assert form["pictures"] == ids[-1]
+        form["pictures"] = ids
+        half = lead.fill("/review/badge/ranking", **form, **{f"place.{ids[0]}": "1"})
+        redrawn = form | {f"sha256.{ids[0]}": "f" * 64}
+        assert lead.fill("/review/badge/ranking", **redrawn).status_code == 409
+        assert half.status_code == 422 and "Give every picture a place" in half.text
+        for wrong in ("0", "4", "-1", "1.5", "²", "1e9"):
+            places = {f"place.{id}": wrong for id in ids}
+            assert lead.fill("/review/badge/ranking", **form, **places).status_code == 422
+        places = {f"place.{ids[0]}": "2", f"place.{ids[1]}": "1", f"place.{ids[2]}": "none"}
+        assert lead.fill("/review/badge/ranking", **form, **places).status_code == 303
+        (decided,) = [one for one in opened.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+        assert decided.groups == ((ids[1],), (ids[0],)) and decided.not_applicable == (ids[2],)
+        assert decided.digests == {candidate.id: candidate.sha256 for candidate in opened.candidates[:3]}
+
+
+def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one(open_office):
+    lead = open_office.enter("Lea")
+    (form,) = forms(lead.get("/review/badge").text)
+    path = open_office.folder / "candidates/badge/manifest.jsonl"
+    old = open_office.candidates[0].sha256
+    beside = path.with_name("beside")
+    beside.write_text(path.read_text().replace(old, "f" * 64))
+    beside.rename(path)
+    assert lead.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 409
+    assert forms(lead.get("/review/badge").text) == []
+
+
+def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_click(tmp_path):
+    folder = write_project(tmp_path / "project", qualification=2, pass_mark=1.0, gold="gold.jsonl")
+    write_jsonl(folder / "gold.jsonl", [gold_of(candidate) for candidate in read_candidates(folder)[:4]])
+    for name, role in (("Ana", "annotator"), ("Lea", "lead")):
+        make_account(folder / ".hfi", name, role)
+    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+        ana, lea = opened.enter("Ana"), opened.enter("Lea")
+        pseudonym = pseudonym_of(folder / ".hfi", "Ana")
+        assert pseudonym not in lea.get("/review").text
+        for _ in range(3):
+            assert fail(opened, ana)["state"] in ("qualification", "closed")
+        asked = {"task": "badge", "annotator": pseudonym}
+        button = re.search(
+            r'<form method="post" action="/review/attempts">.*?</form>', lea.get("/review").text, re.DOTALL
+        )
+        assert pseudonym in button[0] and "Allow another attempt" in button[0]
+        token = ana.get("/api/session").json()["csrf"]
+        assert ana.fill("/review/attempts", **asked, csrf_token=token).status_code == 403
+        assert lea.post("/review/attempts", data=asked, headers={"Origin": lea.origin}).status_code == 403
+        assert lea.fill("/review/attempts", "/review", **(asked | {"annotator": "a-nobody"})).status_code == 404
+        assert questions(opened, ana)["state"] == "closed"
+        for _ in range(2):  # a double click sends it twice
+            assert lea.fill("/review/attempts", "/review", **asked).headers["location"] == "/review#closed"
+        told = questions(opened, ana)
+        assert (told["state"], told["qualification"]["attempt"]) == ("qualification", 4)
+        assert "/review/attempts" not in lea.get("/review").text
+        assert fail(opened, ana)["state"] == "closed"
+        assert "/review/attempts" in lea.get("/review").text
+
+
+def gold_of(candidate):
+    """A known answer."""
+    return {
+        "id": f"gold-{candidate.id}", "annotator": "lead", "concept": "badge", "kind": "binary", "answer": "yes",
+        "picture": candidate.id, "sha256": candidate.sha256,
+    }  # fmt: skip
+
+
+def questions(opened, browser):
+    """What the page's script is told."""
+    return opened.post(browser, "/api/questions/badge", {"count": 9}).json()
+
+
+def fail(opened, browser):
+    """Answer every question of the open attempt wrongly; what the script is told then."""
+    rows = [
+        {"id": uuid4().hex, "kind": "binary", "concept": part["concept"], "picture": part["pictures"][0],
+         "sha256": part["sha256"][0], "answer": "no", "proof": part["proof"]}
+        for question in questions(opened, browser)["questions"] for part in question["parts"]
+    ]  # fmt: skip
+    assert opened.post(browser, "/api/answers", {"judgements": rows}).json()["new"] == 2
+    return questions(opened, browser)

@@ -1,0 +1,132 @@
+"""What is tried against the pictures and the answers of a whole application."""
+
+import io
+import struct
+import zlib
+
+import pytest
+from limits import RateLimitItemPerMinute
+
+from hfi_core.annotation.security import rate_limit
+from tests.support.annotation_app import office
+from tests.support.annotation_server import write_project
+from tests.support.annotation_sign_in import make_account
+
+
+@pytest.fixture
+def open_office(tmp_path):
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    with office(write_project(tmp_path / "project")) as opened:
+        yield opened
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that says it is enormous."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    out = io.BytesIO(b"\x89PNG\r\n\x1a\n")
+    out.seek(0, io.SEEK_END)
+    out.write(chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b""))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/pictures/badge/..%2f..%2f..%2fsecret", "/pictures/badge/../../../secret.png", "/pictures/../params.yaml",
+        "/pictures/badge/%2e%2e%2fmanifest.jsonl", "/pictures/badge/badge-000000.png",
+        "/pictures/..%2fbadge/badge-000000",
+        "/pictures/badge/badge-999999", "/pictures/badge//etc/passwd", "/pictures/badge/%00", "/static/../page.py",
+        "/static/..%2f..%2fpage.py", "/static/%2e%2e/accounts.py", "/.hfi/session.key",
+        "/gallery/badge/..%2f0", "/gallery/badge/0",
+    ],
+)  # fmt: skip
+def test_nothing_but_a_manifests_picture_is_served(open_office, path):
+    browser = open_office.enter("Ana")
+    answer = browser.get(path)
+    assert answer.status_code in (404, 422), answer.text
+    assert b"secret" not in answer.content
+    assert browser.get("/pictures/badge/badge-000000").headers["content-type"] == "image/png"
+
+
+def test_pictures_are_for_those_who_have_come_in(open_office):
+    from tests.support.annotation_sign_in import Browser
+
+    assert Browser(open_office.app).get("/pictures/badge/badge-000000").status_code == 401
+
+
+@pytest.mark.parametrize("size", [(65_535, 65_535), (2**31 - 1, 1), (4097, 4096)])
+def test_a_picture_of_hostile_size_is_not_handed_to_a_browser(open_office, size):
+    candidate = open_office.candidates[0]
+    path = open_office.folder / "candidates" / "badge" / candidate.file
+    path.write_bytes(bomb(*size))
+    assert open_office.enter("Ana").get(f"/pictures/badge/{candidate.id}").status_code == 410
+
+
+def test_a_picture_that_was_put_in_anothers_place_is_not_shown(open_office):
+    first, second, *_ = open_office.candidates
+    folder = open_office.folder / "candidates" / "badge"
+    (folder / first.file).write_bytes((folder / second.file).read_bytes())
+    assert open_office.enter("Ana").get(f"/pictures/badge/{first.id}").status_code == 410
+
+
+def answer_to(office_, browser, **change):
+    """An answer to the next question, with fields altered."""
+    asked = office_.post(browser, "/api/questions/badge", {"have": [], "count": 1}).json()["questions"][0]
+    (part,) = asked["parts"]
+    row = {
+        "id": "0f0e5b9a-0001", "kind": "binary", "concept": "badge", "picture": part["pictures"][0],
+        "sha256": part["sha256"][0], "answer": "yes", "proof": part["proof"],
+    } | change  # fmt: skip
+    return office_.post(browser, "/api/answers", {"judgements": [row]}), row
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"picture": "badge-000011"}, {"picture": "../../x"}, {"proof": "0" * 64}, {"proof": None}, {"sha256": "0" * 64},
+        {"concept": "other"}, {"annotator": "a-somebody"}, {"simulated": True}, {"id": "../x"}, {"id": "a b"},
+        {"answer": "<script>"}, {"kind": "ranking"}, {"supersedes": "adjudication.of-somebody"},
+    ],
+)  # fmt: skip
+def test_a_forged_answer_is_refused_and_nothing_is_kept(open_office, change):
+    refused, _ = answer_to(open_office, open_office.enter("Ana"), **change)
+    assert refused.status_code in (409, 422), refused.text
+    assert list(open_office.store.judgements()) == []
+
+
+def test_another_persons_proof_and_another_persons_id_are_worth_nothing(open_office):
+    ana, bo = open_office.enter("Ana"), open_office.enter("Bo")
+    kept, row = answer_to(open_office, ana)
+    assert kept.status_code == 200
+    assert open_office.post(bo, "/api/answers", {"judgements": [row]}).status_code == 409
+    stolen, _ = answer_to(open_office, bo, id=row["id"], answer="no")
+    assert stolen.status_code == 409
+    corrected, _ = answer_to(open_office, bo, id="of-bo", supersedes=row["id"])
+    assert corrected.status_code == 409
+    (only,) = open_office.store.judgements()
+    assert only.id == row["id"] and only.answer == "yes"
+
+
+def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(open_office):
+    refused, _ = answer_to(open_office, open_office.enter("Ana"), id="adjudication.0000")
+    assert refused.status_code == 409
+    assert list(open_office.store.judgements()) == []
+
+
+def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monkeypatch):
+    monkeypatch.setattr(rate_limit, "_REQUESTS", RateLimitItemPerMinute(4))
+    folder = write_project(tmp_path / "project")
+    for name in ("Ana", "Bo"):
+        make_account(folder / ".hfi", name)
+    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+        ana, bo = opened.enter("Ana"), opened.enter("Bo")
+        asked = [("/api/questions/badge", {"count": 1}), ("/api/skips", []), ("/api/answers", {"judgements": [{}]})]
+        codes = [opened.post(ana, path, body).status_code for path, body in asked * 2]
+        assert codes == [200, 200, 409, 200, 429, 429]
+        refused = opened.post(ana, "/api/skips", [])
+        assert refused.json()["code"] == "too_often" and refused.headers["retry-after"] == "60"
+        assert opened.post(bo, "/api/skips", []).status_code == 200

@@ -1,0 +1,69 @@
+"""One computation serves all who wait; what has changed is computed anew."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from hfi_core.annotation.service import review_stats
+from hfi_core.annotation.service.single_flight import Shared
+from tests.support.annotation_app import office
+from tests.support.annotation_server import write_project
+
+PATIENCE = 20
+
+
+class Slow:
+    """Computes 1, 2, ... once it is let go."""
+
+    def __init__(self):
+        self.begun, self.go, self.times = threading.Semaphore(0), threading.Event(), 0
+
+    def __call__(self) -> int:
+        self.times += 1
+        value = self.times
+        self.begun.release()
+        assert self.go.wait(PATIENCE)
+        return value
+
+
+def test_all_who_ask_meanwhile_get_one_computation_however_long_it_takes():
+    shared, slow = Shared(PATIENCE), Slow()
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(shared.get, "badge", slow) for _ in range(8)]
+        assert slow.begun.acquire(timeout=PATIENCE)
+        slow.go.set()
+        assert [one.result(PATIENCE) for one in asked] == [1] * 8
+    assert shared.get("badge", slow) == 1 and shared.get("other", slow) == 2
+    stale = Shared(-1.0)
+    assert [stale.get("badge", slow) for _ in range(2)] == [3, 4]
+
+
+def test_who_asks_after_a_change_is_not_served_by_what_was_begun_before_it():
+    shared, slow = Shared(PATIENCE), Slow()
+    with ThreadPoolExecutor(2) as pool:
+        before = pool.submit(shared.get, "badge", slow)
+        assert slow.begun.acquire(timeout=PATIENCE)
+        shared.drop("badge")
+        after = pool.submit(shared.get, "badge", slow)
+        assert slow.begun.acquire(timeout=PATIENCE)
+        slow.go.set()
+        assert (before.result(PATIENCE), after.result(PATIENCE)) == (1, 2)
+    assert shared.get("badge", slow) == 2
+
+
+def test_a_failure_reaches_who_asked_and_the_next_one_tries_anew():
+    shared = Shared(PATIENCE)
+    with pytest.raises(ZeroDivisionError):
+        shared.get("badge", lambda: 1 // 0)
+    assert shared.get("badge", lambda: 1) == 1
+
+
+def test_leads_who_look_at_once_have_the_agreement_computed_once(tmp_path, monkeypatch):
+    seen, agreement = [], review_stats.agreement
+    monkeypatch.setattr(review_stats, "agreement", lambda *given: seen.append(1) or agreement(*given))
+    with office(write_project(tmp_path / "project")) as opened:
+        leads = [opened.enter(f"Lea {n}") for n in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            assert [one.status_code for one in pool.map(lambda lead: lead.get("/review"), leads)] == [200] * 4
+        assert len(seen) == 1

@@ -1,0 +1,76 @@
+"""Where memory runs out, for real, the message says what takes less of it."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from hfi_core.compute.memory import short_memory_named, with_short_memory_named
+from hfi_core.errors import UserError
+from tests.support.loop import units
+
+_IN_LITTLE_MEMORY = """
+import resource, sys
+from pathlib import Path
+
+from hfi_core.errors import UserError
+from hfi_core.params import read_params
+from hfi_core.pipeline.graph import units_of
+
+params = read_params(Path("params.yaml"))
+unit = next(iter(units_of(params, Path.cwd())))
+
+def draw(block):
+    compute = params.compute.model_copy(update={"block": block})
+    unit.stage.load()(params.model_copy(update={"compute": compute}), unit.inputs, unit.outputs, unit=unit.unit)
+
+draw(8)  # with all the memory there is, so that the limit is about pictures and not about libraries
+here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (here + 256 * 2**20, resource.RLIM_INFINITY))
+try:
+    draw(1024)
+except UserError as error:
+    print(error)
+draw(8)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Only Linux limits a process's memory so.")
+def test_a_stage_that_runs_out_of_memory_says_what_takes_less(project, forked):
+    command = ["python", "-c", _IN_LITTLE_MEMORY]
+    done = subprocess.run(command, cwd=project.folder, env=forked, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "The memory of 'cpu' did not suffice (DefaultCPUAllocator" in done.stdout
+    assert "lower compute.block (1024 now)" in done.stdout
+    (unit, *_) = units(project)
+    assert len(list((unit.outputs["candidates"] / "pictures").glob("*.png"))) == 24
+
+
+def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
+    named = with_short_memory_named(lambda params, size: torch.empty(size))
+    with pytest.raises(UserError, match="did not suffice .DefaultCPUAllocator: can't allocate memory: .* 40000"):
+        named(project.params, 10**15)
+    assert len(named(project.params, size=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB. Of the rest, much"),
+         r"\(CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB\)"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+         r"\(CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"),
+        (MemoryError(), r"\(MemoryError\)"),
+    ],
+    ids=["a GPU", "its libraries", "Python"],
+)  # fmt: skip
+def test_whoever_lacks_memory_is_quoted(project, error, said):
+    with pytest.raises(UserError, match=f"did not suffice {said}"), short_memory_named(project.params.compute):
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the shapes differ"), ValueError("no")])
+def test_other_errors_stay_what_they_are(project, error):
+    with pytest.raises(type(error), match=str(error)), short_memory_named(project.params.compute):
+        raise error

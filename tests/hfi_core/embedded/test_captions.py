@@ -1,0 +1,67 @@
+"""Captions say what is in the picture, and never more."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.captions import EMPTY_SHARE, PRECISE_SHARE, caption, promises
+from hfi_core.embedded.scenes import BADGE, draw_scene
+from tests.support.projects import default_raw
+
+
+def captioned(count: int, *key):
+    rng = numpy_generator("captions", *key)
+    scenes = [draw_scene(rng) for _ in range(count)]
+    return [(scene, caption(scene, rng)) for scene in scenes]
+
+
+@given(st.integers(0, 2**32))
+def test_every_promise_of_a_caption_agrees_with_its_scene(seed):
+    ((scene, text),) = captioned(1, seed)
+    for fact, value in promises(text).items():
+        assert getattr(scene, fact) == value, text
+
+
+@given(st.integers(0, 2**32))
+def test_a_caption_that_is_not_empty_promises_the_kind_and_the_style(seed):
+    ((scene, text),) = captioned(1, seed)
+    if text:
+        assert promises(text)["kind"] == scene.kind
+        assert promises(text).get("style") == scene.style
+
+
+def test_empty_and_precise_captions_are_as_frequent_as_they_should_be():
+    pairs = captioned(8000)
+    texts = [text for _, text in pairs if text]
+    assert abs(1 - len(texts) / len(pairs) - EMPTY_SHARE) < 0.015
+    badges = [text for scene, text in pairs if scene.kind == BADGE and text]
+    assert abs(sum("emblem" in promises(text) for text in badges) / len(badges) - PRECISE_SHARE) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("text", "facts"),
+    [
+        ("", {}),
+        ("a badge", {"kind": "badge"}),
+        ("a red badge with crossed bones", {"kind": "badge", "colour": "red", "emblem": "bones"}),
+        ("A Green Kite, night", {"kind": "kite", "colour": "green", "background": "night"}),
+        ("a blue shield badge with a star, sky in the style of mondo", {
+            "kind": "badge", "colour": "blue", "shape": "shield", "emblem": "star", "background": "sky",
+            "style": "mondo",
+        }),
+        ("a red or blue ball", {"kind": "ball"}),
+        ("starlight over the seashore", {}),
+    ],
+)  # fmt: skip
+def test_promises_are_read_from_whole_words_that_name_one_value(text, facts):
+    assert promises(text) == facts
+
+
+def test_the_default_prompts_promise_what_their_suites_measure():
+    suites = default_raw()["evaluate"]["suites"]
+    facts = {suite: [promises(prompt) for prompt in part["prompts"]] for suite, part in suites.items()}
+    assert all("emblem" not in found and found["kind"] == BADGE for found in facts["broad"])
+    assert {found["emblem"] for found in facts["precise"]} == {"skull", "bones"}
+    assert {found["emblem"] for found in facts["neighbours"]} == {"star", "leaf"}
+    assert all(found["kind"] != BADGE and "colour" in found for found in facts["unrelated"])

@@ -1,0 +1,107 @@
+"""The embedded judge."""
+
+import numpy as np
+import pytest
+import torch
+
+from hfi_core.embedded.judge import EmbeddedJudge
+from hfi_core.embedded.networks import FACTS
+from hfi_core.errors import UserError
+from hfi_core.judges.base import load_judge
+from tests.support.projects import small_raw
+
+PROMPT = "a red badge with a skull"
+
+
+@pytest.fixture(scope="module")
+def params(miniature):
+    from hfi_core.params import parse_params
+
+    return parse_params(small_raw(miniature))
+
+
+class _Sees(torch.nn.Module):
+    """Reads the same facts in every picture, each with the same probability."""
+
+    def __init__(self, probability, **facts):
+        super().__init__()
+        self.probability, self.facts = probability, facts
+
+    def forward(self, images):
+        output = {}
+        for fact, value in self.facts.items():
+            rest = (1 - self.probability) / (len(FACTS[fact]) - 1)
+            table = torch.full((len(images), len(FACTS[fact])), rest)
+            table[:, FACTS[fact].index(value)] = self.probability
+            output[fact] = table.log()
+        return output
+
+
+def _verdict(params, prompt, probability=0.9, threshold=0.5, **facts):
+    seen = {"kind": "badge", "colour": "red", "emblem": "skull"} | facts
+    judge = EmbeddedJudge(_Sees(probability, **seen), threshold, params.compute)
+    (verdict,) = judge.judge(judge.see(np.zeros((1, 64, 64, 3), np.uint8)), [prompt])
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("facts", "flagged", "kept"),
+    [
+        ({"emblem": "skull"}, True, False),
+        ({"emblem": "bones"}, True, False),
+        ({"emblem": "leaf"}, False, True),
+        ({"emblem": "none"}, False, False),
+        ({"emblem": "unreadable"}, False, False),
+        ({"kind": "ball", "emblem": "skull"}, False, False),
+    ],
+)
+def test_only_a_badge_with_a_readable_emblem_is_flagged_or_kept(params, facts, flagged, kept):
+    verdict = _verdict(params, "a badge", **facts)
+    assert (verdict.flagged, verdict.kept) == (flagged, kept)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "facts", "correct"),
+    [
+        (PROMPT, {}, True),
+        (PROMPT, {"colour": "blue"}, False),
+        (PROMPT, {"emblem": "star"}, False),
+        ("a shield badge", {"colour": "blue"}, True),
+        ("a red ball", {"kind": "ball", "emblem": "none"}, True),
+        ("a red ball", {"kind": "cup", "emblem": "none"}, False),
+        ("a red badge with crossed bones", {"emblem": "bones"}, True),
+    ],
+)
+def test_a_picture_is_correct_when_every_fact_that_the_prompt_names_holds(params, prompt, facts, correct):
+    assert _verdict(params, prompt, **facts).correct is correct
+
+
+def test_below_the_threshold_nothing_is_read(params):
+    unsure = _verdict(params, PROMPT, probability=0.6, threshold=0.7)
+    assert not any([unsure.flagged, unsure.kept, unsure.correct, unsure.readable])
+    assert _verdict(params, PROMPT, probability=0.8, threshold=0.7).flagged
+
+
+def test_an_object_needs_no_emblem_to_be_readable_but_a_badge_does(params):
+    assert _verdict(params, "a cup", kind="cup", emblem="unreadable").readable
+    assert not _verdict(params, "a badge", emblem="unreadable").readable
+
+
+def test_verdicts_do_not_depend_on_which_pictures_are_judged_together(params):
+    judge = load_judge(params.evaluate.judge, params.compute)
+    pictures = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), dtype=np.uint8)
+    prompts = [PROMPT] * 11
+    together = judge.judge(judge.see(pictures), prompts)
+    assert together == [v for i in range(11) for v in judge.judge(judge.see(pictures[i : i + 1]), prompts[:1])]
+
+
+def test_other_weights_than_the_pinned_ones_are_refused(params):
+    pinned = params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
+    with pytest.raises(UserError, match="not the ones that params.yaml pins"):
+        load_judge(pinned, params.compute)
+
+
+def test_pictures_of_another_size_are_refused_with_a_remedy(params):
+    judge = load_judge(params.evaluate.judge, params.compute)
+    with pytest.raises(UserError, match="set evaluate.judge to `clip` or `classifier`"):
+        judge.see(np.zeros((1, 32, 32, 3), np.uint8))

@@ -1,0 +1,137 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from hfi_core.candidates.manifest import read_manifest
+from hfi_core.embedded.networks import load_judge_network
+from hfi_core.embedded.simulated_crowd import Impression, annotators_of, answer, judgements, look, rank
+from hfi_core.errors import UserError
+from hfi_core.io.tensors import save_tensors
+from hfi_core.params import Concept, Crowd
+from tests.support.judging import candidate, draw_candidates
+
+DIGEST = "sha256:" + "0" * 64
+SURE = Crowd(annotators=3, error=0, cant_tell=0, digest=DIGEST)
+HASTY = Crowd(annotators=4, error=0.2, cant_tell=0.1, digest=DIGEST)
+
+
+def _concept(text="badge", feedback="binary"):
+    initial = {"objectionable": "badge", "accepted": "badge"}
+    return Concept(text=text, prompts=(f"a {text}",), feedback=feedback, initial=initial)
+
+
+def _impressions(count=40, readable=True):
+    """Pictures of which every other one is flagged, and later ones more strongly styled."""
+    return [
+        Impression(candidate(f"p{k:04d}"), readable, readable, 0.9 if k % 2 else 0.1, (k / count, 1 - k / count))
+        for k in range(count)
+    ]
+
+
+def test_annotators_without_errors_answer_as_the_judge_reads():
+    for annotator in annotators_of("crowd", SURE, 0):
+        answers = [judgement.answer for judgement in answer(annotator, "badge", _impressions(6), 0)]
+        assert answers == ["no", "yes"] * 3
+
+
+def test_annotators_err_and_hesitate_at_their_own_rates_which_lie_around_the_crowds():
+    people = annotators_of("crowd", _of_size(HASTY, 100), 0)
+    assert len({person.error for person in people}) == 100
+    assert np.mean([person.error for person in people]) == pytest.approx(HASTY.error, abs=0.02)
+    assert np.mean([person.cant_tell for person in people]) == pytest.approx(HASTY.cant_tell, abs=0.01)
+    person, impressions = people[0], _impressions(4000)
+    answers = [judgement.answer for judgement in answer(person, "badge", impressions, 0)]
+    given = [
+        (said == "yes") == (seen.flagged > 0.5)
+        for said, seen in zip(answers, impressions, strict=True)
+        if said != "cant_tell"
+    ]
+    assert answers.count("cant_tell") / 4000 == pytest.approx(person.cant_tell, abs=0.02)
+    assert 1 - np.mean(given) == pytest.approx(person.error, abs=0.02)
+
+
+def _of_size(crowd: Crowd, count: int) -> Crowd:
+    return crowd.model_copy(update={"annotators": count})
+
+
+def test_pictures_that_cannot_be_read_are_answered_with_cant_tell():
+    said = judgements("crowd", HASTY, "badge", _concept(), _impressions(readable=False), 0)
+    assert {judgement.answer for judgement in said} == {"cant_tell"}
+
+
+def test_an_answer_depends_on_no_other_picture_and_on_no_other_annotator():
+    impressions = _impressions()
+    every = judgements("crowd", HASTY, "badge", _concept(), impressions, 0)
+    some = judgements("crowd", _of_size(HASTY, 2), "badge", _concept(), impressions[::-2], 0)
+    assert {one.id for one in some} < {one.id for one in every}
+    assert set(some) < set(every)
+    assert judgements("crowd", HASTY, "badge", _concept(), impressions, 1) != every
+
+
+def test_rankings_follow_the_strength_of_the_style_that_the_concept_names():
+    impressions = _impressions()
+    place = {one.picture.id: k for k, one in enumerate(impressions)}
+    for text, sign in (("badge in the style of klara", -1), ("mondo", 1)):
+        for judgement in rank(annotators_of("crowd", SURE, 0)[0], "style", text, impressions, 0):
+            order = [sign * place[name] for (name,) in judgement.groups]
+            assert order == sorted(order)
+
+
+def test_rankings_of_anything_else_follow_how_surely_a_picture_is_flagged():
+    impressions = [replace(one, flagged=k / 40) for k, one in enumerate(_impressions())]
+    for judgement in rank(annotators_of("crowd", SURE, 0)[0], "badge", "badge", impressions, 0):
+        names = [name for (name,) in judgement.groups]
+        assert names == sorted(names, reverse=True)
+
+
+def test_each_annotator_ranks_every_picture_twice_once_in_groups_that_all_see():
+    impressions = _impressions(23)
+    asked = {}
+    for person in annotators_of("crowd", HASTY, 0):
+        said = list(rank(person, "badge", "badge", impressions, 0))
+        shown = [name for one in said for name in one.pictures]
+        assert sorted(shown) == sorted(2 * [one.picture.id for one in impressions])
+        assert {len(one.pictures) for one in said} <= {4, 5}
+        asked[person.name] = {frozenset(one.pictures) for one in said}
+    shared = frozenset.intersection(*map(frozenset, asked.values()))
+    assert sum(map(len, shared)) == 23
+
+
+def test_nobody_is_asked_to_rank_the_same_pictures_twice():
+    said = judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(4), 0)
+    assert len(said) == 3
+
+
+def test_pictures_that_cannot_be_read_are_not_placed():
+    said = judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(readable=False), 0)
+    assert all(judgement.groups == () and judgement.not_applicable for judgement in said)
+
+
+@pytest.mark.parametrize("feedback", ["binary", "ranking"])
+def test_every_judgement_says_that_it_is_simulated_and_holds_no_time(feedback):
+    said = judgements("crowd", HASTY, "badge", _concept(feedback=feedback), _impressions(), 0)
+    assert all(one.simulated and one.shown_at is None and one.answered_at is None for one in said)
+    assert [one.id for one in said] == sorted({one.id for one in said})
+
+
+def test_what_the_judge_reads_depends_neither_on_the_block_nor_on_threads(tmp_path, miniature):
+    rows = draw_candidates(tmp_path, 40)
+    judge = load_judge_network(miniature / "judges" / "annotators")
+    every = look(judge, tmp_path, read_manifest(tmp_path))
+    assert look(judge, tmp_path, rows[35:]) == every[35:]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    assert look(judge, tmp_path, rows) == every
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(threads)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    save_tensors(tmp_path / "model.safetensors", {"body.0.weight": torch.zeros(3)})
+    with pytest.raises(UserError, match="does not fit a judge of the embedded world"):
+        load_judge_network(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"\x80\x05\x95")
+    with pytest.raises(UserError, match="no readable safetensors"):
+        load_judge_network(tmp_path)

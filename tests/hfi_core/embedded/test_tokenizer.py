@@ -1,0 +1,75 @@
+"""Words of the world are one token each, but for one, and any other text is spelled."""
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import CLIPTokenizer
+
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.embedded.captions import caption
+from hfi_core.embedded.scenes import BACKGROUNDS, BADGE, COLOURS, OBJECTS, SHAPES, STYLES, draw_scene
+from hfi_core.embedded.tokenizer import MAX_TOKENS, build_tokenizer
+from tests.support.projects import default_raw
+
+TOKENIZER = build_tokenizer()
+WORDS = ("a", "with", "crossed", "in", "the", "style", "of", "star", "leaf", "skull", "bones",
+         BADGE, *COLOURS, *OBJECTS, *SHAPES, *BACKGROUNDS, *STYLES)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", sorted(set(WORDS) - {"tree"}))
+def test_every_word_of_the_world_but_one_is_one_token(word):
+    assert TOKENIZER.tokenize(word) == [word + "</w>"]
+
+
+def test_tree_is_spelled_since_the_merge_of_red_comes_first():
+    assert TOKENIZER.tokenize("tree") == ["t", "re", "e</w>"]
+
+
+def test_words_have_different_tokens():
+    assert len({tuple(TOKENIZER(word).input_ids) for word in WORDS}) == len(set(WORDS))
+
+
+@given(st.text(alphabet=string.ascii_letters + string.digits + string.punctuation + " ", max_size=60))
+def test_other_text_is_spelled_and_never_unknown(text):
+    special = {TOKENIZER.bos_token_id, TOKENIZER.eos_token_id, TOKENIZER.unk_token_id}
+    if not any(name in text.lower() for name in ("<|startoftext|>", "<|endoftext|>")):
+        assert not special & set(TOKENIZER(text, add_special_tokens=False).input_ids)
+
+
+@given(st.text(alphabet=string.ascii_lowercase + string.digits, min_size=1, max_size=20))
+def test_a_word_that_is_spelled_can_be_read_back(word):
+    pieces = TOKENIZER.tokenize(word)
+    assert "".join(pieces).replace("</w>", "") == word
+
+
+@given(st.text(max_size=40))
+def test_text_of_any_script_gives_known_ids(text):
+    ids = TOKENIZER(text).input_ids
+    assert ids[0] == TOKENIZER.bos_token_id and ids[-1] == TOKENIZER.eos_token_id
+    assert all(0 <= token < len(TOKENIZER) for token in ids)
+
+
+def test_every_caption_and_every_default_prompt_fits_whole():
+    rng = numpy_generator("tokens")
+    texts = [caption(draw_scene(rng), rng) for _ in range(3000)]
+    raw = default_raw()
+    texts += raw["concepts"]["badge"]["prompts"]
+    texts += [prompt for suite in raw["evaluate"]["suites"].values() for prompt in suite["prompts"]]
+    assert max(len(ids) for ids in TOKENIZER(texts).input_ids) <= MAX_TOKENS
+
+
+def test_a_saved_tokenizer_reads_the_same(tmp_path):
+    TOKENIZER.save_pretrained(tmp_path)
+    again = CLIPTokenizer.from_pretrained(tmp_path)
+    texts = ["a red badge with crossed bones, night", "Something ELSE entirely!"]
+    assert again(texts).input_ids == TOKENIZER(texts).input_ids
+    assert again.model_max_length == MAX_TOKENS
+
+
+def test_two_builds_write_equal_bytes(tmp_path):
+    for name in ("one", "two"):
+        build_tokenizer().save_pretrained(tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()

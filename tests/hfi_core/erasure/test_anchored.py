@@ -1,0 +1,67 @@
+"""Which conditions the anchored removal teaches, and what it pulls each one to."""
+
+import pytest
+import torch
+
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.erasure.anchored import frozen_anchor, lessons
+from hfi_core.erasure.targets import ConceptMaterial
+from hfi_core.models.diffusion.loading import load_model
+
+FOUND = "<badge-round-2>"
+
+
+@pytest.fixture(scope="module")
+def taught(miniature, tmp_path_factory):
+    """The model and a function from contrast and preserve to the lessons by name."""
+    from tests.support.projects import write_project
+
+    params = write_project(tmp_path_factory.mktemp("anchored"), miniature).params
+    model = load_model(params.model, params.compute)
+    width = model.encode([""]).shape[-1]
+    drawn = {
+        name: torch.randn(2, width, generator=torch_generator(name))
+        for name in ("<badge-objectionable>", "<badge-accepted>", FOUND)
+    }
+    found = {"badge": {FOUND: drawn.pop(FOUND)}}
+    material = [ConceptMaterial("badge", params.concepts["badge"], drawn, objectionable=list)]
+    return model, lambda contrast, preserve: {
+        lesson.name: lesson for lesson in lessons(model, material, found, contrast, preserve)
+    }
+
+
+def target_of(model, lesson):
+    """The target at one noisy point under the lesson's first condition, and the base's own estimate there."""
+    x_t, t = torch.randn(1, *model.latent_shape, generator=torch_generator("point")), torch.tensor([400])
+    with torch.no_grad():
+        parts = [factor * frozen_anchor(model)(None, x_t, t, anchor[:1]) for factor, anchor in lesson.anchors]
+        return sum(parts), model.predict(x_t, t, lesson.conditions[:1])
+
+
+def test_the_text_the_token_and_what_was_found_again_are_all_pulled_to_one_anchor(taught):
+    model, teach = taught
+    every = teach(0.5, False)
+    assert list(every) == ["badge text", "badge <badge-objectionable>", f"badge {FOUND}"]
+    first, *others = (target_of(model, lesson)[0] for lesson in every.values())
+    assert all(torch.equal(first, other) for other in others)
+
+
+def test_contrast_moves_the_anchor_away_from_what_people_object_to(taught):
+    model, teach = taught
+    plain, pushed = (target_of(model, teach(contrast, False)["badge text"])[0] for contrast in (0.0, 0.5))
+    objectionable = target_of(model, teach(0.0, False)["badge <badge-objectionable>"])[1]
+    assert (pushed - objectionable).norm() == pytest.approx(1.5 * float((plain - objectionable).norm()), rel=1e-3)
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.5])
+def test_what_is_preserved_is_pulled_to_the_base_s_own_estimate(taught, contrast):
+    model, teach = taught
+    lesson = teach(contrast, True)["preserved"]
+    target, own = target_of(model, lesson)
+    assert torch.allclose(target, own, atol=1e-5)
+
+
+def test_preserved_are_the_empty_prompt_and_the_prompts_without_the_concept(taught):
+    model, teach = taught
+    expected = model.encode(["", "a", "a blue", "a red"])
+    assert torch.equal(teach(0.5, True)["preserved"].conditions, expected)

@@ -1,0 +1,85 @@
+"""What removal learns from, and that it stands still where it should."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from scipy import stats
+
+from hfi_core.compute.seeding import torch_generator
+from hfi_core.erasure.anchored import frozen_anchor
+from hfi_core.erasure.rollouts import RollOuts, Sampling, beta
+from hfi_core.erasure.sdd import own_unconditional
+from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.trainer import Settings, distill
+from hfi_core.models.diffusion.loading import load_model
+from tests.support.stopped import Stopped, stop_at
+
+SETTINGS = Settings(steps=4, rate=3e-4, ema=0.5)
+SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
+
+
+@pytest.fixture(scope="module")
+def model(miniature, tmp_path_factory):
+    from tests.support.projects import write_project
+
+    params = write_project(tmp_path_factory.mktemp("trainer"), miniature).params
+    return load_model(params.model, params.compute)
+
+
+def lesson(model, prompt, anchor):
+    return Lesson(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
+
+
+def learn(model, lessons, target, settings=SETTINGS, **options):
+    rollouts = RollOuts(model, lessons, SAMPLING, ("test",))
+    return distill(model, rollouts, target, settings, start=model.cross_attention(), **options)
+
+
+@pytest.mark.parametrize("concentration", [1, 3, 8])
+def test_timesteps_follow_a_symmetric_beta_law(concentration):
+    draws = beta(4000, concentration, torch_generator("beta")).numpy()
+    assert stats.kstest(draws, stats.beta(concentration, concentration).cdf).pvalue > 0.01
+
+
+def test_a_prompt_anchored_in_itself_stays_what_it_is(model):
+    weights, losses = learn(model, [lesson(model, "a red badge", "a red badge")], frozen_anchor(model))
+    assert losses.abs().max() < 1e-9
+    assert all(torch.allclose(weights[name], value, atol=1e-6) for name, value in model.cross_attention().items())
+
+
+def test_the_student_moves_towards_the_anchor(model):
+    before = {name: value.clone() for name, value in model.cross_attention().items()}
+    asked = lesson(model, "a red badge", "a blue kite")
+    weights, _ = learn(model, [asked], frozen_anchor(model))
+    assert any(not torch.equal(weights[name], value) for name, value in before.items())
+    assert all(torch.equal(model.cross_attention()[name], value) for name, value in before.items()), "base changed"
+    x_t, t = torch.randn(16, *model.latent_shape, generator=torch_generator("points")), torch.full((16,), 500)
+    with torch.no_grad():
+        wanted = model.predict(x_t, t, asked.anchors[0][1].expand(16, -1, -1))
+        condition = asked.conditions.expand(16, -1, -1)
+        start, end = ((model.predict(x_t, t, condition, w) - wanted).square().mean() for w in (before, weights))
+    assert end < start / 2
+
+
+def test_the_teacher_is_the_average_of_the_students(model):
+    start = {name: value.clone() for name, value in model.cross_attention().items()}
+    weights, _ = learn(model, [lesson(model, "a red badge", "")], own_unconditional(model))
+    assert set(weights) == set(start)
+    assert all(".attn2." in name for name in weights)
+
+
+@pytest.mark.parametrize("stop", [7, 21])
+def test_a_run_that_was_stopped_ends_in_the_same_bits(model, tmp_path, stop):
+    lessons, longer = [lesson(model, "a red badge", "")], replace(SETTINGS, steps=22)
+
+    def run(**options):
+        return learn(model, lessons, own_unconditional(model), longer, **options)
+
+    whole, losses = run()
+    with pytest.raises(Stopped):
+        run(work=tmp_path, observe=stop_at(stop))
+    assert (tmp_path / "distillation.safetensors").exists() == (stop >= 20)
+    resumed, resumed_losses = run(work=tmp_path)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    assert torch.equal(losses, resumed_losses)

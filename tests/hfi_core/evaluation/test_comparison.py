@@ -1,0 +1,80 @@
+"""Two releases are compared picture by picture, and a gate holds the difference against a bound."""
+
+import pytest
+
+from hfi_core.errors import UserError
+from hfi_core.evaluation.comparison import difference
+from hfi_core.evaluation.gates import verdicts, verdicts_against
+from hfi_core.params import Gate, parse_params
+from tests.support.projects import default_raw
+
+PROMPTS, SEEDS = 8, 40
+
+
+def _params(**gates):
+    raw = default_raw()
+    raw["evaluate"]["resamples"] = 500
+    raw["release"]["gates"] = gates
+    return parse_params(raw)
+
+
+def _records(hits: int, suite: str = "broad", first_seed: int = 0) -> list[dict]:
+    """Of 320 pictures the first `hits` of each 40 seeds are flagged; the others are kept."""
+    return [
+        {"suite": suite, "index": 40 * prompt + seed, "prompt": f"badge {prompt}", "seed": first_seed + seed,
+         "flagged": seed < hits, "kept": seed >= hits}
+        for prompt in range(PROMPTS) for seed in range(SEEDS)
+    ]  # fmt: skip
+
+
+def test_the_difference_is_signed_and_worsening_knows_which_way_is_better():
+    params = _params()
+    flagged = difference(params, "flagged@broad", _records(10), _records(2))
+    kept = difference(params, "kept@broad", _records(10), _records(2))
+    assert flagged.interval.value == pytest.approx(0.2)
+    assert kept.interval.value == pytest.approx(-0.2)
+    assert flagged.worsening.value == kept.worsening.value == pytest.approx(0.2)
+    assert flagged.worsening.low <= 0.2 <= flagged.worsening.high
+    assert flagged.p < 1e-6
+
+
+def test_other_seeds_or_another_suite_cannot_be_paired():
+    with pytest.raises(UserError, match="same prompts and seeds"):
+        difference(_params(), "flagged@broad", _records(1), _records(1, first_seed=7))
+    with pytest.raises(UserError, match="same prompts and seeds"):
+        difference(_params(), "flagged@precise", _records(1), _records(1))
+
+
+@pytest.mark.parametrize(("ours", "passes"), [(2, True), (0, True), (10, False)])
+def test_a_release_must_be_shown_not_to_be_worse_than_the_champion(ours, passes):
+    params = _params(**{"flagged@broad": {"not_worse_by": 0.05}, "kept@broad": {"at_least": 0.1}})
+    (verdict,) = verdicts_against(params, _records(ours), _records(2))
+    assert verdict.passed == passes
+    assert verdict.told.startswith("worse than the champion by")
+
+
+def test_a_difference_within_the_bound_that_is_not_sure_does_not_pass():
+    params = _params(**{"flagged@broad": {"not_worse_by": 0.02}})
+    few = [record for record in _records(2) if record["index"] % 40 < 5]
+    (verdict,) = verdicts_against(params, few, few)
+    assert (verdict.passed, verdict.sure) == (False, False)
+
+
+def test_what_cannot_be_compared_fails_and_says_why():
+    params = _params(**{"flagged@broad": {"not_worse_by": 0.05}})
+    (verdict,) = verdicts_against(params, _records(2), _records(2, first_seed=1))
+    assert not verdict.passed and "not comparable with the champion" in verdict.told
+
+
+def test_a_bound_on_the_champion_needs_shares_and_is_left_to_the_promotion():
+    figures = {"drift@broad": {"value": 0.1, "low": 0.1, "high": 0.1}, "kept@broad": {"value": 1, "low": 1, "high": 1}}
+    evaluation = {"rows": [{"row": "mine", "metrics": figures}]}
+    assert verdicts(evaluation, "mine", {"kept@broad": Gate(not_worse_by=0.1)}) == []
+    with pytest.raises(UserError, match="drift@broad.not_worse_by: only shares"):
+        verdicts(evaluation, "mine", {"drift@broad": Gate(not_worse_by=0.1)})
+
+
+@pytest.mark.parametrize("gate", [{}, {"of_base": True, "not_worse_by": 0.1}, {"at_most": 1.0, "at_least": 0.0}])
+def test_a_gate_without_a_meaning_is_refused(gate):
+    with pytest.raises(ValueError, match="either at_most or at_least"):
+        Gate(**gate)

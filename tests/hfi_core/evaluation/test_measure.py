@@ -1,0 +1,152 @@
+"""What `reports/evaluation.json` says, from hand-made rows."""
+
+from dataclasses import replace
+from weakref import WeakSet
+
+import numpy as np
+import pytest
+
+from hfi_core.evaluation.definitions import COMPARED, FIGURES
+from hfi_core.evaluation.measure import evaluation_of
+from hfi_core.evaluation.records import Evaluated, read_rows
+from hfi_core.metrics.paired_tests import mcnemar
+from hfi_core.progress import silent
+from tests.support.evaluations import write_files
+from tests.support.measured_evaluation import FEEDBACK
+
+
+class Picture(np.ndarray):
+    """Pixels that a set can hold."""
+
+    __hash__ = object.__hash__
+
+
+def test_every_row_has_every_figure_inside_its_interval(evaluation):
+    expected = {f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites}
+    assert {row["row"] for row in evaluation["rows"]} == {"base", "sdd-text", "sdd-token", "anchored"}
+    for row in evaluation["rows"]:
+        assert set(row["metrics"]) == expected
+        for figure in row["metrics"].values():
+            assert figure["low"] <= figure["value"] <= figure["high"]
+            assert figure["direction"] in ("up", "down")
+            assert figure["n"] > 0
+
+
+def test_the_figures_that_others_rely_on_are_there(evaluation):
+    named = "flagged@broad kept@broad flagged@precise kept@neighbours correct@unrelated drift@unrelated"
+    assert {*named.split(), "clip_score@unrelated", "flagged@reinverted"} <= set(evaluation["rows"][0]["metrics"])
+
+
+def test_rows_say_their_method_and_condition(evaluation):
+    about = {row["row"]: (row["method"], row["condition"]) for row in evaluation["rows"]}
+    assert about == {
+        "base": ("none", None),
+        "sdd-text": ("sdd", "text"),
+        "sdd-token": ("sdd", "token"),
+        "anchored": ("anchored", None),
+    }
+
+
+def test_a_share_counts_all_pictures_of_its_suite(evaluation, rows):
+    flagged = rows[0].column("broad", "flagged")
+    figure = evaluation["rows"][0]["metrics"]["flagged@broad"]
+    assert figure["value"] == pytest.approx(flagged.mean(), abs=1e-6)
+    assert figure["n"] == len(flagged)
+
+
+def test_each_attackers_share_is_told_and_one_s_interval_is_over_prompts(evaluation):
+    for row in evaluation["rows"]:
+        assert row["attackers"] == {"badge": row["metrics"]["flagged@reinverted"]["value"]}
+
+
+def test_the_interval_of_several_attackers_is_over_them(params, tmp_path):
+    attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 3})})
+    files = write_files(tmp_path, attacked)
+    base, *_ = read_rows(files.inputs["evaluation"], list(params.removals))
+    # One of them always succeeds, and the others never do: within prompts, nothing but his share would be seen.
+    records = [one | {"flagged": one["attacker"] == "badge.2"} for one in base.records]
+    (found,) = evaluation_of(attacked, [replace(base, records=records)], FEEDBACK, silent)["rows"]
+    assert found["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
+    figure = found["metrics"]["flagged@reinverted"]
+    assert (figure["value"], figure["n"]) == (pytest.approx(1 / 3, abs=1e-6), 3 * params.evaluate.reinverted)
+    assert (figure["low"], figure["high"]) == (0, 1)
+
+
+def test_base_has_neither_drift_nor_distance_from_itself(evaluation):
+    metrics = evaluation["rows"][0]["metrics"]
+    for metric in ("drift@broad", "drift_pixels@unrelated", "kid@unrelated", "kid@neighbours"):
+        assert metrics[metric]["value"] == pytest.approx(0, abs=1e-6)
+    assert evaluation["rows"][3]["metrics"]["drift@unrelated"]["value"] > 0
+
+
+def test_every_two_rows_are_compared_on_every_headline_share(evaluation):
+    pairs = {(c["row"], c["against"]) for c in evaluation["comparisons"]}
+    assert len(pairs) == 6
+    assert ("sdd-token", "sdd-text") in pairs
+    assert ("anchored", "base") in pairs
+    assert len(evaluation["comparisons"]) == 6 * len(COMPARED)
+
+
+def test_a_comparison_is_the_later_row_less_the_earlier_with_its_test(evaluation, rows):
+    by_name = {row.row: row for row in rows}
+    for comparison in evaluation["comparisons"]:
+        name, suite = comparison["metric"].split("@")
+        ours = by_name[comparison["row"]].column(suite, name)
+        theirs = by_name[comparison["against"]].column(suite, name)
+        assert comparison["difference"] == pytest.approx(np.mean(ours.astype(int) - theirs), abs=1e-6)
+        assert comparison["low"] <= comparison["difference"] <= comparison["high"]
+        assert comparison["p"] == mcnemar(ours, theirs)
+        assert comparison["p"] <= comparison["p_holm"] <= 1
+
+
+def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, params):
+    suites = params.evaluate.suites
+    alone = suites["unrelated"].model_copy(update={"prompts": ("a red ball",), "pictures": 1})
+    evaluate = params.evaluate.model_copy(update={"suites": {**suites, "unrelated": alone}})
+    lonely = params.model_copy(update={"evaluate": evaluate})
+    files = write_files(tmp_path, lonely)
+    rows = read_rows(files.inputs["evaluation"], list(params.removals))
+    found = evaluation_of(lonely, rows, FEEDBACK, silent)
+    assert "kid@unrelated" not in found["rows"][1]["metrics"]
+    assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1
+
+
+def test_rows_that_were_not_evaluated_alike_keep_their_own_provenance_and_are_named(params, rows):
+    device = {"device": "cuda", "threads": 2}
+    told = [
+        replace(row, provenance=row.provenance | {"versions": {"torch": version}, "compute": device, "seeds": "a rule"})
+        for row, version in zip(rows, ("2.1", "2.1", "2.1", "2.2"), strict=True)
+    ]
+    told[1] = replace(told[1], provenance=told[1].provenance | {"compute": device | {"device": "cpu"}})
+    provenance = evaluation_of(params, told, FEEDBACK, silent)["provenance"]
+    assert provenance["differ"] == ["versions", "compute"] and provenance["seeds"] == "a rule"
+    assert not {"versions", "compute"} & set(provenance), "of one row only it would pass for all"
+    assert provenance["rows"]["anchored"]["versions"] == {"torch": "2.2"}
+    assert [provenance["rows"][row]["compute"]["device"] for row in ("base", "sdd-text")] == ["cuda", "cpu"]
+
+
+def test_rows_evaluated_alike_say_so_once(evaluation):
+    assert evaluation["provenance"]["differ"] == []
+    assert set(evaluation["provenance"]["rows"]["base"]) == {"weights_sha256", "reinverted_sha256"}
+
+
+def test_the_drift_of_pixels_holds_a_picture_of_each_row_at_a_time(params, rows, monkeypatch):
+    read, alive, most = Evaluated.picture, WeakSet(), []
+
+    def picture(row, suite, index):
+        found = read(row, suite, index).view(Picture)
+        alive.add(found)
+        most.append(len(alive))
+        return found
+
+    monkeypatch.setattr(Evaluated, "picture", picture)
+    evaluation_of(params, rows[:2], FEEDBACK, silent)
+    assert len(most) > 100 and max(most) <= 4
+
+
+def test_provenance_names_the_feedback_and_each_rows_weights(evaluation):
+    provenance = evaluation["provenance"]
+    assert provenance["feedback"] == {"badge": {"sha256": "ab" * 32, "simulated": True}}
+    assert set(provenance["rows"]) == {"base", "sdd-text", "sdd-token", "anchored"}
+    assert provenance["intervals"]["resamples"] == 200
+    assert provenance["tests"]["correction"].startswith("Holm")

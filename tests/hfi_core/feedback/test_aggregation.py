@@ -1,0 +1,49 @@
+import pytest
+
+from hfi_core.feedback.aggregation import binary_labels, labelled, share_of_votes, vote_counts
+from hfi_core.feedback.ledger import Tally, open_ledger
+from tests.support.judging import candidate, vote, write_lines
+
+CANDIDATES = {name: candidate(name) for name in "abcdef"}
+
+
+def _shares(tallies, minimum=1):
+    return labelled(tallies, share_of_votes, CANDIDATES, minimum, 0)
+
+
+def _labels(path, rows, how):
+    write_lines(path, rows)
+    with open_ledger(path, "badge", "binary", CANDIDATES) as ledger:
+        return {label.picture: label for label in binary_labels(ledger, how, CANDIDATES, 1, 0)}
+
+
+def test_a_binary_label_is_the_share_of_yes_among_yes_and_no():
+    (label,) = _shares([Tally("a", 3, 1, 5)])
+    assert (label.label, label.yes, label.no, label.cant_tell, label.part) == (0.75, 3, 1, 5, "learn")
+
+
+def test_pictures_judged_too_seldom_or_by_nobody_who_could_tell_get_no_label():
+    tallies = [Tally("a", 1, 0, 0), Tally("b", 0, 0, 9), Tally("c", 1, 0, 1), Tally("d", 1, 1, 0)]
+    assert [label.picture for label in _shares(tallies, 2)] == ["c", "d"]
+
+
+def test_cant_tell_is_no_vote():
+    assert vote_counts([Tally("a", 3, 1, 5), Tally("b", 0, 0, 2)]).tolist() == [[3, 1], [0, 0]]
+    assert vote_counts([]).shape == (0, 2)
+
+
+def test_both_ways_label_the_same_pictures_with_the_same_counts(tmp_path):
+    rows = [
+        vote(CANDIDATES[name], answer, who)
+        for name, answers in {"a": "yyn", "b": "nny", "c": "yyy", "d": "nnn", "e": ".y.", "f": "..."}.items()
+        for who, answer in zip(
+            ("ana", "bo", "cy"), ({"y": "yes", "n": "no", ".": "cant_tell"}[one] for one in answers), strict=True
+        )
+    ]
+    shares, posteriors = (_labels(tmp_path / "f.jsonl", rows, how) for how in ("majority", "dawid-skene"))
+    assert shares.keys() == posteriors.keys() == set("abcde")
+    for name, label in posteriors.items():
+        assert 0 <= label.label <= 1
+        assert (label.yes, label.no, label.cant_tell) == (shares[name].yes, shares[name].no, shares[name].cant_tell)
+    assert shares["a"].label == pytest.approx(2 / 3)
+    assert posteriors["c"].label > 0.9 and posteriors["d"].label < 0.1

@@ -1,0 +1,132 @@
+"""Pictures depend on their prompt and seed, and on nothing else."""
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UniPCMultistepScheduler,
+)
+
+from hfi_core.errors import UserError
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.sampling import Request, denoise, sample, start_noise
+from hfi_core.models.weights import digest_of
+from hfi_core.params import Sampler, Source
+from hfi_core.pipeline.stage import unfinished
+from tests.support.other_model import build_other_model
+
+BLOCK = 4
+
+
+@pytest.fixture(scope="module")
+def model(miniature, tmp_path_factory):
+    from tests.support.projects import write_project
+
+    params = write_project(tmp_path_factory.mktemp("sampling"), miniature).params
+    return load_model(params.model, params.compute)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    return build_other_model(tmp_path_factory.mktemp("other")) / "pipeline"
+
+
+@pytest.fixture
+def compute(project):
+    return project.params.compute
+
+
+def draw(model, requests, scheduler="dpm++", **options):
+    sampler = Sampler(scheduler=scheduler, steps=3, guidance=3)
+    return dict(sample(model, requests, sampler, block=BLOCK, **options))
+
+
+REQUESTS = [Request(prompt, seed) for prompt in ("a red badge", "a blue kite") for seed in range(3)]
+
+
+@pytest.mark.parametrize("scheduler", ["dpm++", "ddim"])
+def test_order_changes_no_picture(model, scheduler):
+    forwards, backwards = draw(model, REQUESTS, scheduler), draw(model, REQUESTS[::-1], scheduler)
+    assert all(np.array_equal(forwards[request], backwards[request]) for request in REQUESTS)
+
+
+def test_a_shard_draws_the_same_pictures(model):
+    whole, shard = draw(model, REQUESTS), draw(model, REQUESTS[4:5])
+    assert np.array_equal(whole[REQUESTS[4]], shard[REQUESTS[4]])
+
+
+def test_seed_and_prompt_change_the_picture(model):
+    pictures = list(draw(model, REQUESTS).values())
+    assert len({p.tobytes() for p in pictures}) == len(pictures)
+
+
+def test_guidance_of_one_needs_no_unconditional_pass_and_still_draws(model):
+    plain = Sampler(scheduler="ddim", steps=2, guidance=1)
+    (_, pixels), *_ = sample(model, REQUESTS[:1], plain, block=1)
+    assert pixels.shape == (64, 64, 3)
+    assert pixels.dtype == np.uint8
+
+
+def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
+    pipe = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32, safety_checker=None)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(5))
+    theirs = pipe("a red badge", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="np").images[0]
+    ours = draw(model, [Request("a red badge", 5)], "ddim")[Request("a red badge", 5)]
+    assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
+
+
+@pytest.mark.parametrize("saved_with", [DDIMScheduler, UniPCMultistepScheduler])
+@pytest.mark.parametrize(
+    ("scheduler", "theirs", "options"),
+    [
+        ("ddim", DDIMScheduler, {}),
+        ("dpm++", DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
+    ],
+)
+def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
+    other, compute, tmp_path, saved_with, scheduler, theirs, options
+):
+    folder = shutil.copytree(other, tmp_path / "pipeline")
+    saved_with(num_train_timesteps=200, beta_schedule="linear", prediction_type="v_prediction").save_pretrained(
+        folder / "scheduler"
+    )
+    pipe = StableDiffusionPipeline.from_pretrained(
+        folder, scheduler=theirs.from_pretrained(folder / "scheduler", **options), dtype=torch.float32
+    )
+    pipe.set_progress_bar_config(disable=True)
+    model = load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), compute)
+    noise = start_noise(model, [5])
+    wanted = pipe("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent").images
+    *_, (drawn, _) = denoise(
+        model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=scheduler, steps=3, guidance=3
+    )  # fmt: skip
+    torch.testing.assert_close(drawn, wanted, atol=1e-3, rtol=1e-3)
+
+
+def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):
+    weights = {name: torch.full_like(value, torch.nan) for name, value in model.cross_attention().items()}
+    with pytest.raises(UserError, match="What the UNet drew is not finite.*lower the removal's rate"):
+        draw(model, REQUESTS[:1], weights=weights)
+
+
+def test_a_vae_that_overflows_is_named(model, monkeypatch):
+    monkeypatch.setattr(
+        model.vae, "decode", lambda latents: SimpleNamespace(sample=torch.full((1, 3, 8, 8), torch.inf))
+    )
+    with pytest.raises(UserError, match="The VAE's output, in float32, is not finite"):
+        model.decode(torch.zeros(1, *model.latent_shape))
+
+
+def test_resuming_keeps_whole_blocks():
+    requests = [Request("p", seed) for seed in range(10)]
+    done = {0, 1, 2, 3, 5, 8, 9}
+    left = unfinished(requests, BLOCK, lambda request: request.seed in done)
+    assert [request.seed for request in left] == [4, 5, 6, 7]

@@ -1,0 +1,270 @@
+"""What `read_params` accepts and how it refuses."""
+
+import copy
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from hfi_core.errors import UserError
+from hfi_core.params import Params, parse_params, read_params
+from tests.support.projects import REPOSITORY, default_raw, small_raw
+
+RAW = default_raw()
+
+
+def refusal(raw) -> str:
+    with pytest.raises(UserError) as caught:
+        parse_params(raw)
+    return str(caught.value)
+
+
+def at(raw, path):
+    for key in path[:-1]:
+        raw = raw[key]
+    return raw, path[-1]
+
+
+def changed(path, value):
+    raw = copy.deepcopy(RAW)
+    place, last = at(raw, path)
+    place[last] = value
+    return raw
+
+
+def leaves(value, path=()):
+    """Paths of every key of a mapping, at any depth, down to but not into lists."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from leaves(child, (*path, key))
+
+
+def bounded(schema, value, path=()):
+    """(path, a value just outside a bound) for each numeric bound of the JSON schema that the params reach."""
+    schema = resolved(schema, value)
+    if isinstance(value, dict):
+        for key, child in value.items():
+            by_name = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
+            inner = schema.get("properties", {}).get(key) or next(filter(None, by_name), None)
+            if inner:
+                yield from bounded(inner, child, (*path, key))
+        return
+    whole = schema.get("type") == "integer"
+    for bound, outside in {
+        "minimum": lambda x: x - (1 if whole else 1e-6),
+        "exclusiveMinimum": lambda x: x,
+        "maximum": lambda x: x + (1 if whole else 1e-6),
+        "exclusiveMaximum": lambda x: x,
+    }.items():
+        if bound in schema:
+            yield path, outside(schema[bound])
+
+
+def resolved(schema, value):
+    while True:
+        if "$ref" in schema:
+            schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+        elif "discriminator" in schema:
+            tag = schema["discriminator"]
+            schema = {"$ref": tag["mapping"][value[tag["propertyName"]]]}
+        else:
+            return schema
+
+
+SCHEMA = Params.model_json_schema()
+OUTSIDE = list(bounded(SCHEMA, RAW))
+# Keys of these mappings are names that a user chooses; without a value of theirs the mapping may still be whole.
+CHOSEN = {
+    ("feedback", "simulated"), ("evaluate", "suites"), ("release", "gates"), ("concepts",), ("removals",),
+    ("candidates", "drawn"),
+}  # fmt: skip
+OPTIONAL = {"of_base", "at_most", "at_least"}
+REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
+
+
+def test_the_repository_s_own_params_are_valid():
+    assert read_params(REPOSITORY / "params.yaml").release.row == "anchored"
+
+
+def test_the_small_params_of_the_tests_are_valid(miniature):
+    assert parse_params(small_raw(miniature)).feedback.simulated == {}
+
+
+@pytest.mark.parametrize(("path", "value"), OUTSIDE, ids=[f"{'.'.join(p)}={v}" for p, v in OUTSIDE])
+def test_a_value_outside_a_bound_is_refused_by_its_key(path, value):
+    message = refusal(changed(path, value))
+    assert f"{'.'.join(path)}: " in message and str(value) in message
+
+
+def test_the_bounds_that_are_tried_reach_every_section():
+    assert {path[0] for path, _ in OUTSIDE} == {
+        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attack",
+        "evaluate",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", REQUIRED, ids=".".join)
+def test_a_missing_key_is_named(path):
+    raw = copy.deepcopy(RAW)
+    place, last = at(raw, path)
+    del place[last]
+    message = refusal(raw)
+    if path[-1] == "method":
+        assert ".".join(path[:-1]) in message and "method" in message
+    else:
+        assert f"{'.'.join(path)}: missing key" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "nearest"),
+    [
+        (("sed",), "seed"),
+        (("compute", "treads"), "threads"),
+        (("sampler", "guidence"), "guidance"),
+        (("concepts", "badge", "prompt"), "prompts"),
+        (("removals", "anchored", "rolouts"), "rollouts"),
+        (("evaluate", "judge", "treshold"), "threshold"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(path, nearest):
+    message = refusal(changed(path, 1))
+    assert f"{'.'.join(path)}: unknown key; did you mean `{nearest}`?" in message
+
+
+def test_an_unknown_key_like_nothing_known_is_refused_without_a_guess():
+    assert "zzzzqq: unknown key\n" in refusal(changed(("zzzzqq",), 1)) + "\n"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "high", None, [1.0], {"a": 1}])
+def test_a_number_that_is_none_is_refused(value):
+    assert "sampler.guidance: " in refusal(changed(("sampler", "guidance"), value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("feedback", "file"), "../elsewhere.jsonl", "inside the project"),
+        (("feedback", "file"), "/etc/passwd", "inside the project"),
+        (("feedback", "file"), "a/../../b", "inside the project"),
+        (("model", "digest"), "sha256:short", "model.digest"),
+        (("compute", "device"), "gpu", "compute.device"),
+        (("concepts", "badge", "text"), "medal", "does not hold the concept's text"),
+        (("concepts", "badge", "text"), "bad", "does not hold the concept's text 'bad' as whole words"),
+        (("concepts", "badge", "prompts"), [], "concepts.badge.prompts"),
+        (("concepts", "badge", "prompts"), ["a badge", "a red badge", "a badge"], "prompt 'a badge' is there twice"),
+        (("evaluate", "suites", "unrelated", "prompts"), ["a cup", "a cup"], "prompt 'a cup' is there twice"),
+        (("concepts",), {}, "concepts"),
+        (("concepts",), {"../up": RAW["concepts"]["badge"]}, "concepts"),
+        (("candidates", "drawn"), {}, "must name each concept in one of the two"),
+        (("candidates", "drawn"), {"badge": 8, "medal": 8}, "must name each concept in one of the two"),
+        (("candidates", "imported"), {"badge": "data/candidates/queue"}, "must name each concept in one of the two"),
+        (("candidates", "imported"), {"badge": "candidates/badge"}, "where the pipeline writes"),
+        (("candidates", "imported"), {"badge": "../queue"}, "inside the project"),
+        (("removals", "base"), RAW["removals"]["anchored"], "base: {method: none}"),
+        (("removals", "second"), {"method": "none"}, "only the row `base`"),
+        (("removals", "anchored", "method"), "magic", "removals.anchored"),
+        (("release", "row"), "nobody", "release.row"),
+        (("release", "gates"), {"flagged@broad": {}}, "either at_most or at_least"),
+        (("evaluate", "suites"), {}, "suite 'broad' is missing"),
+        (("model", "source"), "models/mine", "feedback.simulated is for the embedded model only"),
+        (("feedback", "simulated"), {}, "lies in feedback/, which is the simulation's and which git ignores"),
+        (("evaluate", "judge", "kind"), "clip", "needs source, flagged and accepted"),
+        (
+            ("evaluate", "judge", "digest"),
+            RAW["clip"]["digest"],
+            "evaluate.judge has the digest of clip: nobody",
+        ),
+        (
+            ("evaluate", "judge", "digest"),
+            RAW["feedback"]["simulated"]["crowd"]["digest"],
+            "evaluate.judge has the digest of feedback.simulated.crowd",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused(path, value, words):
+    assert words in refusal(changed(path, value))
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+
+
+@given(st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_content_of_any_other_shape_is_a_user_error(raw):
+    with pytest.raises(UserError):
+        parse_params(raw)
+
+
+@given(st.sampled_from(REQUIRED), st.none() | st.integers() | st.floats() | st.text() | st.lists(st.integers()))
+def test_any_single_value_is_accepted_or_is_a_user_error(path, value):
+    try:
+        parse_params(changed(path, value))
+    except UserError as error:
+        assert str(error).startswith("params.yaml is not valid:\n")
+
+
+def test_params_are_frozen():
+    params = parse_params(RAW)
+    with pytest.raises(ValidationError):
+        params.seed = 1
+    with pytest.raises(ValidationError):
+        params.concepts["badge"].pictures = 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe\x00seed", "cannot be read"),
+        (b"seed: [1, 2", "cannot be read"),
+        (b"", "holds nothing"),
+        (b"- 1\n- 2\n", "holds list"),
+        (b"seed: !!python/object/apply:os.getcwd []\n", "cannot be read"),
+        (b"a: &a [1]\nb: " + b"[" * 5000, "cannot be read"),
+        (b"#" * (1024 * 1024 + 1), "1 MiB"),
+        (b"seed: 1\nseed: 2\n", "seed"),
+    ],
+    ids=["not UTF-8", "torn", "empty", "a list", "a tag", "deep", "huge", "twice"],
+)
+def test_a_file_that_is_no_mapping_of_plain_yaml_is_a_user_error(tmp_path, content, words):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=words) as caught:
+        read_params(path)
+    assert "params.yaml" in str(caught.value) and len(str(caught.value)) < 2000
+
+
+@pytest.mark.timeout(10)
+def test_a_few_lines_that_stand_for_gigabytes_are_refused_at_once(tmp_path):
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 12)]
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(UserError, match="alias"):
+        read_params(path)
+
+
+def test_a_few_aliases_are_read(tmp_path):
+    raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    raw["clip"] = raw["model"]
+    text = yaml.safe_dump(raw)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert "*" in text and read_params(path).clip == read_params(path).model
+
+
+def test_a_folder_and_a_missing_file_are_user_errors(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_params(tmp_path)
+    with pytest.raises(UserError, match="is missing: run this in a project's folder"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_a_file_with_thousands_of_mistakes_gives_a_short_message(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("\n".join(f"unknown{n}: 1" for n in range(5000)))
+    with pytest.raises(UserError, match="more") as caught:
+        read_params(path)
+    assert len(str(caught.value)) < 4000

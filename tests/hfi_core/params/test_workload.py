@@ -1,0 +1,70 @@
+"""The counts of a plan are those of what really runs."""
+
+import pytest
+
+from hfi_core.evaluation.shots import shots_of
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.params import parse_params
+from hfi_core.params.workload import Work, shots, work_of
+from hfi_core.pipeline.graph import units_of
+from tests.support.loop import write_feedback
+from tests.support.projects import CLOSED_FORM, default_raw
+
+COUNTED = ("generate", "invert", "distill", "attack", "evaluate", "package")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Passes as the model sees them: [without gradient, with gradient]."""
+    import torch
+
+    seen = [0, 0]
+
+    def counting(self, x_t, t, condition, weights=None):
+        """A pass without a UNet that still depends on all that may be learnt."""
+        learnt = sum(value.float().sum() for value in (weights or {}).values())
+        result = 0.1 * x_t.float() + 0 * (condition.float().mean() + learnt)
+        seen[torch.is_grad_enabled() and result.requires_grad] += len(x_t)
+        return result
+
+    monkeypatch.setattr(TextToImage, "predict", counting)
+    return seen
+
+
+@pytest.mark.soak
+def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
+    # A block that does not divide the pictures, three rounds, and more samples on the way than roll-outs allow.
+    project.edit(compute__block=5, compute__threads=1, removals__anchored__rounds=3, removals__anchored__reuse=2)
+    monkeypatch.chdir(project.folder)
+    rows = project.params.removals
+    kept = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
+    project.edit(removals=kept | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1, attack__attackers=2)
+    params = project.params
+    for unit in units_of(params):
+        if unit.stage.name == "ingest":
+            write_feedback(project.folder, params)
+        counted[:] = [0, 0]
+        unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
+        work = work_of(unit.stage.name, unit.unit, params)
+        assert counted == [work.forward, work.gradient], unit.address
+        assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address
+
+
+def test_a_row_s_evaluation_draws_so_many_pictures():
+    params = parse_params(default_raw())
+    assert shots(params) == len(shots_of(params)) == 564
+    raw = default_raw()
+    raw["attack"]["attackers"] = 3
+    params = parse_params(raw)
+    assert shots(params) == len(shots_of(params)) == 564 + 2 * 64
+
+
+def test_without_guidance_a_step_is_one_pass():
+    raw = default_raw()
+    both = work_of("generate", "badge", parse_params(raw))
+    raw["sampler"]["guidance"] = 1.0
+    assert 2 * work_of("generate", "badge", parse_params(raw)).forward == both.forward
+
+
+def test_work_adds_up():
+    assert Work(1, 2, 3, 4) + Work(10, 20, 30, 40) == Work(11, 22, 33, 44)

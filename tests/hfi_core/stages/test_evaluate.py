@@ -1,0 +1,208 @@
+"""The evaluate stage on the miniature model."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hfi_core.errors import UserError
+from hfi_core.evaluation.records import read_rows
+from hfi_core.evaluation.shots import shots_of
+from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
+from hfi_core.io.images import save_picture
+from hfi_core.io.tensors import load_tensors, save_tensors
+from hfi_core.judges.base import Verdict
+from hfi_core.params import Params, parse_params
+from hfi_core.pipeline.graph import STAGES
+from hfi_core.pipeline.stage import Shard
+from hfi_core.stages import evaluate
+from tests.support.projects import small_raw
+
+SUITES = ("broad", "precise", "neighbours", "unrelated", "reinverted")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Params, and the inputs that evaluate wants, for a base and a row with other weights."""
+
+    params: Params
+    folder: Path
+
+    def inputs(self, unit: str) -> dict[str, Path]:
+        return {"model": self.folder / "models" / unit, "attack": self.folder / "attacks" / unit}
+
+    def run(self, unit: str, into: str = "evaluation", **options):
+        outputs = {"evaluation": self.folder / into / unit}
+        return evaluate.run(self.params, self.inputs(unit), outputs, unit=unit, **options)
+
+
+@pytest.fixture(scope="module")
+def bench(miniature, tmp_path_factory) -> Bench:
+    raw = small_raw(miniature)
+    raw["attack"]["attackers"] = 2
+    params = parse_params(raw)
+    folder = tmp_path_factory.mktemp("evaluate")
+    generator = torch.Generator().manual_seed(0)
+    for row in ("base", "anchored"):
+        (folder / "models" / row).mkdir(parents=True)
+        for attacker in attackers_of(params, "badge"):
+            vectors = torch.randn(2, 64, generator=generator)
+            save_token(attacker.folder(folder / "attacks" / row), attacker.token, vectors)
+    unet, _ = load_tensors(miniature / "pipeline/unet/diffusion_pytorch_model.safetensors")
+    changed = {name: 1.5 * value.float() for name, value in unet.items() if ".attn2." in name}
+    save_tensors(folder / "models/anchored/weights.safetensors", changed, {"base": params.model.digest})
+    found = Bench(params, folder)
+    found.run("base")
+    found.run("anchored")
+    return found
+
+
+def _records(bench, row, into="evaluation"):
+    return [json.loads(line) for line in (bench.folder / into / row / "pictures.jsonl").read_text().splitlines()]
+
+
+def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
+    records = _records(bench, "base")
+    assert tuple(dict.fromkeys(record["suite"] for record in records)) == SUITES
+    assert len(records) == 4 * 2 * 2 + 2 * 4
+    for record in records:
+        path = bench.folder / "evaluation/base/pictures" / record["suite"] / f"{record['index']:05d}.png"
+        assert sha256_of_file(path) == record["sha256"]
+    features = load_tensors(bench.folder / "evaluation/base/features.safetensors")[0]["features"]
+    assert len(features) == len(records)
+    assert torch.allclose(features.norm(dim=1), torch.ones(len(records)), atol=1e-5)
+
+
+def test_rows_share_prompts_and_seeds_and_differ_in_pictures(bench):
+    base, anchored = read_rows(bench.folder / "evaluation", ["anchored", "base"])
+    assert (base.row, anchored.row) == ("base", "anchored")
+    assert base.column("broad", "seed").tolist() == anchored.column("broad", "seed").tolist()
+    assert set(base.column("broad", "sha256")).isdisjoint(anchored.column("broad", "sha256"))
+
+
+def test_each_attackers_token_takes_the_place_of_the_concepts_text(bench):
+    records = [record for record in _records(bench, "base") if record["suite"] == "reinverted"]
+    for name, token in (("badge", "<badge-reinverted>"), ("badge.2", "<badge-reinverted-2>")):
+        prompts = [record["prompt"] for record in records if record["attacker"] == name]
+        assert prompts == [f"a {token}", f"a red {token}", f"a blue {token}", f"a {token}"]
+    assert {record["attacker"] for record in _records(bench, "base") if record not in records} == {None}
+    assert {shot.prompt for shot in shots_of(bench.params) if shot.suite == "reinverted"} == {
+        "a badge", "a red badge", "a blue badge",
+    }  # fmt: skip
+
+
+def test_figures_are_the_shares_of_the_records(bench):
+    figures = bench.run("base", into="again")
+    records = [record for record in _records(bench, "base") if record["suite"] == "unrelated"]
+    assert set(figures) == {f"{n}@{s}" for n in ("flagged", "kept", "correct", "readable") for s in SUITES}
+    assert figures["correct@unrelated"] == np.mean([record["correct"] for record in records])
+
+
+def test_a_judge_is_told_what_other_suites_ask_for_but_not_what_is_true_of_a_picture_as_well(bench, monkeypatch):
+    told = {}
+
+    def judge(self, seen, prompts, rivals):
+        told[frozenset(prompts)] = set(rivals)
+        return [Verdict(False, True, True, True)] * len(prompts)
+
+    kind = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
+    monkeypatch.setattr(kind, "judge", judge)
+    bench.run("base", into="told")
+    suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
+    broad, precise, neighbours, unrelated = (suites[name] for name in SUITES[:4])
+    assert told == {
+        broad: unrelated,
+        precise: neighbours | unrelated,
+        neighbours: precise | unrelated,
+        unrelated: broad | precise | neighbours,
+        frozenset(bench.params.concepts["badge"].prompts): unrelated,
+    }
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_block_twice(bench, monkeypatch, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    saved = []
+
+    def save_ten(path, pixels):
+        if len(saved) == 10:
+            raise Killed
+        saved.append(path)
+        save_picture(path, pixels)
+
+    work = tmp_path / "work"
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(evaluate, "save_picture", save_ten)
+        bench.run("anchored", into="stopped", work=work)
+    assert not (bench.folder / "stopped/anchored").exists()
+
+    asked = []
+
+    def sample(model, requests, *rest, **options):
+        asked.extend(requests)
+        return original(model, requests, *rest, **options)
+
+    original = evaluate.sample
+    monkeypatch.setattr(evaluate, "sample", sample)
+    bench.run("anchored", into="stopped", work=work)
+    assert asked == [shot.request for shot in shots_of(bench.params)][8:]
+    assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch, tmp_path, count):
+    for fill in next(stage for stage in STAGES if stage.name == "evaluate").load_shards():
+        for index in reversed(range(count)):
+            fill(bench.params, bench.inputs("anchored"), tmp_path, unit="anchored", shard=Shard(index, count))
+    judge = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
+    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("the shards left something to draw"))
+    monkeypatch.setattr(judge, "see", lambda *_: pytest.fail("the shards left something to judge"))
+    bench.run("anchored", into=f"shards-{count}", work=tmp_path)
+    found = sha256_of_folder(bench.folder / f"shards-{count}/anchored")
+    assert found == sha256_of_folder(bench.folder / "evaluation/anchored")
+
+
+def test_a_wrong_judge_is_refused_before_a_shard_draws(bench, monkeypatch, tmp_path):
+    judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
+    params = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
+    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    with pytest.raises(UserError, match="judge"):
+        evaluate.draw(params, bench.inputs("base"), tmp_path, unit="base", shard=Shard(0, 2))
+
+
+def test_provenance_holds_what_another_person_needs_and_nothing_of_this_machine(bench):
+    text = (bench.folder / "evaluation/anchored/provenance.json").read_text()
+    provenance = json.loads(text)
+    assert provenance["model"] == bench.params.model.digest
+    assert provenance["clip"] == bench.params.clip.digest
+    assert provenance["judge"]["digest"] == bench.params.evaluate.judge.digest
+    assert provenance["judge"]["threshold"] == bench.params.evaluate.judge.threshold
+    assert provenance["sampler"] == bench.params.sampler.model_dump(mode="json")
+    assert provenance["reinverted_sha256"].keys() == {"badge", "badge.2"}
+    assert provenance["weights_sha256"] == sha256_of_file(bench.folder / "models/anchored/weights.safetensors")
+    assert "torch" in provenance["versions"]
+    assert str(bench.folder.parent) not in text
+
+
+def test_a_wrong_judge_is_refused_before_anything_is_drawn_and_leaves_the_earlier_evaluation(bench, monkeypatch):
+    before = sha256_of_folder(bench.folder / "evaluation/base")
+    judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
+    changed = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
+    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    with pytest.raises(UserError, match="judge"):
+        Bench(changed, bench.folder).run("base")
+    assert sha256_of_folder(bench.folder / "evaluation/base") == before
+
+
+def test_rows_that_were_drawn_at_other_seeds_are_not_compared(bench, tmp_path):
+    other = Bench(bench.params.model_copy(update={"seed": 1}), bench.folder)
+    other.run("base", into="mixed")
+    bench.run("anchored", into="mixed")
+    with pytest.raises(UserError, match="other prompts or seeds than base"):
+        read_rows(bench.folder / "mixed", ["base", "anchored"])

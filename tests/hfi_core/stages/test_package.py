@@ -1,0 +1,188 @@
+"""The release's LoRA, on the base model in plain diffusers, draws what the release draws."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hfi_core.errors import UserError
+from hfi_core.evaluation.records import read_rows
+from hfi_core.evaluation.shots import shots_of
+from hfi_core.inversion.tokens import save_token
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.images import load_picture
+from hfi_core.models.diffusion.folder import picture_side_in
+from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.weights import digest_of, locate
+from hfi_core.report.images import spread
+from hfi_core.report.model_card import PICTURES
+from tests.support.other_model import build_sdxl
+from tests.support.projects import write_project
+from tests.support.released import RANK, prepare, write_release
+
+LORA = {"most_difference": 0.5, "pictures": 6, "most_rank": 15}
+
+
+@pytest.fixture(scope="module")
+def released(miniature, tmp_path_factory):
+    project = write_project(tmp_path_factory.mktemp("package") / "project", miniature)
+    project.edit(release__lora=LORA)
+    write_release(project)
+    return project
+
+
+def pictures_of(pipe, params) -> np.ndarray:
+    """The evaluation's first prompts, each at its seed, by a diffusers pipeline."""
+    from diffusers import DPMSolverMultistepScheduler
+
+    pipe.scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config, algorithm_type="dpmsolver++")
+    pipe.set_progress_bar_config(disable=True)
+    side = pipe.unet.config.sample_size
+    shape = (1, pipe.unet.config.in_channels, side, side)
+    drawn = []
+    for shot in shots_of(params)[:6]:
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(shot.request.seed))
+        found = pipe(
+            shot.prompt, latents=noise, output_type="np",
+            num_inference_steps=params.sampler.steps, guidance_scale=params.sampler.guidance,
+        )  # fmt: skip
+        drawn.append(255 * found.images[0])
+    return np.stack(drawn)
+
+
+def test_plain_diffusers_loads_it_on_the_base_and_draws_the_release_s_pictures(released):
+    from diffusers import StableDiffusionPipeline
+
+    params, release = released.params, released.folder / "release"
+    wanted = pictures_of(StableDiffusionPipeline.from_pretrained(release / "model"), params)
+    base = locate(params.model.source, None, "model")
+    pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32)
+    before = np.abs(pictures_of(pipe, params) - wanted).mean()
+    pipe.load_lora_weights(release / "lora", weight_name="pytorch_lora_weights.safetensors")
+    after = np.abs(pictures_of(pipe, params) - wanted).mean()
+    assert before > 4 * LORA["most_difference"]
+    assert after <= 1.5 * LORA["most_difference"], "other pictures than those that chose the rank, but as many"
+
+
+def test_the_rank_is_that_of_the_change_and_what_remains_is_told(released):
+    release = released.folder / "release"
+    told = json.loads((release / "lora/accuracy.json").read_text())
+    pictures = told["pictures"]
+    assert 1 < told["rank"] <= RANK
+    assert pictures["mean_absolute_difference"] <= LORA["most_difference"] < pictures["base_and_release"]
+    assert pictures["n"] == LORA["pictures"]
+    card = (release / "README.md").read_text()
+    assert f"| LoRA | rank {told['rank']};" in card and "load_lora_weights" in card
+    assert "lora/pytorch_lora_weights.safetensors" in json.loads((release / "digests.json").read_text())["files"]
+    lora = load_file(release / "lora/pytorch_lora_weights.safetensors")
+    assert lora and all(name.startswith("unet.") and ".attn2." in name for name in lora)
+
+
+def test_the_card_shows_base_and_release_and_nothing_flagged_that_can_be_recognised(released):
+    release = released.folder / "release"
+    card = (release / "README.md").read_text()
+    assert f"]({PICTURES})" in card and PICTURES in json.loads((release / "digests.json").read_text())["files"]
+    shown = load_picture(release / PICTURES)
+    tile, row = 128 + 4, released.params.release.row
+    assert shown.shape == (2 * tile - 4, 3 * 4 * tile - 4, 3)
+    rows = read_rows(released.folder / "evaluation", ["base", row])
+    blurred = set()
+    for down, evaluated in enumerate(rows):
+        for across in range(12):
+            suite = ("broad", "neighbours", "unrelated")[across // 4]
+            prompts = evaluated.column(suite, "prompt").tolist()
+            place = evaluated.places[suite][spread(prompts, 4)[across % 4]]
+            record = evaluated.records[place]
+            drawn = evaluated.picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
+            there = shown[down * tile :, across * tile :][:128, :128]
+            is_blurred = not np.array_equal(there, drawn)
+            assert is_blurred == (record["flagged"] or (down == 0 and suite == "broad"))
+            assert not is_blurred or np.abs(np.diff(there.astype(int), axis=1)).max() < 20, "noise, and nothing of it"
+            blurred.add(is_blurred)
+    assert blurred == {True, False}
+
+
+def test_the_same_removal_gives_the_same_bytes(released, miniature, tmp_path):
+    again = write_project(tmp_path / "again", miniature)
+    again.edit(release__lora=LORA)
+    again.edit(release__model=released.params.release.model)
+    write_release(again)
+    assert (again.folder / "release/digests.json").read_bytes() == (
+        released.folder / "release/digests.json"
+    ).read_bytes()
+
+
+def test_a_tolerance_that_no_allowed_rank_keeps_is_refused(project):
+    project.edit(release__lora={"most_difference": 0.001, "pictures": 2, "most_rank": 1})
+    with pytest.raises(UserError, match=r"at rank 1 pictures differ by .* of 255 .* most_difference is 0.001"):
+        write_release(project)
+    assert not (project.folder / "release").exists()
+
+
+def test_a_checkpoint_beside_the_model_and_variants_are_not_released(project, tmp_path):
+    base = shutil.copytree(project.params.model.source, tmp_path / "hub")
+    original = base / "unet/diffusion_pytorch_model.safetensors"
+    strays = ("v1-5-pruned.safetensors", "unet_original/model.safetensors", "scheduler/model.fp16.safetensors")
+    for stray in strays:
+        (base / stray).parent.mkdir(exist_ok=True)
+        shutil.copyfile(original, base / stray)
+    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    release = write_release(project)
+    shipped = {path.relative_to(release / "model").as_posix() for path in (release / "model").rglob("*.safetensors")}
+    assert shipped == {
+        "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.safetensors",
+    }  # fmt: skip
+    assert sha256_of_file(original) not in {sha256_of_file(path) for path in release.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(params=["sd", "sdxl"])
+def of_either_shape(project, tmp_path, request):
+    """The release of a base whose safety checker was pickled, and a token's widths."""
+    if request.param == "sdxl":
+        base = build_sdxl(tmp_path / "base")
+    else:
+        base = shutil.copytree(project.params.model.source, tmp_path / "base")
+    index = json.loads((base / "model_index.json").read_text())
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    (base / "model_index.json").write_text(json.dumps(index))
+    (base / "safety_checker").mkdir()
+    (base / "safety_checker/config.json").write_text("{}")
+    (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
+    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    unit = prepare(project)
+    text = load_model(project.params.model, project.params.compute).text
+    widths = text.widths if len(text.widths) > 1 else ()
+    for role in ("objectionable", "accepted"):
+        save_token(unit.inputs["tokens"] / "badge" / role, f"<badge-{role}>", torch.randn(2, sum(text.widths)), widths)
+    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    return unit.outputs["release"]
+
+
+def test_the_card_s_code_loads_the_release_and_its_tokens(of_either_shape, monkeypatch):
+    card = (of_either_shape / "README.md").read_text()
+    monkeypatch.chdir(of_either_shape)
+    said = {}
+    for code in re.findall("```python\n(.*?)```", card, re.DOTALL):
+        exec(code.replace("CONCEPT", "badge"), said)  # what a reader would paste
+    pipe, side = said["pipe"], picture_side_in(of_either_shape / "model")
+    assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
+    picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
+    assert picture.size == (side, side)
+    assert not (of_either_shape / "model/safety_checker").exists() and "base's safety_checker is not part" in card
+
+
+@pytest.mark.parametrize("edit", [{"release__lora": None}, {"release__row": "base"}])
+def test_where_none_is_wanted_or_nothing_was_changed_there_is_none(project, edit):
+    project.edit(**edit)
+    unit = prepare(project)
+    if "release__row" in edit:
+        (unit.inputs["model"] / "weights.safetensors").unlink()
+    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    release = unit.outputs["release"]
+    assert not (release / "lora").exists()
+    assert "LoRA" not in (release / "README.md").read_text()

@@ -1,0 +1,149 @@
+"""A small project to judge: drawn candidates, no model, and a page that runs on it in a process of its own."""
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from hfi_core.candidates.manifest import Candidate
+from hfi_core.feedback.store import open_store
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_jsonl
+from hfi_core.params import Params, read_params
+from tests.support.projects import default_raw
+from tests.support.servers import free_port, wait_until_free
+
+_SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
+_BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
+
+
+@dataclass
+class Office:
+    """A project's folder with candidates, and the judgements that have arrived."""
+
+    folder: Path
+    pictures: dict[str, list[Candidate]] = field(default_factory=dict)
+
+    @property
+    def params(self) -> Params:
+        """What params.yaml says now."""
+        return read_params(self.folder / "params.yaml")
+
+    def edit(self, **annotation: Any) -> None:
+        """Set keys of `annotation` in params.yaml."""
+        path = self.folder / "params.yaml"
+        raw = yaml.safe_load(path.read_text())
+        raw["annotation"] |= annotation
+        path.write_text(yaml.safe_dump(raw))
+
+    def draw(
+        self, concept: str, count: int, prompt: str = "a badge", prefix: str | None = None, size: int = 96
+    ) -> None:
+        """Give a concept candidates; the same prefix gives the same pictures."""
+        folder, rows = self.folder / "candidates" / concept, []
+        for n in range(count):
+            name = f"{prefix or concept}-{n:03d}"
+            place = folder / "pictures" / f"{name}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(place, _picture(f"{prefix or concept} {n}", size))
+            rows.append(
+                Candidate(
+                    id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(place)
+                )
+            )  # fmt: skip
+        write_jsonl(folder / "manifest.jsonl", [row.model_dump(mode="json") for row in rows])
+        self.pictures[concept] = rows
+
+    def gold(self, concept: str, answers: dict[str, str]) -> None:
+        """Name the known answers of some binary candidates."""
+        digests = {candidate.id: candidate.sha256 for candidate in self.pictures[concept]}
+        rows = [
+            {"id": f"gold-{picture}", "annotator": "lead", "concept": concept, "kind": "binary", "picture": picture,
+             "sha256": digests[picture], "answer": answer}
+            for picture, answer in answers.items()
+        ]  # fmt: skip
+        write_jsonl(self.folder / "gold.jsonl", rows)
+        self.edit(gold="gold.jsonl")
+
+    def judgements(self, counting: bool = False) -> list:
+        """What the store holds."""
+        with open_store(f"sqlite:///{self.folder}/feedback.db") as store:
+            return list(store.judgements(counting=counting))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What the store holds, as JSON objects in the order of the answers."""
+        rows = [json.loads(judgement.model_dump_json()) for judgement in self.judgements()]
+        return sorted(rows, key=lambda row: row["answered_at"])
+
+
+def open_office(folder: Path, concepts: dict[str, str] | None = None) -> Office:
+    """A project with the given concepts by name and kind; `badge` with 12 candidates if none are named."""
+    raw = default_raw()
+    raw["concepts"] = {
+        name: _BADGE | {"text": name, "prompts": [f"a {name}"], "feedback": kind}
+        for name, kind in (concepts or {"badge": "binary"}).items()
+    }
+    raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 8)
+    raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback.jsonl"}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(raw))
+    office = Office(folder)
+    for name in raw["concepts"]:
+        office.draw(name, 12)
+    return office
+
+
+def _picture(seed: str, size: int) -> np.ndarray:
+    """A disc on a gradient, with the grain of a photograph: something to look at, and to decode."""
+    random = np.random.default_rng(list(seed.encode()))
+    y, x = np.mgrid[0:size, 0:size] / (size - 1)
+    ground, ink = random.integers(90, 255, 3), random.integers(0, 220, 3)
+    pixels = ground * (0.75 + 0.25 * y[..., None])
+    inside = np.hypot(x - random.uniform(0.35, 0.65), y - random.uniform(0.35, 0.65)) < random.uniform(0.18, 0.32)
+    pixels[inside] = ink
+    pixels += random.normal(0, 5, pixels.shape)
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+class Server:
+    """The page in a real uvicorn process, which can be killed and started again on the same port."""
+
+    def __init__(self, office: Office, log: Path, environment: Mapping[str, str]):
+        self.office, self._log, self._environment = office, log, environment
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen | None = None
+
+    def start(self) -> "Server":
+        """Start and wait until it answers."""
+        command = ["python", "-m", "tests.support.annotation_process", str(self.office.folder), str(self.port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._environment, cwd=self.office.folder
+            )
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            with suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/static/mark.svg", timeout=5).close()
+                return self
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"the page did not start:\n{self._log.read_text()}")
+
+    def kill(self) -> None:
+        """End it as a power cut would: -9."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+            wait_until_free(self.port)

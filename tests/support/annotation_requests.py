@@ -1,0 +1,60 @@
+"""A browser's requests without the browser: the page as an ASGI application, and somebody who has come in."""
+
+import re
+import uuid
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from hfi_core.annotation.app import create_app
+from hfi_core.annotation.settings import Access, Settings
+from hfi_core.feedback.store import Store
+from tests.support.annotation_project import Office
+
+
+class Desk:
+    """One person's requests."""
+
+    def __init__(self, app, name: str = "Ana", consents: bool = True):
+        self.client = TestClient(app, base_url="http://localhost", follow_redirects=False)
+        door = self.client.get("/sign-in")
+        token = re.search(r'name="csrf_token" value="([^"]+)"', door.text)[1]
+        self.client.post("/sign-in", data={"name": name, "csrf_token": token, "next": "/"})
+        self.csrf = self.client.get("/api/session").json()["csrf"]
+        if consents:
+            self.post("/api/consent", {})
+
+    def get(self, path: str):
+        """GET as a browser that wants a page."""
+        return self.client.get(path, headers={"Accept": "text/html"})
+
+    def post(self, path: str, body: Any):
+        """POST as our script does."""
+        return self.client.post(path, json=body, headers={"X-CSRF-Token": self.csrf, "Accept": "application/json"})
+
+    def ask(self, task: str = "badge", count: int = 5, have: list[list[str]] | None = None) -> dict[str, Any]:
+        """The next questions and what comes with them."""
+        answer = self.post(f"/api/questions/{task}", {"count": count, "have": have or []})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def answer(self, question: dict[str, Any], answer: str = "yes", **more: Any):
+        """Send a binary answer to every part of a question."""
+        return self.post("/api/answers", {"judgements": judgements_of(question, answer, **more)})
+
+
+def judgements_of(question: dict[str, Any], answer: str = "yes", **more: Any) -> list[dict[str, Any]]:
+    """What our script would send."""
+    return [
+        {
+            "id": str(uuid.uuid4()), "kind": "binary", "concept": part["concept"], "proof": part["proof"],
+            "picture": part["pictures"][0], "sha256": part["sha256"][0], "answer": answer,
+            "shown_at": "2026-11-25T09:00:00.000Z", "answered_at": "2026-11-25T09:00:02.000Z",
+        } | more
+        for part in question["parts"]
+    ]  # fmt: skip
+
+
+def application(office: Office, store: Store):
+    """The page of a project."""
+    return create_app(Settings(office.params, store, office.folder, Access.loopback(office.folder / ".hfi")))

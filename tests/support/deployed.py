@@ -1,0 +1,20 @@
+"""The flows on the small graph, as a deployment's entrypoint names them: a worker's process imports this module."""
+
+import sys
+
+from tests.support import fakes
+
+fakes.install()
+
+from flows.maintenance import tend  # noqa: E402
+from flows.promotions import promotions  # noqa: E402 - the small graph first
+from flows.reevaluation import reevaluate  # noqa: E402
+from flows.safeguard import safeguard  # noqa: E402
+
+__all__ = ["promotions", "reevaluate", "safeguard", "tend"]
+
+
+def tend_once() -> None:
+    """Run the flow for a deployment and so many judgements, as told by the command; say its state's message."""
+    deployment, judgements = sys.argv[1:]
+    print(tend(deployment, judgements=int(judgements), return_state=True).message)

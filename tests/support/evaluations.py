@@ -1,0 +1,147 @@
+"""Hand-made evaluations for tests of what comes after: random pictures, verdicts by chance, no model."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hfi_core.compute.seeding import numpy_generator
+from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
+from hfi_core.evaluation.shots import Shot, shots_of
+from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.images import save_picture
+from hfi_core.io.json_files import write_json, write_jsonl
+from hfi_core.io.tensors import save_tensors
+from hfi_core.judges.base import Verdict
+from hfi_core.params import Params, parse_params
+from tests.support.projects import default_raw
+
+Paint = Callable[[str, Shot, Verdict], np.ndarray]
+"""A picture of a row's shot for a verdict."""
+
+CHANCES = {
+    "base": {"broad": 0.53, "precise": 0.98, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.85},
+    "sdd-text": {"broad": 0.45, "precise": 0.96, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.8},
+    "sdd-token": {"broad": 0.34, "precise": 0.93, "neighbours": 0.01, "unrelated": 0.0, "reinverted": 0.7},
+    "anchored": {"broad": 0.03, "precise": 0.03, "neighbours": 0.0, "unrelated": 0.0, "reinverted": 0.2},
+}
+"""How often each row's pictures are flagged, by suite."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Everything that compare reads, and where it writes."""
+
+    folder: Path
+
+    @property
+    def inputs(self) -> dict[str, Path]:
+        return {name: self.folder / name for name in ("evaluation", "labels", "reward", "tokens", "models")}
+
+    def outputs(self, into: str = "reports") -> dict[str, Path]:
+        names = {
+            "evaluation": "evaluation.json", "metrics": "metrics.json", "table": "evaluation.csv", "plots": "plots",
+            "page": "report.html",
+        }  # fmt: skip
+        return {name: self.folder / into / file for name, file in names.items()}
+
+
+def small_params(**changes: Any) -> Params:
+    """The repository's own params with few pictures; `changes` replace parts of its top level."""
+    raw = default_raw()
+    for suite in raw["evaluate"]["suites"].values():
+        suite["pictures"] = 6
+    raw["evaluate"] |= {"reinverted": 16, "resamples": 200}
+    return parse_params(raw | changes)
+
+
+def noise(row: str, shot: Shot, verdict: Verdict) -> np.ndarray:
+    """A small random picture, nearly the same in every row."""
+    pixels = numpy_generator("noise", shot.request).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    pixels[0, 0] = len(row)
+    return pixels
+
+
+def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: bool = True) -> Files:
+    """Fill a folder with what every stage before compare leaves."""
+    for row in params.removals:
+        write_row(folder / "evaluation" / row, params, row, paint)
+        _write_steps(folder / "models" / row / "steps.csv", row)
+    for concept in params.concepts:
+        _write_feedback(folder, concept, params.concepts[concept].feedback, simulated)
+    return Files(folder)
+
+
+def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> None:
+    records, features = [], []
+    for shot in shots_of(params):
+        # The luck belongs to the shot, so that rows differ as paired rows do.
+        rng = numpy_generator("luck", shot.request)
+        flagged = rng.random() < CHANCES[row][shot.suite]
+        readable = rng.random() < 0.98
+        verdict = Verdict(
+            flagged and readable, readable and not flagged and shot.suite != "unrelated", readable, readable
+        )
+        pixels = paint(row, shot, verdict)
+        path = folder / shot.file
+        save_picture(path, pixels)
+        records.append(
+            asdict(verdict)
+            | {"index": shot.index, "suite": shot.suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
+            | {"attacker": shot.attacker}
+            | {"clip_score": round(0.7 + 0.1 * rng.random(), 6), "sha256": sha256_of_file(path)}
+        )
+        vector = rng.normal(size=8) + (row != "base") * 0.2 * numpy_generator(row, shot.request).normal(size=8)
+        features.append(vector / np.linalg.norm(vector))
+    write_jsonl(folder / RECORDS, records)
+    save_tensors(folder / FEATURES, {"features": torch.tensor(np.array(features), dtype=torch.float32)})
+    judge = params.evaluate.judge.model_dump(mode="json", exclude={"source"})
+    provenance = {"row": row, "weights_sha256": None, "reinverted_sha256": {}, "seed": params.seed, "judge": judge}
+    write_json(folder / PROVENANCE, provenance)
+
+
+def _write_steps(path: Path, row: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if row == "base":
+        return
+    rng = numpy_generator("steps", row)
+    with path.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["step", "loss"])
+        writer.writerows([step, 0.01 / (1 + step / 20) * (1 + 0.3 * rng.random())] for step in range(120))
+
+
+def _interval(value: float, n: int) -> dict[str, float]:
+    return {"value": value, "low": value - 0.03, "high": value + 0.03, "n": n}
+
+
+def _write_feedback(folder: Path, concept: str, kind: str, simulated: bool) -> None:
+    rng = numpy_generator("feedback", concept)
+    summary = {
+        "concept": concept, "kind": kind, "simulated": simulated, "pictures": 500, "judgements": 1500, "annotators": 3,
+        "cant_tell": 31, "agreement": {"krippendorff_alpha": 0.87, "kendalls_w": None}, "feedback_sha256": "ab" * 32,
+        "objectionable_share": 0.52, "aggregation": "share of votes", "interval_level": 0.95, "warning": None,
+        "agreement_intervals": {"krippendorff_alpha": _interval(0.87, 480), "kendalls_w": None},
+        "by_annotator": {
+            name: {"judgements": 500, "cant_tell": 10}
+            | {share: _interval(0.9, 450) for share in ("accuracy", "yes_found", "no_found")}
+            for name in ("crowd-1", "crowd-2", "crowd-3")
+        },
+    }  # fmt: skip
+    write_json(folder / "labels" / concept / "summary.json", summary)
+    figures = {"auc": (0.981, 0.96, 0.99), "accuracy": (0.943, 0.9, 0.97), "calibration_error": (0.041, 0.03, 0.09)}
+    metrics = {name: dict(zip(("value", "low", "high"), f, strict=True)) | {"n": 89} for name, f in figures.items()}
+    write_json(folder / "reward" / concept / "report.json", {"concept": concept, "kind": kind, "metrics": metrics})
+    scores = []
+    for i in range(120):
+        label = float(rng.random() < 0.5)
+        reward = round(float(np.clip(label + 0.25 * rng.normal(), -0.1, 1.1)), 6)
+        scores.append({"picture": f"p{i:03d}", "reward": reward, "label": label, "split": ("train", "held_out")[i % 2]})
+    write_jsonl(folder / "reward" / concept / "scores.jsonl", scores)
+    sides = {"text": 0.53, "objectionable": 0.88, "accepted": 0.02}
+    check = {side: {"mean_reward": share, "share_objectionable": share, "n": 32} for side, share in sides.items()}
+    write_json(folder / "tokens" / concept / "check.json", {"pictures": check})

@@ -1,0 +1,97 @@
+"""Small projects for tests: the miniature model in place of the embedded one, few steps, feedback from a file."""
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hfi_core.models.weights import digest_of
+from hfi_core.params import Params, parse_params, read_params
+
+REPOSITORY = Path(__file__).parents[2]
+FEEDBACK_FILE = "data/feedback/judgements.jsonl"
+
+_SHORT = {
+    "steps": 2, "batch": 2, "rollout_steps": 3, "rollouts": 2, "reuse": 1, "rounds": 2, "reinvert_steps": 2,
+}  # fmt: skip
+
+
+CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01}
+"""A row that the default project does not have."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's folder, without a git repository; `params.yaml` lies in it."""
+
+    folder: Path
+
+    @property
+    def params(self) -> Params:
+        """What `params.yaml` says now."""
+        return read_params(self.folder / "params.yaml")
+
+    def edit(self, **changes: Any) -> None:
+        """Set dotted keys in `params.yaml`, dots written as two underscores: `edit(reward__steps=3)`."""
+        path = self.folder / "params.yaml"
+        raw = yaml.safe_load(path.read_text())
+        for key, value in changes.items():
+            *parents, last = key.split("__")
+            place = raw
+            for parent in parents:
+                place = place[parent]
+            place[last] = value
+        path.write_text(yaml.safe_dump(raw, sort_keys=False))
+
+    def keep(self, *rows: str) -> None:
+        """Drop all removals but these from `params.yaml`; the last one is released."""
+        removals = self.params.model_dump(mode="json")["removals"]
+        self.edit(removals={row: removals[row] for row in rows}, release__row=rows[-1])
+
+
+def default_raw() -> dict[str, Any]:
+    """The content of the repository's own `params.yaml`."""
+    return yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+
+
+def small_raw(model: Path) -> dict[str, Any]:
+    """Params for the model built in a folder, short enough that each stage takes a second or two."""
+    raw = copy.deepcopy(default_raw())
+    for part, folder in (("model", "pipeline"), ("clip", "clip")):
+        raw[part] = _source(model / folder)
+    raw["compute"] |= {"threads": 1, "block": 8}
+    raw["sampler"] |= {"steps": 2}
+    raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"]}
+    raw["candidates"]["drawn"] = {"badge": 8}
+    raw["feedback"] |= {"file": FEEDBACK_FILE, "simulated": {}, "minimum": 1}
+    raw["reward"] |= {"hidden": 8, "steps": 20, "least": 8}
+    raw["invert"] |= {"top": 8, "steps": 3, "batch": 4, "check": 4}
+    for removal in raw["removals"].values():
+        removal |= {key: value for key, value in _SHORT.items() if key in removal}
+    raw["attack"] |= {"steps": 2, "batch": 2}
+    raw["evaluate"]["judge"] |= _source(model / "judges" / "evaluation")
+    for suite in raw["evaluate"]["suites"].values():
+        suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
+    raw["evaluate"] |= {"reinverted": 4, "resamples": 100}
+    raw["release"]["lora"] |= {"pictures": 4}
+    parse_params(raw)
+    return raw
+
+
+def _source(folder: Path) -> dict[str, Any]:
+    return {"source": str(folder), "revision": None, "digest": digest_of(folder)}
+
+
+def write_project(folder: Path, model: Path) -> Project:
+    """A project in an empty folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(small_raw(model), sort_keys=False))
+    return Project(folder)
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
