@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent / "catalogue"
+_FOLDER = Path(__file__).parent / "locales"
 ENGLISH = "en"
 
 

@@ -14,7 +14,7 @@ from hfi_core.annotation.security.identity import User, signed_in
 from hfi_core.annotation.security.sessions import csrf_token
 from hfi_core.annotation.service.preferences import preferences_of
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "templates"
 
 
 def render(request: Request, template: str, status: int = 200, **known: Any) -> Response:
