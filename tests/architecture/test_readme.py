@@ -67,7 +67,7 @@ class Shell:
 
 
 def test_every_command_stands_below_a_heading_that_is_tried_here():
-    assert list(_blocks()) == ["Two commands", "What lies where afterwards", "With your own model"]
+    assert list(_blocks()) == ["Two commands", "Use the result", "With your own model"]
 
 
 @pytest.mark.parametrize("command", commands("Two commands"))
@@ -77,11 +77,11 @@ def test_make_knows_the_two_commands_and_installs_where_the_readme_says(command)
     assert re.search(r"^VENV := \.venv$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
 
-def test_what_lies_where_after_the_demo(run_by_flow, tmp_path):
+def test_using_the_result_of_the_demo(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     shell = Shell(project)
     project.forget()
-    told = {command: shell.type(command) for command in commands("What lies where afterwards")}
+    told = {command: shell.type(command) for command in commands("Use the result")}
     assert "up to date" in told["hfi status"] and "flagged@broad" in told["hfi report"]
     assert len(list((project.folder / "samples").glob("anchored-*.png"))) == 1
     assert any(command.startswith(SERVER) for command in told)
