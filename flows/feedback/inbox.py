@@ -6,7 +6,6 @@ import knows what it has seen, so whoever is stopped between import and move onl
 
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory, gettempdir
@@ -27,6 +26,7 @@ from flows.storage.s3 import (
     head,
     listing,
     place_of,
+    put_new_file,
 )
 from flows.versioning.inputs import marker_of
 from hfi_core.candidates.manifest import MANIFEST
@@ -43,8 +43,6 @@ REASON = ".reason.txt"
 LARGEST = 2**30
 """Bytes of a file that is taken: some millions of judgements, and room for several in a usual /tmp."""
 _DIGITS = 12
-_AT_ONCE = 4
-"""Parts of a large file under way."""
 _MOST_NAME = 200
 _AGAIN = "What was imported is kept; run this again: it goes on with what still lies there."
 
@@ -237,8 +235,7 @@ def _away(folder: str, name: str, digest: str) -> str:
 def _move(s3: Any, place: Place, dropped: _Dropped, file: Path, to: str) -> None:
     """Store what was imported, then delete that, and only that; a newer file under the name stays for the next time."""
     # Not copied by the server: by now the name may hold a newer file.
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        upload(s3, place, to, read_through(file), {}, pool)
+    put_new_file(s3, place, to, file, sha256_of_file(file))
     _delete(s3, place, dropped)
 
 

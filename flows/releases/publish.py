@@ -4,20 +4,16 @@ The release's list of digests is written last: who sees it, sees everything that
 """
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from flows.releases.download import stored_release
 from flows.releases.versions import find_own_release
-from flows.storage.multipart import File, is_stored, read_through, upload
-from flows.storage.s3 import SCHEME, Place, client, explained, listing, place_of
+from flows.storage.s3 import SCHEME, Place, client, explained, is_stored, listing, place_of, put_new_file
 from flows.tracking.client import reaching, registry_client
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import whole_folder
@@ -27,8 +23,6 @@ from hfi_core.pipeline.layout import RELEASE
 from hfi_core.pipeline.release import DIGESTS, release_digest, require_whole
 from hfi_core.progress import Progress, silent
 
-_AT_ONCE = 8
-"""Requests under way."""
 _DIGITS = 16
 _TOKENS = "tokens/"
 _AGAIN = "Nothing that is published was changed; run this again: it goes on with what is missing."
@@ -62,18 +56,23 @@ def publish(
 ) -> Published:
     """Put a release under `publish.to`/`name`; the same one again is held against what is there, and changes nothing.
 
-    Raises UserError if the release is not whole, another one has the name, or the place is out of reach. What was
-    sent before an error is not sent again.
+    Raises UserError if the release is not whole, another one has the name, or the place is out of reach. Files that
+    were sent before an error are not sent again.
     """
     digest = release_digest(release)
     whole = require_whole(release)
-    listed = {name: digest for name, digest in whole.items() if params.publish.tokens or not name.startswith(_TOKENS)}
-    names = [*sorted(listed), DIGESTS]
+    listed = {
+        name: of_file.removeprefix("sha256:")
+        for name, of_file in sorted(whole.items())
+        if params.publish.tokens or not name.startswith(_TOKENS)
+    }
+    digests = {**listed, DIGESTS: digest}  # in the order in which they are sent
+    names = [*digests]
     back = len(whole) - len(listed)
     to = params.publish.to
     if to.startswith(SCHEME):
         place = place_of(to, *name.split("/"))
-        sent = _to_s3(params, release, names, listed, place, dry_run, progress)
+        sent = _to_s3(params, release, digests, place, dry_run, progress)
         return Published(str(place).rstrip("/"), digest, len(names), sent, back)
     folder = Path(to, *name.split("/"))
     return Published(str(folder), digest, len(names), _to_folder(release, names, folder, dry_run), back)
@@ -115,57 +114,24 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _to_s3(
-    params: Params,
-    release: Path,
-    names: list[str],
-    listed: Mapping[str, str],
-    place: Place,
-    dry_run: bool,
-    progress: Progress,
+    params: Params, release: Path, digests: dict[str, str], place: Place, dry_run: bool, progress: Progress
 ) -> int:
-    """How many objects had to be sent."""
-    with explained(place, _AGAIN), ThreadPoolExecutor(_AT_ONCE) as pool:
+    """Send the files that are not there yet, in the order of their digests; return how many those were."""
+    with explained(place, _AGAIN):
         s3 = client(params.publish.endpoint)
         there = {found["Key"].removeprefix(place.prefix) for found in listing(s3, place)}
-        _refuse_strays(place, names, there)
-        manifest = read_through(release / DIGESTS)
+        _refuse_strays(place, [*digests], there)
         if DIGESTS in there:  # another release's is refused before anything is sent
-            is_stored(s3, place.bucket, place.key(DIGESTS), manifest)
+            is_stored(s3, place, DIGESTS, release / DIGESTS, digests[DIGESTS])
         if dry_run:
-            return len(set(names) - there)
-        options = encryption_of(params)
-        sent = _send(s3, place, release, listed, options, pool, progress)
-        return sent + upload(s3, place, DIGESTS, manifest, options, pool)
-
-
-def _send(
-    s3: Any,
-    place: Place,
-    release: Path,
-    listed: Mapping[str, str],
-    options: Mapping[str, str],
-    pool: ThreadPoolExecutor,
-    progress: Progress,
-) -> int:
-    """Send what the manifest names: small files side by side, then each large one's parts."""
-    files = {name: read_through(release / name) for name in sorted(listed)}
-    for name, file in files.items():
-        if f"sha256:{file.sha256}" != listed[name]:
-            raise UserError(f"{file.path} changed while it was being published; run this again.")
-    total, done, sent = sum(file.size for file in files.values()), 0, 0
-    small = {name: file for name, file in files.items() if len(file.parts) == 1}
-    large = {name: file for name, file in files.items() if name not in small}
-
-    def store(item: tuple[str, File]) -> tuple[int, bool]:
-        name, file = item
-        return file.size, upload(s3, place, name, file, options, pool)
-
-    # A large file's parts take turns in the pool, so it must not sit in the pool itself and wait for them.
-    for results in (pool.map(store, small.items()), map(store, large.items())):
-        for size, was_sent in results:
-            done, sent = done + size, sent + was_sent
-            progress(done, total, "bytes")
-    return sent
+            return len(digests.keys() - there)
+        sizes = {name: (release / name).stat().st_size for name in digests}
+        done, sent = 0, 0
+        for name, sha256 in digests.items():
+            sent += put_new_file(s3, place, name, release / name, sha256, **encryption_of(params))
+            done += sizes[name]
+            progress(done, sum(sizes.values()), "bytes")
+        return sent
 
 
 def encryption_of(params: Params) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.releases.publish import publish, release_name
-from flows.storage import multipart
+from flows.storage import s3 as storage
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_json
@@ -16,15 +16,16 @@ from hfi_core.params import read_params
 from hfi_core.pipeline.release import DIGESTS
 from tests.support.s3_fixtures import contents
 
+LARGE = "model/unet/weights.safetensors"
+PARTS = 3
+"""Of the large file, at the smallest parts that S3 takes."""
 FILES = {
-    "model/unet/weights.safetensors": 11 * 2**20 + 7,
+    LARGE: 11 * 2**20 + 7,
     "model/vae/weights.safetensors": 70_000,
     "model/scheduler/config.json": 300,
     "tokens/badge/empty.txt": 0,
     "README.md": 900,
 }
-PARTS = 3
-"""Of the first file, at the smallest parts that S3 takes."""
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def release(project) -> Path:
 @pytest.fixture
 def to_s3(project, proxy, bucket, release, monkeypatch):
     """Publishes the release into the bucket, through the proxy."""
-    monkeypatch.setattr(multipart, "PART_BYTES", 5 * 2**20)
+    monkeypatch.setattr(storage, "PART_BYTES", 5 * 2**20)
     project.edit(publish__to=f"s3://{bucket.name}/models", publish__endpoint=proxy.endpoint)
     params = read_params(project.folder / "params.yaml")
     name = release_name(params, release)
@@ -111,19 +112,31 @@ def test_another_file_that_came_there_first_is_not_replaced(to_s3, bucket, relea
     assert there[prefix(release) + "README.md"] == b"mine" and prefix(release) + DIGESTS not in there
 
 
-def test_a_file_that_comes_between_the_look_and_the_sending_is_not_replaced(to_s3, bucket, release, monkeypatch):
-    looked = multipart.is_stored
+def test_other_bytes_that_claim_our_digest_are_refused_by_the_servers_own_checksum(to_s3, bucket, release):
+    ours = release / "README.md"
+    bucket.put_object(
+        Key=prefix(release) + "README.md", Body=bytes(FILES["README.md"]), ChecksumAlgorithm="SHA256",
+        Metadata={"sha256": sha256_of_file(ours)},
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"README.md is there with another content"):
+        to_s3()
 
-    def slow_look(s3, bucket_name, key, file):
-        found = looked(s3, bucket_name, key, file)
-        if key.endswith("README.md") and not found:
-            bucket.put_object(Key=key, Body=b"mine")
+
+@pytest.mark.parametrize("name", ["README.md", LARGE])
+def test_a_file_that_comes_between_the_look_and_the_sending_is_not_replaced(to_s3, bucket, release, monkeypatch, name):
+    looked = storage.is_stored
+
+    def slow_look(s3, place, of, path, sha256):
+        found = looked(s3, place, of, path, sha256)
+        if of == name and not found:
+            bucket.put_object(Key=place.key(of), Body=b"mine")
         return found
 
-    monkeypatch.setattr(multipart, "is_stored", slow_look)
+    monkeypatch.setattr(storage, "is_stored", slow_look)
     with pytest.raises(UserError, match="another content"):
         to_s3()
-    assert contents(bucket)[prefix(release) + "README.md"] == b"mine"
+    assert contents(bucket)[prefix(release) + name] == b"mine"
+    assert list(bucket.multipart_uploads.all()) == []
 
 
 def test_what_is_not_of_the_release_is_named(to_s3, bucket, release):
@@ -154,40 +167,61 @@ def test_two_publishers_at_once_end_with_one_release(to_s3, bucket, release):
     assert list(bucket.multipart_uploads.all()) == []
 
 
-def test_what_a_broken_try_sent_is_not_sent_again(to_s3, proxy, bucket, release):
-    proxy.breaks("busy", "PUT", "partNumber=3", times=1000)
+@pytest.mark.parametrize("kind", ["busy", "cut"])
+def test_a_broken_try_leaves_no_half_file_and_the_next_sends_that_file_whole_and_no_other_again(
+    to_s3, proxy, bucket, release, kind
+):
+    proxy.breaks(kind, "PUT", "partNumber=3", times=1000)
     with pytest.raises(UserError, match="run this again"):
         to_s3()
-    there = contents(bucket)
-    assert prefix(release) + DIGESTS not in there and not any("unet" in key for key in there)
+    arrived = set(contents(bucket))
+    assert arrived == {f"{prefix(release)}{name}" for name in FILES if name < LARGE}
+    assert list(bucket.multipart_uploads.all()) == []
     proxy.faults.clear()
     proxy.seen.clear()
     to_s3()
     assert contents(bucket) == bytes_of(release, prefix(release))
-    assert proxy.count("PUT", "partNumber") == 1 and proxy.count("PUT") == 2, proxy.seen
+    assert proxy.count("PUT", "partNumber") == PARTS
+    assert not any(proxy.count("PUT", key) for key in arrived), proxy.seen
     assert list(bucket.multipart_uploads.all()) == []
 
 
-def test_parts_of_another_content_are_not_taken_for_ours(to_s3, bucket, release):
-    key = prefix(release) + "model/unet/weights.safetensors"
-    begun = bucket.Object(key).initiate_multipart_upload(ChecksumAlgorithm="SHA256")
+def test_ctrl_c_among_the_parts_leaves_no_half_file(to_s3, bucket, release, monkeypatch):
+    send = storage._send_parts
+
+    def stopped(*arguments):
+        send(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(storage, "_send_parts", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        to_s3()
+    assert not any("unet" in key for key in contents(bucket))
+    assert list(bucket.multipart_uploads.all()) == []
+
+
+def test_what_a_killed_publisher_left_is_neither_used_nor_left_lying(to_s3, bucket, release):
+    begun = bucket.Object(prefix(release) + LARGE).initiate_multipart_upload(ChecksumAlgorithm="SHA256")
     begun.Part(1).upload(Body=b"x" * 5 * 2**20, ChecksumAlgorithm="SHA256")
     to_s3()
     assert contents(bucket) == bytes_of(release, prefix(release))
+    assert list(bucket.multipart_uploads.all()) == []
 
 
-def test_a_file_that_changes_on_the_way_is_not_published(to_s3, bucket, release, monkeypatch):
-    read = multipart.File.read
+@pytest.mark.parametrize("name", ["README.md", LARGE])
+def test_a_file_that_changes_on_the_way_is_not_published(to_s3, bucket, release, monkeypatch, name):
+    looked = storage.is_stored
 
-    def changed(file, part):
-        if file.path.name == "README.md":
-            file.path.write_bytes(b"changed")
-        return read(file, part)
+    def changed_then(s3, place, of, path, sha256):
+        if of == name:
+            path.write_bytes(path.read_bytes()[:-1] + b"!")
+        return looked(s3, place, of, path, sha256)
 
-    monkeypatch.setattr(multipart.File, "read", changed)
+    monkeypatch.setattr(storage, "is_stored", changed_then)
     with pytest.raises(UserError, match="changed while it was being sent"):
         to_s3()
-    assert not any(key.endswith((DIGESTS, "README.md")) for key in contents(bucket))
+    assert not any(key.endswith((DIGESTS, name)) for key in contents(bucket))
+    assert list(bucket.multipart_uploads.all()) == []
 
 
 def test_a_release_that_is_not_whole_is_not_published(to_s3, proxy, release):
