@@ -13,7 +13,6 @@ from typing import Any
 
 from flows.feedback.import_context import folders_of, project_of, told
 from flows.runtime.console import say, warn
-from flows.storage.multipart import read_through, upload
 from flows.storage.s3 import (
     ABSENT,
     CHANGED,

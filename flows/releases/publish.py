@@ -4,6 +4,7 @@ The release's list of digests is written last: who sees it, sees everything that
 """
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
