@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-PRIVATE = Path(".hfi")
-
 app = typer.Typer(help="Serve the annotation page; invite people to it.")
 
 
@@ -42,8 +40,9 @@ def annotate(
     if context.invoked_subcommand is not None:
         return
     from flows.serving.annotation import Door, serve
+    from hfi_core.pipeline.layout import STATE
 
-    serve(Door(host, port, tuple(name or ()), certificate, key, behind_proxy), PRIVATE, concept)
+    serve(Door(host, port, tuple(name or ()), certificate, key, behind_proxy), STATE, concept)
 
 
 @app.command()
@@ -103,11 +102,11 @@ def remove(name: Annotated[str, typer.Argument(help="Whose account.")]) -> None:
 def _project() -> Path:
     """The folder of the accounts; a wrong folder must not get one."""
     from hfi_core.errors import UserError
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.pipeline.layout import PARAMS, STATE
 
     if not PARAMS.exists():
         raise UserError(f"{PARAMS} is missing: run this in a project's folder.")
-    return PRIVATE
+    return STATE
 
 
 def _plain(text: str) -> str:

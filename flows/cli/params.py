@@ -63,11 +63,12 @@ def sync() -> None:
     from flows.runtime.lock import project_lock
     from flows.versioning import dvc_yaml
     from hfi_core.params import read_params
+    from hfi_core.pipeline import layout
     from hfi_core.pipeline.layout import PARAMS
 
     params = read_params(PARAMS)
     with project_lock():
-        for path, changed in ((dvc_yaml.DVC_YAML, dvc_yaml.write(params)), (SCHEMA, write_schema())):
+        for path, changed in ((layout.DVC_YAML, dvc_yaml.write(params)), (SCHEMA, write_schema())):
             say(f"{path}: {'written' if changed else 'already current'}")
 
 

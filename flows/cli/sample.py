@@ -18,10 +18,10 @@ def sample(
     from hfi_core.compute.memory import short_memory_named
     from hfi_core.errors import UserError
     from hfi_core.params import read_params
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.pipeline.layout import MODELS, PARAMS
 
     params = here(read_params(PARAMS))
-    folder = Path("models") / row
+    folder = MODELS / row
     if row not in params.removals:
         raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
     if row != "base" and not folder.exists():

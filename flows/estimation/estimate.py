@@ -14,6 +14,7 @@ from hfi_core.candidates.manifest import read_manifest
 from hfi_core.params import NoRemoval, Params
 from hfi_core.params.workload import Work, shots, work_of
 from hfi_core.pipeline.graph import units_of
+from hfi_core.pipeline.layout import CANDIDATES
 
 _GIB = 2**30
 _WIDTH = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -145,7 +146,7 @@ def _disk(params: Params, base: BaseFolder | None, candidates: dict[str, int]) -
 
 def _picture_bytes(base: BaseFolder) -> tuple[float, str]:
     """Bytes of a picture, from those that lie here or else without compression, and where from."""
-    sizes = [path.stat().st_size for path in Path("candidates").glob("*/pictures/*.png")]
+    sizes = [path.stat().st_size for path in CANDIDATES.glob("*/pictures/*.png")]
     if sizes:
         mean = sum(sizes) / len(sizes)
         return mean, f"{mean:,.0f} bytes, the mean of {len(sizes):,} PNG files in candidates/"

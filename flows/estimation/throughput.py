@@ -3,9 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from flows.execution.cost import COST, measured, rate_conditions, recorded
+from flows.execution.cost import measured, rate_conditions, recorded
 from hfi_core.params import Params
 from hfi_core.params.workload import Work
+from hfi_core.pipeline.layout import COST
 
 BACKWARD = 2
 """Passes forward that a pass backward costs, where it was not measured: Kaplan et al. 2020 (arXiv 2001.08361), 2.1."""

@@ -16,8 +16,8 @@ from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Params
 from hfi_core.params.workload import Work
+from hfi_core.pipeline.layout import COST
 
-COST = Path("reports/cost.json")
 _HIGH_WATER = Path("/proc/self/clear_refs")
 
 

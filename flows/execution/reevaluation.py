@@ -13,7 +13,6 @@ from pathlib import Path
 from flows.execution.job import versions
 from flows.runtime.console import progress_of
 from flows.runtime.device import here
-from flows.runtime.lock import STATE
 from flows.versioning.repo import changes
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import SHARES
@@ -22,6 +21,7 @@ from hfi_core.io.hashing import sha256_of_json
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
+from hfi_core.pipeline.layout import STATE
 
 ASIDE = STATE / "reevaluation"
 """Where rows are evaluated again; who is stopped goes on from what is there."""

@@ -12,12 +12,12 @@ from flows.execution.parallelism import ALONE, Spread
 from flows.runtime import logs
 from flows.runtime.console import progress_of
 from flows.runtime.device import here
-from flows.runtime.lock import STATE
 from flows.versioning.inputs import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 from hfi_core.params.workload import work_of
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
+from hfi_core.pipeline.layout import STATE
 from hfi_core.progress import Progress
 
 WORK = STATE / "work"

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 from flows.releases.versions import versions
-from flows.runtime.lock import STATE
 from hfi_core.annotation.service.state import PAGE, PageState
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, is_there, open_store
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import STATE
 
 
 def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterator[str]:

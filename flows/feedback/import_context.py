@@ -11,11 +11,12 @@ from hfi_core.feedback.formats.pictures import Pictures
 from hfi_core.feedback.formats.staging import Counts
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import CANDIDATES
 
 
 def folders_of(params: Params) -> dict[str, Path]:
     """The folder of each concept's candidates."""
-    return {name: Path("candidates") / name for name in params.concepts}
+    return {name: CANDIDATES / name for name in params.concepts}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from hfi_core.feedback.store import is_there, open_store
 from hfi_core.io.hashing import sha256_of, sha256_of_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
-from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.layout import LABELS, MODELS, RELEASE
 from hfi_core.pipeline.release import release_digest
 
 _LEAST = 8
@@ -68,7 +68,7 @@ def _here(params: Params) -> Iterator[tuple[str, Lead]]:
         yield sha256, Lead("snapshot", sha256)
     behind = feedback_behind_labels(params)
     made = [(RELEASE, release_digest)] if RELEASE.exists() else []
-    made += [(Path("models") / row, sha256_of) for row in params.removals if (Path("models") / row).is_dir()]
+    made += [(MODELS / row, sha256_of) for row in params.removals if (MODELS / row).is_dir()]
     for path, digest_of in made if behind else ():
         for sha256 in behind:
             yield digest_of(path), Lead(f"{path}", sha256)
@@ -82,7 +82,7 @@ def _registered(params: Params) -> Iterator[tuple[str, Lead]]:
 
 def feedback_behind_labels(params: Params) -> list[str]:
     """Digests of the feedback that the labels here were made of."""
-    summaries = [Path("labels") / concept / "summary.json" for concept in params.concepts]
+    summaries = [LABELS / concept / "summary.json" for concept in params.concepts]
     return sorted({json.loads(path.read_text("utf-8"))["feedback_sha256"] for path in summaries if path.exists()})
 
 

@@ -15,12 +15,13 @@ from flows.runtime.console import warn
 from flows.versioning import pointers
 from flows.versioning.git import asked, git
 from flows.versioning.inputs import marker_of
-from flows.versioning.pointers import LOCK, Data, data_in, is_pointer
+from flows.versioning.pointers import Data, data_in, is_pointer
 from flows.versioning.repo import repository
 from flows.versioning.results_branch import records_of
 from hfi_core.errors import UserError, first_of
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import DVC_LOCK
 
 _JUDGEMENTS = Path("data/feedback")
 _SHOWN = 5
@@ -53,8 +54,8 @@ def _workspace() -> Keeper:
     with repository() as repo:
         outs = [out for out in repo.index.outs if out.use_cache and out.hash_info]
         data = {Data(out.hash_name, out.hash_info.value, out.meta.size or 0, out.meta.nfiles or 1) for out in outs}
-    if LOCK.exists():  # rows that params name no more, too: they may be named again
-        data.update(data_in(LOCK.read_text(encoding="utf-8"), f"{LOCK}"))
+    if DVC_LOCK.exists():  # rows that params name no more, too: they may be named again
+        data.update(data_in(DVC_LOCK.read_text(encoding="utf-8"), f"{DVC_LOCK}"))
     return Keeper("this workspace", frozenset(data))
 
 

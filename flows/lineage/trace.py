@@ -19,7 +19,7 @@ from hfi_core.errors import first_of
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
-from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.layout import MODELS, RELEASE
 from hfi_core.pipeline.release import release_digest
 
 _STAGES = (("removal", "distill"), ("token", "invert"), ("reward", "reward"), ("labels", "ingest"))
@@ -52,7 +52,7 @@ def chain_of(params: Params, version: Version) -> Iterator[Link]:
 
 def _here(params: Params, version: Version) -> Iterator[Link]:
     row = version.tags.get("hfi.row", params.release.row)
-    yield from _folder("removal", Path("models") / row, "removal.json", _removal)
+    yield from _folder("removal", MODELS / row, "removal.json", _removal)
     for kind, top, file, tell in (
         ("token", "tokens", "check.json", _token),
         ("reward", "reward", "report.json", _reward),

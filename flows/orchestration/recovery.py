@@ -15,10 +15,9 @@ from filelock import FileLock, Timeout
 
 from flows.orchestration import feedback_gate
 from flows.orchestration.runs import going_among, runs_of, waiting_runs
-from flows.runtime.lock import STATE
 from hfi_core.params import read_params
 from hfi_core.pipeline.graph import units_of
-from hfi_core.pipeline.layout import PARAMS
+from hfi_core.pipeline.layout import PARAMS, STATE
 
 RUN_LOCKS = STATE / "runs"
 _held_locks: dict[str, FileLock] = {}

@@ -13,6 +13,7 @@ from flows.project import presets, schema
 from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import whole_file
+from hfi_core.pipeline import layout
 from hfi_core.pipeline.layout import PARAMS
 
 TEMPLATE = Path(str(files("flows.project"))) / "template"
@@ -51,7 +52,7 @@ def _content(name: str, preset: str) -> Mapping[Path, str]:
     written = {target: _filled(source, words) for source, target in _template_files()}
     return written | {
         PARAMS: presets.text(preset),
-        dvc_yaml.DVC_YAML: dvc_yaml.render(presets.params(preset)),
+        layout.DVC_YAML: dvc_yaml.render(presets.params(preset)),
         schema.SCHEMA: schema.schema_text(),
     }
 

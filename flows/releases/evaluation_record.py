@@ -15,6 +15,7 @@ from hfi_core.evaluation.records import RECORDS
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import EVALUATED_ROWS
 from hfi_core.report.images import spread
 
 FOLDER = "evaluation"
@@ -42,7 +43,7 @@ def gathered(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
         shutil.copyfile(evaluation, folder / _FIGURES)
-        row = Path("evaluation") / params.release.row
+        row = EVALUATED_ROWS / params.release.row
         if (row / RECORDS).exists():
             shutil.copyfile(row / RECORDS, folder / RECORDS)
             for suite, index in _chosen(read_jsonl(row / RECORDS)):

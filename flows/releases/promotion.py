@@ -28,11 +28,11 @@ from flows.releases.publish import publish as publish_release
 from flows.releases.publish import release_name
 from flows.releases.versions import find_own_release
 from flows.runtime.console import warn
-from flows.runtime.lock import STATE
 from flows.tracking.client import reaching, registry_client
 from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import Verdict, verdicts
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import STATE
 
 Publish = Callable[[Path, str], str]
 """Put a release under an immutable name, once; returns its address."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from flows.releases.champion import ALIAS, CHAMPION
 from flows.releases.packaging import log_model, save_adapter, save_pipeline
-from flows.runtime.lock import STATE
 from flows.tracking.client import experiment_of, registry_client
 from flows.tracking.runs import metric_name
 from flows.versioning import pointers
@@ -21,7 +20,7 @@ from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import params_digest, pipeline_key, units_of
-from hfi_core.pipeline.layout import EVALUATION, RELEASE
+from hfi_core.pipeline.layout import DVC_LOCK, EVALUATION, RELEASE, STATE
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, release_digest, require_whole
 
 _MARK = STATE / "registered.json"
@@ -54,7 +53,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     """
     from mlflow.exceptions import MlflowException
 
-    told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
+    told = tuple(verdicts(read_evaluation(EVALUATION), params.release.row, params.release.gates))
     digest = release_digest(release)
     require_whole(release)
     tags = _lineage(params, digest) | _gate_tags(told)
@@ -103,11 +102,11 @@ def _lineage(params: Params, digest: str) -> dict[str, str]:
         "hfi.release": digest,
         "hfi.row": params.release.row,
         "hfi.params": params_digest(params),
-        "hfi.pipeline": pipeline_key(params),
+        "hfi.pipeline": pipeline_key(params, revision),
         "hfi.feedback": sha256_of(feedback) if feedback.exists() else "none",
         "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
         "hfi.base": params.model.digest,
-        "hfi.dvc.lock": sha256_of(Path("dvc.lock")) if Path("dvc.lock").exists() else "none",
+        "hfi.dvc.lock": sha256_of(DVC_LOCK) if DVC_LOCK.exists() else "none",
         "hfi.git.revision": revision,
         "hfi.git.dirty": str(dirty).lower(),
     }

@@ -79,7 +79,7 @@ def metric_name(metric: str) -> str:
 
 def _tags(params: Params) -> dict[str, str]:
     return {
-        "hfi.pipeline": pipeline_key(params),
+        "hfi.pipeline": pipeline_key(params, git_revision()[0]),
         "hfi.params": params_digest(params),
         "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
     }

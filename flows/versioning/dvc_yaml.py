@@ -1,6 +1,5 @@
 """`dvc.yaml`, generated from the declaration of the stages, so that both doors know one graph."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,9 +9,9 @@ from hfi_core.io.atomic import whole_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
+from hfi_core.pipeline.layout import DVC_YAML
 from hfi_core.pipeline.stage import Stage
 
-DVC_YAML = Path("dvc.yaml")
 _HEADER = "# Written by `hfi params sync`; edits are lost.\n"
 
 

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flows.versioning.dvc_yaml import DVC_YAML
 from flows.versioning.git import asked, git
-from flows.versioning.pointers import LOCK, pointer_files
+from flows.versioning.pointers import pointer_files
 from flows.versioning.repo import push
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import units_of
-from hfi_core.pipeline.layout import PARAMS
+from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, PARAMS
 from hfi_core.secrets import without_passwords
 
 _SOURCE = "Hfi-Source"
@@ -143,7 +142,7 @@ def record_results(params: Params, run: str) -> Record | None:
     the remote: then nothing is committed.
     """
     wanted = params.versioning
-    if wanted.commit == "none" or not LOCK.exists():
+    if wanted.commit == "none" or not DVC_LOCK.exists():
         return None
     require_recordable(params)
     if wanted.push:

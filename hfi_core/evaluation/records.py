@@ -12,18 +12,17 @@ import numpy as np
 from hfi_core.errors import UserError
 from hfi_core.io.images import load_picture
 from hfi_core.io.json_files import read_jsonl
-from hfi_core.io.tensors import load_tensors
-from hfi_core.pipeline.layout import EVALUATION
+from hfi_core.io.tensors import load_arrays
 
 
-def read_evaluation() -> dict[str, Any]:
-    """`reports/evaluation.json`.
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Read the evaluation that the stage compare wrote.
 
     Raises UserError if nothing has been evaluated yet.
     """
-    if not EVALUATION.exists():
-        raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
-    return json.loads(EVALUATION.read_text(encoding="utf-8"))
+    if not path.exists():
+        raise UserError(f"{path} is missing: `hfi run` makes it.")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "provenance.json"
@@ -64,7 +63,7 @@ def read_evaluated(folder: Path) -> Evaluated:
     Raises UserError if it is missing or torn.
     """
     records = read_jsonl(folder / RECORDS)
-    features = load_tensors(folder / FEATURES)[0]["features"].numpy()
+    features = load_arrays(folder / FEATURES)["features"]
     try:
         provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

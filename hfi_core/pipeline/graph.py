@@ -8,22 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.versioning.git import git_revision
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.params import Params
 from hfi_core.pipeline.stage import Stage
-
-
-def params_digest(params: Params) -> str:
-    """Digest of the whole of `params.yaml` by meaning."""
-    return sha256_of_json(params.model_dump(mode="json"))
-
-
-def pipeline_key(params: Params) -> str:
-    """What ties together the runs of one pipeline: params and git revision."""
-    return sha256_of_json([params_digest(params), git_revision()[0]])[:16]
-
 
 _MODEL = ("seed", "compute", "model")
 
@@ -257,3 +245,13 @@ def stages_making(path: Path) -> Iterator[str]:
             fixed = Path(output.split("{")[0])
             if fixed != Path() and paths_overlap(path, fixed):
                 yield stage.name
+
+
+def params_digest(params: Params) -> str:
+    """Return the digest of the whole of `params.yaml` by meaning."""
+    return sha256_of_json(params.model_dump(mode="json"))
+
+
+def pipeline_key(params: Params, revision: str) -> str:
+    """Return the key that ties together the runs of one pipeline: of its params and its git commit."""
+    return sha256_of_json([params_digest(params), revision])[:WORK_KEY]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from hfi_core.compute.memory import with_short_memory_named
-from hfi_core.models.diffusion.sampling import Request
 from hfi_core.params import Params
 from hfi_core.progress import Progress, silent
 
@@ -31,7 +30,7 @@ class Run(Protocol):
     ) -> dict[str, float]: ...
 
 
-Block = TypeVar("Block")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Shard:
     index: int = 0
     count: int = 1
 
-    def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
+    def of(self, blocks: Sequence[Item]) -> Sequence[Item]:
         """The shard's own blocks."""
         return blocks[self.index :: self.count]
 
@@ -115,9 +114,9 @@ def _imported(function: str) -> Any:
     return with_short_memory_named(getattr(import_module(module), name))
 
 
-def unfinished(
-    requests: Sequence[Request], block: int, done: Callable[[Request], bool], shard: Shard = WHOLE
-) -> list[Request]:
-    """The requests of the shard's blocks that are not wholly done: every picture keeps its place in its block."""
-    blocks = [list(requests[start : start + block]) for start in range(0, len(requests), block)]
-    return [request for part in shard.of(blocks) if not all(map(done, part)) for request in part]
+def unfinished_blocks(
+    items: Sequence[Item], block: int, is_done: Callable[[Item], bool], shard: Shard = WHOLE
+) -> list[Item]:
+    """Return the items of the shard's blocks that are not wholly done: every item keeps its place in its block."""
+    blocks = [list(items[start : start + block]) for start in range(0, len(items), block)]
+    return [item for part in shard.of(blocks) if not all(map(is_done, part)) for item in part]

@@ -27,7 +27,7 @@ from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded
 from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import WHOLE, Shard, unfinished
+from hfi_core.pipeline.stage import WHOLE, Shard, unfinished_blocks
 from hfi_core.progress import Progress, silent
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
@@ -119,7 +119,7 @@ def _eyes(params: Params) -> tuple[Judge, Clip]:
 def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, shard: Shard, progress: Progress) -> None:
     """Draw what is not there yet, in whole blocks over all suites: a picture's place in its block never changes."""
     requests, block = [shot.request for shot in shots_of(params)], params.compute.block
-    missing = unfinished(requests, block, lambda request: _kept(kept, request).exists(), shard)
+    missing = unfinished_blocks(requests, block, lambda request: _kept(kept, request).exists(), shard)
     if not missing:
         return
     model = load_safeguarded(params.model, params.compute, inputs["model"])

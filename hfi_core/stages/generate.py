@@ -14,7 +14,7 @@ from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import WHOLE, Shard, unfinished
+from hfi_core.pipeline.stage import WHOLE, Shard, unfinished_blocks
 from hfi_core.progress import Progress, silent
 
 
@@ -62,7 +62,7 @@ def draw(
 ) -> None:
     """Draw the shard's pictures that `work` lacks."""
     requests, block = _requests(params, unit), params.compute.block
-    missing = unfinished(requests, block, lambda request: _place(work, unit, request).exists(), shard)
+    missing = unfinished_blocks(requests, block, lambda request: _place(work, unit, request).exists(), shard)
     if not missing:
         return
     prepare(params.compute)

@@ -54,7 +54,9 @@ def export(
 
 
 def _folder(concept: str) -> Path:
-    return Path("candidates") / concept
+    from hfi_core.pipeline.layout import CANDIDATES
+
+    return CANDIDATES / concept
 
 
 def _write_tasks(params, file: Path, concept: str | None, place) -> int:

@@ -20,7 +20,7 @@ def stats(
     from hfi_core.feedback.reader import read_judgements
     from hfi_core.feedback.statistics import statistics_of
     from hfi_core.params import read_params
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.pipeline.layout import CANDIDATES, PARAMS
 
     params = read_params(PARAMS)
     if concept is not None and concept not in params.concepts:
@@ -32,7 +32,7 @@ def stats(
             say(f"{name}: no judgements in {file}.\n")
             continue
         kind = params.concepts[name].feedback
-        candidates = {candidate.id: candidate for candidate in read_manifest(Path("candidates") / name)}
+        candidates = {candidate.id: candidate for candidate in read_manifest(CANDIDATES / name)}
         with open_ledger(file, name, kind, candidates, live=params.feedback.store) as ledger:
             statistics = statistics_of(ledger, kind)
         out.print(_summary(name, statistics, params))

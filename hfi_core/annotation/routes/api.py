@@ -44,7 +44,7 @@ def session(request: Request, user: Annotated[User, Depends(current_user)]) -> d
 @router.post("/consent")
 def consent(request: Request, user: Annotated[User, Depends(current_user)]) -> dict[str, bool]:
     """The annotator agrees to the text of the first page."""
-    agree(page_of(request), user)
+    agree(page_of(request).state, user.pseudonym)
     return {"saved": True}
 
 

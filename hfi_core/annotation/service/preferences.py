@@ -7,9 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from hfi_core.annotation.content.i18n import ENGLISH, read_words
-from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service.state import PageState
-from hfi_core.annotation.service.workspace import Page
 
 
 class Preferences(BaseModel):
@@ -62,6 +60,6 @@ def consent_text() -> str:
     return hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()
 
 
-def agree(page: Page, user: User) -> None:
-    """Note that a person agreed."""
-    keep_consent(page.state, user.pseudonym, consent_text(), datetime.now(UTC))
+def agree(state: PageState, pseudonym: str) -> None:
+    """Record that an annotator agreed to the present text."""
+    keep_consent(state, pseudonym, consent_text(), datetime.now(UTC))

@@ -133,5 +133,5 @@ def test_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(UserError, match="does not fit a judge of the embedded world"):
         load_judge_network(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x05\x95")
-    with pytest.raises(UserError, match="no readable safetensors"):
+    with pytest.raises(UserError, match="not a readable safetensors"):
         load_judge_network(tmp_path)

@@ -18,7 +18,7 @@ from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import Request, denoise, sample, start_noise
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Sampler, Source
-from hfi_core.pipeline.stage import unfinished
+from hfi_core.pipeline.stage import unfinished_blocks
 from tests.support.other_model import build_other_model
 
 BLOCK = 4
@@ -128,5 +128,5 @@ def test_a_vae_that_overflows_is_named(model, monkeypatch):
 def test_resuming_keeps_whole_blocks():
     requests = [Request("p", seed) for seed in range(10)]
     done = {0, 1, 2, 3, 5, 8, 9}
-    left = unfinished(requests, BLOCK, lambda request: request.seed in done)
+    left = unfinished_blocks(requests, BLOCK, lambda request: request.seed in done)
     assert [request.seed for request in left] == [4, 5, 6, 7]
