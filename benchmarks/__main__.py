@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import machine
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 PAGE = Path("docs/benchmarks.md")
 NAMES = (
@@ -66,7 +66,7 @@ def _write(title: str, section: str) -> None:
     first = {_title(name): place for place, name in enumerate(NAMES)}
     titles = sorted(sections, key=lambda title: (first[title.split(" (")[0]], title))
     ordered = [f"## {title}\n\n{sections[title]}\n" for title in titles]
-    with whole_file(PAGE) as beside:
+    with atomic_file(PAGE) as beside:
         beside.write_text("\n".join([_HEAD, *ordered]), encoding="utf-8")
 
 

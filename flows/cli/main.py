@@ -88,7 +88,7 @@ def options(
     """
     global _debug
     _debug = debug
-    logs.begin(log.value)
+    logs.configure_logging(log.value)
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ Without this, what somebody saves meanwhile for the next experiment would be loc
 """
 
 from hfi_core.errors import UserError
-from hfi_core.params import Params, read_params
+from hfi_core.params import Params, load_params
 from hfi_core.pipeline.graph import Unit, params_of, units_of, work_key
 from hfi_core.pipeline.layout import PARAMS
 
 
 def require_params(unit: Unit, params: Params) -> None:
     """Raise UserError unless `params.yaml` still says of a unit what `params` do."""
-    now = read_params(PARAMS)
+    now = load_params(PARAMS)
     if now == params:
         return
     if unit not in units_of(now):

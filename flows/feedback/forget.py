@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 from flows.releases.versions import versions
-from hfi_core.annotation.service.state import PAGE, PageState
+from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, is_there, open_store
 from hfi_core.feedback.store.pseudonyms import open_people
@@ -35,9 +35,9 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
         yield from _told(params, store, pseudonym)
         count = store.forget(pseudonym, judgements=judgements)
     linked = people.forget(pseudonym)
-    page = STATE / PAGE
+    page = STATE / STATE_FILE
     if page.exists():
-        with closing(PageState(page)) as state:
+        with closing(ServerState(page)) as state:
             state.forget(pseudonym)
         yield f"What the annotation page kept of {pseudonym} is deleted: consent, settings, gold, what was shown."
     if linked:

@@ -26,7 +26,7 @@ _FIGURES = "evaluation.json"
 
 
 @dataclass(frozen=True)
-class Figures:
+class EvaluationRecord:
     """One version's evaluation."""
 
     evaluation: dict[str, Any]
@@ -37,7 +37,7 @@ class Figures:
 
 
 @contextmanager
-def gathered(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
+def gather_record(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
     """A folder with what is kept of the released row, and its digest."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
@@ -60,7 +60,7 @@ def _chosen(records: Records) -> Iterator[tuple[str, int]]:
             yield suite, of_suite[place]["index"]
 
 
-def figures_of(params: Params, version) -> Figures:
+def read_record(params: Params, version) -> EvaluationRecord:
     """The figures of an MLflow model version, held against the digest among its tags.
 
     Raises UserError if they are missing or are not what was registered.
@@ -77,7 +77,7 @@ def figures_of(params: Params, version) -> Figures:
         if sha256_of_folder(folder) != version.tags[TAG]:
             raise UserError(f"{name}: the figures that MLflow holds are not those that were registered ({TAG}).")
         records = folder / RECORDS
-        return Figures(
+        return EvaluationRecord(
             json.loads((folder / _FIGURES).read_text(encoding="utf-8")),
             read_jsonl(records) if records.exists() else [],
             {(path.parent.name, int(path.stem)): path.read_bytes() for path in sorted(folder.rglob("*.png"))},

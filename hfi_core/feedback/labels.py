@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 from hfi_core.io.json_files import write_json, write_jsonl
 
-Part = Literal["learn", "attack"]
+Split = Literal["learn", "attack"]
 
 
-def part_of(picture: str, held_out: float) -> Part:
+def split_of(picture: str, held_out: float) -> Split:
     """The part of a picture, by a hash of its id: the same in every run, whatever other pictures there are.
 
     A larger `held_out` share moves pictures from "learn" to "attack" and none the other way.
@@ -37,11 +37,11 @@ class Label:
     yes: float
     no: float
     cant_tell: int
-    part: Part
+    part: Split
 
 
 @dataclass(frozen=True)
-class Pair:
+class RankedPair:
     """How often one picture was placed above another; a tie counts half in either direction."""
 
     above: str
@@ -49,7 +49,7 @@ class Pair:
     weight: float
 
 
-def write_labels(folder: Path, labels: list[Label], pairs: list[Pair] | None, summary: dict[str, Any]) -> None:
+def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | None, summary: dict[str, Any]) -> None:
     """Fill a folder; `pairs` is None for binary feedback."""
     write_jsonl(folder / _LABELS, [asdict(label) for label in labels])
     if pairs is not None:
@@ -62,9 +62,9 @@ def read_labels(folder: Path) -> list[Label]:
     return [Label(**row) for row in _rows(folder / _LABELS)]
 
 
-def read_pairs(folder: Path) -> list[Pair]:
+def read_pairs(folder: Path) -> list[RankedPair]:
     """The pairs of a ranking, sorted."""
-    return [Pair(**row) for row in _rows(folder / _PAIRS)]
+    return [RankedPair(**row) for row in _rows(folder / _PAIRS)]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

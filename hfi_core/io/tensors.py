@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from safetensors import SafetensorError, safe_open
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 if TYPE_CHECKING:  # reading arrays costs no torch
     import numpy as np
@@ -24,7 +24,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: Any = None)
 
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
     metadata = None if meta is None else {_META: json.dumps(meta, sort_keys=True)}
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         save_file(ready, beside, metadata=metadata)
 
 

@@ -200,7 +200,7 @@ def work_key(unit: Unit, params: Params) -> str:
     return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:WORK_KEY]
 
 
-def readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
+def judgement_readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
     """The units that read judgements of the live store, one a concept: what comes before them is for people to judge.
 
     None where the project has no live store, and where nothing comes after them: `--until ingest` takes what is there.

@@ -19,7 +19,7 @@ from hfi_core.annotation.security.sessions import (
     CSRF_HEADER,
     LIFE_SECONDS,
     LOCAL_LIFE_SECONDS,
-    Cookies,
+    SessionCookies,
     private_key,
 )
 from hfi_core.annotation.settings import Access
@@ -53,7 +53,7 @@ Refuse = Callable[[Request, int, str], Response]
 def protect(app: FastAPI, access: Access, refuse: Refuse) -> None:
     """Put every check before the application; `refuse` makes the answer to a request that fails one."""
     life = LIFE_SECONDS if access.accounts else LOCAL_LIFE_SECONDS
-    cookies = Cookies(private_key(access.private), secure=access.secure, life=life)
+    cookies = SessionCookies(private_key(access.private), secure=access.secure, life=life)
     app.state.access, app.state.cookies = access, cookies
     # The last one added meets a request first.
     app.add_middleware(_Sessions, cookies=cookies, access=access, refuse=refuse)
@@ -84,7 +84,7 @@ class _SecurityHeaders:
 class _Sessions:
     """Reads the session, refuses what another site's page sent, and sets the cookie where it changed."""
 
-    def __init__(self, app: ASGIApp, cookies: Cookies, access: Access, refuse: Refuse):
+    def __init__(self, app: ASGIApp, cookies: SessionCookies, access: Access, refuse: Refuse):
         self._app, self._cookies, self._access, self._refuse = app, cookies, access, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

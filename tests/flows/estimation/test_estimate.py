@@ -12,7 +12,7 @@ from flows.execution import cost
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
 from hfi_core.params import parse_params
-from hfi_core.params.workload import Work
+from hfi_core.params.workload import Workload
 from hfi_core.pipeline import layout
 from tests.support.projects import default_raw
 
@@ -71,10 +71,10 @@ def test_the_rate_is_learnt_from_units_that_ran_whole_on_the_same_model_and_devi
     params = parse_params(default_raw())
     spent = cost.Cost(cost.datetime.now(cost.UTC), seconds=70.0, peak_memory=5)
     assert recorded_rate(params) is None
-    cost.append("ingest@badge", spent, "cpu", cost.record(params, Work()))
+    cost.append("ingest@badge", spent, "cpu", cost.record(params, Workload()))
     cost.append("generate@badge", spent, "cpu")
     assert recorded_rate(params) is None
-    cost.append("distill@anchored", spent, "cpu", cost.record(params, Work(forward=100, gradient=200)))
+    cost.append("distill@anchored", spent, "cpu", cost.record(params, Workload(forward=100, gradient=200)))
     rate = recorded_rate(params)
     assert rate.forward == pytest.approx(0.1) and rate.gradient == pytest.approx(0.3) and rate.peak_memory == 5
     other = default_raw()

@@ -9,14 +9,14 @@ from flows.orchestration.plan import make_plan
 from flows.project.schema import SCHEMA, schema_text
 from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline import layout
 from hfi_core.pipeline.graph import STAGES, units_of
 from tests.support.projects import REPOSITORY
 
 
 def test_the_repositorys_dvc_yaml_is_what_the_declaration_makes():
-    params = read_params(REPOSITORY / "params.yaml")
+    params = load_params(REPOSITORY / "params.yaml")
     assert (REPOSITORY / layout.DVC_YAML).read_text() == dvc_yaml.render(params), "run `hfi params sync`"
 
 
@@ -28,7 +28,7 @@ def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
     from dvc.repo import Repo
 
     monkeypatch.chdir(REPOSITORY)
-    units = {unit.address: unit for unit in units_of(read_params(Path("params.yaml")))}
+    units = {unit.address: unit for unit in units_of(load_params(Path("params.yaml")))}
     stages = {stage.addressing: stage for stage in Repo().index.stages}
     assert set(stages) == set(units)
     for address, unit in units.items():
@@ -38,7 +38,7 @@ def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
 
 
 def test_every_output_persists_so_that_a_failed_run_leaves_the_earlier_one():
-    content = yaml.safe_load(dvc_yaml.render(read_params(REPOSITORY / "params.yaml")))
+    content = yaml.safe_load(dvc_yaml.render(load_params(REPOSITORY / "params.yaml")))
     for stage in STAGES:
         row = content["stages"][stage.name]
         row = row.get("do", row)
