@@ -1,12 +1,11 @@
 """What `labels/CONCEPT` holds: a label for each picture that was judged enough, and for rankings the pairs."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hfi_core.io.json_files import write_json, write_jsonl
+from hfi_core.io.json_files import read_json, read_jsonl, write_json, write_jsonl
 
 Split = Literal["learn", "attack"]
 
@@ -59,19 +58,14 @@ def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | No
 
 def read_labels(folder: Path) -> list[Label]:
     """The labels, sorted by picture."""
-    return [Label(**row) for row in _rows(folder / _LABELS)]
+    return [Label(**row) for row in read_jsonl(folder / _LABELS)]
 
 
 def read_pairs(folder: Path) -> list[RankedPair]:
     """The pairs of a ranking, sorted."""
-    return [RankedPair(**row) for row in _rows(folder / _PAIRS)]
+    return [RankedPair(**row) for row in read_jsonl(folder / _PAIRS)]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Figures about the judgements and their agreement."""
-    return json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream]
+    return read_json(folder / _SUMMARY)

@@ -9,7 +9,10 @@ from hfi_core.io.atomic import atomic_file
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Rows that an earlier stage wrote."""
+    """Read the rows that an earlier stage wrote.
+
+    Raises UserError if the file is missing or torn.
+    """
     try:
         with path.open(encoding="utf-8") as stream:
             return [json.loads(line) for line in stream]
@@ -31,6 +34,10 @@ def write_jsonl(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """Read an object that an earlier stage wrote.
+
+    Raises UserError if the file is missing or torn.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -235,11 +235,12 @@ def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
 
 
 def paths_overlap(one: Path, other: Path) -> bool:
+    """Return whether two paths are equal, or one lies below the other."""
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def stages_making(path: Path) -> Iterator[str]:
-
+    """Yield the names of the stages whose outputs overlap a path."""
     for stage in STAGES:
         for output in stage.outputs.values():
             fixed = Path(output.split("{")[0])

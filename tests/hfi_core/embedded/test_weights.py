@@ -11,7 +11,7 @@ from hfi_core.models.weights import digest_of, locate
 from hfi_core.params import load_params
 from tests.support.projects import REPOSITORY
 
-WEIGHTS = REPOSITORY / "hfi_core" / "world" / "weights"
+WEIGHTS = REPOSITORY / "hfi_core" / "embedded" / "weights"
 FILES = [path for path in WEIGHTS.rglob("*") if path.is_file()]
 
 

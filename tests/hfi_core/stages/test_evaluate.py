@@ -138,7 +138,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
 
     work = tmp_path / "work"
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(evaluate, "save_picture", save_ten)
+        patched.setattr(evaluate, "save_image", save_ten)
         bench.run("anchored", into="stopped", work=work)
     assert not (bench.folder / "stopped/anchored").exists()
 
