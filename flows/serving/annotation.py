@@ -76,8 +76,8 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
-    if concept is not None and concept not in params.concepts:
-        raise UserError(f"There is no concept {concept!r}; params.yaml has {', '.join(params.concepts)}.")
+    if concept is not None:
+        params.concept(concept)
     access = access_of(door, private)
     listening = listen(door.host, door.port)
     with listening, open_store(params.feedback.database_url) as store:
@@ -89,7 +89,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
             # Who a request comes from is believed of the named proxy alone.
             proxy_headers=door.proxy is not None, forwarded_allow_ips=door.proxy or "",
             ssl_certfile=door.certificate, ssl_keyfile=door.key,
-            **logs.for_uvicorn(),
+            **logs.uvicorn_options(),
         )  # fmt: skip
         page = f"/judge/{concept}" if concept else "/"
         info(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")
