@@ -21,7 +21,7 @@ from benchmarks import reference_schedule
 from benchmarks.memory import GIB, bytes_of
 from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.shapes import build
-from flows.project.presets import params as preset
+from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
 from hfi_core.compute.device import configure
 from hfi_core.erasure import closed_form

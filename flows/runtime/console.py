@@ -19,7 +19,7 @@ _EVERY_SECONDS = 5.0
 _WIDE = 200
 """Columns where there is no terminal: a log is not folded."""
 
-if logs.structured():
+if logs.is_structured():
     out = Console(file=logs.LoggedOutput(logging.INFO), highlight=False, width=_WIDE, force_terminal=False)
 else:
     out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
@@ -28,7 +28,7 @@ err = Console(stderr=True, highlight=False)
 
 def info(text: str, **fields: Any) -> None:
     """A plain line on standard output, free of markup; `fields` go into a structured log alone."""
-    if logs.structured():
+    if logs.is_structured():
         logs.log(logging.INFO, text, **fields)
     else:
         out.print(redacted(text), markup=False, soft_wrap=True)
@@ -36,14 +36,14 @@ def info(text: str, **fields: Any) -> None:
 
 def warn(text: str) -> None:
     """A line on standard error."""
-    if logs.structured():
+    if logs.is_structured():
         logs.log(logging.WARNING, text)
     else:
         err.print(redacted(text), markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager
-def progress_of(name: str) -> Iterator[Progress]:
+def show_progress(name: str) -> Iterator[Progress]:
     """Show how far `name` is until the block ends, then say how long it took."""
     started = time.monotonic()
     with _bar(name) if out.is_terminal else _lines(name) as progress:

@@ -18,7 +18,7 @@ from hfi_core.errors import UserError
 from hfi_core.secrets import redacted
 
 VARIABLE = "HFI_LOG"
-FORMS = ("text", "json")
+FORMATS = ("text", "json")
 RUN = "HFI_RUN_ID"
 """An id for the lines of several processes (`dvc repro` and its stages, say); else each process has one of its own."""
 
@@ -32,26 +32,26 @@ def configure_logging(form: str | None = None) -> None:
 
     Raises UserError for an unknown form.
     """
-    form = form or os.environ.get(VARIABLE) or FORMS[0]
-    if form not in FORMS:
-        raise UserError(f"{VARIABLE}={form} is no form of log; write {' or '.join(FORMS)}.")
+    form = form or os.environ.get(VARIABLE) or FORMATS[0]
+    if form not in FORMATS:
+        raise UserError(f"{VARIABLE}={form} is no form of log; write {' or '.join(FORMATS)}.")
     os.environ[VARIABLE] = form
-    if not structured():
+    if not is_structured():
         return
 
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # its own handler would write text
     root = logging.getLogger()
-    if any(isinstance(handler.formatter, JsonLines) for handler in root.handlers):
+    if any(isinstance(handler.formatter, JsonLineFormatter) for handler in root.handlers):
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLineFormatter())
     root.handlers[:] = [handler]  # in a worker's process Prefect's own is there already
     root.setLevel(logging.WARNING)
     _logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 
-def structured() -> bool:
+def is_structured() -> bool:
     """Whether lines are JSON."""
     return os.environ.get(VARIABLE) == "json"
 
@@ -64,14 +64,14 @@ def log(level: int, text: str, error: BaseException | None = None, **fields: Any
 @contextmanager
 def log_fields(**fields: Any) -> Iterator[None]:
     """Give these fields to every line of the block."""
-    token = _about.set({**context(), **fields})
+    token = _about.set({**current_fields(), **fields})
     try:
         yield
     finally:
         _about.reset(token)
 
 
-def context() -> Mapping[str, Any]:
+def current_fields() -> Mapping[str, Any]:
     """The fields that `log_fields` gives to lines now."""
     return _about.get({})
 
@@ -81,9 +81,9 @@ def run_id() -> str:
     return os.environ.get("PREFECT__FLOW_RUN_ID") or _own
 
 
-def for_uvicorn() -> Mapping[str, Any]:
+def uvicorn_options() -> Mapping[str, Any]:
     """Settings under which uvicorn's lines are written as all others."""
-    return {"log_config": None} if structured() else {}
+    return {"log_config": None} if is_structured() else {}
 
 
 class LoggedOutput:
@@ -102,7 +102,7 @@ class LoggedOutput:
         """Nothing is held back."""
 
 
-class JsonLines(JsonFormatter):
+class JsonLineFormatter(JsonFormatter):
     """Time (UTC), level, logger, message and run of a record; where they are known, the flow run and task of Prefect,
     the stage, its unit and how far it is, and the traceback.
 
@@ -128,7 +128,7 @@ class JsonLines(JsonFormatter):
             "run": run_id(),
             "flow_run": _flow_run(record),
             "task": getattr(record, "task_run_name", None),
-            **context(),
+            **current_fields(),
             **getattr(record, "fields", {}),
             "traceback": message_dict.get("exc_info"),
         }

@@ -16,7 +16,7 @@ def clock(monkeypatch):
 
 
 def test_lines_come_at_most_every_few_seconds_with_an_estimate(clock, capsys):
-    with console.progress_of("distill@anchored") as progress:
+    with console.show_progress("distill@anchored") as progress:
         for done in range(101):
             clock.seconds = done * 0.5
             progress(done, 100, "removing")
@@ -28,7 +28,7 @@ def test_lines_come_at_most_every_few_seconds_with_an_estimate(clock, capsys):
 
 
 def test_each_part_of_a_stage_has_its_own_estimate(clock, capsys):
-    with console.progress_of("evaluate@base") as progress:
+    with console.show_progress("evaluate@base") as progress:
         progress(0, 10, "drawing")
         clock.seconds = 100
         progress(0, 10, "judging")
