@@ -22,7 +22,7 @@ from hfi_core.candidates.manifest import read_manifest
 from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import numpy_generator, seed_of
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import annotators_of, answer, view_candidates
+from hfi_core.embedded.simulated_crowd import answer_questions, draw_annotators, view_candidates
 from hfi_core.feedback.labels import Label
 from hfi_core.models.weights import locate
 from hfi_core.params import EMBEDDED, Params
@@ -82,7 +82,7 @@ def _shares(params: Params, impressions, seed: int) -> np.ndarray:
     """Share of yes (N,) by a crowd of this seed; NaN where nobody could tell."""
     (crowd,) = params.feedback.simulated.values()
     worth = {"yes": 1.0, "no": 0.0, "cant_tell": np.nan}
-    said = [answer(who, CONCEPT, impressions, seed) for who in annotators_of("crowd", crowd, seed)]
+    said = [answer_questions(who, CONCEPT, impressions, seed) for who in draw_annotators("crowd", crowd, seed)]
     votes = np.array([[worth[judgement.answer] for judgement in one] for one in said])
     counted = np.isfinite(votes).sum(0)
     return np.where(counted, np.nansum(votes, 0) / np.maximum(counted, 1), np.nan)
