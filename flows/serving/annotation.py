@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.runtime.network import listen
-from hfi_core.annotation.settings import LOOPBACK, Access
+from flows.runtime.network import is_loopback, listen
+from hfi_core.annotation.settings import Access
 from hfi_core.errors import UserError
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
@@ -26,7 +26,7 @@ class Door:
     @property
     def local(self) -> bool:
         """Only this machine can reach it."""
-        return _is_loopback(self.host) and self.proxy is None and self.certificate is None
+        return is_loopback(self.host) and self.proxy is None and self.certificate is None
 
     def address(self, port: int) -> str:
         """What to open in a browser."""
@@ -109,12 +109,6 @@ def _require_somebody(private: Path) -> None:
             )
     finally:
         accounts.close()
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host in LOOPBACK
 
 
 def _bare(name: str) -> str:
