@@ -102,7 +102,7 @@ def _named_by(blob: str, where: str) -> frozenset[CachedObject]:
 
 def _git(*arguments: str) -> str:
     """Unlike elsewhere a failure must not pass for "nothing": data would be taken for garbage."""
-    return git(*arguments, so="so nothing is removed")
+    return git(*arguments, context="so nothing is removed")
 
 
 def _versions(params: Params) -> Iterator[Root]:

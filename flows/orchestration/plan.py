@@ -65,7 +65,7 @@ def make_plan(until: str | None = None) -> Plan:
     require_current(params)
     file = Path(params.feedback.file)
     snapshot_to_come = params.feedback.store and not dvc_file_of(file).exists()
-    require_external_inputs(units, ours=[file] if snapshot_to_come else [])
+    require_external_inputs(units, provided=[file] if snapshot_to_come else [])
     changed = find_changes()
     stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))

@@ -1,4 +1,4 @@
-"""Writes the digests of model, CLIP and judges into `params.yaml`, and leaves every other byte as it is."""
+"""Pin the digests of model, CLIP and judges in `params.yaml`, without changing any other byte."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ from hfi_core.params import EMBEDDED, load_params, parse_params
 
 
 def pin_digests(path: Path) -> list[tuple[str, str, str]]:
-    """Pin what the sources hold now; (key, digest before, digest now) of each.
+    """Write the present digest of each source into the params; return (key, old digest, new digest) of each.
 
-    Raises UserError, with nothing written, if the params are not valid, before or after, or a source is out of reach.
+    Raises UserError, with nothing written, if the params are invalid before or after, or a source cannot be reached.
     """
     from ruamel.yaml import YAML
 
@@ -27,16 +27,16 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
     changes = []
-    for key, (before, folder) in sources.items():
-        digest = digest_of(folder)
-        place = tree
-        for step in key.split("."):
-            place = place[step]
-        row, column = place.lc.value("digest")
-        lines[row] = lines[row][:column] + lines[row][column:].replace(before, digest, 1)
-        changes.append((f"{key}.digest", before, digest))
+    for key, (old, folder) in sources.items():
+        new = digest_of(folder)
+        section = tree
+        for part in key.split("."):
+            section = section[part]
+        line, column = section.lc.value("digest")
+        lines[line] = lines[line][:column] + lines[line][column:].replace(old, new, 1)
+        changes.append((f"{key}.digest", old, new))
     text = "".join(lines)
-    parse_params(YAML(typ="safe").load(text), f"With its digests {path}")
-    with atomic_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    parse_params(YAML(typ="safe").load(text), f"{path} with the new digests")
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return changes
