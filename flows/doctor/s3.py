@@ -66,7 +66,7 @@ def _inbox(params: Params, place: S3Location) -> Iterator[Finding]:
 
 def _reached(params: Params, place: S3Location):
     """A client whose bucket is there and lets itself be listed, and the key of a probe."""
-    s3 = make_client(params.publish.endpoint, tries=_TRIES, seconds=SECONDS)
+    s3 = make_client(params.publish.endpoint, attempts=_TRIES, timeout=SECONDS)
     s3.head_bucket(Bucket=place.bucket)
     s3.list_objects_v2(Bucket=place.bucket, Prefix=place.prefix, MaxKeys=1)
     return s3, place.key(uuid4().hex)

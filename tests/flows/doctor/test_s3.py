@@ -62,7 +62,7 @@ def test_one_that_is_not_there_fails(params_with, bucket, s3_port, state, monkey
         name = "no-such-bucket" if state == "wrong" else bucket.name
         found = by_name(s3.check(places(params_with, name, port)))
     assert {name: one.mark for name, one in found.items()} == {"publish": "FAILED", "inbox": "FAILED"}
-    said = {"down": "out of reach after 2 tries", "wrong": "there is no such bucket", "busy": "503"}[state]
+    said = {"down": "out of reach after 2 attempts", "wrong": "there is no such bucket", "busy": "503"}[state]
     assert all(said in one.told for one in found.values()), found
 
 
