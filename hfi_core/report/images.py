@@ -38,7 +38,7 @@ class Strip:
 def build_strips(rows: Sequence[EvaluatedVariant], suite: str, count: int = PICTURES_PER_SUITE) -> list[Strip]:
     """The same few pictures from every row: the first seed of each prompt, then the second, and so on."""
     chosen = select_round_robin(rows[0].column(suite, "prompt"), count)
-    return [Strip(row.row, [_thumbnail(row, suite, place) for place in chosen]) for row in rows]
+    return [Strip(row.name, [_thumbnail(row, suite, place) for place in chosen]) for row in rows]
 
 
 def select_round_robin(prompts: Sequence[str], count: int) -> list[int]:
@@ -57,9 +57,9 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def _thumbnail(row: EvaluatedVariant, suite: str, place: int) -> Thumbnail:
-    record = row.records[row.places[suite][place]]
+    record = row.records[row.positions[suite][place]]
     return Thumbnail(
-        uri=picture_uri(row.picture(suite, record["index"])),
+        uri=picture_uri(row.load_picture(suite, record["index"])),
         prompt=record["prompt"],
         seed=record["seed"],
         verdict=describe_verdict(record),
@@ -103,12 +103,12 @@ def write_banner(path: Path, base: EvaluatedVariant, released: EvaluatedVariant)
     height = 2 * _MARGIN + 2 * (_CAPTION + _SIDE) + _GAP
     canvas = Image.new("RGB", (width, height), _PAPER)
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(17)
-    captions = ("Before: the base model", f"After: {released.row}, same prompts, same seeds")
+    captions = ("Before: the base model", f"After: {released.name}, same prompts, same seeds")
     for line, (row, caption) in enumerate(zip((base, released), captions, strict=True)):
         top = _MARGIN + line * (_CAPTION + _SIDE + _GAP)
         pen.text((_MARGIN, top), caption, fill=_INK, font=font)
         for column, place in enumerate(chosen):
-            picture = row.picture("broad", int(row.column("broad", "index")[place]))
+            picture = row.load_picture("broad", int(row.column("broad", "index")[place]))
             canvas.paste(_fitted(picture), (_MARGIN + column * (_SIDE + _GAP), top + _CAPTION - 4))
     save_image(path, np.asarray(canvas))
 

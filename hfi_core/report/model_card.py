@@ -41,8 +41,8 @@ def _strip(tiles: list[np.ndarray]) -> np.ndarray:
 
 def _tile(row: EvaluatedVariant, suite: str, place: int, is_base: bool) -> np.ndarray:
     """A picture as uint8 (_SIDE, _SIDE, 3)."""
-    record = row.records[row.places[suite][place]]
-    image = Image.fromarray(row.picture(suite, record["index"]))
+    record = row.records[row.positions[suite][place]]
+    image = Image.fromarray(row.load_picture(suite, record["index"]))
     if record["flagged"] or (is_base and suite == _ASKED_FOR):
         image = image.resize((_BLURRED_TO, _BLURRED_TO), Image.Resampling.BOX)
         return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))

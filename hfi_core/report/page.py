@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SHARES, SUITES
 from hfi_core.evaluation.gates import check_gates
 from hfi_core.evaluation.records import EvaluatedVariant
-from hfi_core.feedback.statistics import THRESHOLDS, UNITS
+from hfi_core.feedback.statistics import MEASURE_NAMES, MEASURE_UNITS
 from hfi_core.io.atomic import atomic_file
 from hfi_core.params import Params
 from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings
@@ -39,7 +39,7 @@ def describe_judgements(summary: Mapping[str, Any]) -> JudgementSummary:
     """From a concept's `labels/CONCEPT/summary.json`."""
     ranked = summary["kind"] == "ranking"
     agreement = [
-        (THRESHOLDS[name], f"{_words(interval)}, over {interval['n']} {UNITS[name]}")
+        (MEASURE_NAMES[name], f"{_words(interval)}, over {interval['n']} {MEASURE_UNITS[name]}")
         for name, interval in summary["agreement_intervals"].items()
         if interval is not None
     ]

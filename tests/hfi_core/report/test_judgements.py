@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.page import describe_judgements
 from hfi_core.stages import compare
 from tests.support.evaluations import small_params, write_files
@@ -56,7 +57,7 @@ def page(tmp_path):
         files = write_files(tmp_path, params)
         path = tmp_path / "labels/badge/summary.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | fields))
-        compare.run(params, files.inputs, files.outputs())
+        compare.run(StageContext(params, files.inputs, files.outputs()))
         return files.outputs()["page"].read_text(encoding="utf-8")
 
     return make
