@@ -12,19 +12,19 @@ from typing import Any
 
 import yaml
 
-from flows.versioning.pointers import LEGACY, Data
-from flows.versioning.repo import repository
+from flows.versioning.pointers import LEGACY, CachedObject
+from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 
 
-def find_unreferenced(references: Iterable[Data]) -> dict[Data, Path]:
+def find_unreferenced(references: Iterable[CachedObject]) -> dict[CachedObject, Path]:
     """Return the objects in the cache that neither the workspace nor `references` name; delete nothing.
 
     Raises UserError if other projects may have data in the same cache.
     """
     from dvc.repo import Repo
 
-    with repository() as repo, _pointer_project(repo, references) as pointers, Repo(str(pointers)) as other:
+    with open_repository() as repo, _pointer_project(repo, references) as pointers, Repo(str(pointers)) as other:
         # As `dvc gc` does it. Force: a folder whose list of files is lost can only come from a remote, and whole.
         used = {
             (info.name, info.value)
@@ -37,21 +37,21 @@ def find_unreferenced(references: Iterable[Data]) -> dict[Data, Path]:
             for oid in cache.all() if cache else ():
                 if (cache.hash_name, oid) not in used:
                     path = Path(cache.oid_to_path(oid))
-                    found[Data(cache.hash_name, oid, path.stat().st_size, 1)] = path
+                    found[CachedObject(cache.hash_name, oid, path.stat().st_size, 1)] = path
         return found
 
 
-def delete_unreferenced(references: Iterable[Data]) -> None:
+def delete_unreferenced(references: Iterable[CachedObject]) -> None:
     """Delete what `find_unreferenced` returns. Stopped at any moment, it has deleted nothing else.
 
     Raises UserError if other projects may have data in the same cache.
     """
-    with repository() as repo, _pointer_project(repo, references) as pointers:
+    with open_repository() as repo, _pointer_project(repo, references) as pointers:
         repo.gc(workspace=True, repos=[str(pointers)], force=True)
 
 
 @contextmanager
-def _pointer_project(repo: Any, references: Iterable[Data]) -> Iterator[Path]:
+def _pointer_project(repo: Any, references: Iterable[CachedObject]) -> Iterator[Path]:
     """Write a DVC project on the same cache that holds nothing but pointers."""
     cache = Path(repo.cache.local_cache_dir).resolve()
     if not cache.is_relative_to(Path(repo.root_dir).resolve()):
@@ -72,6 +72,6 @@ def _pointer_project(repo: Any, references: Iterable[Data]) -> Iterator[Path]:
         yield folder
 
 
-def _out(data: Data) -> dict[str, Any]:
+def _out(data: CachedObject) -> dict[str, Any]:
     named = {} if data.hash == LEGACY else {"hash": data.hash}
     return named | {"md5": data.oid, "size": data.bytes, "nfiles": data.files, "path": f"{data.hash}-{data.oid}"}
