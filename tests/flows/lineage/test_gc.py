@@ -240,7 +240,7 @@ def test_a_registry_out_of_reach_stops_it_before_anything_goes(experiments):
 def test_a_cache_that_others_may_share_is_left_alone(experiments, tmp_path):
     experiments.project.call("dvc", "cache", "dir", str(tmp_path / "shared"))
     told = CliRunner().invoke(app, ["gc", "--yes"])
-    assert isinstance(told.exception, UserError) and "others may share it" in str(told.exception)
+    assert isinstance(told.exception, UserError) and "Other projects may share it" in str(told.exception)
 
 
 def test_killed_in_the_middle_it_loses_nothing_needed_and_the_next_one_finishes(experiments):
