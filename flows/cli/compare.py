@@ -1,4 +1,4 @@
-"""`hfi compare`: two registered versions side by side."""
+"""`hfi compare`: compare two registered versions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,11 @@ Name = Annotated[str, typer.Argument(help="Number, NAME/NUMBER, NAME@ALIAS, or a
 def compare(
     first: Name,
     second: Name,
-    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="An HTML file with pictures.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="Write the pictures of both to an HTML file.")
+    ] = None,
 ) -> None:
-    """Show the figures of two registered versions, and how they differ picture by picture."""
+    """Show the figures of two registered versions and their paired differences."""
     from rich.table import Table
 
     from flows.releases.comparison import compare_versions, shown_difference

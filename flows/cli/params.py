@@ -32,7 +32,7 @@ def upgrade(
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
-    from hfi_core.params.loading import spelled
+    from hfi_core.params.loading import dotted
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
@@ -42,9 +42,9 @@ def upgrade(
             info(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
             return
         for entry in changes.missing:
-            info(f"{spelled(entry.key)}: missing; {name} has {entry.default_text}")
+            info(f"{dotted(entry.key)}: missing; {name} has {entry.default_text}")
         for key in changes.removed:
-            info(f"{spelled(key)}: gone, no code reads it any more; remove it")
+            info(f"{dotted(key)}: gone, no code reads it any more; remove it")
         if write and changes.missing:
             add_missing_keys(PARAMS, changes.missing)
             info(f"{PARAMS}: {len(changes.missing)} added. Check them: a default may differ from what you had before.")

@@ -112,7 +112,7 @@ def test_a_stage_refuses_another_revision_and_an_unknown_unit(fake_project):
 def test_a_missing_input_says_what_makes_it(fake_project):
     told = fake_project.hfi("stage", "compare", "--revision", "1", code=2)
     assert "models is missing" in told.stderr
-    assert "`hfi run --until distill` makes it" in told.stderr
+    assert "To make it: `hfi run --until distill`" in told.stderr
 
 
 def test_a_failure_is_short_and_exit_1_and_debug_shows_where(fake_project):
@@ -170,4 +170,4 @@ def test_the_doctor_names_the_remedy_and_fails_for_what_is_needed(fake_project):
 
 def test_sampling_refuses_a_row_that_is_not_there(fake_project):
     assert "no row 'nope'" in fake_project.hfi("sample", "nope", "a badge", code=2).stderr
-    assert "`hfi run --until distill` makes it" in fake_project.hfi("sample", "anchored", "a badge", code=2).stderr
+    assert "To make it: `hfi run --until distill`" in fake_project.hfi("sample", "anchored", "a badge", code=2).stderr
