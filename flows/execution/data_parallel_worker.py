@@ -32,10 +32,8 @@ def train(work: str) -> None:
     params = order.params.model_copy(update={"compute": _placed(order.params.compute, state)})
     with _places(order, state.is_main_process) as (outputs, own_work):
         state.wait_for_everyone()  # before the first one moves what the others copy
-        metrics = order.unit.stage.load()(
-            params, order.unit.inputs, outputs, unit=order.unit.unit, work=own_work,
-            progress=order.reporter(FIRST_PROCESS) if state.is_main_process else no_progress,
-        )  # fmt: skip
+        progress = order.reporter(FIRST_PROCESS) if state.is_main_process else no_progress
+        metrics = order.unit.stage.load()(order.unit.context(params, outputs=outputs, work=own_work, progress=progress))
     if state.is_main_process:
         write_json(order.work / METRICS_FILE, metrics)
     state.destroy_process_group()

@@ -76,7 +76,7 @@ def _again(unit: Unit, params: Params) -> ReevaluatedRow:
     aside, work = place / unit.unit, place / "work"
     if not aside.exists():
         with show_progress(unit.address) as show:
-            unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, work=work, progress=show)
+            unit.stage.load()(unit.context(params, outputs={"evaluation": aside}, work=work, progress=show))
     folders = (unit.outputs["evaluation"], aside)
     pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
     return ReevaluatedRow(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from flows.execution import child_process
 from flows.execution.job import read_job
+from hfi_core.compute.shards import Shard
 from hfi_core.params import Compute, Params
-from hfi_core.pipeline.stage import Shard
 
 
 def compute_shard(work: str, part: str, index: str, count: str) -> None:
@@ -16,10 +16,9 @@ def compute_shard(work: str, part: str, index: str, count: str) -> None:
     """
     order, shard = read_job(Path(work)), Shard(int(index), int(count))
     params = order.params.model_copy(update={"compute": _placed(order.params, shard.index)})
-    order.unit.stage.load_shards()[int(part)](
-        params, order.unit.inputs, order.work, unit=order.unit.unit, shard=shard,
-        progress=order.reporter(shard_name(int(part), shard)),
-    )  # fmt: skip
+    progress = order.reporter(shard_name(int(part), shard))
+    compute = order.unit.stage.load_shards()[int(part)]
+    compute(order.unit.context(params, outputs={}, work=order.work, progress=progress, shard=shard))
 
 
 def shard_name(part: int, shard: Shard) -> str:

@@ -19,7 +19,7 @@ from flows.execution import child_process
 from flows.execution.job import Job, log_file, require_shared_storage, stop_file
 from flows.execution.parallelism import Parallelism
 from flows.execution.shard_worker import shard_name
-from hfi_core.pipeline.stage import Shard
+from hfi_core.compute.shards import Shard
 from hfi_core.progress import Progress
 
 RETRIES = 2

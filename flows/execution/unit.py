@@ -15,7 +15,7 @@ from flows.runtime.device import with_local_device
 from flows.versioning.inputs import describe_missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
-from hfi_core.params.workload import unet_passes
+from hfi_core.params.workload import count_unet_passes
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
 from hfi_core.pipeline.layout import STATE
 from hfi_core.progress import Progress
@@ -76,7 +76,7 @@ def run_unit(
     work.mkdir(parents=True, exist_ok=True)
     resumed = any(work.iterdir())
     run = unit.stage.load()
-    ahead = unet_passes(unit.stage.name, unit.unit, params)
+    ahead = count_unet_passes(unit.stage.name, unit.unit, params)
     splits = spread.splits and bool(unit.stage.shards)
     replicates = spread.processes > 1 and unit.stage.replicates and ahead.steps > 0
     with (
@@ -100,7 +100,7 @@ def run_unit(
 
             metrics = train_data_parallel(Job(unit, params, work), spread.processes, progress)
         else:
-            metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
+            metrics = run(unit.context(params, work=work, progress=progress))
     require_params(unit, asked_for)
     require_inputs(unit, params, key)
     for folder in checkpoints(unit.address):

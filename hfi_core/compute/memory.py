@@ -1,12 +1,10 @@
 """Memory that does not suffice, told as what to change; torch need not be there to know its error."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Any
 
 from hfi_core.errors import UserError
-from hfi_core.params import Compute, Params
+from hfi_core.params import Compute
 
 _OF_A_GPU = "OutOfMemoryError"
 """The name of torch's error."""
@@ -37,14 +35,3 @@ def out_of_memory_as_user_error(compute: Compute) -> Iterator[None]:
 def _is_about_memory(error: Exception) -> bool:
     bare = any(words in str(error) for words in (_OF_A_PROCESSOR, _OF_A_LIBRARY))
     return bare or isinstance(error, MemoryError) or type(error).__name__ == _OF_A_GPU
-
-
-def with_memory_errors_explained(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of params and more, with `out_of_memory_as_user_error` around each call."""
-
-    @wraps(function)
-    def named(params: Params, *arguments: Any, **options: Any) -> Any:
-        with out_of_memory_as_user_error(params.compute):
-            return function(params, *arguments, **options)
-
-    return named

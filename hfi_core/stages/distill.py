@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hfi_core.compute.data_parallel import current_group
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.erasure.methods import METHODS, look_every
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.erasure.trainer import Look, sample_grid
@@ -18,23 +18,16 @@ from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
-from hfi_core.io.training_curve import write_steps
+from hfi_core.io.training_curve import write_training_curve
 from hfi_core.models.diffusion.loading import WEIGHTS, load_model
 from hfi_core.params import NoRemoval, Params
-from hfi_core.params.workload import LOOK_AT
-from hfi_core.progress import Progress, no_progress
+from hfi_core.params.workload import PICTURES_PER_SAMPLE
+from hfi_core.pipeline.stage import StageContext
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Train the row's removal and keep the teacher's cross-attention weights; `base` keeps none."""
+    params, unit, work = context.params, context.unit, context.work
     spec = params.removals[unit]
     record = {
         "row": unit,
@@ -46,23 +39,23 @@ def run(
     }
     if (processes := current_group().count) > 1:
         record["processes"] = processes  # they round otherwise than one does
-    with atomic_folder(outputs["model"]) as folder:
+    with atomic_folder(context.outputs["model"]) as folder:
         if isinstance(spec, NoRemoval):
             write_json(folder / "removal.json", record | {"trained_parameters": 0})
             return {"trained_parameters": 0}
-        configure(params.compute)
+        configure_torch(params.compute)
         model = load_model(params.model, params.compute)
-        material = [_material(params, name, model, inputs) for name in params.concepts]
+        material = [_material(params, name, model, context.inputs) for name in params.concepts]
         samples = (work or folder) / "samples"
         look = _looker(params, model, material, look_every(spec), samples)
         weights, losses = METHODS[spec.method](
             model, material, spec, params, key=(params.seed, unit), work=work, look=look,
-            observe=lambda done, total, what: progress(done, total, f"{unit}: {what}"),
+            observe=lambda done, total, what: context.progress(done, total, f"{unit}: {what}"),
         )  # fmt: skip
         save_tensors(folder / WEIGHTS, weights, {"base": params.model.digest, "row": unit})
         trained = sum(value.numel() for value in weights.values())
         write_json(folder / "removal.json", record | {"trained_parameters": trained})
-        write_steps(folder / "steps.csv", {"loss": losses})
+        write_training_curve(folder / "steps.csv", {"loss": losses})
         if work:
             shutil.copytree(samples, folder / "samples")
     last = losses[-min(10, ceil(len(losses) / 2)) :]  # of a short curve, its second half: it began elsewhere
@@ -84,7 +77,7 @@ def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> E
 def _looker(params: Params, model, material: list[ErasureConcept], stride: int, folder: Path) -> Look:
     """Draws the first prompts of the concepts now and then while a removal learns."""
     prompts = [prompt for part in material for prompt in part.concept.prompts]
-    conditions = model.encode([prompts[i % len(prompts)] for i in range(LOOK_AT)])
+    conditions = model.encode([prompts[i % len(prompts)] for i in range(PICTURES_PER_SAMPLE)])
 
     def look(step: int, weights) -> None:
         path = folder / f"step-{step:05d}.png"

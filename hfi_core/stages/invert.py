@@ -1,42 +1,34 @@
 """Stage 4: what people object to becomes v*, and what they accept becomes u* (method, section 4)."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.examples import rewarded
 from hfi_core.inversion.textual_inversion import invert, start_vectors
 from hfi_core.inversion.tokens import save_token, token_name
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.json_files import write_json
-from hfi_core.io.training_curve import write_steps
+from hfi_core.io.training_curve import write_training_curve
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.prompts import replace_text
 from hfi_core.reward.model import RewardModel
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Invert both tokens, then let the reward model score pictures of each beside pictures of the text concept."""
-    configure(params.compute)
+    params, inputs, unit, work = context.params, context.inputs, context.unit, context.work
+    configure_torch(params.compute)
     concept, spec, block = params.concepts[unit], params.invert, params.compute.block
     model = load_model(params.model, params.compute)
     losses, tokens = {}, {}
-    with atomic_folder(outputs["tokens"]) as folder:
+    with atomic_folder(context.outputs["tokens"]) as folder:
         for side in ("objectionable", "accepted"):
             name = token_name(unit, side)
             vectors, history = invert(
@@ -51,13 +43,13 @@ def run(
                 noisiest=spec.noisiest,
                 key=(params.seed, name),
                 work=work / side if work else None,
-                observe=lambda step, _, side=side: progress(step + 1, spec.steps, f"inverting {side}"),
+                observe=lambda step, _, side=side: context.progress(step + 1, spec.steps, f"inverting {side}"),
             )
             tokens[name], losses[side] = vectors, history.tolist()
             save_token(folder / side, name, vectors, model.text.widths)
         check = _check(params, unit, model, tokens, inputs["reward"])
         write_json(folder / "check.json", check)
-        write_steps(folder / "steps.csv", losses)
+        write_training_curve(folder / "steps.csv", losses)
     return {f"{side}_reward": figures["mean_reward"] for side, figures in check["pictures"].items()}
 
 

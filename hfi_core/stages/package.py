@@ -2,10 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.erasure.lora import Fitted, fit_lora
 from hfi_core.errors import UserError
 from hfi_core.evaluation.records import EvaluatedVariant, read_variants
@@ -16,38 +15,32 @@ from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
-from hfi_core.models.diffusion.loading import apply_weights, load_model, removal_weights
+from hfi_core.models.diffusion.loading import apply_weights, load_model, load_removal_weights
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.models.weights import locate
+from hfi_core.models.weights import locate_weights
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
+from hfi_core.progress import Progress
 from hfi_core.report.images import select_round_robin
 from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Write the base with the row's weights merged in, all networks in float32: the model that was evaluated."""
-    configure(params.compute)
+    params, inputs = context.params, context.inputs
+    configure_torch(params.compute)
     row = params.release.row
     exact = params.compute.model_copy(update={"dtype": "float32"})
     model = load_model(params.model, exact)
-    changed = removal_weights(model, inputs["model"])
-    base = locate(params.model.source, params.model.revision, "model")
+    changed = load_removal_weights(model, inputs["model"])
+    base = locate_weights(params.model.source, params.model.revision, "model")
     left_out = components_without_weights(base)
     evaluation = _read_evaluation(inputs["evaluation"], row)
     removal = json.loads((inputs["model"] / "removal.json").read_text(encoding="utf-8"))
-    lora = _lora(params, model, changed, progress)
+    lora = _lora(params, model, changed, context.progress)
     apply_weights(model, changed)
-    with atomic_folder(outputs["release"]) as folder:
+    with atomic_folder(context.outputs["release"]) as folder:
         for name in model_files(base):
             if name.split("/")[0] not in {INDEX, *model.networks, *left_out}:
                 (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)

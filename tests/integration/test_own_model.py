@@ -70,7 +70,7 @@ def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniatur
     for unit in units:
         if unit.stage.name == "ingest":
             write_feedback(tmp_path, params)
-        unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
+        unit.stage.load()(unit.context(params))
     report = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
     assert {row["row"] for row in report["rows"]} == set(params.removals)
     for row in report["rows"]:

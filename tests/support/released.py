@@ -48,5 +48,5 @@ def prepare(project: Project) -> Unit:
 def write_release(project: Project) -> Path:
     """Package the made-up removal; the release's folder."""
     unit = prepare(project)
-    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    unit.stage.load()(unit.context(project.params))
     return unit.outputs["release"]

@@ -33,7 +33,7 @@ def evaluated(miniature, tmp_path_factory) -> Project:
             (attacker,) = attackers_of(project.params, "badge")
             vectors = torch.randn(2, 64, generator=generator)
             save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
-            unit.stage.load()(project.params, unit.inputs, unit.outputs, unit=unit.unit)
+            unit.stage.load()(unit.context(project.params))
     return project
 
 

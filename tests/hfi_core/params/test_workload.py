@@ -44,7 +44,7 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
         if unit.stage.name == "ingest":
             write_feedback(project.folder, params)
         counted[:] = [0, 0]
-        unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
+        unit.stage.load()(unit.context(params))
         work = unet_passes(unit.stage.name, unit.unit, params)
         assert counted == [work.forward, work.gradient], unit.address
         assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address

@@ -95,9 +95,9 @@ def test_the_card_shows_base_and_release_and_nothing_flagged_that_can_be_recogni
         for across in range(12):
             suite = ("broad", "neighbours", "unrelated")[across // 4]
             prompts = evaluated.column(suite, "prompt").tolist()
-            place = evaluated.places[suite][select_round_robin(prompts, 4)[across % 4]]
+            place = evaluated.positions[suite][select_round_robin(prompts, 4)[across % 4]]
             record = evaluated.records[place]
-            drawn = evaluated.picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
+            drawn = evaluated.load_picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
             there = shown[down * tile :, across * tile :][:128, :128]
             is_blurred = not np.array_equal(there, drawn)
             assert is_blurred == (record["flagged"] or (down == 0 and suite == "broad"))
@@ -159,7 +159,7 @@ def of_either_shape(project, tmp_path, request):
     widths = text.widths if len(text.widths) > 1 else ()
     for role in ("objectionable", "accepted"):
         save_token(unit.inputs["tokens"] / "badge" / role, f"<badge-{role}>", torch.randn(2, sum(text.widths)), widths)
-    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    unit.stage.load()(unit.context(project.params))
     return unit.outputs["release"]
 
 
@@ -182,7 +182,7 @@ def test_where_none_is_wanted_or_nothing_was_changed_there_is_none(project, edit
     unit = prepare(project)
     if "release__row" in edit:
         (unit.inputs["model"] / "weights.safetensors").unlink()
-    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    unit.stage.load()(unit.context(project.params))
     release = unit.outputs["release"]
     assert not (release / "lora").exists()
     assert "LoRA" not in (release / "README.md").read_text()

@@ -13,6 +13,7 @@ from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.models.diffusion.loading import load_model, load_safeguarded
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import attack
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import CLOSED_FORM, Project, write_project
@@ -83,7 +84,7 @@ def test_more_attackers_leave_the_first_as_he_was(finished, tmp_path):
     inputs = {name: finished.folder / name for name in ("labels", "candidates")}
     inputs["model"] = finished.folder / "models/base"
     among, seen = finished.folder / "attacks/base", []
-    attack.run(alone, inputs, {"attack": tmp_path}, unit="base", progress=lambda *sign: seen.append(sign))
+    attack.run(StageContext(alone, inputs, {"attack": tmp_path}, "base", progress=lambda *sign: seen.append(sign)))
     first = Path("badge/1")
     assert list((tmp_path / "badge").iterdir()) == [tmp_path / first]
     assert bytes_below(tmp_path / first, named_from=tmp_path) == bytes_below(among / first, named_from=among)

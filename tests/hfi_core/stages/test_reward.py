@@ -5,6 +5,7 @@ import pytest
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
 from hfi_core.io.hashing import sha256_of_folder
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.reward import model
 from hfi_core.reward.model import WEIGHTS, RewardModel
 from hfi_core.stages import ingest, reward
@@ -36,12 +37,12 @@ def _rankings(rows):
 
 def _labelled(project, drawn, rows):
     inputs = {"feedback": write_lines(project.folder / "f.jsonl", rows), "candidates": drawn[0]}
-    ingest.run(project.params, inputs, {"labels": project.folder / "labels"}, unit="badge")
+    ingest.run(StageContext(project.params, inputs, {"labels": project.folder / "labels"}, "badge"))
 
 
 def _reward(project, drawn, name="reward", **options):
     inputs = {"labels": project.folder / "labels", "candidates": drawn[0]}
-    return reward.run(project.params, inputs, {"reward": project.folder / name}, unit="badge", **options)
+    return reward.run(StageContext(project.params, inputs, {"reward": project.folder / name}, "badge", **options))
 
 
 def test_the_stage_writes_a_model_its_scores_its_curve_and_a_report(project, drawn):

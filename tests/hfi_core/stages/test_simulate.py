@@ -5,6 +5,7 @@ from hfi_core.feedback.reader import read_judgements
 from hfi_core.models import weights
 from hfi_core.models.weights import digest_of
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import simulate
 from tests.support.judging import draw_candidates
 from tests.support.projects import default_raw
@@ -23,7 +24,8 @@ def judged(tmp_path, miniature, monkeypatch):
 
 
 def _simulate(params, folder, name):
-    figures = simulate.run(params, {"candidates": folder / "candidates"}, {"feedback": folder / name}, unit="crowd")
+    inputs, outputs = {"candidates": folder / "candidates"}, {"feedback": folder / name}
+    figures = simulate.run(StageContext(params, inputs, outputs, "crowd"))
     return figures, folder / name
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels, read_summary
-from hfi_core.feedback.sufficiency import feedback_need
+from hfi_core.feedback.sufficiency import assess_sufficiency
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages.ingest import run
 from tests.hfi_core.feedback.store.test_assignment import LEASE, NOW, give
 from tests.support.judging import candidate, write_manifest
@@ -39,14 +40,14 @@ def _judge(store, pictures, names: str) -> None:
 
 def _need(store, pictures):
     names = {one.id for one in pictures}
-    return feedback_need(_params(), CONCEPT, pictures, store.judgements(CONCEPT, counting=True), names)
+    return assess_sufficiency(_params(), CONCEPT, pictures, store.judgements(CONCEPT, counting=True), names)
 
 
 def _ingest(store, folder, pictures, live: bool = True):
     store.snapshot(folder / "people.jsonl")
     write_manifest(folder / "candidates", pictures)
     inputs = {"feedback": folder / "people.jsonl", "candidates": folder / "candidates"}
-    return run(_params(live), inputs, {"labels": folder / "labels"}, unit=CONCEPT)
+    return run(StageContext(_params(live), inputs, {"labels": folder / "labels"}, CONCEPT))
 
 
 def test_redrawn_pictures_are_judged_anew_by_the_same_people_and_the_old_answers_are_left_out(store, tmp_path):

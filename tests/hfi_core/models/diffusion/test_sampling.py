@@ -13,12 +13,12 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
+from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import SampleRequest, denoise, sample, start_noise
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Sampler, Source
-from hfi_core.pipeline.stage import unfinished_blocks
 from tests.support.other_model import build_other_model
 
 BLOCK = 4
