@@ -19,12 +19,12 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import machine
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.compute.device import configure
-from hfi_core.compute.seeding import numpy_generator, seed_of
+from hfi_core.compute.device import configure_torch
+from hfi_core.compute.seeding import derive_seed, numpy_generator
 from hfi_core.embedded.networks import load_judge_network
 from hfi_core.embedded.simulated_crowd import answer_questions, draw_annotators, view_candidates
 from hfi_core.feedback.labels import Label
-from hfi_core.models.weights import locate
+from hfi_core.models.weights import locate_weights
 from hfi_core.params import EMBEDDED, Params
 from hfi_core.reward.active_learning import spread_out, uncertainty
 from hfi_core.reward.model import RewardModel, embed, train
@@ -61,9 +61,9 @@ def actively(rewards, features, known, count, rng) -> list[int]:
 def main() -> dict[str, float]:
     """Run both ways on every seed and print a line a target."""
     params = machine.params()
-    configure(params.compute)
+    configure_torch(params.compute)
     folder = Path("candidates") / CONCEPT
-    judge = load_judge_network(locate(EMBEDDED, None, "annotators"))
+    judge = load_judge_network(locate_weights(EMBEDDED, None, "annotators"))
     impressions = [one for one in view_candidates(judge, folder, read_manifest(folder)) if one.emblem_readable]
     features = embed(params, folder, [one.picture for one in impressions], lambda *_: None)
     truth = np.array([one.flagged > 0.5 for one in impressions])
@@ -114,10 +114,10 @@ def _fit(params: Params, features: torch.Tensor, shares: np.ndarray, asked: list
         return None
     labels = [Label(str(row), "", float(shares[row]), 0, 0, 0, "learn") for row in rows]
     settings = params.reward.model_copy(update={"least": LEAST})
-    task = objective_for("binary", CONCEPT, labels, [], settings, seed_of("active-selection", seed))
+    task = objective_for("binary", CONCEPT, labels, [], settings, derive_seed("active-selection", seed))
     mine = features[rows]
     learn = torch.from_numpy(~task.held_out)
-    model = RewardModel.start(mine[learn], settings.hidden, seed_of("active-selection", seed, "start"))
+    model = RewardModel.start(mine[learn], settings.hidden, derive_seed("active-selection", seed, "start"))
     train(model, lambda step: task.loss(model, mine, step), lambda: task.held_out_loss(model, mine), settings)
     return model.rewards(features).double().numpy()
 

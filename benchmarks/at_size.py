@@ -23,17 +23,17 @@ from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.shapes import build
 from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.erasure import closed_form
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.methods import roll_outs, settings_of
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import distill
 from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
-from hfi_core.models.diffusion.loading import keep_only_block_inputs, load_model
+from hfi_core.models.diffusion.loading import enable_checkpointing, load_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import SDD, Params, Source
 
 PRESETS = {"SD 1.5": "sd15", "SDXL": "sdxl"}
@@ -82,7 +82,7 @@ def main() -> dict[str, float]:
     for shape, name in PRESETS.items():
         params = with_local_device(preset(name))
         params = params.model_copy(update={"compute": params.compute.model_copy(update=COMPUTE)})
-        configure(params.compute)
+        configure_torch(params.compute)
         with tempfile.TemporaryDirectory() as folder:
             for key, value in _shape(shape, params, Path(folder)):
                 figures[f"{shape}: {key}"] = value
@@ -94,7 +94,7 @@ def main() -> dict[str, float]:
 
 def _shape(shape: str, params: Params, folder: Path) -> Iterator[tuple[str, float]]:
     build(shape, folder, params.compute.device, torch.bfloat16)
-    digest, seconds = _timed(lambda: digest_of(folder))
+    digest, seconds = _timed(lambda: digest_of_weights(folder))
     yield "digest of the folder, seconds", seconds
     source = Source(source=str(folder), revision=None, digest=digest)
     model, seconds = _timed(lambda: load_model(source, params.compute))
@@ -198,7 +198,7 @@ def _memory_of_a_step(model: TextToImage, params: Params) -> Iterator[tuple[str,
 
     reference = _most_memory(model, lambda: _reference(model, 2, params.removals[ROW]), model.unet)
     plain = _most_memory(model, learn)
-    keep_only_block_inputs(model.unet)
+    enable_checkpointing(model.unet)
     ours = _most_memory(model, learn)
     yield "memory of a step, reference, GiB", reference
     yield "memory of a step, ours without checkpointing, GiB", plain

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.judged import verdicts
 from benchmarks.learning import distill_until
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
 from hfi_core.erasure.methods import roll_outs, settings_of
@@ -38,7 +38,7 @@ MOST_STEPS = 400
 def main() -> dict[str, float]:
     """Follow each removal down to the last level and print what it kept at each."""
     params = machine.params()
-    configure(params.compute)
+    configure_torch(params.compute)
     model = load_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [

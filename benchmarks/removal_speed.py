@@ -17,7 +17,7 @@ import torch
 from benchmarks import machine, reference_schedule
 from benchmarks.judged import verdicts
 from benchmarks.learning import distill_until
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_of
@@ -64,7 +64,7 @@ class _Watch:
 def main() -> dict[str, float]:
     """Measure both and print one line each."""
     params = machine.params()
-    configure(params.compute)
+    configure_torch(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]
     model = load_model(params.model, params.compute)

@@ -3,7 +3,7 @@
 import time
 
 from benchmarks import machine
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
 
@@ -15,7 +15,7 @@ REPEATS = 3
 def main() -> dict[str, float]:
     """Measure each block size, the best of three."""
     params = machine.params()
-    configure(params.compute)
+    configure_torch(params.compute)
     model = load_model(params.model, params.compute)
     figures = {}
     for block in BLOCKS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-ENTRY_POINTS = "hfi.judges"
+ENTRY_POINT_GROUP = "hfi.judges"
 JUDGES: dict[str, str] = {
     "embedded": "hfi_core.embedded.judge:EmbeddedJudge",
     "clip": "hfi_core.judges.clip:ClipJudge",
@@ -15,6 +15,6 @@ JUDGES: dict[str, str] = {
 }
 
 
-def known_judges() -> dict[str, str]:
+def find_judges() -> dict[str, str]:
     """Import strings by kind, our own first: nobody can take the place of one of them."""
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | JUDGES
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)} | JUDGES

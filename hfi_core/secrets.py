@@ -10,7 +10,7 @@ _ARGUMENT = re.compile(
 HIDDEN = "***"
 
 
-def without_passwords(text: str) -> str:
+def hide_passwords(text: str) -> str:
     """A text whose addresses have lost their passwords: `postgresql://ana:***@host/name`."""
     return _ARGUMENT.sub(rf"\g<1>{HIDDEN}", _USER_INFO.sub(rf"\g<1>:{HIDDEN}@", text))
 
@@ -20,7 +20,7 @@ _SHORTEST = 8
 """A shorter value may be a word of any message; it would be found everywhere."""
 
 
-def redacted(text: str) -> str:
+def hide_secrets(text: str) -> str:
     """A text without the passwords of its addresses, and without the values of variables that are named as secrets.
 
     A webhook's address is such a value: whoever knows it may call it.
@@ -28,4 +28,4 @@ def redacted(text: str) -> str:
     for name, value in os.environ.items():
         if len(value) >= _SHORTEST and value in text and _NAMES.search(name):
             text = text.replace(value, HIDDEN)
-    return without_passwords(text)
+    return hide_passwords(text)

@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from hfi_core.errors import UserError, first_line
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def with_timeout(
         except UserError as error:
             found.put(Finding(name, False, str(error), remedy, needed))
         except Exception as error:  # every library has its own
-            found.put(Finding(name, False, redacted(first_line(error, with_type=True)), remedy, needed))
+            found.put(Finding(name, False, hide_secrets(first_line(error, with_type=True)), remedy, needed))
         found.put(None)
 
     # A daemon: a library that hangs must not keep the command from ending.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flows.doctor.check import Finding, with_timeout
 from hfi_core.params import Params
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 _SECONDS = 10
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={_SECONDS}"}
@@ -29,7 +29,7 @@ def _ask(name: str) -> Iterator[Finding]:
         return
     address = _git("remote", "get-url", name).stdout.strip()  # it may hold a token without a colon before it
     said = (done.stderr.strip().splitlines() or ["no answer"])[0].replace(address, name)
-    yield Finding(f"git remote {name}", False, redacted(said), _remedy(name), needed=False)
+    yield Finding(f"git remote {name}", False, hide_secrets(said), _remedy(name), needed=False)
 
 
 def _remedy(name: str) -> str:

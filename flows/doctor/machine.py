@@ -12,7 +12,7 @@ from flows.runtime.device import VARIABLE, with_local_device
 from flows.versioning.git import git_revision
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
-from hfi_core.models.weights import checked
+from hfi_core.models.weights import locate_pinned
 from hfi_core.params import Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
@@ -82,7 +82,7 @@ def _device(params: Params) -> Finding:
 
 def _weights(name: str, source, part) -> Finding:
     try:
-        folder = checked(source.source, source.revision, source.digest, part)
+        folder = locate_pinned(source.source, source.revision, source.digest, part)
     except UserError as error:
         return Finding(name, False, str(error), "See above; `hfi params pin` accepts the weights that are there.")
     return Finding(name, True, f"{folder} is what params.yaml pins")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.doctor.check import SECONDS, Finding, with_timeout
 from hfi_core.params import Params
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 _NAME = "MLflow"
 _MEND = (
@@ -46,7 +46,7 @@ def _ask(params: Params) -> Iterator[Finding]:
 
         client = MlflowClient(uri, uri)
         found = client.get_experiment_by_name(params.tracking.experiment)
-        yield Finding(_NAME, True, f"{redacted(uri)} answers")
+        yield Finding(_NAME, True, f"{hide_secrets(uri)} answers")
         experiment = found.experiment_id if found else client.create_experiment(params.tracking.experiment)
         run = client.create_run(experiment, tags={"hfi.doctor": "probe"}, run_name="hfi doctor").info.run_id
         try:

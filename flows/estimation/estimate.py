@@ -12,7 +12,7 @@ from flows.estimation.throughput import Rate
 from flows.runtime.console import format_bytes, format_duration
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.params import NoRemoval, Params
-from hfi_core.params.workload import Workload, shots, unet_passes
+from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import CANDIDATES
 
@@ -47,7 +47,7 @@ def estimate_run(params: Params, rate: Rate | None) -> list[EstimatedQuantity]:
     """
     model = measure_model(params.model)
     candidates = dict(_count_candidates(params))
-    work = reduce(add, (unet_passes(unit.stage.name, unit.unit, params) for unit in units_of(params)), Workload())
+    work = reduce(add, (count_unet_passes(unit.stage.name, unit.unit, params) for unit in units_of(params)), Workload())
     return [
         *_pictures(params, candidates, work),
         _judgements(params, candidates),
@@ -81,7 +81,7 @@ def _pictures(params: Params, candidates: dict[str, int], work: Workload) -> Ite
     sources = [f"{name}: {len(params.concepts[name].prompts)} prompts x {count}" for name, count in drawn.items()]
     sources += [f"{name}: counted in {folder}" for name, folder in params.candidates.imported.items()]
     yield EstimatedQuantity("candidates", sum(candidates.values()), "pictures", "; ".join(sources))
-    rows, pictures = len(params.removals), shots(params)
+    rows, pictures = len(params.removals), count_evaluation_pictures(params)
     yield EstimatedQuantity(
         "evaluation", rows * pictures, "pictures", f"{rows} rows x {pictures} pictures (suites, reinverted)"
     )
@@ -143,7 +143,7 @@ def _disk(params: Params, model: ModelSize | None, candidates: dict[str, int]) -
     if model is None:
         yield EstimatedQuantity("disk", None, "bytes", _absent_model(params))
         return
-    count = sum(candidates.values()) + len(params.removals) * shots(params)
+    count = sum(candidates.values()) + len(params.removals) * count_evaluation_pictures(params)
     picture_bytes, source = _picture_bytes(model)
     pictures = count * picture_bytes
     yield EstimatedQuantity("disk, pictures", pictures, "bytes", f"{count:,} pictures x {source}")

@@ -6,8 +6,8 @@ from math import prod
 from pathlib import Path
 
 from hfi_core.errors import UserError
-from hfi_core.models.diffusion.folder import picture_side_in
-from hfi_core.models.weights import locate
+from hfi_core.models.diffusion.folder import read_picture_side
+from hfi_core.models.weights import locate_weights
 from hfi_core.params import EMBEDDED, Source
 
 _NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
@@ -42,7 +42,7 @@ def measure_model(source: Source) -> ModelSize | None:
         tensors = {part: _tensor_sizes(_weights_file(folder / part)) for part in networks}
         return ModelSize(
             folder,
-            picture_side=picture_side_in(folder),
+            picture_side=read_picture_side(folder),
             parameters=sum(sum(sizes.values()) for sizes in tensors.values()),
             removed_parameters=sum(size for name, size in tensors["unet"].items() if ".attn2." in name),
             bytes=sum(_weights_file(folder / part).stat().st_size for part in networks),
@@ -55,7 +55,7 @@ def measure_model(source: Source) -> ModelSize | None:
 
 def _find_local_folder(source: Source) -> Path | None:
     if source.source == EMBEDDED or Path(source.source).exists() or source.source.count("/") != 1:
-        return locate(source.source, source.revision, "model")
+        return locate_weights(source.source, source.revision, "model")
     from huggingface_hub import snapshot_download
 
     try:

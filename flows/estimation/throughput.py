@@ -61,12 +61,12 @@ def measure_rate(params: Params) -> Rate:
     """
     import torch
 
-    from hfi_core.compute.device import configure
+    from hfi_core.compute.device import configure_torch
     from hfi_core.models.diffusion.loading import load_model
 
     block = params.compute.block
     with measure_cost() as spent:
-        configure(params.compute)
+        configure_torch(params.compute)
         model = load_model(params.model, params.compute)
         x_t = torch.zeros((block, *model.latent_shape), device=model.device)
         t = torch.full((block,), len(model.schedule.alpha_bar) // 2, device=model.device)

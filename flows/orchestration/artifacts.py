@@ -17,7 +17,7 @@ from hfi_core.params import Params
 from hfi_core.pipeline import layout
 from hfi_core.pipeline.layout import BANNER, EVALUATION
 from hfi_core.report.table import build_comparison_table
-from hfi_core.secrets import without_passwords
+from hfi_core.secrets import hide_passwords
 
 _LARGEST = 2**20
 """Bytes of a picture that goes to Prefect's database."""
@@ -62,5 +62,5 @@ def _where(params: Params) -> str:
     return (
         "- Report with pictures: `reports/report.html`\n"
         "- Figures: `reports/evaluation.json`, `reports/evaluation.csv`, `dvc metrics show`, `dvc plots show`\n"
-        f"- Runs and registered models: `mlflow ui --backend-store-uri {without_passwords(params.tracking.mlflow)}`\n"
+        f"- Runs and registered models: `mlflow ui --backend-store-uri {hide_passwords(params.tracking.mlflow)}`\n"
     )

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from flows.orchestration.runs import last_ended
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 WEBHOOK = "HFI_FAILURE_WEBHOOK"
 _SECONDS = 10.0
@@ -21,7 +21,7 @@ def notify_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
     import httpx
     from prefect.utilities.urls import url_for
 
-    message = redacted(state.message or "")
+    message = hide_secrets(state.message or "")
     page = url_for(flow_run) or ""
     content = {
         "text": f"{flow_run.name}: {state.name}. {message} {page}".strip(),

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
-from hfi_core.models.weights import digest_of, locate
+from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.params import EMBEDDED, load_params, parse_params
 
 
@@ -17,18 +17,18 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     params = load_params(path)
     judge = params.evaluate.judge
     sources = {
-        "model": (params.model.digest, locate(params.model.source, params.model.revision, "model")),
-        "clip": (params.clip.digest, locate(params.clip.source, params.clip.revision, "clip")),
-        "evaluate.judge": (judge.digest, locate(judge.source, judge.revision, "judge")),
+        "model": (params.model.digest, locate_weights(params.model.source, params.model.revision, "model")),
+        "clip": (params.clip.digest, locate_weights(params.clip.source, params.clip.revision, "clip")),
+        "evaluate.judge": (judge.digest, locate_weights(judge.source, judge.revision, "judge")),
     }
     for name, crowd in params.feedback.simulated.items():
-        sources[f"feedback.simulated.{name}"] = (crowd.digest, locate(EMBEDDED, None, "annotators"))
+        sources[f"feedback.simulated.{name}"] = (crowd.digest, locate_weights(EMBEDDED, None, "annotators"))
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
     changes = []
     for key, (old, folder) in sources.items():
-        new = digest_of(folder)
+        new = digest_of_weights(folder)
         section = tree
         for part in key.split("."):
             section = section[part]

@@ -13,7 +13,7 @@ from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
-from hfi_core.params.loading import place_of, spelled
+from hfi_core.params.loading import dotted, key_path
 
 KeyPath = tuple[str | int, ...]
 
@@ -60,7 +60,7 @@ def compare_keys(path: Path, preset: str | None = None) -> tuple[KeyChanges, str
         Params.model_validate(raw)
     except ValidationError as error:
         for detail in error.errors():
-            key = place_of(detail["loc"])
+            key = key_path(detail["loc"])
             if detail["type"] == "missing":
                 missing.append(MissingKey(key, _defaults(preset_values, key, raw)))
             elif detail["type"] == "extra_forbidden":
@@ -80,7 +80,7 @@ def add_missing_keys(path: Path, missing: Sequence[MissingKey]) -> None:
         """Representer that writes None as `null`, as the file does."""
 
     Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
-    unknown = [spelled(entry.key) for entry in missing if not entry.defaults]
+    unknown = [dotted(entry.key) for entry in missing if not entry.defaults]
     if unknown:
         raise UserError(f"{path} lacks {', '.join(unknown)}, for which the preset has no default: add it yourself.")
     yaml = YAML()

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hfi_core.models.diffusion.folder import picture_side_in
+from hfi_core.models.diffusion.folder import read_picture_side
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_WEIGHTS
 
@@ -54,7 +54,7 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    sampler, side = params.sampler, picture_side_in(release / "model")
+    sampler, side = params.sampler, read_picture_side(release / "model")
     settings = {"steps": sampler.steps, "guidance": sampler.guidance, "seed": 0, "height": side, "width": side}
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", "prompt")]),
@@ -87,7 +87,7 @@ def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> Non
     from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    side = picture_side_in(release / "model")
+    side = read_picture_side(release / "model")
     asked = {
         "num_inference_steps": params.sampler.steps,
         "guidance_scale": params.sampler.guidance,

@@ -16,7 +16,7 @@ from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import Unit, params_digest, params_of, pipeline_key
-from hfi_core.secrets import redacted, without_passwords
+from hfi_core.secrets import hide_passwords, hide_secrets
 
 PUBLIC_URL_VARIABLE = "HFI_MLFLOW_UI"
 """Variable with the address at which browsers reach MLflow, if it differs from `tracking.mlflow`."""
@@ -65,7 +65,7 @@ def record_metrics(params: Params, run_id: str | None, metrics: Mapping[str, flo
 
 def run_url(params: Params, run_id: str | None) -> str | None:
     """Return the address of a run's page, or None if no server has one."""
-    server = without_passwords(os.environ.get(PUBLIC_URL_VARIABLE) or params.tracking.mlflow).rstrip("/")
+    server = hide_passwords(os.environ.get(PUBLIC_URL_VARIABLE) or params.tracking.mlflow).rstrip("/")
     if run_id is None or not server.startswith(("http://", "https://")):
         return None
     with warn_on_failure("the address of this run"):
@@ -131,7 +131,7 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
         if isinstance(value, Mapping) and value:
             yield from _flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", redacted(value if isinstance(value, str) else json.dumps(value))
+            yield f"{prefix}{key}", hide_secrets(value if isinstance(value, str) else json.dumps(value))
 
 
 def _log_metrics(client, run_id: str, rows: list[tuple[str, float, int]]) -> None:

@@ -13,7 +13,7 @@ from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.layout import DVC_LOCK, PARAMS
-from hfi_core.secrets import without_passwords
+from hfi_core.secrets import hide_passwords
 
 FOLDER = "lineage"
 """Artifact folder of a registration's MLflow run, with the pointer files and the params of that time."""
@@ -46,7 +46,7 @@ def collect_pointers(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
-        (folder / PARAMS).write_text(without_passwords(PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
+        (folder / PARAMS).write_text(hide_passwords(PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
         for path in pointer_files(units):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / path)

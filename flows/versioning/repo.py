@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hfi_core.errors import UserError, causes, listed
-from hfi_core.io.atomic import FULL
+from hfi_core.io.atomic import DISK_FULL_ERRORS
 
 
 def find_changes(*addresses: str) -> dict[str, str]:
@@ -71,7 +71,7 @@ def open_repository() -> Iterator[Any]:
             f"{_describe(error)}"
         ) from error
     except Exception as error:
-        if full := next((cause for cause in causes(error) if getattr(cause, "errno", None) in FULL), None):
+        if full := next((cause for cause in causes(error) if getattr(cause, "errno", None) in DISK_FULL_ERRORS), None):
             path = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
             raise UserError(
                 f"The disk is full: DVC has no room for {path}. To fix this: free space (`hfi gc` lists data that "

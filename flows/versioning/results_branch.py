@@ -17,7 +17,7 @@ from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, PARAMS
-from hfi_core.secrets import without_passwords
+from hfi_core.secrets import hide_passwords
 
 _SOURCE = "Hfi-Source"
 """Trailer with the commit that a record was made from. It marks the branch's commits as this pipeline's."""
@@ -97,7 +97,7 @@ def _require_free(branch: str) -> None:
 
 def _require_no_password() -> None:
     text = PARAMS.read_text(encoding="utf-8")
-    if without_passwords(text) != text:
+    if hide_passwords(text) != text:
         raise UserError(
             f"{PARAMS} holds a password, and a record would keep it in git for ever. To fix this: remove it. Addresses "
             "work without one: ~/.pgpass, PGPASSWORD and MLFLOW_TRACKING_PASSWORD are read."

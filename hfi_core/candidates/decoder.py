@@ -6,10 +6,10 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from hfi_core.io.images import MOST_PIXELS
+from hfi_core.io.images import MAX_PIXELS
 
-MOST_BYTES = 64 * 1024 * 1024
-LEAST_SIDE = 16
+MAX_BYTES = 64 * 1024 * 1024
+MIN_SIDE = 16
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 """Decoders that a hostile file may reach; each one more is code that reads it."""
 
@@ -38,8 +38,8 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
 
     Raises Refused for what is no picture, torn, too large or too small, moving, or of more than eight bits a channel.
     """
-    if len(data) > MOST_BYTES:
-        raise RejectedImage(f"has more than {MOST_BYTES // 2**20} MiB")
+    if len(data) > MAX_BYTES:
+        raise RejectedImage(f"has more than {MAX_BYTES // 2**20} MiB")
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_header(image)
@@ -48,7 +48,7 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
     except RejectedImage:
         raise
     except Image.DecompressionBombError as error:
-        raise RejectedImage(f"has too many pixels; at most {MOST_PIXELS} are read") from error
+        raise RejectedImage(f"has too many pixels; at most {MAX_PIXELS} are read") from error
     except Image.UnidentifiedImageError as error:
         raise RejectedImage(f"is no picture in a format that is read ({', '.join(FORMATS)})") from error
     except Exception as error:  # a decoder on hostile bytes raises whatever it likes
@@ -57,10 +57,10 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
 
 def _check_header(image: Image.Image) -> None:
     width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise RejectedImage(f"has {width} x {height} pixels; at most {MOST_PIXELS} are read")
-    if min(width, height) < LEAST_SIDE:
-        raise RejectedImage(f"has {width} x {height} pixels; each side needs {LEAST_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise RejectedImage(f"has {width} x {height} pixels; at most {MAX_PIXELS} are read")
+    if min(width, height) < MIN_SIDE:
+        raise RejectedImage(f"has {width} x {height} pixels; each side needs {MIN_SIDE}")
     if getattr(image, "n_frames", 1) > 1:
         raise RejectedImage("is an animation; export the frames that people are to judge")
     if image.mode.startswith(_DEEP):

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hfi_core.candidates.decoder import MOST_BYTES, RejectedImage, decode_image
+from hfi_core.candidates.decoder import MAX_BYTES, RejectedImage, decode_image
 from hfi_core.candidates.manifest import MANIFEST, Candidate, Original, read_manifest
 from hfi_core.errors import UserError, listed
 from hfi_core.io.atomic import atomic_folder
-from hfi_core.io.csv_files import Line, Table, TroubleAt
+from hfi_core.io.csv_files import Table, TableError, TableRow
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_jsonl
+from hfi_core.io.printable_text import escape_unprintable
 from hfi_core.progress import Progress, no_progress
 
 _IGNORED = ("Thumbs.db", "desktop.ini")
@@ -76,7 +77,7 @@ def import_candidates(
                 picture = decode_image(data, size)
                 original = Original(file=_text(name), sha256=digest, changed=picture.changed)
             except RejectedImage as error:
-                refused.append(f"{_printable(name)}: {error}")
+                refused.append(f"{escape_unprintable(name)}: {error}")
                 continue
             png = _kept(target, earlier.get(id), original) or picture.png
             (folder / "pictures" / f"{id}.png").write_bytes(png)
@@ -84,7 +85,9 @@ def import_candidates(
             generated = "prompt" in made and "seed" in made
             rows[id] = Candidate(id=id, sha256=sha256, generated=generated, original=original, **made)
             sizes.setdefault((picture.width, picture.height), name)
-        refused += [f"{_printable(name)}: the table names it, and no such file is there" for name in making.unused]
+        refused += [
+            f"{escape_unprintable(name)}: the table names it, and no such file is there" for name in making.unused
+        ]
         others = [row for id, row in earlier.items() if id not in rows or rows[id].sha256 != row.sha256]
         _require_fit(source, target, refused, sizes, others, replace)
         write_jsonl(folder / MANIFEST, [rows[key].model_dump(mode="json") for key in sorted(rows)])
@@ -147,7 +150,7 @@ def _bytes(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise RejectedImage("is no file")
         with path.open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise RejectedImage(f"cannot be read: {error.strerror}") from error
 
@@ -180,7 +183,7 @@ def _require_fit(
     if len(sizes) > 1:
         (one, first), (other, second) = list(sizes.items())[:2]
         raise UserError(
-            f"{source}: {_printable(first)} is {one[0]} x {one[1]} pixels and {_printable(second)} {other[0]} x "
+            f"{source}: {escape_unprintable(first)} is {one[0]} x {one[1]} pixels and {escape_unprintable(second)} {other[0]} x "
             f"{other[1]}, so nothing was imported.\n  To mend it: `--size N` crops all to squares of N pixels, "
             "the size that your model draws."
         )
@@ -198,10 +201,6 @@ def _text(name: str) -> str:
     except UnicodeEncodeError as error:
         raise RejectedImage("its name is not UTF-8; rename it") from error
     return name
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
 
 
 COLUMNS = ("file", "prompt", "seed", "model")
@@ -222,15 +221,15 @@ def read_picture_table(path: Path) -> dict[str, dict[str, Any]]:
                 raise UserError(f"{path} has no column `file`; the columns that are read are {', '.join(COLUMNS)}.")
             for line in table:
                 try:
-                    if isinstance(line, TroubleAt):
+                    if isinstance(line, TableError):
                         raise ValueError(line.reason)
                     name, known = _row(line)
                     if name in found:
                         raise ValueError(f"names {name!r} again")
                     found[name] = known
                 except ValueError as error:
-                    wrong.append(f"line {line.number if isinstance(line, Line) else line.line}: {error}")
-    except TroubleAt as trouble:
+                    wrong.append(f"line {line.number if isinstance(line, TableRow) else line.line}: {error}")
+    except TableError as trouble:
         raise UserError(f"{path}, line {trouble.line}: {trouble.reason}.") from trouble
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -239,7 +238,7 @@ def read_picture_table(path: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _row(line: Line) -> tuple[str, dict[str, Any]]:
+def _row(line: TableRow) -> tuple[str, dict[str, Any]]:
     cells = {name: line.cells.get(name, "").strip() for name in COLUMNS}
     name = cells.pop("file").removeprefix("./")
     if not name:

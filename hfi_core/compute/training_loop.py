@@ -13,7 +13,7 @@ from hfi_core.io.tensors import load_tensors, save_tensors
 
 Observer = Callable[[int, dict[str, float]], None]
 
-OVERFLOWS = 0.01
+MAX_OVERFLOW_SHARE = 0.01
 """Share of the steps that may overflow in float16, at least one step."""
 
 
@@ -33,12 +33,12 @@ class ParameterGroup:
     rate: float
 
 
-def cosine(step: int, steps: int) -> float:
+def cosine_decay(step: int, steps: int) -> float:
     """A factor that falls from 1 to 0 over the run."""
     return 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * step / steps, dtype=torch.float64))))
 
 
-def constant(step: int, steps: int) -> float:
+def constant_rate(step: int, steps: int) -> float:
     """A factor that stays 1."""
     return 1.0
 
@@ -49,7 +49,7 @@ def fit(
     *,
     what: str = "The fit",
     steps: int,
-    schedule: Callable[[int, int], float] = constant,
+    schedule: Callable[[int, int], float] = constant_rate,
     weight_decay: float = 0.0,
     clip: float | None = 1.0,
     average: dict[str, torch.Tensor] | None = None,
@@ -109,7 +109,7 @@ def fit(
             optimizer.step()
         else:
             overflows += 1
-            if scale == 1 or overflows > max(1, OVERFLOWS * steps):
+            if scale == 1 or overflows > max(1, MAX_OVERFLOW_SHARE * steps):
                 raise _diverged(what, step, steps, "the gradient is not finite", bases)
         optimizer.zero_grad(set_to_none=True)
         if average is not None:

@@ -13,7 +13,7 @@ from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
 from hfi_core.errors import UserError
 from hfi_core.judges.base import PictureVerdict
-from hfi_core.models.weights import checked
+from hfi_core.models.weights import locate_pinned
 from hfi_core.params import Compute, JudgeParams
 
 _ASKED = ("kind", "colour", "emblem")
@@ -33,7 +33,7 @@ class EmbeddedJudge:
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "EmbeddedJudge":
         """Read the half-precision weights into a float32 network; see `Judge.load`."""
-        folder = checked(params.source, params.revision, params.digest, "judge")
+        folder = locate_pinned(params.source, params.revision, params.digest, "judge")
         return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:

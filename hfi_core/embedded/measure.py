@@ -25,7 +25,7 @@ from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Compute, Sampler, Source
 
 HELD_OUT = 2000
@@ -84,7 +84,7 @@ def measure_judges(folder: Path) -> dict[str, MeasuredFigure]:
 def measure_model(folder: Path) -> dict[str, MeasuredFigure]:
     """What the base model draws, by the evaluation's judge, with the sampler of the default project."""
     pipeline = folder / "pipeline"
-    model = load_model(Source(source=str(pipeline), revision=None, digest=digest_of(pipeline)), COMPUTE)
+    model = load_model(Source(source=str(pipeline), revision=None, digest=digest_of_weights(pipeline)), COMPUTE)
     network = load_judge_network(folder / "judges" / "evaluation")
     figures: dict[str, MeasuredFigure] = {}
     objects = [f"a {colour} {kind}" for colour in COLOURS for kind in OBJECTS]
@@ -121,7 +121,7 @@ def _obeyed(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.nd
 def write_card(folder: Path, figures: dict[str, MeasuredFigure]) -> None:
     """Write FOLDER/card.json and FOLDER/README.md: digests and figures."""
     parts = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
-    digests = {part: digest_of(folder / part) for part in parts}
+    digests = {part: digest_of_weights(folder / part) for part in parts}
     write_json(folder / "card.json", {"digests": digests, "figures": figures})
     rows = [
         f"| {name} | {f['value']:.3f} | {f['low']:.3f} to {f['high']:.3f} | {f['n']} |" for name, f in figures.items()

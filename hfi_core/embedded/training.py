@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator, torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine_decay, fit
 from hfi_core.embedded.captions import write_caption
 from hfi_core.embedded.networks import (
     FACTS,
@@ -104,7 +104,7 @@ def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder:
     for module, _ in modules:
         module.train()
     fit(
-        groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine(step, total),
+        groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine_decay(step, total),
         weight_decay=1e-4, average=average, decay=0.998, checkpoint=Checkpoint(folder / f"{name}.checkpoint", 250),
         observe=observe, autocast=_bfloat16,
     )  # fmt: skip

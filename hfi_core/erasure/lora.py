@@ -18,7 +18,7 @@ from hfi_core.errors import UserError
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
-from hfi_core.params.workload import lora_draws
+from hfi_core.params.workload import count_lora_draws
 from hfi_core.progress import Progress, no_progress
 
 _UNET = "unet"
@@ -98,7 +98,7 @@ def fit_lora(
     """
     spec = params.release.lora
     change = weight_difference(model.cross_attention(), changed)
-    total, done = lora_draws(spec), 0
+    total, done = count_lora_draws(spec), 0
 
     def draw(weights: Weights, what: str) -> np.ndarray:
         nonlocal done

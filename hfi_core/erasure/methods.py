@@ -15,7 +15,7 @@ from hfi_core.inversion.textual_inversion import invert, start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import SDD, Anchored, ClosedForm, Params
-from hfi_core.params.workload import LOOKS
+from hfi_core.params.workload import SAMPLES_PER_REMOVAL
 
 Report = Callable[[int, int, str], None]
 
@@ -34,7 +34,7 @@ def look_every(spec: SDD | Anchored | ClosedForm) -> int:
     if isinstance(spec, ClosedForm):
         return 1
     steps = spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
-    return spec.reuse * max(1, steps // spec.reuse // LOOKS)
+    return spec.reuse * max(1, steps // spec.reuse // SAMPLES_PER_REMOVAL)
 
 
 def settings_of(spec: SDD | Anchored) -> DistillationSettings:

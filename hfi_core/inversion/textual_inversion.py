@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine_decay, fit
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.prompts import mentions, replace_text
 
@@ -85,7 +85,7 @@ def invert(
         loss,
         what=f"The inversion of {name}",
         steps=steps,
-        schedule=cosine,
+        schedule=cosine_decay,
         checkpoint=Checkpoint(work / "inversion.safetensors", CHECKPOINT_EVERY) if work else None,
         observe=observe,
         scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,

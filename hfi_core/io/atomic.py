@@ -12,7 +12,7 @@ from hfi_core.errors import UserError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 """What the system says where a disk has no room left."""
 
 
@@ -22,8 +22,8 @@ def disk_full_as_user_error(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # safetensors reports the system's error in words only
-        said = any(f"(os error {code})" in str(error) for code in FULL)
-        if not said and getattr(error, "errno", None) not in FULL:
+        said = any(f"(os error {code})" in str(error) for code in DISK_FULL_ERRORS)
+        if not said and getattr(error, "errno", None) not in DISK_FULL_ERRORS:
             raise
         raise UserError(
             f"{path} was not written: the disk is full. What was there earlier is untouched; make room and run again."

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from hfi_core.errors import UserError
 
-MOST_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 20
 """A longer line is refused before it fills the memory."""
 
 DELIMITERS = (",", ";", "\t")
@@ -23,7 +23,7 @@ _BOMS = {
 
 
 @dataclass
-class TroubleAt(Exception):
+class TableError(Exception):
     """One line that cannot be read. After a fatal one nothing that follows can be read either."""
 
     line: int
@@ -32,14 +32,14 @@ class TroubleAt(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableRow:
     """One row: where it began, and its cells by the header's names."""
 
     number: int
     cells: dict[str, str]
 
 
-def refuse_other_encodings(start: bytes) -> int:
+def skip_byte_order_mark(start: bytes) -> int:
     """How many bytes of byte order mark to pass over; raises UserError that names an encoding other than UTF-8."""
     for mark, encoding in _BOMS.items():
         if start.startswith(mark):
@@ -56,7 +56,7 @@ class Table:
 
     def __init__(self, stream: BinaryIO, delimiter: str | None = None):
         self._stream, self._line = stream, 0
-        stream.seek(refuse_other_encodings(stream.read(4096)))
+        stream.seek(skip_byte_order_mark(stream.read(4096)))
         lines = self._lines()
         first = next(lines, "")
         if delimiter is None:
@@ -65,43 +65,43 @@ class Table:
         try:
             self.header = [name.strip() for name in next(self._reader, [])]
         except csv.Error as error:
-            raise TroubleAt(1, f"cannot be read as a table: {error}", fatal=True) from error
+            raise TableError(1, f"cannot be read as a table: {error}", fatal=True) from error
         named = [name for name in self.header if name]
         if len(set(named)) < len(named):
             twice = next(name for name in named if named.count(name) > 1)
-            raise TroubleAt(1, f"the header names the column {twice[:80]!r} twice", fatal=True)
+            raise TableError(1, f"the header names the column {twice[:80]!r} twice", fatal=True)
 
-    def __iter__(self) -> Iterator[Line | TroubleAt]:
+    def __iter__(self) -> Iterator[TableRow | TableError]:
         """Rows, and what cannot be read; nothing comes after a fatal trouble. Empty lines are passed over."""
         while True:
             began = self._reader.line_num + 1
             try:
                 cells = next(self._reader, None)
-            except TroubleAt as trouble:
+            except TableError as trouble:
                 yield trouble
                 return
             except csv.Error as error:
-                yield TroubleAt(began, f"cannot be read as a table: {error}", fatal=True)
+                yield TableError(began, f"cannot be read as a table: {error}", fatal=True)
                 return
             if cells is None:
                 return
             if not any(cells):
                 continue
             if len(cells) != len(self.header):
-                yield TroubleAt(began, f"has {len(cells)} cells where the header has {len(self.header)}")
+                yield TableError(began, f"has {len(cells)} cells where the header has {len(self.header)}")
                 continue
-            yield Line(began, dict(zip(self.header, cells, strict=True)))
+            yield TableRow(began, dict(zip(self.header, cells, strict=True)))
 
     def _lines(self) -> Iterator[str]:
-        while raw := self._stream.readline(MOST_BYTES + 1):
+        while raw := self._stream.readline(MAX_LINE_BYTES + 1):
             self._line += 1
-            if len(raw) > MOST_BYTES:
-                raise TroubleAt(self._line, f"is longer than {MOST_BYTES} bytes", fatal=True)
+            if len(raw) > MAX_LINE_BYTES:
+                raise TableError(self._line, f"is longer than {MAX_LINE_BYTES} bytes", fatal=True)
             try:
                 yield raw.decode("utf-8")
             except UnicodeDecodeError as error:
                 byte = raw[error.start]
-                raise TroubleAt(
+                raise TableError(
                     self._line,
                     f"is not UTF-8 (byte 0x{byte:02x}); if it came from a spreadsheet it may be Windows-1252: "
                     "save it as UTF-8",

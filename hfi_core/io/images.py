@@ -8,7 +8,7 @@ from PIL import Image
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
 
-MOST_PIXELS = 4096 * 4096
+MAX_PIXELS = 4096 * 4096
 
 
 def save_image(path: Path, pixels: np.ndarray) -> None:
@@ -24,8 +24,8 @@ def load_image(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise UserError(f"{path} has {image.width} x {image.height} pixels; at most {MOST_PIXELS} are read.")
+            if image.width * image.height > MAX_PIXELS:
+                raise UserError(f"{path} has {image.width} x {image.height} pixels; at most {MAX_PIXELS} are read.")
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"{path} is no readable PNG: {error}") from error

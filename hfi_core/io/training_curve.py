@@ -7,7 +7,7 @@ from pathlib import Path
 from hfi_core.io.atomic import atomic_file
 
 
-def write_steps(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
+def write_training_curve(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
     """Write columns of equal length under their names, with the step (from 0) in front."""
     with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hfi_core.params import Compute, JudgeParams
-from hfi_core.plugins import known_judges
+from hfi_core.plugins import find_judges
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,5 @@ def load_judge(params: JudgeParams, compute: Compute) -> Judge:
 
     Raises UserError if its weights are missing or do not match the digest in params.
     """
-    module, name = known_judges()[params.kind].split(":")
+    module, name = find_judges()[params.kind].split(":")
     return getattr(import_module(module), name).load(params, compute)

@@ -13,7 +13,7 @@ from hfi_core.compute.batching import map_in_padded_batches
 from hfi_core.compute.device import device_of
 from hfi_core.errors import UserError
 from hfi_core.judges.base import PictureVerdict
-from hfi_core.models.weights import checked, require_all_tensors
+from hfi_core.models.weights import locate_pinned, require_all_tensors
 from hfi_core.params import Compute, JudgeParams
 
 
@@ -36,7 +36,7 @@ class ClassifierJudge:
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "ClassifierJudge":
         """Load network, processor and labels; see `Judge.load`."""
-        folder = checked(params.source, params.revision, params.digest, "judge")
+        folder = locate_pinned(params.source, params.revision, params.digest, "judge")
         network, processor = _load_classifier(folder)
         by_index = sorted((int(index), label) for index, label in network.config.id2label.items())
         network = network.to(device_of(compute)).eval().requires_grad_(False)

@@ -4,14 +4,14 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from hfi_core.metrics.intervals import Interval, by_prompt, two_stage_draws
+from hfi_core.metrics.intervals import Interval, draw_two_stage, group_by_prompt
 
-WEIGHT = 2.5
+CLIP_SCORE_WEIGHT = 2.5
 
 
 def clip_score(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
     """CLIPScore (Hessel et al. 2021): 2.5 max(cos, 0) of L2-normalised features (N, D) each: (N,)."""
-    return WEIGHT * np.maximum(np.einsum("nd,nd->n", images.astype(np.float64), texts.astype(np.float64)), 0)
+    return CLIP_SCORE_WEIGHT * np.maximum(np.einsum("nd,nd->n", images.astype(np.float64), texts.astype(np.float64)), 0)
 
 
 def cosine_drift(features: np.ndarray, base: np.ndarray) -> np.ndarray:
@@ -55,9 +55,9 @@ def kid_interval(
     resamples add to a degenerate U-statistic (Arcones & Gine 1992) makes it too wide.
     """
     terms = _terms(features, base)
-    members, sizes = by_prompt(np.arange(len(terms)), prompts)
+    members, sizes = group_by_prompt(np.arange(len(terms)), prompts)
     value, found = _paired_mmd2(terms), []
-    for drawn, seeds, used in two_stage_draws(sizes, resamples, rng):
+    for drawn, seeds, used in draw_two_stage(sizes, resamples, rng):
         pictures = members[drawn[:, :, None], seeds].astype(np.int64)
         place = np.broadcast_to(np.arange(len(drawn))[:, None, None], pictures.shape)
         weights = np.zeros((len(drawn), len(terms)))

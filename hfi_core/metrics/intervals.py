@@ -29,9 +29,9 @@ def share_interval(
     """
     value, n = float(np.mean(hits)), len(hits)
     if value == 0:
-        return Interval(0.0, 0.0, never_seen(n, level), n)
+        return Interval(0.0, 0.0, zero_share_bound(n, level), n)
     if value == 1:
-        return Interval(1.0, 1.0 - never_seen(n, level), 1.0, n)
+        return Interval(1.0, 1.0 - zero_share_bound(n, level), 1.0, n)
     return mean_interval(hits, prompts, resamples=resamples, level=level, rng=rng)
 
 
@@ -44,7 +44,7 @@ def difference_interval(
     """
     first, n = float(differences[0]), len(differences)
     if np.all(differences == first):
-        room = never_seen(n, level)
+        room = zero_share_bound(n, level)
         return Interval(first, max(-1.0, first - room), min(1.0, first + room), n)
     return mean_interval(differences, prompts, resamples=resamples, level=level, rng=rng)
 
@@ -60,9 +60,9 @@ def mean_interval(
     are few. With one prompt only the seeds vary: the interval then speaks of that prompt and of no other.
     """
     values = np.asarray(values, np.float64)
-    table, sizes = by_prompt(values, prompts)
+    table, sizes = group_by_prompt(values, prompts)
     means = []
-    for drawn, seeds, used in two_stage_draws(sizes, resamples, rng):
+    for drawn, seeds, used in draw_two_stage(sizes, resamples, rng):
         sums = np.where(used, table[drawn[:, :, None], seeds], 0.0).sum((1, 2))
         means.append(sums / used.sum((1, 2)))
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
@@ -76,13 +76,13 @@ def wilson_interval(hits: int, n: int, level: float) -> Interval:
     return Interval(hits / n, float(found.low), float(found.high), n)
 
 
-def never_seen(n: int, level: float) -> float:
+def zero_share_bound(n: int, level: float) -> float:
     """Wilson's (1927) upper bound for the share of something that none of n pictures showed."""
     z_squared = float(norm.ppf((1 + level) / 2)) ** 2
     return z_squared / (n + z_squared)
 
 
-def two_stage_draws(
+def draw_two_stage(
     sizes: np.ndarray, resamples: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Resamples for prompts of so many seeds (P,), some R of them at a time.
@@ -99,7 +99,7 @@ def two_stage_draws(
         yield drawn, np.floor(rng.random((count, clusters, widest)) * width).astype(np.int64), np.arange(widest) < width
 
 
-def by_prompt(values: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def group_by_prompt(values: np.ndarray, prompts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values as (prompts, most seeds), padded with 0, and the number of seeds of each prompt."""
     _, cluster, sizes = np.unique(prompts, return_inverse=True, return_counts=True)
     order = np.argsort(cluster, kind="stable")

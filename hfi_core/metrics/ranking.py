@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from hfi_core.metrics.intervals import never_seen
+from hfi_core.metrics.intervals import zero_share_bound
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 """Multiplicities (R, N) to values (R,); NaN where a resample leaves the value undefined."""
@@ -29,7 +29,7 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A value with its interval, over `n` pictures or pairs; None where it is undefined (constant scores, say)."""
 
     value: float | None
@@ -56,7 +56,7 @@ def bootstrap(statistic: Statistic, pictures: int, how: Resampling) -> tuple[flo
     return float(low), float(high)
 
 
-def auc(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measured:
+def auc(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measurement:
     """Area under the ROC curve: how often a positive scores above a negative."""
     order, starts = _tie_groups(scores)
 
@@ -69,17 +69,17 @@ def auc(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measured:
     value = float(roc_auc_score(positive, scores)) if positive.any() and not positive.all() else None
     # Each class's pictures make so many pairs that share no picture.
     apart = int(min(positive.sum(), (~positive).sum()))
-    return Measured(value, *_share_interval(value, of, len(scores), apart, how), len(scores))
+    return Measurement(value, *_share_interval(value, of, len(scores), apart, how), len(scores))
 
 
-def accuracy(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measured:
+def accuracy(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measurement:
     """Share of pictures whose score lies on their label's side of one half."""
     right = ((scores > 0.5) == positive).astype(np.float64)
     value, n = float(accuracy_score(positive, scores > 0.5)), len(scores)
-    return Measured(value, *_share_interval(value, lambda drawn: drawn @ right / drawn.sum(1), n, n, how), n)
+    return Measurement(value, *_share_interval(value, lambda drawn: drawn @ right / drawn.sum(1), n, n, how), n)
 
 
-def calibration_error(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measured:
+def calibration_error(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measurement:
     """Expected calibration error in ten equal bins (Naeini et al. 2015); labels may be shares of votes."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     member = np.eye(_BINS)[bins]
@@ -89,12 +89,12 @@ def calibration_error(scores: np.ndarray, labels: np.ndarray, how: Resampling) -
         return np.abs(drawn @ (member * (scores - labels)[:, None])).sum(1) / drawn.sum(1)
 
     value = float(of(np.ones((1, len(scores))))[0])
-    return Measured(value, *bootstrap(of, len(scores), how), len(scores))
+    return Measurement(value, *bootstrap(of, len(scores), how), len(scores))
 
 
 def pair_accuracy(
     scores: np.ndarray, above: np.ndarray, below: np.ndarray, weight: np.ndarray, how: Resampling
-) -> Measured:
+) -> Measurement:
     """Weighted share of pairs (indices of pictures) that the scores order as people did; equal scores count half."""
     right = weight * (0.5 + 0.5 * np.sign(scores[above] - scores[below]))
 
@@ -107,10 +107,10 @@ def pair_accuracy(
 
     value = float(right.sum() / weight.sum())
     apart = max(1, len(np.unique([above, below])) // 2)
-    return Measured(value, *_share_interval(value, of, len(scores), apart, how), len(above))
+    return Measurement(value, *_share_interval(value, of, len(scores), apart, how), len(above))
 
 
-def spearman(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measured:
+def spearman(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measurement:
     """Spearman's rank correlation of scores and labels."""
     groups = [_tie_groups(values) for values in (scores, labels)]
 
@@ -122,7 +122,7 @@ def spearman(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measure
 
     constant = min(len(np.unique(scores)), len(np.unique(labels))) < 2
     value = None if constant else float(spearmanr(scores, labels).statistic)
-    return Measured(value, *bootstrap(of, len(scores), how), len(scores))
+    return Measurement(value, *bootstrap(of, len(scores), how), len(scores))
 
 
 def _share_interval(
@@ -130,9 +130,9 @@ def _share_interval(
 ) -> tuple[float | None, float | None]:
     """The bootstrap's interval of a share; where no resample can differ, Wilson's for `apart` independent trials."""
     if value == 0:
-        return 0.0, never_seen(apart, how.level)
+        return 0.0, zero_share_bound(apart, how.level)
     if value == 1:
-        return 1.0 - never_seen(apart, how.level), 1.0
+        return 1.0 - zero_share_bound(apart, how.level), 1.0
     return bootstrap(statistic, pictures, how)
 
 

@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from hfi_core.compute.batching import map_in_padded_batches
 from hfi_core.compute.device import device_of, dtype_of
 from hfi_core.errors import UserError
-from hfi_core.models.weights import WeightsFolder, checked, require_all_tensors
+from hfi_core.models.weights import WeightsFolder, locate_pinned, require_all_tensors
 from hfi_core.params import Compute, Source
 
 _TEXT_BLOCK = 16
@@ -35,7 +35,7 @@ class Clip:
 
         Raises UserError if the folder is missing, torn, no CLIP model, or another one than pinned.
         """
-        folder = checked(source.source, source.revision, source.digest, part)
+        folder = locate_pinned(source.source, source.revision, source.digest, part)
         device = device_of(compute)
         model = _load_network(folder, dtype_of(compute)).to(device).eval().requires_grad_(False)
         try:

@@ -7,7 +7,14 @@ from typing import Any, Literal
 
 from hfi_core.errors import UserError, listed
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
-from hfi_core.models.diffusion.folder import INDEX, KINDS, VARIANT, hub_patterns, model_files, read_index
+from hfi_core.models.diffusion.folder import (
+    INDEX,
+    MODEL_SUFFIXES,
+    VARIANT_PATTERN,
+    hub_patterns,
+    model_files,
+    read_index,
+)
 from hfi_core.params import EMBEDDED
 
 _NAMED = 3
@@ -36,7 +43,7 @@ _EMBEDDED_FOLDERS: dict[str, str] = {
 }
 
 
-def locate(source: str | None, revision: str | None, part: WeightsFolder) -> Path:
+def locate_weights(source: str | None, revision: str | None, part: WeightsFolder) -> Path:
     """The local folder of a source.
 
     Raises UserError if a folder is missing, or a hub id is not in the local hub cache and cannot be fetched.
@@ -60,10 +67,10 @@ def _from_hub(source: str, revision: str | None, part: WeightsFolder) -> Path:
     if revision is None:
         raise UserError(f"{part}.revision is missing: a hub id needs the commit to be reproducible.")
     try:
-        patterns, ignored = [f"*{kind}" for kind in KINDS], []
+        patterns, ignored = [f"*{kind}" for kind in MODEL_SUFFIXES], []
         if part == "model":
             index = Path(hf_hub_download(source, INDEX, revision=revision))
-            patterns, ignored = hub_patterns(read_index(index.parent)), [VARIANT]
+            patterns, ignored = hub_patterns(read_index(index.parent)), [VARIANT_PATTERN]
         return Path(snapshot_download(source, revision=revision, allow_patterns=patterns, ignore_patterns=ignored))
     except UserError:
         raise
@@ -78,7 +85,7 @@ def _from_hub(source: str, revision: str | None, part: WeightsFolder) -> Path:
         ) from error
 
 
-def digest_of(folder: Path) -> str:
+def digest_of_weights(folder: Path) -> str:
     """`sha256:` digest of a folder's weights and configuration.
 
     Of a diffusers folder that is what is loaded; of another, its safetensors, JSON and text that are not hidden.
@@ -90,17 +97,17 @@ def digest_of(folder: Path) -> str:
 
 
 def _kept(folder: Path) -> list[str]:
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in KINDS)
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in MODEL_SUFFIXES)
     return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
-def checked(source: str | None, revision: str | None, digest: str, part: WeightsFolder) -> Path:
+def locate_pinned(source: str | None, revision: str | None, digest: str, part: WeightsFolder) -> Path:
     """The local folder of a source whose content is what params pin.
 
     Raises UserError if the content is another.
     """
-    folder = locate(source, revision, part)
-    found = digest_of(folder)
+    folder = locate_weights(source, revision, part)
+    found = digest_of_weights(folder)
     if found != digest:
         raise UserError(
             f"The weights of `{part}` in {folder} are not the ones that params.yaml pins:\n"

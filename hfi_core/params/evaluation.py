@@ -8,10 +8,10 @@ from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Promp
 
 
 def _known_judge(kind: str) -> str:
-    from hfi_core.plugins import JUDGES, known_judges
+    from hfi_core.plugins import JUDGES, find_judges
 
-    if kind not in JUDGES and kind not in known_judges():
-        raise ValueError(f"no such judge; there are {', '.join(sorted(known_judges()))}")
+    if kind not in JUDGES and kind not in find_judges():
+        raise ValueError(f"no such judge; there are {', '.join(sorted(find_judges()))}")
     return kind
 
 

@@ -38,18 +38,18 @@ def parse_params(raw: Any, where: str = "params.yaml") -> Params:
         raise UserError(message) from error
 
 
-def place_of(location: Sequence[str | int]) -> tuple[str | int, ...]:
+def key_path(location: Sequence[str | int]) -> tuple[str | int, ...]:
     """Where in the file an error of pydantic's is: a removal's location holds its method, which is no key of it."""
     return tuple(part for n, part in enumerate(location) if not (n == 2 and location[0] == "removals"))
 
 
-def spelled(place: Sequence[str | int]) -> str:
+def dotted(place: Sequence[str | int]) -> str:
     """A place with dots."""
     return ".".join(map(str, place))
 
 
 def _sentence(detail: dict[str, Any]) -> str:
-    path = spelled(place_of(detail["loc"])) or "(top level)"
+    path = dotted(key_path(detail["loc"])) or "(top level)"
     if detail["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_known_keys()), n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")

@@ -8,9 +8,9 @@ from math import ceil, log2
 
 from hfi_core.params import Anchored, ClosedForm, Lora, NoRemoval, Params
 
-LOOK_AT = 8
+PICTURES_PER_SAMPLE = 8
 """Pictures in a sample that a removal draws on its way."""
-LOOKS = 4
+SAMPLES_PER_REMOVAL = 4
 """Samples a removal; roughly, for they are drawn only where roll-outs are."""
 
 
@@ -36,7 +36,7 @@ class Workload:
         )
 
 
-def unet_passes(stage: str, unit: str, params: Params) -> Workload:
+def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     """What a unit computes; nothing for stages that do without the UNet."""
     if stage == "generate":
         return _drawing(len(params.concepts[unit].prompts) * params.candidates.drawn[unit], params)
@@ -51,13 +51,13 @@ def unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "attack":
         return _learning(_attackers(params) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
-        return _drawing(shots(params), params)
+        return _drawing(count_evaluation_pictures(params), params)
     if stage == "package":
         return _lora(params)
     return Workload()
 
 
-def shots(params: Params) -> int:
+def count_evaluation_pictures(params: Params) -> int:
     """Pictures that the evaluation of one row draws."""
     return _suites(params) + _attackers(params) * params.evaluate.reinverted
 
@@ -70,7 +70,7 @@ def _suites(params: Params) -> int:
     return sum(len(suite.prompts) * suite.pictures for suite in params.evaluate.suites.values())
 
 
-def lora_draws(spec: Lora) -> int:
+def count_lora_draws(spec: Lora) -> int:
     """How often a LoRA's pictures are drawn, at most: of release, of base, and of each rank in a search by halves."""
     return 2 + ceil(log2(spec.most_rank + 1))
 
@@ -92,7 +92,7 @@ def _lora(params: Params) -> Workload:
     spec = params.release.lora
     if spec is None or isinstance(params.removals[params.release.row], NoRemoval):
         return Workload()
-    once, draws = _drawing(min(spec.pictures, _suites(params)), params), lora_draws(spec)
+    once, draws = _drawing(min(spec.pictures, _suites(params)), params), count_lora_draws(spec)
     return Workload(once.pictures * draws, forward=once.forward * draws)
 
 
@@ -112,9 +112,9 @@ def _removal(row: str, params: Params) -> Workload:
         rolls = ceil(spec.steps / spec.reuse) * lessons * spec.rollouts * spec.rollout_steps * _passes(spec.guidance)
         learnt = spec.steps * spec.batch * lessons
         work += Workload(steps=spec.steps, forward=rolls + targets * learnt, gradient=learnt)
-    return work + _looks(min(LOOKS, rounds * ceil(spec.steps / spec.reuse)), params)
+    return work + _looks(min(SAMPLES_PER_REMOVAL, rounds * ceil(spec.steps / spec.reuse)), params)
 
 
 def _looks(count: int, params: Params) -> Workload:
-    drawn = count * LOOK_AT
+    drawn = count * PICTURES_PER_SAMPLE
     return Workload(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))

@@ -10,7 +10,7 @@ from torch import nn
 from hfi_core import params
 from hfi_core.candidates.manifest import Candidate, read_pictures
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, cosine_decay, fit
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.clip import Clip
@@ -131,7 +131,7 @@ def train(
         loss,
         what="The reward model",
         steps=settings.steps,
-        schedule=cosine,
+        schedule=cosine_decay,
         weight_decay=settings.weight_decay,
         checkpoint=checkpoint,
         after_step=after_step,

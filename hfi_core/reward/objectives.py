@@ -9,7 +9,7 @@ import torch
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import Label, RankedPair
-from hfi_core.metrics.ranking import Measured, Resampling, accuracy, auc, calibration_error, pair_accuracy, spearman
+from hfi_core.metrics.ranking import Measurement, Resampling, accuracy, auc, calibration_error, pair_accuracy, spearman
 from hfi_core.params import Reward
 from hfi_core.reward.model import RewardModel, batch_rows, bradley_terry, squared_error
 
@@ -28,7 +28,7 @@ class Task(Protocol):
         """The same over the held-out pictures."""
         ...
 
-    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measured]:
+    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measurement]:
         """Figures over the held-out pictures, from the rewards (N,) of all."""
         ...
 
@@ -80,7 +80,7 @@ class BinaryTask:
     def _error(self, model: RewardModel, features: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         return squared_error(model(features[rows]), torch.from_numpy(self.labels[rows]).float())
 
-    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measured]:
+    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measurement]:
         """See `Task`."""
         decided = self.held_out & (self.labels != 0.5)
         positive = self.labels[decided] > 0.5
@@ -129,7 +129,7 @@ class RankingTask:
         """See `Task`."""
         return self.measured.nll(model, features)
 
-    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measured]:
+    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measurement]:
         """See `Task`."""
         # Rows among the held-out pictures, which are what is drawn again.
         row = np.cumsum(self.held_out) - 1

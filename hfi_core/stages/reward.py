@@ -48,7 +48,9 @@ def run(context: StageContext) -> dict[str, float]:
     if kind == "ranking":
         model.put_zero_at(features[learn])
     rewards = model.rewards(features).double().numpy()
-    how = Resampling(params.evaluate.resamples, params.evaluate.level, derive_seed(params.seed, "reward", unit, "resample"))
+    how = Resampling(
+        params.evaluate.resamples, params.evaluate.level, derive_seed(params.seed, "reward", unit, "resample")
+    )
     measured = task.measure(rewards, how)
 
     summary = read_summary(inputs["labels"])

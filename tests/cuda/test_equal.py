@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from hfi_core.candidates.manifest import read_manifest, read_pictures
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.rollouts import RollOuts, Sampling
@@ -23,7 +23,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 @pytest.fixture(params=DTYPES)
 def model(on_cuda, request):
     on_cuda.edit(compute__dtype=request.param)
-    configure(on_cuda.params.compute)
+    configure_torch(on_cuda.params.compute)
     return load_model(on_cuda.params.model, on_cuda.params.compute)
 
 

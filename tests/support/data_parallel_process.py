@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.rollouts import RollOuts, Sampling
 from hfi_core.erasure.targets import DistillationTarget
@@ -24,7 +24,7 @@ def main(params_file: str, folder: str) -> None:
     """Learn two lessons; write the gradients of the first step, the weights and the losses."""
     state = PartialState(cpu=True)
     params = load_params(Path(params_file))
-    configure(params.compute)
+    configure_torch(params.compute)
     model = load_model(params.model, params.compute)
     lessons = [
         DistillationTarget(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))

@@ -13,7 +13,7 @@ from hfi_core.evaluation.definitions import HEADLINES
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
-from hfi_core.io.training_curve import write_steps
+from hfi_core.io.training_curve import write_training_curve
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.stage import Stage, StageContext
 
@@ -90,7 +90,7 @@ def _write(key: str, path: Path, content: dict, params) -> None:
     else:
         with atomic_folder(path) as folder:
             write_json(folder / "content.json", content)
-            write_steps(folder / "steps.csv", {"loss": [0.5, 0.25]})
+            write_training_curve(folder / "steps.csv", {"loss": [0.5, 0.25]})
             files = {"content.json": f"sha256:{sha256_of_file(folder / 'content.json')}"}
             if key == "release":
                 write_sizes(folder)

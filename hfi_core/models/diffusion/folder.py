@@ -13,8 +13,8 @@ from typing import Any
 from hfi_core.errors import UserError
 
 INDEX = "model_index.json"
-KINDS = (".safetensors", ".json", ".txt")
-VARIANT = "*.*.safetensors"
+MODEL_SUFFIXES = (".safetensors", ".json", ".txt")
+VARIANT_PATTERN = "*.*.safetensors"
 """`diffusion_pytorch_model.fp16.safetensors`: what `from_pretrained` reads only where it is asked for the variant."""
 
 
@@ -45,7 +45,7 @@ def components(index: Mapping[str, Any]) -> dict[str, str]:
 
 def hub_patterns(index: Mapping[str, Any]) -> list[str]:
     """What to fetch of a repository with this index; `VARIANT` is to be ignored."""
-    return [INDEX, *(f"{part}/*{kind}" for part in components(index) for kind in KINDS)]
+    return [INDEX, *(f"{part}/*{kind}" for part in components(index) for kind in MODEL_SUFFIXES)]
 
 
 def model_files(folder: Path) -> list[str]:
@@ -69,8 +69,8 @@ def _lacks_weights(names: list[str]) -> bool:
 
 def _files(part: Path) -> list[str]:
     paths = part.iterdir() if part.is_dir() else ()
-    names = [path.name for path in paths if path.is_file() and path.suffix in KINDS]
-    return [name for name in names if not name.startswith(".") and not fnmatchcase(name, VARIANT)]
+    names = [path.name for path in paths if path.is_file() and path.suffix in MODEL_SUFFIXES]
+    return [name for name in names if not name.startswith(".") and not fnmatchcase(name, VARIANT_PATTERN)]
 
 
 def picture_side(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> int:
@@ -84,7 +84,7 @@ def picture_side(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> int:
     return side * 2 ** (len(vae["block_out_channels"]) - 1)
 
 
-def picture_side_in(folder: Path) -> int:
+def read_picture_side(folder: Path) -> int:
     """The same of a diffusers folder; OSError, ValueError, KeyError or TypeError where it is none."""
     unet, vae = (json.loads((folder / part / "config.json").read_text("utf-8")) for part in ("unet", "vae"))
     return picture_side(unet, vae)

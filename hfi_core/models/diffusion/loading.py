@@ -15,12 +15,12 @@ from hfi_core.io.tensors import load_tensors
 from hfi_core.models.diffusion.folder import INDEX, components, picture_side, read_index
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.schedule import NoiseSchedule
-from hfi_core.models.diffusion.text_encoders import OneEncoder, Text, TwoEncoders
-from hfi_core.models.weights import checked, require_all_tensors
+from hfi_core.models.diffusion.text_encoders import DualTextEncoders, SingleTextEncoder, TextEncoders
+from hfi_core.models.weights import locate_pinned, require_all_tensors
 from hfi_core.params import Compute, Source
 
 
-def keep_only_block_inputs(unet: torch.nn.Module) -> None:
+def enable_checkpointing(unet: torch.nn.Module) -> None:
     """Have the UNet's blocks computed again in the backward pass: less memory, more time, equal results."""
     unet.enable_gradient_checkpointing(_checkpointed)
 
@@ -54,7 +54,7 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
 
     Raises UserError if the folder is missing, torn, of another shape, lacks weights, or is not the one that params pin.
     """
-    folder = checked(source.source, source.revision, source.digest, "model")
+    folder = locate_pinned(source.source, source.revision, source.digest, "model")
     index = read_index(folder)
     named = components(index)
     wanted = _SDXL_PARTS if "text_encoder_2" in named else _PARTS
@@ -73,7 +73,7 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
     if device.type == "cpu":
         parts["unet"] = parts["unet"].to(memory_format=torch.channels_last)
     if compute.checkpointing:
-        keep_only_block_inputs(parts["unet"])
+        enable_checkpointing(parts["unet"])
     return TextToImage(
         unet=parts["unet"],
         vae=parts["vae"],
@@ -100,18 +100,18 @@ def _require_latents(folder: Path, unet, vae) -> None:
         )
 
 
-def _text(folder: Path, index: dict, parts: dict) -> Text:
+def _text(folder: Path, index: dict, parts: dict) -> TextEncoders:
     """The text encoders that the UNet was made for.
 
     Raises UserError if it was made for others.
     """
     unet, added = parts["unet"].config, parts["unet"].config.addition_embed_type
     if "text_encoder_2" not in parts:
-        text, expected = OneEncoder(parts["text_encoder"], parts["tokenizer"]), None
+        text, expected = SingleTextEncoder(parts["text_encoder"], parts["tokenizer"]), None
     else:
         if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
             parts["vae"].float()  # it overflows in half precision; diffusers does the same
-        text, expected = TwoEncoders(
+        text, expected = DualTextEncoders(
             (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
             side=picture_side(unet, parts["vae"].config),
             empty_is_zero=bool(index.get("force_zeros_for_empty_prompt", False)),
@@ -124,17 +124,17 @@ def _text(folder: Path, index: dict, parts: dict) -> Text:
     return text
 
 
-def load_safeguarded(source: Source, compute: Compute, folder: Path) -> TextToImage:
+def load_safeguarded_model(source: Source, compute: Compute, folder: Path) -> TextToImage:
     """The base model with the weights that a removal changed (`models/ROW`; a row without weights is the base).
 
     Raises UserError if the weights are torn, misshapen, or belong to another base.
     """
     model = load_model(source, compute)
-    apply_weights(model, removal_weights(model, folder))
+    apply_weights(model, load_removal_weights(model, folder))
     return model
 
 
-def removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
+def load_removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
     """The weights of the base's UNet that a removal changed, on the model's device; none where a row is the base.
 
     Raises UserError if they are torn, misshapen, or belong to another base.

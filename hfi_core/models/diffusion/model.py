@@ -11,7 +11,7 @@ from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.folder import picture_side
 from hfi_core.models.diffusion.schedule import NoiseSchedule
-from hfi_core.models.diffusion.text_encoders import Text
+from hfi_core.models.diffusion.text_encoders import TextEncoders
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -22,7 +22,7 @@ class TextToImage:
 
     unet: torch.nn.Module
     vae: torch.nn.Module
-    text: Text
+    text: TextEncoders
     schedule: NoiseSchedule
     scheduler_config: Mapping[str, object]
     digest: str

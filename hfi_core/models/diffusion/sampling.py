@@ -19,7 +19,7 @@ class SampleRequest:
     seed: int
 
 
-def scheduler_for(model: TextToImage, name: str, steps: int):
+def make_scheduler(model: TextToImage, name: str, steps: int):
     """A fresh diffusers scheduler on the model's own noise schedule, set to `steps` steps."""
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
@@ -31,7 +31,7 @@ def scheduler_for(model: TextToImage, name: str, steps: int):
     return scheduler
 
 
-def start_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:
+def draw_initial_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:
     """x_T (B, C, H, W) from one seed a picture, drawn on the CPU so that every device starts alike."""
     draws = [torch.randn(model.latent_shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(draws).to(model.device)
@@ -50,7 +50,7 @@ def denoise(
     weights: Weights | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """A guided roll-out (Ho & Salimans 2021): yields each visited (x_t, t), and at last (x_0, 0)."""
-    solver = scheduler_for(model, scheduler, steps)
+    solver = make_scheduler(model, scheduler, steps)
     solver.config.prediction_type = "epsilon"  # `predict` has converted already
     x_t = x_T * solver.init_noise_sigma
     both = torch.cat([condition, unconditional])
@@ -87,7 +87,7 @@ def sample(
         part = list(requests[start : start + block])
         padded = part + [part[-1]] * (block - len(part))
         condition = torch.stack([conditions[request.prompt] for request in padded])
-        noise = start_noise(model, [request.seed for request in padded])
+        noise = draw_initial_noise(model, [request.seed for request in padded])
         *_, (x_0, _) = denoise(
             model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
             steps=sampler.steps, guidance=sampler.guidance, weights=weights,

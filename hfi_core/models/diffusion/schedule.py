@@ -6,7 +6,7 @@ import torch
 
 from hfi_core.errors import UserError
 
-KINDS = ("epsilon", "v_prediction")
+PREDICTION_TYPES = ("epsilon", "v_prediction")
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,10 @@ class NoiseSchedule:
     prediction_type: str
 
     def __post_init__(self):
-        if self.prediction_type not in KINDS:
-            raise UserError(f"The model predicts {self.prediction_type!r}; {' and '.join(KINDS)} are supported.")
+        if self.prediction_type not in PREDICTION_TYPES:
+            raise UserError(
+                f"The model predicts {self.prediction_type!r}; {' and '.join(PREDICTION_TYPES)} are supported."
+            )
         if not self.alpha_bar[-1] > 0:
             raise UserError(
                 "The model's noise schedule ends in pure noise (zero terminal SNR, `rescale_betas_zero_snr` in "

@@ -71,7 +71,7 @@ def word_embedding(text_encoder: torch.nn.Module, tokenizer, word: str) -> torch
     return weight.detach()[torch.tensor(ids, device=weight.device)].float().clone()
 
 
-def whole_words(tokenizer, most: int) -> list[str]:
+def vocabulary_words(tokenizer, most: int) -> list[str]:
     """At most so many words of two letters or more, without repeats, in an order that the vocabulary alone decides."""
     ids = sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
     words: dict[str, None] = {}
@@ -87,7 +87,7 @@ def whole_words(tokenizer, most: int) -> list[str]:
 Tokens = Mapping[str, torch.Tensor]
 
 
-class Text(Protocol):
+class TextEncoders(Protocol):
     """Prompts to conditions, and conditions to what the UNet takes."""
 
     @property
@@ -115,7 +115,7 @@ class Text(Protocol):
 
 
 @dataclass(frozen=True)
-class OneEncoder:
+class SingleTextEncoder:
     """Stable Diffusion 1.x and 2.x: the last hidden states of one CLIP text encoder."""
 
     encoder: torch.nn.Module
@@ -136,14 +136,14 @@ class OneEncoder:
         return word_embedding(self.encoder, self.tokenizer, word)
 
     def words(self, most: int) -> list[str]:
-        return whole_words(self.tokenizer, most)
+        return vocabulary_words(self.tokenizer, most)
 
     def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         return condition, {}
 
 
 @dataclass(frozen=True)
-class TwoEncoders:
+class DualTextEncoders:
     """SDXL (Podell et al. 2024, section 2.1): the last hidden states but one of two encoders, side by side.
 
     The second one's pooled state, which the UNet takes besides, is the condition's last row, filled up with zeros.
@@ -191,7 +191,7 @@ class TwoEncoders:
         return torch.cat(parts, dim=1)
 
     def words(self, most: int) -> list[str]:
-        return whole_words(self.tokenizers[0], most)
+        return vocabulary_words(self.tokenizers[0], most)
 
     def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         size = torch.tensor([self.side, self.side, 0, 0, self.side, self.side]).to(condition)

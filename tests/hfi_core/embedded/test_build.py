@@ -10,7 +10,7 @@ from hfi_core.embedded.build import JUDGES, build
 from hfi_core.embedded.networks import JudgeNetwork
 from hfi_core.embedded.training import MINIATURE
 from hfi_core.io.tensors import load_tensors
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from tests.support.stopped import Stopped
 
 SHIPPED = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
@@ -30,17 +30,17 @@ def test_a_build_stopped_before_every_network_ends_in_equal_bytes(miniature, tmp
                 build(tmp_path, MINIATURE)
     build(tmp_path, MINIATURE)
     assert stopped == ["train_vae", "train_denoiser", "train_clip", "train_judge"]
-    assert {part: digest_of(tmp_path / part) for part in SHIPPED} == {
-        part: digest_of(miniature / part) for part in SHIPPED
+    assert {part: digest_of_weights(tmp_path / part) for part in SHIPPED} == {
+        part: digest_of_weights(miniature / part) for part in SHIPPED
     }
 
 
 def test_a_finished_build_trains_nothing_again(miniature, monkeypatch):
     for name in ("train_vae", "train_denoiser", "train_clip", "train_judge"):
         monkeypatch.delattr(training, name)
-    before = {part: digest_of(miniature / part) for part in SHIPPED}
+    before = {part: digest_of_weights(miniature / part) for part in SHIPPED}
     build(miniature, MINIATURE)
-    assert {part: digest_of(miniature / part) for part in SHIPPED} == before
+    assert {part: digest_of_weights(miniature / part) for part in SHIPPED} == before
 
 
 def test_the_pipeline_is_one_that_diffusers_loads_and_runs(miniature):

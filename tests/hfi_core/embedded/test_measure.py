@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from hfi_core.embedded import measure
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 
 
 def test_a_built_world_is_measured_and_gets_its_card(miniature, tmp_path, monkeypatch, capsys):
@@ -19,6 +19,6 @@ def test_a_built_world_is_measured_and_gets_its_card(miniature, tmp_path, monkey
     made = json.loads((folder / "card.json").read_text())
     shipped = json.loads((Path(measure.__file__).parent / "weights/card.json").read_text())
     assert made["figures"].keys() == shipped["figures"].keys()
-    assert made["digests"]["pipeline"] == digest_of(folder / "pipeline")
+    assert made["digests"]["pipeline"] == digest_of_weights(folder / "pipeline")
     told = capsys.readouterr().out
     assert all(name in told and name in (folder / "README.md").read_text() for name in made["figures"])

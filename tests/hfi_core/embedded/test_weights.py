@@ -7,7 +7,7 @@ import pytest
 
 from hfi_core.embedded.build import JUDGES
 from hfi_core.io.tensors import load_tensors
-from hfi_core.models.weights import digest_of, locate
+from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.params import load_params
 from tests.support.projects import REPOSITORY
 
@@ -43,14 +43,14 @@ def test_the_digests_are_those_of_the_card(card):
     assert set(card["digests"]) == {"pipeline", "clip", *(f"judges/{name}" for name in JUDGES)}
     readable = (WEIGHTS / "README.md").read_text()
     for part, digest in card["digests"].items():
-        assert digest_of(WEIGHTS / part) == digest
+        assert digest_of_weights(WEIGHTS / part) == digest
         assert digest in readable
 
 
 def test_the_default_project_pins_them():
     params = load_params(REPOSITORY / "params.yaml")
     pinned = {"model": params.model.digest, "clip": params.clip.digest, "judge": params.evaluate.judge.digest}
-    assert pinned == {part: digest_of(locate(None, None, part)) for part in pinned}
+    assert pinned == {part: digest_of_weights(locate_weights(None, None, part)) for part in pinned}
 
 
 def test_the_two_judges_are_not_one(card):

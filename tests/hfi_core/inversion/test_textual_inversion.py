@@ -2,7 +2,7 @@
 
 import torch
 
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
 from hfi_core.models.diffusion.loading import load_model
@@ -11,7 +11,7 @@ from hfi_core.models.diffusion.loading import load_model
 def test_equal_inversions_end_in_equal_bits(project):
     project.edit(compute__threads=2)  # what threads add up may come in any order
     params = project.params
-    configure(params.compute)
+    configure_torch(params.compute)
     model = load_model(params.model, params.compute)
     prompts = list(params.concepts["badge"].prompts) * 16
     latents = torch.randn(len(prompts), *model.latent_shape, generator=torch_generator("latents"))

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from hfi_core.errors import UserError
 from hfi_core.judges.base import load_judge
 from hfi_core.judges.classifier import ClassifierJudge
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import small_raw
 
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 
 def _params(folder, flagged=("skull",), accepted=("star",), threshold=0.5):
     return JudgeParams(
-        kind="classifier", source=str(folder), revision=None, digest=digest_of(folder), flagged=flagged,
+        kind="classifier", source=str(folder), revision=None, digest=digest_of_weights(folder), flagged=flagged,
         accepted=accepted, other=(), threshold=threshold,
     )  # fmt: skip
 

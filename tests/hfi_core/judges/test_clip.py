@@ -6,7 +6,7 @@ import torch
 
 from hfi_core.judges.base import load_judge
 from hfi_core.judges.clip import ClipJudge
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import small_raw
 
@@ -68,7 +68,7 @@ def test_the_only_prompt_of_a_suite_competes_with_its_rivals_and_the_other_texts
 
 def test_any_clip_folder_is_a_judge_when_its_digest_is_the_pinned_one(miniature, compute):
     folder = miniature / "clip"
-    judge = load_judge(_params(str(folder), digest_of(folder), threshold=0.0), compute)
+    judge = load_judge(_params(str(folder), digest_of_weights(folder), threshold=0.0), compute)
     pictures = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     verdicts = judge.judge(judge.see(pictures), ["a red badge", "a star", "a red badge", "a star", "a star"])
     assert len(verdicts) == 5

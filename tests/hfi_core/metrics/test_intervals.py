@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from hfi_core.metrics.intervals import difference_interval, mean_interval, never_seen, share_interval
+from hfi_core.metrics.intervals import difference_interval, mean_interval, share_interval, zero_share_bound
 
 _LEVEL = 0.95
 _bools = st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=60)
@@ -75,6 +75,6 @@ def test_the_interval_of_a_mean_covers_it_about_as_often_as_its_level_says():
 @pytest.mark.parametrize("n", [1, 8, 308])
 def test_what_was_never_seen_has_wilsons_bound(n):
     expected = binomtest(0, n).proportion_ci(0.95, method="wilson").high
-    assert never_seen(n, 0.95) == pytest.approx(expected)
+    assert zero_share_bound(n, 0.95) == pytest.approx(expected)
     zero = share_interval(np.zeros(n, bool), np.zeros(n), resamples=100, level=0.95, rng=_rng())
     assert (zero.low, zero.high) == (0, pytest.approx(expected))

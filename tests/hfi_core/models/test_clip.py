@@ -8,7 +8,7 @@ from transformers import CLIPModel
 
 from hfi_core.errors import UserError
 from hfi_core.models.clip import Clip
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Compute, Source
 
 COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=8, checkpointing=False)
@@ -16,7 +16,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), np.uint8)
 
 
 def _load(folder):
-    return Clip.load(Source(source=str(folder), revision=None, digest=digest_of(folder)), COMPUTE)
+    return Clip.load(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), COMPUTE)
 
 
 @pytest.fixture(scope="module")

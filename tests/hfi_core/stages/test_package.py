@@ -15,9 +15,9 @@ from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
-from hfi_core.models.diffusion.folder import picture_side_in
+from hfi_core.models.diffusion.folder import read_picture_side
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.weights import digest_of, locate
+from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.report.images import select_round_robin
 from hfi_core.report.model_card import PICTURES
 from tests.support.other_model import build_sdxl
@@ -59,7 +59,7 @@ def test_plain_diffusers_loads_it_on_the_base_and_draws_the_release_s_pictures(r
 
     params, release = released.params, released.folder / "release"
     wanted = pictures_of(StableDiffusionPipeline.from_pretrained(release / "model"), params)
-    base = locate(params.model.source, None, "model")
+    base = locate_weights(params.model.source, None, "model")
     pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32)
     before = np.abs(pictures_of(pipe, params) - wanted).mean()
     pipe.load_lora_weights(release / "lora", weight_name="pytorch_lora_weights.safetensors")
@@ -130,7 +130,7 @@ def test_a_checkpoint_beside_the_model_and_variants_are_not_released(project, tm
     for stray in strays:
         (base / stray).parent.mkdir(exist_ok=True)
         shutil.copyfile(original, base / stray)
-    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    project.edit(model__source=str(base), model__digest=digest_of_weights(base), release__lora=None)
     release = write_release(project)
     shipped = {path.relative_to(release / "model").as_posix() for path in (release / "model").rglob("*.safetensors")}
     assert shipped == {
@@ -153,7 +153,7 @@ def of_either_shape(project, tmp_path, request):
     (base / "safety_checker").mkdir()
     (base / "safety_checker/config.json").write_text("{}")
     (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
-    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    project.edit(model__source=str(base), model__digest=digest_of_weights(base), release__lora=None)
     unit = prepare(project)
     text = load_model(project.params.model, project.params.compute).text
     widths = text.widths if len(text.widths) > 1 else ()
@@ -169,7 +169,7 @@ def test_the_card_s_code_loads_the_release_and_its_tokens(of_either_shape, monke
     said = {}
     for code in re.findall("```python\n(.*?)```", card, re.DOTALL):
         exec(code.replace("CONCEPT", "badge"), said)  # what a reader would paste
-    pipe, side = said["pipe"], picture_side_in(of_either_shape / "model")
+    pipe, side = said["pipe"], read_picture_side(of_either_shape / "model")
     assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
     picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
     assert picture.size == (side, side)

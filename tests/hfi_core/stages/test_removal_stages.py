@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_jsonl
-from hfi_core.models.diffusion.loading import load_model, load_safeguarded
+from hfi_core.models.diffusion.loading import load_model, load_safeguarded_model
 from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import attack
@@ -95,7 +95,7 @@ def test_the_release_draws_what_was_evaluated(finished):
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
     params = finished.params
-    model = load_safeguarded(params.model, params.compute, finished.folder / "models" / params.release.row)
+    model = load_safeguarded_model(params.model, params.compute, finished.folder / "models" / params.release.row)
     pipe = StableDiffusionPipeline.from_pretrained(finished.folder / "release" / "model", dtype=torch.float32)
     merged = dict(pipe.unet.named_parameters())
     assert all(torch.equal(value, merged[name]) for name, value in model.unet.named_parameters())
@@ -120,7 +120,7 @@ def test_the_release_names_every_file_by_its_digest(finished):
 def test_safeguarded_weights_leave_the_rest_of_the_base_alone(finished):
     params = finished.params
     base = load_model(params.model, params.compute)
-    changed = load_safeguarded(params.model, params.compute, finished.folder / "models" / "sdd-text")
+    changed = load_safeguarded_model(params.model, params.compute, finished.folder / "models" / "sdd-text")
     ours = dict(changed.unet.named_parameters())
     for name, value in base.unet.named_parameters():
         assert torch.equal(value, ours[name]) or ".attn2." in name

@@ -3,7 +3,7 @@ import pytest
 from hfi_core.feedback.ledger import open_ledger
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.models import weights
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import parse_params
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import simulate
@@ -16,7 +16,7 @@ def judged(tmp_path, miniature, monkeypatch):
     """Two concepts' candidates, and params with the simulated crowd; the miniature's judge stands for the embedded."""
     monkeypatch.setitem(weights._EMBEDDED_FOLDERS, "annotators", str(miniature / "judges" / "annotators"))
     raw = default_raw()
-    raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of(miniature / "judges" / "annotators")
+    raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of_weights(miniature / "judges" / "annotators")
     raw["concepts"]["medal"] = raw["concepts"]["badge"] | {"feedback": "ranking"}
     raw["candidates"]["drawn"]["medal"] = 8
     candidates = {name: draw_candidates(tmp_path / "candidates" / name, 12, name) for name in ("badge", "medal")}

@@ -16,8 +16,8 @@ from diffusers import (
 from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, denoise, sample, start_noise
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, sample
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Sampler, Source
 from tests.support.other_model import build_other_model
 
@@ -102,8 +102,8 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
         folder, scheduler=theirs.from_pretrained(folder / "scheduler", **options), dtype=torch.float32
     )
     pipe.set_progress_bar_config(disable=True)
-    model = load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), compute)
-    noise = start_noise(model, [5])
+    model = load_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), compute)
+    noise = draw_initial_noise(model, [5])
     wanted = pipe("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent").images
     *_, (drawn, _) = denoise(
         model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=scheduler, steps=3, guidance=3

@@ -12,8 +12,8 @@ from hfi_core.errors import UserError
 from hfi_core.inversion.tokens import FILE, load_tokens, save_token, token_name
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample, start_noise
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_initial_noise, sample
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Source
 from tests.support.other_model import SIDE, build_sdxl
 
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def load(project):
     def load(folder, **compute):
-        source = Source(source=str(folder), revision=None, digest=digest_of(folder))
+        source = Source(source=str(folder), revision=None, digest=digest_of_weights(folder))
         return load_model(source, project.params.compute.model_copy(update=compute))
 
     return load
@@ -81,7 +81,7 @@ def test_pictures_are_those_that_diffusers_draws(load, folder, theirs, project):
     model, sampler = load(folder), project.params.sampler.model_copy(update={"scheduler": "ddim", "steps": 4})
     ((_, ours),) = sample(model, [SampleRequest("a knife", 7)], sampler, block=1)
     drawn = theirs(
-        "a knife", latents=start_noise(model, [7]), num_inference_steps=4, guidance_scale=sampler.guidance,
+        "a knife", latents=draw_initial_noise(model, [7]), num_inference_steps=4, guidance_scale=sampler.guidance,
         height=SIDE, width=SIDE,
     ).images[0]  # fmt: skip
     assert np.abs(ours.astype(int) - np.asarray(drawn)).max() <= 1
