@@ -33,17 +33,17 @@ def _evaluation(metric, base, row, p):
     [
         ("flagged@broad", 0.5, 0.1, 0.001, "better"),
         ("flagged@broad", 0.1, 0.5, 0.001, "worse"),
-        ("flagged@broad", 0.5, 0.1, 0.05, "same"),
+        ("flagged@broad", 0.5, 0.1, 0.05, "inconclusive"),
         ("kept@broad", 0.5, 0.1, 0.001, "worse"),
         ("kept@broad", 0.1, 0.5, 0.001, "better"),
     ],
 )
 def test_a_finding_says_better_or_worse_only_if_the_corrected_test_is_significant(metric, base, row, p, side):
     (finding,) = list_findings(_evaluation(metric, base, row, p))
-    assert {name for name in ("better", "worse", "same") if getattr(finding, name)} == {side}
-    (change,) = getattr(finding, side)
-    assert change.before.startswith(f"{100 * base:.1f}")
-    assert change.after.startswith(f"{100 * row:.1f}")
+    assert {name for name in ("better", "worse", "inconclusive") if getattr(finding, name)} == {side}
+    (figure,) = getattr(finding, side)
+    assert figure.reference_value.startswith(f"{100 * base:.1f}")
+    assert figure.value.startswith(f"{100 * row:.1f}")
 
 
 def _rows(base, ours):

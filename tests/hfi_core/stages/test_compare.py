@@ -61,7 +61,7 @@ def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, p
     told = files.outputs()["page"].read_text(encoding="utf-8")
     line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", told)
     assert line[1] == f"{100 * base['attackers']['badge.2']:.1f}\u202f%"
-    assert "What each attacker gets" in told and "What each attacker gets" not in page
+    assert "Results of each attacker" in told and "Results of each attacker" not in page
 
 
 def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
