@@ -33,8 +33,8 @@ def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
         except OutOfDate as error:
             return Completed(name="NotUpToDate", message=str(error))
     table = [
-        {"row": one.row, "pictures": one.pictures, "drawn otherwise": one.drawn_otherwise,
-         "judged otherwise": one.judged_otherwise}
+        {"row": one.row, "pictures": one.pictures, "drawn otherwise": one.changed_pictures,
+         "judged otherwise": one.changed_verdicts}
         for one in rows
     ]  # fmt: skip
     create_table_artifact(table=table, key="reevaluation", description="Pictures that came out otherwise this time")

@@ -89,7 +89,7 @@ def stage_task(stage: Stage, end: float | None = None) -> Task:
 
 def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Parallelism = ONE_PROCESS) -> None:
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
-    done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
+    done = run_unit(unit, params, progress_callback=ProgressArtifact(unit.address), parallelism=spread)
     require_current(params)  # the lock takes the unit's command from dvc.yaml as it is now
     repo.commit_outputs(unit.address)
     runs.record_unit(params, done, parent)

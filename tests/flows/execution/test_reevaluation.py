@@ -43,7 +43,7 @@ def project(evaluated, tmp_path, monkeypatch) -> Project:
     copy = Project(shutil.copytree(evaluated.folder, tmp_path / "project"))
     (copy.folder / ".hfi").mkdir(exist_ok=True)
     monkeypatch.chdir(copy.folder)
-    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {})
+    monkeypatch.setattr(reevaluation, "find_changes", lambda *addresses: {})
     return copy
 
 
@@ -54,8 +54,8 @@ def _said(*arguments: str):
 def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
     before = (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes()
     rows = reevaluation.reevaluate(project.params)
-    assert [one.row for one in rows] == list(project.params.removals)
-    assert all(one.pictures == 20 and one.drawn_otherwise == one.judged_otherwise == 0 for one in rows)
+    assert [row.row for row in rows] == list(project.params.removals)
+    assert all(row.pictures == 20 and row.changed_pictures == row.changed_verdicts == 0 for row in rows)
     assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
     assert not (project.folder / ".hfi/reevaluation").exists()
 
@@ -100,13 +100,13 @@ def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project
     write_jsonl(path, records)
     told = _said()
     assert told.exit_code == 1
-    assert f"{ROW}: of 20 pictures 2 are drawn otherwise, 1 judged otherwise" in told.output
+    assert f"{ROW}: 2 of 20 pictures differ, 1 have another verdict" in told.output
     assert _said("--tolerance", "0.05").exit_code == 0
     assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
 
 
 def test_an_evaluation_that_is_out_of_date_is_nothing_to_compare_with(project, monkeypatch):
-    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
+    monkeypatch.setattr(reevaluation, "find_changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
     with pytest.raises(UserError, match=rf"evaluate@{ROW} is out of date. First: `hfi run`"):
         reevaluation.reevaluate(project.params)
     from flows.reevaluation import reevaluate

@@ -168,49 +168,49 @@ def test_a_mistake_that_a_shard_finds_is_told_once_and_without_a_traceback(fresh
 
 
 @pytest.fixture
-def order(miniature, tmp_path, monkeypatch) -> Job:
-    """An order for the candidates of a project that this process works in."""
+def job(miniature, tmp_path, monkeypatch) -> Job:
+    """A job for the candidates of a project that this process works in."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_raw(miniature)))
     monkeypatch.chdir(tmp_path)
     params = load_params(Path("params.yaml"))
     unit = next(units_of(params))
-    order = Job(unit, params, Path(".hfi/work") / f"{unit.address}-{work_key(unit, params)}")
-    order.work.mkdir(parents=True)
-    order.give()
-    return order
+    job = Job(unit, params, Path(".hfi/work") / f"{unit.address}-{work_key(unit, params)}")
+    job.work.mkdir(parents=True)
+    job.write()
+    return job
 
 
-def test_an_order_that_is_read_is_the_one_that_was_given(order):
-    read = read_job(order.work)
-    assert (read.unit.address, read.params, read.work) == (order.unit.address, order.params, order.work)
+def test_a_job_that_is_read_is_the_one_that_was_written(job):
+    read = read_job(job.work)
+    assert (read.unit.address, read.params, read.work) == (job.unit.address, job.params, job.work)
 
 
-def test_a_machine_that_does_not_see_the_projects_folder_says_so(order, tmp_path):
-    with pytest.raises(UserError, match=r"sees no .*nowhere.*storage that it shares"):
-        run_shard(str(tmp_path / "nowhere"), str(order.work), 0, 0, 1)
+def test_a_machine_that_does_not_see_the_projects_folder_says_so(job, tmp_path):
+    with pytest.raises(UserError, match=r"does not see .*nowhere.*storage that it shares"):
+        run_shard(str(tmp_path / "nowhere"), str(job.work), 0, 0, 1)
 
 
-def test_a_machine_with_other_versions_is_refused(order):
-    told = json.loads(job_file(order.work).read_text())
-    told["versions"]["torch"] = "1.0"
-    job_file(order.work).write_text(json.dumps(told))
-    with pytest.raises(UserError, match=r"has torch .* for 1\.0: results rest on the version"):
-        read_job(order.work)
+def test_a_machine_with_other_versions_is_refused(job):
+    content = json.loads(job_file(job.work).read_text())
+    content["versions"]["torch"] = "1.0"
+    job_file(job.work).write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"has torch .* instead of 1\.0, and results depend on the version"):
+        read_job(job.work)
 
 
-def test_a_machine_that_sees_other_inputs_is_refused(order):
-    elsewhere = order.work.with_name("generate@badge-" + "0" * 16)
-    order.work.rename(elsewhere)
+def test_a_machine_that_sees_other_inputs_is_refused(job):
+    elsewhere = job.work.with_name("generate@badge-" + "0" * 16)
+    job.work.rename(elsewhere)
     with pytest.raises(UserError, match="must be on storage that both share"):
         read_job(elsewhere)
 
 
-def test_progress_is_that_of_all_shards_together(order):
-    order.reporter("a")(8, 8, "pictures")
-    order.reporter("b")(2, 2, "pictures")
-    assert order.progress(["a", "b", "c"]) == (10, 10, "pictures")
-    order.give()
-    assert order.progress(["a", "b"]) == (0, 0, "")
+def test_progress_is_that_of_all_shards_together(job):
+    job.progress_reporter("a")(8, 8, "pictures")
+    job.progress_reporter("b")(2, 2, "pictures")
+    assert job.read_progress(["a", "b", "c"]) == (10, 10, "pictures")
+    job.write()
+    assert job.read_progress(["a", "b"]) == (0, 0, "")
 
 
 @pytest.mark.parametrize("address", ["local", "auto", "head:6379", "ray://10.0.0.7:10001"])
@@ -219,6 +219,6 @@ def test_addresses_of_ray(address):
 
 
 @pytest.mark.parametrize("address", ["", "head", "http://head:6379", "head:6379/x", "head:port"])
-def test_what_is_no_address_of_ray_is_refused(address):
-    with pytest.raises(UserError, match="--ray .* is no address of Ray"):
+def test_an_invalid_address_of_ray_is_refused(address):
+    with pytest.raises(UserError, match="--ray .* is not a valid Ray address"):
         require_ray_address(address)

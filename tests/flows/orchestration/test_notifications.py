@@ -85,7 +85,7 @@ def test_a_webhook_out_of_reach_is_named_without_its_secret(fake_project, quick)
     ("flow", "found", "wanted"),
     [
         ("promotions.promotions", "settle_promotions", "version 3 was undone; version 1 is champion as before."),
-        ("reevaluation.reevaluate", "evaluate_again", "anchored: of 9 pictures 1 are drawn otherwise, 1 judged"),
+        ("reevaluation.reevaluate", "evaluate_again", "anchored: 1 of 9 pictures differ, 1 have another verdict"),
     ],
 )
 def test_the_flows_with_a_schedule_tell_of_what_they_found(inside, server, listener, monkeypatch, flow, found, wanted):
