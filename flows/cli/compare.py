@@ -25,8 +25,8 @@ def compare(
 
     compared = compare_versions(load_params(PARAMS), first, second, page)
     table = Table("figure", first, second, "difference", box=None)
-    for one in compared:
-        table.add_row(one.metric, one.first, one.second, shown_difference(one))
+    for figure in compared:
+        table.add_row(figure.metric, figure.first, figure.second, shown_difference(figure))
     out.print(table)
     if page:
         info(f"Pictures at equal seeds: {page}")
