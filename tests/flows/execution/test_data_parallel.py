@@ -78,8 +78,8 @@ def files(folder: Path) -> set[str]:
 
 def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finished, project, forked):
     process = start(project, 2, forked)
-    said, errors = process.communicate()
-    assert process.returncode == 0, said + errors
+    output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
     alone, together = finished.folder / f"models/{ROW}", project.folder / f"models/{ROW}"
     assert files(together) == files(alone)
     removal = json.loads((together / "removal.json").read_text())

@@ -47,7 +47,7 @@ def project(evaluated, tmp_path, monkeypatch) -> Project:
     return copy
 
 
-def _said(*arguments: str):
+def _reevaluate(*arguments: str):
     return CliRunner().invoke(app, ["reevaluate", *arguments])
 
 
@@ -98,10 +98,10 @@ def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project
     records[3] |= {"flagged": not records[3]["flagged"], "sha256": "0" * 64}
     records[4] |= {"sha256": "0" * 64}
     write_jsonl(path, records)
-    told = _said()
-    assert told.exit_code == 1
-    assert f"{ROW}: 2 of 20 pictures differ, 1 have another verdict" in told.output
-    assert _said("--tolerance", "0.05").exit_code == 0
+    result = _reevaluate()
+    assert result.exit_code == 1
+    assert f"{ROW}: 2 of 20 pictures differ, 1 have another verdict" in result.output
+    assert _reevaluate("--tolerance", "0.05").exit_code == 0
     assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
 
 
