@@ -17,7 +17,7 @@ from pydantic import Field
 
 from flows.execution.parallelism import MAX_PROCESSES, ONE_PROCESS, RAY_ADDRESS, Parallelism
 from flows.feedback.inbox import fetch_feedback
-from flows.feedback.snapshots import renew_feedback
+from flows.feedback.snapshots import renew_snapshot
 from flows.orchestration import feedback_gate, recovery
 from flows.orchestration.artifacts import show_comparison, show_record, show_registration
 from flows.orchestration.notifications import FLOW_SETTINGS
@@ -30,7 +30,7 @@ from flows.runtime.lock import project_lock
 from flows.tracking import runs
 from flows.versioning.repo import commit_external_inputs, find_changes
 from flows.versioning.results_branch import require_recordable
-from hfi_core.feedback.sufficiency import FeedbackNeed
+from hfi_core.feedback.sufficiency import FeedbackSufficiency
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.graph import Unit, downstream
@@ -47,7 +47,7 @@ def _run_name() -> str:
             str(flow_run.id)
         )  # the first thing that a run does here: waiting for the project is life, too
     with project_lock():
-        renew_feedback()
+        renew_snapshot()
         return _name_of(make_plan(flow_run.parameters.get("until")))
 
 
@@ -79,7 +79,7 @@ def safeguard(
     end = time.monotonic() + 3600 * hours if hours else None
     with project_lock():
         fetch_feedback()
-        renew_feedback()
+        renew_snapshot()
         plan = make_plan(until)
         if deployment.id:
             require_recordable(plan.params)
@@ -122,7 +122,7 @@ def _follow(
         if not feedback_gate.unmet_needs(found):
             if found:
                 feedback_gate.show_needs(found)
-                renew_feedback()  # what people judged while candidates were made
+                renew_snapshot()  # what people judged while candidates were made
                 commit_external_inputs()
             _bring_up_to_date(plan, parent, plan.after_people, ran, end, spread)
             if "compare" in ran or plan.until is None:
@@ -170,7 +170,7 @@ def _bring_up_to_date(
         ran[unit.address] = state
 
 
-def _wait(found: tuple[FeedbackNeed, ...], page: str | None, days: float) -> State:
+def _wait(found: tuple[FeedbackSufficiency, ...], page: str | None, days: float) -> State:
     """Suspend the run of a deployment; end any other in a state of its own, with what is missing as its result.
 
     Where a run of the deployment waits already, another one would only wait beside it.

@@ -13,19 +13,19 @@ _MOST_SKEW = 10.0
 
 def check(params: Params) -> Iterator[Finding]:
     """Findings on connection, tables, rights, durability and clock."""
-    from hfi_core.feedback.store import is_there
+    from hfi_core.feedback.store import store_exists
 
     url, used = params.feedback.database_url, params.feedback.store
-    if not is_there(url):
+    if not store_exists(url):
         yield Finding(_NAME, True, "not made yet; the first judgement makes it" if used else "none, and none is used")
         return
     yield from with_timeout(_NAME, _MEND, lambda: _ask(url, used), needed=used)
 
 
 def _ask(url: str, used: bool) -> Iterator[Finding]:
-    from hfi_core.feedback.store import condition_of
+    from hfi_core.feedback.store import inspect_store
 
-    found = condition_of(url)
+    found = inspect_store(url)
     yield Finding(_NAME, True, f"{found.name} answers, {found.server}", needed=used)
     yield Finding(
         "feedback tables", found.current or found.revision is None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from flows.releases.versions import versions
 from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.errors import UserError, listed
-from hfi_core.feedback.store import Store, is_there, open_store
+from hfi_core.feedback.store import Store, open_store, store_exists
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
 from hfi_core.pipeline.layout import STATE
@@ -23,7 +23,7 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
     people = open_people()
     pseudonym = people.find(annotator) or annotator
     _refuse_an_account(people.name_of(pseudonym) or annotator)
-    if not is_there(params.feedback.database_url):
+    if not store_exists(params.feedback.database_url):
         if not people.forget(pseudonym):
             raise _nobody(annotator, [])
         yield f"The link from {pseudonym} to a person is deleted. There is no store here."
@@ -57,7 +57,7 @@ def _refuse_an_account(name: str) -> None:
     if not (STATE / ACCOUNTS).exists():
         return
     with closing(open_accounts(STATE)) as accounts:
-        if accounts.knows(name):
+        if accounts.can_sign_in(name):
             raise UserError(
                 f"{name} has an account or an open invitation: the name is kept there, and would be linked anew.\n"
                 f"  To mend it: `hfi annotate remove {shlex.quote(name)}`, then forget them."

@@ -13,7 +13,7 @@ from flows.versioning.git import try_git
 from flows.versioning.inputs import dvc_file_of
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
-from hfi_core.feedback.store import is_there, open_store
+from hfi_core.feedback.store import open_store, store_exists
 from hfi_core.io.hashing import sha256_of, sha256_of_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
@@ -98,13 +98,13 @@ def _snapshots(params: Params) -> Iterator[str]:
     for _, path in _files(params):
         if path.is_file():
             yield sha256_of_file(path)
-    if is_there(params.feedback.database_url):
+    if store_exists(params.feedback.database_url):
         with open_store(params.feedback.database_url) as store:
             yield from (saved.sha256 for saved in store.snapshots())
 
 
 def _from_store(params: Params, sha256: str) -> FeedbackContent | None:
-    if not is_there(params.feedback.database_url):
+    if not store_exists(params.feedback.database_url):
         return None
     with open_store(params.feedback.database_url) as store:
         for saved in store.snapshots():

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from flows.orchestration.runs import PAUSE_KEY
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
-from hfi_core.feedback.sufficiency import FeedbackNeed, feedback_need
+from hfi_core.feedback.sufficiency import FeedbackSufficiency, assess_sufficiency
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import Unit, judgement_readers
 
@@ -19,10 +19,10 @@ from hfi_core.pipeline.graph import Unit, judgement_readers
 class NeedsPeople:
     """What a run comes to that cannot be suspended: these needs are not met."""
 
-    needs: tuple[FeedbackNeed, ...]
+    needs: tuple[FeedbackSufficiency, ...]
 
 
-def offer_and_measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackNeed, ...]:
+def offer_and_measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackSufficiency, ...]:
     """Offer the candidates to the store, so that people are asked about them, and look how far judgements reach.
 
     Raises UserError if the candidates are too few for any judgements to be enough.
@@ -30,19 +30,19 @@ def offer_and_measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackNe
     return _measure(params, units, offer=True)
 
 
-def measure_needs(params: Params, units: Iterable[Unit]) -> tuple[FeedbackNeed, ...]:
+def measure_needs(params: Params, units: Iterable[Unit]) -> tuple[FeedbackSufficiency, ...]:
     """How far the store's judgements reach, by concept that has candidates; changes nothing."""
     return _measure(params, units, offer=False)
 
 
-def _measure(params: Params, units: Iterable[Unit], offer: bool) -> tuple[FeedbackNeed, ...]:
+def _measure(params: Params, units: Iterable[Unit], offer: bool) -> tuple[FeedbackSufficiency, ...]:
     asked = [(unit.unit, unit.inputs["candidates"]) for unit in judgement_readers(params, units)]
     if not asked:
         return ()
-    from hfi_core.feedback.gold import askable_candidates
-    from hfi_core.feedback.store import is_there, open_store
+    from hfi_core.feedback.gold import list_askable_candidates
+    from hfi_core.feedback.store import open_store, store_exists
 
-    if not is_there(params.feedback.database_url):
+    if not store_exists(params.feedback.database_url):
         return ()  # a clone, which learns from the snapshot that came with it
     found = []
     with open_store(params.feedback.database_url) as store:
@@ -50,26 +50,28 @@ def _measure(params: Params, units: Iterable[Unit], offer: bool) -> tuple[Feedba
             if not (folder / MANIFEST).exists():
                 continue
             candidates = read_manifest(folder)
-            asking = askable_candidates(params, concept, candidates)
+            asking = list_askable_candidates(params, concept, candidates)
             if offer:
                 store.offer(concept, asking, only=True)
             names = {candidate.id for candidate in asking}
-            found.append(feedback_need(params, concept, candidates, store.judgements(concept, counting=True), names))
+            found.append(
+                assess_sufficiency(params, concept, candidates, store.judgements(concept, counting=True), names)
+            )
     return tuple(found)
 
 
-def unmet_needs(found: Iterable[FeedbackNeed]) -> tuple[FeedbackNeed, ...]:
+def unmet_needs(found: Iterable[FeedbackSufficiency]) -> tuple[FeedbackSufficiency, ...]:
     """Those of the needs that are not met."""
-    return tuple(need for need in found if not need.enough)
+    return tuple(need for need in found if not need.is_sufficient)
 
 
-def describe_missing(missing: Iterable[FeedbackNeed]) -> Iterator[str]:
+def describe_missing(missing: Iterable[FeedbackSufficiency]) -> Iterator[str]:
     """A line for each concept that people are needed for."""
     for need in missing:
         yield f"{need.concept}: needs {', '.join(need.missing)}"
 
 
-def suspend_run(found: Sequence[FeedbackNeed], page: str | None, days: float) -> None:
+def suspend_run(found: Sequence[FeedbackSufficiency], page: str | None, days: float) -> None:
     """Suspend this run of a deployed flow: shows what is missing and raises Prefect's signal, so the process ends.
 
     Without more feedback the server ends the run as failed after `days`.
@@ -97,12 +99,12 @@ def another_run_waits() -> bool:
     return any(str(run.id) != str(flow_run.id) for run in found)
 
 
-def show_needs(found: Sequence[FeedbackNeed], page: str | None = None, until: datetime | None = None) -> None:
+def show_needs(found: Sequence[FeedbackSufficiency], page: str | None = None, until: datetime | None = None) -> None:
     """The state of the feedback as an artifact; with `until`, that the run waits for it."""
     from prefect.artifacts import create_markdown_artifact
 
     lines = ["| concept | pictures judged | needed | missing |", "| --- | --- | --- | --- |"]
-    lines += [f"| {n.concept} | {n.labelled} | {n.wanted} | {', '.join(n.missing) or 'nothing'} |" for n in found]
+    lines += [f"| {n.concept} | {n.labelled} | {n.required} | {', '.join(n.missing) or 'nothing'} |" for n in found]
     if until:
         where = f"[annotation page]({page})" if page else "annotation page (`hfi annotate` in the project starts it)"
         lines = [

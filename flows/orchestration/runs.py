@@ -76,9 +76,9 @@ def start_on_feedback(client: Any, deployment: str, params: Params, judgements: 
     """
     if not params.feedback.store:
         return None
-    from hfi_core.feedback.store import is_there, open_store
+    from hfi_core.feedback.store import open_store, store_exists
 
-    if not is_there(params.feedback.database_url):
+    if not store_exists(params.feedback.database_url):
         return None
     with open_store(params.feedback.database_url) as store:
         new, saved = store.unsaved(), store.snapshots()

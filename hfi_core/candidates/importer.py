@@ -183,9 +183,9 @@ def _require_fit(
     if len(sizes) > 1:
         (one, first), (other, second) = list(sizes.items())[:2]
         raise UserError(
-            f"{source}: {escape_unprintable(first)} is {one[0]} x {one[1]} pixels and {escape_unprintable(second)} {other[0]} x "
-            f"{other[1]}, so nothing was imported.\n  To mend it: `--size N` crops all to squares of N pixels, "
-            "the size that your model draws."
+            f"{source}: {escape_unprintable(first)} is {one[0]} x {one[1]} pixels and {escape_unprintable(second)} "
+            f"{other[0]} x {other[1]}, so nothing was imported.\n"
+            "  To mend it: `--size N` crops all to squares of N pixels, the size that your model draws."
         )
     if others and not replace:
         raise UserError(

@@ -36,7 +36,7 @@ def run(context: StageContext) -> dict[str, float]:
             pairs = None
             labels = make_binary_labels(ledger, feedback.labels, candidates, feedback.minimum, held_out)
         else:
-            comparisons = count_comparisons(ledger.orders())
+            comparisons = count_comparisons(ledger.rankings())
             pairs = comparisons.pairs
             labels = make_ranking_labels(comparisons, candidates, feedback.minimum, held_out)
     totals = statistics.totals
