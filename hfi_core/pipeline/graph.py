@@ -112,7 +112,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=5,
+        revision=6,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",
@@ -131,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.package:run",
         params=(
             *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
