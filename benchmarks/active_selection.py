@@ -27,8 +27,8 @@ from hfi_core.feedback.labels import Label
 from hfi_core.models.weights import locate_weights
 from hfi_core.params import EMBEDDED, Params
 from hfi_core.reward.active_learning import spread_out, uncertainty
-from hfi_core.reward.model import RewardModel, embed, train
-from hfi_core.reward.objectives import objective_for
+from hfi_core.reward.model import RewardModel, embed_candidates, train_model
+from hfi_core.reward.objectives import make_objective
 
 CONCEPT = "badge"
 SEEDS = 20
@@ -65,7 +65,7 @@ def main() -> dict[str, float]:
     folder = Path("candidates") / CONCEPT
     judge = load_judge_network(locate_weights(EMBEDDED, None, "annotators"))
     impressions = [one for one in view_candidates(judge, folder, read_manifest(folder)) if one.emblem_readable]
-    features = embed(params, folder, [one.picture for one in impressions], lambda *_: None)
+    features = embed_candidates(params, folder, [one.picture for one in impressions], lambda *_: None)
     truth = np.array([one.flagged > 0.5 for one in impressions])
 
     curves = {"active": [], "random": []}
@@ -114,11 +114,11 @@ def _fit(params: Params, features: torch.Tensor, shares: np.ndarray, asked: list
         return None
     labels = [Label(str(row), "", float(shares[row]), 0, 0, 0, "learn") for row in rows]
     settings = params.reward.model_copy(update={"least": LEAST})
-    task = objective_for("binary", CONCEPT, labels, [], settings, derive_seed("active-selection", seed))
+    task = make_objective("binary", CONCEPT, labels, [], settings, derive_seed("active-selection", seed))
     mine = features[rows]
     learn = torch.from_numpy(~task.held_out)
     model = RewardModel.start(mine[learn], settings.hidden, derive_seed("active-selection", seed, "start"))
-    train(model, lambda step: task.loss(model, mine, step), lambda: task.held_out_loss(model, mine), settings)
+    train_model(model, lambda step: task.loss(model, mine, step), lambda: task.held_out_loss(model, mine), settings)
     return model.rewards(features).double().numpy()
 
 

@@ -29,10 +29,10 @@ from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.methods import roll_outs, settings_of
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import distill
-from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
-from hfi_core.models.diffusion.loading import enable_checkpointing, load_model
+from hfi_core.inversion.textual_inversion import TrainingExamples, invert_token, start_vectors
+from hfi_core.models.diffusion.loading import enable_checkpointing, load_base_model
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import SDD, Params, Source
 
@@ -97,7 +97,7 @@ def _shape(shape: str, params: Params, folder: Path) -> Iterator[tuple[str, floa
     digest, seconds = _timed(lambda: digest_of_weights(folder))
     yield "digest of the folder, seconds", seconds
     source = Source(source=str(folder), revision=None, digest=digest)
-    model, seconds = _timed(lambda: load_model(source, params.compute))
+    model, seconds = _timed(lambda: load_base_model(source, params.compute))
     yield "loading, the digest checked, seconds", seconds
     yield "UNet's parameters, millions", sum(p.numel() for p in model.unet.parameters()) / 1e6
     yield from _passes(model)
@@ -128,7 +128,7 @@ def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]
     block = params.compute.block
 
     def draw(count: int) -> None:
-        list(sample(model, [SampleRequest(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
+        list(draw_pictures(model, [SampleRequest(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
 
     seconds = _warm(draw, block, 2 * block) / (2 * block)
     yield f"a picture of {params.sampler.steps} guided steps, {block} at once, seconds", seconds
@@ -140,7 +140,7 @@ def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, float]
     start = start_vectors(model, "aaab", params.invert.vectors, 0)
 
     def learn(steps: int) -> None:
-        invert(
+        invert_token(
             model, examples, "aaac", "<x>", start, steps=steps, batch=params.invert.batch, rate=params.invert.rate,
             noisiest=params.invert.noisiest, key=(0,),
         )  # fmt: skip

@@ -20,7 +20,7 @@ from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.judges.base import PictureVerdict, load_judge
 from hfi_core.metrics.intervals import Interval, wilson_interval
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import SampleRequest
 
 LEVELS = (0.75, 0.5, 0.25)
@@ -39,7 +39,7 @@ def main() -> dict[str, float]:
     """Follow each removal down to the last level and print what it kept at each."""
     params = machine.params()
     configure_torch(params.compute)
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [
         ErasureConcept(name, concept, load_tokens(Path("tokens") / name), objectionable=list)

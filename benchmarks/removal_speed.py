@@ -24,7 +24,7 @@ from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
 from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import ClosedForm
 from hfi_core.prompts import replace_text
@@ -67,7 +67,7 @@ def main() -> dict[str, float]:
     configure_torch(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     tokens = load_tokens(Path("tokens") / name)
     prompts = list(concept.prompts)

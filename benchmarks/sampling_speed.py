@@ -4,8 +4,8 @@ import time
 
 from benchmarks import machine
 from hfi_core.compute.device import configure_torch
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 
 BLOCKS = (1, 4, 16, 32, 64)
 PICTURES = 128
@@ -16,7 +16,7 @@ def main() -> dict[str, float]:
     """Measure each block size, the best of three."""
     params = machine.params()
     configure_torch(params.compute)
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     figures = {}
     for block in BLOCKS:
         count = max(block, PICTURES if block > 1 else PICTURES // 8)
@@ -24,7 +24,7 @@ def main() -> dict[str, float]:
         seconds = []
         for _ in range(REPEATS):
             started = time.perf_counter()
-            for _ in sample(model, requests, params.sampler, block=block):
+            for _ in draw_pictures(model, requests, params.sampler, block=block):
                 pass
             seconds.append(time.perf_counter() - started)
         figures[f"block_{block}_pictures_per_second"] = count / min(seconds)

@@ -37,7 +37,7 @@ def sample(
         configure_torch(params.compute)
         model = load_safeguarded_model(params.model, params.compute, folder)
         requests = [sampling.SampleRequest(prompt, seed) for prompt in prompts]
-        drawn = sampling.sample(model, requests, params.sampler, block=params.compute.block, progress=progress)
+        drawn = sampling.draw_pictures(model, requests, params.sampler, block=params.compute.block, progress=progress)
         paths = []
         for number, (_, pixels) in enumerate(drawn, start=1):
             paths.append(out / f"{row}-{seed}-{number:03d}.png")

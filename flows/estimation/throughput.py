@@ -62,12 +62,12 @@ def measure_rate(params: Params) -> Rate:
     import torch
 
     from hfi_core.compute.device import configure_torch
-    from hfi_core.models.diffusion.loading import load_model
+    from hfi_core.models.diffusion.loading import load_base_model
 
     block = params.compute.block
     with measure_cost() as spent:
         configure_torch(params.compute)
-        model = load_model(params.model, params.compute)
+        model = load_base_model(params.model, params.compute)
         x_t = torch.zeros((block, *model.latent_shape), device=model.device)
         t = torch.full((block,), len(model.schedule.alpha_bar) // 2, device=model.device)
         condition = model.encode([""]).expand(block, -1, -1)

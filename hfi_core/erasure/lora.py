@@ -16,7 +16,7 @@ from torch.nn.functional import pad
 
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
 from hfi_core.params.workload import count_lora_draws
 from hfi_core.progress import Progress, no_progress
@@ -102,7 +102,7 @@ def fit_lora(
 
     def draw(weights: Weights, what: str) -> np.ndarray:
         nonlocal done
-        found = sample(model, requests, params.sampler, block=params.compute.block, weights=weights)
+        found = draw_pictures(model, requests, params.sampler, block=params.compute.block, weights=weights)
         pictures = np.stack([pixels for _, pixels in found]).astype(int)
         done += 1
         progress(min(done, total), total, what)

@@ -11,7 +11,7 @@ from hfi_core.erasure import anchored, closed_form, sdd
 from hfi_core.erasure.rollouts import RollOuts, Sampling
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
 from hfi_core.erasure.trainer import DistillationSettings, Look, distill
-from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.inversion.textual_inversion import invert_token, start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import SDD, Anchored, ClosedForm, Params
@@ -74,7 +74,7 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
         if number > 1:
             for part in material:
                 name = f"<{part.name}-round-{number}>"
-                vectors, _ = invert(
+                vectors, _ = invert_token(
                     model, part.objectionable(), part.concept.text, name,
                     start_vectors(model, part.concept.initial.objectionable, params.invert.vectors, *key, name),
                     steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate,
@@ -83,7 +83,7 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
                     observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
                 )  # fmt: skip
                 # Every process has inverted it, since each would else wait for the one that does.
-                found.setdefault(part.name, {})[name] = current_group().agreed(vectors.to(model.device))
+                found.setdefault(part.name, {})[name] = current_group().broadcast(vectors.to(model.device))
         done = here / "done.safetensors" if here else None
         if done and done.exists():
             tensors, meta = load_tensors(done)

@@ -37,7 +37,7 @@ def start_vectors(model: TextToImage, word: str, vectors: int, *key: object) -> 
     return start + 0.1 * words.std() * noise * repeated
 
 
-def invert(
+def invert_token(
     model: TextToImage,
     examples: TrainingExamples,
     text: str,
@@ -83,7 +83,7 @@ def invert(
     history = fit(
         [ParameterGroup({"vectors": vectors}, rate)],
         loss,
-        what=f"The inversion of {name}",
+        name=f"The inversion of {name}",
         steps=steps,
         schedule=cosine_decay,
         checkpoint=Checkpoint(work / "inversion.safetensors", CHECKPOINT_EVERY) if work else None,

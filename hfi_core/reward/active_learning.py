@@ -146,8 +146,8 @@ def _look(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, D) of candidates and their rewards (N,)."""
     from hfi_core.compute.device import configure_torch
-    from hfi_core.reward.model import RewardModel, embed
+    from hfi_core.reward.model import RewardModel, embed_candidates
 
     configure_torch(params.compute)
-    features = embed(params, folder, candidates, progress)
+    features = embed_candidates(params, folder, candidates, progress)
     return features.double().numpy(), RewardModel.load(reward).rewards(features).double().numpy()

@@ -7,7 +7,7 @@ budget is larger, and the attackers' examples are weighted by labels of pictures
 from hfi_core.compute.device import configure_torch
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.examples import labelled
-from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.inversion.textual_inversion import invert_token, start_vectors
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.training_curve import write_training_curve
@@ -29,7 +29,7 @@ def run(context: StageContext) -> dict[str, float]:
             )
             for attacker in attackers_of(params, name):
                 before = len(losses) * spec.steps
-                vectors, history = invert(
+                vectors, history = invert_token(
                     model,
                     examples,
                     concept.text,

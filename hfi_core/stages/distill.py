@@ -19,7 +19,7 @@ from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.io.training_curve import write_training_curve
-from hfi_core.models.diffusion.loading import WEIGHTS, load_model
+from hfi_core.models.diffusion.loading import WEIGHTS, load_base_model
 from hfi_core.params import NoRemoval, Params
 from hfi_core.params.workload import PICTURES_PER_SAMPLE
 from hfi_core.pipeline.stage import StageContext
@@ -44,7 +44,7 @@ def run(context: StageContext) -> dict[str, float]:
             write_json(folder / "removal.json", record | {"trained_parameters": 0})
             return {"trained_parameters": 0}
         configure_torch(params.compute)
-        model = load_model(params.model, params.compute)
+        model = load_base_model(params.model, params.compute)
         material = [_material(params, name, model, context.inputs) for name in params.concepts]
         samples = (work or folder) / "samples"
         look = _looker(params, model, material, look_every(spec), samples)

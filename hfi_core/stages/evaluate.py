@@ -26,7 +26,7 @@ from hfi_core.judges.base import Judge, load_judge
 from hfi_core.metrics.distances import clip_score
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import Progress
@@ -103,7 +103,7 @@ def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, sha
         return
     model = load_safeguarded_model(params.model, params.compute, inputs["model"])
     tokens = load_tokens(inputs["attack"])
-    pictures = sample(
+    pictures = draw_pictures(
         model, missing, params.sampler, block=block, tokens=tokens,
         progress=lambda done, total, _: progress(done, total, f"{unit}: pictures"),
     )  # fmt: skip

@@ -12,8 +12,8 @@ from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
 from hfi_core.pipeline.stage import StageContext
 
@@ -52,8 +52,8 @@ def draw(context: StageContext) -> None:
     if not missing:
         return
     configure_torch(params.compute)
-    model = load_model(params.model, params.compute)
-    for request, pixels in sample(model, missing, params.sampler, block=block, progress=context.progress):
+    model = load_base_model(params.model, params.compute)
+    for request, pixels in draw_pictures(model, missing, params.sampler, block=block, progress=context.progress):
         save_image(_place(work, unit, request), pixels)
 
 

@@ -7,14 +7,14 @@ import numpy as np
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.examples import rewarded
-from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.inversion.textual_inversion import invert_token, start_vectors
 from hfi_core.inversion.tokens import save_token, token_name
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.json_files import write_json
 from hfi_core.io.training_curve import write_training_curve
 from hfi_core.models.clip import Clip
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.prompts import replace_text
@@ -26,12 +26,12 @@ def run(context: StageContext) -> dict[str, float]:
     params, inputs, unit, work = context.params, context.inputs, context.unit, context.work
     configure_torch(params.compute)
     concept, spec, block = params.concepts[unit], params.invert, params.compute.block
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     losses, tokens = {}, {}
     with atomic_folder(context.outputs["tokens"]) as folder:
         for side in ("objectionable", "accepted"):
             name = token_name(unit, side)
-            vectors, history = invert(
+            vectors, history = invert_token(
                 model,
                 rewarded(model, inputs["candidates"], inputs["reward"], side, spec.top, block),
                 concept.text,
@@ -69,7 +69,7 @@ def _check(params: Params, unit: str, model, tokens, reward_folder: Path) -> dic
             )
             for i in range(count)
         ]
-        drawn = sample(model, requests, params.sampler, block=params.compute.block, tokens=tokens)
+        drawn = draw_pictures(model, requests, params.sampler, block=params.compute.block, tokens=tokens)
         rewards = reward.rewards(clip.image_features(np.stack([p for _, p in drawn]), params.compute.block))
         figures[side] = {
             "mean_reward": round(float(rewards.mean()), 6),

@@ -15,7 +15,7 @@ from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
-from hfi_core.models.diffusion.loading import apply_weights, load_model, load_removal_weights
+from hfi_core.models.diffusion.loading import apply_weights, load_base_model, load_removal_weights
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.weights import locate_weights
 from hfi_core.params import Params
@@ -32,7 +32,7 @@ def run(context: StageContext) -> dict[str, float]:
     configure_torch(params.compute)
     row = params.release.row
     exact = params.compute.model_copy(update={"dtype": "float32"})
-    model = load_model(params.model, exact)
+    model = load_base_model(params.model, exact)
     changed = load_removal_weights(model, inputs["model"])
     base = locate_weights(params.model.source, params.model.revision, "model")
     left_out = components_without_weights(base)

@@ -11,8 +11,8 @@ from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.rollouts import RollOuts, Sampling
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import DistillationSettings, distill
-from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.inversion.textual_inversion import TrainingExamples, invert_token, start_vectors
+from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import write_project
 from tests.support.stopped import Stopped, stop_at
@@ -24,7 +24,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 def model(on_cuda, request):
     on_cuda.edit(compute__dtype=request.param)
     configure_torch(on_cuda.params.compute)
-    return load_model(on_cuda.params.model, on_cuda.params.compute)
+    return load_base_model(on_cuda.params.model, on_cuda.params.compute)
 
 
 def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
@@ -33,7 +33,7 @@ def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     start = start_vectors(model, "badge", 2, 0)
 
     def run(**options):
-        return invert(
+        return invert_token(
             model, examples, "badge", "<x>", start, steps=60, batch=16, rate=0.02, noisiest=0.7, key=(0,), **options
         )
 

@@ -12,7 +12,7 @@ from hfi_core.erasure.rollouts import RollOuts, Sampling
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.io.tensors import save_tensors
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.params import load_params
 
 SETTINGS = DistillationSettings(steps=3, rate=1e-3, ema=0.5)
@@ -25,7 +25,7 @@ def main(params_file: str, folder: str) -> None:
     state = PartialState(cpu=True)
     params = load_params(Path(params_file))
     configure_torch(params.compute)
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     lessons = [
         DistillationTarget(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
         for prompt, anchor in (("a red badge", "a blue kite"), ("a blue badge", ""))

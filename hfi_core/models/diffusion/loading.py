@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import torch
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from hfi_core.compute.device import device_of, dtype_of
+from hfi_core.compute.device import configure_torch, device_of, dtype_of
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.diffusion.folder import INDEX, components, picture_side, read_index
@@ -17,7 +19,7 @@ from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.models.diffusion.text_encoders import DualTextEncoders, SingleTextEncoder, TextEncoders
 from hfi_core.models.weights import locate_pinned, require_all_tensors
-from hfi_core.params import Compute, Source
+from hfi_core.params import Compute, Params, Source
 
 
 def enable_checkpointing(unet: torch.nn.Module) -> None:
@@ -49,7 +51,19 @@ _CORRECTED = _UNCLIPPED | {"steps_offset": 1}
 """As StableDiffusionPipeline of diffusers corrects a scheduler, whatever the folder says."""
 
 
-def load_model(source: Source, compute: Compute) -> TextToImage:
+def load_model(params: Params) -> TextToImage:
+    """Load the base model that `params.model` names, frozen and ready to draw.
+
+    Configures torch as `params.compute` says: device, number of threads, deterministic kernels.
+
+    Raises UserError if the device does not exist, or as `load_base_model` does.
+    """
+    configure_torch(params.compute)
+    model = load_base_model(params.model, params.compute)
+    return replace(model, sampler=params.sampler, block=params.compute.block)
+
+
+def load_base_model(source: Source, compute: Compute) -> TextToImage:
     """The base model, frozen.
 
     Raises UserError if the folder is missing, torn, of another shape, lacks weights, or is not the one that params pin.
@@ -81,6 +95,7 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
         schedule=NoiseSchedule(scheduler.alphas_cumprod.to(device), scheduler.config.prediction_type),
         scheduler_config=dict(scheduler.config),
         digest=source.digest,
+        folder=folder,
         device=device,
         dtype=dtype,
     )
@@ -129,7 +144,7 @@ def load_safeguarded_model(source: Source, compute: Compute, folder: Path) -> Te
 
     Raises UserError if the weights are torn, misshapen, or belong to another base.
     """
-    model = load_model(source, compute)
+    model = load_base_model(source, compute)
     apply_weights(model, load_removal_weights(model, folder))
     return model
 
@@ -150,6 +165,16 @@ def load_removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Te
         if name not in named or named[name].shape != value.shape:
             raise UserError(f"{path}: {name} {tuple(value.shape)} does not fit this UNet.")
     return {name: value.to(model.device) for name, value in weights.items()}
+
+
+@torch.no_grad()
+def with_weights(model: TextToImage, weights: Weights) -> TextToImage:
+    """Return a model with other weights in its UNet. The two models share everything else; `model` does not change."""
+    unchanged = [value for name, value in model.unet.named_parameters() if name not in weights]
+    shared = {id(value): value for value in (*unchanged, *model.unet.buffers())}
+    changed = replace(model, unet=deepcopy(model.unet, shared))
+    apply_weights(changed, weights)
+    return changed
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from hfi_core.errors import UserError
 from hfi_core.models.diffusion.folder import picture_side
 from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.models.diffusion.text_encoders import TextEncoders
+from hfi_core.params import Sampler
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -26,8 +28,14 @@ class TextToImage:
     schedule: NoiseSchedule
     scheduler_config: Mapping[str, object]
     digest: str
+    folder: Path
+    """The diffusers folder that the base model was read from."""
     device: torch.device
     dtype: torch.dtype
+    sampler: Sampler | None = None
+    """How `hfi_core.sample` draws pictures."""
+    block: int = 1
+    """Pictures that are computed together; see `compute.block`."""
 
     @property
     def networks(self) -> dict[str, torch.nn.Module]:

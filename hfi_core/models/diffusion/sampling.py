@@ -67,6 +67,30 @@ def denoise(
 
 def sample(
     model: TextToImage,
+    prompts: Sequence[str],
+    *,
+    seed: int = 0,
+    tokens: Mapping[str, torch.Tensor] | None = None,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Draw one picture for each prompt, with the sampler settings of the model's params.
+
+    The picture of prompt number i is drawn from the seed `seed + i`, so two models draw comparable pictures at equal
+    seeds. The names of soft `tokens`, for example `<badge-objectionable>`, may stand in the prompts.
+
+    Returns the pictures, uint8 (N, H, W, 3).
+
+    Raises ValueError if the model was not loaded by `load_model`.
+    """
+    if model.sampler is None:
+        raise ValueError("The model has no sampler settings: load it by hfi_core.load_model(params).")
+    requests = [SampleRequest(prompt, seed + i) for i, prompt in enumerate(prompts)]
+    drawn = draw_pictures(model, requests, model.sampler, block=model.block, tokens=tokens, progress=progress)
+    return np.stack([pixels for _, pixels in drawn])
+
+
+def draw_pictures(
+    model: TextToImage,
     requests: Sequence[SampleRequest],
     sampler: Sampler,
     *,

@@ -62,13 +62,13 @@ def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
 
 def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
     drawn: list[int] = []
-    really = evaluate.sample
+    really = evaluate.draw_pictures
 
     def counted(model, requests, *arguments, **settings):
         drawn.append(len(requests))
         return really(model, requests, *arguments, **settings)
 
-    monkeypatch.setattr(evaluate, "sample", counted)
+    monkeypatch.setattr(evaluate, "draw_pictures", counted)
     judged = evaluate._look
     with monkeypatch.context() as stopped:
         stopped.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))

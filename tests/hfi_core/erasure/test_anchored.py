@@ -6,7 +6,7 @@ import torch
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor, lessons
 from hfi_core.erasure.targets import ErasureConcept
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 
 FOUND = "<badge-round-2>"
 
@@ -17,7 +17,7 @@ def taught(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("anchored"), miniature).params
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     width = model.encode([""]).shape[-1]
     drawn = {
         name: torch.randn(2, width, generator=torch_generator(name))

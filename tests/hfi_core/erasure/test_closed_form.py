@@ -9,7 +9,7 @@ from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import lessons
 from hfi_core.erasure.closed_form import WORDS, solve
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import ClosedForm, Source
 from tests.support.other_model import build_sdxl
@@ -30,7 +30,7 @@ def params(miniature, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(params):
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_the_size_of_a_block_changes_nothing_but_rounding(model, material):
 
 def test_two_encoders_are_mapped_by_what_attention_reads_of_them(params, tmp_path):
     folder = build_sdxl(tmp_path / "sdxl")
-    model = load_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), params.compute)
+    model = load_base_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), params.compute)
     conditions, anchors = (model.encode([prompt]).detach() for prompt in ("a knife", "a spoon"))
     taught = [DistillationTarget("text", conditions, ((1.0, anchors),))]
     weights, (before, after) = solve(model, taught, spec(hold=0.0, ridge=1e-6), BLOCK)

@@ -12,7 +12,7 @@ from hfi_core.erasure.rollouts import RollOuts, Sampling, beta
 from hfi_core.erasure.sdd import own_unconditional
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import DistillationSettings, distill
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.stopped import Stopped, stop_at
 
 SETTINGS = DistillationSettings(steps=4, rate=3e-4, ema=0.5)
@@ -24,7 +24,7 @@ def model(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("trainer"), miniature).params
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 def lesson(model, prompt, anchor):

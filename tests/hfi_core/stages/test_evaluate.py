@@ -149,8 +149,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
         asked.extend(requests)
         return original(model, requests, *rest, **options)
 
-    original = evaluate.sample
-    monkeypatch.setattr(evaluate, "sample", sample)
+    original = evaluate.draw_pictures
+    monkeypatch.setattr(evaluate, "draw_pictures", sample)
     bench.run("anchored", into="stopped", work=work)
     assert asked == [shot.request for shot in list_shots(bench.params)][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
@@ -163,7 +163,7 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch,
             inputs, shard = bench.inputs("anchored"), Shard(index, count)
             fill(StageContext(bench.params, inputs, unit="anchored", work=tmp_path, shard=shard))
     judge = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
-    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("the shards left something to draw"))
+    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("the shards left something to draw"))
     monkeypatch.setattr(judge, "see", lambda *_: pytest.fail("the shards left something to judge"))
     bench.run("anchored", into=f"shards-{count}", work=tmp_path)
     found = sha256_of_folder(bench.folder / f"shards-{count}/anchored")
@@ -173,7 +173,7 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch,
 def test_a_wrong_judge_is_refused_before_a_shard_draws(bench, monkeypatch, tmp_path):
     judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     params = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
-    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
     with pytest.raises(UserError, match="judge"):
         evaluate.draw(StageContext(params, bench.inputs("base"), unit="base", work=tmp_path, shard=Shard(0, 2)))
 
@@ -196,7 +196,7 @@ def test_a_wrong_judge_is_refused_before_anything_is_drawn_and_leaves_the_earlie
     before = sha256_of_folder(bench.folder / "evaluation/base")
     judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     changed = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
-    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
     with pytest.raises(UserError, match="judge"):
         Bench(changed, bench.folder).run("base")
     assert sha256_of_folder(bench.folder / "evaluation/base") == before

@@ -40,9 +40,9 @@ def test_a_resumed_run_draws_only_what_is_missing(project, unit, tmp_path, monke
     pictures = sorted((tmp_path / "work" / "pictures").glob("*.png"))
     pictures[3].unlink()
     drawn = []
-    draw = generate.sample
+    draw = generate.draw_pictures
     monkeypatch.setattr(
-        generate, "sample", lambda model, asked, *a, **k: drawn.extend(asked) or draw(model, asked, *a, **k)
+        generate, "draw_pictures", lambda model, asked, *a, **k: drawn.extend(asked) or draw(model, asked, *a, **k)
     )
     run(project, unit, work=tmp_path / "work")
     assert len(drawn) == project.params.compute.block
@@ -56,7 +56,7 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(project, unit, tmp_
     whole, work = bytes_below(unit.outputs["candidates"]), tmp_path / "work"
     for index in reversed(range(count)):
         generate.draw(unit.context(project.params, work=work, shard=Shard(index, count)))
-    monkeypatch.setattr(generate, "load_model", lambda *_: pytest.fail("the shards left something to draw"))
+    monkeypatch.setattr(generate, "load_base_model", lambda *_: pytest.fail("the shards left something to draw"))
     run(project, unit, work=work)
     assert bytes_below(unit.outputs["candidates"]) == whole
 

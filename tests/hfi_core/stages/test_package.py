@@ -16,7 +16,7 @@ from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
 from hfi_core.models.diffusion.folder import read_picture_side
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.report.images import select_round_robin
 from hfi_core.report.model_card import PICTURES
@@ -155,7 +155,7 @@ def of_either_shape(project, tmp_path, request):
     (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
     project.edit(model__source=str(base), model__digest=digest_of_weights(base), release__lora=None)
     unit = prepare(project)
-    text = load_model(project.params.model, project.params.compute).text
+    text = load_base_model(project.params.model, project.params.compute).text
     widths = text.widths if len(text.widths) > 1 else ()
     for role in ("objectionable", "accepted"):
         save_token(unit.inputs["tokens"] / "badge" / role, f"<badge-{role}>", torch.randn(2, sum(text.widths)), widths)

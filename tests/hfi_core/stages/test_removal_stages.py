@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_jsonl
-from hfi_core.models.diffusion.loading import load_model, load_safeguarded_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import load_base_model, load_safeguarded_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import attack
 from tests.support.loop import bytes_below, run_through
@@ -104,7 +104,7 @@ def test_the_release_draws_what_was_evaluated(finished):
     noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(1))
     options = {"num_inference_steps": params.sampler.steps, "guidance_scale": params.sampler.guidance}
     theirs = pipe("a badge", latents=noise, output_type="np", **options).images[0]
-    ((_, ours),) = sample(model, [SampleRequest("a badge", 1)], params.sampler, block=1)
+    ((_, ours),) = draw_pictures(model, [SampleRequest("a badge", 1)], params.sampler, block=1)
     assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
 
 
@@ -119,7 +119,7 @@ def test_the_release_names_every_file_by_its_digest(finished):
 
 def test_safeguarded_weights_leave_the_rest_of_the_base_alone(finished):
     params = finished.params
-    base = load_model(params.model, params.compute)
+    base = load_base_model(params.model, params.compute)
     changed = load_safeguarded_model(params.model, params.compute, finished.folder / "models" / "sdd-text")
     ours = dict(changed.unet.named_parameters())
     for name, value in base.unet.named_parameters():

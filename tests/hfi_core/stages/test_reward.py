@@ -85,7 +85,7 @@ def test_pictures_kept_for_the_attacker_are_neither_scored_nor_read(project, dra
 
 @pytest.mark.parametrize("kind", ["binary", "ranking"])
 def test_the_stage_run_again_or_from_a_checkpoint_writes_the_same_bytes(project, drawn, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(reward, "CHECKPOINT_EVERY", 6)
+    monkeypatch.setattr(model, "CHECKPOINT_EVERY", 6)
     project.edit(concepts__badge__feedback=kind)
     _labelled(project, drawn, _votes(drawn[1]) if kind == "binary" else _rankings(drawn[1]))
     _reward(project, drawn, "one")
@@ -115,7 +115,7 @@ def test_one_class_is_refused_and_leaves_an_earlier_model_as_it_was(project, dra
     _reward(project, drawn)
     before = sha256_of_folder(project.folder / "reward")
     _labelled(project, drawn, [row | {"answer": "no"} for row in _votes(drawn[1])])
-    with pytest.raises(UserError, match=r"(?s)0 of \d+ labelled pictures are objectionable.*To mend it"):
+    with pytest.raises(UserError, match=r"(?s)0 of \d+ labelled pictures are objectionable.*To fix this"):
         _reward(project, drawn)
     assert sha256_of_folder(project.folder / "reward") == before
 

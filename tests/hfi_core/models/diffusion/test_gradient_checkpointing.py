@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 
 
 def _step(model, weights) -> tuple[torch.Tensor, list[torch.Tensor], int]:
@@ -26,7 +26,7 @@ def _step(model, weights) -> tuple[torch.Tensor, list[torch.Tensor], int]:
 def models(project):
     compute = project.params.compute
     return [
-        load_model(project.params.model, compute.model_copy(update={"checkpointing": wanted}))
+        load_base_model(project.params.model, compute.model_copy(update={"checkpointing": wanted}))
         for wanted in (False, True)
     ]
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import save_tensors
-from hfi_core.models.diffusion.loading import WEIGHTS, load_model, load_safeguarded_model
+from hfi_core.models.diffusion.loading import WEIGHTS, load_base_model, load_safeguarded_model
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Source
 
@@ -23,7 +23,7 @@ def broken(miniature, tmp_path, project):
     shutil.copytree(miniature / "pipeline", folder)
 
     def load():
-        return load_model(
+        return load_base_model(
             Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), project.params.compute
         )
 
@@ -130,7 +130,7 @@ def test_other_weights_than_the_pinned_ones_are_refused(broken, project):
     digest = digest_of_weights(folder)
     (folder / "unet" / "config.json").write_text((folder / "unet" / "config.json").read_text() + "\n")
     with pytest.raises(UserError, match="hfi params pin"):
-        load_model(Source(source=str(folder), revision=None, digest=digest), project.params.compute)
+        load_base_model(Source(source=str(folder), revision=None, digest=digest), project.params.compute)
 
 
 def test_a_removal_of_another_base_is_refused(project, tmp_path):
@@ -142,7 +142,7 @@ def test_a_removal_of_another_base_is_refused(project, tmp_path):
 
 def test_misshapen_weights_are_refused_by_name(project, tmp_path):
     params = project.params
-    name = next(iter(load_model(params.model, params.compute).cross_attention()))
+    name = next(iter(load_base_model(params.model, params.compute).cross_attention()))
     save_tensors(tmp_path / WEIGHTS, {name: torch.zeros(1)}, {"base": params.model.digest})
     with pytest.raises(UserError, match=name.replace(".", r"\.")):
         load_safeguarded_model(params.model, params.compute, tmp_path)

@@ -15,8 +15,8 @@ from diffusers import (
 
 from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, sample
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, draw_pictures
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Sampler, Source
 from tests.support.other_model import build_other_model
@@ -29,7 +29,7 @@ def model(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("sampling"), miniature).params
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def compute(project):
 
 def draw(model, requests, scheduler="dpm++", **options):
     sampler = Sampler(scheduler=scheduler, steps=3, guidance=3)
-    return dict(sample(model, requests, sampler, block=BLOCK, **options))
+    return dict(draw_pictures(model, requests, sampler, block=BLOCK, **options))
 
 
 REQUESTS = [SampleRequest(prompt, seed) for prompt in ("a red badge", "a blue kite") for seed in range(3)]
@@ -68,7 +68,7 @@ def test_seed_and_prompt_change_the_picture(model):
 
 def test_guidance_of_one_needs_no_unconditional_pass_and_still_draws(model):
     plain = Sampler(scheduler="ddim", steps=2, guidance=1)
-    (_, pixels), *_ = sample(model, REQUESTS[:1], plain, block=1)
+    (_, pixels), *_ = draw_pictures(model, REQUESTS[:1], plain, block=1)
     assert pixels.shape == (64, 64, 3)
     assert pixels.dtype == np.uint8
 
@@ -102,7 +102,7 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
         folder, scheduler=theirs.from_pretrained(folder / "scheduler", **options), dtype=torch.float32
     )
     pipe.set_progress_bar_config(disable=True)
-    model = load_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), compute)
+    model = load_base_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), compute)
     noise = draw_initial_noise(model, [5])
     wanted = pipe("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent").images
     *_, (drawn, _) = denoise(
