@@ -84,7 +84,7 @@ def read_manifest(folder: Path) -> list[Candidate]:
             for number, line in enumerate(stream, start=1):
                 candidate = Candidate.model_validate_json(line)
                 if candidate.id in rows:
-                    raise UserError(f"{path}, line {number}: picture {candidate.id} is there twice.")
+                    raise UserError(f"{path}, line {number}: picture {candidate.id} occurs twice.")
                 rows[candidate.id] = candidate
     except ValidationError as error:
         first = error.errors()[0]

@@ -80,7 +80,7 @@ class RollOuts:
             model, x_T[mine], conditions, self._unconditional.expand_as(conditions), scheduler=spec.scheduler,
             steps=spec.rollout_steps, guidance=spec.guidance, weights=teacher,
         )  # fmt: skip
-        latents = together.gathered(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
+        latents = together.gather(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
         timesteps = torch.stack([t for _, t in visited])
         count = self.batch * self.reuse
         place = beta(count, spec.concentration, generator)

@@ -83,7 +83,7 @@ def distill(
     history = fit(
         [ParameterGroup(student, settings.rate)],
         loss,
-        what="The removal",
+        name="The removal",
         steps=settings.steps,
         average=teacher,
         decay=settings.ema,

@@ -52,7 +52,9 @@ def test_params_take_a_judge_of_another_package(with_foreign):
 def test_params_refuse_an_unknown_judge_and_name_the_known_ones():
     raw = default_raw()
     raw["evaluate"]["judge"] = _judge_of_kind("oracle")
-    with pytest.raises(UserError, match=r"evaluate\.judge\.kind: no such judge; there are classifier, clip, embedded"):
+    with pytest.raises(
+        UserError, match=r"evaluate\.judge\.kind: there is no judge of this name; there are classifier, clip, embedded"
+    ):
         parse_params(raw)
 
 

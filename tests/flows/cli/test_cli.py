@@ -156,7 +156,7 @@ def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tm
     shutil.copytree(tmp_path / "clip", tmp_path / "judge", dirs_exist_ok=True)
     (fake_project.folder / "params.yaml").write_text(text)
     result = fake_project.hfi("params", "pin", code=2)
-    assert "evaluate.judge has the digest of clip" in result.stderr
+    assert "evaluate.judge has the same digest as clip" in result.stderr
     assert (fake_project.folder / "params.yaml").read_text() == text, "nothing was written"
 
 

@@ -52,7 +52,7 @@ def test_a_picture_s_file_follows_from_its_id():
         (row("a\x00"), r"line 2: id: "),
         (row("x" * 129), r"line 2: id: "),
         (row(""), r"line 2: id: "),
-        (row("good"), r"line 2: picture good is there twice"),
+        (row("good"), r"line 2: picture good occurs twice"),
         (row("other", file="/etc/passwd"), r"line 2: file: "),
         (row("other", seed=-1), r"line 2: seed: "),
         (row("other", sha256="abc"), r"line 2: sha256: "),

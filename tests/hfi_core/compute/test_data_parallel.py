@@ -88,7 +88,7 @@ def test_processes_share_every_row_once_and_weigh_it_alike(count):
 def test_a_process_by_itself_gets_back_what_it_gave():
     alone, value = DataParallelGroup(), torch.randn(3, 2)
     assert alone.rows(5) == slice(0, 5) and alone.weight(5) == 1.0
-    assert alone.mean(value) is value and alone.gathered(value, 3) is value and alone.agreed(value) is value
+    assert alone.mean(value) is value and alone.gather(value, 3) is value and alone.broadcast(value) is value
 
 
 def test_more_processes_than_rows_are_refused_with_a_remedy():

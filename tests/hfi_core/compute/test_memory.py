@@ -43,8 +43,8 @@ def test_a_stage_that_runs_out_of_memory_says_what_takes_less(project, forked):
     command = ["python", "-c", _IN_LITTLE_MEMORY]
     done = subprocess.run(command, cwd=project.folder, env=forked, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "The memory of 'cpu' did not suffice (DefaultCPUAllocator" in done.stdout
-    assert "lower compute.block (1024 now)" in done.stdout
+    assert "The memory of 'cpu' is full (DefaultCPUAllocator" in done.stdout
+    assert "lower compute.block (now 1024)" in done.stdout
     (unit, *_) = units(project)
     assert len(list((unit.outputs["candidates"] / "pictures").glob("*.png"))) == 24
 
@@ -55,7 +55,7 @@ def _allocate(context):
 
 def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
     allocate = Stage("allocate", 1, f"{__name__}:_allocate", (), {}, {}).load()
-    with pytest.raises(UserError, match="did not suffice .DefaultCPUAllocator: can't allocate memory: .* 40000"):
+    with pytest.raises(UserError, match="is full .DefaultCPUAllocator: can't allocate memory: .* 40000"):
         allocate(StageContext(project.params, {}, unit=str(10**15)))
     assert allocate(StageContext(project.params, {}, unit="3")) == {"size": 3}
 
@@ -72,7 +72,7 @@ def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
     ids=["a GPU", "its libraries", "Python"],
 )  # fmt: skip
 def test_whoever_lacks_memory_is_quoted(project, error, said):
-    with pytest.raises(UserError, match=f"did not suffice {said}"), out_of_memory_as_user_error(project.params.compute):
+    with pytest.raises(UserError, match=f"is full {said}"), out_of_memory_as_user_error(project.params.compute):
         raise error
 
 

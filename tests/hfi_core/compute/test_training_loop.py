@@ -145,7 +145,7 @@ def _descend(loss, steps=20, **options):
     fit(
         [ParameterGroup({"w": weight}, 0.25)],
         lambda step: loss(step, weight),
-        what="The removal",
+        name="The removal",
         steps=steps,
         **options,
     )
