@@ -70,7 +70,7 @@ def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, 
     write_json(path, json.loads(path.read_text()) | {"versions": {"torch": "2.2"}})
     compare.run(StageContext(params, mixed.inputs, mixed.outputs()))
     told = mixed.outputs()["page"].read_text(encoding="utf-8")
-    assert "Rows were evaluated with different versions;" in told and "rows.anchored.versions.torch" in told
+    assert "Rows were evaluated with different versions." in told and "rows.anchored.versions.torch" in told
     assert "Rows were" not in page
 
 
