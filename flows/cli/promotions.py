@@ -55,10 +55,10 @@ def rollback(
     _print_outcome(params.release.model, roll_back(params, by))
 
 
-def _print_outcome(model: str, settled) -> None:
+def _print_outcome(model: str, result) -> None:
     from flows.runtime.console import info
 
-    for line in settled.told(model):
+    for line in result.describe(model):
         info(line)
-    if settled.found == "undone":
+    if result.outcome == "undone":
         raise typer.Exit(1)

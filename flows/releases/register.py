@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flows.releases.champion import ALIAS, CHAMPION
+from flows.releases.champion import CANDIDATE, CHAMPION
 from flows.releases.packaging import log_model, save_adapter, save_pipeline
 from flows.tracking.client import get_or_create_experiment, registry_client
 from flows.tracking.runs import metric_name
@@ -74,7 +74,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         else:
             version = found.version
             _renew_gates(client, found, told)
-        client.set_registered_model_alias(name, ALIAS, version)
+        client.set_registered_model_alias(name, CANDIDATE, version)
     except (MlflowException, OSError) as error:
         raise UserError(
             f"The release could not be registered at {params.tracking.mlflow}: {first_line(error)}\n"

@@ -67,9 +67,9 @@ def test_a_release_is_registered_found_promoted_and_loaded_back(server, project)
     found = find_release(params, "candidate")
     assert found.release == release.release_digest() and [one.number for one in versions(params)] == ["1"]
 
-    settled = promote(params, "1", by="Ada")
-    assert (settled.found, settled.champion) == ("promoted", "1")
-    assert Path(settled.published, "digests.json").exists()
+    promoted = promote(params, "1", by="Ada")
+    assert (promoted.outcome, promoted.champion) == ("promoted", "1")
+    assert Path(promoted.published, "digests.json").exists()
 
     mlflow.set_tracking_uri(params.tracking.mlflow)
     model = mlflow.pyfunc.load_model(f"models:/{registered.model}@champion")
