@@ -51,15 +51,17 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
         registration = None
         if plan.affected:
             if not plan.makes_candidates:  # check before Prefect starts, because the run may stop at once
-                _stop_for_people(feedback_gate.unmet_needs(feedback_gate.offer_and_measure(plan.params, plan.units)))
+                _stop_for_people(
+                    feedback_gate.find_insufficient(feedback_gate.offer_and_measure(plan.params, plan.units))
+                )
             _print_plan(plan)
             from flows.orchestration import temporary_server
-            from flows.safeguard import safeguard_here
+            from flows.safeguard import run_plan
 
             temporary_server.start()
-            outcome = safeguard_here(plan, Parallelism(shards, ray, processes))
+            outcome = run_plan(plan, Parallelism(shards, ray, processes))
             if isinstance(outcome, feedback_gate.NeedsPeople):
-                _stop_for_people(outcome.needs)
+                _stop_for_people(outcome.insufficient)
             registration = outcome
         else:
             info(f"Nothing to do: all {len(plan.units)} units are up to date.")
@@ -110,10 +112,10 @@ def _print_result(plan, registration, until: str | None) -> None:
 
 def print_registration(registration) -> None:
     """Print the version of a release and the verdict of each gate."""
-    from flows.releases.champion import ALIAS
+    from flows.releases.champion import CANDIDATE
     from flows.runtime.console import info
 
     new = "registered as" if registration.created else "is"
-    info(f"Release {new} {registration.model} version {registration.version}, alias {ALIAS}; gates:")
+    info(f"Release {new} {registration.model} version {registration.version}, alias {CANDIDATE}; gates:")
     for verdict in registration.verdicts:
         info(f"  {verdict.metric}: {verdict}")

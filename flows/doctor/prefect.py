@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.doctor.check import SECONDS, Finding, with_timeout
-from flows.orchestration.deployment import API, PREFECT_YAML, entries
+from flows.orchestration.deployment import API, PREFECT_YAML, read_entries
 from hfi_core.params import Params
 
 
@@ -27,7 +27,7 @@ def pages() -> list[str]:
 
 def _deployments() -> Iterator[dict[str, Any]]:
     """Those that are of Prefect's form; `hfi deploy` complains about others."""
-    yield from (one for one in entries() if isinstance(one, dict))
+    yield from (one for one in read_entries() if isinstance(one, dict))
 
 
 _NAME = "Prefect"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from flows.orchestration.feedback_gate import measure_needs, offer_and_measure
+from flows.orchestration.feedback_gate import measure, offer_and_measure
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.labels import assign_split
 from hfi_core.feedback.schema import BinaryJudgement, parse_judgement
@@ -50,7 +50,7 @@ def _judge(project: FakeProject) -> None:
 
 def _offered(project: FakeProject) -> int:
     with open_store(f"sqlite:///{project.folder / 'feedback.db'}") as store:
-        return store.progress("badge", 1).pictures
+        return store.count_progress("badge", 1).pictures
 
 
 @pytest.fixture
@@ -90,11 +90,11 @@ def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_pa
     with open_store(params.feedback.database_url) as store:
         store.offer("badge", rows)  # by an earlier run, before one was gold and one was gone
         (need,) = offer_and_measure(params, units_of(params))
-        assert (store.progress("badge", 1).pictures, need.candidates) == (10, len(learn) - 2)
+        assert (store.count_progress("badge", 1).pictures, need.candidates) == (10, len(learn) - 2)
         for row in rows:
             if row.id not in (gold.id, gone.id):
                 store.add(parse_judgement(json.dumps(vote(row, "no"))))
-        assert [one.is_sufficient for one in measure_needs(params, units_of(params))] == [True], (
+        assert [one.is_sufficient for one in measure(params, units_of(params))] == [True], (
             "all that can be judged is judged"
         )
 
