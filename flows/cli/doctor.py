@@ -14,11 +14,11 @@ def doctor(
     ] = False,
 ) -> None:
     """Check git, DVC, disk, device, model folders and versions; a failure says what to do and ends with exit code 1."""
-    from flows.doctor.machine import findings
+    from flows.doctor.machine import check_machine
     from flows.runtime.console import info
 
     failed = 0
-    for finding in findings(deep):
+    for finding in check_machine(deep):
         failed += finding.mark == "FAILED"
         _print_finding(finding)
     if failed:
@@ -32,11 +32,11 @@ def _print_finding(finding) -> None:
     from flows.runtime import logs
     from flows.runtime.console import info
 
-    remedy = "" if finding.well else finding.remedy
+    remedy = "" if finding.ok else finding.remedy
     if logs.is_structured():
-        logs.log(_LEVELS[finding.mark], f"{finding.told} {remedy}".strip(), check=finding.name)
+        logs.log(_LEVELS[finding.mark], f"{finding.message} {remedy}".strip(), check=finding.name)
         return
-    head, *rest = f"{finding.told}\n{remedy}".strip().splitlines()
+    head, *rest = f"{finding.message}\n{remedy}".strip().splitlines()
     info(f"{finding.mark:<6}  {finding.name:<20}  {head}")
     for line in rest:
         info(f"{'':<30}{line}")
