@@ -18,7 +18,7 @@ def compare(
     """Show the figures of two registered versions and their paired differences."""
     from rich.table import Table
 
-    from flows.releases.comparison import compare_versions, shown_difference
+    from flows.releases.comparison import compare_versions, format_difference
     from flows.runtime.console import info, out
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
@@ -26,7 +26,7 @@ def compare(
     compared = compare_versions(load_params(PARAMS), first, second, page)
     table = Table("figure", first, second, "difference", box=None)
     for figure in compared:
-        table.add_row(figure.metric, figure.first, figure.second, shown_difference(figure))
+        table.add_row(figure.metric, figure.first, figure.second, format_difference(figure))
     out.print(table)
     if page:
         info(f"Pictures at equal seeds: {page}")

@@ -17,7 +17,7 @@ def gc(
     from collections import Counter
 
     from flows.lineage.gc import delete_garbage, find_garbage
-    from flows.lineage.gc_roots import gc_roots
+    from flows.lineage.gc_roots import find_roots
     from flows.runtime.console import format_bytes, info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
@@ -25,7 +25,7 @@ def gc(
 
     with project_lock():
         params = load_params(PARAMS)
-        roots = gc_roots(params)
+        roots = find_roots(params)
         references = Counter(data for root in roots for data in root.data)
         for root in roots:
             alone = sum(data.bytes for data in root.data if references[data] == 1)

@@ -64,5 +64,5 @@ def test_a_list_of_digests_that_leads_out_of_the_release_is_refused(tmp_path):
     digest = f"sha256:{sha256_of_file(outside)}"
     for name in ("../params.yaml", str(outside)):
         write_json(release / "digests.json", {"files": {name: digest}})
-        with pytest.raises(UserError, match="which is no file of the release"):
+        with pytest.raises(UserError, match="which is not a file of the release"):
             register.require_whole(release)
