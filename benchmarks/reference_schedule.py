@@ -34,7 +34,7 @@ def train(
     unconditional = model.encode([""]).detach()
 
     def eps(unet: torch.nn.Module, x_t: torch.Tensor, t: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-        attended, more = model.text.conditioned(asked)
+        attended, more = model.text.unet_inputs(asked)
         return unet(x_t.to(model.dtype), t, attended, **more).sample.float()
 
     for step in range(steps):

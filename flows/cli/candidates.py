@@ -89,11 +89,11 @@ def import_(
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
         raise UserError(f"--name {name!r}: small letters, digits, `_` and `-` are allowed, at most 64.") from error
-    known = read_picture_table(table) if table else None
+    metadata = read_picture_table(table) if table else None
     target = IMPORTED / name
     with show_progress(f"import {name}") as progress:
         found = import_candidates(
-            folder, target, known=known, leave_out=table, size=size, replace=replace, progress=progress
+            folder, target, metadata=metadata, exclude=table, size=size, replace=replace, progress=progress
         )
     info(f"{target}: {found.pictures} pictures" + ("" if found.changed else ", as before"))
     if found.converted:

@@ -7,7 +7,7 @@ from hfi_core.secrets import hide_passwords
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("postgresql+psycopg://ana:p@ss:w0rd@host/feedback", "postgresql+psycopg://ana:***@host/feedback"),
         ("at http://u:pw@one/x, then https://v:pw@two", "at http://u:***@one/x, then https://v:***@two"),
@@ -15,9 +15,9 @@ from hfi_core.secrets import hide_passwords
         ("postgresql://host/name?password=pw", "postgresql://host/name?password=***"),
     ],
 )
-def test_passwords_are_hidden(text, shown):
-    assert hide_passwords(text) == shown
-    assert str(UserError(text)) == shown
+def test_passwords_are_hidden(text, expected):
+    assert hide_passwords(text) == expected
+    assert str(UserError(text)) == expected
 
 
 @pytest.mark.parametrize("text", ["sqlite:///feedback.db", "http://host:5000/a@b", "at 10:30 ana@example.org", "a=b"])

@@ -1,4 +1,4 @@
-"""Draws pictures: one seed a picture, in padded blocks of one fixed size, so order and shards change no byte."""
+"""Draw pictures, each from its own seed, in padded batches of one size. So order and shards do not change any byte."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class SampleRequest:
 
 
 def make_scheduler(model: TextToImage, name: str, steps: int):
-    """A fresh diffusers scheduler on the model's own noise schedule, set to `steps` steps."""
+    """Return a new diffusers scheduler with the model's noise schedule, set to `steps` steps."""
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
     if name == "ddim":
@@ -32,7 +32,7 @@ def make_scheduler(model: TextToImage, name: str, steps: int):
 
 
 def draw_initial_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:
-    """x_T (B, C, H, W) from one seed a picture, drawn on the CPU so that every device starts alike."""
+    """Return x_T (B, C, H, W) from one seed per picture, drawn on the CPU so that it is the same on all devices."""
     draws = [torch.randn(model.latent_shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(draws).to(model.device)
 
@@ -49,9 +49,9 @@ def denoise(
     guidance: float,
     weights: Weights | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """A guided roll-out (Ho & Salimans 2021): yields each visited (x_t, t), and at last (x_0, 0)."""
+    """Yield each (x_t, t) of a roll-out with classifier-free guidance (Ho & Salimans 2021), and at last (x_0, 0)."""
     solver = make_scheduler(model, scheduler, steps)
-    solver.config.prediction_type = "epsilon"  # `predict` has converted already
+    solver.config.prediction_type = "epsilon"  # `predict` always returns noise
     x_t = x_T * solver.init_noise_sigma
     both = torch.cat([condition, unconditional])
     for t in solver.timesteps:
@@ -100,11 +100,11 @@ def draw_pictures(
     progress: Progress = no_progress,
     what: str = "pictures",
 ) -> Iterator[tuple[SampleRequest, np.ndarray]]:
-    """Draw each request as uint8 (H, W, 3), in order."""
+    """Yield each request with its picture, uint8 (H, W, 3), in order."""
     tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
     with torch.no_grad():
         texts = sorted({request.prompt for request in requests})
-        # One prompt at a time: a text condition must not depend on which others were encoded beside it.
+        # One prompt at a time: a condition must not depend on the other prompts of a batch.
         conditions = {text: model.encode([text], tokens)[0] for text in texts}
         unconditional = model.encode([""])[0]
     for start in range(0, len(requests), block):

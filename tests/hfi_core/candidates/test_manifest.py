@@ -58,8 +58,8 @@ def test_a_picture_s_file_follows_from_its_id():
         (row("other", sha256="abc"), r"line 2: sha256: "),
         (row("other", sampler={}), r"line 2: sampler\."),
         ({"id": "other"}, r"line 2: sha256: "),
-        (row("other", prompt=None), r"line 2: row: .*a generated picture has a prompt and a seed"),
-        (row("other", seed=None), r"line 2: row: .*a generated picture has a prompt and a seed"),
+        (row("other", prompt=None), r"line 2: row: .*a generated picture needs a prompt and a seed"),
+        (row("other", seed=None), r"line 2: row: .*a generated picture needs a prompt and a seed"),
         (row("other", original={"file": "a.jpg"}), r"line 2: original\.sha256: "),
         ([], r"line 2: row: "),
         ("text", r"line 2: row: "),
@@ -87,7 +87,7 @@ def test_a_generated_picture_s_row_is_what_it_always_was():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "names no picture"),
+        (b"", "has no rows"),
         (b"\xff\xfe{}", "cannot be read"),
         (b'{"id": "a"', "line 1: row: "),
         (json.dumps(row("a")).encode() + b"\n\n", "line 2: row: "),

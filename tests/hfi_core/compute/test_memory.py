@@ -61,7 +61,7 @@ def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "quoted"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB. Of the rest, much"),
          r"\(CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB\)"),
@@ -71,8 +71,8 @@ def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
     ],
     ids=["a GPU", "its libraries", "Python"],
 )  # fmt: skip
-def test_whoever_lacks_memory_is_quoted(project, error, said):
-    with pytest.raises(UserError, match=f"is full {said}"), out_of_memory_as_user_error(project.params.compute):
+def test_whoever_lacks_memory_is_quoted(project, error, quoted):
+    with pytest.raises(UserError, match=f"is full {quoted}"), out_of_memory_as_user_error(project.params.compute):
         raise error
 
 

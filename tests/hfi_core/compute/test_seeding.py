@@ -24,8 +24,8 @@ def test_a_seed_fits_every_generator_and_is_always_the_same(key):
 def test_a_seed_is_the_same_in_every_process_and_release():
     assert derive_seed("generate", "badge", 7) == 7696164731783301251
     code = "from hfi_core.compute.seeding import derive_seed; print(derive_seed('generate', 'badge', 7))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(found.stdout) == derive_seed("generate", "badge", 7)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(result.stdout) == derive_seed("generate", "badge", 7)
 
 
 def test_the_parts_of_a_key_do_not_run_together():

@@ -14,12 +14,12 @@ from hfi_core.models.weights import digest_of_weights, locate_pinned, locate_wei
 @pytest.fixture
 def folder(tmp_path):
     """A model folder with weights, configuration, and files that are neither."""
-    place = tmp_path / "model"
-    save_tensors(place / "unet" / "weights.safetensors", {"a": torch.arange(8.0)})
-    (place / "config.json").write_text('{"a": 1}')
-    (place / "merges.txt").write_text("a b\n")
-    (place / "notes.md").write_text("notes")
-    return place
+    folder = tmp_path / "model"
+    save_tensors(folder / "unet" / "weights.safetensors", {"a": torch.arange(8.0)})
+    (folder / "config.json").write_text('{"a": 1}')
+    (folder / "merges.txt").write_text("a b\n")
+    (folder / "notes.md").write_text("notes")
+    return folder
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -28,8 +28,8 @@ def test_a_digest_changes_with_any_byte_of_weights_and_configuration(folder, dat
     before = digest_of_weights(folder)
     name = data.draw(st.sampled_from(["unet/weights.safetensors", "config.json", "merges.txt"]))
     content = (folder / name).read_bytes()
-    place = data.draw(st.integers(0, len(content) - 1))
-    (folder / name).write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    position = data.draw(st.integers(0, len(content) - 1))
+    (folder / name).write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
     try:
         assert digest_of_weights(folder) != before
     finally:
@@ -95,7 +95,7 @@ def test_of_a_hub_model_only_the_index_and_its_components_are_fetched_without_va
 
 def test_a_folder_without_weights_is_no_model(tmp_path):
     (tmp_path / "notes.md").write_text("")
-    with pytest.raises(UserError, match="no model folder"):
+    with pytest.raises(UserError, match="not the folder of a model"):
         digest_of_weights(tmp_path)
 
 
@@ -126,7 +126,7 @@ def test_the_embedded_parts_lie_in_the_package_each_in_its_own_folder(source, pa
 @pytest.mark.parametrize("source", ["/nowhere/model", "./nowhere", "../nowhere/model", "nowhere", "a/b/c"])
 def test_a_source_that_is_no_folder_and_no_hub_id_is_refused(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"model\.source .* is no folder here"):
+    with pytest.raises(UserError, match=r"model\.source .* is not a local folder"):
         locate_weights(source, None, "model")
 
 
@@ -147,7 +147,7 @@ def test_a_hub_id_that_cannot_be_reached_says_what_to_put_where(monkeypatch, tmp
         locate_weights("owner/name", "0123abc", "model")
     message = str(caught.value)
     assert "'owner/name' at 0123abc" in message
-    assert "put the folder on this machine and name its path in model.source" in message
+    assert "copy the folder here, and name its path in model.source" in message
 
 
 def test_a_hub_repository_that_is_no_diffusers_folder_is_told_from_one_out_of_reach(monkeypatch):
@@ -159,7 +159,7 @@ def test_a_hub_repository_that_is_no_diffusers_folder_is_told_from_one_out_of_re
         raise RemoteEntryNotFoundError("404", response=response)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", absent)
-    with pytest.raises(UserError, match=r"holds no model_index\.json: it is no diffusers repository"):
+    with pytest.raises(UserError, match=r"has no model_index\.json, so it is not a diffusers repository"):
         locate_weights("owner/name", "0" * 40, "model")
 
 

@@ -29,8 +29,8 @@ def at(raw, path):
 
 def changed(path, value):
     raw = copy.deepcopy(RAW)
-    place, last = at(raw, path)
-    place[last] = value
+    parent, last = at(raw, path)
+    parent[last] = value
     return raw
 
 
@@ -110,8 +110,8 @@ def test_the_bounds_that_are_tried_reach_every_section():
 @pytest.mark.parametrize("path", REQUIRED, ids=".".join)
 def test_a_missing_key_is_named(path):
     raw = copy.deepcopy(RAW)
-    place, last = at(raw, path)
-    del place[last]
+    parent, last = at(raw, path)
+    del parent[last]
     message = refusal(raw)
     if path[-1] == "method":
         assert ".".join(path[:-1]) in message and "method" in message

@@ -114,14 +114,14 @@ def _unet(folder, **changes):
 def test_an_inpainting_model_is_refused(broken):
     folder, load = broken
     _unet(folder, in_channels=9)
-    with pytest.raises(UserError, match="turns 9 channels into 4, .* inpainting"):
+    with pytest.raises(UserError, match="maps 9 channels to 4, .* inpainting"):
         load()
 
 
 def test_a_model_of_pictures_that_may_not_be_square_is_refused(broken):
     folder, load = broken
     _unet(folder, sample_size=[8, 12])
-    with pytest.raises(UserError, match=r"sample_size is \[8, 12\], and one number is expected"):
+    with pytest.raises(UserError, match=r"sample_size is \[8, 12\]; one number is expected"):
         load()
 
 

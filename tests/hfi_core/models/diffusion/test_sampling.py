@@ -113,7 +113,9 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
 
 def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):
     weights = {name: torch.full_like(value, torch.nan) for name, value in model.cross_attention().items()}
-    with pytest.raises(UserError, match="What the UNet drew is not finite.*lower the removal's rate"):
+    with pytest.raises(
+        UserError, match="The output of the UNet is not finite.*a removal changed the weights, lower its rate"
+    ):
         draw(model, REQUESTS[:1], weights=weights)
 
 
@@ -121,7 +123,7 @@ def test_a_vae_that_overflows_is_named(model, monkeypatch):
     monkeypatch.setattr(
         model.vae, "decode", lambda latents: SimpleNamespace(sample=torch.full((1, 3, 8, 8), torch.inf))
     )
-    with pytest.raises(UserError, match="The VAE's output, in float32, is not finite"):
+    with pytest.raises(UserError, match="The output of the VAE, in float32, is not finite"):
         model.decode(torch.zeros(1, *model.latent_shape))
 
 

@@ -49,7 +49,7 @@ def _packed(pipe, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("prompt", ["a knife", "words that are spelt letter by letter"])
 def test_a_prompt_is_encoded_as_diffusers_encodes_it(load, folder, theirs, prompt):
     model = load(folder)
-    attended, more = model.text.conditioned(model.encode([prompt]))
+    attended, more = model.text.unet_inputs(model.encode([prompt]))
     hidden, pooled = _packed(theirs, prompt)
     assert torch.equal(attended, hidden)
     assert torch.equal(more["added_cond_kwargs"]["text_embeds"], pooled)
@@ -73,7 +73,7 @@ def test_the_saved_token_means_the_same_to_diffusers(load, folder, theirs, tmp_p
     parts, _ = load_tensors(tmp_path / FILE)
     theirs.load_textual_inversion(parts["clip_l"], NAME, theirs.tokenizer, theirs.text_encoder)
     theirs.load_textual_inversion(parts["clip_g"], NAME, theirs.tokenizer_2, theirs.text_encoder_2)
-    attended, _ = model.text.conditioned(model.encode([f"a {NAME}, night"], {NAME: token}))
+    attended, _ = model.text.unet_inputs(model.encode([f"a {NAME}, night"], {NAME: token}))
     assert torch.equal(attended, _packed(theirs, f"a {NAME}, night")[0])
 
 
