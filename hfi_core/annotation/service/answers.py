@@ -84,7 +84,7 @@ def skip_question(workspace: Workspace, annotator: str, skipped: Skip, now: date
         )
     else:
         for picture in pictures:
-            workspace.settings.store.release(concept, annotator, picture)
+            workspace.settings.store.skip(concept, annotator, picture)
     workspace.exposure.record(annotator, _digests(workspace, concept, pictures), now)
 
 

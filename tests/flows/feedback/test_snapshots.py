@@ -60,7 +60,7 @@ def _registered(_template, tmp_path_factory, fake_environment, server):
     project.edit(**FROM_STORE)
     project.hfi("params", "sync")
     project.hfi("run", "--until", "generate", FAKE_UNTRACKED="1")
-    ana = Pseudonyms(project.folder / ".hfi/people.json", {}).pseudonym("Ana")
+    ana = Pseudonyms(project.folder / ".hfi/people.json", {}).get_or_create("Ana")
     judge(project, ana)
     judge(project, "a-bo")
     project.hfi("run", "--until", "package", FAKE_UNTRACKED="1")
@@ -100,7 +100,7 @@ def test_who_comes_by_dvc_repro_is_told_what_the_snapshot_lacks(registered):
     project, _ = registered
     judge(project, "a-cy")
     with store_of(project) as store:
-        count = store.unsaved()
+        count = store.count_unsaved()
     told = project.call("dvc", "repro", "-f", "-s", "ingest@badge", FAKE_UNTRACKED="1")
     assert f"The store has {count} judgement(s) that {FILE} does not hold" in told.stdout + told.stderr
     assert "hfi feedback snapshot" in told.stdout + told.stderr
@@ -177,7 +177,12 @@ def test_an_earlier_snapshot_is_found_in_the_store_or_in_dvc_s_cache(registered)
 
 @pytest.mark.parametrize(
     ("digest", "told"),
-    [("xyz", "is no digest"), ("abc", "is no digest"), ("../../etc", "is no digest"), ("0" * 64, "Nothing here has")],
+    [
+        ("xyz", "is not a digest"),
+        ("abc", "is not a digest"),
+        ("../../etc", "is not a digest"),
+        ("0" * 64, "Nothing in this project has"),
+    ],
 )
 def test_a_digest_that_leads_nowhere(registered, digest, told):
     assert told in registered[0].hfi("feedback", "show", digest, code=2).stderr
