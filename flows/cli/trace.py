@@ -19,7 +19,7 @@ def trace(
     version = find_version(params, model)
     for link in trace_version(params, version):
         info(f"{link.kind:<12}{link.name}")
-        for line in (link.digest, link.told):
+        for line in (link.digest, link.description):
             if line:
                 info(f"{'':<12}  {line}")
     if version.feedback:
