@@ -43,7 +43,7 @@ def start() -> None:
         api = f"http://{LOOPBACK}:{port}/api"
         environment = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _SWITCHED_OFF}
         arguments = ["--host", LOOPBACK, "--port", str(port), "--no-ui"]
-        server = stack.enter_context(start_child(__name__, arguments, Path(), LOG, **environment))
+        server = stack.enter_context(start_child(__name__, arguments, Path(), LOG, environment))
         if _is_ready(server, api):
             # Without the second one Prefect would give links to a page that this server does not have.
             stack.enter_context(temporary_settings({PREFECT_API_URL: api, PREFECT_UI_URL: settings.ui_url or ""}))
