@@ -65,7 +65,7 @@ def resolve_digest(params: Params, digest: str) -> FeedbackReference:
 def _workspace_references(params: Params) -> Iterator[tuple[str, FeedbackReference]]:
     for sha256 in _list_snapshots(params):
         yield sha256, FeedbackReference("snapshot", sha256)
-    feedback = list_label_feedback(params)
+    feedback = _label_feedback(params)
     outputs = [(RELEASE, release_digest)] if RELEASE.exists() else []
     outputs += [(MODELS / variant, sha256_of) for variant in params.removals if (MODELS / variant).is_dir()]
     for path, digest_of in outputs if feedback else ():
@@ -79,7 +79,7 @@ def _registered_references(params: Params) -> Iterator[tuple[str, FeedbackRefere
             yield version.release, FeedbackReference(f"{version}", version.feedback)
 
 
-def list_label_feedback(params: Params) -> list[str]:
+def _label_feedback(params: Params) -> list[str]:
     """Return the digests of the feedback that this workspace's labels were made from."""
     summaries = [LABELS / concept / "summary.json" for concept in params.concepts]
     return sorted({json.loads(path.read_text("utf-8"))["feedback_sha256"] for path in summaries if path.exists()})

@@ -10,7 +10,7 @@ Outcome = Literal["none", "unchanged", "promoted", "undone", "moved"]
 REFUSED, OVERRIDE, APPROVED = "promotion_refused", "override", "approved_by"
 """Tags of a version: why its promotion was undone, why a failed gate may stand, and who approved it."""
 UNKNOWN = "not told"
-"""Who approved a promotion, where no tag says it."""
+"""Who approved a promotion, if no tag says it."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Inspection:
     damage: str | None = None
     """Why its files or records cannot be trusted. No override helps against that."""
     failed_gates: tuple[str, ...] = ()
-    """Each gate that its figures fail; none is asked of a version that was champion before."""
+    """Each gate that its figures fail. The gates of a version that was champion before are not checked."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Decision:
 def decide(state: RegistryState, inspection: Inspection | None = None) -> Decision:
     """Return what to write so that registry and publication agree with the alias `champion`.
 
-    `inspection` is needed where `state.undecided` is a version.
+    `inspection` is required if `state.undecided` is a version.
     """
     alias, champion = state.alias, state.champion
     if alias is None:

@@ -291,7 +291,7 @@ def test_tokens_are_kept_back_where_that_is_asked_for(kind, project, release, re
     else:
         (folder / "tokens").mkdir()
         (folder / "tokens/v.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match="holds tokens that are not to be there .* publish.tokens"):
+    with pytest.raises(UserError, match="holds tokens that must not be there .* publish.tokens"):
         publish(kept_back, release, name)
 
 

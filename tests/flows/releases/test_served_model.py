@@ -114,7 +114,9 @@ def test_a_picture_has_the_size_that_was_asked_for_within_bounds(registered, mod
     assert _size(model) == (side, side)
     assert _size(model, width=2 * side, height=side // 2) == (2 * side, side // 2)
     for wrong in (side + 4, 4 * side, 0, -side):
-        with pytest.raises(MlflowException, match=rf"height {wrong}: a multiple of 8 from {side // 2} to {2 * side}"):
+        with pytest.raises(
+            MlflowException, match=rf"height is {wrong}: a multiple of 8 from {side // 2} to {2 * side}"
+        ):
             _size(model, height=wrong)
 
 
