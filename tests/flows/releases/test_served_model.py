@@ -150,7 +150,7 @@ def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(regi
         wrong = httpx.post(
             f"http://127.0.0.1:{port}/invocations", json=payload | {"params": {"height": 7}}, timeout=120
         )
-    assert wrong.status_code == 400 and "height 7: a multiple of 8" in wrong.text
+    assert wrong.status_code == 400 and "height is 7: a multiple of 8" in wrong.text
     assert answer.is_success, answer.text
     (picture,) = answer.json()["predictions"]
     assert base64.b64decode(picture).startswith(b"\x89PNG")
