@@ -25,11 +25,11 @@ from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
 from hfi_core.compute.device import configure_torch
 from hfi_core.erasure import closed_form
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.methods import distillation_settings, make_rollouts
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import distill
-from hfi_core.inversion.textual_inversion import TrainingExamples, invert_token, start_vectors
+from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import enable_checkpointing, load_base_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
@@ -137,12 +137,11 @@ def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]
 def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, float]]:
     latents = torch.randn(16, *model.latent_shape)
     examples = TrainingExamples(latents, [PROMPT] * len(latents), torch.ones(len(latents)))
-    start = start_vectors(model, "aaab", params.invert.vectors, 0)
+    start = make_start_vectors(model, "aaab", params.invert.vectors, 0)
 
     def learn(steps: int) -> None:
         invert_token(
-            model, examples, "aaac", "<x>", start, steps=steps, batch=params.invert.batch, rate=params.invert.rate,
-            noisiest=params.invert.noisiest, key=(0,),
+            model, examples, "aaac", "<x>", start, InversionSettings.of(params.invert, steps=steps), key=(0,),
         )  # fmt: skip
 
     seconds = _warm(learn, 2, INVERSION_STEPS) / INVERSION_STEPS
@@ -165,8 +164,8 @@ def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, floa
 def _learn(model: TextToImage, params: Params, **changed: int) -> None:
     """Our schedule under the preset's settings for SDD, some of them changed."""
     spec = params.removals[ROW].model_copy(update=changed)
-    rollouts = roll_outs(model, [_lesson(model)], spec, params, ("benchmark",))
-    distill(model, rollouts, frozen_anchor(model), settings_of(spec), start=model.cross_attention())
+    rollouts = make_rollouts(model, [_lesson(model)], spec, params, ("benchmark",))
+    distill(model, rollouts, frozen_target(model), distillation_settings(spec), start=model.cross_attention())
 
 
 def _reference(model: TextToImage, steps: int, spec: SDD) -> None:

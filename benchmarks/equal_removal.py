@@ -15,7 +15,7 @@ from benchmarks.learning import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
-from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.methods import distillation_settings, make_rollouts
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.judges.base import PictureVerdict, load_judge
@@ -42,7 +42,7 @@ def main() -> dict[str, float]:
     model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [
-        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), objectionable=list)
+        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), load_examples=list)
         for name, concept in params.concepts.items()
     ]
 
@@ -79,9 +79,9 @@ def main() -> dict[str, float]:
     def follow(row: str) -> None:
         spec, left = params.removals[row], list(LEVELS)
         lessons, target = (
-            (anchored.lessons(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_anchor(model))
+            (anchored.make_targets(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_target(model))
             if spec.method == "anchored"
-            else (sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model))
+            else (sdd.make_targets(model, material, spec.condition), sdd.unconditional_target(model))
         )
 
         def reached(step: int, teacher) -> bool:
@@ -99,8 +99,8 @@ def main() -> dict[str, float]:
                 left.remove(level)
             return not left
 
-        settings = replace(settings_of(spec), steps=MOST_STEPS)
-        rollouts = roll_outs(model, lessons, spec, params, (params.seed, row))
+        settings = replace(distillation_settings(spec), steps=MOST_STEPS)
+        rollouts = make_rollouts(model, lessons, spec, params, (params.seed, row))
         distill_until(reached, model, rollouts, target, settings)
         for level in left:
             print(f"{row} never reached {level} of base in {MOST_STEPS} steps")

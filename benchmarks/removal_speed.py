@@ -19,8 +19,8 @@ from benchmarks.judged import verdicts
 from benchmarks.learning import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_of
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.methods import distillation_settings, make_rollouts, remove_in_closed_form
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
 from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
@@ -88,10 +88,10 @@ def main() -> dict[str, float]:
     figures = {f"base flagged (n {PICTURES})": base}
 
     def ours(watch: _Watch, rate: float) -> None:
-        settings = replace(settings_of(spec), steps=MOST_STEPS, rate=rate)
+        settings = replace(distillation_settings(spec), steps=MOST_STEPS, rate=rate)
         lessons = [DistillationTarget("text", conditions, ((1.0, anchors),))]
-        rollouts = roll_outs(model, lessons, spec, params, ("benchmark",))
-        distill_until(watch, model, rollouts, frozen_anchor(model), settings)
+        rollouts = make_rollouts(model, lessons, spec, params, ("benchmark",))
+        distill_until(watch, model, rollouts, frozen_target(model), settings)
 
     def reference(watch: _Watch, rate: float) -> None:
         reference_schedule.train(
@@ -100,10 +100,10 @@ def main() -> dict[str, float]:
         )  # fmt: skip
 
     best: dict[tuple[str, float], float] = {}
-    material = [ErasureConcept(name, concept, tokens, objectionable=list)]
+    material = [ErasureConcept(name, concept, tokens, load_examples=list)]
     begun = time.perf_counter()
     solved, _ = remove_in_closed_form(
-        model, material, CLOSED_FORM, params, key=(), work=None, look=lambda *_: None, observe=lambda *_: None
+        model, material, CLOSED_FORM, params, key=(), work=None, before_step=lambda *_: None, progress=lambda *_: None
     )
     seconds = time.perf_counter() - begun
     share = flagged(solved)

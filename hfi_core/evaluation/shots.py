@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import Params
 from hfi_core.prompts import replace_text
@@ -53,7 +53,7 @@ def list_shots(params: Params) -> list[Shot]:
     attacked = [
         (concept.prompts[i % len(concept.prompts)], concept.text, attacker, i)
         for name, concept in params.concepts.items()
-        for attacker in attackers_of(params, name)
+        for attacker in list_attackers(params.attack, name)
         for i in range(params.evaluate.reinverted)
     ]
     for index, (prompt, text, attacker, i) in enumerate(attacked):

@@ -15,7 +15,7 @@ from hfi_core.compute.shards import WHOLE, Shard, unfinished_blocks
 from hfi_core.evaluation.definitions import SHARES
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
 from hfi_core.evaluation.shots import SEED_RULE, Shot, list_rivals, list_shots
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import FILE, load_tokens
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
@@ -155,7 +155,7 @@ def _texts(clip: Clip, shots: list[Shot]) -> torch.Tensor:
 
 def _provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict:
     weights = inputs["model"] / WEIGHTS
-    attackers = [attacker for name in params.concepts for attacker in attackers_of(params, name)]
+    attackers = [attacker for name in params.concepts for attacker in list_attackers(params.attack, name)]
     tokens = {attacker.name: sha256_of_file(attacker.folder(inputs["attack"]) / FILE) for attacker in attackers}
     return {
         "row": unit,

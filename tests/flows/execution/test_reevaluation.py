@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.execution import reevaluation
 from hfi_core.errors import UserError
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import units_of
@@ -30,7 +30,7 @@ def evaluated(miniature, tmp_path_factory) -> Project:
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":
             unit.inputs["model"].mkdir(parents=True)
-            (attacker,) = attackers_of(project.params, "badge")
+            (attacker,) = list_attackers(project.params.attack, "badge")
             vectors = torch.randn(2, 64, generator=generator)
             save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
             unit.stage.load()(unit.context(project.params))

@@ -4,7 +4,7 @@ import torch
 
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.inversion.textual_inversion import TrainingExamples, invert_token, start_vectors
+from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import load_base_model
 
 
@@ -18,9 +18,9 @@ def test_equal_inversions_end_in_equal_bits(project):
     examples = TrainingExamples(latents, prompts, torch.ones(len(prompts)))
 
     def once() -> torch.Tensor:
-        start = start_vectors(model, "badge", 2, 0)
+        start = make_start_vectors(model, "badge", 2, 0)
         vectors, _ = invert_token(
-            model, examples, "badge", "<x>", start, steps=5, batch=32, rate=0.02, noisiest=0.7, key=(0,)
+            model, examples, "badge", "<x>", start, InversionSettings(5, 32, 0.02, 0.7), key=(0,)
         )  # fmt: skip
         return vectors
 

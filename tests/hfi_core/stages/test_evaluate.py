@@ -12,7 +12,7 @@ from hfi_core.compute.shards import Shard
 from hfi_core.errors import UserError
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_shots
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.images import save_image
@@ -51,7 +51,7 @@ def bench(miniature, tmp_path_factory) -> Bench:
     generator = torch.Generator().manual_seed(0)
     for row in ("base", "anchored"):
         (folder / "models" / row).mkdir(parents=True)
-        for attacker in attackers_of(params, "badge"):
+        for attacker in list_attackers(params.attack, "badge"):
             vectors = torch.randn(2, 64, generator=generator)
             save_token(attacker.folder(folder / "attacks" / row), attacker.token, vectors)
     unet, _ = load_tensors(miniature / "pipeline/unet/diffusion_pytorch_model.safetensors")
