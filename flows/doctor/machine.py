@@ -34,7 +34,7 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
     yield _check_dvc()
     free = shutil.disk_usage(Path()).free
     yield Finding(
-        "disk", free >= _MIN_DISK, f"{free / 2**30:.1f} GiB free", "Free some space: 2 GiB are needed at least."
+        "disk", free >= _MIN_DISK, f"{free / 2**30:.1f} GiB free", "Free some space: at least 2 GiB are needed."
     )
     try:
         params = load_params(PARAMS)

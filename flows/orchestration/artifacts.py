@@ -1,4 +1,4 @@
-"""Show a run in Prefect's UI: the comparison as a table, the gates, and where to find the rest."""
+"""Show a run in Prefect's UI: the comparison as a table, the verdicts of the gates, where the results are."""
 
 import base64
 
@@ -35,7 +35,7 @@ def show_comparison(params: Params, parent: str | None) -> None:
         if row["row"] == params.release.row:
             metrics = {metric: figure["value"] for metric, figure in row["metrics"].items()}
             runs.record_metrics(params, parent, metrics)
-    create_markdown_artifact(_describe_locations(params), key="report", description="Where to look")
+    create_markdown_artifact(_describe_locations(params), key="report", description="Where to find the results")
     if address := runs.run_url(params, parent):
         create_link_artifact(address, link_text="Run in MLflow", key="mlflow", description="The run in MLflow")
     if BANNER.exists() and BANNER.stat().st_size <= _MAX_BYTES:

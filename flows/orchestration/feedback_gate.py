@@ -23,7 +23,7 @@ class NeedsPeople:
 
 
 def offer_and_measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackSufficiency, ...]:
-    """Offer the candidates to the store, so that people are asked about them; return whether judgements suffice.
+    """Offer the candidates to the store, so that people are asked about them. Return whether judgements suffice.
 
     Raises UserError if the candidates are too few for any judgements to be enough.
     """
@@ -108,9 +108,9 @@ def show_feedback(
     for row in feedback:
         lines.append(f"| {row.concept} | {row.labelled} | {row.required} | {', '.join(row.missing) or 'nothing'} |")
     if until:
-        where = f"[annotation page]({page})" if page else "annotation page (`hfi annotate` in the project starts it)"
+        link = f"[annotation page]({page})" if page else "annotation page (`hfi annotate` in the project starts it)"
         lines = [
-            f"**Waiting for people**: judge pictures on the {where}.", "",
+            f"**Waiting for people**: judge pictures on the {link}.", "",
             *lines, "",
             "The run continues by itself when there is enough feedback, or checks again when you press Resume. "
             f"Without enough feedback it fails at {until:%Y-%m-%d %H:%M %Z}.",

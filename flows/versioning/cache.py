@@ -32,13 +32,13 @@ def find_unreferenced(references: Iterable[CachedObject]) -> dict[CachedObject, 
             for infos in project.used_objs(force=True).values()
             for info in infos
         }
-        found = {}
+        unreferenced = {}
         for _, cache in repo.cache.by_scheme():
             for oid in cache.all() if cache else ():
                 if (cache.hash_name, oid) not in used:
                     path = Path(cache.oid_to_path(oid))
-                    found[CachedObject(cache.hash_name, oid, path.stat().st_size, 1)] = path
-        return found
+                    unreferenced[CachedObject(cache.hash_name, oid, path.stat().st_size, 1)] = path
+        return unreferenced
 
 
 def delete_unreferenced(references: Iterable[CachedObject]) -> None:
