@@ -95,7 +95,7 @@ def test_only_the_crowd_reads_the_annotators_judge():
                 values = [*node.args, *(keyword.value for keyword in node.keywords)]
                 texts = [value.value for value in values if isinstance(value, ast.Constant)]
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                if "annotators" in texts and called in {"locate", "checked"}:
+                if "annotators" in texts and called in {"locate_weights", "locate_pinned"}:
                     readers.add(name(path))
     assert readers == {"flows/project/pins.py", "hfi_core/stages/simulate.py"}  # the first for its digest only
     assert users_of("hfi_core.embedded.simulated_crowd", CODE) == {"hfi_core/stages/simulate.py"}
@@ -103,7 +103,8 @@ def test_only_the_crowd_reads_the_annotators_judge():
 
 def test_only_the_evaluation_asks_a_judge():
     outside = [path for path in CODE if not path.is_relative_to(REPOSITORY / "hfi_core" / "judges")]
-    assert users_of("hfi_core.judges.base.load_judge", outside) == {"hfi_core/stages/evaluate.py"}
+    loaders = users_of("hfi_core.judges.base.load_judge", outside) | users_of("hfi_core.judges.load_judge", outside)
+    assert loaders == {"hfi_core/stages/evaluate.py"}
     # plugins.py has the judges' import strings; the embedded judge is one of them.
     assert users_of("hfi_core.judges", outside) == {
         "hfi_core/embedded/judge.py",
