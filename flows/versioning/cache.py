@@ -73,5 +73,5 @@ def _pointer_project(repo: Any, references: Iterable[CachedObject]) -> Iterator[
 
 
 def _out(data: CachedObject) -> dict[str, Any]:
-    named = {} if data.hash == LEGACY else {"hash": data.hash}
-    return named | {"md5": data.oid, "size": data.bytes, "nfiles": data.files, "path": f"{data.hash}-{data.oid}"}
+    hash_name = {} if data.hash == LEGACY else {"hash": data.hash}
+    return hash_name | {"md5": data.oid, "size": data.bytes, "nfiles": data.files, "path": f"{data.hash}-{data.oid}"}
