@@ -143,7 +143,7 @@ def main() -> dict[str, float]:
             with serving(folder) as server:
                 people = [Annotator(server.address, f"person {n}") for n in range(PEOPLE)]
                 for one in people:
-                    one.enter()
+                    one.sign_in()
                     one.fetch(_AHEAD)
                 figures = _figures("alone", _measure(people, SECONDS))
                 imports = _Imports(folder)

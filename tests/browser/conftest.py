@@ -14,7 +14,7 @@ __all__ = ["chromium"]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> AnnotationProject:
+def project(tmp_path: Path) -> AnnotationProject:
     """A project with 12 candidates of one binary concept."""
     return create_annotation_project(tmp_path / "project")
 
@@ -24,8 +24,8 @@ def serve(tmp_path: Path, forked: dict[str, str]) -> Iterator[Callable[..., Serv
     """Start a project's page, in an environment with more variables if need be; it ends with the test."""
     servers: list[Server] = []
 
-    def start(office: AnnotationProject, **environment: str) -> Server:
-        servers.append(Server(office, tmp_path / "server.log", forked | environment))
+    def start(project: AnnotationProject, **environment: str) -> Server:
+        servers.append(Server(project, tmp_path / "server.log", forked | environment))
         return servers[-1].start()
 
     yield start
@@ -33,10 +33,10 @@ def serve(tmp_path: Path, forked: dict[str, str]) -> Iterator[Callable[..., Serv
         server.kill()
 
 
-def _entered(server: Server, name: str) -> list[dict[str, Any]]:
+def _sign_in_cookies(server: Server, name: str) -> list[dict[str, Any]]:
     """The cookies of somebody who has come in and agreed: a browser takes half a second for these two pages."""
     annotator = Annotator(server.url, name)
-    annotator.enter()
+    annotator.sign_in()
     return [
         {"name": cookie.name, "value": cookie.value, "url": server.url, "httpOnly": True, "sameSite": "Lax"}
         for cookie in annotator.client.cookies.jar
@@ -55,7 +55,7 @@ def person(chromium) -> Iterator[Callable]:
         context = chromium.new_context(**({"viewport": {"width": 1280, "height": 800}} | how))
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
-        context.add_cookies(_entered(server, name))
+        context.add_cookies(_sign_in_cookies(server, name))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: "Content Security" in message.text and complaints.append(message.text))

@@ -10,9 +10,9 @@ from tests.support.annotation_page import press_answers, shown_picture, wait_unt
 from tests.support.annotation_project import create_annotation_project
 
 
-def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(office, serve, person):
-    office.draw("badge", 20, size=512)
-    page = person(serve(office), path="/judge/badge")
+def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(project, serve, person):
+    project.draw("badge", 20, size=512)
+    page = person(serve(project), path="/judge/badge")
     shown_picture(page)
     page.route("**/api/answers", lambda route: None)  # from here on the server acknowledges nothing
     took = page.evaluate(
@@ -34,33 +34,33 @@ def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(
     assert median(took) < 100
 
 
-def test_yes_no_and_cant_tell_are_kept_with_who_when_and_what_was_seen(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_yes_no_and_cant_tell_are_kept_with_who_when_and_what_was_seen(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     seen = press_answers(page, "y", "n", "c")
     wait_until_saved(page)
-    rows = office.rows()
+    rows = project.rows()
     assert [row["picture"] for row in rows] == seen
     assert [row["answer"] for row in rows] == ["yes", "no", "cant_tell"]
-    digests = {candidate.id: candidate.sha256 for candidate in office.pictures["badge"]}
+    digests = {candidate.id: candidate.sha256 for candidate in project.pictures["badge"]}
     assert all(row["sha256"] == digests[row["picture"]] for row in rows)
     assert all(row["shown_at"] <= row["answered_at"] for row in rows)
     assert {row["annotator"][:2] for row in rows} == {"a-"}
     assert "Ana" not in json.dumps(rows)
 
 
-def test_a_held_key_answers_once(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_a_held_key_answers_once(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     first = shown_picture(page)
     page.keyboard.down("y")
     for _ in range(4):
         page.keyboard.down("y")  # what a held key repeats
     page.keyboard.up("y")
     wait_until_saved(page)
-    assert [row["picture"] for row in office.rows()] == [first]
+    assert [row["picture"] for row in project.rows()] == [first]
 
 
-def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     first, second, third = press_answers(page, "y", "n", "c")
     live = shown_picture(page)
     for expected, pressed in ((third, "cant_tell"), (second, "no"), (first, "yes")):
@@ -73,13 +73,13 @@ def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(o
     page.keyboard.press("s")  # keep as it is
     assert shown_picture(page) == live
     wait_until_saved(page)
-    assert len(office.judgements()) == 4
-    counting = {row.picture: row.answer for row in office.judgements(counting=True)}
+    assert len(project.judgements()) == 4
+    counting = {row.picture: row.answer for row in project.judgements(counting=True)}
     assert counting == {first: "no", second: "no", third: "cant_tell"}
 
 
-def test_undo_is_still_there_after_a_reload(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_undo_is_still_there_after_a_reload(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     (first,) = press_answers(page, "y")
     wait_until_saved(page)
     page.reload()
@@ -88,11 +88,11 @@ def test_undo_is_still_there_after_a_reload(office, serve, person):
     assert shown_picture(page) == first
     page.keyboard.press("n")
     wait_until_saved(page)
-    assert [row.answer for row in office.judgements(counting=True)] == ["no"]
+    assert [row.answer for row in project.judgements(counting=True)] == ["no"]
 
 
-def test_a_skipped_picture_is_not_asked_again_and_can_still_be_gone_back_to(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_a_skipped_picture_is_not_asked_again_and_can_still_be_gone_back_to(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     (skipped,) = press_answers(page, "s")
     wait_until_saved(page)
     page.reload()
@@ -100,17 +100,17 @@ def test_a_skipped_picture_is_not_asked_again_and_can_still_be_gone_back_to(offi
     assert skipped not in seen
     expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
     wait_until_saved(page)
-    assert len(office.judgements()) == 11
+    assert len(project.judgements()) == 11
     for _ in range(12):
         page.keyboard.press("u")
     assert shown_picture(page) == skipped
     page.keyboard.press("y")
     wait_until_saved(page)
-    assert len(office.judgements()) == 12
+    assert len(project.judgements()) == 12
 
 
-def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     shown_picture(page)
     shown = page.locator("#shown")
 
@@ -131,12 +131,12 @@ def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(o
 
 @pytest.mark.parametrize("kind", ["binary", "ranking"])
 def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve, person, kind):
-    office = create_annotation_project(tmp_path / "project", {"badge": kind})
-    gallery = office.folder / "reference"
+    project = create_annotation_project(tmp_path / "project", {"badge": kind})
+    gallery = project.folder / "reference"
     gallery.mkdir()
-    (gallery / "a.png").write_bytes((office.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
-    office.edit(gallery={"badge": "reference"})
-    page = person(serve(office), path="/judge/badge")
+    (gallery / "a.png").write_bytes((project.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
+    project.edit(gallery={"badge": "reference"})
+    page = person(serve(project), path="/judge/badge")
     thumb, shown = page.locator(".thumb img"), page.locator("#enlarged img")
     look = "one => getComputedStyle(one).filter"
     assert "blur(" in thumb.evaluate(look) and "grayscale(1)" in thumb.evaluate(look)
@@ -156,15 +156,15 @@ def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve,
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_every_button_is_within_a_phones_width(office, serve, person, language):
-    page = person(serve(office), path="/judge/badge", viewport={"width": 390, "height": 844}, locale=language)
+def test_every_button_is_within_a_phones_width(project, serve, person, language):
+    page = person(serve(project), path="/judge/badge", viewport={"width": 390, "height": 844}, locale=language)
     shown_picture(page)
     edges = "[...document.querySelectorAll('#answers button')].map((one) => one.getBoundingClientRect().right)"
     assert max(page.evaluate(edges)) <= 390
 
 
-def test_covering_is_a_preference_that_lasts(office, serve, person):
-    server = serve(office)
+def test_covering_is_a_preference_that_lasts(project, serve, person):
+    server = serve(project)
     page = person(server, path="/preferences")
     page.uncheck("input[name=blur]")
     page.uncheck("input[name=grey]")
@@ -179,11 +179,11 @@ def test_covering_is_a_preference_that_lasts(office, serve, person):
     expect(page.locator("#question")).to_have_text("Ist dieses Bild anstößig?")
     press_answers(page, "j")  # the key that the German page shows
     wait_until_saved(page)
-    assert [row["answer"] for row in office.rows()] == ["yes"]
+    assert [row["answer"] for row in project.rows()] == ["yes"]
 
 
-def test_single_keys_rest_where_they_are_turned_off_and_while_a_note_is_written(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_single_keys_rest_where_they_are_turned_off_and_while_a_note_is_written(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     first = shown_picture(page)
     page.keyboard.press("t")
     page.keyboard.type("yes, no, sure")
@@ -200,17 +200,17 @@ def test_single_keys_rest_where_they_are_turned_off_and_while_a_note_is_written(
     assert shown_picture(page) == second
     page.click("#no")
     wait_until_saved(page)
-    assert [(row["answer"], row["note"]) for row in office.rows()] == [("yes", "yes, no, sure"), ("no", None)]
+    assert [(row["answer"], row["note"]) for row in project.rows()] == [("yes", "yes, no, sure"), ("no", None)]
 
 
-def test_what_people_write_is_shown_as_text(office, serve, person):
+def test_what_people_write_is_shown_as_text(project, serve, person):
     attack = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
-    office.draw("badge", 3, prompt=attack)
-    (office.folder / "guide.md").write_text(
+    project.draw("badge", 3, prompt=attack)
+    (project.folder / "guide.md").write_text(
         f"# Guide\n{attack}\n\n[link](javascript:alert(1)) ![p](http://x.test/p.png)"
     )
-    office.edit(guidelines={"badge": "guide.md"})
-    page = person(serve(office), name="<b>Ana</b>", path="/judge/badge")
+    project.edit(guidelines={"badge": "guide.md"})
+    page = person(serve(project), name="<b>Ana</b>", path="/judge/badge")
     shown_picture(page)
     expect(page.locator("#prompt p")).to_have_text(attack)
     expect(page.locator("#guidelines")).to_contain_text("onerror")
@@ -223,14 +223,14 @@ def test_what_people_write_is_shown_as_text(office, serve, person):
     assert page.input_value("#note-text") == attack
     wait_until_saved(page)
     assert "hacked" not in page.title()
-    assert [row["note"] for row in office.rows()] == [attack]
+    assert [row["note"] for row in project.rows()] == [attack]
 
 
 def test_concepts_that_share_pictures_are_asked_about_at_once(tmp_path, serve, person):
-    office = create_annotation_project(tmp_path / "project", {"gore": "binary", "hate": "binary"})
-    office.draw("gore", 4, prefix="queue")
-    office.draw("hate", 4, prefix="queue")
-    page = person(serve(office))
+    project = create_annotation_project(tmp_path / "project", {"gore": "binary", "hate": "binary"})
+    project.draw("gore", 4, prefix="queue")
+    project.draw("hate", 4, prefix="queue")
+    page = person(serve(project))
     expect(page.locator(".task")).to_contain_text("4 pictures")
     page.click(".task .button")
     first = shown_picture(page)
@@ -247,16 +247,16 @@ def test_concepts_that_share_pictures_are_asked_about_at_once(tmp_path, serve, p
     page.keyboard.press("1")
     page.keyboard.press("Enter")  # only what has changed is superseded
     wait_until_saved(page)
-    counting = {(row.picture, row.concept): row.answer for row in office.judgements(counting=True)}
+    counting = {(row.picture, row.concept): row.answer for row in project.judgements(counting=True)}
     assert counting == {
         (first, "gore"): "yes", (first, "hate"): "cant_tell", (second, "gore"): "yes", (second, "hate"): "yes",
     }  # fmt: skip
-    assert len(office.judgements()) == 5
+    assert len(project.judgements()) == 5
 
 
-def test_a_break_is_proposed_after_the_time_that_params_name(office, serve, person):
-    office.edit(break_minutes=0.005)
-    page = person(serve(office), path="/judge/badge")
+def test_a_break_is_proposed_after_the_time_that_params_name(project, serve, person):
+    project.edit(break_minutes=0.005)
+    page = person(serve(project), path="/judge/badge")
     shown_picture(page)
     page.wait_for_timeout(400)
     page.keyboard.press("y")
@@ -265,4 +265,4 @@ def test_a_break_is_proposed_after_the_time_that_params_name(office, serve, pers
     page.click("#break-over")
     expect(page.locator("#break")).to_be_hidden()
     wait_until_saved(page)
-    assert len(office.judgements()) == 1
+    assert len(project.judgements()) == 1

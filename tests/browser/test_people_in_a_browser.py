@@ -8,8 +8,8 @@ from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
 from tests.support.annotation_page import is_asking, press_answers, shown_picture, wait_until_saved
 
 
-def test_nothing_is_shown_before_the_first_page_is_agreed_to(office, serve, chromium):
-    server = serve(office)
+def test_nothing_is_shown_before_the_first_page_is_agreed_to(project, serve, chromium):
+    server = serve(project)
     context = chromium.new_context()
     page = context.new_page()
     page.goto(f"{server.url}/judge/badge")
@@ -22,9 +22,9 @@ def test_nothing_is_shown_before_the_first_page_is_agreed_to(office, serve, chro
     context.close()
 
 
-def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than_wanted(office, serve, person):
-    office.edit(judgements=1)
-    server = serve(office)
+def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than_wanted(project, serve, person):
+    project.edit(judgements=1)
+    server = serve(project)
     ana, bo = person(server, "Ana", "/judge/badge"), person(server, "Bo", "/judge/badge")
     for _ in range(12):
         for page in (ana, bo):
@@ -33,27 +33,27 @@ def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than
     for page in (ana, bo):
         expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
         wait_until_saved(page)
-    assert Counter(row.picture for row in office.judgements()).most_common(1)[0][1] == 1
-    assert len({row.annotator for row in office.judgements()}) == 2
-    assert len(office.judgements()) == 12
+    assert Counter(row.picture for row in project.judgements()).most_common(1)[0][1] == 1
+    assert len({row.annotator for row in project.judgements()}) == 2
+    assert len(project.judgements()) == 12
 
 
-def test_the_daily_limit_ends_the_day_and_holds_after_a_reload(office, serve, person):
-    office.edit(daily_limit=3)
-    page = person(serve(office), path="/judge/badge")
+def test_the_daily_limit_ends_the_day_and_holds_after_a_reload(project, serve, person):
+    project.edit(daily_limit=3)
+    page = person(serve(project), path="/judge/badge")
     press_answers(page, "y", "n", "s")
     expect(page.locator("#panel")).to_contain_text("Enough for today")
     wait_until_saved(page)
     page.reload()
     expect(page.locator("#panel")).to_contain_text("Enough for today")
-    assert len(office.judgements()) == 2
+    assert len(project.judgements()) == 2
 
 
-def test_a_qualification_must_be_passed_and_leaves_no_judgement(office, serve, person):
+def test_a_qualification_must_be_passed_and_leaves_no_judgement(project, serve, person):
     known = {f"badge-{n:03d}": "yes" if n % 2 else "no" for n in range(6)}
-    office.gold("badge", known)
-    office.edit(qualification=3, pass_mark=0.6)
-    page = person(serve(office), path="/judge/badge")
+    project.gold("badge", known)
+    project.edit(qualification=3, pass_mark=0.6)
+    page = person(serve(project), path="/judge/badge")
     expect(page.locator("#panel")).to_contain_text("A short qualification")
     page.keyboard.press("Enter")
     for _ in range(3):  # all wrong
@@ -67,15 +67,15 @@ def test_a_qualification_must_be_passed_and_leaves_no_judgement(office, serve, p
     (first,) = press_answers(page, "y")
     wait_until_saved(page)
     assert first not in known
-    assert [row.picture for row in office.judgements()] == [first]
+    assert [row.picture for row in project.judgements()] == [first]
 
 
-def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement(office, serve, person):
+def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement(project, serve, person):
     key = {KEY_VARIABLE: "a key, for who is asked what"}  # without one, one person in 256 is asked no gold
     known = {f"badge-{n:03d}": "yes" for n in range(4)}
-    office.gold("badge", known)
-    office.edit(gold_share=0.5)
-    page = person(serve(office, **key), path="/judge/badge")
+    project.gold("badge", known)
+    project.edit(gold_share=0.5)
+    page = person(serve(project, **key), path="/judge/badge")
     seen = []
     while is_asking(page):
         seen += press_answers(page, "y")
@@ -83,4 +83,4 @@ def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement
     asked = [name for name in seen if name in known]
     assert asked
     assert len(seen) == len(set(seen)) == 8 + len(asked)
-    assert {row.picture for row in office.judgements()} == set(seen) - set(asked)
+    assert {row.picture for row in project.judgements()} == set(seen) - set(asked)

@@ -8,7 +8,7 @@ from tests.support.annotation_project import create_annotation_project
 
 
 @pytest.fixture
-def office(tmp_path):
+def project(tmp_path):
     """A project with one ranking concept and 12 candidates."""
     return create_annotation_project(tmp_path / "project", {"klara": "ranking"})
 
@@ -22,8 +22,8 @@ def shown(page) -> list[str]:
     return [source.split("/")[-1].split("?")[0] for _, source in sources]
 
 
-def kept(office):
-    (row,) = office.judgements(counting=True)
+def kept(project):
+    (row,) = project.judgements(counting=True)
     return [list(group) for group in row.groups], list(row.not_applicable)
 
 
@@ -38,23 +38,23 @@ def drag(page, number: int, place: str) -> None:
     page.mouse.up()
 
 
-def test_numbers_place_the_picture_in_focus_equal_numbers_tie_and_x_does_not_apply(office, serve, person):
-    page = person(serve(office), path="/judge/klara")
+def test_numbers_place_the_picture_in_focus_equal_numbers_tie_and_x_does_not_apply(project, serve, person):
+    page = person(serve(project), path="/judge/klara")
     a, b, c, d, e = shown(page)
     for key in "2x44":
         page.keyboard.press(key)
     page.keyboard.press("Enter")  # one has no place yet: nothing is saved
     page.wait_for_timeout(200)
-    assert office.judgements() == []
+    assert project.judgements() == []
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     page.wait_for_function("old => !document.querySelector('.pic img').src.includes(old)", arg=a)
     wait_until_saved(page)
-    assert kept(office) == ([[e], [a], [c, d]], [b])
+    assert kept(project) == ([[e], [a], [c, d]], [b])
 
 
-def test_a_picture_can_be_taken_back_by_keys_and_reached_by_arrows(office, serve, person):
-    page = person(serve(office), path="/judge/klara")
+def test_a_picture_can_be_taken_back_by_keys_and_reached_by_arrows(project, serve, person):
+    page = person(serve(project), path="/judge/klara")
     ids = shown(page)
     for key in "12345":
         page.keyboard.press(key)
@@ -67,22 +67,22 @@ def test_a_picture_can_be_taken_back_by_keys_and_reached_by_arrows(office, serve
     page.keyboard.press("5")
     page.keyboard.press("Enter")
     wait_until_saved(page)
-    assert kept(office) == ([[ids[0]], [ids[2]], [ids[3]], [ids[1], ids[4]]], [])
+    assert kept(project) == ([[ids[0]], [ids[2]], [ids[3]], [ids[1], ids[4]]], [])
 
 
-def test_dragging_places_pictures_and_moves_them_again(office, serve, person):
-    page = person(serve(office), path="/judge/klara")
+def test_dragging_places_pictures_and_moves_them_again(project, serve, person):
+    page = person(serve(project), path="/judge/klara")
     ids = shown(page)
     for number, place in ((1, "1"), (2, "1"), (3, "3"), (4, "none"), (5, "5"), (3, "2"), (4, "tray"), (4, "4")):
         drag(page, number, place)
     page.click("#save")
     wait_until_saved(page)
-    assert kept(office) == ([ids[:2], [ids[2]], [ids[3]], [ids[4]]], [])
+    assert kept(project) == ([ids[:2], [ids[2]], [ids[3]], [ids[4]]], [])
 
 
-def test_a_finger_drags_and_taps_on_a_phone(office, serve, person):
+def test_a_finger_drags_and_taps_on_a_phone(project, serve, person):
     page = person(
-        serve(office), path="/judge/klara", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        serve(project), path="/judge/klara", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )  # fmt: skip
     ids = shown(page)
     finger = page.context.new_cdp_session(page)
@@ -106,12 +106,12 @@ def test_a_finger_drags_and_taps_on_a_phone(office, serve, person):
     page.locator(".slot[data-place='none']").tap(position={"x": 40, "y": 12})
     page.tap("#save")
     wait_until_saved(page)
-    assert kept(office) == ([[ids[1]], [ids[0]], [ids[2], ids[3]]], [ids[4]])
+    assert kept(project) == ([[ids[1]], [ids[0]], [ids[2], ids[3]]], [ids[4]])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_undo_brings_the_order_back_and_a_new_one_supersedes(office, serve, person):
-    page = person(serve(office), path="/judge/klara")
+def test_undo_brings_the_order_back_and_a_new_one_supersedes(project, serve, person):
+    page = person(serve(project), path="/judge/klara")
     ids = shown(page)
     for key in "12345":
         page.keyboard.press(key)
@@ -125,12 +125,12 @@ def test_undo_brings_the_order_back_and_a_new_one_supersedes(office, serve, pers
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     wait_until_saved(page)
-    assert kept(office) == ([[ids[0], ids[4]], [ids[1]], [ids[2]], [ids[3]]], [])
-    assert len(office.judgements()) == 2
+    assert kept(project) == ([[ids[0], ids[4]], [ids[1]], [ids[2]], [ids[3]]], [])
+    assert len(project.judgements()) == 2
 
 
-def test_each_picture_is_revealed_alone_or_all_together(office, serve, person):
-    page = person(serve(office), path="/judge/klara")
+def test_each_picture_is_revealed_alone_or_all_together(project, serve, person):
+    page = person(serve(project), path="/judge/klara")
     shown(page)
     blurred = page.locator(".pic img.blurred")
     expect(blurred).to_have_count(5)
@@ -145,14 +145,14 @@ def test_each_picture_is_revealed_alone_or_all_together(office, serve, person):
     expect(page.locator("#enlarged img")).to_be_visible()
 
 
-def test_the_reference_gallery_stands_beside_the_pictures(office, serve, person):
-    gallery = office.folder / "reference"
+def test_the_reference_gallery_stands_beside_the_pictures(project, serve, person):
+    gallery = project.folder / "reference"
     gallery.mkdir()
-    for n, picture in enumerate(sorted((office.folder / "candidates/klara/pictures").iterdir())[:3]):
+    for n, picture in enumerate(sorted((project.folder / "candidates/klara/pictures").iterdir())[:3]):
         (gallery / f"{n}.png").write_bytes(picture.read_bytes())
     (gallery / "notes.txt").write_text("no picture")
-    office.edit(gallery={"klara": "reference"})
-    page = person(serve(office), path="/judge/klara")
+    project.edit(gallery={"klara": "reference"})
+    page = person(serve(project), path="/judge/klara")
     thumbs = page.locator(".gallery img")
     expect(thumbs).to_have_count(3)
     page.wait_for_function("() => [...document.querySelectorAll('.gallery img')].every((one) => one.naturalWidth > 0)")

@@ -6,8 +6,8 @@ from playwright.sync_api import expect
 from tests.support.annotation_page import is_asking, press_answers, shown_picture, wait_until_saved
 
 
-def test_answers_wait_while_the_server_is_killed_and_each_arrives_once(office, serve, person):
-    server = serve(office)
+def test_answers_wait_while_the_server_is_killed_and_each_arrives_once(project, serve, person):
+    server = serve(project)
     page = person(server, path="/judge/badge")
     seen = press_answers(page, "y")
     wait_until_saved(page)
@@ -17,17 +17,17 @@ def test_answers_wait_while_the_server_is_killed_and_each_arrives_once(office, s
     expect(page.locator("#status")).to_have_attribute("data-state", "waiting")
     expect(page.locator("#status")).to_contain_text("3 answers wait")
     expect(page.locator("#trouble")).to_be_visible()
-    assert len(office.judgements()) == 1
+    assert len(project.judgements()) == 1
     server.start()
     wait_until_saved(page)
     expect(page.locator("#trouble")).to_be_hidden()
-    rows = office.rows()
+    rows = project.rows()
     assert [row["picture"] for row in rows] == seen
     assert [row["answer"] for row in rows] == ["yes", "no", "cant_tell", "yes"]
 
 
-def test_the_queue_outlives_a_reload_and_what_waits_is_not_asked_again(office, serve, person):
-    server = serve(office)
+def test_the_queue_outlives_a_reload_and_what_waits_is_not_asked_again(project, serve, person):
+    server = serve(project)
     page = person(server, path="/judge/badge")
     shown_picture(page)
     page.wait_for_timeout(300)
@@ -40,11 +40,11 @@ def test_the_queue_outlives_a_reload_and_what_waits_is_not_asked_again(office, s
     assert third not in seen
     page.unroute("**/api/answers")  # the page tries again by itself, and may do so before anybody reaches its button
     wait_until_saved(page)
-    assert sorted(row.picture for row in office.judgements()) == sorted(seen)
+    assert sorted(row.picture for row in project.judgements()) == sorted(seen)
 
 
-def test_where_questions_come_late_the_page_says_so_and_then_asks_them(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_where_questions_come_late_the_page_says_so_and_then_asks_them(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     first, late = shown_picture(page), []
     page.route("**/api/questions/badge", lambda route: late.append(route))  # asked for, and not answered yet
     seen = press_answers(page, *"yyyyyyyy")  # all that lay ahead
@@ -60,8 +60,8 @@ def test_where_questions_come_late_the_page_says_so_and_then_asks_them(office, s
     wait_until_saved(page)
 
 
-def test_an_answer_whose_acknowledgement_was_lost_is_kept_once(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_an_answer_whose_acknowledgement_was_lost_is_kept_once(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
     lost = []
 
     def swallow(route):
@@ -76,11 +76,11 @@ def test_an_answer_whose_acknowledgement_was_lost_is_kept_once(office, serve, pe
     expect(page.locator("#status")).to_have_attribute("data-state", "waiting")
     wait_until_saved(page)
     assert lost == [200]
-    assert [row.picture for row in office.judgements()] == [judged]
+    assert [row.picture for row in project.judgements()] == [judged]
 
 
-def test_judging_goes_on_when_the_pictures_fetched_ahead_run_out_and_the_server_comes_back(office, serve, person):
-    server = serve(office)
+def test_judging_goes_on_when_the_pictures_fetched_ahead_run_out_and_the_server_comes_back(project, serve, person):
+    server = serve(project)
     page = person(server, path="/judge/badge")
     shown_picture(page)
     page.wait_for_timeout(300)
@@ -94,11 +94,11 @@ def test_judging_goes_on_when_the_pictures_fetched_ahead_run_out_and_the_server_
     server.start()
     wait_until_saved(page)
     shown_picture(page)
-    assert len(office.judgements()) == waiting
+    assert len(project.judgements()) == waiting
 
 
-def test_a_refused_answer_is_said_and_does_not_hold_up_the_others(office, serve, person):
-    page = person(serve(office), path="/judge/badge")
+def test_a_refused_answer_is_said_and_does_not_hold_up_the_others(project, serve, person):
+    page = person(serve(project), path="/judge/badge")
 
     def forge(route):
         body = route.request.post_data.replace('"proof":"', '"proof":"0000')
@@ -111,12 +111,12 @@ def test_a_refused_answer_is_said_and_does_not_hold_up_the_others(office, serve,
     (second,) = press_answers(page, "n")
     page.click("#trouble button")
     wait_until_saved(page)
-    assert [row.picture for row in office.judgements()] == [second]
+    assert [row.picture for row in project.judgements()] == [second]
 
 
 @pytest.mark.parametrize("status", [400, 404, 413])
-def test_what_can_never_be_taken_is_moved_aside_also_where_the_storage_is_full(office, serve, person, status):
-    page = person(serve(office), path="/judge/badge")
+def test_what_can_never_be_taken_is_moved_aside_also_where_the_storage_is_full(project, serve, person, status):
+    page = person(serve(project), path="/judge/badge")
     page.evaluate(
         """() => {
             const keep = Storage.prototype.setItem;
@@ -133,12 +133,12 @@ def test_what_can_never_be_taken_is_moved_aside_also_where_the_storage_is_full(o
     page.click("#trouble button")
     wait_until_saved(page)
     expect(page.locator("#trouble")).to_be_hidden()
-    assert [row.picture for row in office.judgements()] == [second]
+    assert [row.picture for row in project.judgements()] == [second]
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500])
-def test_what_the_server_takes_later_is_sent_again_under_the_same_id(office, serve, person, status):
-    page = person(serve(office), path="/judge/badge")
+def test_what_the_server_takes_later_is_sent_again_under_the_same_id(project, serve, person, status):
+    page = person(serve(project), path="/judge/badge")
     sent = []
 
     def refuse(route):
@@ -148,12 +148,12 @@ def test_what_the_server_takes_later_is_sent_again_under_the_same_id(office, ser
     page.route("**/api/answers", refuse, times=1)
     (judged,) = press_answers(page, "y")
     wait_until_saved(page)
-    assert [row.id for row in office.judgements()] == [sent[0]["judgements"][0]["id"]]
-    assert [row.picture for row in office.judgements()] == [judged]
+    assert [row.id for row in project.judgements()] == [sent[0]["judgements"][0]["id"]]
+    assert [row.picture for row in project.judgements()] == [judged]
 
 
-def test_answers_are_never_sent_as_somebody_else(office, serve, person):
-    server = serve(office)
+def test_answers_are_never_sent_as_somebody_else(project, serve, person):
+    server = serve(project)
     page = person(server, name="Ana", path="/judge/badge")
     shown_picture(page)
     page.wait_for_timeout(300)
@@ -166,4 +166,4 @@ def test_answers_are_never_sent_as_somebody_else(office, serve, person):
     page.keyboard.press("y")
     expect(page.locator("#status")).to_have_attribute("data-state", "signed_out")
     expect(page.locator("#trouble")).to_contain_text("Sign in again")
-    assert office.judgements() == []
+    assert project.judgements() == []

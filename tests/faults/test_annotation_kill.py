@@ -36,7 +36,7 @@ class Load(threading.Thread):
 
     def _answer(self) -> None:
         rng = random.Random(self.name)
-        self.annotator.enter()
+        self.annotator.sign_in()
         answered: dict[str, tuple[dict, str]] = {}
         while not self.over.is_set():
             if not self.annotator.questions and len(answered) < PICTURES:
@@ -85,8 +85,8 @@ def _survives(folder: Path, environment: dict[str, str], kills: int) -> None:
     with sqlite3.connect(folder / "feedback.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
-        kept = list(store.judgements("badge"))
-        counting = list(store.judgements("badge", counting=True))
+        kept = list(store.read_judgements("badge"))
+        counting = list(store.read_judgements("badge", counting=True))
     assert {judgement.id: (judgement.picture, judgement.answer) for judgement in kept} == sent
     assert max(Counter(judgement.id for judgement in kept).values()) == 1
     assert max(Counter((judgement.annotator, judgement.picture) for judgement in counting).values()) == 1

@@ -24,7 +24,7 @@ class AnnotationApp:
         self.app = create_app(ServerSettings(params, store, folder, access))
         self.candidates = read_manifest(folder / "candidates" / "badge")
 
-    def enter(self, name: str, base_url: str = "") -> Browser:
+    def sign_in(self, name: str, base_url: str = "") -> Browser:
         """Somebody who has come in and agreed to the first page."""
         access = self.app.state.access
         browser = Browser(self.app, base_url or (PUBLIC if access.accounts else LOCAL))
@@ -62,8 +62,8 @@ class AnnotationApp:
 def open_annotation_app(folder: Path, **access) -> Iterator[AnnotationApp]:
     """A project's page, for the length of a block."""
     with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
-        opened = AnnotationApp(folder, store, Access(folder / ".hfi", **access))
+        annotation_app = AnnotationApp(folder, store, Access(folder / ".hfi", **access))
         try:
-            yield opened
+            yield annotation_app
         finally:
-            opened.app.state.workspace.state.close()
+            annotation_app.app.state.workspace.state.close()

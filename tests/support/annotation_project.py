@@ -96,10 +96,10 @@ def create_annotation_project(folder: Path, concepts: dict[str, str] | None = No
     raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback.jsonl"}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
-    office = AnnotationProject(folder)
+    project = AnnotationProject(folder)
     for name in raw["concepts"]:
-        office.draw(name, 12)
-    return office
+        project.draw(name, 12)
+    return project
 
 
 def _picture(seed: str, size: int) -> np.ndarray:
@@ -117,18 +117,18 @@ def _picture(seed: str, size: int) -> np.ndarray:
 class Server:
     """The page in a real uvicorn process, which can be killed and started again on the same port."""
 
-    def __init__(self, office: AnnotationProject, log: Path, environment: Mapping[str, str]):
-        self.office, self._log, self._environment = office, log, environment
+    def __init__(self, project: AnnotationProject, log: Path, environment: Mapping[str, str]):
+        self.project, self._log, self._environment = project, log, environment
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
 
     def start(self) -> "Server":
         """Start and wait until it answers."""
-        command = ["python", "-m", "tests.support.annotation_process", str(self.office.folder), str(self.port)]
+        command = ["python", "-m", "tests.support.annotation_process", str(self.project.folder), str(self.port)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=self._environment, cwd=self.office.folder
+                command, stdout=log, stderr=log, env=self._environment, cwd=self.project.folder
             )
         until = time.monotonic() + 60
         while time.monotonic() < until:

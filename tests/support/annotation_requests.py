@@ -55,6 +55,6 @@ def build_judgements(question: dict[str, Any], answer: str = "yes", **more: Any)
     ]  # fmt: skip
 
 
-def create_test_app(office: AnnotationProject, store: Store):
+def create_test_app(project: AnnotationProject, store: Store):
     """The page of a project."""
-    return create_app(ServerSettings(office.params, store, office.folder, Access.loopback(office.folder / ".hfi")))
+    return create_app(ServerSettings(project.params, store, project.folder, Access.loopback(project.folder / ".hfi")))

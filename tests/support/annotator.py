@@ -26,7 +26,7 @@ class Annotator:
     def __post_init__(self):
         self.client = httpx.Client(base_url=self.address, timeout=30, follow_redirects=False)
 
-    def enter(self) -> None:
+    def sign_in(self) -> None:
         """Give a name and agree to the first page."""
         token = _TOKEN.search(self._again("GET", "/sign-in").text)[1]
         data = {"csrf_token": token, "name": self.name}

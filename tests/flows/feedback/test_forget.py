@@ -24,20 +24,24 @@ def forget(folder, name: str) -> str:
 
 def test_an_open_page_makes_no_new_link_for_somebody_who_was_forgotten(folder):
     people = folder / ".hfi/people.json"
-    with open_annotation_app(folder) as opened:
-        ana, bo = opened.enter("Ana"), opened.enter("Bo")
+    with open_annotation_app(folder) as annotation_app:
+        ana, bo = annotation_app.sign_in("Ana"), annotation_app.sign_in("Bo")
         assert ana.get("/api/session").status_code == 200 and "Ana" in people.read_text()
-        assert "asks for the name anew" in forget(folder, "Ana")
+        assert "asks for the name again" in forget(folder, "Ana")
         for path in ("/", "/judge/badge", "/review", "/sign-in"):
             assert ana.get(path).status_code in (200, 401) and "Ana" not in people.read_text()
         assert ana.get("/api/session").status_code == 401 and bo.get("/api/session").status_code == 200
-        assert opened.enter("Ana").get("/api/session").json()["annotator"].startswith("a-")  # of one's own will
+        assert (
+            annotation_app.sign_in("Ana").get("/api/session").json()["annotator"].startswith("a-")
+        )  # of one's own will
 
 
 def test_nobody_is_forgotten_who_could_still_sign_in(folder):
     make_account(folder / ".hfi", "Ana B")
-    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
-        ana = opened.enter("Ana B")
+    with open_annotation_app(
+        folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})
+    ) as annotation_app:
+        ana = annotation_app.sign_in("Ana B")
         pseudonym = ana.get("/api/session").json()["annotator"]
         for name in ("Ana B", pseudonym):
             with pytest.raises(UserError, match="hfi annotate remove 'Ana B'"):

@@ -19,41 +19,41 @@ from tests.support.projects import REPOSITORY
 
 
 @pytest.fixture
-def office(tmp_path):
+def project(tmp_path):
     """A project with 12 candidates of one binary concept."""
     return create_annotation_project(tmp_path / "project")
 
 
 @pytest.fixture
-def store(office):
+def store(project):
     """The live store of the project."""
-    with open_store(f"sqlite:///{office.folder}/feedback.db") as store:
+    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
         yield store
 
 
 @pytest.fixture
-def app(office, store):
+def app(project, store):
     """The page of the project."""
-    return create_test_app(office, store)
+    return create_test_app(project, store)
 
 
 @pytest.fixture
-def desk(app):
+def api(app):
     """Ana, who has come in and agreed."""
     return ApiClient(app)
 
 
-def test_an_answer_sent_twice_is_kept_once(desk, store):
-    body = {"judgements": build_judgements(desk.ask()["questions"][0])}
-    assert desk.post("/api/answers", body).json() == {"saved": 1, "new": 1}
-    assert desk.post("/api/answers", body).json() == {"saved": 1, "new": 0}
+def test_an_answer_sent_twice_is_kept_once(api, store):
+    body = {"judgements": build_judgements(api.ask()["questions"][0])}
+    assert api.post("/api/answers", body).json() == {"saved": 1, "new": 1}
+    assert api.post("/api/answers", body).json() == {"saved": 1, "new": 0}
     assert len(list(store.read_judgements())) == 1
 
 
-def test_an_id_with_another_answer_is_refused(desk, store):
-    (judgement,) = build_judgements(desk.ask()["questions"][0])
-    desk.post("/api/answers", {"judgements": [judgement]})
-    assert desk.post("/api/answers", {"judgements": [judgement | {"answer": "no"}]}).status_code == 409
+def test_an_id_with_another_answer_is_refused(api, store):
+    (judgement,) = build_judgements(api.ask()["questions"][0])
+    api.post("/api/answers", {"judgements": [judgement]})
+    assert api.post("/api/answers", {"judgements": [judgement | {"answer": "no"}]}).status_code == 409
     assert [row.answer for row in store.read_judgements()] == ["yes"]
 
 
@@ -67,166 +67,166 @@ def test_an_id_with_another_answer_is_refused(desk, store):
         {"shown_at": "yesterday"}, {"more": 1}, {"note": "\ud800"},
     ],
 )  # fmt: skip
-def test_what_was_not_asked_or_is_no_judgement_is_refused_for_good(desk, store, forged):
-    (judgement,) = build_judgements(desk.ask(count=1)["questions"][0])
-    answer = desk.client.post(
+def test_what_was_not_asked_or_is_no_judgement_is_refused_for_good(api, store, forged):
+    (judgement,) = build_judgements(api.ask(count=1)["questions"][0])
+    answer = api.client.post(
         "/api/answers",
         content=json.dumps({"judgements": [judgement | forged]}),
-        headers={"X-CSRF-Token": desk.csrf, "Content-Type": "application/json"},
+        headers={"X-CSRF-Token": api.csrf, "Content-Type": "application/json"},
     )
     assert answer.status_code in (409, 422)
     assert list(store.read_judgements()) == []
 
 
-def test_one_persons_question_cannot_be_answered_by_another(app, desk, store):
-    question = desk.ask()["questions"][0]
+def test_one_persons_question_cannot_be_answered_by_another(app, api, store):
+    question = api.ask()["questions"][0]
     assert ApiClient(app, "Bo").answer(question).status_code == 409
     assert list(store.read_judgements()) == []
 
 
-def test_control_characters_leave_a_note_and_everything_else_stays(desk, store):
-    desk.answer(desk.ask()["questions"][0], note='=HYPERLINK("x")\x00\x1b[31m\n<b>é</b>')
+def test_control_characters_leave_a_note_and_everything_else_stays(api, store):
+    api.answer(api.ask()["questions"][0], note='=HYPERLINK("x")\x00\x1b[31m\n<b>é</b>')
     (row,) = store.read_judgements()
     assert row.note == '=HYPERLINK("x")[31m\n<b>é</b>'
 
 
-def test_pictures_are_served_by_the_manifests_ids_only(office, desk):
-    (office.folder / "candidates/badge/pictures/unlisted.png").write_bytes(b"secret")
-    good = desk.client.get("/pictures/badge/badge-000")
+def test_pictures_are_served_by_the_manifests_ids_only(project, api):
+    (project.folder / "candidates/badge/pictures/unlisted.png").write_bytes(b"secret")
+    good = api.client.get("/pictures/badge/badge-000")
     assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
     for path in (
         "badge/unlisted", "badge/badge-000.png", "other/badge-000", "badge/..%2f..%2f..%2fparams.yaml",
         "badge/%2e%2e/%2e%2e/params.yaml", "..%2f..%2fparams/yaml", "badge/badge-000%00",
     ):  # fmt: skip
-        assert desk.client.get(f"/pictures/{path}").status_code == 404, path
+        assert api.client.get(f"/pictures/{path}").status_code == 404, path
 
 
-def test_a_concepts_short_address_leads_to_its_questions_and_hides_no_other_page(desk):
-    assert desk.get("/badge").headers["location"] == "/judge/badge"
-    lost = desk.get("/nothing")
+def test_a_concepts_short_address_leads_to_its_questions_and_hides_no_other_page(api):
+    assert api.get("/badge").headers["location"] == "/judge/badge"
+    lost = api.get("/nothing")
     assert (lost.status_code, "There is nothing here" in lost.text) == (404, True)
-    assert desk.client.get("/nothing", headers={"Accept": "application/json"}).json() == {
+    assert api.client.get("/nothing", headers={"Accept": "application/json"}).json() == {
         "code": "lost", "detail": "The address may be mistyped, or the project has changed since.",
     }  # fmt: skip
-    assert [desk.get(path).status_code for path in ("/review", "/preferences", "/static/mark.svg")] == [200] * 3
+    assert [api.get(path).status_code for path in ("/review", "/preferences", "/static/mark.svg")] == [200] * 3
 
 
-def test_a_picture_that_is_not_the_manifests_or_is_gone_or_hostile_is_not_served(office, desk):
-    folder = office.folder / "candidates/badge/pictures"
+def test_a_picture_that_is_not_the_manifests_or_is_gone_or_hostile_is_not_served(project, api):
+    folder = project.folder / "candidates/badge/pictures"
     (folder / "badge-000.png").unlink()
     (folder / "badge-001.png").write_bytes((folder / "badge-002.png").read_bytes())
     Image.fromarray(np.zeros((1, 1), np.uint8)).resize((5000, 5000)).save(folder / "badge-003.png")
     for name in ("badge-000", "badge-001", "badge-003"):
-        answer = desk.client.get(f"/pictures/badge/{name}")
+        answer = api.client.get(f"/pictures/badge/{name}")
         assert answer.status_code == 410
-        assert str(office.folder) not in answer.text
+        assert str(project.folder) not in answer.text
 
 
-def test_a_picture_whose_file_is_gone_is_not_asked_about(office, store):
-    (office.folder / "candidates/badge/pictures/badge-000.png").unlink()
-    questions = ApiClient(create_test_app(office, store)).ask(count=20)["questions"]
+def test_a_picture_whose_file_is_gone_is_not_asked_about(project, store):
+    (project.folder / "candidates/badge/pictures/badge-000.png").unlink()
+    questions = ApiClient(create_test_app(project, store)).ask(count=20)["questions"]
     assert "badge-000" not in [question["pictures"][0]["id"] for question in questions]
     assert len(questions) == 11
 
 
-def test_reference_pictures_are_served_by_their_place_only(office, store):
-    gallery = office.folder / "reference"
+def test_reference_pictures_are_served_by_their_place_only(project, store):
+    gallery = project.folder / "reference"
     gallery.mkdir()
-    (gallery / "a.png").write_bytes((office.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
+    (gallery / "a.png").write_bytes((project.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
     (gallery / "b.png").write_text("<script>")
-    office.edit(gallery={"badge": "reference"})
-    desk = ApiClient(create_test_app(office, store))
+    project.edit(gallery={"badge": "reference"})
+    api = ApiClient(create_test_app(project, store))
     places = ("badge/0", "badge/1", "badge/2", "badge/-1", "x/0")
-    statuses = [desk.client.get(f"/gallery/{place}").status_code for place in places]
+    statuses = [api.client.get(f"/gallery/{place}").status_code for place in places]
     assert statuses == [200, 410, 404, 404, 404]
 
 
-def test_questions_that_the_browser_has_are_not_given_again(desk):
-    first = desk.ask(count=3)["questions"]
-    second = desk.ask(count=3, have=[question["refs"] for question in first])["questions"]
+def test_questions_that_the_browser_has_are_not_given_again(api):
+    first = api.ask(count=3)["questions"]
+    second = api.ask(count=3, have=[question["refs"] for question in first])["questions"]
     refs = [ref for question in first + second for ref in question["refs"]]
     assert len(set(refs)) == 6
 
 
-def test_gold_that_somebody_offered_first_keeps_nobody_from_the_rest(office, store):
+def test_gold_that_somebody_offered_first_keeps_nobody_from_the_rest(project, store):
     gold = {f"badge-{number:03d}": "yes" for number in range(8)}
-    office.gold("badge", gold)
-    office.edit(gold_share=0.0, qualification=0)
-    desk = ApiClient(create_test_app(office, store))
-    store.offer("badge", office.pictures["badge"][:8], priority=dict.fromkeys(gold, 9.0))
-    told = desk.ask(count=2)
-    assert told["state"] == "judging" and len(told["questions"]) == 2
-    assert not gold.keys() & {question["pictures"][0]["id"] for question in told["questions"]}
+    project.gold("badge", gold)
+    project.edit(gold_share=0.0, qualification=0)
+    api = ApiClient(create_test_app(project, store))
+    store.offer("badge", project.pictures["badge"][:8], priority=dict.fromkeys(gold, 9.0))
+    response = api.ask(count=2)
+    assert response["state"] == "judging" and len(response["questions"]) == 2
+    assert not gold.keys() & {question["pictures"][0]["id"] for question in response["questions"]}
 
 
-def test_progress_reaches_its_end_without_gold_and_pictures_that_are_gone(office, store):
-    store.offer("badge", office.pictures["badge"])
-    office.gold("badge", {"badge-000": "yes"})
-    office.edit(gold_share=0.0, qualification=0, judgements=1)
-    office.draw("badge", 11)
-    desk = ApiClient(create_test_app(office, store))
-    for question in desk.ask(count=20)["questions"]:
-        desk.answer(question)
+def test_progress_reaches_its_end_without_gold_and_pictures_that_are_gone(project, store):
+    store.offer("badge", project.pictures["badge"])
+    project.gold("badge", {"badge-000": "yes"})
+    project.edit(gold_share=0.0, qualification=0, judgements=1)
+    project.draw("badge", 11)
+    api = ApiClient(create_test_app(project, store))
+    for question in api.ask(count=20)["questions"]:
+        api.answer(question)
     progress = store.count_progress("badge", 1)
     assert (progress.answered, progress.asked) == (10, 10)
-    assert desk.ask()["state"] == "done"
+    assert api.ask()["state"] == "done"
 
 
-def test_a_picture_of_another_manifest_is_passed_over_and_not_lost_to_the_annotator(office, desk, store):
-    strange = office.pictures["badge"][0].model_copy(update={"id": "strange"})
+def test_a_picture_of_another_manifest_is_passed_over_and_not_lost_to_the_annotator(project, api, store):
+    strange = project.pictures["badge"][0].model_copy(update={"id": "strange"})
     store.offer("badge", [strange], priority={"strange": 1.0})
-    asked = desk.ask(count=3)["questions"]
+    asked = api.ask(count=3)["questions"]
     assert len(asked) == 3 and "strange" not in [question["pictures"][0]["id"] for question in asked]
-    me, now = desk.client.get("/api/session").json()["annotator"], datetime.now(UTC)
+    me, now = api.client.get("/api/session").json()["annotator"], datetime.now(UTC)
     assert len(store.list_leased("badge", me, now)) == 3
     given = store.assign("badge", me, count=20, judgements=1, lease=timedelta(minutes=1), now=now)
     assert "strange" in [one.picture for one in given], "another page may show it"
 
 
-def test_newly_drawn_candidates_are_asked_about_without_a_restart(office, desk):
-    assert len(desk.ask(count=20)["questions"]) == 12
-    office.draw("badge", 5, prefix="anew")
-    told = desk.ask(count=20)
-    assert sorted(question["pictures"][0]["id"] for question in told["questions"]) == [
+def test_newly_drawn_candidates_are_asked_about_without_a_restart(project, api):
+    assert len(api.ask(count=20)["questions"]) == 12
+    project.draw("badge", 5, prefix="anew")
+    response = api.ask(count=20)
+    assert sorted(question["pictures"][0]["id"] for question in response["questions"]) == [
         f"anew-{n:03d}" for n in range(5)
     ]
-    assert desk.answer(told["questions"][0]).json()["new"] == 1
-    assert desk.client.get("/pictures/badge/anew-000").status_code == 200
+    assert api.answer(response["questions"][0]).json()["new"] == 1
+    assert api.client.get("/pictures/badge/anew-000").status_code == 200
 
 
-def test_with_candidates_that_fit_the_gold_no_more_the_page_goes_on_with_the_earlier_ones(office, store, caplog):
-    office.gold("badge", {"badge-000": "yes"})
-    office.edit(gold_share=0.0, qualification=0)
-    desk = ApiClient(create_test_app(office, store))
-    office.draw("badge", 5, prefix="anew")
-    assert [len(desk.ask(count=2)["questions"]) for _ in range(2)] == [2, 2]
+def test_with_candidates_that_fit_the_gold_no_more_the_page_goes_on_with_the_earlier_ones(project, store, caplog):
+    project.gold("badge", {"badge-000": "yes"})
+    project.edit(gold_share=0.0, qualification=0)
+    api = ApiClient(create_test_app(project, store))
+    project.draw("badge", 5, prefix="anew")
+    assert [len(api.ask(count=2)["questions"]) for _ in range(2)] == [2, 2]
     assert [record.name for record in caplog.records].count("hfi_core.annotation.service.workspace") == 1
     assert "gold.jsonl, line 1" in caplog.text
 
 
-def test_what_a_browser_says_that_it_holds_reserves_nothing(office, desk, store):
-    every = [f"badge/{candidate.id}" for candidate in office.pictures["badge"]]
-    desk.ask(count=1, have=[every])
-    desk.ask(count=1, have=[every])
-    me = desk.client.get("/api/session").json()["annotator"]
+def test_what_a_browser_says_that_it_holds_reserves_nothing(project, api, store):
+    every = [f"badge/{candidate.id}" for candidate in project.pictures["badge"]]
+    api.ask(count=1, have=[every])
+    api.ask(count=1, have=[every])
+    me = api.client.get("/api/session").json()["annotator"]
     assert len(store.list_leased("badge", me, datetime.now(UTC))) <= 2
     for have in ([["badge/x"] * 101], [["x" * 201]]):
-        assert desk.post("/api/questions/badge", {"count": 1, "have": have}).status_code == 422
+        assert api.post("/api/questions/badge", {"count": 1, "have": have}).status_code == 422
 
 
-def test_after_a_restart_open_questions_can_still_be_answered(office, store, desk):
-    question = desk.ask()["questions"][0]
-    again = ApiClient(create_test_app(office, store))
+def test_after_a_restart_open_questions_can_still_be_answered(project, store, api):
+    question = api.ask()["questions"][0]
+    again = ApiClient(create_test_app(project, store))
     assert again.answer(question).json()["new"] == 1
 
 
-def test_the_script_is_told_what_to_do_when_the_store_is_out_of_reach(office, store, desk, monkeypatch):
-    question = desk.ask()["questions"][0]
+def test_the_script_is_told_what_to_do_when_the_store_is_out_of_reach(project, store, api, monkeypatch):
+    question = api.ask()["questions"][0]
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "add", lambda *_: (_ for _ in ()).throw(UserError("The disk is full.")))
-        answer = desk.answer(question)
+        answer = api.answer(question)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")  # the browser tries again
-    assert desk.answer(question).json()["new"] == 1
+    assert api.answer(question).json()["new"] == 1
 
 
 def test_without_agreement_nothing_is_asked_or_kept(app, store):
@@ -236,18 +236,18 @@ def test_without_agreement_nothing_is_asked_or_kept(app, store):
     assert stranger.get("/judge/badge").headers["location"] == "/welcome"
 
 
-def test_preferences_hold_for_one_person_and_unknown_ones_are_refused(app, desk):
+def test_preferences_hold_for_one_person_and_unknown_ones_are_refused(app, api):
     chosen = {"blur": False, "grey": True, "keys": True, "language": "de"}
-    assert desk.post("/api/preferences", chosen).status_code == 200
-    assert 'lang="de"' in desk.get("/judge/badge").text
+    assert api.post("/api/preferences", chosen).status_code == 200
+    assert 'lang="de"' in api.get("/judge/badge").text
     assert 'lang="en"' in ApiClient(app, "Bo").get("/judge/badge").text
     for wrong in ({"blur": "yes"}, {"theme": "x"}, {"language": "../en"}):
-        assert desk.post("/api/preferences", wrong).status_code == 422
+        assert api.post("/api/preferences", wrong).status_code == 422
 
 
-def test_pages_hold_no_inline_script_or_style_and_fetch_nothing_from_elsewhere(desk):
+def test_pages_hold_no_inline_script_or_style_and_fetch_nothing_from_elsewhere(api):
     for path in ("/", "/welcome", "/preferences", "/judge/badge"):
-        text = desk.get(path).text
+        text = api.get(path).text
         assert "style=" not in text
         assert "<style" not in text
         assert "onclick" not in text
@@ -257,45 +257,45 @@ def test_pages_hold_no_inline_script_or_style_and_fetch_nothing_from_elsewhere(d
         assert all("src=" in script or "application/json" in script for script in scripts)
 
 
-def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accuracy(office, store, monkeypatch):
+def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accuracy(project, store, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, "a key, for who is asked what")
-    office.gold("badge", {"badge-000": "yes"})
-    office.edit(gold_share=0.5)
-    app = create_test_app(office, store)
-    desk, have, golden = ApiClient(app), [], []
+    project.gold("badge", {"badge-000": "yes"})
+    project.edit(gold_share=0.5)
+    app = create_test_app(project, store)
+    api, have, golden = ApiClient(app), [], []
     while not golden:
-        asked = desk.ask(have=have)["questions"]
+        asked = api.ask(have=have)["questions"]
         assert asked, "no gold question was asked"
         have += [question["refs"] for question in asked]
         golden = [question for question in asked if question["refs"] == ["badge/badge-000"]]
     (wrong,) = build_judgements(golden[0], "no")
-    assert desk.post("/api/answers", {"judgements": [wrong]}).json()["new"] == 1
+    assert api.post("/api/answers", {"judgements": [wrong]}).json()["new"] == 1
     (accuracy,) = app.state.workspace.gold_answers.measure_accuracy("badge").values()
     assert (accuracy.right, accuracy.answered) == (0, 1)
-    desk.answer(golden[0], "yes", supersedes=wrong["id"])
+    api.answer(golden[0], "yes", supersedes=wrong["id"])
     (accuracy,) = app.state.workspace.gold_answers.measure_accuracy("badge").values()
     assert (accuracy.right, accuracy.answered) == (1, 1)
-    assert desk.answer(golden[0], "no", supersedes=wrong["id"]).status_code == 409
+    assert api.answer(golden[0], "no", supersedes=wrong["id"]).status_code == 409
     assert list(store.read_judgements()) == []
 
 
-def test_gold_that_the_qualification_uses_up_is_warned_of(office, store):
-    office.gold("badge", dict.fromkeys(["badge-000", "badge-001", "badge-002"], "yes"))
+def test_gold_that_the_qualification_uses_up_is_warned_of(project, store):
+    project.gold("badge", dict.fromkeys(["badge-000", "badge-001", "badge-002"], "yes"))
     for qualification, share, warned in ((3, 0.1, 1), (4, 0.1, 1), (2, 0.1, 0), (0, 0.1, 0), (3, 0.0, 0)):
-        office.edit(qualification=qualification, gold_share=share)
-        told = describe_exhausted_gold(create_test_app(office, store).state.workspace)
-        assert len(told) == warned and all("gold.jsonl has 3" in line for line in told)
+        project.edit(qualification=qualification, gold_share=share)
+        response = describe_exhausted_gold(create_test_app(project, store).state.workspace)
+        assert len(response) == warned and all("gold.jsonl has 3" in line for line in response)
 
 
 def test_rankings_cover_every_picture_once_and_leave_none_alone(tmp_path):
-    office = create_annotation_project(tmp_path / "ranking", {"klara": "ranking"})
-    office.draw("klara", 11)
-    with open_store(f"sqlite:///{office.folder}/feedback.db") as store:
-        app = create_test_app(office, store)
+    project = create_annotation_project(tmp_path / "ranking", {"klara": "ranking"})
+    project.draw("klara", 11)
+    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
+        app = create_test_app(project, store)
         for name in ("Ana", "Bo", "Cy"):
             sizes, seen = [], []
-            desk = ApiClient(app, name)
-            while questions := desk.ask("klara", count=2, have=seen)["questions"]:
+            api = ApiClient(app, name)
+            while questions := api.ask("klara", count=2, have=seen)["questions"]:
                 seen += [question["refs"] for question in questions]
                 sizes += [len(question["refs"]) for question in questions]
             assert sorted(sizes) == [5, 6]
@@ -303,15 +303,15 @@ def test_rankings_cover_every_picture_once_and_leave_none_alone(tmp_path):
 
 
 def test_a_ranking_must_say_which_pictures_it_orders(tmp_path):
-    office = create_annotation_project(tmp_path / "ranking", {"klara": "ranking"})
-    with open_store(f"sqlite:///{office.folder}/feedback.db") as store:
-        desk = ApiClient(create_test_app(office, store))
-        (part,) = desk.ask("klara", count=1)["questions"][0]["parts"]
+    project = create_annotation_project(tmp_path / "ranking", {"klara": "ranking"})
+    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
+        api = ApiClient(create_test_app(project, store))
+        (part,) = api.ask("klara", count=1)["questions"][0]["parts"]
         digests = dict(zip(part["pictures"], part["sha256"], strict=True))
         row = {"id": "r", "kind": "ranking", "concept": "klara", "proof": part["proof"], "groups": [part["pictures"]]}
         for wrong in ({}, {"digests": digests | {part["pictures"][0]: "f" * 64}}):
-            assert desk.post("/api/answers", {"judgements": [row | wrong]}).status_code == 409
-        assert desk.post("/api/answers", {"judgements": [row | {"digests": digests}]}).json()["new"] == 1
+            assert api.post("/api/answers", {"judgements": [row | wrong]}).status_code == 409
+        assert api.post("/api/answers", {"judgements": [row | {"digests": digests}]}).json()["new"] == 1
         assert [one.digests for one in store.read_judgements()] == [digests]
 
 
@@ -323,10 +323,10 @@ def test_a_ranking_must_say_which_pictures_it_orders(tmp_path):
         ({"gallery": {"badge": "nothing"}}, "annotation.gallery.badge"),
     ],
 )
-def test_what_params_name_and_is_not_there_is_said_at_the_start(office, store, annotation, said):
-    office.edit(**annotation)
+def test_what_params_name_and_is_not_there_is_said_at_the_start(project, store, annotation, said):
+    project.edit(**annotation)
     with pytest.raises(UserError, match=said):
-        create_test_app(office, store)
+        create_test_app(project, store)
 
 
 def test_the_page_costs_no_heavy_import():

@@ -17,13 +17,13 @@ MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
 
 @pytest.fixture
-def open_office(tmp_path):
-    with open_annotation_app(write_project(tmp_path / "project")) as opened:
-        opened.judge("a-one", 0, "yes", note=MARKUP)
-        opened.judge("a-two", 0, "no")
-        opened.judge("a-one", 1, "yes")
-        opened.judge("a-two", 1, "yes")
-        yield opened
+def annotation_app(tmp_path):
+    with open_annotation_app(write_project(tmp_path / "project")) as annotation_app:
+        annotation_app.judge("a-one", 0, "yes", note=MARKUP)
+        annotation_app.judge("a-two", 0, "no")
+        annotation_app.judge("a-one", 1, "yes")
+        annotation_app.judge("a-two", 1, "yes")
+        yield annotation_app
 
 
 def forms(text: str) -> list[dict[str, str]]:
@@ -34,41 +34,43 @@ def forms(text: str) -> list[dict[str, str]]:
     return found
 
 
-def test_the_overview_shows_progress_agreement_and_people(open_office):
-    page = open_office.enter("Lea").get("/review").text
+def test_the_overview_shows_progress_agreement_and_people(annotation_app):
+    page = annotation_app.sign_in("Lea").get("/review").text
     assert "4 of 36 judgements" in page and "0 of 12 pictures complete" in page
     assert "a-one" in page and "a-two" in page and "of 1 disagreement" in page
 
 
-def test_a_decision_is_kept_once_as_the_leads_own_judgement(open_office):
-    lead = open_office.enter("Lea")
+def test_a_decision_is_kept_once_as_the_leads_own_judgement(annotation_app):
+    lead = annotation_app.sign_in("Lea")
     (form,) = forms(lead.get("/review/badge").text)
     form["answer"] = "no"
     for _ in range(2):  # a double click sends it twice
         assert lead.fill("/review/badge/binary", **form).headers["location"] == "/review/badge?first=0"
-    (decided,) = [one for one in open_office.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
-    assert decided.annotator == get_or_create_pseudonym(open_office.folder / ".hfi", "Lea")
-    assert (decided.picture, decided.answer) == (open_office.candidates[0].id, "no")
+    (decided,) = [
+        one for one in annotation_app.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)
+    ]
+    assert decided.annotator == get_or_create_pseudonym(annotation_app.folder / ".hfi", "Lea")
+    assert (decided.picture, decided.answer) == (annotation_app.candidates[0].id, "no")
     page = lead.get("/review/badge").text
     assert "decided" in page and "0 of 1 disagreements to decide" in page
 
 
-def test_a_decision_supersedes_what_the_lead_said_before(open_office):
-    lead = open_office.enter("Lea")
-    open_office.judge(get_or_create_pseudonym(open_office.folder / ".hfi", "Lea"), 0, "yes")
+def test_a_decision_supersedes_what_the_lead_said_before(annotation_app):
+    lead = annotation_app.sign_in("Lea")
+    annotation_app.judge(get_or_create_pseudonym(annotation_app.folder / ".hfi", "Lea"), 0, "yes")
     for answer in ("no", "cant_tell"):
         (form,) = forms(lead.get("/review/badge").text)
         assert lead.fill("/review/badge/binary", **(form | {"answer": answer})).status_code == 303
-    mine = get_or_create_pseudonym(open_office.folder / ".hfi", "Lea")
-    kept = list(open_office.store.read_judgements("badge", annotator=mine))
-    (counting,) = open_office.store.read_judgements("badge", annotator=mine, counting=True)
+    mine = get_or_create_pseudonym(annotation_app.folder / ".hfi", "Lea")
+    kept = list(annotation_app.store.read_judgements("badge", annotator=mine))
+    (counting,) = annotation_app.store.read_judgements("badge", annotator=mine, counting=True)
     assert len(kept) == 3 and counting.answer == "cant_tell"
 
 
-def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_office):
-    lead, mine = open_office.enter("Lea"), get_or_create_pseudonym(open_office.folder / ".hfi", "Lea")
-    open_office.judge(mine, 2, "yes")
-    open_office.judge("a-one", 2, "no")
+def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(annotation_app):
+    lead, mine = annotation_app.sign_in("Lea"), get_or_create_pseudonym(annotation_app.folder / ".hfi", "Lea")
+    annotation_app.judge(mine, 2, "yes")
+    annotation_app.judge("a-one", 2, "no")
     (before,) = [form for form in forms(lead.get("/review/badge").text) if form["picture"].endswith("2")]
     alpha = shown_alpha(lead)
     assert lead.fill("/review/badge/binary", **(before | {"answer": "no"})).status_code == 303
@@ -79,10 +81,10 @@ def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_offic
     assert shown_alpha(lead) == alpha
 
 
-def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_gets_a_code(open_office):
-    lead, other = open_office.enter("Lea"), open_office.enter("Mia")
+def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_gets_a_code(annotation_app):
+    lead, other = annotation_app.sign_in("Lea"), annotation_app.sign_in("Mia")
     chosen = {"blur": True, "grey": True, "keys": True, "language": "de"}
-    assert open_office.post(lead, "/api/preferences", chosen).status_code == 200
+    assert annotation_app.post(lead, "/api/preferences", chosen).status_code == 200
     (form,) = forms(lead.get("/review/badge").text)
     form["answer"] = "no"
     assert other.fill("/review/badge/binary", "/review/badge", **form | {"csrf_token": ""}).status_code == 303
@@ -96,23 +98,26 @@ def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_
         refused = lead.post("/review/badge/binary", data=form | change, headers=page)
         assert refused.status_code == status and said in refused.text
         assert 'lang="de"' in refused.text and 'href="/review/badge?first=0"' in refused.text
-    told = lead.post("/review/badge/binary", data=form, headers={"Accept-Language": "fr", "Origin": lead.origin})
-    assert told.json() == {"code": "conflict", "detail": "Sie widerspricht einer Antwort, die schon gespeichert ist."}
+    response = lead.post("/review/badge/binary", data=form, headers={"Accept-Language": "fr", "Origin": lead.origin})
+    assert response.json() == {
+        "code": "conflict",
+        "detail": "Sie widerspricht einer Antwort, die schon gespeichert ist.",
+    }
     elsewhere = lead.post("/review/badge/binary", data=form, headers=page | {"Referer": "https://evil.example/x"})
     assert "evil.example" not in elsewhere.text and 'class="button primary" href="/"' in elsewhere.text
 
 
-def test_a_stale_form_at_the_door_leads_back_to_the_door(open_office):
-    stranger = Browser(open_office.app, LOCAL)
+def test_a_stale_form_at_the_door_leads_back_to_the_door(annotation_app):
+    stranger = Browser(annotation_app.app, LOCAL)
     headers = {"Accept": "text/html", "Accept-Language": "de", "Referer": f"{LOCAL}/sign-in?next=%2Freview"}
     refused = stranger.post("/sign-in", data={"name": "Ana", "csrf_token": "old"}, headers=headers)
     assert refused.status_code == 403 and "Diese Seite ist veraltet" in refused.text
     assert 'href="/sign-in?next=%2Freview"' in refused.text
 
 
-def test_what_stops_the_server_is_said_to_people_without_its_details_and_logged(open_office, caplog):
-    lead = open_office.enter("Lea")
-    (open_office.folder / ".hfi/people.json").chmod(0o644)
+def test_what_stops_the_server_is_said_to_people_without_its_details_and_logged(annotation_app, caplog):
+    lead = annotation_app.sign_in("Lea")
+    (annotation_app.folder / ".hfi/people.json").chmod(0o644)
     page = lead.get("/review", headers={"Accept": "text/html", "Accept-Language": "de"})
     assert page.status_code == 503 and "Der Server kann es jetzt nicht tun" in page.text
     assert "people.json" not in page.text and "chmod 600" in caplog.text
@@ -124,8 +129,8 @@ def shown_alpha(lead) -> str:
     return re.search(r"<dt>Agreement.*?</dd>", lead.get("/review").text, re.DOTALL)[0]
 
 
-def test_what_annotators_wrote_is_shown_as_text(open_office):
-    page = open_office.enter("Lea").get("/review/badge").text
+def test_what_annotators_wrote_is_shown_as_text(annotation_app):
+    page = annotation_app.sign_in("Lea").get("/review/badge").text
     assert "<script>alert" not in page and "<img src=x" not in page
     assert "&lt;script&gt;alert(1)" in page
 
@@ -138,27 +143,29 @@ def test_what_annotators_wrote_is_shown_as_text(open_office):
         {"answer": "maybe"}, {"answer": ""}, {"first": "-1"}, {"first": "9" * 400}, {"note": "x" * 2001},
     ],
 )  # fmt: skip
-def test_a_forged_decision_is_refused_and_nothing_is_kept(open_office, change):
-    lead = open_office.enter("Lea")
+def test_a_forged_decision_is_refused_and_nothing_is_kept(annotation_app, change):
+    lead = annotation_app.sign_in("Lea")
     (form,) = forms(lead.get("/review/badge").text)
     answer = lead.fill("/review/badge/binary", **(form | {"answer": "no"} | change))
     assert answer.status_code in (404, 409, 422)
-    assert not [one for one in open_office.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
+    assert not [one for one in annotation_app.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
 
 
-def test_a_decision_cannot_take_the_place_of_another_persons(open_office):
-    lead, other = open_office.enter("Lea"), open_office.enter("Max")
+def test_a_decision_cannot_take_the_place_of_another_persons(annotation_app):
+    lead, other = annotation_app.sign_in("Lea"), annotation_app.sign_in("Max")
     (form,) = forms(lead.get("/review/badge").text)
     assert lead.fill("/review/badge/binary", **(form | {"answer": "no"})).status_code == 303
     own = other.token("/review/badge")
     stolen = other.fill("/review/badge/binary", **(form | {"csrf_token": own, "answer": "yes"}))
     assert stolen.status_code == 409
-    (decided,) = [one for one in open_office.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
+    (decided,) = [
+        one for one in annotation_app.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)
+    ]
     assert decided.answer == "no"
 
 
-def test_a_concept_that_is_not_there_is_not_found(open_office):
-    lead = open_office.enter("Lea")
+def test_a_concept_that_is_not_there_is_not_found(annotation_app):
+    lead = annotation_app.sign_in("Lea")
     for concept in ("nothing", "..%2f..%2fparams", "%00", MARKUP.replace("/", "")):
         assert lead.get(f"/review/{concept}").status_code == 404
 
@@ -167,10 +174,12 @@ def test_an_annotator_opens_none_of_the_leads_pages(tmp_path):
     folder = write_project(tmp_path / "project")
     for name, role in (("Ana", "annotator"), ("Lea", "lead")):
         make_account(folder / ".hfi", name, role)
-    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
-        opened.judge("a-one", 0, "yes")
-        opened.judge("a-two", 0, "no")
-        ana, lea = opened.enter("Ana"), opened.enter("Lea")
+    with open_annotation_app(
+        folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})
+    ) as annotation_app:
+        annotation_app.judge("a-one", 0, "yes")
+        annotation_app.judge("a-two", 0, "no")
+        ana, lea = annotation_app.sign_in("Ana"), annotation_app.sign_in("Lea")
         (form,) = forms(lea.get("/review/badge").text)
         assert ana.get("/review").status_code == ana.get("/review/badge").status_code == 403
         assert "/review" not in ana.get("/").text
@@ -182,12 +191,12 @@ def test_an_annotator_opens_none_of_the_leads_pages(tmp_path):
 
 
 def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
-    with open_annotation_app(write_project(tmp_path / "project", kind="ranking")) as opened:
-        opened.rank("a-one", 0, 1, 2)
-        opened.rank("a-two", 2, 1, 0)
-        lead = opened.enter("Lea")
+    with open_annotation_app(write_project(tmp_path / "project", kind="ranking")) as annotation_app:
+        annotation_app.rank("a-one", 0, 1, 2)
+        annotation_app.rank("a-two", 2, 1, 0)
+        lead = annotation_app.sign_in("Lea")
         (form,) = forms(lead.get("/review/badge").text)
-        ids = [candidate.id for candidate in opened.candidates[:3]]
+        ids = [candidate.id for candidate in annotation_app.candidates[:3]]
         assert form["pictures"] == ids[-1]
         form["pictures"] = ids
         half = lead.fill("/review/badge/ranking", **form, **{f"place.{ids[0]}": "1"})
@@ -199,16 +208,18 @@ def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
             assert lead.fill("/review/badge/ranking", **form, **places).status_code == 422
         places = {f"place.{ids[0]}": "2", f"place.{ids[1]}": "1", f"place.{ids[2]}": "none"}
         assert lead.fill("/review/badge/ranking", **form, **places).status_code == 303
-        (decided,) = [one for one in opened.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
+        (decided,) = [
+            one for one in annotation_app.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)
+        ]
         assert decided.groups == ((ids[1],), (ids[0],)) and decided.not_applicable == (ids[2],)
-        assert decided.digests == {candidate.id: candidate.sha256 for candidate in opened.candidates[:3]}
+        assert decided.digests == {candidate.id: candidate.sha256 for candidate in annotation_app.candidates[:3]}
 
 
-def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one(open_office):
-    lead = open_office.enter("Lea")
+def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one(annotation_app):
+    lead = annotation_app.sign_in("Lea")
     (form,) = forms(lead.get("/review/badge").text)
-    path = open_office.folder / "candidates/badge/manifest.jsonl"
-    old = open_office.candidates[0].sha256
+    path = annotation_app.folder / "candidates/badge/manifest.jsonl"
+    old = annotation_app.candidates[0].sha256
     beside = path.with_name("beside")
     beside.write_text(path.read_text().replace(old, "f" * 64))
     beside.rename(path)
@@ -221,12 +232,14 @@ def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_
     write_jsonl(folder / "gold.jsonl", [gold_of(candidate) for candidate in read_candidates(folder)[:4]])
     for name, role in (("Ana", "annotator"), ("Lea", "lead")):
         make_account(folder / ".hfi", name, role)
-    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
-        ana, lea = opened.enter("Ana"), opened.enter("Lea")
+    with open_annotation_app(
+        folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})
+    ) as annotation_app:
+        ana, lea = annotation_app.sign_in("Ana"), annotation_app.sign_in("Lea")
         pseudonym = get_or_create_pseudonym(folder / ".hfi", "Ana")
         assert pseudonym not in lea.get("/review").text
         for _ in range(3):
-            assert fail(opened, ana)["state"] in ("qualification", "closed")
+            assert fail(annotation_app, ana)["state"] in ("qualification", "closed")
         asked = {"task": "badge", "annotator": pseudonym}
         button = re.search(
             r'<form method="post" action="/review/attempts">.*?</form>', lea.get("/review").text, re.DOTALL
@@ -236,13 +249,13 @@ def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_
         assert ana.fill("/review/attempts", **asked, csrf_token=token).status_code == 403
         assert lea.post("/review/attempts", data=asked, headers={"Origin": lea.origin}).status_code == 403
         assert lea.fill("/review/attempts", "/review", **(asked | {"annotator": "a-nobody"})).status_code == 404
-        assert questions(opened, ana)["state"] == "closed"
+        assert questions(annotation_app, ana)["state"] == "closed"
         for _ in range(2):  # a double click sends it twice
             assert lea.fill("/review/attempts", "/review", **asked).headers["location"] == "/review#closed"
-        told = questions(opened, ana)
-        assert (told["state"], told["qualification"]["attempt"]) == ("qualification", 4)
+        response = questions(annotation_app, ana)
+        assert (response["state"], response["qualification"]["attempt"]) == ("qualification", 4)
         assert "/review/attempts" not in lea.get("/review").text
-        assert fail(opened, ana)["state"] == "closed"
+        assert fail(annotation_app, ana)["state"] == "closed"
         assert "/review/attempts" in lea.get("/review").text
 
 
@@ -254,17 +267,17 @@ def gold_of(candidate):
     }  # fmt: skip
 
 
-def questions(opened, browser):
+def questions(annotation_app, browser):
     """What the page's script is told."""
-    return opened.post(browser, "/api/questions/badge", {"count": 9}).json()
+    return annotation_app.post(browser, "/api/questions/badge", {"count": 9}).json()
 
 
-def fail(opened, browser):
+def fail(annotation_app, browser):
     """Answer every question of the open attempt wrongly; what the script is told then."""
     rows = [
         {"id": uuid4().hex, "kind": "binary", "concept": part["concept"], "picture": part["pictures"][0],
          "sha256": part["sha256"][0], "answer": "no", "proof": part["proof"]}
-        for question in questions(opened, browser)["questions"] for part in question["parts"]
+        for question in questions(annotation_app, browser)["questions"] for part in question["parts"]
     ]  # fmt: skip
-    assert opened.post(browser, "/api/answers", {"judgements": rows}).json()["new"] == 2
-    return questions(opened, browser)
+    assert annotation_app.post(browser, "/api/answers", {"judgements": rows}).json()["new"] == 2
+    return questions(annotation_app, browser)

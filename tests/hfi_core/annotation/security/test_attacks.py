@@ -14,10 +14,10 @@ from tests.support.annotation_sign_in import make_account
 
 
 @pytest.fixture
-def open_office(tmp_path):
+def annotation_app(tmp_path):
     (tmp_path / "secret.png").write_bytes(b"secret")
-    with open_annotation_app(write_project(tmp_path / "project")) as opened:
-        yield opened
+    with open_annotation_app(write_project(tmp_path / "project")) as annotation_app:
+        yield annotation_app
 
 
 def bomb(width: int, height: int) -> bytes:
@@ -44,44 +44,44 @@ def bomb(width: int, height: int) -> bytes:
         "/gallery/badge/..%2f0", "/gallery/badge/0",
     ],
 )  # fmt: skip
-def test_nothing_but_a_manifests_picture_is_served(open_office, path):
-    browser = open_office.enter("Ana")
+def test_nothing_but_a_manifests_picture_is_served(annotation_app, path):
+    browser = annotation_app.sign_in("Ana")
     answer = browser.get(path)
     assert answer.status_code in (404, 422), answer.text
     assert b"secret" not in answer.content
     assert browser.get("/pictures/badge/badge-000000").headers["content-type"] == "image/png"
 
 
-def test_pictures_are_for_those_who_have_come_in(open_office):
+def test_pictures_are_for_those_who_have_come_in(annotation_app):
     from tests.support.annotation_sign_in import Browser
 
-    assert Browser(open_office.app).get("/pictures/badge/badge-000000").status_code == 401
+    assert Browser(annotation_app.app).get("/pictures/badge/badge-000000").status_code == 401
 
 
 @pytest.mark.parametrize("size", [(65_535, 65_535), (2**31 - 1, 1), (4097, 4096)])
-def test_a_picture_of_hostile_size_is_not_handed_to_a_browser(open_office, size):
-    candidate = open_office.candidates[0]
-    path = open_office.folder / "candidates" / "badge" / candidate.file
+def test_a_picture_of_hostile_size_is_not_handed_to_a_browser(annotation_app, size):
+    candidate = annotation_app.candidates[0]
+    path = annotation_app.folder / "candidates" / "badge" / candidate.file
     path.write_bytes(bomb(*size))
-    assert open_office.enter("Ana").get(f"/pictures/badge/{candidate.id}").status_code == 410
+    assert annotation_app.sign_in("Ana").get(f"/pictures/badge/{candidate.id}").status_code == 410
 
 
-def test_a_picture_that_was_put_in_anothers_place_is_not_shown(open_office):
-    first, second, *_ = open_office.candidates
-    folder = open_office.folder / "candidates" / "badge"
+def test_a_picture_that_was_put_in_anothers_place_is_not_shown(annotation_app):
+    first, second, *_ = annotation_app.candidates
+    folder = annotation_app.folder / "candidates" / "badge"
     (folder / first.file).write_bytes((folder / second.file).read_bytes())
-    assert open_office.enter("Ana").get(f"/pictures/badge/{first.id}").status_code == 410
+    assert annotation_app.sign_in("Ana").get(f"/pictures/badge/{first.id}").status_code == 410
 
 
-def answer_to(office_, browser, **change):
+def answer_to(annotation_app, browser, **change):
     """An answer to the next question, with fields altered."""
-    asked = office_.post(browser, "/api/questions/badge", {"have": [], "count": 1}).json()["questions"][0]
+    asked = annotation_app.post(browser, "/api/questions/badge", {"have": [], "count": 1}).json()["questions"][0]
     (part,) = asked["parts"]
     row = {
         "id": "0f0e5b9a-0001", "kind": "binary", "concept": "badge", "picture": part["pictures"][0],
         "sha256": part["sha256"][0], "answer": "yes", "proof": part["proof"],
     } | change  # fmt: skip
-    return office_.post(browser, "/api/answers", {"judgements": [row]}), row
+    return annotation_app.post(browser, "/api/answers", {"judgements": [row]}), row
 
 
 @pytest.mark.parametrize(
@@ -92,29 +92,29 @@ def answer_to(office_, browser, **change):
         {"answer": "<script>"}, {"kind": "ranking"}, {"supersedes": "adjudication.of-somebody"},
     ],
 )  # fmt: skip
-def test_a_forged_answer_is_refused_and_nothing_is_kept(open_office, change):
-    refused, _ = answer_to(open_office, open_office.enter("Ana"), **change)
+def test_a_forged_answer_is_refused_and_nothing_is_kept(annotation_app, change):
+    refused, _ = answer_to(annotation_app, annotation_app.sign_in("Ana"), **change)
     assert refused.status_code in (409, 422), refused.text
-    assert list(open_office.store.read_judgements()) == []
+    assert list(annotation_app.store.read_judgements()) == []
 
 
-def test_another_persons_proof_and_another_persons_id_are_worth_nothing(open_office):
-    ana, bo = open_office.enter("Ana"), open_office.enter("Bo")
-    kept, row = answer_to(open_office, ana)
+def test_another_persons_proof_and_another_persons_id_are_worth_nothing(annotation_app):
+    ana, bo = annotation_app.sign_in("Ana"), annotation_app.sign_in("Bo")
+    kept, row = answer_to(annotation_app, ana)
     assert kept.status_code == 200
-    assert open_office.post(bo, "/api/answers", {"judgements": [row]}).status_code == 409
-    stolen, _ = answer_to(open_office, bo, id=row["id"], answer="no")
+    assert annotation_app.post(bo, "/api/answers", {"judgements": [row]}).status_code == 409
+    stolen, _ = answer_to(annotation_app, bo, id=row["id"], answer="no")
     assert stolen.status_code == 409
-    corrected, _ = answer_to(open_office, bo, id="of-bo", supersedes=row["id"])
+    corrected, _ = answer_to(annotation_app, bo, id="of-bo", supersedes=row["id"])
     assert corrected.status_code == 409
-    (only,) = open_office.store.read_judgements()
+    (only,) = annotation_app.store.read_judgements()
     assert only.id == row["id"] and only.answer == "yes"
 
 
-def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(open_office):
-    refused, _ = answer_to(open_office, open_office.enter("Ana"), id="adjudication.0000")
+def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(annotation_app):
+    refused, _ = answer_to(annotation_app, annotation_app.sign_in("Ana"), id="adjudication.0000")
     assert refused.status_code == 409
-    assert list(open_office.store.read_judgements()) == []
+    assert list(annotation_app.store.read_judgements()) == []
 
 
 def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monkeypatch):
@@ -122,11 +122,13 @@ def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monke
     folder = write_project(tmp_path / "project")
     for name in ("Ana", "Bo"):
         make_account(folder / ".hfi", name)
-    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
-        ana, bo = opened.enter("Ana"), opened.enter("Bo")
+    with open_annotation_app(
+        folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})
+    ) as annotation_app:
+        ana, bo = annotation_app.sign_in("Ana"), annotation_app.sign_in("Bo")
         asked = [("/api/questions/badge", {"count": 1}), ("/api/skips", []), ("/api/answers", {"judgements": [{}]})]
-        codes = [opened.post(ana, path, body).status_code for path, body in asked * 2]
+        codes = [annotation_app.post(ana, path, body).status_code for path, body in asked * 2]
         assert codes == [200, 200, 409, 200, 429, 429]
-        refused = opened.post(ana, "/api/skips", [])
+        refused = annotation_app.post(ana, "/api/skips", [])
         assert refused.json()["code"] == "too_often" and refused.headers["retry-after"] == "60"
-        assert opened.post(bo, "/api/skips", []).status_code == 200
+        assert annotation_app.post(bo, "/api/skips", []).status_code == 200
