@@ -1,21 +1,21 @@
-"""`hfi candidates`: bring pictures in that exist already, and let judged ones expire."""
+"""`hfi candidates`: import existing pictures as candidates, and delete expired ones."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-_SHOWN = 10
-"""Paths printed a concept."""
+_MAX_LISTED = 10
+"""Paths printed per concept."""
 
 
 def expire(
-    apply: Annotated[bool, typer.Option("--apply", help="Remove them; without, only say what would go.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove them. Without it, only list them.")] = False,
 ) -> None:
     """Remove pictures that were judged more than `annotation.retention_days` ago and that no unit will read again.
 
-    Manifest, judgements, labels and what was learnt stay. Copies in DVC's cache go, too; those in a DVC remote and in
-    backups are yours to remove.
+    Manifest, judgements, labels and models stay. Copies in DVC's cache are removed too. You have to remove those in a
+    DVC remote and in backups yourself.
     """
     from contextlib import nullcontext
     from datetime import UTC, datetime
@@ -38,15 +38,15 @@ def expire(
                 names = ", ".join(unit.address for unit in readers[:3])
                 if apply:
                     raise UserError(
-                        f"{expiry.folder}: {names} will read these pictures, being out of date.\n"
-                        "  To mend it: `hfi run` first, then let pictures expire."
+                        f"{expiry.folder}: {names} will read these pictures, because they are out of date.\n"
+                        "  To fix this: `hfi run` first, then let pictures expire."
                     )
                 info(f"{expiry.concept}: {names} will read these pictures; `hfi run` first.")
             stays = "".join(f", {count} {reason}" for reason, count in sorted(expiry.retained.items()))
             info(f"{expiry.concept}: {len(expiry.expired)} expired{stays}")
             if not apply:
                 if expiry.files:
-                    info(listed([str(path) for path in expiry.files], _SHOWN, as_lines=True))
+                    info(listed([str(path) for path in expiry.files], _MAX_LISTED, as_lines=True))
             elif expiry.expired:
                 total += remove(plan, expiry)
         if apply:
@@ -56,7 +56,7 @@ def expire(
             info("Nothing was removed; --apply does.")
 
 
-app = typer.Typer(no_args_is_help=True, help="Bring pictures in that exist already, and let judged ones expire.")
+app = typer.Typer(no_args_is_help=True, help="Import existing pictures as candidates, and remove expired ones.")
 app.command()(expire)
 
 IMPORTED = Path("data/candidates")
@@ -65,18 +65,20 @@ IMPORTED = Path("data/candidates")
 @app.command("import")
 def import_(
     folder: Annotated[Path, typer.Argument(help="Folder of pictures (PNG, JPEG, WebP, BMP), with its subfolders.")],
-    name: Annotated[str, typer.Option(help="What to call them: they become data/candidates/NAME.")],
+    name: Annotated[str, typer.Option(help="Their name: they become data/candidates/NAME.")],
     table: Annotated[
-        Path | None, typer.Option(help="CSV with the columns file, prompt, seed and model, where they are known.")
+        Path | None, typer.Option(help="CSV with the columns file, prompt, seed and model. Unknown cells stay empty.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=16, max=4096, help="Crop to the middle square and scale to so many pixels.")
+        int | None, typer.Option(min=16, max=4096, help="Crop to the middle square and scale it to this many pixels.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Pictures that FOLDER no longer has may go.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Allow pictures that FOLDER no longer has to be removed.")
+    ] = False,
 ) -> None:
-    """Take pictures that exist already, such as a moderation queue, as candidates: checked, hashed and listed.
+    """Import existing pictures, such as a moderation queue, as candidates: all of them or none.
 
-    All of them or none. The same folder again changes nothing.
+    Each picture is checked, hashed and listed. Importing the same folder again changes nothing.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -92,13 +94,13 @@ def import_(
     metadata = read_picture_table(table) if table else None
     target = IMPORTED / name
     with show_progress(f"import {name}") as progress:
-        found = import_candidates(
+        imported = import_candidates(
             folder, target, metadata=metadata, exclude=table, size=size, replace=replace, progress=progress
         )
-    info(f"{target}: {found.pictures} pictures" + ("" if found.changed else ", as before"))
-    if found.converted:
-        info(f"  {found.converted} were converted to RGB PNG; the manifest says how each")
-    if found.repeated:
-        info(f"  {found.repeated} files have the bytes of another one and were left out")
-    if found.changed:
+    info(f"{target}: {imported.pictures} pictures" + ("" if imported.changed else ", as before"))
+    if imported.converted:
+        info(f"  {imported.converted} were converted to RGB PNG; the manifest says how each")
+    if imported.repeated:
+        info(f"  {imported.repeated} files have the bytes of another one and were left out")
+    if imported.changed:
         info(f"Next: `dvc add {target}`, commit {target}.dvc, and say `candidates.imported: {{CONCEPT: {target}}}`.")

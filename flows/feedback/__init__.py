@@ -1,1 +1,1 @@
-"""Judgements on the move: the inbox, snapshots of the live store, expiry, forgetting a person."""
+"""Operations on feedback: fetch the inbox, import, take snapshots of the store, expire pictures, forget a person."""

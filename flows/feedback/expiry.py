@@ -1,4 +1,8 @@
-"""Lets picture files expire: only what no unit will read again, and so that DVC, too, keeps them no longer."""
+"""Delete expired pictures: from the candidates' folder, from an import's folder, and from DVC's cache.
+
+`hfi_core.feedback.expiry` decides which pictures of a concept expire. Here the whole project is planned, and no picture
+is deleted that a unit will read again.
+"""
 
 import hashlib
 from collections import Counter
@@ -20,22 +24,30 @@ from hfi_core.pipeline.layout import CANDIDATES
 
 
 def plan_expiry(params: Params, now: datetime) -> list[ExpiryPlan]:
-    """What would go, by concept.
+    """Plan the expiry of every concept's pictures, without deleting anything.
 
-    Raises UserError where nothing is to expire, or where the judgements are not people's.
+    Raises UserError if `annotation.retention_days` is null, or if the judgements are simulated.
     """
-    days = params.annotation.retention_days
-    if days is None:
-        raise UserError("annotation.retention_days is null: no picture ever expires. Set it in params.yaml.")
+    retention_days = params.annotation.retention_days
+    if retention_days is None:
+        raise UserError(
+            "annotation.retention_days is null, so no picture expires.\n  To fix this: set it in params.yaml."
+        )
     if params.feedback.simulated:
-        raise UserError("These pictures were judged by the simulated crowd, which draws them anew: nothing to expire.")
-    wanted = params.feedback.minimum
+        raise UserError("The simulated crowd judged these pictures and would draw them again: nothing expires.")
+    min_judgements = params.feedback.minimum
     if params.feedback.store:
-        wanted = max(wanted, params.annotation.judgements)
+        min_judgements = max(min_judgements, params.annotation.judgements)
     gold = _gold(params)
     return [
         plan_concept_expiry(
-            concept, CANDIDATES / concept, _judgements(params, concept), wanted=wanted, days=days, gold=gold, now=now
+            concept,
+            CANDIDATES / concept,
+            _judgements(params, concept),
+            min_judgements=min_judgements,
+            retention_days=retention_days,
+            gold=gold,
+            now=now,
         )
         for concept in params.concepts
         if (CANDIDATES / concept).exists()
@@ -43,63 +55,63 @@ def plan_expiry(params: Params, now: datetime) -> list[ExpiryPlan]:
 
 
 def find_readers(plan: Plan, expiry: ExpiryPlan) -> list[Unit]:
-    """Units that will read a concept's pictures in the next run: they, or what they rest on, are out of date."""
+    """Find the units that will read a concept's pictures in the next run: they or their inputs are out of date."""
     return [unit for unit in plan.affected if _reads(unit, expiry.folder)]
 
 
 def require_no_new_judgements(params: Params) -> None:
-    """Raise UserError if the store holds judgements that no run has seen: the next run will look at their pictures."""
+    """Raise UserError if the store holds judgements that no snapshot does: the next run will read their pictures."""
     if not params.feedback.store:
         return
     path = Path(params.feedback.file)
-    seen = {judgement.id for _, judgement in read_judgements(path)} if path.exists() else set()
+    known = {judgement.id for _, judgement in read_judgements(path)} if path.exists() else set()
     from hfi_core.feedback.store import open_store
 
     with open_store(params.feedback.database_url) as store:
-        new = sum(judgement.id not in seen for judgement in store.judgements())
-    if new:
+        new_count = sum(judgement.id not in known for judgement in store.read_judgements())
+    if new_count:
         raise UserError(
-            f"{new} judgement(s) came in since the last run, and the next one learns from their pictures.\n"
-            "  To mend it: `hfi run` first, then let pictures expire."
+            f"{new_count} judgement(s) arrived after the last run, and the next one learns from their pictures.\n"
+            "  To fix this: `hfi run` first, then let pictures expire."
         )
 
 
 def apply_expiry(plan: Plan, expiry: ExpiryPlan) -> int:
-    """Remove the files, their copies in DVC's cache, and tell DVC that this is how the folder is now; how many went.
+    """Delete a concept's expired files and their copies in DVC's cache. Return the number of files.
 
-    The units that read the folder are up to date, so their results stay those of the pictures that were there. Pictures
-    that were imported go from the folder of the import, too.
+    DVC records the folder as it is afterwards, and the units that read it as up to date: their results remain those of
+    the deleted pictures. Imported pictures are deleted from the import's folder too.
     """
-    shared = _still_shown(plan.params)
-    doomed = {path: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in expiry.files}
-    source = plan.params.candidates.imported.get(expiry.concept)
-    for path in doomed:
+    file_counts = _count_files_by_digest(plan.params)
+    md5_by_path = {path: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in expiry.files}
+    import_folder = plan.params.candidates.imported.get(expiry.concept)
+    for path in md5_by_path:
         path.unlink()
-        if source is not None:
-            (Path(source) / path.relative_to(expiry.folder)).unlink(missing_ok=True)
-    if source is not None and (marker := inputs.dvc_file_of(Path(source))).exists():
+        if import_folder is not None:
+            (Path(import_folder) / path.relative_to(expiry.folder)).unlink(missing_ok=True)
+    if import_folder is not None and (marker := inputs.dvc_file_of(Path(import_folder))).exists():
         versioning.commit_outputs(marker.as_posix())
-    touched = [unit for unit in plan.units if _makes(unit, expiry.folder) or _reads(unit, expiry.folder)]
-    for unit in touched:
+    dependents = [unit for unit in plan.units if _writes(unit, expiry.folder) or _reads(unit, expiry.folder)]
+    for unit in dependents:
         versioning.commit_outputs(unit.address)
-    alone = [expiry.folder / one.file for one in expiry.expired if shared[one.sha256] == 1]
+    unshared = [expiry.folder / candidate.file for candidate in expiry.expired if file_counts[candidate.sha256] == 1]
     with versioning.open_repository() as repo:
-        for path in alone:  # after the commit, which may have looked for them
-            Path(repo.cache.local.oid_to_path(doomed[path])).unlink(missing_ok=True)
-    return len(doomed)
+        for path in unshared:  # after the commit, which may read them
+            Path(repo.cache.local.oid_to_path(md5_by_path[path])).unlink(missing_ok=True)
+    return len(md5_by_path)
 
 
-def _still_shown(params: Params) -> Counter[str]:
-    """How many files hold a picture, by its digest: several concepts may ask about the same one."""
-    found: Counter[str] = Counter()
+def _count_files_by_digest(params: Params) -> Counter[str]:
+    """Count the files with the same picture, by digest: several concepts may have the same one."""
+    counts: Counter[str] = Counter()
     for concept in params.concepts:
         folder = CANDIDATES / concept
         rows = read_manifest(folder) if folder.exists() else []
-        found.update(row.sha256 for row in rows if (folder / row.file).is_file())
-    return found
+        counts.update(row.sha256 for row in rows if (folder / row.file).is_file())
+    return counts
 
 
-def _makes(unit: Unit, folder: Path) -> bool:
+def _writes(unit: Unit, folder: Path) -> bool:
     return any(path == folder for path in unit.outputs.values())
 
 
@@ -112,15 +124,17 @@ def _judgements(params: Params, concept: str) -> Iterator[Judgement]:
         from hfi_core.feedback.store import open_store
 
         with open_store(params.feedback.database_url) as store:
-            yield from store.judgements(concept, counting=True)
+            yield from store.read_judgements(concept, counting=True)
         return
-    every = [judgement for _, judgement in read_judgements(Path(params.feedback.file)) if judgement.concept == concept]
-    superseded = {judgement.supersedes for judgement in every}
-    yield from (judgement for judgement in every if judgement.id not in superseded)
+    of_concept = [
+        judgement for _, judgement in read_judgements(Path(params.feedback.file)) if judgement.concept == concept
+    ]
+    superseded = {judgement.supersedes for judgement in of_concept}
+    yield from (judgement for judgement in of_concept if judgement.id not in superseded)
 
 
 def _gold(params: Params) -> set[str]:
     if params.annotation.gold is None:
         return set()
-    known = [judgement for _, judgement in read_judgements(Path(params.annotation.gold))]
-    return {picture for one in known for picture in one.pictures}
+    gold = [judgement for _, judgement in read_judgements(Path(params.annotation.gold))]
+    return {picture for judgement in gold for picture in judgement.pictures}

@@ -1,4 +1,4 @@
-"""Forget an annotator: delete the link to the person and, on request, the judgements. List the models that used them."""
+"""Forget an annotator: delete the link to the person and, on request, the judgements."""
 
 import shlex
 from collections.abc import Iterator
@@ -15,11 +15,10 @@ from hfi_core.pipeline.layout import STATE
 
 
 def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterator[str]:
-    """Delete the link from a person to a pseudonym, and with `judgements` also what they judged.
+    """Delete the link from a person to a pseudonym and, on request, the judgements.
 
-    Yields one line per step, and one per registered model that still depends on the person's judgements.
-    `annotator` is a name or a pseudonym. Raises UserError if it is unknown, or if the person could still sign in: that
-    would create a new link.
+    Yields one line per step and per registered model that still depends on them. `annotator` is a name or a pseudonym.
+    Raises UserError if it is unknown, or if the person could still sign in: that would create a new link.
     """
     people = open_people()
     pseudonym = people.find(annotator) or annotator
@@ -60,28 +59,28 @@ def _require_no_account(name: str) -> None:
     with closing(open_accounts(STATE)) as accounts:
         if accounts.can_sign_in(name):
             raise UserError(
-                f"{name} has an account or an open invitation: the name is kept there, and would be linked anew.\n"
-                f"  To mend it: `hfi annotate remove {shlex.quote(name)}`, then forget them."
+                f"{name} has an account or an open invitation, and could sign in again under this name.\n"
+                f"  To fix this: `hfi annotate remove {shlex.quote(name)}`, then forget them."
             )
 
 
 def _unknown_annotator(annotator: str, known: list[str]) -> UserError:
-    return UserError(f"Nobody is known as {annotator!r}; the store has {listed(known, 10) or 'nobody yet'}.")
+    return UserError(f"There is no annotator {annotator!r}; the store has {listed(known, 10) or 'nobody yet'}.")
 
 
 def _describe_dependents(params: Params, store: Store, pseudonym: str) -> Iterator[str]:
-    held = {saved.sha256: saved for saved in store.list_snapshots_with(pseudonym)}
-    if not held:
-        yield f"No snapshot holds judgements by {pseudonym}, so no model rests on them."
+    snapshots = {saved.sha256: saved for saved in store.list_snapshots_with(pseudonym)}
+    if not snapshots:
+        yield f"No snapshot holds judgements by {pseudonym}, so no model depends on them."
         return
-    yield f"{len(held)} snapshot(s) of {Path(params.feedback.file)} hold judgements by {pseudonym}."
+    yield f"{len(snapshots)} snapshot(s) of {Path(params.feedback.file)} hold judgements by {pseudonym}."
     try:
-        resting = [version for version in list_versions(params) if version.feedback in held]
+        dependents = [version for version in list_versions(params) if version.feedback in snapshots]
     except UserError as error:
-        yield f"Which registered models rest on them could not be asked. {error}"
+        yield f"The registered models that depend on them are unknown. {error}"
         return
-    for version in resting:
+    for version in dependents:
         aliases = f" ({', '.join(version.aliases)})" if version.aliases else ""
-        yield f"  {version}{aliases} rests on snapshot {version.feedback}"
-    if not resting:
-        yield "  No registered model rests on them."
+        yield f"  {version}{aliases} depends on snapshot {version.feedback}"
+    if not dependents:
+        yield "  No registered model depends on them."

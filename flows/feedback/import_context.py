@@ -1,4 +1,4 @@
-"""What an import needs of the project: its candidates, questions and people. The command and the inbox share it."""
+"""Collect what an import needs of the project: candidates, questions and people. The command and the inbox share it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,25 +15,27 @@ from hfi_core.pipeline.layout import CANDIDATES
 
 
 def list_candidate_folders(params: Params) -> dict[str, Path]:
-    """The folder of each concept's candidates."""
+    """Return the folder of candidates by concept."""
     return {name: CANDIDATES / name for name in params.concepts}
 
 
 @contextmanager
 def open_import_context(params: Params) -> Iterator[ImportContext]:
-    """What one file's rows are held against; people who are new are entered only if the file counts."""
-    known = {
-        name: read_manifest(at) for name, at in list_candidate_folders(params).items() if (at / MANIFEST).is_file()
+    """Open the context of one file's import. New people enter the list of people only if the file is imported."""
+    candidates = {
+        name: read_manifest(folder)
+        for name, folder in list_candidate_folders(params).items()
+        if (folder / MANIFEST).is_file()
     }
-    kinds = {name: asked.feedback for name, asked in params.concepts.items()}
-    with open_pseudonym_map(open_people()) as names:
-        yield ImportContext(PictureIndex(known), kinds, names)
+    kinds = {name: concept.feedback for name, concept in params.concepts.items()}
+    with open_pseudonym_map(open_people()) as pseudonyms:
+        yield ImportContext(PictureIndex(candidates), kinds, pseudonyms)
 
 
 def format_counts(counts: ImportCounts) -> str:
-    """What an import came to, in words."""
+    """Format the counts of an import for people."""
     parts = [f"{counts.new} new judgements"]
     parts += [f"{counts.known} known already"] if counts.known else []
     parts += [f"{counts.outdated} older than the same annotator's answer"] if counts.outdated else []
-    parts += [f"{counts.passed_over} without an answer"] if counts.passed_over else []
+    parts += [f"{counts.skipped} without an answer"] if counts.skipped else []
     return ", ".join(parts)

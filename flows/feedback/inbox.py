@@ -1,7 +1,8 @@
-"""Feedback by S3: others drop exports below a prefix, and each is taken exactly once.
+"""Import feedback files that others upload below an S3 prefix, each exactly once.
 
-A file is imported whole, then moved to `taken/`; one that cannot be goes to `rejected/`, with the reason beside it. The
-import knows what it has seen, so whoever is stopped between import and move only moves at the next try.
+A file is imported completely, then moved to `taken/`. A file that cannot be imported is moved to `rejected/`, with the
+reason beside it. The store recognises a repeated import, so after a crash between import and move the next try only
+moves the file.
 """
 
 import shutil
@@ -40,25 +41,25 @@ from hfi_core.pipeline.layout import PARAMS
 TAKEN, REJECTED = "taken/", "rejected/"
 REASON = ".reason.txt"
 MAX_BYTES = 2**30
-"""Bytes of a file that is taken: some millions of judgements, and room for several in a usual /tmp."""
-_DIGITS = 12
-_MOST_NAME = 200
-_AGAIN = "What was imported is kept; run this again: it goes on with what still lies there."
+"""A larger file is rejected. It would hold some millions of judgements, and might not fit into /tmp."""
+_DIGEST_LENGTH = 12
+_MAX_NAME_BYTES = 200
+_RETRY_HINT = "What was imported is kept. Run this again: it continues with the remaining files."
 
 
 @dataclass(frozen=True)
 class FetchResult:
-    """What lay in the inbox, by name."""
+    """The files of the inbox, by name."""
 
     taken: dict[str, str]
-    """What each import came to."""
+    """Counts of each import, for people."""
     rejected: dict[str, str]
-    """Why each was not imported."""
+    """Why each file was not imported."""
 
 
 @dataclass(frozen=True)
-class _Dropped:
-    """An object as it was listed; a newer one under its key has another ETag, and is another drop."""
+class _InboxFile:
+    """A file as it was listed. A newer one under the same key has another ETag, and is another file."""
 
     name: str
     etag: str
@@ -66,60 +67,62 @@ class _Dropped:
 
 
 def fetch_inbox(params: Params) -> FetchResult:
-    """Import what lies in `feedback.inbox` into the live store, the oldest first, and move it away.
+    """Import the files in `feedback.inbox` into the live store, the oldest first, and move them away.
 
-    Raises UserError if params name no inbox, candidates that judgements may be about are still to come, the disk is
-    full or the store is out of reach; OutOfReach if the inbox is.
+    Raises UserError if params name no inbox, a concept has no candidates yet, the disk is full, or the store is out of
+    reach. Raises StorageUnreachable if the inbox is out of reach.
     """
     if params.feedback.inbox is None:
         raise UserError(
-            "feedback.inbox in params.yaml is null: name there what others may write to, s3://bucket/prefix."
+            "feedback.inbox in params.yaml is null.\n"
+            "  To fix this: set it to the address where others upload files, s3://bucket/prefix."
         )
     missing = _without_candidates(params)
     if missing:
         raise UserError(
-            f"There are no candidates of {', '.join(missing)} yet that judgements could be about; `hfi run --until "
-            "generate` (or adopt) makes them. Nothing was taken from the inbox."
+            f"There are no candidates of {', '.join(missing)} yet, so nothing was taken from the inbox.\n"
+            "  To fix this: `hfi run --until generate` (or adopt) makes them."
         )
-    place = parse_s3_address(params.feedback.inbox)
-    found = FetchResult({}, {})
-    with as_user_error(place, _AGAIN), open_store(params.feedback.database_url) as store:
+    inbox_location = parse_s3_address(params.feedback.inbox)
+    result = FetchResult({}, {})
+    with as_user_error(inbox_location, _RETRY_HINT), open_store(params.feedback.database_url) as store:
         s3 = make_client(params.publish.endpoint)
-        for dropped in _waiting(s3, place):
-            if dropped.bytes > MAX_BYTES:
-                _refuse(s3, place, dropped, found)
+        for inbox_file in _list_files(s3, inbox_location):
+            if inbox_file.bytes > MAX_BYTES:
+                _reject_large_file(s3, inbox_location, inbox_file, result)
                 continue
-            name = _file_name(dropped.name)
+            name = _file_name(inbox_file.name)
             with disk_full_as_user_error(Path(gettempdir()) / name), TemporaryDirectory() as folder:
                 file = Path(folder) / name
-                if _download(s3, place, dropped, file):
-                    _take(params, s3, place, dropped, file, store, found)
-    return found
+                if _download(s3, inbox_location, inbox_file, file):
+                    _import_and_move(params, s3, inbox_location, inbox_file, file, store, result)
+    return result
 
 
 def fetch_for_run(params: Params) -> None:
-    """Fetch before a run takes its snapshot, and say what came; passed over where that cannot be yet.
+    """Fetch the inbox before a run takes its snapshot, and print the result.
 
-    An inbox that is out of reach is warned of: the run learns from what has come before.
+    Does nothing if candidates are missing, or in a clone without a store. If the inbox is out of reach, it only warns:
+    the run uses the feedback that it has.
     """
     if _without_candidates(params):
-        return  # this run makes them, the next one fetches
+        return  # this run makes them, and the next one fetches
     snapshot = Path(params.feedback.file)
     if not store_exists(params.feedback.database_url) and (dvc_file_of(snapshot).exists() or snapshot.exists()):
-        return  # a clone, which learns from the snapshot that came with it
+        return  # a clone, which uses the snapshot that it has
     try:
-        found = fetch_inbox(params)
+        result = fetch_inbox(params)
     except StorageUnreachable as error:
-        warn(f"inbox: {error} This run goes on with what has come before.")
+        warn(f"inbox: {error} This run continues with the feedback that it has.")
         return
-    report_fetched(found)
+    report_fetched(result)
 
 
-def report_fetched(found: FetchResult) -> None:
-    """Say what came of each file."""
-    for name, came_of_it in found.taken.items():
-        info(f"inbox: {name}: {came_of_it}")
-    for name, reason in found.rejected.items():
+def report_fetched(result: FetchResult) -> None:
+    """Print the result of each file."""
+    for name, counts in result.taken.items():
+        info(f"inbox: {name}: {counts}")
+    for name, reason in result.rejected.items():
         warn(f"inbox: {name} was rejected: {reason}")
 
 
@@ -127,134 +130,149 @@ def _without_candidates(params: Params) -> list[str]:
     return [concept for concept, folder in list_candidate_folders(params).items() if not (folder / MANIFEST).is_file()]
 
 
-def _waiting(s3: Any, place: S3Location) -> Iterator[_Dropped]:
-    """What lies there, as it was dropped: later answers of one annotator come after earlier ones."""
-    objects = sorted(list_objects(s3, place), key=lambda found: (found["LastModified"], found["Key"]))
-    for found in objects:
-        name = found["Key"].removeprefix(place.prefix)
+def _list_files(s3: Any, inbox_location: S3Location) -> Iterator[_InboxFile]:
+    """List the files in order of upload, so that an annotator's later answers come after earlier ones."""
+    objects = sorted(list_objects(s3, inbox_location), key=lambda entry: (entry["LastModified"], entry["Key"]))
+    for entry in objects:
+        name = entry["Key"].removeprefix(inbox_location.prefix)
         if not name.startswith((TAKEN, REJECTED)):
-            yield _Dropped(name, found["ETag"], found["Size"])
+            yield _InboxFile(name, entry["ETag"], entry["Size"])
 
 
 def _file_name(name: str) -> str:
-    """A name that any file system takes; the end of it may decide the format."""
+    """Return a name that every file system accepts. Its suffix stays, because it may decide the format."""
     last = PurePosixPath(name).name.replace("\0", "")
-    fits = last not in ("", ".", "..") and len(last.encode()) <= _MOST_NAME
+    fits = last not in ("", ".", "..") and len(last.encode()) <= _MAX_NAME_BYTES
     return last if fits else f"export{Path(last).suffix[:8]}"
 
 
-def _download(s3: Any, place: S3Location, dropped: _Dropped, file: Path) -> bool:
-    """Bring the file here whole; False if it is not there any more as it was listed."""
+def _download(s3: Any, inbox_location: S3Location, inbox_file: _InboxFile, file: Path) -> bool:
+    """Download a file completely. Return False if it was deleted or replaced after it was listed."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    for left in reversed(range(MAX_ATTEMPTS)):
+    for tries_left in reversed(range(MAX_ATTEMPTS)):
         try:
-            got = s3.get_object(Bucket=place.bucket, Key=place.key(dropped.name), IfMatch=dropped.etag)
+            response = s3.get_object(
+                Bucket=inbox_location.bucket, Key=inbox_location.key(inbox_file.name), IfMatch=inbox_file.etag
+            )
             with file.open("wb") as stream:
-                shutil.copyfileobj(got["Body"], stream)
-            if file.stat().st_size == got["ContentLength"]:
+                shutil.copyfileobj(response["Body"], stream)
+            if file.stat().st_size == response["ContentLength"]:
                 return True
         except ClientError as error:
             if error_code(error) in (*ABSENT, *CHANGED):
                 return False
             raise
-        except BotoCoreError:  # cut in the middle of the body, which the client does not try again
-            if not left:
+        except BotoCoreError:  # cut in the middle of the body, which the client does not retry
+            if not tries_left:
                 raise
         except OSError as error:
-            if not left or error.errno in DISK_FULL_ERRORS:
+            if not tries_left or error.errno in DISK_FULL_ERRORS:
                 raise
-    raise StorageUnreachable(f"{place.key(dropped.name)} came cut short {MAX_ATTEMPTS} times. {_AGAIN}")
+    raise StorageUnreachable(f"{inbox_location.key(inbox_file.name)} was cut short {MAX_ATTEMPTS} times. {_RETRY_HINT}")
 
 
-def _take(
-    params: Params, s3: Any, place: S3Location, dropped: _Dropped, file: Path, store: Store, found: FetchResult
+def _import_and_move(
+    params: Params,
+    s3: Any,
+    inbox_location: S3Location,
+    inbox_file: _InboxFile,
+    file: Path,
+    store: Store,
+    result: FetchResult,
 ) -> None:
     try:
-        found.taken[dropped.name] = _import(params, file, store)
-    except _Unfit as unfit:
-        reason = str(unfit).replace(str(file), dropped.name)
-        found.rejected[dropped.name] = reason
-        to = _away(REJECTED, dropped.name, sha256_of_file(file))
-        _explain(s3, place, to, reason)
+        result.taken[inbox_file.name] = _import(params, file, store)
+    except _UnfitFile as error:
+        reason = str(error).replace(str(file), inbox_file.name)
+        result.rejected[inbox_file.name] = reason
+        destination = _destination(REJECTED, inbox_file.name, sha256_of_file(file))
+        _put_reason(s3, inbox_location, destination, reason)
     else:
-        to = _away(TAKEN, dropped.name, sha256_of_file(file))
-    _move(s3, place, dropped, file, to)
+        destination = _destination(TAKEN, inbox_file.name, sha256_of_file(file))
+    _move(s3, inbox_location, inbox_file, file, destination)
 
 
-def _refuse(s3: Any, place: S3Location, dropped: _Dropped, found: FetchResult) -> None:
-    """Reject a file that is too large to be brought here: the server moves it, named by its ETag."""
+def _reject_large_file(s3: Any, inbox_location: S3Location, inbox_file: _InboxFile, result: FetchResult) -> None:
+    """Reject a file that is too large to download. The server moves it, named by its ETag."""
     from botocore.exceptions import ClientError
 
-    reason = f"It has {dropped.bytes:,} bytes, and at most {MAX_BYTES:,} are taken: drop it in parts."
-    to = _away(REJECTED, dropped.name, dropped.etag.strip('"'))
-    source = {"Bucket": place.bucket, "Key": place.key(dropped.name)}
+    reason = (
+        f"It has {inbox_file.bytes:,} bytes, and at most {MAX_BYTES:,} are allowed. To fix this: upload it in parts."
+    )
+    destination = _destination(REJECTED, inbox_file.name, inbox_file.etag.strip('"'))
+    source = {"Bucket": inbox_location.bucket, "Key": inbox_location.key(inbox_file.name)}
     try:
-        s3.copy(source, place.bucket, place.key(to), ExtraArgs={"CopySourceIfMatch": dropped.etag})
+        s3.copy(
+            source,
+            inbox_location.bucket,
+            inbox_location.key(destination),
+            ExtraArgs={"CopySourceIfMatch": inbox_file.etag},
+        )
     except ClientError as error:
         if error_code(error) in (*ABSENT, *CHANGED):
             return
         raise
-    found.rejected[dropped.name] = reason
-    _explain(s3, place, to, reason)
-    _delete(s3, place, dropped)
+    result.rejected[inbox_file.name] = reason
+    _put_reason(s3, inbox_location, destination, reason)
+    _delete(s3, inbox_location, inbox_file)
 
 
-def _explain(s3: Any, place: S3Location, rejected: str, reason: str) -> None:
+def _put_reason(s3: Any, inbox_location: S3Location, rejected: str, reason: str) -> None:
     s3.put_object(
-        Bucket=place.bucket, Key=place.key(rejected + REASON), Body=f"{reason}\n".encode(),
+        Bucket=inbox_location.bucket, Key=inbox_location.key(rejected + REASON), Body=f"{reason}\n".encode(),
         ContentType="text/plain; charset=utf-8",
     )  # fmt: skip
 
 
-class _Unfit(Exception):
-    """The file's own fault, not the store's or the network's."""
+class _UnfitFile(Exception):
+    """The file cannot be imported; the store and the network work."""
 
 
 def _import(params: Params, file: Path, store: Store) -> str:
-    """Import a file; raises _Unfit if it cannot be read, or holds rows that are no judgements of this project."""
+    """Import a file. Raises _Unfit if it cannot be read, or holds rows that are not judgements of this project."""
     with open_import_context(params) as project:
         try:
-            with prepare_import(file, project, None) as read:
-                read.require_whole()
+            with prepare_import(file, project, None) as prepared:
+                prepared.require_no_rejections()
         except UserError as error:
-            raise _Unfit(str(error)) from error
-        with prepare_import(file, project, store) as read:  # what this raises is the store's
+            raise _UnfitFile(str(error)) from error
+        with prepare_import(file, project, store) as prepared:  # an error here is the store's
             try:
-                read.require_whole()
+                prepared.require_no_rejections()
             except UserError as error:
-                raise _Unfit(str(error)) from error
-            return format_counts(commit_import(read, project, store))
+                raise _UnfitFile(str(error)) from error
+            return format_counts(commit_import(prepared, project, store))
 
 
-def _away(folder: str, name: str, digest: str) -> str:
-    """Where a file goes: by its content, so that next week's file of the same name does not replace it."""
+def _destination(folder: str, name: str, digest: str) -> str:
+    """Return the new name of a file, with its digest: a later file of the same name must not replace it."""
     path = PurePosixPath(name)
-    return f"{folder}{path.with_name(f'{path.stem}-{digest[:_DIGITS]}{path.suffix}')}"
+    return f"{folder}{path.with_name(f'{path.stem}-{digest[:_DIGEST_LENGTH]}{path.suffix}')}"
 
 
-def _move(s3: Any, place: S3Location, dropped: _Dropped, file: Path, to: str) -> None:
-    """Store what was imported, then delete that, and only that; a newer file under the name stays for the next time."""
-    # Not copied by the server: by now the name may hold a newer file.
-    put_new_file(s3, place, to, file, sha256_of_file(file))
-    _delete(s3, place, dropped)
+def _move(s3: Any, inbox_location: S3Location, inbox_file: _InboxFile, file: Path, destination: str) -> None:
+    """Upload the imported file, then delete it from the inbox. A newer file under its name stays for the next time."""
+    # Not copied by the server, where the name may already belong to a newer file.
+    put_new_file(s3, inbox_location, destination, file, sha256_of_file(file))
+    _delete(s3, inbox_location, inbox_file)
 
 
-def _delete(s3: Any, place: S3Location, dropped: _Dropped) -> None:
+def _delete(s3: Any, inbox_location: S3Location, inbox_file: _InboxFile) -> None:
     from botocore.exceptions import ClientError
 
-    key = place.key(dropped.name)
+    key = inbox_location.key(inbox_file.name)
     try:
-        now = head_object(s3, place.bucket, key)  # for servers that know no condition on a deletion
-        if now is not None and now["ETag"] == dropped.etag:
-            s3.delete_object(Bucket=place.bucket, Key=key, IfMatch=dropped.etag)
+        current = head_object(s3, inbox_location.bucket, key)  # for servers that ignore the condition of a deletion
+        if current is not None and current["ETag"] == inbox_file.etag:
+            s3.delete_object(Bucket=inbox_location.bucket, Key=key, IfMatch=inbox_file.etag)
     except ClientError as error:
         if error_code(error) not in (*CHANGED, *ABSENT):
             raise
 
 
 def fetch_feedback() -> None:
-    """Take what others dropped into the inbox, where params name one; before the snapshot, which then holds it."""
+    """Fetch the inbox if params name one. Call it before the snapshot, which then holds the new judgements."""
     params = load_params(PARAMS)
     if params.feedback.inbox:
         fetch_for_run(params)

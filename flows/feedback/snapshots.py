@@ -1,6 +1,6 @@
-"""The snapshot of the live store: taken before anything asks what is out of date, and kept by DVC.
+"""Take the snapshot of the live store, which DVC versions. It has to be taken before units are checked for changes.
 
-A clone has no store: the snapshot that `dvc pull` brought is used as it is there.
+A clone has no store; it uses the snapshot that `dvc pull` brought.
 """
 
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ from hfi_core.pipeline.layout import PARAMS
 
 
 def take_snapshot(params: Params) -> Snapshot | None:
-    """Bring `feedback.file` up to date with the store, under the project's lock; None where there is no store.
+    """Update `feedback.file` from the store, under the project's lock. Return None if there is no store.
 
-    Raises UserError if the store is out of reach, or the file holds judgements that the store has never held.
+    Raises UserError if the store is out of reach, or the file holds judgements that the store does not.
     """
     path, url = Path(params.feedback.file), params.feedback.database_url
     tracked = dvc_file_of(path).exists()
@@ -30,42 +30,42 @@ def take_snapshot(params: Params) -> Snapshot | None:
         warn(f"There is no store at {url} here, so {path} is used as it is.")
         return None
     with open_store(url) as store:
-        _require_held(store, path)
-        taken = store.snapshot(path)
+        _require_in_store(store, path)
+        snapshot = store.take_snapshot(path)
     if not tracked:
         with open_repository() as repo:
             repo.add([str(path)])
-    elif taken.written:
+    elif snapshot.written:
         commit_outputs(str(dvc_file_of(path)))
-    return taken
+    return snapshot
 
 
 def warn_if_outdated(params: Params, unit: Unit) -> None:
-    """Tell whoever came by `dvc repro` that the store knows more than the snapshot that a unit reads; never fails."""
+    """Warn, for `dvc repro`, if a unit reads a snapshot that lacks judgements of the store. Never fails."""
     path, url = Path(params.feedback.file), params.feedback.database_url
     try:
         if path not in unit.inputs.values() or not store_exists(url):
             return
         with open_store(url) as store:
-            fresh = store.unsaved()
+            unsaved = store.count_unsaved()
     except UserError:
         return
-    if fresh:
+    if unsaved:
         warn(
-            f"The store has {fresh} judgement(s) that {path} does not hold; `hfi feedback snapshot` before "
+            f"The store has {unsaved} judgement(s) that {path} does not hold; `hfi feedback snapshot` before "
             "`dvc repro` brings them in (`hfi run` does it by itself)."
         )
 
 
-def _require_held(store: Store, path: Path) -> None:
-    """Refuse to replace a file whose judgements the store does not have: a colleague's, or the simulated crowd's."""
-    if not path.exists() or sha256_of_file(path) in {saved.sha256 for saved in store.snapshots()}:
+def _require_in_store(store: Store, path: Path) -> None:
+    """Raise UserError if the file holds judgements that the store does not: a colleague's, or the simulated crowd's."""
+    if not path.exists() or sha256_of_file(path) in {saved.sha256 for saved in store.list_snapshots()}:
         return
-    strangers = list(islice(store.missing(_ids(path)), 3))
-    if strangers:
+    unknown_ids = list(islice(store.find_missing(_ids(path)), 3))
+    if unknown_ids:
         raise UserError(
-            f"{path} holds judgements that the store does not ({', '.join(strangers)} ...), so it is not replaced by "
-            f"a snapshot.\n  To mend it: `hfi feedback import {path}` brings them into the store; or move the file "
+            f"{path} holds judgements that the store does not ({', '.join(unknown_ids)} ...), so it is not replaced by "
+            f"a snapshot.\n  To fix this: `hfi feedback import {path}` brings them into the store; or move the file "
             "away, or name another one in feedback.file of params.yaml."
         )
 
@@ -75,7 +75,7 @@ def _ids(path: Path) -> Iterator[str]:
 
 
 def renew_snapshot() -> None:
-    """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
+    """Take the snapshot if `feedback.store` is true; under the project's lock, because stages read the file."""
     params = load_params(PARAMS)
     if params.feedback.store:
         take_snapshot(params)

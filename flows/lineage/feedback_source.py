@@ -4,9 +4,10 @@ The content is in `feedback.file`, in the live store, or in DVC's cache under an
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flows.releases.versions import list_versions
 from flows.versioning.git import try_git
@@ -66,7 +67,7 @@ def _workspace_references(params: Params) -> Iterator[tuple[str, FeedbackReferen
     for sha256 in _list_snapshots(params):
         yield sha256, FeedbackReference("snapshot", sha256)
     feedback = _label_feedback(params)
-    outputs = [(RELEASE, release_digest)] if RELEASE.exists() else []
+    outputs: list[tuple[Path, Callable[[Path], str]]] = [(RELEASE, release_digest)] if RELEASE.exists() else []
     outputs += [(MODELS / variant, sha256_of) for variant in params.removals if (MODELS / variant).is_dir()]
     for path, digest_of in outputs if feedback else ():
         for sha256 in feedback:
@@ -150,7 +151,7 @@ def _md5_in(text: str) -> str | None:
         return None
 
 
-def _md5(content: object) -> str | None:
+def _md5(content: Any) -> str | None:
     try:
         return str(content["outs"][0]["md5"])
     except (KeyError, IndexError, TypeError):

@@ -58,7 +58,8 @@ def plan_concept_expiry(
                 undated.add(picture)
             else:
                 latest[picture] = max(latest.get(picture, judgement.answered_at), judgement.answered_at)
-    expired, retained = [], Counter()
+    expired: list[Candidate] = []
+    retained: Counter[str] = Counter()
     for candidate in candidates.values():
         path = folder / candidate.file
         if not path.is_file():

@@ -80,7 +80,7 @@ def check_pictures(
     )
     reject_line(
         path, number, "sha256" if binary else "digests", f"is not that of picture {redrawn!r} in the manifest of "
-        f"{concept!r}: the picture was redrawn after it was judged",
+        f"{concept!r}: another picture was judged",
         "bring back the candidates that were judged, or remove the line and have the new ones judged",
     )  # fmt: skip
 

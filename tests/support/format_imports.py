@@ -33,24 +33,24 @@ def store_in(folder: Path) -> Store:
 
 
 def bring(
-    path: Path, folder: Path, *, badges: Sequence[Candidate] = BADGES, format: str | None = None, **reading
+    path: Path, folder: Path, *, badges: Sequence[Candidate] = BADGES, format: str | None = None, **options
 ) -> ImportCounts:
     """Import a file into the store in a folder."""
     with project(folder, badges) as held, store_in(folder) as store:
-        return import_file(path, held, store, format=format, reading=ReadOptions(**reading))[1]
+        return import_file(path, held, store, format=format, options=ReadOptions(**options))[1]
 
 
-def complaints(path: Path, folder: Path, *, format: str | None = None, **reading) -> list[tuple[str, str]]:
+def complaints(path: Path, folder: Path, *, format: str | None = None, **options) -> list[tuple[str, str]]:
     """Where and why rows of a file are rejected."""
     with (
         project(folder) as held,
         store_in(folder) as store,
-        prepare_import(path, held, store, format=format, reading=ReadOptions(**reading)) as found,
+        prepare_import(path, held, store, format=format, options=ReadOptions(**options)) as found,
     ):
-        return [(one.where, one.reason) for one in found.staging.rejected()]
+        return [(row.location, row.reason) for row in found.staging.rejected()]
 
 
 def stored(folder: Path) -> list:
     """Every judgement in the store in a folder."""
     with store_in(folder) as store:
-        return list(store.judgements())
+        return list(store.read_judgements())

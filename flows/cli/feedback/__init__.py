@@ -1,4 +1,4 @@
-"""`hfi feedback`: the live store's judgements, as a snapshot, behind a model, and without a person."""
+"""`hfi feedback`: import, export and select judgements, take snapshots, show those behind a model, forget a person."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from flows.cli.feedback import export, fetch, import_, select, stats
 
-app = typer.Typer(no_args_is_help=True, help="Judgements: snapshot, look at, import, export, forget.")
+app = typer.Typer(no_args_is_help=True, help="Judgements: import, export, select, take snapshots, show, forget.")
 app.command("import")(import_.import_)
 app.command()(fetch.fetch)
 app.command()(export.export)
@@ -16,9 +16,9 @@ app.command()(select.select)
 
 @app.command()
 def snapshot() -> None:
-    """Write the live store's judgements to `feedback.file`, sorted and canonical, and let DVC keep it.
+    """Write the live store's judgements to `feedback.file`, sorted and canonical, and let DVC version it.
 
-    `hfi run` and `hfi status` do it by themselves where `feedback.store` is true; `dvc repro` cannot.
+    `hfi run` and `hfi status` do this themselves if `feedback.store` is true; `dvc repro` cannot.
     """
     from pathlib import Path
 
@@ -32,8 +32,8 @@ def snapshot() -> None:
     params = load_params(PARAMS)
     if params.feedback.simulated:
         raise UserError(
-            "feedback.simulated writes feedback.file, so a snapshot has no place: in params.yaml set `simulated: {}`, "
-            "`store: true`, and `file` to a path of its own."
+            "feedback.simulated writes feedback.file, so a snapshot cannot.\n"
+            "  To fix this: in params.yaml set `simulated: {}`, `store: true`, and `file` to another path."
         )
     with project_lock():
         taken = take_snapshot(params)
@@ -44,9 +44,11 @@ def snapshot() -> None:
 
 @app.command()
 def show(
-    digest: Annotated[str, typer.Argument(help="Of a snapshot, a release or a row's model; 8 hex digits are enough.")],
+    digest: Annotated[
+        str, typer.Argument(help="Digest of a snapshot, a release or a variant's model; 8 hex digits are enough.")
+    ],
 ) -> None:
-    """Print the judgements behind a model, one JSON object a line; which snapshot they are goes to standard error."""
+    """Print the judgements behind a model, one JSON object per line. The snapshot's name goes to standard error."""
     from flows.lineage.feedback_source import find_feedback, resolve_digest
     from flows.runtime.console import warn
     from hfi_core.errors import UserError
@@ -54,14 +56,14 @@ def show(
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
-    lead = resolve_digest(params, digest)
-    content = find_feedback(params, lead.sha256)
+    reference = resolve_digest(params, digest)
+    content = find_feedback(params, reference.sha256)
     if content is None:
         raise UserError(
-            f"{lead.name} leads to the snapshot {lead.sha256}, which is neither {params.feedback.file}, nor in the "
-            "store, nor in DVC's cache: `dvc fetch --all-commits` may bring it."
+            f"{reference.name} leads to the snapshot {reference.sha256}, which is neither {params.feedback.file}, nor "
+            "in the store, nor in DVC's cache.\n  To fix this: `dvc fetch --all-commits` may bring it."
         )
-    warn(f"{lead.name}: snapshot {lead.sha256}, from {content.source}")
+    warn(f"{reference.name}: snapshot {reference.sha256}, from {content.source}")
     if content.forgotten:
         warn(f"{content.forgotten} judgement(s) that it held have been forgotten since.")
     for line in content.lines:
@@ -71,11 +73,11 @@ def show(
 @app.command()
 def forget(
     annotator: Annotated[str, typer.Argument(help="A person's name, or a pseudonym.")],
-    judgements: Annotated[bool, typer.Option("--judgements", help="Take out what they said, too.")] = False,
+    judgements: Annotated[bool, typer.Option("--judgements", help="Delete their judgements too.")] = False,
 ) -> None:
-    """Delete the link from a pseudonym to its person; with `--judgements` also all that they judged.
+    """Delete the link from a pseudonym to its person, and with `--judgements` all judgements by this person.
 
-    Says first which registered models rest on their judgements. Snapshots that DVC keeps are not changed.
+    First lists the registered models that depend on the judgements. Snapshots in DVC are not changed.
     """
     from flows.feedback.forget import forget_annotator
     from flows.runtime.console import info

@@ -1,4 +1,4 @@
-"""`hfi feedback export`: judgements for other tools, and tasks for Label Studio."""
+"""`hfi feedback export`: write judgements for other tools, and tasks for Label Studio."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,20 +9,20 @@ TASKS = "label-studio-tasks"
 
 
 def export(
-    file: Annotated[Path, typer.Argument(help="Where to write; what is there is replaced.")],
+    file: Annotated[Path, typer.Argument(help="File to write. An existing one is replaced.")],
     format: Annotated[
         str, typer.Option(help=f"jsonl, csv, tsv, label-studio, label-studio-min, or {TASKS}.")
     ] = "jsonl",
-    concept: Annotated[str | None, typer.Option(help="Only this concept's; tasks are always one concept's.")] = None,
+    concept: Annotated[str | None, typer.Option(help="Only this concept. Tasks always belong to one concept.")] = None,
     url_prefix: Annotated[
         str | None,
-        typer.Option(help="Label Studio: where the pictures are served, as PREFIX/CONCEPT/pictures/ID.png."),
+        typer.Option(help="Label Studio: address of the pictures, PREFIX/CONCEPT/pictures/ID.png."),
     ] = None,
 ) -> None:
     """Write the store's judgements in a format that `hfi feedback import` reads back without loss.
 
-    `label-studio-tasks` writes what is to be judged instead: tasks with the pictures inside, unless --url-prefix says
-    where they are, and beside them the labelling configuration (FILE.xml).
+    `label-studio-tasks` writes the tasks to judge instead, and the labelling configuration beside them (FILE.xml). The
+    tasks contain the pictures, unless --url-prefix gives their address.
     """
     from flows.runtime.console import info
     from hfi_core.errors import UserError
@@ -40,16 +40,16 @@ def export(
         raise UserError(f"{file} is a folder; name a file.")
     if format == TASKS:
         if file.suffix == ".xml":
-            raise UserError(f"{file} would be written over by the labelling configuration; let it end in .json.")
-        place = link_pictures(url_prefix) if url_prefix else embed_pictures(_folder)
-        count = _write_tasks(params, file, concept, place)
+            raise UserError(f"{file} is also the path of the labelling configuration; let FILE end in .json.")
+        picture_address = link_pictures(url_prefix) if url_prefix else embed_pictures(_folder)
+        count = _write_tasks(params, file, concept, picture_address)
         info(f"{file}: {count} tasks; paste {file.with_suffix('.xml')} into the project's labelling configuration")
         return
     from hfi_core.feedback.store import open_store
 
     with open_store(params.feedback.database_url) as store:
-        place = link_pictures(url_prefix or "")
-        count = FORMATS[format].write(file, store.judgements(concept), place)
+        picture_address = link_pictures(url_prefix or "")
+        count = FORMATS[format].write(file, store.read_judgements(concept), picture_address)
     info(f"{file}: {count} judgements")
 
 
@@ -59,15 +59,23 @@ def _folder(concept: str) -> Path:
     return CANDIDATES / concept
 
 
-def _write_tasks(params, file: Path, concept: str | None, place) -> int:
+def _write_tasks(params, file: Path, concept: str | None, picture_address) -> int:
     from hfi_core.candidates.manifest import read_manifest
     from hfi_core.errors import UserError
     from hfi_core.feedback.formats.label_studio.tasks import write_tasks
 
     if concept is None:
         if len(params.concepts) > 1:
-            raise UserError(f"Say with --concept which of {', '.join(params.concepts)} is to be judged.")
+            raise UserError(f"Choose the concept to judge with --concept: {', '.join(params.concepts)}.")
         (concept,) = params.concepts
-    asked = params.concepts[concept]
+    concept_params = params.concepts[concept]
     candidates = read_manifest(_folder(concept))
-    return write_tasks(file, concept, asked.text, asked.feedback, candidates, params.annotation.ranked, place)
+    return write_tasks(
+        file,
+        concept,
+        concept_params.text,
+        concept_params.feedback,
+        candidates,
+        params.annotation.ranked,
+        picture_address,
+    )

@@ -1,11 +1,10 @@
-"""`hfi feedback fetch`: judgements that others dropped into the inbox."""
+"""`hfi feedback fetch`: import the files that others uploaded to the inbox."""
 
 
 def fetch() -> None:
-    """Import what lies in `feedback.inbox`, each file whole or not at all, and each once.
+    """Import the files in `feedback.inbox`, each exactly once, and completely or not at all.
 
-    What was imported is moved to `taken/` there; what could not be to `rejected/`, with the reason beside it. `hfi run`
-    does it by itself.
+    Imported files are moved to `taken/`, others to `rejected/` with the reason beside them. `hfi run` does this itself.
     """
     from flows.feedback.inbox import fetch_inbox, report_fetched
     from flows.runtime.console import info
@@ -15,6 +14,6 @@ def fetch() -> None:
 
     params = load_params(PARAMS)
     with project_lock():
-        found = fetch_inbox(params)
-    report_fetched(found)
-    info(f"{params.feedback.inbox}: {len(found.taken)} taken, {len(found.rejected)} rejected.")
+        result = fetch_inbox(params)
+    report_fetched(result)
+    info(f"{params.feedback.inbox}: {len(result.taken)} taken, {len(result.rejected)} rejected.")

@@ -1,4 +1,4 @@
-"""`hfi feedback stats`: what the judgements say about themselves, before any label is made of them."""
+"""`hfi feedback stats`: print figures on the judgements and their agreement."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +9,9 @@ import typer
 def stats(
     concept: Annotated[str | None, typer.Argument(help="One concept's name in params.yaml; all without it.")] = None,
 ) -> None:
-    """Print how many judgements there are, how far people agree, and how each annotator answers beside the others.
+    """Print how many judgements there are, how far people agree, and each annotator's answers against the others'.
 
-    Read from the feedback file that params.yaml names: with the live store, from the snapshot last taken.
+    Reads the feedback file in params.yaml; with the live store, that is the latest snapshot.
     """
     from flows.runtime.console import info, out
     from hfi_core.candidates.manifest import read_manifest
@@ -25,9 +25,9 @@ def stats(
     if concept is not None:
         params.concept(concept)
     file = Path(params.feedback.file)
-    found = {judgement.concept for _, judgement in read_judgements(file)}
+    judged_concepts = {judgement.concept for _, judgement in read_judgements(file)}
     for name in [concept] if concept else params.concepts:
-        if name not in found:
+        if name not in judged_concepts:
             info(f"{name}: no judgements in {file}.\n")
             continue
         kind = params.concepts[name].feedback
@@ -44,7 +44,7 @@ def stats(
 
 
 def _summary(name: str, statistics, params):
-    """A line a figure."""
+    """Make a table with a line per figure."""
     from rich.table import Table
 
     from hfi_core.feedback.statistics import DECIDING_MEASURE, MEASURE_NAMES, MEASURE_UNITS
@@ -59,19 +59,19 @@ def _summary(name: str, statistics, params):
     table.add_row("pictures", f"{statistics.pictures}")
     table.add_row("cannot be placed" if kind == "ranking" else "can't tell", f"{statistics.cant_tell}")
     for measure, interval in statistics.agreement.items():
-        bounds = measure == DECIDING_MEASURE[kind]
-        if interval is None and not bounds:
+        is_deciding = measure == DECIDING_MEASURE[kind]
+        if interval is None and not is_deciding:
             continue
-        low = bounds and interval is not None and interval.value < params.feedback.agreement.warn_below
-        below = f", below feedback.agreement.warn_below {params.feedback.agreement.warn_below:g}" if low else ""
-        of = f" over {interval.n} {MEASURE_UNITS[measure]}" if interval else ""
-        table.add_row(MEASURE_NAMES[measure], _share(interval) + of + below, style="yellow" if low else None)
+        is_low = is_deciding and interval is not None and interval.value < params.feedback.agreement.warn_below
+        below = f", below feedback.agreement.warn_below {params.feedback.agreement.warn_below:g}" if is_low else ""
+        unit_count = f" over {interval.n} {MEASURE_UNITS[measure]}" if interval else ""
+        table.add_row(MEASURE_NAMES[measure], _share(interval) + unit_count + below, style="yellow" if is_low else None)
     table.add_row("median time", _seconds(statistics.seconds))
     return table
 
 
 def _annotators(statistics):
-    """A line an annotator; for binary feedback beside the majority of the others."""
+    """Make a table with a line per annotator; for binary feedback against the majority of the others."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -79,13 +79,13 @@ def _annotators(statistics):
     columns = ["annotator", "judgements", "can't tell" if binary else "not placed"]
     columns += ["as the others", "their yes found", "their no found", "yy yn ny nn"] if binary else []
     table = Table(*columns, "median time", box=None, pad_edge=False)
-    for name, one in statistics.annotators.items():
-        cells = [escape(name), str(one.judgements), str(one.cant_tell)]
+    for name, annotator in statistics.annotators.items():
+        cells = [escape(name), str(annotator.judgements), str(annotator.cant_tell)]
         if binary:
-            counts = one.confusion
+            counts = annotator.confusion
             cells += [_share(counts.accuracy), _share(counts.yes_found), _share(counts.no_found)]
             cells.append(f"{counts.yes_yes} {counts.yes_no} {counts.no_yes} {counts.no_no}")
-        table.add_row(*cells, _seconds(one.seconds))
+        table.add_row(*cells, _seconds(annotator.seconds))
     return table
 
 

@@ -1,1 +1,1 @@
-"""Judgements from and for other tools: one small file a format, and one way in for all of them."""
+"""Import judgements from other tools and export them: one small file per format, one importer for all formats."""

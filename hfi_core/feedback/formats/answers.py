@@ -1,4 +1,4 @@
-"""What a file's own words mean: yes, no or can't tell."""
+"""Parse the words and ratings of a file to the answers yes, no and can't tell."""
 
 import math
 from functools import cache
@@ -6,75 +6,72 @@ from typing import Any
 
 from hfi_core.feedback.formats.row import ReadOptions
 
-_USUAL = {
+_USUAL_WORDS = {
     "yes": ("yes", "y", "true", "1"),
     "no": ("no", "n", "false", "0"),
     "cant_tell": ("cant_tell", "can't tell", "cant tell", "cannot tell", "?"),
 }
-_SHOWN = 60
+_MAX_LENGTH = 60
 
 
-def parse_answer(value: Any, reading: ReadOptions) -> str:
-    """`yes`, `no` or `cant_tell`; ValueError with the reason for a value that the options give no meaning.
+def parse_answer(value: Any, options: ReadOptions) -> str:
+    """Parse a value to `yes`, `no` or `cant_tell`.
 
-    What the options say goes before what is usual, so that a question asked the other way round can be read.
+    The words in the options take precedence over the usual ones, so that the answers to an inverted question can be
+    read. Raises ValueError with the reason if the value has no meaning.
     """
-    word = _word(value)
-    given = {"yes": reading.yes, "no": reading.no, "cant_tell": reading.cant_tell}
-    for meanings in (given, _USUAL):
-        for answer, words in meanings.items():
-            if word in _words(words):
+    word = _normalize(value)
+    custom = {"yes": options.yes, "no": options.no, "cant_tell": options.cant_tell}
+    for vocabulary in (custom, _USUAL_WORDS):
+        for answer, words in vocabulary.items():
+            if word in _normalize_all(words):
                 return answer
-        if meanings is given and reading.rating_yes is not None and (rating := _number(value)) is not None:
-            return _rated(rating, reading)
-    if _number(value) is not None:
+        if vocabulary is custom and options.rating_yes is not None and (rating := _to_number(value)) is not None:
+            return _answer_of_rating(rating, options)
+    if _to_number(value) is not None:
         raise ValueError(
-            f"the answer {format_value(value)} is a rating; say what it means with --rating-yes and --rating-no"
+            f"the answer {format_value(value)} is a rating; define its meaning with --rating-yes and --rating-no"
         )
-    raise ValueError(
-        f"the answer {format_value(value)} has no meaning here; give it one with --yes, --no or --cant-tell"
-    )
+    raise ValueError(f"the answer {format_value(value)} has no meaning yet; define it with --yes, --no or --cant-tell")
 
 
-def parse_rating(value: Any, reading: ReadOptions) -> str:
-    """The answer that a rating is by the options; ValueError without them, since 1 may be the best or the worst."""
-    rating = _number(value)
+def parse_rating(value: Any, options: ReadOptions) -> str:
+    """Parse a rating to an answer by the options.
+
+    Raises ValueError if the options do not say which ratings mean yes: 1 may be the best or the worst.
+    """
+    rating = _to_number(value)
     if rating is None:
-        raise ValueError(f"the rating {format_value(value)} is no number")
-    if reading.rating_yes is None:
-        raise ValueError(f"the answer is the rating {rating:g}; say what it means with --rating-yes and --rating-no")
-    return _rated(rating, reading)
+        raise ValueError(f"the rating {format_value(value)} is not a number")
+    if options.rating_yes is None:
+        raise ValueError(f"the answer is the rating {rating:g}; define its meaning with --rating-yes and --rating-no")
+    return _answer_of_rating(rating, options)
 
 
 def format_value(value: Any) -> str:
-    """A value of the file as a message may show it: short, and without control characters."""
+    """Format a value of the file for a message: short, and without control characters."""
     text = ascii(value) if not isinstance(value, str) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}..."
 
 
-def printable(text: str) -> str:
-    """A text whose control characters, lone surrogates and the like are written out, so that a terminal stays whole."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def _rated(rating: float, reading: ReadOptions) -> str:
-    if rating >= reading.rating_yes:
+def _answer_of_rating(rating: float, options: ReadOptions) -> str:
+    if rating >= options.rating_yes:
         return "yes"
-    if reading.rating_no is None or rating <= reading.rating_no:
+    if options.rating_no is None or rating <= options.rating_no:
         return "no"
     return "cant_tell"
 
 
 @cache
-def _words(words: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(map(_word, words))
+def _normalize_all(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_normalize, words))
 
 
-def _word(value: Any) -> str:
+def _normalize(value: Any) -> str:
     return str(value).strip().casefold() if isinstance(value, str | int | float) else ""
 
 
-def _number(value: Any) -> float | None:
+def _to_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:

@@ -1,4 +1,4 @@
-"""CSV and TSV: one judgement a row, our field names as the header, or any header with `--column FIELD=COLUMN`."""
+"""Read and write CSV and TSV, a judgement per row. `--column FIELD=COLUMN` maps a header with other names to fields."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.formats.answers import printable
 from hfi_core.feedback.formats.ordering import format_digests, format_order, parse_digests, parse_order
 from hfi_core.feedback.formats.row import FIELDS, RATING, ReadOptions, RejectedRow, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.csv_files import Table, TableError, TableRow
+from hfi_core.io.printable_text import escape_unprintable
 
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 _MARK = "'"
 
 
 def escape_formula(text: str | None) -> str:
-    """The text as a cell; nothing is an empty cell, and an empty text a lone apostrophe."""
+    """Return a text as a cell that no spreadsheet takes for a formula. None is an empty cell, "" a lone apostrophe."""
     if text is None:
         return ""
     if not text or text[0] in _FORMULA or _is_marked(text):
@@ -27,7 +27,7 @@ def escape_formula(text: str | None) -> str:
 
 
 def unescape_formula(cell: str) -> str | None:
-    """What `escape_formula` was given."""
+    """Return the text that `escape_formula` was given."""
     if not cell:
         return None
     return cell[1:] if _is_marked(cell) else cell
@@ -37,53 +37,53 @@ def _is_marked(cell: str) -> bool:
     return cell.startswith(_MARK) and (len(cell) == 1 or cell[1] in _FORMULA or cell[1] == _MARK)
 
 
-_OURS = {"id", "annotator", "concept", "kind"}
-"""A header with all of these is our own; in another, a column `id` numbers the rows of that file only."""
+_OWN_FIELDS = {"id", "annotator", "concept", "kind"}
+"""A header with all of these is our own. In other files, a column `id` only numbers the rows."""
 
 
-def read_csv(stream: BinaryIO, reading: ReadOptions) -> Iterator[Row | RejectedRow]:
-    """Yield a row a line of a CSV file; the delimiter is the header's commonest of comma, semicolon and tab."""
-    return _read(stream, reading, None)
+def read_csv(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow]:
+    """Yield the rows of a CSV file. The delimiter is the most frequent of comma, semicolon and tab in the header."""
+    return _read(stream, options, None)
 
 
-def read_tsv(stream: BinaryIO, reading: ReadOptions) -> Iterator[Row | RejectedRow]:
-    """Yield a row a line of a TSV file."""
-    return _read(stream, reading, "\t")
+def read_tsv(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow]:
+    """Yield the rows of a TSV file."""
+    return _read(stream, options, "\t")
 
 
 def write_csv(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement]) -> int:
-    """Write a CSV file that a spreadsheet can open safely; how many judgements."""
+    """Write a CSV file that a spreadsheet can open safely. Return the number of judgements."""
     return _write(path, judgements, ",")
 
 
 def write_tsv(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement]) -> int:
-    """Write a TSV file that a spreadsheet can open safely; how many judgements."""
+    """Write a TSV file that a spreadsheet can open safely. Return the number of judgements."""
     return _write(path, judgements, "\t")
 
 
-def map_columns(header: list[str], reading: ReadOptions) -> dict[str, str]:
-    """Column by field; raises UserError for a mapping that the header does not hold."""
-    for name, column in reading.columns.items():
+def map_columns(header: list[str], options: ReadOptions) -> dict[str, str]:
+    """Return the column of each field. Raises UserError if the options map a field or column that does not exist."""
+    for name, column in options.columns.items():
         if name not in (*FIELDS, RATING):
             known = ", ".join((*FIELDS, RATING))
             raise UserError(f"--column {name}={column}: there is no field {name!r}; there are {known}.")
         if column not in header:
-            named = printable(", ".join(header))[:500]
+            named = escape_unprintable(", ".join(header))[:500]
             raise UserError(f"--column {name}={column}: the header has no such column; it has {named}.")
-    own = {column.casefold(): column for column in header}
-    found = {name: own[name] for name in (*FIELDS, RATING) if name in own}
-    if not found.keys() >= _OURS:
-        found.pop("id", None)
-    return found | dict(reading.columns)
+    columns_by_name = {column.casefold(): column for column in header}
+    columns_by_field = {name: columns_by_name[name] for name in (*FIELDS, RATING) if name in columns_by_name}
+    if not columns_by_field.keys() >= _OWN_FIELDS:
+        columns_by_field.pop("id", None)
+    return columns_by_field | dict(options.columns)
 
 
-def _read(stream: BinaryIO, reading: ReadOptions, delimiter: str | None) -> Iterator[Row | RejectedRow]:
+def _read(stream: BinaryIO, options: ReadOptions, delimiter: str | None) -> Iterator[Row | RejectedRow]:
     try:
         table = Table(stream, delimiter)
-    except TableError as trouble:
-        yield RejectedRow(f"line {trouble.line}", trouble.reason)
+    except TableError as error:
+        yield RejectedRow(f"line {error.line}", error.reason)
         return
-    columns = map_columns(table.header, reading)
+    columns = map_columns(table.header, options)
     for line in table:
         if isinstance(line, TableRow):
             yield Row(f"line {line.number}", _fields(line.cells, columns))

@@ -1,4 +1,4 @@
-"""The one way in: a file of any known format becomes judgements in the store, all of them or none."""
+"""Import the judgements of a file in any known format into the store: all of them or none."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -18,33 +18,33 @@ from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.progress import Progress, no_progress
 
 MAX_LISTED = 20
-"""Rejected rows that a message names; the others are counted."""
+"""Rejected rows that a message lists; it counts the others."""
 
-_EVERY = 500
+_PROGRESS_EVERY = 500
 """Rows between two reports of progress."""
 
 
 @dataclass(frozen=True)
 class PreparedImport:
-    """A file that was read, before anything of it counts."""
+    """A file that was read and compared with the store, but not imported yet."""
 
     path: Path
     format: str
     key: str
-    """Digest of the file and of how it was read: the same import again changes nothing."""
+    """Digest of the file, its format and the options. Repeating the same import changes nothing."""
     staging: Staging
     counts: ImportCounts
 
-    def require_whole(self) -> None:
-        """Raise UserError that names the rejected rows, if there are any."""
+    def require_no_rejections(self) -> None:
+        """Raise UserError that lists the rejected rows, if there are any."""
         if not self.counts.rejected:
             return
-        lines = [f"{row.where}: {row.reason}" for row in islice(self.staging.rejected(), MAX_LISTED)]
+        lines = [f"{row.location}: {row.reason}" for row in islice(self.staging.rejected(), MAX_LISTED)]
         rows = "1 row is" if self.counts.rejected == 1 else f"{self.counts.rejected} rows are"
         raise UserError(
             f"{self.path}: {rows} rejected, so nothing was imported.\n"
             f"{listed(lines, total=self.counts.rejected, as_lines=True)}\n"
-            "  To fix this: correct the rows or take them out, or say with the options how they are to be read. "
+            "  To fix this: correct or remove the rows, or set the options that say how to read them. "
             "`--dry-run` shows all rejected rows; docs/reference/import-formats.md shows the formats."
         )
 
@@ -52,87 +52,91 @@ class PreparedImport:
 @contextmanager
 def prepare_import(
     path: Path,
-    project: ImportContext,
+    context: ImportContext,
     store: Store | None,
     *,
     format: str | None = None,
-    reading: ReadOptions | None = None,
+    options: ReadOptions | None = None,
     progress: Progress = no_progress,
 ) -> Iterator[PreparedImport]:
-    """Read a file and hold it against the store (None: an empty one); nothing in the store is changed.
+    """Read a file and compare it with the store (None: an empty one), without changing the store.
 
-    Raises UserError for a file that cannot be read at all, and for options that do not fit it.
+    Raises UserError if the file cannot be read at all, or the options do not fit it.
     """
-    reading = reading or ReadOptions()
+    options = options or ReadOptions()
     if not path.is_file():
-        raise UserError(f"{path} is missing." if not path.exists() else f"{path} is no file.")
+        raise UserError(f"{path} is missing." if not path.exists() else f"{path} is not a file.")
     format = format or detect_format(path)
-    key = sha256_of_json([sha256_of_file(path), format, reading.plain()])
+    key = sha256_of_json([sha256_of_file(path), format, options.plain()])
     with closing(sqlite3.connect("")) as database:
         staging = Staging(database)
-        _read(path, format, reading, project, staging, progress)
+        _read(path, format, options, context, staging, progress)
         if store is not None:
-            staging.compare(store.touching(staging.asked()))
-        staging.settle()
+            staging.compare_with_store(store.find_related(staging.ids_and_questions()))
+        staging.resolve_answers()
         yield PreparedImport(path, format, key, staging, staging.counts())
 
 
 def import_file(
     path: Path,
-    project: ImportContext,
+    context: ImportContext,
     store: Store,
     *,
     format: str | None = None,
-    reading: ReadOptions | None = None,
+    options: ReadOptions | None = None,
     progress: Progress = no_progress,
 ) -> tuple[str, ImportCounts]:
-    """Bring a file's judgements into the store; the format, and what became of the rows.
+    """Import a file's judgements into the store. Return the format and the counts of its rows.
 
-    Raises UserError that names the rejected rows, and then nothing was changed.
+    Raises UserError that lists the rejected rows; the store is then unchanged.
     """
-    with prepare_import(path, project, store, format=format, reading=reading, progress=progress) as found:
-        return found.format, commit_import(found, project, store, progress)
+    with prepare_import(path, context, store, format=format, options=options, progress=progress) as prepared:
+        return prepared.format, commit_import(prepared, context, store, progress)
 
 
 def commit_import(
-    found: PreparedImport, project: ImportContext, store: Store, progress: Progress = no_progress
+    prepared: PreparedImport, context: ImportContext, store: Store, progress: Progress = no_progress
 ) -> ImportCounts:
-    """Bring what was read, and held against this store, into it; what became of the rows.
+    """Import a prepared file into the store that it was compared with. Return the counts of its rows.
 
-    Raises UserError that names the rejected rows, and then nothing was changed.
+    Raises UserError that lists the rejected rows; the store is then unchanged.
     """
-    found.require_whole()
-    counts = found.counts
+    prepared.require_no_rejections()
+    counts = prepared.counts
     if counts.new:
         progress(0, 0, "storing")
-        imported = store.add_batch(found.key, found.staging.judgements(project.names.enter()), source=found.path.name)
+        imported = store.add_batch(
+            prepared.key, prepared.staging.judgements(context.names.register()), source=prepared.path.name
+        )
         counts = replace(counts, new=imported.new, known=counts.known + counts.new - imported.new)
     return counts
 
 
 def _read(
-    path: Path, format: str, reading: ReadOptions, project: ImportContext, staging: Staging, progress: Progress
+    path: Path, format: str, options: ReadOptions, context: ImportContext, staging: Staging, progress: Progress
 ) -> None:
     size = path.stat().st_size
     with path.open("rb") as stream:
         try:
-            for number, row in enumerate(FORMATS[format].read(stream, reading)):
-                _take(row, reading, project, staging)
-                if number % _EVERY == 0:
+            for number, row in enumerate(FORMATS[format].read(stream, options)):
+                _stage_row(row, options, context, staging)
+                if number % _PROGRESS_EVERY == 0:
                     progress(min(stream.tell(), size), size, "reading")
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
 
-def _take(row: Row | RejectedRow | SkippedRow, reading: ReadOptions, project: ImportContext, staging: Staging) -> None:
+def _stage_row(
+    row: Row | RejectedRow | SkippedRow, options: ReadOptions, context: ImportContext, staging: Staging
+) -> None:
     if isinstance(row, SkippedRow):
-        staging.passed_over += 1
+        staging.skipped += 1
     elif isinstance(row, RejectedRow):
         staging.reject(row)
     else:
         try:
-            staging.enter(row.where, *convert_row(row.fields, reading, project))
+            staging.add(row.location, *convert_row(row.fields, options, context))
         except ValueError as error:
-            staging.reject(RejectedRow(row.where, str(error)))
+            staging.reject(RejectedRow(row.location, str(error)))
         except RecursionError:
-            staging.reject(RejectedRow(row.where, "is nested too deeply"))
+            staging.reject(RejectedRow(row.location, "is nested too deeply"))

@@ -1,4 +1,4 @@
-"""One large JSON array, item by item, in constant memory."""
+"""Read and write a large JSON array item by item, in constant memory."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from hfi_core.io.csv_files import skip_byte_order_mark
 
 
 def read_items(stream: BinaryIO) -> Iterator[dict[str, Any] | RejectedRow]:
-    """Yield the objects of an array; what is no object, and where the text stops being JSON, is rejected."""
+    """Yield the objects of an array. Other items, and text that is not JSON, are rejected."""
     import ijson
 
     stream.seek(skip_byte_order_mark(stream.read(4096)))
@@ -19,14 +19,14 @@ def read_items(stream: BinaryIO) -> Iterator[dict[str, Any] | RejectedRow]:
     try:
         for item in ijson.items(stream, "item", use_float=True):
             number += 1
-            yield item if isinstance(item, dict) else RejectedRow(f"item {number}", "is no JSON object")
+            yield item if isinstance(item, dict) else RejectedRow(f"item {number}", "is not a JSON object")
     except (ijson.JSONError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split())[:120]
-        yield RejectedRow(f"after item {number}", f"is no JSON any more ({ascii(said)}); export the file again")
+        message = " ".join(str(error).split())[:120]
+        yield RejectedRow(f"after item {number}", f"is not valid JSON ({ascii(message)}); export the file again")
 
 
 def write_items(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write an array with one object a line; how many."""
+    """Write an array with one object per line. Return the number of objects."""
     count = 0
     with atomic_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         stream.write("[")

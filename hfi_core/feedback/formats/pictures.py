@@ -1,4 +1,4 @@
-"""Finds the picture that a file means: by manifest id, by digest, or by file name where that is unique."""
+"""Find the candidate that a file refers to: by manifest id, by digest, or by file name if that is unique."""
 
 import re
 from collections import defaultdict
@@ -14,23 +14,23 @@ _UPLOADED = re.compile(r"^[0-9a-f]{8}-(.+)$")
 
 
 class PictureIndex:
-    """The candidates of every concept, by all that a file may call them."""
+    """The candidates of every concept, by all names that a file may use for them."""
 
     def __init__(self, candidates: Mapping[str, Iterable[Candidate]]):
-        self._concepts = {concept: _Named(rows) for concept, rows in candidates.items()}
+        self._concepts = {concept: _ConceptPictures(rows) for concept, rows in candidates.items()}
 
     def find(self, concept: str, name: str | None, sha256: str | None = None) -> Candidate:
-        """The candidate; ValueError with the reason if there is none, several, or another one by its digest."""
-        named = self._concepts.get(concept)
-        if named is None:
+        """Return the candidate. Raises ValueError if there is none, several, or its digest is another one."""
+        index = self._concepts.get(concept)
+        if index is None:
             raise ValueError(f"there are no candidates of the concept {concept!r} yet")
-        found = named.by_digest(sha256) if name is None else named.by_name(name)
-        if sha256 is not None and sha256 not in _digests(found):
-            raise ValueError(f"picture {found.id!r} has another sha256 in the manifest: another picture was judged")
-        return found
+        candidate = index.by_digest(sha256) if name is None else index.by_name(name)
+        if sha256 is not None and sha256 not in _digests(candidate):
+            raise ValueError(f"picture {candidate.id!r} has another sha256 in the manifest: another picture was judged")
+        return candidate
 
 
-class _Named:
+class _ConceptPictures:
     def __init__(self, rows: Iterable[Candidate]):
         self._ids: dict[str, Candidate] = {}
         self._by_digest: dict[str, list[Candidate]] = defaultdict(list)
@@ -46,7 +46,7 @@ class _Named:
                 self._by_file[name].append(row)
 
     def by_digest(self, digest: str | None) -> Candidate:
-        return _only(self._by_digest.get(digest or "", []), f"the digest {format_value(digest)}")
+        return _require_single(self._by_digest.get(digest or "", []), f"the digest {format_value(digest)}")
 
     def by_name(self, name: str) -> Candidate:
         if name in self._ids:
@@ -54,8 +54,8 @@ class _Named:
         if match := _DIGEST.match(name):
             return self.by_digest(match[1])
         for file in _file_names(name):
-            if found := self._by_file.get(file):
-                return _only(found, f"the name {format_value(file)}")
+            if matches := self._by_file.get(file):
+                return _require_single(matches, f"the name {format_value(file)}")
         raise ValueError(f"the manifest has no picture {format_value(name)}")
 
 
@@ -63,16 +63,16 @@ def _digests(row: Candidate) -> set[str]:
     return {row.sha256} | ({row.original.sha256} if row.original is not None else set())
 
 
-def _only(found: list[Candidate], what: str) -> Candidate:
-    if not found:
-        raise ValueError(f"the manifest has no picture with {what}")
-    if len(found) > 1:
-        raise ValueError(f"{what} is that of {len(found)} pictures, {found[0].id!r} and others: use their ids")
-    return found[0]
+def _require_single(matches: list[Candidate], description: str) -> Candidate:
+    if not matches:
+        raise ValueError(f"the manifest has no picture with {description}")
+    if len(matches) > 1:
+        raise ValueError(f"{description} fits {len(matches)} pictures, {matches[0].id!r} and others: use their ids")
+    return matches[0]
 
 
 def _file_names(name: str) -> Iterable[str]:
-    """What may be the file's name in a path, an address, or Label Studio's address of a local file."""
+    """Yield possible file names in a path, a URL, or Label Studio's URL of a local file."""
     if name.startswith("data:"):
         return
     yield name
@@ -82,7 +82,7 @@ def _file_names(name: str) -> Iterable[str]:
     except ValueError:
         return
     path = local[0] if local else unquote(address.path)
-    last = path.replace("\\", "/").rsplit("/", 1)[-1]
-    yield from (path, last)
-    if match := _UPLOADED.match(last):
+    file_name = path.replace("\\", "/").rsplit("/", 1)[-1]
+    yield from (path, file_name)
+    if match := _UPLOADED.match(file_name):
         yield match[1]

@@ -1,4 +1,4 @@
-"""The formats by name. A new one is a file beside this one and a row here."""
+"""The formats by name. To add one, write a module beside this one and add a line to FORMATS."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Judgements = Iterable[BinaryJudgement | RankingJudgement]
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is read and written. A reader never raises for what is in the file, it rejects."""
+    """Reader and writer of one format. A reader never raises because of a row: it yields a rejected row."""
 
     title: str
     read: Callable[[BinaryIO, ReadOptions], Iterator[Row | RejectedRow | SkippedRow]]
@@ -24,9 +24,13 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format("JSON Lines", jsonl.read, lambda path, judgements, place: jsonl.write(path, judgements)),
-    "csv": Format("CSV", delimited.read_csv, lambda path, judgements, place: delimited.write_csv(path, judgements)),
-    "tsv": Format("TSV", delimited.read_tsv, lambda path, judgements, place: delimited.write_tsv(path, judgements)),
+    "jsonl": Format("JSON Lines", jsonl.read, lambda path, judgements, picture_address: jsonl.write(path, judgements)),
+    "csv": Format(
+        "CSV", delimited.read_csv, lambda path, judgements, picture_address: delimited.write_csv(path, judgements)
+    ),
+    "tsv": Format(
+        "TSV", delimited.read_tsv, lambda path, judgements, picture_address: delimited.write_tsv(path, judgements)
+    ),
     "label-studio": Format("Label Studio JSON", export.read, export.write),
     "label-studio-min": Format("Label Studio JSON_MIN", json_min.read, json_min.write),
 }

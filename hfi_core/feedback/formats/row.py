@@ -1,4 +1,4 @@
-"""What every format's reader yields, and how a file that is not ours is to be read."""
+"""The rows that every format's reader yields, and the options with which it reads a file."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,55 +10,58 @@ FIELDS = tuple(dict.fromkeys([*BinaryJudgement.model_fields, *RankingJudgement.m
 """Every field of the feedback format."""
 
 RATING = "rating"
-"""What a row may have in the place of an answer: a number, to which the options give a meaning."""
+"""Field that a row may have instead of an answer: a number, whose meaning the options define."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One judgement as the file has it: fields of the feedback format, before pictures and people are looked up."""
+    """One judgement as in the file: fields of the feedback format, with the file's own pictures and names."""
 
-    where: str
+    location: str
     """`line 7`, or `task 12, annotation 3`."""
     fields: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:
-    """A row that is no judgement; the whole file is refused for it."""
+    """A row that is not a judgement. It makes the whole file unacceptable."""
 
-    where: str
+    location: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row that says nothing on purpose, such as a task that was skipped."""
+    """A row without an answer, such as a task that the annotator skipped."""
 
-    where: str
+    location: str
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """The options with which a file is read. Equal options and equal bytes are the same import."""
+    """The options with which a file is read. The same bytes with the same options are the same import.
+
+    The names of the fields are part of the import's key in the store, so they have to stay.
+    """
 
     concept: str | None = None
-    """The concept of rows that name none."""
+    """The concept of rows without one."""
     annotator: str | None = None
-    """The annotator of rows that name nobody."""
+    """The annotator of rows without one."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Column (in Label Studio: key of the task's data) by field of the feedback format."""
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
     cant_tell: tuple[str, ...] = ()
     rating_yes: float | None = None
-    """Ratings from here up are yes."""
+    """The lowest rating that means yes."""
     rating_no: float | None = None
-    """Ratings up to here are no; those between are can't tell."""
+    """The highest rating that means no; ratings between the two mean can't tell."""
     control: str | None = None
     """Label Studio: the control whose result counts."""
     buckets: tuple[str, ...] = ()
-    """Label Studio's Ranker: the names of its buckets, the strongest first; those left out do not apply."""
+    """Label Studio's Ranker: the names of its buckets, the strongest first. Pictures in other buckets do not apply."""
 
     def plain(self) -> dict[str, Any]:
-        """The options as plain JSON values."""
+        """Return the options as plain JSON values."""
         return asdict(self) | {"columns": dict(self.columns)}

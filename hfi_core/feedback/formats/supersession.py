@@ -1,6 +1,6 @@
-"""One annotator's answers to one question: one begins, and each later one supersedes the one before.
+"""Chain one annotator's answers to one question: each later answer supersedes the one before.
 
-A file from another tool does not say which answer corrects which; the times of the answers do.
+A file from another tool does not say which answer corrects which, so the times of the answers decide.
 """
 
 from dataclasses import dataclass, field, replace
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class StagedAnswer:
-    """An answer as the decision needs it; `place` is empty for one that is in the store."""
+    """An answer in the file or in the store; `location` is empty for one in the store."""
 
-    place: str
+    location: str
     id: str
     derived: bool
-    """Its id was derived, so it comes from another tool and names no `supersedes`."""
+    """Whether its id was derived: it then comes from another tool and has no `supersedes`."""
     content: str
     answered: str | None
     supersedes: str | None
@@ -21,19 +21,19 @@ class StagedAnswer:
 
 @dataclass
 class ResolvedAnswers:
-    """What becomes of the answers in a file; those that are in no list stand as they are."""
+    """What happens to the answers in a file; answers in none of the lists are imported unchanged."""
 
     rejected: list[tuple[StagedAnswer, str]] = field(default_factory=list)
     known: list[StagedAnswer] = field(default_factory=list)
     outdated: list[StagedAnswer] = field(default_factory=list)
     correcting: list[StagedAnswer] = field(default_factory=list)
-    """With the `supersedes` that they get."""
+    """Answers with the `supersedes` that they get."""
 
 
-def resolve_chains(rows: list[StagedAnswer], there: list[StagedAnswer]) -> ResolvedAnswers:
-    """Decide about the answers in a file, beside those in the store."""
-    settled = ResolvedAnswers()
-    chain = _chain([*there, *(row for row in rows if not row.derived)], settled)
+def resolve_chains(rows: list[StagedAnswer], stored: list[StagedAnswer]) -> ResolvedAnswers:
+    """Decide what happens to a file's answers to a question, given those in the store."""
+    resolved = ResolvedAnswers()
+    chain = _chain([*stored, *(row for row in rows if not row.derived)], resolved)
     last = chain[-1] if chain else None
     for row in sorted((row for row in rows if row.derived), key=lambda row: row.answered or ""):
         if last is None:
@@ -41,52 +41,53 @@ def resolve_chains(rows: list[StagedAnswer], there: list[StagedAnswer]) -> Resol
             continue
         timed = row.answered is not None and last.answered is not None
         if row.content == last.content and not (timed and row.answered > last.answered):
-            settled.known.append(row)
+            resolved.known.append(row)
         elif timed and row.answered > last.answered:
             last = replace(row, supersedes=last.id)
-            settled.correcting.append(last)
+            resolved.correcting.append(last)
         elif timed and row.answered < last.answered:
-            settled.outdated.append(row)
+            resolved.outdated.append(row)
         else:
-            where = f"in {last.place}" if last.place else "in the store"
-            settled.rejected.append(
-                (row, f"the same annotator answered the same question otherwise {where}, and no times say which counts")
-            )
-    return settled
+            location = f"in {last.location}" if last.location else "in the store"
+            reason = f"the same annotator answered this question differently {location}, and no times say which counts"
+            resolved.rejected.append((row, reason))
+    return resolved
 
 
-def _chain(answers: list[StagedAnswer], settled: ResolvedAnswers) -> list[StagedAnswer]:
-    """The answers whose order is said, the first one first; what does not fit into it is rejected."""
+def _chain(answers: list[StagedAnswer], resolved: ResolvedAnswers) -> list[StagedAnswer]:
+    """Return the answers that `supersedes` chains, the first one first. Reject those that do not fit."""
     by_id = {answer.id: answer for answer in answers}
-    begin: StagedAnswer | None = None
-    after: dict[str, StagedAnswer] = {}
-    for answer in answers:  # those in the store come first, so the rejected one is the file's
+    head: StagedAnswer | None = None
+    successors: dict[str, StagedAnswer] = {}
+    for answer in answers:  # stored answers come first, so a rejected one is the file's
         if answer.supersedes is None:
-            if begin is None:
-                begin = answer
+            if head is None:
+                head = answer
             else:
-                where = begin.place or "the store"
-                settled.rejected.append(
-                    (answer, f"the same annotator answered the same question in {where}; name that in `supersedes`")
+                location = head.location or "the store"
+                resolved.rejected.append(
+                    (answer, f"the same annotator answered the same question in {location}; name that in `supersedes`")
                 )
         elif answer.supersedes not in by_id:
-            settled.rejected.append(
+            resolved.rejected.append(
                 (
                     answer,
-                    f"`supersedes` names {answer.supersedes!r}, which is no answer by the same annotator to the same "
-                    "question, neither in the file nor in the store",
+                    f"`supersedes` names {answer.supersedes!r}, but neither the file nor the store has such an answer "
+                    "by the same annotator to the same question",
                 )
             )
-        elif answer.supersedes in after:
-            other = after[answer.supersedes].id
-            settled.rejected.append((answer, f"`supersedes` names {answer.supersedes!r}, which {other!r} does already"))
+        elif answer.supersedes in successors:
+            other = successors[answer.supersedes].id
+            resolved.rejected.append(
+                (answer, f"`supersedes` names {answer.supersedes!r}, which {other!r} already supersedes")
+            )
         else:
-            after[answer.supersedes] = answer
-    chain = [begin] if begin else []
-    while chain and chain[-1].id in after:
-        chain.append(after.pop(chain[-1].id))
-    refused = {answer.id for answer, _ in settled.rejected}
-    for answer in after.values():
-        if answer.id not in refused and answer.place:
-            settled.rejected.append((answer, f"`supersedes` names {answer.supersedes!r}, which does not count itself"))
+            successors[answer.supersedes] = answer
+    chain = [head] if head else []
+    while chain and chain[-1].id in successors:
+        chain.append(successors.pop(chain[-1].id))
+    rejected_ids = {answer.id for answer, _ in resolved.rejected}
+    for answer in successors.values():
+        if answer.id not in rejected_ids and answer.location:
+            resolved.rejected.append((answer, f"`supersedes` names {answer.supersedes!r}, which does not count itself"))
     return chain

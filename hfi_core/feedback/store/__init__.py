@@ -1,7 +1,7 @@
-"""The live store: where judgements arrive, each kept before it is acknowledged, in SQLite or PostgreSQL.
+"""The live store of judgements, in SQLite or PostgreSQL. A judgement is durable before it is acknowledged.
 
-Nothing in it is ever changed: a correction is a new judgement that supersedes the earlier one. What DVC versions is a
-snapshot of it.
+Stored judgements never change: a correction is a new judgement that supersedes the earlier one. DVC versions snapshots
+of the store.
 """
 
 from hfi_core.feedback.store.assignment import Assignment, JudgingProgress

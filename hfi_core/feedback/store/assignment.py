@@ -1,7 +1,7 @@
-"""Which pictures may be asked about, and who is given which: by lease, so that nobody's closed browser keeps one.
+"""Offer pictures, and assign them to annotators by leases that expire, so that a closed browser blocks none.
 
-A picture is given to as many annotators as judgements are wanted of it, less those who have answered; nobody gets one
-twice. On SQLite the writers queue; on PostgreSQL those who are given pictures of one concept do.
+A picture is assigned to as many annotators as it still needs judgements. Nobody gets a picture twice. Concurrent
+assignments wait for each other: on SQLite as all writers do, on PostgreSQL per concept.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ _SLICE = 500
 
 @dataclass(frozen=True)
 class Assignment:
-    """A picture that an annotator is to judge, and until when it is kept for them."""
+    """A picture that an annotator shall judge, and when its lease expires."""
 
     concept: str
     picture: str
@@ -32,19 +32,19 @@ class Assignment:
 
 @dataclass(frozen=True)
 class JudgingProgress:
-    """How far a concept is."""
+    """Progress of judging a concept."""
 
     pictures: int
     done: int
-    """Pictures with as many answers as are wanted."""
+    """Pictures with all required answers."""
     asked: int
-    """Answers wanted in all."""
+    """Answers required in total."""
     answered: int
-    """Of those, the answers that are there; what goes beyond on a picture is not counted."""
+    """Of those, the answers that were given. More answers on a picture than required do not count."""
     annotators: int
 
 
-def _upsert(connection: Connection, table):
+def _insert_or_update(connection: Connection, table):
     return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
 
 
@@ -55,65 +55,67 @@ def offer_pictures(
     priority: Mapping[str, float],
     random: frozenset[str],
 ) -> None:
-    """Add pictures, in slices; see `Store.offer`."""
-    for piece in _slices(candidates):
-        database.write(lambda connection, piece=piece: _offer_slice(connection, concept, piece, priority, random))
+    """Offer pictures, in slices; see `Store.offer`."""
+    for chunk in _slices(candidates):
+        database.write(lambda connection, chunk=chunk: _offer_slice(connection, concept, chunk, priority, random))
 
 
 def withdraw_others(database: Database, concept: str, pictures: Collection[str]) -> None:
-    """Ask about nothing of a concept but `pictures`, in slices; what is withdrawn keeps its priority and its mark."""
+    """Withdraw a concept's offered pictures except `pictures`, in slices. They keep their priority and mark."""
     with database.read() as connection:
         query = select(offer.c.picture).where(offer.c.concept == concept, offer.c.askable)
         others = sorted(set(connection.execute(query).scalars()) - set(pictures))
     for start in range(0, len(others), _SLICE):
-        these = (offer.c.concept == concept, offer.c.picture.in_(others[start : start + _SLICE]))
+        selection = (offer.c.concept == concept, offer.c.picture.in_(others[start : start + _SLICE]))
         database.write(
-            lambda connection, these=these: connection.execute(update(offer).where(*these).values(askable=False))
+            lambda connection, selection=selection: connection.execute(
+                update(offer).where(*selection).values(askable=False)
+            )
         )
 
 
 def _slices(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
     source = iter(candidates)
-    while piece := list(islice(source, _SLICE)):
-        yield piece
+    while chunk := list(islice(source, _SLICE)):
+        yield chunk
 
 
 def _offer_slice(
     connection: Connection,
     concept: str,
-    piece: list[Candidate],
+    chunk: list[Candidate],
     priority: Mapping[str, float],
     random: frozenset[str],
 ) -> None:
-    names = [candidate.id for candidate in piece]
-    query = select(offer).where(offer.c.concept == concept, offer.c.picture.in_(names))
-    there = {row.picture: row for row in connection.execute(query)}
-    rows, fresh, redrawn = [], [], []
-    for candidate in piece:
-        old = there.get(candidate.id)
+    pictures = [candidate.id for candidate in chunk]
+    query = select(offer).where(offer.c.concept == concept, offer.c.picture.in_(pictures))
+    offered = {row.picture: row for row in connection.execute(query)}
+    rows, new_pictures, redrawn = [], [], []
+    for candidate in chunk:
+        previous = offered.get(candidate.id)
         row = {
             "concept": concept,
             "picture": candidate.id,
             "sha256": candidate.sha256,
-            "priority": float(priority.get(candidate.id, old.priority if old else 0.0)),
-            "random": candidate.id in random or bool(old and old.random),
+            "priority": float(priority.get(candidate.id, previous.priority if previous else 0.0)),
+            "random": candidate.id in random or bool(previous and previous.random),
             "askable": True,
         }
-        if old is None:
-            fresh.append(candidate.id)
-        elif old.sha256 != candidate.sha256:
+        if previous is None:
+            new_pictures.append(candidate.id)
+        elif previous.sha256 != candidate.sha256:
             redrawn.append(candidate.id)
-        if old is None or any(getattr(old, key) != value for key, value in row.items()):
+        if previous is None or any(getattr(previous, key) != value for key, value in row.items()):
             rows.append(row | {"answers": 0})
     if not rows:
         return
-    insert = _upsert(connection, offer)
+    insert = _insert_or_update(connection, offer)
     changed = {key: insert.excluded[key] for key in ("sha256", "priority", "random", "askable")}
     connection.execute(insert.on_conflict_do_update(index_elements=["concept", "picture"], set_=changed), rows)
-    if redrawn:  # who has it, or skipped it, was shown another picture
+    if redrawn:  # whoever has or skipped it was shown the earlier picture
         connection.execute(delete(lease).where(lease.c.concept == concept, lease.c.picture.in_(redrawn)))
-    if fresh or redrawn:
-        recount(connection, concept, fresh + redrawn)
+    if new_pictures or redrawn:
+        recount(connection, concept, new_pictures + redrawn)
 
 
 def assign(
@@ -125,48 +127,57 @@ def assign(
     lease_for: timedelta,
     now: datetime,
 ) -> list[Assignment]:
-    """Give pictures to an annotator, in a transaction that writes; see `Store.assign`."""
+    """Assign pictures to an annotator, in a writing transaction; see `Store.assign`."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:concept, 0))"), {"concept": concept})
-    at, until = now.timestamp(), (now + lease_for).timestamp()
-    rows = _kept(connection, concept, annotator, at)[:count]
+    now_seconds, expires = now.timestamp(), (now + lease_for).timestamp()
+    rows = _current_leases(connection, concept, annotator, now_seconds)[:count]
     if len(rows) < count:
-        rows += connection.execute(_free(concept, annotator, judgements, at).limit(count - len(rows))).all()
+        rows += connection.execute(
+            _select_free_pictures(concept, annotator, judgements, now_seconds).limit(count - len(rows))
+        ).all()
     if rows:
-        insert = _upsert(connection, lease)
+        insert = _insert_or_update(connection, lease)
         connection.execute(
             insert.on_conflict_do_update(
                 index_elements=["concept", "picture", "annotator"], set_={"expires": insert.excluded.expires}
             ),
-            [{"concept": concept, "picture": row.picture, "annotator": annotator, "expires": until} for row in rows],
+            [{"concept": concept, "picture": row.picture, "annotator": annotator, "expires": expires} for row in rows],
         )
-    return [Assignment(concept, row.picture, row.sha256, datetime.fromtimestamp(until, UTC)) for row in rows]
+    return [Assignment(concept, row.picture, row.sha256, datetime.fromtimestamp(expires, UTC)) for row in rows]
 
 
-def _kept(connection: Connection, concept: str, annotator: str, at: float) -> list[Row]:
-    """The annotator's own leases. Joined, or sorted by the database, SQLite would walk along all that is offered."""
-    theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > at)
-    names = connection.execute(select(lease.c.picture).where(*theirs)).scalars().all()
+def _current_leases(connection: Connection, concept: str, annotator: str, now_seconds: float) -> list[Row]:
+    """Read the pictures that an annotator has leased.
+
+    In two queries and sorted in Python, because SQLite would otherwise scan all offered pictures.
+    """
+    of_annotator = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > now_seconds)
+    pictures = connection.execute(select(lease.c.picture).where(*of_annotator)).scalars().all()
     columns = (offer.c.picture, offer.c.sha256, offer.c.priority)
-    query = select(*columns).where(offer.c.concept == concept, offer.c.picture.in_(names), offer.c.askable)
-    query = query.where(~_judged_by(annotator))  # by an import meanwhile
-    return sorted(connection.execute(query), key=lambda row: (-row.priority, row.picture)) if names else []
+    query = select(*columns).where(offer.c.concept == concept, offer.c.picture.in_(pictures), offer.c.askable)
+    query = query.where(~_judged_by(annotator))  # an import may have brought the judgement meanwhile
+    return sorted(connection.execute(query), key=lambda row: (-row.priority, row.picture)) if pictures else []
 
 
-def _free(concept: str, annotator: str, judgements: int, at: float):
-    """Pictures that the annotator may get; `offer.answers` sorts out what is done, without looking at each."""
+def _select_free_pictures(concept: str, annotator: str, judgements: int, now_seconds: float):
+    """Select the pictures that an annotator may get. `offer.answers` excludes finished ones by an index."""
     others = lease.alias("others")
-    here = (lease.c.concept == concept, lease.c.picture == offer.c.picture, lease.c.annotator == annotator)
+    lease_of_annotator = (
+        lease.c.concept == concept,
+        lease.c.picture == offer.c.picture,
+        lease.c.annotator == annotator,
+    )
     leased = (
         select(func.count())
         .where(others.c.concept == concept, others.c.picture == offer.c.picture, others.c.annotator != annotator)
-        .where(others.c.expires > at)
+        .where(others.c.expires > now_seconds)
         .scalar_subquery()
     )
     return (
         select(offer.c.picture, offer.c.sha256)
         .where(offer.c.concept == concept, offer.c.askable, offer.c.answers < judgements)
-        .where(~exists().where(*here, or_(lease.c.expires.is_(None), lease.c.expires > at)))
+        .where(~exists().where(*lease_of_annotator, or_(lease.c.expires.is_(None), lease.c.expires > now_seconds)))
         .where(~_judged_by(annotator))
         .where(leased + count_answers_on_offered(is_visible()) < judgements)
         .order_by(offer.c.priority.desc(), offer.c.picture)
@@ -174,55 +185,57 @@ def _free(concept: str, annotator: str, judgements: int, at: float):
 
 
 def _judged_by(annotator: str) -> ColumnElement[bool]:
-    """Whether the annotator has answered about the picture that is offered."""
+    """Whether an annotator has judged the offered picture."""
     return exists().where(
         is_about_offered(), shown.c.annotator == annotator, shown.c.judgement == judgement.c.id, is_visible()
     )
 
 
 def read_leased(connection: Connection, concept: str, annotator: str, now: datetime) -> frozenset[str]:
-    """The pictures that are kept for an annotator."""
-    theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > now.timestamp())
-    return frozenset(connection.execute(select(lease.c.picture).where(*theirs)).scalars())
+    """Read the pictures that an annotator has leased."""
+    of_annotator = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > now.timestamp())
+    return frozenset(connection.execute(select(lease.c.picture).where(*of_annotator)).scalars())
 
 
 def return_leases(connection: Connection, concept: str, annotator: str, pictures: Collection[str]) -> None:
-    """Keep pictures for an annotator no longer; what was skipped stays so."""
-    theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires.is_not(None))
-    connection.execute(delete(lease).where(*theirs, lease.c.picture.in_(sorted(pictures))))
+    """Delete an annotator's leases of some pictures. Skipped pictures stay skipped."""
+    of_annotator = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires.is_not(None))
+    connection.execute(delete(lease).where(*of_annotator, lease.c.picture.in_(sorted(pictures))))
 
 
 def skip_picture(connection: Connection, concept: str, annotator: str, picture: str) -> None:
-    """Mark a picture as skipped by an annotator."""
+    """Record that an annotator skipped a picture."""
     row = {"concept": concept, "picture": picture, "annotator": annotator, "expires": None}
-    insert = _upsert(connection, lease)
+    insert = _insert_or_update(connection, lease)
     connection.execute(
         insert.on_conflict_do_update(index_elements=["concept", "picture", "annotator"], set_={"expires": None}), [row]
     )
 
 
 def count_progress(connection: Connection, concept: str, judgements: int) -> JudgingProgress:
-    """How far a concept is; see `Store.progress`."""
-    enough = offer.c.answers >= judgements
-    pictures, done, short = connection.execute(
+    """Count a concept's progress; see `Store.count_progress`."""
+    is_done = offer.c.answers >= judgements
+    pictures, done, answers_on_unfinished = connection.execute(
         select(
             func.count(),
-            func.count().filter(enough),
-            func.coalesce(func.sum(offer.c.answers).filter(~enough), 0),
+            func.count().filter(is_done),
+            func.coalesce(func.sum(offer.c.answers).filter(~is_done), 0),
         ).where(offer.c.concept == concept, offer.c.askable)
     ).one()
     annotators = connection.execute(
         select(func.count(judgement.c.annotator.distinct())).where(judgement.c.concept == concept, is_visible())
     ).scalar_one()
-    return JudgingProgress(pictures, done, pictures * judgements, done * judgements + int(short), annotators)
+    return JudgingProgress(
+        pictures, done, pictures * judgements, done * judgements + int(answers_on_unfinished), annotators
+    )
 
 
 def delete_leases(connection: Connection, annotator: str) -> None:
-    """Drop an annotator's leases and skips."""
+    """Delete an annotator's leases and skips."""
     connection.execute(delete(lease).where(lease.c.annotator == annotator))
 
 
 def read_random_sample(connection: Connection, concept: str) -> frozenset[str]:
-    """The pictures that are marked as the unbiased sample."""
+    """Read the pictures that are marked as the unbiased sample."""
     query = select(offer.c.picture).where(offer.c.concept == concept, offer.c.random)
     return frozenset(connection.execute(query).scalars())

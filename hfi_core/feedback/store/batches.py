@@ -1,7 +1,7 @@
-"""An import: judgements are staged in slices, so that nobody waits long, and count all at once at the end.
+"""Add a batch of judgements: insert them in slices, so that no writer waits long, and let all count at once at the end.
 
-Whoever is killed half-way leaves rows that never count; the next import clears them away. The same batch key again
-changes nothing.
+An import that is killed leaves rows that never count; the next import deletes them. Repeating a batch key changes
+nothing.
 """
 
 import time
@@ -18,180 +18,186 @@ from hfi_core.feedback.store.insert import Conflict, insert_judgements, make_sup
 from hfi_core.feedback.store.queries import is_visible, recount_shown
 from hfi_core.feedback.store.tables import batch, judgement, shown
 
-SLICE = 500
-"""Judgements a transaction: some thirty milliseconds, after which others have their turn."""
-_SHARE = 0.8
-"""Of the time, the most that an import holds up other writers."""
+SLICE_SIZE = 500
+"""Judgements per transaction. One takes about 30 ms, after which other writers may continue."""
+_MAX_BUSY_SHARE = 0.8
+"""Maximum share of the time in which an import blocks other writers."""
 _LONGEST_PAUSE = 0.05
-_SILENT_SECONDS = 600.0
-"""An import that has done nothing for so long was killed."""
+_MAX_SILENT_SECONDS = 600.0
+"""An import without activity for longer was killed."""
 
 
 @dataclass(frozen=True)
 class ImportedBatch:
-    """What an import brought."""
+    """Counts of an imported batch."""
 
     new: int
     known: int
-    """Judgements that had been there before."""
+    """Judgements that were already in the store."""
 
 
 def add_batch(database: Database, key: str, judgements: Iterable[Judgement], source: str) -> ImportedBatch:
-    """Take in all judgements or, with a Conflict, none; see `Store.add_batch`."""
+    """Add all judgements or, with a Conflict, none; see `Store.add_batch`."""
     delete_abandoned(database)
     with database.read() as connection:
-        done = connection.execute(select(batch.c.rows).where(batch.c.key == key, batch.c.visible)).scalar_one_or_none()
-    if done is not None:
-        return ImportedBatch(0, done)
-    mine = database.write(lambda connection: _begin(connection, key, source))
+        earlier = select(batch.c.rows).where(batch.c.key == key, batch.c.visible)
+        known = connection.execute(earlier).scalar_one_or_none()
+    if known is not None:
+        return ImportedBatch(0, known)
+    batch_id = database.write(lambda connection: _begin(connection, key, source))
     try:
-        total = _stage(database, mine, judgements)
-        _require_superseded(database, mine)
-        _count(database, mine)
-        new = database.write(lambda connection: _show(connection, mine, total))
+        total = _stage(database, batch_id, judgements)
+        _require_superseded(database, batch_id)
+        _count_answers(database, batch_id)
+        new = database.write(lambda connection: _make_visible(connection, batch_id, total))
     except BaseException:
-        database.write(lambda connection: _abandon(connection, mine))
+        database.write(lambda connection: _abandon(connection, batch_id))
         delete_abandoned(database)
         raise
     return ImportedBatch(new, total - new)
 
 
 def _begin(connection: Connection, key: str, source: str) -> int:
-    """A new attempt; an earlier one of the same key, still under way or killed, gives way."""
+    """Insert the batch. An earlier one with the same key that is not complete is abandoned."""
     connection.execute(update(batch).where(batch.c.key == key, ~batch.c.visible).values(key=None, counted=False))
     row = {"key": key, "source": source, "alive": time.time(), "visible": False, "counted": False, "rows": 0}
     return connection.execute(insert(batch).values(row).returning(batch.c.id)).scalar_one()
 
 
-def _abandon(connection: Connection, mine: int) -> None:
-    connection.execute(update(batch).where(batch.c.id == mine, ~batch.c.visible).values(key=None, counted=False))
+def _abandon(connection: Connection, batch_id: int) -> None:
+    connection.execute(update(batch).where(batch.c.id == batch_id, ~batch.c.visible).values(key=None, counted=False))
 
 
-def _stage(database: Database, mine: int, judgements: Iterable[Judgement]) -> int:
+def _stage(database: Database, batch_id: int, judgements: Iterable[Judgement]) -> int:
     total, source = 0, iter(judgements)
-    while piece := [make_entry(one) for one in islice(source, SLICE)]:
-        began = time.monotonic()
-        database.write(lambda connection, piece=piece: _stage_slice(connection, mine, piece))
-        total += len(piece)
-        _let_others(began)
+    while chunk := [make_entry(judgement) for judgement in islice(source, SLICE_SIZE)]:
+        start = time.monotonic()
+        database.write(lambda connection, chunk=chunk: _stage_slice(connection, batch_id, chunk))
+        total += len(chunk)
+        _pause_for_others(start)
     return total
 
 
-def _let_others(began: float) -> None:
-    time.sleep(min(_LONGEST_PAUSE, (time.monotonic() - began) * (1 - _SHARE) / _SHARE))
+def _pause_for_others(start: float) -> None:
+    time.sleep(min(_LONGEST_PAUSE, (time.monotonic() - start) * (1 - _MAX_BUSY_SHARE) / _MAX_BUSY_SHARE))
 
 
-def _stage_slice(connection: Connection, mine: int, piece: list[Entry]) -> None:
-    _require_mine(connection, mine)
-    insert_judgements(connection, piece, mine)
+def _stage_slice(connection: Connection, batch_id: int, chunk: list[Entry]) -> None:
+    _require_not_abandoned(connection, batch_id)
+    insert_judgements(connection, chunk, batch_id)
 
 
-def _require_mine(connection: Connection, mine: int) -> None:
-    these = (batch.c.id == mine, batch.c.key.is_not(None))
-    if not connection.execute(update(batch).where(*these).values(alive=time.time())).rowcount:
+def _require_not_abandoned(connection: Connection, batch_id: int) -> None:
+    is_active = (batch.c.id == batch_id, batch.c.key.is_not(None))
+    if not connection.execute(update(batch).where(*is_active).values(alive=time.time())).rowcount:
         raise Conflict(
-            "The import was ended: somebody else brought some of the same judgements meanwhile. Nothing of it counts; "
-            "run it again.",
+            "The import was abandoned: another one added some of the same judgements meanwhile. None of its judgements "
+            "count. To fix this: run it again.",
             "",
         )
 
 
-def _require_superseded(database: Database, mine: int) -> None:
-    """Every correction leads, through corrections of the same question, to a judgement that began it."""
+def _require_superseded(database: Database, batch_id: int) -> None:
+    """Raise Conflict unless every correction leads, through corrections of its question, to a first answer."""
     with database.read() as connection:
         target = judgement.alias("target")
         stray = connection.execute(
             select(judgement.c.id, judgement.c.supersedes)
             .outerjoin(target, target.c.id == judgement.c.supersedes)
-            .where(judgement.c.batch == mine, judgement.c.supersedes.is_not(None))
+            .where(judgement.c.batch == batch_id, judgement.c.supersedes.is_not(None))
             .where(
                 target.c.id.is_(None)
                 | (target.c.question != judgement.c.question)
-                | ~(is_visible(target) | (target.c.batch == mine))
+                | ~(is_visible(target) | (target.c.batch == batch_id))
             )
             .order_by(judgement.c.id)
             .limit(1)
         ).one_or_none()
         if stray:
             raise make_superseding_conflict(*stray)
-        circle = connection.execute(_in_a_circle(mine)).one_or_none()
-        if circle:
-            raise make_superseding_conflict(*circle)
+        cycle = connection.execute(_select_cycle(batch_id)).one_or_none()
+        if cycle:
+            raise make_superseding_conflict(*cycle)
 
 
-def _in_a_circle(mine: int):
-    theirs = judgement.alias("theirs")
-    begins = (
+def _select_cycle(batch_id: int):
+    target = judgement.alias("target")
+    first_reached = (
         select(judgement.c.id)
-        .outerjoin(theirs, (theirs.c.id == judgement.c.supersedes) & (theirs.c.batch == mine))
-        .where(judgement.c.batch == mine, judgement.c.supersedes.is_not(None))
-        .where(theirs.c.id.is_(None) | theirs.c.supersedes.is_(None))
-        .cte("resting", recursive=True)
+        .outerjoin(target, (target.c.id == judgement.c.supersedes) & (target.c.batch == batch_id))
+        .where(judgement.c.batch == batch_id, judgement.c.supersedes.is_not(None))
+        .where(target.c.id.is_(None) | target.c.supersedes.is_(None))
+        .cte("reached", recursive=True)
     )
     later = judgement.alias("later")
-    resting = begins.union(
-        select(later.c.id).join(begins, later.c.supersedes == begins.c.id).where(later.c.batch == mine)
+    reached = first_reached.union(
+        select(later.c.id)
+        .join(first_reached, later.c.supersedes == first_reached.c.id)
+        .where(later.c.batch == batch_id)
     )
     return (
         select(judgement.c.id, judgement.c.supersedes)
-        .where(judgement.c.batch == mine, judgement.c.supersedes.is_not(None))
-        .where(judgement.c.id.not_in(select(resting.c.id)))
+        .where(judgement.c.batch == batch_id, judgement.c.supersedes.is_not(None))
+        .where(judgement.c.id.not_in(select(reached.c.id)))
         .order_by(judgement.c.id)
         .limit(1)
     )
 
 
-def _show(connection: Connection, mine: int, total: int) -> int:
-    _require_mine(connection, mine)
-    new = connection.execute(select(func.count()).where(judgement.c.batch == mine)).scalar_one()
-    connection.execute(update(batch).where(batch.c.id == mine).values(visible=True, rows=total))
+def _make_visible(connection: Connection, batch_id: int, total: int) -> int:
+    _require_not_abandoned(connection, batch_id)
+    new = connection.execute(select(func.count()).where(judgement.c.batch == batch_id)).scalar_one()
+    connection.execute(update(batch).where(batch.c.id == batch_id).values(visible=True, rows=total))
     return new
 
 
-def _count(database: Database, mine: int) -> None:
-    """Count the answers into `offer.answers`, in slices, before they are visible: nobody is asked for what is here."""
-    database.write(lambda connection: connection.execute(update(batch).where(batch.c.id == mine).values(counted=True)))
-    of_mine = select(judgement.c.id).where(judgement.c.batch == mine)
+def _count_answers(database: Database, batch_id: int) -> None:
+    """Count the answers into `offer.answers` before they are visible, so that no finished picture is assigned."""
+    database.write(
+        lambda connection: connection.execute(update(batch).where(batch.c.id == batch_id).values(counted=True))
+    )
+    query = _select_judged_pictures(select(judgement.c.id).where(judgement.c.batch == batch_id))
     with database.read() as connection:
-        for pictures in connection.execution_options(yield_per=SLICE).execute(_shown_by(of_mine)).partitions():
-            began = time.monotonic()
-            database.write(lambda writing, pictures=pictures: _count_slice(writing, mine, pictures))
-            _let_others(began)
+        for pictures in connection.execution_options(yield_per=SLICE_SIZE).execute(query).partitions():
+            start = time.monotonic()
+            database.write(lambda writing, pictures=pictures: _count_slice(writing, batch_id, pictures))
+            _pause_for_others(start)
 
 
-def _count_slice(connection: Connection, mine: int, pictures: Sequence[Row]) -> None:
-    _require_mine(connection, mine)
+def _count_slice(connection: Connection, batch_id: int, pictures: Sequence[Row]) -> None:
+    _require_not_abandoned(connection, batch_id)
     recount_shown(connection, pictures)
 
 
-def _shown_by(ids: Sequence[str] | Select[tuple[str]]) -> Select:
+def _select_judged_pictures(ids: Sequence[str] | Select[tuple[str]]) -> Select:
     return select(shown.c.concept, shown.c.picture).where(shown.c.judgement.in_(ids)).distinct()
 
 
 def delete_abandoned(database: Database) -> None:
-    """Take out what imports left that were refused or killed, in slices."""
-    quiet = time.time() - _SILENT_SECONDS
+    """Delete the rows of imports that were rejected or killed, in slices."""
+    inactive_since = time.time() - _MAX_SILENT_SECONDS
     with database.read() as connection:
-        killed = connection.execute(select(batch.c.id).where(~batch.c.visible, batch.c.alive < quiet)).scalars().all()
+        is_killed = (~batch.c.visible, batch.c.alive < inactive_since)
+        killed = connection.execute(select(batch.c.id).where(*is_killed)).scalars().all()
         ended = connection.execute(select(batch.c.id).where(batch.c.key.is_(None))).scalars().all()
-    for one in killed:
-        database.write(lambda connection, one=one: _abandon(connection, one))
-    for one in {*killed, *ended}:
-        more = True
-        while more:
-            began = time.monotonic()
-            more = database.write(lambda connection, one=one: _clear_slice(connection, one))
-            _let_others(began)
+    for id in killed:
+        database.write(lambda connection, id=id: _abandon(connection, id))
+    for id in {*killed, *ended}:
+        remaining = True
+        while remaining:
+            start = time.monotonic()
+            remaining = database.write(lambda connection, id=id: _delete_slice(connection, id))
+            _pause_for_others(start)
 
 
-def _clear_slice(connection: Connection, ended: int) -> bool:
-    """Take out a slice, and the batch's own row after the last; whether more may be left."""
-    ids = connection.execute(select(judgement.c.id).where(judgement.c.batch == ended).limit(SLICE)).scalars().all()
+def _delete_slice(connection: Connection, ended: int) -> bool:
+    """Delete a slice, or the batch's own row if no judgement is left. Return whether more may be left."""
+    ids = connection.execute(select(judgement.c.id).where(judgement.c.batch == ended).limit(SLICE_SIZE)).scalars().all()
     if ids:
-        touched = connection.execute(_shown_by(ids)).all()
+        pictures_of_slice = connection.execute(_select_judged_pictures(ids)).all()
         connection.execute(delete(shown).where(shown.c.judgement.in_(ids)))
         connection.execute(delete(judgement).where(judgement.c.id.in_(ids)))
-        recount_shown(connection, touched)
+        recount_shown(connection, pictures_of_slice)
         return True
     connection.execute(delete(batch).where(batch.c.id == ended, batch.c.key.is_(None)))
     return False

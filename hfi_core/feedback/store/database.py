@@ -1,7 +1,7 @@
-"""The database behind the store: connections, transactions, and what both databases need to keep a promise.
+"""Connections and durable transactions of the store's database.
 
-SQLite runs in WAL mode with `synchronous=FULL`, so a commit is on the disk when it returns; writers queue. PostgreSQL
-commits synchronously.
+SQLite runs in WAL mode with `synchronous=FULL`, so a commit is on the disk when it returns, and writers queue.
+PostgreSQL commits synchronously.
 """
 
 import random
@@ -21,10 +21,11 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.store.errors import as_user_error, is_serialization_conflict, parse_database_url
 
 LOCK_TIMEOUT_SECONDS = 30.0
-"""How long a writer waits for the others."""
+"""How long a writer waits for other writers."""
 _POLL_SECONDS = (0.001, 0.004)
-"""SQLite's own waiting grows to 100 ms between two looks, and then misses the gaps that an import leaves."""
-_TRIES = 20
+"""Time between two tries. SQLite's own waiting grows to 100 ms, and then misses the short gaps between an import's
+transactions."""
+_MAX_TRIES = 20
 _MARK = "hfi_writes"
 _LATEST, _ONE_STATE = "READ COMMITTED", "REPEATABLE READ"
 
@@ -32,19 +33,19 @@ T = TypeVar("T")
 
 
 class Database:
-    """A pool of connections, and transactions over them."""
+    """A pool of connections with transactions."""
 
     def __init__(self, url: str):
         self.url: URL = parse_database_url(url)
         self.embedded = self.url.get_backend_name() == "sqlite"
         with as_user_error(self.url):
             self.engine: Engine = _sqlite(self.url) if self.embedded else _postgresql(self.url)
-        # SQLite's writers of one process queue here: only one of them then asks the file whether it is free.
-        self._turn = threading.Lock() if self.embedded else None
+        # SQLite's writers of one process queue at this lock, so only one of them polls the file.
+        self._write_lock = threading.Lock() if self.embedded else None
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the store throughout and holds nobody up."""
+        """Open a transaction that sees one state of the store throughout and blocks no other."""
         with as_user_error(self.url), self.engine.connect() as connection:
             if not self.embedded:
                 connection = connection.execution_options(isolation_level=_ONE_STATE, postgresql_readonly=True)
@@ -52,48 +53,50 @@ class Database:
                 yield connection
 
     def write(self, work: Callable[[Connection], T], *, latest: bool = False) -> T:
-        """Do `work` in one transaction, durable on return; done anew where another writer came first.
+        """Run `work` in one transaction, durable on return. Retry if a concurrent writer came first.
 
-        Its statements see one state of the store; with `latest`, as they must after waiting for a lock, each the
-        latest. (On SQLite there is no difference: writers queue.)
+        All statements see one state of the store. With `latest` each statement sees the latest state, which is needed
+        after waiting for a lock. (On SQLite there is no difference: writers queue.)
         """
         options = {_MARK: True} if self.embedded else {"isolation_level": _LATEST if latest else _ONE_STATE}
         with as_user_error(self.url):
-            for left in reversed(range(_TRIES)):
+            for tries_left in reversed(range(_MAX_TRIES)):
                 try:
                     with (
-                        self._turn or nullcontext(),
+                        self._write_lock or nullcontext(),
                         self.engine.connect() as connection,
                         connection.execution_options(**options).begin(),
                     ):
                         return work(connection)
                 except DBAPIError as error:
-                    if not left or not (isinstance(error, IntegrityError) or is_serialization_conflict(error)):
+                    if not tries_left or not (isinstance(error, IntegrityError) or is_serialization_conflict(error)):
                         raise
                     time.sleep(random.uniform(0, 0.02))
             raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self.engine.dispose()
 
 
 def _sqlite(url: URL) -> Engine:
-    place = Path(url.database)
+    path = Path(url.database)
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"The store {place} cannot be made: {error}. Mend feedback.database_url.") from error
-    # An absolute path: a process that changes its folder later still means the same file.
-    url = url.set(database=str(place.absolute()))
+        raise UserError(
+            f"The store {path} cannot be created: {error}.\n  To fix this: correct feedback.database_url."
+        ) from error
+    # An absolute path names the same file after the process changes its folder.
+    url = url.set(database=str(path.absolute()))
     engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
 
     @event.listens_for(engine, "connect")
-    def _settle(connection: sqlite3.Connection, _record) -> None:
-        connection.isolation_level = None  # the module's own BEGIN comes too late
-        _patiently(lambda: _use_wal(connection))
+    def _set_pragmas(connection: sqlite3.Connection, _record) -> None:
+        connection.isolation_level = None  # the module would begin transactions too late
+        _retry_while_locked(lambda: _use_wal(connection))
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is not left in the file
+        connection.execute("PRAGMA secure_delete = ON")  # deleted judgements must not stay in the file
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -103,9 +106,9 @@ def _sqlite(url: URL) -> Engine:
         raw = connection.connection.dbapi_connection
         raw.execute("PRAGMA busy_timeout = 0")
         try:
-            _patiently(lambda: raw.execute("BEGIN IMMEDIATE"))
+            _retry_while_locked(lambda: raw.execute("BEGIN IMMEDIATE"))
         except sqlite3.OperationalError as error:
-            raise OperationalError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would tell it
+            raise OperationalError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would raise it
         finally:
             raw.execute(f"PRAGMA busy_timeout = {round(LOCK_TIMEOUT_SECONDS * 1000)}")
 
@@ -118,15 +121,15 @@ def _use_wal(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _patiently(act: Callable[[], object]) -> None:
-    """Try until nobody else writes; SQLite's error if that takes too long."""
-    until = time.monotonic() + LOCK_TIMEOUT_SECONDS
+def _retry_while_locked(execute: Callable[[], object]) -> None:
+    """Retry until no one else writes. Raises SQLite's error after `LOCK_TIMEOUT_SECONDS`."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while True:
         try:
-            act()
+            execute()
             return
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
+            if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(*_POLL_SECONDS))
 
@@ -138,7 +141,7 @@ def _postgresql(url: URL) -> Engine:
     )  # fmt: skip
 
     @event.listens_for(engine, "connect")
-    def _settle(connection, _record) -> None:
+    def _set_synchronous_commit(connection, _record) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET synchronous_commit = on")
         connection.commit()

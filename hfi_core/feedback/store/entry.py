@@ -1,4 +1,4 @@
-"""A judgement as a row: its canonical line, and the question that it answers."""
+"""Convert a judgement to a row of the store: its canonical line, and the key of the question that it answers."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from hfi_core.feedback.schema import Judgement, dump_judgement
 
 
 def format_line(judgement: Judgement) -> str:
-    """The judgement's one line in a feedback file: keys sorted, times in UTC."""
+    """Format a judgement as its canonical line in a feedback file: keys sorted, times in UTC."""
     times = {
         key: _in_utc(value) for key in ("shown_at", "answered_at") if (value := getattr(judgement, key)) is not None
     }
@@ -22,29 +22,29 @@ def format_line(judgement: Judgement) -> str:
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
-    except OverflowError:  # in the first or last hours that a calendar has
+    except OverflowError:  # in the first or last hours of the calendar
         return moment
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A judgement made ready to be kept."""
+    """A judgement prepared for the store."""
 
     id: str
     annotator: str
     concept: str
     question: str
-    """Equal for two judgements exactly if one can correct the other: digest of annotator, concept, kind, and pictures
-    with their own digests, since a redrawn picture is another question."""
+    """Digest of annotator, concept, kind, and the pictures with their digests. Two judgements have the same one exactly
+    if one may correct the other. A redrawn picture is another question."""
     supersedes: str | None
     content: str
     """The canonical line."""
-    seen: Mapping[str, str | None]
-    """The pictures' digests by id; None where nobody noted it."""
+    picture_digests: Mapping[str, str | None]
+    """The pictures' digests by id; None where it was not recorded."""
 
     @property
     def values(self) -> dict[str, Any]:
-        """The row of the table `judgement`, but for its batch."""
+        """The row of the table `judgement`, without its batch."""
         return {
             "id": self.id,
             "annotator": self.annotator,
@@ -56,12 +56,12 @@ class Entry:
 
 
 def make_entry(judgement: Judgement) -> Entry:
-    """Make a judgement ready."""
+    """Prepare a judgement for the store."""
     pictures = sorted(
         picture if digest is None else f"{picture}:{digest}" for picture, digest in judgement.picture_digests.items()
     )
-    asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *pictures])
+    question = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *pictures])
     return Entry(
-        judgement.id, judgement.annotator, judgement.concept, hashlib.sha256(asked.encode()).hexdigest(),
+        judgement.id, judgement.annotator, judgement.concept, hashlib.sha256(question.encode()).hexdigest(),
         judgement.supersedes, format_line(judgement), judgement.picture_digests,
     )  # fmt: skip

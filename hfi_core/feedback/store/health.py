@@ -1,4 +1,4 @@
-"""How a store's database is, asked without changing it: no table is made, nothing is migrated."""
+"""Inspect a store's database without changing it: no table is created or migrated."""
 
 import time
 from dataclasses import dataclass
@@ -13,74 +13,81 @@ from hfi_core.feedback.store.tables import judgement
 
 @dataclass(frozen=True)
 class StoreHealth:
-    """What a store's database says of itself."""
+    """State of a store's database."""
 
     name: str
-    """The store as it is named to people, without a password."""
+    """The store's name for messages, without a password."""
     server: str
     revision: str | None
-    """Of its tables; None where there are none yet."""
-    durable: dict[str, tuple[str, str]]
-    """Settings that a promise of durability rests on: what each is, and what it must be."""
+    """Revision of its tables; None if there are none yet."""
+    durability_settings: dict[str, tuple[str, str]]
+    """Settings that durability depends on: name to (actual value, required value)."""
     writable: bool
-    skew: float | None
-    """Seconds that the server's clock is ahead of this machine's; None where both are one."""
+    clock_skew: float | None
+    """Seconds by which the server's clock is ahead of this machine's; None for SQLite."""
 
     @property
-    def current(self) -> bool:
-        """Whether its tables are those of this version."""
+    def is_current(self) -> bool:
+        """Whether its tables have this version's revision."""
         return self.revision == HEAD
 
     @property
-    def careless(self) -> dict[str, tuple[str, str]]:
-        """The settings under which an acknowledged judgement could be lost."""
-        return {name: both for name, both in self.durable.items() if both[0] != both[1]}
+    def unsafe_settings(self) -> dict[str, tuple[str, str]]:
+        """The settings with which an acknowledged judgement could be lost."""
+        return {name: values for name, values in self.durability_settings.items() if values[0] != values[1]}
 
 
 def inspect_store(url: str) -> StoreHealth:
-    """Ask the database in `feedback.database_url`.
+    """Inspect the database in `feedback.database_url`.
 
-    Raises UserError as `open_store` does. A SQLite file that is missing is made: ask `is_there` first.
+    A missing SQLite file is created, so call `store_exists` first. Raises UserError as `open_store` does.
     """
     database = Database(url)
     try:
         with database.read() as connection:
-            found = read_revision(connection)
+            revision_found = read_revision(connection)
             if database.embedded:
                 version = connection.execute(text("SELECT sqlite_version()")).scalar_one()
-                durable = {"journal_mode": (_pragma(connection, "journal_mode"), "wal")}
-                durable |= {"synchronous": (_pragma(connection, "synchronous"), "2")}
-                writable, skew = True, None
+                durability_settings = {"journal_mode": (_read_pragma(connection, "journal_mode"), "wal")}
+                durability_settings |= {"synchronous": (_read_pragma(connection, "synchronous"), "2")}
+                writable, clock_skew = True, None
             else:
-                version = _setting(connection, "server_version")
+                version = _read_setting(connection, "server_version")
                 names = ("fsync", "full_page_writes", "synchronous_commit")
-                durable = {name: (_setting(connection, name), "on") for name in names}
-                writable, skew = _may_write(connection, found), _skew(connection)
+                durability_settings = {name: (_read_setting(connection, name), "on") for name in names}
+                writable, clock_skew = _may_write(connection, revision_found), _measure_clock_skew(connection)
         if database.embedded:
-            database.write(lambda connection: connection.execute(text("SELECT 1")))  # takes the lock, or says why not
+            database.write(lambda connection: connection.execute(text("SELECT 1")))  # takes the write lock, or raises
         kind = "SQLite" if database.embedded else "PostgreSQL"
-        return StoreHealth(format_store_name(database.url), f"{kind} {version}", found, durable, writable, skew)
+        return StoreHealth(
+            format_store_name(database.url),
+            f"{kind} {version}",
+            revision_found,
+            durability_settings,
+            writable,
+            clock_skew,
+        )
     finally:
         database.close()
 
 
-def _pragma(connection: Connection, name: str) -> str:
+def _read_pragma(connection: Connection, name: str) -> str:
     return str(connection.execute(text(f"PRAGMA {name}")).scalar_one())
 
 
-def _setting(connection: Connection, name: str) -> str:
+def _read_setting(connection: Connection, name: str) -> str:
     return str(connection.execute(text(f"SHOW {name}")).scalar_one())
 
 
-def _may_write(connection: Connection, found: str | None) -> bool:
-    """Whether this user may, and the server is no standby."""
-    asked = "has_schema_privilege(current_schema(), 'CREATE')"
-    if found is not None:
-        asked = f"has_table_privilege('{judgement.name}', 'INSERT')"
-    return bool(connection.execute(text(f"SELECT NOT pg_is_in_recovery() AND {asked}")).scalar_one())
+def _may_write(connection: Connection, revision_found: str | None) -> bool:
+    """Return whether this user may write, and the server is not a standby."""
+    privilege = "has_schema_privilege(current_schema(), 'CREATE')"
+    if revision_found is not None:
+        privilege = f"has_table_privilege('{judgement.name}', 'INSERT')"
+    return bool(connection.execute(text(f"SELECT NOT pg_is_in_recovery() AND {privilege}")).scalar_one())
 
 
-def _skew(connection: Connection) -> float:
+def _measure_clock_skew(connection: Connection) -> float:
     before = time.time()
-    theirs = float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
-    return theirs - (before + time.time()) / 2
+    server_time = float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+    return server_time - (before + time.time()) / 2

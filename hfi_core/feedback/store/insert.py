@@ -1,7 +1,7 @@
-"""Takes judgements into the table, one or a slice, and refuses what contradicts what is there.
+"""Insert judgements into the table, and reject those that contradict the store.
 
-An import's judgements lie in the table before they count. Where a person's answer, or a later import, needs their
-place, the import that is still staging gives way: it ends with a Conflict and nothing of it remains.
+An import's judgements are in the table before they count. If a person's answer, or a later import, has the same id or
+question, the unfinished import is abandoned: it ends with a Conflict, and all of its judgements are deleted.
 """
 
 from collections.abc import Sequence
@@ -20,159 +20,166 @@ class Conflict(UserError):
     def __init__(self, message: str, id: str, existing: str | None = None):
         super().__init__(message)
         self.id = id
-        """The judgement that was refused."""
+        """Id of the rejected judgement."""
         self.existing = existing
-        """The one that it contradicts: where the question was answered before, `supersedes` may name it."""
+        """Id of the judgement that it contradicts. If it answers the same question, `supersedes` may name it."""
 
 
-def insert_judgements(connection: Connection, entries: Sequence[Entry], into: int | None) -> list[Entry]:
-    """Take in entries, into a batch that does not count yet or (None) at once; those that were new.
+def insert_judgements(connection: Connection, entries: Sequence[Entry], batch_id: int | None) -> list[Entry]:
+    """Insert entries and return the new ones. With a batch id they do not count yet; with None they count at once.
 
-    Raises Conflict. Whether `supersedes` names something is asked here only of what counts at once.
+    Raises Conflict if an entry contradicts the store. `supersedes` is only checked for entries that count at once:
+    `batches` checks it at the end of an import.
     """
-    new = _without_known(connection, _each_once(entries), into)
-    if into is None:
-        _require_superseded(connection, new)
-    _make_room(connection, new, into)
-    if new:
-        connection.execute(insert(judgement), [one.values | {"batch": into} for one in new])
-        pairs = [(one, *about) for one in new if one.supersedes is None for about in one.seen.items()]
+    added = _without_known(connection, _without_duplicates(entries), batch_id)
+    if batch_id is None:
+        _require_superseded(connection, added)
+    _require_free_questions(connection, added, batch_id)
+    if added:
+        connection.execute(insert(judgement), [entry.values | {"batch": batch_id} for entry in added])
+        pairs = [
+            (entry, *pair) for entry in added if entry.supersedes is None for pair in entry.picture_digests.items()
+        ]
         if pairs:
             connection.execute(
                 insert(shown),
                 [
                     {
-                        "concept": one.concept,
+                        "concept": entry.concept,
                         "picture": picture,
                         "sha256": digest,
-                        "annotator": one.annotator,
-                        "judgement": one.id,
+                        "annotator": entry.annotator,
+                        "judgement": entry.id,
                     }
-                    for one, picture, digest in pairs
+                    for entry, picture, digest in pairs
                 ],  # fmt: skip
             )
-        for one, picture, _ in pairs if into is None else ():
-            theirs = (lease.c.concept == one.concept, lease.c.picture == picture, lease.c.annotator == one.annotator)
-            connection.execute(delete(lease).where(*theirs))
-    return new
+        for entry, picture, _ in pairs if batch_id is None else ():
+            own_lease = (
+                lease.c.concept == entry.concept,
+                lease.c.picture == picture,
+                lease.c.annotator == entry.annotator,
+            )
+            connection.execute(delete(lease).where(*own_lease))
+    return added
 
 
-def _each_once(entries: Sequence[Entry]) -> list[Entry]:
-    found: dict[str, Entry] = {}
-    for one in entries:
-        if one.id in found and found[one.id].content != one.content:
-            raise _other_content(one.id)
-        found[one.id] = one
-    return [found[id] for id in sorted(found)]  # one order for all, so that PostgreSQL's writers meet no deadlock
+def _without_duplicates(entries: Sequence[Entry]) -> list[Entry]:
+    unique: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.id in unique and unique[entry.id].content != entry.content:
+            raise _make_content_conflict(entry.id)
+        unique[entry.id] = entry
+    return [unique[id] for id in sorted(unique)]  # in one order for all writers, against deadlocks
 
 
-def _without_known(connection: Connection, entries: list[Entry], into: int | None) -> list[Entry]:
-    rows = _rows(connection, judgement.c.id.in_([one.id for one in entries]))
-    there = {row.id: row for row in rows}
-    new = []
-    for one in entries:
-        row = there.get(one.id)
+def _without_known(connection: Connection, entries: list[Entry], batch_id: int | None) -> list[Entry]:
+    rows = _read_rows(connection, judgement.c.id.in_([entry.id for entry in entries]))
+    stored_by_id = {row.id: row for row in rows}
+    added = []
+    for entry in entries:
+        row = stored_by_id.get(entry.id)
         if row is None:
-            new.append(one)
-        elif row.visible or row.batch == into:
-            if row.content != one.content:
-                raise _other_content(one.id)
+            added.append(entry)
+        elif row.visible or row.batch == batch_id:
+            if row.content != entry.content:
+                raise _make_content_conflict(entry.id)
         else:
-            _give_way(connection, row)
-            new.append(one)
-    return new
+            _remove_unfinished(connection, row)
+            added.append(entry)
+    return added
 
 
-def _other_content(id: str) -> Conflict:
+def _make_content_conflict(id: str) -> Conflict:
     return Conflict(
-        f"Judgement {id!r} is there already and says something else: give the new one an id of its own, and let its "
-        "`supersedes` name the earlier one if it corrects it.",
+        f"Judgement {id!r} is already in the store with other content.\n"
+        "  To fix this: give the new one another id. If it is a correction, let its `supersedes` name the earlier one.",
         id,
         existing=id,
     )
 
 
 def _require_superseded(connection: Connection, entries: list[Entry]) -> None:
-    for one in entries:
-        if one.supersedes is None:
+    for entry in entries:
+        if entry.supersedes is None:
             continue
-        query = select(judgement.c.question).where(judgement.c.id == one.supersedes, is_visible())
-        if connection.execute(query).scalar_one_or_none() != one.question:
-            raise make_superseding_conflict(one.id, one.supersedes)
+        query = select(judgement.c.question).where(judgement.c.id == entry.supersedes, is_visible())
+        if connection.execute(query).scalar_one_or_none() != entry.question:
+            raise make_superseding_conflict(entry.id, entry.supersedes)
 
 
 def make_superseding_conflict(id: str, supersedes: str) -> Conflict:
-    """The refusal of a correction of nothing."""
+    """Make the error for a judgement whose `supersedes` names no answer to its question."""
     return Conflict(
-        f"Judgement {id!r} supersedes {supersedes!r}, which is no judgement by the same annotator on the same "
-        "question: name the earlier judgement's id, or leave `supersedes` out.",
+        f"Judgement {id!r} supersedes {supersedes!r}, which is not a judgement by the same annotator on the same "
+        "question.\n  To fix this: name the earlier judgement's id, or remove `supersedes`.",
         id,
     )
 
 
-def _make_room(connection: Connection, entries: list[Entry], into: int | None) -> None:
-    """Refuse a second beginning or a second correction; where only an unfinished import stands there, it goes."""
-    beginning = {one.question: one for one in entries if one.supersedes is None}
-    correcting = {one.supersedes: one for one in entries if one.supersedes is not None}
-    if len(beginning) + len(correcting) < len(entries):
-        raise _twice_among(entries)
-    begun = (judgement.c.supersedes.is_(None), judgement.c.question.in_(beginning))
-    for row in _rows(connection, *begun) if beginning else ():
-        if not row.visible and row.batch != into:
-            _give_way(connection, row)
+def _require_free_questions(connection: Connection, entries: list[Entry], batch_id: int | None) -> None:
+    """Raise Conflict for a second first answer or a second correction. Remove those of unfinished imports."""
+    first_answers = {entry.question: entry for entry in entries if entry.supersedes is None}
+    corrections = {entry.supersedes: entry for entry in entries if entry.supersedes is not None}
+    if len(first_answers) + len(corrections) < len(entries):
+        raise _make_duplicate_conflict(entries)
+    is_first = (judgement.c.supersedes.is_(None), judgement.c.question.in_(first_answers))
+    for row in _read_rows(connection, *is_first) if first_answers else ():
+        if not row.visible and row.batch != batch_id:
+            _remove_unfinished(connection, row)
             continue
-        one = beginning[row.question]
+        entry = first_answers[row.question]
         last = _last_answer(connection, row.id)
         raise Conflict(
-            f"{one.annotator!r} has answered the question of judgement {one.id!r} before, in {last!r}: if it is a "
-            "correction, let its `supersedes` name that one.",
-            one.id,
+            f"{entry.annotator!r} has already answered the question of judgement {entry.id!r}, in {last!r}.\n"
+            "  To fix this: if it is a correction, let its `supersedes` name that one.",
+            entry.id,
             existing=last,
         )
-    for row in _rows(connection, judgement.c.supersedes.in_(correcting)) if correcting else ():
-        if not row.visible and row.batch != into:
-            _give_way(connection, row)
+    for row in _read_rows(connection, judgement.c.supersedes.in_(corrections)) if corrections else ():
+        if not row.visible and row.batch != batch_id:
+            _remove_unfinished(connection, row)
             continue
-        one = correcting[row.supersedes]
+        entry = corrections[row.supersedes]
         raise Conflict(
-            f"Judgement {one.id!r} supersedes {row.supersedes!r}, which {row.id!r} has superseded already: let it "
-            "name the latest answer.",
-            one.id,
+            f"Judgement {entry.id!r} supersedes {row.supersedes!r}, which {row.id!r} has already superseded.\n"
+            "  To fix this: let it name the latest answer.",
+            entry.id,
             existing=_last_answer(connection, row.id),
         )
 
 
-def _twice_among(entries: list[Entry]) -> Conflict:
+def _make_duplicate_conflict(entries: list[Entry]) -> Conflict:
     seen: dict[tuple[str, str], str] = {}
-    for one in entries:
-        place = ("corrects", one.supersedes) if one.supersedes is not None else ("answers", one.question)
-        if place in seen:
+    for entry in entries:
+        role = ("corrects", entry.supersedes) if entry.supersedes is not None else ("answers", entry.question)
+        if role in seen:
             return Conflict(
-                f"Judgements {seen[place]!r} and {one.id!r} answer the same question, and neither supersedes the "
-                "other: let the later one's `supersedes` name the earlier one, or leave one out.",
-                one.id,
-                existing=seen[place],
+                f"Judgements {seen[role]!r} and {entry.id!r} answer the same question, and neither supersedes the "
+                "other.\n  To fix this: let the later one's `supersedes` name the earlier one, or remove one of them.",
+                entry.id,
+                existing=seen[role],
             )
-        seen[place] = one.id
-    raise AssertionError("no two judgements have one place")
+        seen[role] = entry.id
+    raise AssertionError("no two judgements have the same role")
 
 
 def _last_answer(connection: Connection, id: str) -> str:
     later = select(judgement.c.id).where(judgement.c.supersedes == id)
-    while (found := connection.execute(later).scalar_one_or_none()) is not None:
-        id, later = found, select(judgement.c.id).where(judgement.c.supersedes == found)
+    while (next_id := connection.execute(later).scalar_one_or_none()) is not None:
+        id, later = next_id, select(judgement.c.id).where(judgement.c.supersedes == next_id)
     return id
 
 
-def _rows(connection: Connection, *where) -> Sequence[Row]:
+def _read_rows(connection: Connection, *where) -> Sequence[Row]:
     columns = (judgement.c.id, judgement.c.batch, judgement.c.question, judgement.c.supersedes, judgement.c.content)
     return connection.execute(
         select(*columns, is_visible().label("visible")).where(*where).order_by(judgement.c.id)
     ).all()
 
 
-def _give_way(connection: Connection, row: Row) -> None:
-    """End an unfinished import (its rows are cleared away later) and take its judgement out."""
+def _remove_unfinished(connection: Connection, row: Row) -> None:
+    """Abandon an unfinished import, and delete its judgement. Its other rows are deleted later."""
     connection.execute(update(batch).where(batch.c.id == row.batch, ~batch.c.visible).values(key=None, counted=False))
     connection.execute(delete(shown).where(shown.c.judgement == row.id))
     connection.execute(delete(judgement).where(judgement.c.id == row.id))

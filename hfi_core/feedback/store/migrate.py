@@ -1,4 +1,4 @@
-"""Brings a database to this version's tables by Alembic, once, whoever opens it first."""
+"""Migrate a database to this version's tables with Alembic, when it is first opened."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from hfi_core.feedback.store.errors import format_store_name
 from hfi_core.feedback.store.tables import VERSION_TABLE
 
 HEAD = "0001"
-"""The newest revision in `migrations/versions`; a test holds them equal. Who has it need not import Alembic."""
-_LOCK = 0x6866_6973  # any number, for PostgreSQL's advisory lock
+"""The newest revision in `migrations/versions`; a test checks it. A current database needs no import of Alembic."""
+_LOCK = 0x6866_6973  # an arbitrary number for PostgreSQL's advisory lock
 
 
 def migrate(database: Database) -> None:
     """Create or migrate the tables.
 
-    Raises UserError for a database of a newer version, or one that holds something else.
+    Raises UserError if the database is of a newer version, or belongs to another program.
     """
     with database.read() as connection:
         if read_revision(connection) == HEAD:
@@ -26,7 +26,7 @@ def migrate(database: Database) -> None:
 
 
 def read_revision(connection: Connection) -> str | None:
-    """The revision of the tables; None where there are none."""
+    """Read the revision of the tables; None if there are none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar_one_or_none()
@@ -39,19 +39,19 @@ def _migrate(database: Database, connection: Connection) -> None:
 
     if not database.embedded:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    found = read_revision(connection)
-    if found == HEAD:  # somebody else has just done it
+    current = read_revision(connection)
+    if current == HEAD:  # another process has just migrated it
         return
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    if current is not None and current not in known:
         raise UserError(
-            f"The store {format_store_name(database.url)} is from a newer version (its revision is {found!r}).\n"
+            f"The store {format_store_name(database.url)} is from a newer version (its revision is {current!r}).\n"
             "  To fix this: install that version, or name another store in feedback.database_url."
         )
-    if found is None and database.embedded and inspect(connection).get_table_names():
+    if current is None and database.embedded and inspect(connection).get_table_names():
         raise UserError(
             f"{format_store_name(database.url)} is the database of another program.\n"
             "  To fix this: name another file in feedback.database_url."

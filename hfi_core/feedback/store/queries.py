@@ -1,4 +1,4 @@
-"""What counts: judgements that are visible, and that no visible one supersedes."""
+"""SQL expressions for the judgements that count: visible, and not superseded by a visible one."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -8,10 +8,10 @@ from sqlalchemy.sql import FromClause
 from hfi_core.feedback.store.tables import batch, judgement, offer, shown
 
 
-def is_visible(of: FromClause = judgement) -> ColumnElement[bool]:
-    """Whether a judgement came alone, or with an import that is whole."""
-    whole = select(batch.c.id).where(batch.c.visible)
-    return or_(of.c.batch.is_(None), of.c.batch.in_(whole))
+def is_visible(source: FromClause = judgement) -> ColumnElement[bool]:
+    """Whether a judgement was added singly, or by a complete import."""
+    complete = select(batch.c.id).where(batch.c.visible)
+    return or_(source.c.batch.is_(None), source.c.batch.in_(complete))
 
 
 def is_counting() -> ColumnElement[bool]:
@@ -21,12 +21,12 @@ def is_counting() -> ColumnElement[bool]:
 
 
 def _counted() -> ColumnElement[bool]:
-    """Whether a judgement is visible, or will be as soon as its import has counted its answers."""
+    """Whether a judgement is visible, or will be as soon as its import is complete."""
     return or_(judgement.c.batch.is_(None), judgement.c.batch.in_(select(batch.c.id).where(batch.c.counted)))
 
 
 def is_about_offered() -> ColumnElement[bool]:
-    """Whether what was shown is the picture that is offered, and not one that had its id before."""
+    """Whether the judged picture is the offered one, and not an earlier one with its id."""
     return and_(
         shown.c.concept == offer.c.concept, shown.c.picture == offer.c.picture,
         or_(shown.c.sha256.is_(None), shown.c.sha256 == offer.c.sha256),
@@ -34,7 +34,7 @@ def is_about_offered() -> ColumnElement[bool]:
 
 
 def count_answers_on_offered(where: ColumnElement[bool]) -> ScalarSelect[int]:
-    """How many annotators have answered about a picture that is offered."""
+    """Number of annotators who have judged an offered picture."""
     return (
         select(func.count(shown.c.annotator.distinct()))
         .join(judgement, judgement.c.id == shown.c.judgement)
@@ -45,25 +45,25 @@ def count_answers_on_offered(where: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 def recount(connection: Connection, concept: str, pictures: Collection[str]) -> None:
-    """Bring `offer.answers` up to date for some pictures."""
-    these = (offer.c.concept == concept, offer.c.picture.in_(sorted(pictures)))
-    connection.execute(update(offer).where(*these).values(answers=count_answers_on_offered(_counted())))
+    """Update `offer.answers` for some pictures of a concept."""
+    offered = (offer.c.concept == concept, offer.c.picture.in_(sorted(pictures)))
+    connection.execute(update(offer).where(*offered).values(answers=count_answers_on_offered(_counted())))
 
 
-def recount_shown(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
-    """Bring `offer.answers` up to date for pairs of concept and picture."""
-    pictures: dict[str, set[str]] = {}
-    for concept, picture in rows:
-        pictures.setdefault(concept, set()).add(picture)
-    for concept, these in pictures.items():
-        recount(connection, concept, these)
+def recount_shown(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
+    """Update `offer.answers` for pairs of concept and picture."""
+    by_concept: dict[str, set[str]] = {}
+    for concept, picture in pairs:
+        by_concept.setdefault(concept, set()).add(picture)
+    for concept, pictures in by_concept.items():
+        recount(connection, concept, pictures)
 
 
 def select_related(ids: Sequence[str], questions: Sequence[str]) -> Select[tuple[str]]:
-    """The lines of those that have one of the ids, or answer one of the questions, corrections included."""
+    """Select the lines of judgements with one of the ids or questions, and of all corrections of these."""
     begins = and_(judgement.c.question.in_(questions), judgement.c.supersedes.is_(None))
-    found = select(judgement.c.id).where(or_(judgement.c.id.in_(ids), begins)).cte("touched", recursive=True)
+    related = select(judgement.c.id).where(or_(judgement.c.id.in_(ids), begins)).cte("related", recursive=True)
     later = judgement.alias("later")
-    found = found.union(select(later.c.id).join(found, later.c.supersedes == found.c.id))
-    lines = select(judgement.c.content).join(found, found.c.id == judgement.c.id)
+    related = related.union(select(later.c.id).join(related, later.c.supersedes == related.c.id))
+    lines = select(judgement.c.content).join(related, related.c.id == judgement.c.id)
     return lines.where(is_visible()).order_by(judgement.c.id)

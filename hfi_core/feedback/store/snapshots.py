@@ -1,7 +1,7 @@
-"""A snapshot: all judgements as one canonical file, sorted by id. The same store gives the same bytes.
+"""Take snapshots: all judgements in one canonical file, sorted by id. The same store gives the same bytes.
 
-Which judgements a snapshot holds is marked in the store first and read then, so that what arrives meanwhile is in the
-next one, and an earlier one can be read again by its digest.
+The store first marks the judgements of a snapshot, then reads them. Judgements that arrive meanwhile are in the next
+snapshot, and an earlier snapshot can be read again by its digest.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ _SLICE = 1000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot's digest and size."""
+    """Digest and size of a snapshot."""
 
     sha256: str
     judgements: int
     written: bool = True
-    """False where the file was there already, byte for byte."""
+    """False if the file already had this content."""
 
 
 @dataclass(frozen=True)
 class SavedSnapshot:
-    """A snapshot that was taken earlier."""
+    """An earlier snapshot."""
 
     number: int
     sha256: str
@@ -45,7 +45,7 @@ class SavedSnapshot:
 
 
 def take_snapshot(database: Database, path: Path) -> Snapshot:
-    """Write the snapshot; see `Store.snapshot`."""
+    """Take a snapshot and write it; see `Store.take_snapshot`."""
     number = database.write(_begin)
     while database.write(lambda connection: _mark_slice(connection, number)):
         pass
@@ -70,21 +70,21 @@ def _begin(connection: Connection) -> int:
 
 
 def _mark_slice(connection: Connection, number: int) -> bool:
-    fresh = (judgement.c.batch.is_(None), judgement.c.snapshot.is_(None))
-    ids = connection.execute(select(judgement.c.id).where(*fresh).limit(_SLICE)).scalars().all()
-    connection.execute(update(judgement).where(judgement.c.id.in_(ids), *fresh).values(snapshot=number))
+    is_unsaved = (judgement.c.batch.is_(None), judgement.c.snapshot.is_(None))
+    ids = connection.execute(select(judgement.c.id).where(*is_unsaved).limit(_SLICE)).scalars().all()
+    connection.execute(update(judgement).where(judgement.c.id.in_(ids), *is_unsaved).values(snapshot=number))
     return len(ids) == _SLICE
 
 
-def _held(number: int) -> ColumnElement[bool]:
+def _is_in_snapshot(number: int) -> ColumnElement[bool]:
     imports = select(batch.c.id).where(batch.c.visible, batch.c.snapshot <= number)
-    alone = and_(judgement.c.batch.is_(None), judgement.c.snapshot <= number)
-    return or_(alone, judgement.c.batch.in_(imports))
+    added_singly = and_(judgement.c.batch.is_(None), judgement.c.snapshot <= number)
+    return or_(added_singly, judgement.c.batch.in_(imports))
 
 
 def read_lines(connection: Connection, number: int) -> Iterator[str]:
-    """The snapshot's lines in order, in constant memory."""
-    query = select(judgement.c.content).where(_held(number)).order_by(judgement.c.id)
+    """Yield a snapshot's lines in order, in constant memory."""
+    query = select(judgement.c.content).where(_is_in_snapshot(number)).order_by(judgement.c.id)
     yield from connection.execution_options(yield_per=_SLICE).execute(query).scalars()
 
 
@@ -99,32 +99,32 @@ def _write(content: Iterator[str], stream: BinaryIO) -> tuple[str, int]:
 
 
 def _keep(connection: Connection, number: int, digest: str, count: int) -> None:
-    """Keep the digest; a snapshot that says what the last one said is none."""
+    """Record the digest. A snapshot with the content of the previous one is deleted."""
     earlier = select(snapshot.c.sha256).where(snapshot.c.sha256.is_not(None), snapshot.c.number < number)
     if connection.execute(earlier.order_by(snapshot.c.number.desc()).limit(1)).scalar_one_or_none() == digest:
         connection.execute(delete(snapshot).where(snapshot.c.number == number))
     else:
-        these = snapshot.c.number == number
-        connection.execute(update(snapshot).where(these).values(sha256=digest, judgements=count))
+        is_this = snapshot.c.number == number
+        connection.execute(update(snapshot).where(is_this).values(sha256=digest, judgements=count))
 
 
 def count_unsaved(connection: Connection) -> int:
-    """How many judgements no snapshot holds."""
-    fresh = judgement.c.batch.is_(None) & judgement.c.snapshot.is_(None)
+    """Count the judgements that are in no snapshot."""
+    is_unsaved = judgement.c.batch.is_(None) & judgement.c.snapshot.is_(None)
     imports = select(batch.c.id).where(batch.c.visible, batch.c.snapshot.is_(None))
-    query = select(func.count()).select_from(judgement).where(or_(fresh, judgement.c.batch.in_(imports)))
+    query = select(func.count()).select_from(judgement).where(or_(is_unsaved, judgement.c.batch.in_(imports)))
     return connection.execute(query).scalar_one()
 
 
 def list_saved(connection: Connection) -> list[SavedSnapshot]:
-    """The snapshots that were taken and differ from the one before, in order."""
+    """List the snapshots that differ from the one before, in order."""
     query = select(snapshot).where(snapshot.c.sha256.is_not(None)).order_by(snapshot.c.number)
     return [SavedSnapshot(row.number, row.sha256, row.judgements, row.taken) for row in connection.execute(query)]
 
 
 def list_holding(connection: Connection, annotator: str) -> list[SavedSnapshot]:
-    """The snapshots that hold a judgement by an annotator."""
-    alone = select(func.min(judgement.c.snapshot)).where(
+    """List the snapshots that hold a judgement by an annotator."""
+    added_singly = select(func.min(judgement.c.snapshot)).where(
         judgement.c.annotator == annotator, judgement.c.batch.is_(None)
     )
     imported = (
@@ -132,5 +132,7 @@ def list_holding(connection: Connection, annotator: str) -> list[SavedSnapshot]:
         .join(judgement, judgement.c.batch == batch.c.id)
         .where(judgement.c.annotator == annotator, batch.c.visible)
     )
-    firsts = [found for query in (alone, imported) if (found := connection.execute(query).scalar_one()) is not None]
-    return [one for one in list_saved(connection) if firsts and one.number >= min(firsts)]
+    first_numbers = [
+        first for query in (added_singly, imported) if (first := connection.execute(query).scalar_one()) is not None
+    ]
+    return [earlier for earlier in list_saved(connection) if first_numbers and earlier.number >= min(first_numbers)]

@@ -1,4 +1,4 @@
-"""The store as everybody uses it: the annotation page, the importers, the flow, the commands."""
+"""The store's interface for the annotation page, the importers, the flows and the commands."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,13 +19,14 @@ from hfi_core.feedback.store.queries import is_counting, is_visible, recount, re
 from hfi_core.feedback.store.snapshots import SavedSnapshot, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 
-_SLICE = 1000
+_CHUNK = 1000
 
 
 def open_store(url: str) -> "Store":
-    """Open the store in `feedback.database_url`; it is made or migrated where needed.
+    """Open the store in `feedback.database_url`. Create or migrate it if needed.
 
-    Raises UserError for a wrong URL, a server out of reach, a store of a newer version, a file that is no database.
+    Raises UserError if the URL is wrong, the server is out of reach, the store is of a newer version, or the file is
+    not a database.
     """
     database = Database(url)
     try:
@@ -37,9 +38,9 @@ def open_store(url: str) -> "Store":
 
 
 class Store:
-    """Judgements, who is asked about which picture, and snapshots. Safe to use from several threads and processes.
+    """Judgements, assignments and snapshots. Several threads and processes may use it at once.
 
-    Every method raises UserError where the database cannot do what it should.
+    Every method raises UserError if the database fails.
     """
 
     def __init__(self, database: Database):
@@ -52,98 +53,97 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._database.close()
 
-    def add(self, one: Judgement) -> bool:
-        """Keep a judgement; it is durable on return. False if it was there already: its id is the idempotency key.
+    def add(self, added: Judgement) -> bool:
+        """Add a judgement, durable on return. Return False if it was already there: its id is the idempotency key.
 
-        Raises Conflict if the id stands for another judgement, if `supersedes` names none by the same annotator on
-        the same question or one that is superseded already, or if the question was answered and `supersedes` is
-        missing.
+        Raises Conflict if the id belongs to another judgement, or the question was answered and `supersedes` is
+        missing. Also raises it if `supersedes` names an answer that is superseded, by another annotator, or to another
+        question.
         """
-
-        entry = make_entry(one)
+        entry = make_entry(added)
 
         def work(connection: Connection) -> bool:
             new = insert_judgements(connection, [entry], None)
             if new and entry.supersedes is None:
-                recount(connection, entry.concept, entry.seen)
+                recount(connection, entry.concept, entry.picture_digests)
             return bool(new)
 
         return self._database.write(work)
 
     def add_batch(self, batch_key: str, judgements: Iterable[Judgement], *, source: str) -> batches.ImportedBatch:
-        """Keep all judgements or none: staged in slices while others go on, and counting all at once at the end.
+        """Add all judgements or none. They are inserted in slices between other writers, and count at once at the end.
 
-        `batch_key` is a digest of what is imported: the same again changes nothing, without reading `judgements`.
+        `batch_key` is a digest of what is imported. Repeating it changes nothing, and does not read `judgements`.
         Raises Conflict as `add` does.
         """
         return batches.add_batch(self._database, batch_key, judgements, source)
 
-    def judgements(
+    def read_judgements(
         self, concept: str | None = None, *, annotator: str | None = None, counting: bool = False
     ) -> Iterator[Judgement]:
-        """Judgements sorted by id, in constant memory, of one moment; `counting` leaves out what was superseded."""
+        """Yield judgements sorted by id, of one moment, in constant memory. `counting` leaves out superseded ones."""
         query = select(judgement.c.content).where(is_counting() if counting else is_visible()).order_by(judgement.c.id)
         if concept is not None:
             query = query.where(judgement.c.concept == concept)
         if annotator is not None:
             query = query.where(judgement.c.annotator == annotator)
         with self._database.read() as connection:
-            for line in connection.execution_options(yield_per=_SLICE).execute(query).scalars():
+            for line in connection.execution_options(yield_per=_CHUNK).execute(query).scalars():
                 yield parse_judgement(line)
 
-    def touching(self, asked: Iterable[tuple[str, str]]) -> Iterator[Judgement]:
-        """The judgements that have an id, or answer a question, of those `asked`, which are pairs of both.
+    def find_related(self, ids_and_questions: Iterable[tuple[str, str]]) -> Iterator[Judgement]:
+        """Yield the judgements with one of the ids or questions, and all corrections of these.
 
-        In constant memory and of one moment; one that several pairs touch may come several times.
+        They are of one moment; memory is constant. A judgement may come several times.
         """
-        source = iter(asked)
+        source = iter(ids_and_questions)
         with self._database.read() as connection:
-            while piece := list(islice(source, _SLICE)):
-                for line in connection.execute(select_related(*zip(*piece, strict=True))).scalars():
+            while chunk := list(islice(source, _CHUNK)):
+                for line in connection.execute(select_related(*zip(*chunk, strict=True))).scalars():
                     yield parse_judgement(line)
 
     def get(self, id: str) -> Judgement | None:
-        """The judgement of an id."""
+        """Return the judgement with an id; None if there is none."""
         with self._database.read() as connection:
             line = connection.execute(select(judgement.c.content).where(judgement.c.id == id, is_visible())).scalar()
         return None if line is None else parse_judgement(line)
 
-    def snapshot(self, path: Path) -> Snapshot:
-        """Write every judgement to a canonical feedback file, sorted by id; the same store gives the same bytes.
+    def take_snapshot(self, path: Path) -> Snapshot:
+        """Write all judgements to a canonical feedback file, sorted by id. The same store gives the same bytes.
 
-        A file that says the same already is left as it is.
+        A file that already has this content is not written again.
         """
         return snapshots.take_snapshot(self._database, path)
 
-    def snapshots(self) -> list[SavedSnapshot]:
-        """The snapshots that were taken of this store, the earliest first."""
+    def list_snapshots(self) -> list[SavedSnapshot]:
+        """List the snapshots of this store, the earliest first."""
         with self._database.read() as connection:
             return snapshots.list_saved(connection)
 
-    def snapshots_with(self, annotator: str) -> list[SavedSnapshot]:
-        """The snapshots that hold judgements by an annotator."""
+    def list_snapshots_with(self, annotator: str) -> list[SavedSnapshot]:
+        """List the snapshots that hold judgements by an annotator."""
         with self._database.read() as connection:
             return snapshots.list_holding(connection, annotator)
 
-    def unsaved(self) -> int:
-        """How many judgements no snapshot holds yet."""
+    def count_unsaved(self) -> int:
+        """Count the judgements that are in no snapshot yet."""
         with self._database.read() as connection:
             return snapshots.count_unsaved(connection)
 
-    def missing(self, ids: Iterable[str]) -> Iterator[str]:
-        """Those of the ids that the store has no judgement of."""
+    def find_missing(self, ids: Iterable[str]) -> Iterator[str]:
+        """Yield those of the ids that the store does not have."""
         source = iter(ids)
-        while piece := list(islice(source, _SLICE)):
+        while chunk := list(islice(source, _CHUNK)):
             with self._database.read() as connection:
-                query = select(judgement.c.id).where(judgement.c.id.in_(piece), is_visible())
-                there = set(connection.execute(query).scalars())
-            yield from (id for id in piece if id not in there)
+                query = select(judgement.c.id).where(judgement.c.id.in_(chunk), is_visible())
+                stored_ids = set(connection.execute(query).scalars())
+            yield from (id for id in chunk if id not in stored_ids)
 
-    def lines_of(self, number: int) -> Iterator[str]:
-        """The lines of an earlier snapshot, but for what was forgotten since."""
+    def read_snapshot_lines(self, number: int) -> Iterator[str]:
+        """Yield the lines of an earlier snapshot, without judgements that were deleted since."""
         with self._database.read() as connection:
             yield from snapshots.read_lines(connection, number)
 
@@ -156,73 +156,73 @@ class Store:
         random: frozenset[str] = frozenset(),
         only: bool = False,
     ) -> None:
-        """Let candidates be asked about. The highest `priority` is asked first; 0 where none was ever given.
+        """Offer candidates to annotators, the highest `priority` first; the default priority is 0.
 
-        `random` marks the unbiased sample. Pictures that are offered already keep the priority and the mark that
-        they have, unless new ones are given. A redrawn one is asked about anew: what was answered, given or skipped
-        was another picture. With `only`, the concept's other pictures are withdrawn: nobody is asked about them, and
-        they are no part of the progress, until they are offered again.
+        `random` marks the unbiased sample. Pictures that were offered before keep their priority and mark unless new
+        ones are given. A redrawn picture is offered anew: earlier answers, leases and skips were about another picture.
+        With `only`, the concept's other pictures are withdrawn: nobody is asked about them, and they do not count in
+        the progress, until they are offered again.
         """
-        batches.delete_abandoned(self._database)  # a killed import keeps no picture from being asked about
+        batches.delete_abandoned(self._database)  # otherwise a killed import's answers would still count for a picture
         assignment.offer_pictures(self._database, concept, candidates, priority or {}, random)
         if only:
             assignment.withdraw_others(self._database, concept, {candidate.id for candidate in candidates})
 
-    def random_sample(self, concept: str) -> frozenset[str]:
-        """The pictures that are marked as the unbiased sample."""
+    def read_random_sample(self, concept: str) -> frozenset[str]:
+        """Read the pictures that are marked as the unbiased sample."""
         with self._database.read() as connection:
             return assignment.read_random_sample(connection, concept)
 
     def assign(
         self, concept: str, annotator: str, *, count: int, judgements: int, lease: timedelta, now: datetime
     ) -> list[assignment.Assignment]:
-        """Give an annotator up to `count` pictures, kept for them until `now + lease`.
+        """Assign up to `count` pictures to an annotator until `now + lease`.
 
-        Their own pictures that have not run out come first, and are kept longer; never one that they have judged or
-        skipped, nor one that `judgements` others have judged or been given.
+        The annotator's current leases come first and are prolonged. Pictures that the annotator has judged or skipped
+        are never assigned, nor pictures that `judgements` others have judged or leased.
         """
         return self._database.write(
             lambda connection: assignment.assign(connection, concept, annotator, count, judgements, lease, now),
             latest=True,
         )
 
-    def leased(self, concept: str, annotator: str, now: datetime) -> frozenset[str]:
-        """The pictures that are kept for an annotator."""
+    def list_leased(self, concept: str, annotator: str, now: datetime) -> frozenset[str]:
+        """List the pictures that an annotator has leased."""
         with self._database.read() as connection:
             return assignment.read_leased(connection, concept, annotator, now)
 
-    def give_back(self, concept: str, annotator: str, pictures: Collection[str]) -> None:
-        """Keep pictures for an annotator no longer; they may be given to anybody, the same one too."""
+    def return_pictures(self, concept: str, annotator: str, pictures: Collection[str]) -> None:
+        """Return pictures that an annotator has leased. They may be assigned to anyone, also to the same annotator."""
         self._database.write(lambda connection: assignment.return_leases(connection, concept, annotator, pictures))
 
-    def release(self, concept: str, annotator: str, picture: str) -> None:
-        """Skip: the picture is free for others, and this annotator never gets it again."""
+    def skip(self, concept: str, annotator: str, picture: str) -> None:
+        """Skip a picture: it is free for others, and this annotator never gets it again."""
         self._database.write(lambda connection: assignment.skip_picture(connection, concept, annotator, picture))
 
-    def progress(self, concept: str, judgements: int) -> assignment.JudgingProgress:
-        """How many of the pictures that are offered have `judgements` answers."""
+    def count_progress(self, concept: str, judgements: int) -> assignment.JudgingProgress:
+        """Count how many of the offered pictures have `judgements` answers."""
         with self._database.read() as connection:
             return assignment.count_progress(connection, concept, judgements)
 
-    def annotators(self) -> list[str]:
-        """The pseudonyms of all who have judged."""
+    def list_annotators(self) -> list[str]:
+        """List the pseudonyms of all annotators who have judged."""
         with self._database.read() as connection:
             query = select(judgement.c.annotator).where(is_visible()).distinct().order_by(judgement.c.annotator)
             return list(connection.execute(query).scalars())
 
     def forget(self, annotator: str, *, judgements: bool = False) -> int:
-        """Drop what an annotator was given and, if asked, their judgements; how many judgements went."""
+        """Delete an annotator's leases and, with `judgements`, their judgements. Return the number of those."""
 
         def work(connection: Connection) -> int:
             assignment.delete_leases(connection, annotator)
             if not judgements:
                 return 0
-            theirs = connection.execute(
+            pictures = connection.execute(
                 select(shown.c.concept, shown.c.picture).where(shown.c.annotator == annotator).distinct()
             ).all()
             connection.execute(delete(shown).where(shown.c.annotator == annotator))
-            gone = connection.execute(delete(judgement).where(judgement.c.annotator == annotator)).rowcount
-            recount_shown(connection, theirs)
-            return gone
+            deleted = connection.execute(delete(judgement).where(judgement.c.annotator == annotator)).rowcount
+            recount_shown(connection, pictures)
+            return deleted
 
         return self._database.write(work)

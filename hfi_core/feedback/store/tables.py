@@ -1,13 +1,13 @@
-"""The store's tables. `migrations/` makes them; a test holds both equal."""
+"""The store's tables. `migrations/` creates them; a test checks that both agree."""
 
 from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, text
 
 VERSION_TABLE = "hfi_feedback_version"
-"""Where Alembic keeps the revision; a name of our own, since MLflow and Prefect may share a PostgreSQL database."""
+"""Alembic's table of the revision. It has our own name because MLflow and Prefect may share a PostgreSQL database."""
 
 
 def bytewise_string(length: int) -> String:
-    """A string that is compared by its bytes, in any database and under any locale."""
+    """Return a string type that compares by bytes in every database and locale."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
@@ -17,17 +17,15 @@ batch = Table(
     "batch",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column(
-        "key", bytewise_string(300), unique=True
-    ),  # null: it was ended before it was whole, and its rows are cleared away
+    Column("key", bytewise_string(300), unique=True),  # null: the import was abandoned, and its rows will be deleted
     Column("source", Text, nullable=False),
-    Column("alive", Float, nullable=False),  # when it last did something, in seconds since 1970
+    Column("alive", Float, nullable=False),  # time of its last activity, in seconds since 1970
     Column("visible", Boolean, nullable=False),
-    Column("counted", Boolean, nullable=False),  # its answers are, or are about to be, in `offer.answers`
+    Column("counted", Boolean, nullable=False),  # `offer.answers` counts its answers, or soon will
     Column("rows", Integer, nullable=False),
     Column("snapshot", Integer),  # the first snapshot that holds it
 )
-"""An import. Its judgements count from the moment that it is `visible`."""
+"""An import. Its judgements count as soon as it is `visible`."""
 
 judgement = Table(
     "judgement",
@@ -38,9 +36,9 @@ judgement = Table(
     Column("question", bytewise_string(64), nullable=False),  # digest of annotator, concept, kind and pictures
     Column("supersedes", bytewise_string(300)),
     Column("content", Text, nullable=False),  # the line of a feedback file
-    Column("batch", Integer),  # null: came alone, and counts at once
-    Column("snapshot", Integer),  # of one that came alone: the first snapshot that holds it
-    # The answers to a question are a chain: one begins it, and each of the others supersedes one.
+    Column("batch", Integer),  # null: added singly, and counts at once
+    Column("snapshot", Integer),  # if added singly: the first snapshot that holds it
+    # The answers to a question form a chain: one is the first, and each of the others supersedes one.
     Index("judgement_begins", "question", unique=True, sqlite_where=text("supersedes IS NULL"),
           postgresql_where=text("supersedes IS NULL")),
     Index("judgement_supersedes", "supersedes", unique=True, sqlite_where=text("supersedes IS NOT NULL"),
@@ -58,12 +56,12 @@ shown = Table(
     metadata,
     Column("judgement", bytewise_string(300), primary_key=True),
     Column("picture", bytewise_string(128), primary_key=True),
-    Column("sha256", bytewise_string(64)),  # null: a ranking that does not say
+    Column("sha256", bytewise_string(64)),  # null: a ranking without digests
     Column("concept", bytewise_string(64), nullable=False),
     Column("annotator", bytewise_string(200), nullable=False),
     Index("shown_on", "concept", "picture", "annotator", "judgement", "sha256"),
 )
-"""Which pictures an answer is about: one for a binary judgement, several for a ranking; corrections add none."""
+"""The pictures that an answer is about: one for a binary judgement, several for a ranking. Corrections add no rows."""
 
 offer = Table(
     "offer",
@@ -74,9 +72,11 @@ offer = Table(
     Column("priority", Float, nullable=False),
     Column("random", Boolean, nullable=False),
     Column("askable", Boolean, nullable=False),  # false: withdrawn
-    Column("answers", Integer, nullable=False),  # annotators who have answered about this very picture, never too few
+    Column(
+        "answers", Integer, nullable=False
+    ),  # annotators who have judged this picture with this digest; never too low
 )
-"""Pictures that may be asked about."""
+"""The pictures that people may be asked about."""
 
 Index("offer_order", offer.c.concept, offer.c.askable, offer.c.priority.desc(), offer.c.picture, offer.c.answers)
 
@@ -89,14 +89,14 @@ lease = Table(
     Column("expires", Float),  # seconds since 1970; null: skipped, for good
     Index("lease_annotator", "annotator", "concept"),
 )
-"""Who has been given which picture and has not answered yet."""
+"""The pictures that an annotator was given and has not judged, or has skipped."""
 
 snapshot = Table(
     "snapshot",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("sha256", bytewise_string(64)),  # null while it is being taken
+    Column("sha256", bytewise_string(64)),  # null until the snapshot is complete
     Column("judgements", Integer, nullable=False),
     Column("taken", Float, nullable=False),
 )
-"""The snapshots that were taken; number n holds what is marked with n or less."""
+"""The snapshots. Snapshot n holds the judgements and imports that are marked with n or less."""

@@ -55,7 +55,7 @@ def _judge(url: str, rows: list[dict]) -> None:
 
 def _judgements(url: str) -> list:
     with open_store(url) as store:
-        return list(store.judgements())
+        return list(store.read_judgements())
 
 
 def _champion(project) -> tuple[str, dict[str, str], bytes]:
@@ -97,8 +97,8 @@ def test_a_restore_gives_the_same_champion_and_the_same_judgements(inside, shell
     registry.client.delete_model_version(MODEL, "1")
     _judge(url, [vote(candidates[3], annotator=ANA)])
     with open_store(url) as store:
-        store.snapshot(PEOPLE)
-        later = list(store.judgements())
+        store.take_snapshot(PEOPLE)
+        later = list(store.read_judgements())
         store.forget(ANA, judgements=True)
     if kind == "SQLite":
         (inside.folder / "mlflow.db").write_bytes(b"a disk's last words")

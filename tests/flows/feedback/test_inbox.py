@@ -53,7 +53,7 @@ def drop(bucket):
 def stored() -> list[tuple[str, str, str]]:
     """Who has answered what about which picture, as the store has it."""
     with open_store("sqlite:///feedback.db") as store:
-        return sorted((one.annotator, one.picture, one.answer) for one in store.judgements())
+        return sorted((one.annotator, one.picture, one.answer) for one in store.read_judgements())
 
 
 def names(bucket) -> list[str]:
@@ -196,7 +196,7 @@ def test_a_file_that_is_too_large_is_rejected_without_being_fetched(params, prox
     assert proxy.count("GET", "a-huge") == 0
     there = {key.removeprefix("inbox/rejected/"): value for key, value in contents(bucket).items() if "huge" in key}
     (moved,) = [key for key in there if not key.endswith(REASON)]
-    assert there[moved] == export("ana") * 20 and "drop it in parts" in there[moved + REASON].decode()
+    assert there[moved] == export("ana") * 20 and "upload it in parts" in there[moved + REASON].decode()
     assert not fetch_inbox(params).rejected
 
 
@@ -207,7 +207,7 @@ def test_a_run_goes_on_without_an_inbox_that_is_out_of_reach(params, proxy, buck
     with pytest.raises(StorageUnreachable):
         fetch_inbox(params)
     fetch_for_run(params)
-    assert "This run goes on with what has come before." in capsys.readouterr().err
+    assert "This run continues with the feedback that it has." in capsys.readouterr().err
     assert names(bucket) == ["monday.jsonl"]
     proxy.faults.clear()
     fetch_for_run(params)

@@ -219,14 +219,14 @@ def test_forgetting_deletes_the_link_and_says_what_rests_on_the_person(registere
     project, ana = registered
     before = snapshot_digest(project)
     told = project.hfi("feedback", "forget", "Ana").stdout
-    assert f"{project.params.release.model} version 1 (candidate) rests on snapshot {before}" in told
+    assert f"{project.params.release.model} version 1 (candidate) depends on snapshot {before}" in told
     assert f"The link from {ana} to a person is deleted" in told and "stays" in told
     assert "Ana" not in (project.folder / ".hfi/people.json").read_text()
-    assert "Nobody is known as 'Ana'" in project.hfi("feedback", "forget", "Ana", code=2).stderr
+    assert "There is no annotator 'Ana'" in project.hfi("feedback", "forget", "Ana", code=2).stderr
     project.hfi("feedback", "snapshot")
     assert snapshot_digest(project) == before
     told = project.hfi("feedback", "forget", ana, "--judgements").stdout
-    assert "version 1 (candidate) rests on" in told and "was linked to nobody here" in told
+    assert "version 1 (candidate) depends on" in told and "was not linked to a person" in told
     project.hfi("feedback", "snapshot")
     assert snapshot_digest(project) != before and ana not in (project.folder / FILE).read_text()
     for path in (project.folder / ".dvc/cache").rglob("*"):

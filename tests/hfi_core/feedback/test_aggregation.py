@@ -11,10 +11,10 @@ def _shares(tallies, minimum=1):
     return make_labels(tallies, share_of_votes, CANDIDATES, minimum, 0)
 
 
-def _labels(path, rows, how):
+def _labels(path, rows, aggregation):
     write_lines(path, rows)
     with open_ledger(path, "badge", "binary", CANDIDATES) as ledger:
-        return {label.picture: label for label in make_binary_labels(ledger, how, CANDIDATES, 1, 0)}
+        return {label.picture: label for label in make_binary_labels(ledger, aggregation, CANDIDATES, 1, 0)}
 
 
 def test_a_binary_label_is_the_share_of_yes_among_yes_and_no():
@@ -40,7 +40,9 @@ def test_both_ways_label_the_same_pictures_with_the_same_counts(tmp_path):
             ("ana", "bo", "cy"), ({"y": "yes", "n": "no", ".": "cant_tell"}[one] for one in answers), strict=True
         )
     ]
-    shares, posteriors = (_labels(tmp_path / "f.jsonl", rows, how) for how in ("majority", "dawid-skene"))
+    shares, posteriors = (
+        _labels(tmp_path / "f.jsonl", rows, aggregation) for aggregation in ("majority", "dawid-skene")
+    )
     assert shares.keys() == posteriors.keys() == set("abcde")
     for name, label in posteriors.items():
         assert 0 <= label.label <= 1

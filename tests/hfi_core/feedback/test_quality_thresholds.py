@@ -45,7 +45,7 @@ def test_a_ranking_is_held_against_its_concordance():
 
 
 def test_agreement_that_cannot_be_told_is_warned_of_and_passes_no_bar():
-    assert "cannot be told" in _warning(_statistics(None))
+    assert "agreement is unknown" in _warning(_statistics(None))
     assert _warning(_statistics(None), warn_below=-1) is None
-    with pytest.raises(UserError, match=r"(?s)cannot be told.*judged by several people"):
+    with pytest.raises(UserError, match=r"(?s)agreement is unknown.*judged by several people"):
         _warning(_statistics(None), refuse_below=0.0)

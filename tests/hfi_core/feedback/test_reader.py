@@ -75,14 +75,14 @@ def test_a_ranking_of_a_picture_that_was_redrawn_since_is_refused(tmp_path):
     [
         (b'{"id": "\xff"}\n', "line 1: is not UTF-8"),
         ("\n".join(map(json.dumps, GOOD)).encode("utf-16"), "line 1: is not UTF-8"),
-        (b'{"id": ' * 3000, "line 1: is no JSON object"),
-        (b"[" * 100_000, "line 1: is no JSON object"),
+        (b'{"id": ' * 3000, "line 1: is not a JSON object"),
+        (b"[" * 100_000, "line 1: is not a JSON object"),
         (b'{"note": "' + b"n" * MAX_LINE_BYTES, "line 1: is longer than"),
         (b"\x80\x05\x95 a pickle", "line 1: is not UTF-8"),
         (b"", "it is empty"),
         (b"\n\n", "it is empty"),
         (b'{"id": "\\ud800"}', "line 1"),
-        (b"\x00\x00\x00", "line 1: is no JSON object"),
+        (b"\x00\x00\x00", "line 1: is not a JSON object"),
     ],
 )
 def test_a_file_that_is_no_feedback_file_is_refused(tmp_path, content, says):

@@ -1,6 +1,6 @@
-"""Label Studio's JSON export: tasks with their annotations.
+"""Read and write Label Studio's JSON export: tasks with their annotations.
 
-What a Label Studio annotation has no place for (our id, `supersedes`, the pseudonym) lies in its result's
+Label Studio annotations have no fields for our id, `supersedes` and the pseudonym. These are in the result's
 `meta.hfi`, which Label Studio keeps.
 """
 
@@ -24,34 +24,34 @@ from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, Skipped
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 
 RESULT_FIELDS = ("kind", "answer", "groups", "not_applicable", "note")
-"""Fields that the results themselves say."""
+"""Fields that the results themselves contain."""
 
 
-def read(stream: BinaryIO, reading: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
-    """Yield a row an annotation. Predictions and drafts are nobody's answer and are left out."""
+def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
+    """Yield a row per annotation. Predictions and drafts are not answers and are left out."""
     for number, task in enumerate(json_array.read_items(stream), start=1):
         if isinstance(task, RejectedRow):
             yield task
             continue
         name = task.get("id", number)
-        where = f"task {name if isinstance(name, int) and abs(name) < 10**18 else format_value(name)}"
+        location = f"task {name if isinstance(name, int) and abs(name) < 10**18 else format_value(name)}"
         data, annotations = task.get("data"), task.get("annotations", task.get("completions"))
         if not isinstance(data, dict) or not isinstance(annotations, list):
-            yield RejectedRow(where, "has no `data` or no `annotations`: export as JSON, not as JSON_MIN")
+            yield RejectedRow(location, "has no `data` or no `annotations`: export as JSON, not as JSON_MIN")
             continue
         if not annotations:
-            yield SkippedRow(where)
+            yield SkippedRow(location)
         for count, annotation in enumerate(annotations, start=1):
-            yield _row(f"{where}, annotation {count}", annotation, data, reading)
+            yield _row(f"{location}, annotation {count}", annotation, data, options)
 
 
-def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], place: PictureAddress) -> int:
-    """Write tasks, each with all the annotations of one question; how many judgements."""
+def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], picture_address: PictureAddress) -> int:
+    """Write tasks, each with all annotations of one question. Return the number of judgements."""
     count = 0
 
     def tasks() -> Iterator[dict[str, Any]]:
         nonlocal count
-        for number, (data, group) in enumerate(group_by_question(judgements, place), start=1):
+        for number, (data, group) in enumerate(group_by_question(judgements, picture_address), start=1):
             annotations = [_annotation(judgement) for judgement in group]
             count += len(annotations)
             yield {"id": number, "data": data, "annotations": annotations}
@@ -61,7 +61,7 @@ def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], 
 
 
 def parse_note(value: Any) -> str | None:
-    """The text in a TextArea's value."""
+    """Parse the text of a TextArea's value."""
     texts = value.get("text") if isinstance(value, Mapping) else None
     if isinstance(texts, str):
         return texts
@@ -70,54 +70,55 @@ def parse_note(value: Any) -> str | None:
     return None
 
 
-def _row(where: str, annotation: Any, data: dict[str, Any], reading: ReadOptions) -> Row | RejectedRow | SkippedRow:
+def _row(location: str, annotation: Any, data: dict[str, Any], options: ReadOptions) -> Row | RejectedRow | SkippedRow:
     if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
-        return RejectedRow(where, "has no list `result`")
+        return RejectedRow(location, "has no list `result`")
     if annotation.get("was_cancelled") is True:
-        return SkippedRow(where)
+        return SkippedRow(location)
     results = [result for result in annotation["result"] if isinstance(result, dict)]
     judging = [
         result
         for result in results
         if isinstance(result.get("value"), dict)
         and any(key in result["value"] for key in JUDGING_KEYS)
-        and reading.control in (None, result.get("from_name"))
+        and options.control in (None, result.get("from_name"))
     ]
     if not judging:
-        return SkippedRow(where)
+        return SkippedRow(location)
     if len(judging) > 1:
         names = sorted({str(result.get("from_name")) for result in judging})
         return RejectedRow(
-            where, f"has results of the controls {format_value(names)}: say which counts with --control NAME"
+            location,
+            f"has results of the controls {format_value(names)}: choose the one that counts with --control NAME",
         )
     try:
-        fields = parse_result(judging[0]["value"], data, reading)
+        fields = parse_result(judging[0]["value"], data, options)
     except ValueError as error:
-        return RejectedRow(where, str(error))
+        return RejectedRow(location, str(error))
     notes = [
         parse_note(result["value"]) for result in results if result.get("type") == "textarea" and "value" in result
     ]
     return Row(
-        where,
-        parse_concept(data, reading)
-        | _outside(annotation)
+        location,
+        parse_concept(data, options)
+        | _parse_attribution(annotation)
         | fields
         | ({"note": "\n".join(filter(None, notes))} if notes else {})
         | read_hfi_fields(judging[0].get("meta")),
     )
 
 
-def _outside(annotation: dict[str, Any]) -> dict[str, Any]:
-    """Who and when, as Label Studio has it."""
-    by = annotation.get("completed_by")
-    if isinstance(by, dict):
-        by = by.get("email") or by.get("id")
-    found = {"annotator": by, "answered_at": annotation.get("created_at")}
-    return {name: value for name, value in found.items() if value is not None}
+def _parse_attribution(annotation: dict[str, Any]) -> dict[str, Any]:
+    """Return the annotator and the time that Label Studio recorded."""
+    annotator = annotation.get("completed_by")
+    if isinstance(annotator, dict):
+        annotator = annotator.get("email") or annotator.get("id")
+    attribution = {"annotator": annotator, "answered_at": annotation.get("created_at")}
+    return {name: value for name, value in attribution.items() if value is not None}
 
 
 def collect_hfi_fields(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
-    """What of a judgement no result says, as it is kept under `hfi`."""
+    """Collect the fields that the results do not contain, for the key `hfi`."""
     return {
         name: value
         for name, value in dump_judgement(judgement).items()
@@ -125,10 +126,12 @@ def collect_hfi_fields(judgement: BinaryJudgement | RankingJudgement) -> dict[st
     }
 
 
-def read_hfi_fields(place: Any) -> dict[str, Any]:
-    """What `unsaid` gave, read back from what holds the key `hfi`, if it does."""
-    kept = place.get("hfi") if isinstance(place, dict) else None
-    return {name: value for name, value in kept.items() if name not in RESULT_FIELDS} if isinstance(kept, dict) else {}
+def read_hfi_fields(holder: Any) -> dict[str, Any]:
+    """Read the fields of `collect_hfi_fields` back from an object that may have the key `hfi`."""
+    fields = holder.get("hfi") if isinstance(holder, dict) else None
+    if not isinstance(fields, dict):
+        return {}
+    return {name: value for name, value in fields.items() if name not in RESULT_FIELDS}
 
 
 def _annotation(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Label Studio's JSON_MIN export: one flat object an annotation, the controls' results beside the task's data.
+"""Read and write Label Studio's JSON_MIN export: a flat object per annotation, with results and the task's data.
 
-What it has no place for lies under the key `hfi`.
+Fields that it does not support are under the key `hfi`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,24 +26,24 @@ from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_jud
 _OUR_CONTROLS = (ANSWER, RANK)
 
 
-def read(stream: BinaryIO, reading: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
-    """Yield a row an object."""
+def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
+    """Yield a row per object."""
     for number, item in enumerate(json_array.read_items(stream), start=1):
         if isinstance(item, RejectedRow):
             yield item
             continue
-        where = f"item {number}"
+        location = f"item {number}"
         if isinstance(item.get("id"), int) and abs(item["id"]) < 10**18:
-            where += f" (task {item['id']})"
-        yield _row(where, item, reading)
+            location += f" (task {item['id']})"
+        yield _row(location, item, options)
 
 
-def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], place: PictureAddress) -> int:
-    """Write an object a judgement, those of one task one after the other; how many."""
+def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], picture_address: PictureAddress) -> int:
+    """Write an object per judgement, sorted by task. Return the number of judgements."""
 
     def rows() -> Iterator[dict[str, Any]]:
         annotation = 0
-        for number, (data, group) in enumerate(group_by_question(judgements, place), start=1):
+        for number, (data, group) in enumerate(group_by_question(judgements, picture_address), start=1):
             for judgement in group:
                 annotation += 1
                 yield data | {"id": number, "annotation_id": annotation} | _results(judgement)
@@ -51,45 +51,46 @@ def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], 
     return json_array.write_items(path, rows())
 
 
-def _row(where: str, item: dict[str, Any], reading: ReadOptions) -> Row | RejectedRow | SkippedRow:
-    controls = [name for name in _controls(item, reading) if name in item]
+def _row(location: str, item: dict[str, Any], options: ReadOptions) -> Row | RejectedRow | SkippedRow:
+    controls = [name for name in _controls(item, options) if name in item]
     if not controls:
-        if reading.control:
-            return SkippedRow(where)  # Label Studio leaves out the control that was not answered
+        if options.control:
+            return SkippedRow(location)  # Label Studio leaves out a control that was not answered
         return RejectedRow(
-            where, f"has no result that is known among {format_value(sorted(item))}: say which with --control NAME"
+            location, f"has no known result among {format_value(sorted(item))}: name the control with --control NAME"
         )
     if len(controls) > 1:
         return RejectedRow(
-            where, f"has results of the controls {format_value(controls)}: say which counts with --control NAME"
+            location,
+            f"has results of the controls {format_value(controls)}: choose the one that counts with --control NAME",
         )
     try:
-        fields = parse_result(_value(item[controls[0]]), item, reading)
+        fields = parse_result(_value(item[controls[0]]), item, options)
     except ValueError as error:
-        return RejectedRow(where, str(error))
-    outside = {"annotator": item.get("annotator"), "answered_at": item.get("created_at")}
+        return RejectedRow(location, str(error))
+    attribution = {"annotator": item.get("annotator"), "answered_at": item.get("created_at")}
     note = item.get(NOTE) if isinstance(item.get(NOTE), str) else None
     if note is None and isinstance(item.get(NOTE), list) and item[NOTE]:
         note = parse_note(item[NOTE][0])
     return Row(
-        where,
-        parse_concept(item, reading)
-        | {name: value for name, value in outside.items() if value is not None}
+        location,
+        parse_concept(item, options)
+        | {name: value for name, value in attribution.items() if value is not None}
         | fields
         | ({} if note is None else {"note": note})
         | read_hfi_fields(item),
     )
 
 
-def _controls(item: dict[str, Any], reading: ReadOptions) -> list[str]:
-    if reading.control:
-        return [reading.control]
+def _controls(item: dict[str, Any], options: ReadOptions) -> list[str]:
+    if options.control:
+        return [options.control]
     typed = [name for name, value in item.items() if _is_result(value)]
     return typed or [name for name in _OUR_CONTROLS if name in item]
 
 
 def _is_result(value: Any) -> bool:
-    """Results other than a single choice are a list of values; a single choice is a string like any data."""
+    """Return whether a value is a list of results. (A single choice is a string, like any data.)"""
     return (
         isinstance(value, list)
         and len(value) == 1
@@ -110,14 +111,14 @@ def _value(result: Any) -> dict[str, Any]:
 
 def _results(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
     row = dump_judgement(judgement)
-    found: dict[str, Any] = {"annotator": judgement.annotator}
+    row_of_results: dict[str, Any] = {"annotator": judgement.annotator}
     if isinstance(judgement, BinaryJudgement):
-        found[ANSWER] = judgement.answer
+        row_of_results[ANSWER] = judgement.answer
     else:
-        found[RANK] = [make_ranker_value(row["groups"], row["not_applicable"])]
+        row_of_results[RANK] = [make_ranker_value(row["groups"], row["not_applicable"])]
     if judgement.note is not None:
-        found[NOTE] = judgement.note
+        row_of_results[NOTE] = judgement.note
     if "answered_at" in row:
-        found["created_at"] = row["answered_at"]
-    found["hfi"] = collect_hfi_fields(judgement)
-    return found
+        row_of_results["created_at"] = row["answered_at"]
+    row_of_results["hfi"] = collect_hfi_fields(judgement)
+    return row_of_results

@@ -1,4 +1,4 @@
-"""Tasks for Label Studio, with the labelling configuration, so that a team can judge there and bring it back."""
+"""Write tasks and the labelling configuration for Label Studio, for a team that judges there."""
 
 import base64
 import hashlib
@@ -17,23 +17,29 @@ _ANSWERS = (("yes", "Yes", "1"), ("no", "No", "2"), ("cant_tell", "Can't tell", 
 
 
 def write_tasks(
-    path: Path, concept: str, text: str, kind: str, candidates: Sequence[Candidate], ranked: int, place: PictureAddress
+    path: Path,
+    concept: str,
+    text: str,
+    kind: str,
+    candidates: Sequence[Candidate],
+    pictures_per_ranking: int,
+    picture_address: PictureAddress,
 ) -> int:
-    """Write the tasks of a concept, and beside them, ending in `.xml`, the labelling configuration; how many tasks.
+    """Write the tasks of a concept, and the labelling configuration to a file beside them that ends in `.xml`.
 
-    `ranked` is how many pictures a ranking shows.
+    Return the number of tasks.
     """
     if kind == "binary":
-        count = json_array.write_items(path, _binary(concept, candidates, place))
+        count = json_array.write_items(path, _binary(concept, candidates, picture_address))
     else:
-        count = json_array.write_items(path, _rankings(concept, candidates, ranked, place))
+        count = json_array.write_items(path, _rankings(concept, candidates, pictures_per_ranking, picture_address))
     with atomic_file(path.with_suffix(".xml")) as beside:
-        beside.write_text(make_labelling_config(kind, text, ranked), encoding="utf-8")
+        beside.write_text(make_labelling_config(kind, text, pictures_per_ranking), encoding="utf-8")
     return count
 
 
-def make_labelling_config(kind: str, text: str, ranked: int) -> str:
-    """The labelling configuration: what to paste into Label Studio's settings."""
+def make_labelling_config(kind: str, text: str, pictures_per_ranking: int) -> str:
+    """Make the labelling configuration, to paste into Label Studio's settings."""
     view = ElementTree.Element("View")
     if kind == "binary":
         _add(view, "Header", value=f"{text}: is this picture objectionable?")
@@ -46,8 +52,8 @@ def make_labelling_config(kind: str, text: str, ranked: int) -> str:
         _add(view, "Header", value=f"{text}: how strongly do these pictures show it?")
         _add(view, "List", name="pictures", value="$items", title="Pictures")
         ranker = _add(view, "Ranker", name=RANK, toName="pictures")
-        for rank in range(1, ranked + 1):
-            title = {1: "Strongest", ranked: "Weakest"}.get(rank, str(rank))
+        for rank in range(1, pictures_per_ranking + 1):
+            title = {1: "Strongest", pictures_per_ranking: "Weakest"}.get(rank, str(rank))
             ranker.append(ElementTree.Element("Bucket", name=f"rank_{rank}", title=title))
         ranker.append(ElementTree.Element("Bucket", name=DOES_NOT_APPLY, title="Does not apply"))
     ElementTree.indent(view)
@@ -55,39 +61,43 @@ def make_labelling_config(kind: str, text: str, ranked: int) -> str:
 
 
 def embed_pictures(folder_of: Callable[[str], Path]) -> PictureAddress:
-    """Pictures inside the tasks themselves, as data URIs: nothing has to be served. `folder_of(concept)` holds them."""
+    """Put pictures into the tasks as data URIs, so that nothing has to be served. `folder_of(concept)` holds them."""
 
-    def place(concept: str, picture: str) -> str:
+    def picture_address(concept: str, picture: str) -> str:
         path = folder_of(concept) / "pictures" / f"{picture}.png"
         if not path.is_file():
-            raise UserError(f"{path} is missing; bring the candidates back (`dvc pull`), or give --url-prefix.")
+            raise UserError(
+                f"{path} is missing.\n  To fix this: bring the candidates back (`dvc pull`), or give --url-prefix."
+            )
         return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
-    return place
+    return picture_address
 
 
 def link_pictures(prefix: str) -> PictureAddress:
-    """Pictures at an address: the prefix, the concept, and the file's name."""
+    """Link pictures at an address: the prefix, the concept, and the file's name."""
     return lambda concept, picture: f"{prefix.rstrip('/')}/{concept}/pictures/{picture}.png"
 
 
-def _binary(concept: str, candidates: Sequence[Candidate], place: PictureAddress) -> Iterator[dict]:
-    for candidate in _mixed(candidates):
-        yield {"data": make_binary_data(concept, candidate.id, candidate.sha256, place)}
+def _binary(concept: str, candidates: Sequence[Candidate], picture_address: PictureAddress) -> Iterator[dict]:
+    for candidate in _shuffle(candidates):
+        yield {"data": make_binary_data(concept, candidate.id, candidate.sha256, picture_address)}
 
 
-def _rankings(concept: str, candidates: Sequence[Candidate], ranked: int, place: PictureAddress) -> Iterator[dict]:
-    """Each picture stands in two tasks: scores reach across rankings only through pictures that they share."""
-    pictures = [candidate.id for candidate in _mixed(candidates)]
-    ranked = min(ranked, len(pictures))
-    step = max(1, ranked // 2)
+def _rankings(
+    concept: str, candidates: Sequence[Candidate], pictures_per_ranking: int, picture_address: PictureAddress
+) -> Iterator[dict]:
+    """Put each picture into two tasks: scores of different rankings compare only through shared pictures."""
+    pictures = [candidate.id for candidate in _shuffle(candidates)]
+    pictures_per_ranking = min(pictures_per_ranking, len(pictures))
+    step = max(1, pictures_per_ranking // 2)
     for start in range(0, len(pictures), step):
-        shown = [pictures[(start + offset) % len(pictures)] for offset in range(ranked)]
-        yield {"data": make_ranking_data(concept, shown, place)}
+        pictures_of_task = [pictures[(start + offset) % len(pictures)] for offset in range(pictures_per_ranking)]
+        yield {"data": make_ranking_data(concept, pictures_of_task, picture_address)}
 
 
-def _mixed(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """In an order that is always the same and follows nothing, so that the first hundred are a fair sample."""
+def _shuffle(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Sort by the hash of the id: always the same order, and the first hundred are a fair sample."""
     return sorted(candidates, key=lambda candidate: hashlib.sha256(candidate.id.encode()).digest())
 
 

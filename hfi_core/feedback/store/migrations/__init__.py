@@ -1,1 +1,1 @@
-"""Alembic migrations of the store, run by `migrating.py`."""
+"""Alembic migrations of the store, run by `migrate.py`."""

@@ -1,4 +1,4 @@
-"""What Alembic runs: the revisions, on the connection and in the transaction of whoever opens the store."""
+"""Alembic's environment: run the revisions in the transaction of the process that opens the store."""
 
 from alembic import context
 

@@ -39,7 +39,7 @@ def hfi(folder: Path, *arguments: str, code: int = 0) -> str:
 
 def judgements(folder: Path) -> list:
     with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
-        return list(store.judgements())
+        return list(store.read_judgements())
 
 
 def test_labels_are_looked_at_imported_once_and_exported(folder):

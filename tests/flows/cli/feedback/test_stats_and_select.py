@@ -95,12 +95,12 @@ def test_select_offers_the_choice_ahead_of_all_others_and_marks_the_sample(folde
         store.offer("badge", CANDIDATES)
     assert "would be asked" in _call(select.select, "badge", "--dry-run")
     with open_store("sqlite:///feedback.db") as store:
-        assert store.random_sample("badge") == frozenset()
+        assert store.read_random_sample("badge") == frozenset()
     told = _call(select.select, "badge", "--count", "2", "--random", "0.5")
     assert "2 pictures are asked about next, 1 of them at random" in told
     assert (asked[-1]["count"], asked[-1]["random_share"]) == (2, 0.5)
     with open_store("sqlite:///feedback.db") as store:
-        assert store.random_sample("badge") == {"badge-02", "badge-09"}
+        assert store.read_random_sample("badge") == {"badge-02", "badge-09"}
         given = _assigned(store)
     assert given[:2] == ["badge-05", "badge-02"]
 

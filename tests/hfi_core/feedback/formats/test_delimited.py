@@ -78,7 +78,7 @@ def test_rankings_are_read(table, tmp_path):
     ("digests", "reason"),
     [
         (f"klara-1={101:064x} klara-2={7:064x}", "'klara-2' has another sha256 in the manifest"),
-        (f"klara-1={101:064x} klara-3={103:064x}", "digests: 'klara-3' is no picture that is ranked"),
+        (f"klara-1={101:064x} klara-3={103:064x}", "digests: 'klara-3' is neither ranked nor not_applicable"),
         ("klara-1", "'klara-1' has another sha256"),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_picture_is_found_by_its_digest_alone(table, tmp_path):
         ("badge-1,Ana,badge,maybe", "'maybe' has no meaning here"),
         (",Ana,badge,yes", "names no picture"),
         ("badge-1,Ana,badge", "has 3 cells where the header has 4"),
-        ("badge-1,A\x07na,badge,yes", "is no name"),
+        ("badge-1,A\x07na,badge,yes", "or control characters"),
     ],
 )
 def test_a_rejected_row_is_named_by_line_and_reason(table, tmp_path, row, reason):

@@ -46,7 +46,7 @@ def _damage(content: bytes, rng: random.Random) -> bytes:
 
 
 def _held(store: Store) -> set[str]:
-    return {judgement.id for judgement in store.judgements()}
+    return {judgement.id for judgement in store.read_judgements()}
 
 
 def _try(folder: Path, format: str, count: int) -> tuple[int, int]:

@@ -47,7 +47,7 @@ def test_a_mind_that_was_changed_supersedes_whichever_export_comes_first(tmp_pat
     bring(early, tmp_path)
     bring(late, tmp_path)
     with store_in(tmp_path) as store:
-        assert [row.answer for row in store.judgements(counting=True)] == ["no"]
+        assert [row.answer for row in store.read_judgements(counting=True)] == ["no"]
     other = tmp_path / "other"
     other.mkdir()
     bring(late, other)
@@ -124,7 +124,7 @@ def test_another_picture_than_the_one_that_was_judged_is_refused(tmp_path):
 
 def test_looking_first_changes_nothing(tmp_path):
     path = table(tmp_path / "a.csv", "badge-1,Ana,badge,yes,", "badge-9,Ana,badge,yes,")
-    with project(tmp_path) as held, prepare_import(path, held, None, reading=ReadOptions()) as found:
+    with project(tmp_path) as held, prepare_import(path, held, None, options=ReadOptions()) as found:
         assert (found.counts.new, found.counts.rejected) == (1, 1)
         ((where, judgement),) = found.staging.first(5)
     assert where == "line 2" and judgement.answer == "yes"

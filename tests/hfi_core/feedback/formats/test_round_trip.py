@@ -95,12 +95,12 @@ def test_a_store_that_is_exported_and_imported_into_an_empty_one_is_the_same_to_
         folder.mkdir(), other.mkdir()
         with store_in(folder) as store:
             store.add_batch("rows", rows, source="test")
-            before = store.snapshot(folder / "snapshot.jsonl")
+            before = store.take_snapshot(folder / "snapshot.jsonl")
             path = folder / f"out.{'tsv' if format == 'tsv' else 'txt'}"
-            assert FORMATS[format].write(path, store.judgements(), link_pictures("https://pictures")) == len(rows)
+            assert FORMATS[format].write(path, store.read_judgements(), link_pictures("https://pictures")) == len(rows)
         assert detect_format(path) == format
         assert bring(path, other).new == len(rows)
         with store_in(other) as store:
-            assert store.snapshot(other / "snapshot.jsonl") == before
+            assert store.take_snapshot(other / "snapshot.jsonl") == before
         assert (other / "snapshot.jsonl").read_bytes() == (folder / "snapshot.jsonl").read_bytes()
         assert bring(path, other).new == 0

@@ -26,8 +26,8 @@ def test_a_later_offer_changes_what_it_names_and_keeps_the_rest(store):
     store.offer(CONCEPT, candidates(3), priority={"p2": 0.5}, random=frozenset({"p1"}))
     store.offer(CONCEPT, candidates(4), priority={"p1": 0.9}, random=frozenset({"p3"}))
     assert give(store, "ana", 9) == ["p1", "p2", "p0", "p3"]
-    assert store.random_sample(CONCEPT) == {"p1", "p3"}
-    assert store.random_sample("other") == frozenset()
+    assert store.read_random_sample(CONCEPT) == {"p1", "p3"}
+    assert store.read_random_sample("other") == frozenset()
 
 
 def test_nothing_is_given_that_was_not_offered(store):
@@ -49,10 +49,10 @@ def test_what_is_withdrawn_is_neither_asked_nor_counted_and_comes_back_as_it_was
     assert give(store, "ana", 1) == ["p2"]
     store.offer(CONCEPT, candidates(2), only=True)
     assert give(store, "ana", 9) == ["p0", "p1"]
-    assert store.progress(CONCEPT, 1).pictures == 2 and store.progress("other", 1).pictures == 3
+    assert store.count_progress(CONCEPT, 1).pictures == 2 and store.count_progress("other", 1).pictures == 3
     store.offer(CONCEPT, candidates(3), only=True)
     assert give(store, "bo", 9) == [] and give(store, "ana", 9) == ["p2", "p0", "p1"]
-    assert store.random_sample(CONCEPT) == {"p2"}
+    assert store.read_random_sample(CONCEPT) == {"p2"}
 
 
 def test_what_an_import_answers_is_asked_no_more_although_it_is_kept_for_its_annotator(store):
@@ -65,11 +65,11 @@ def test_what_an_import_answers_is_asked_no_more_although_it_is_kept_for_its_ann
 def test_what_is_given_back_is_free_for_all_but_what_was_skipped_stays_skipped(store):
     store.offer(CONCEPT, candidates(2))
     assert give(store, "ana", 2) == ["p0", "p1"]
-    store.release(CONCEPT, "ana", "p0")
-    assert store.leased(CONCEPT, "ana", NOW) == {"p1"} and not store.leased(CONCEPT, "ana", NOW + LEASE)
-    store.give_back(CONCEPT, "ana", ["p0", "p1"])
+    store.skip(CONCEPT, "ana", "p0")
+    assert store.list_leased(CONCEPT, "ana", NOW) == {"p1"} and not store.list_leased(CONCEPT, "ana", NOW + LEASE)
+    store.return_pictures(CONCEPT, "ana", ["p0", "p1"])
     assert give(store, "bo", 2) == ["p0", "p1"]
-    store.give_back(CONCEPT, "bo", ["p0", "p1"])
+    store.return_pictures(CONCEPT, "bo", ["p0", "p1"])
     assert give(store, "ana", 2) == ["p1"]
 
 
@@ -110,7 +110,7 @@ def test_a_correction_takes_no_other_s_turn(store):
 def test_a_skipped_picture_goes_to_others_and_never_comes_back(store):
     store.offer(CONCEPT, candidates(1))
     assert give(store, "ana") == ["p0"]
-    store.release(CONCEPT, "ana", "p0")
+    store.skip(CONCEPT, "ana", "p0")
     assert give(store, "ana") == [] == give(store, "ana", now=NOW + 9 * LEASE)
     assert give(store, "bo") == ["p0"]
 
@@ -120,21 +120,21 @@ def test_every_picture_of_a_ranking_is_judged(store):
     assert give(store, "ana", 3) == ["p0", "p1", "p2"]
     store.add(ranking("r-1", "ana", ("p0",), ("p1",), not_applicable=("p2",)))
     assert give(store, "ana", 3) == ["p3"]
-    assert store.progress(CONCEPT, 1) == JudgingProgress(pictures=4, done=3, asked=4, answered=3, annotators=1)
+    assert store.count_progress(CONCEPT, 1) == JudgingProgress(pictures=4, done=3, asked=4, answered=3, annotators=1)
 
 
 def test_judgements_that_came_before_the_offer_count(store):
     store.add(binary("j-1", "ana", "p0"))
     store.add_batch("k", [binary("j-2", "bo", "p0"), binary("j-3", "bo", "p1")], source="file")
     store.offer(CONCEPT, candidates(3))
-    assert store.progress(CONCEPT, 2) == JudgingProgress(pictures=3, done=1, asked=6, answered=3, annotators=2)
+    assert store.count_progress(CONCEPT, 2) == JudgingProgress(pictures=3, done=1, asked=6, answered=3, annotators=2)
     assert give(store, "bo", 9, judgements=2) == ["p2"]
 
 
 def test_imported_judgements_take_their_turns(store):
     store.offer(CONCEPT, candidates(3))
     store.add_batch("k", [binary("j-1", "bo", "p0"), binary("j-2", "cy", "p0"), binary("j-3", "bo", "p1")], source="f")
-    assert store.progress(CONCEPT, 2) == JudgingProgress(pictures=3, done=1, asked=6, answered=3, annotators=2)
+    assert store.count_progress(CONCEPT, 2) == JudgingProgress(pictures=3, done=1, asked=6, answered=3, annotators=2)
     assert give(store, "ana", 9, judgements=2) == ["p1", "p2"]
 
 
@@ -142,7 +142,7 @@ def test_more_answers_than_wanted_are_no_more_progress(store):
     store.offer(CONCEPT, candidates(2))
     for annotator in ("ana", "bo", "cy"):
         store.add(binary(f"j-{annotator}", annotator, "p0"))
-    assert store.progress(CONCEPT, 2) == JudgingProgress(pictures=2, done=1, asked=4, answered=2, annotators=3)
+    assert store.count_progress(CONCEPT, 2) == JudgingProgress(pictures=2, done=1, asked=4, answered=2, annotators=3)
 
 
 def test_sixteen_at_once_never_collide(store):
@@ -161,7 +161,7 @@ def test_sixteen_at_once_never_collide(store):
         seen = list(pool.map(judge, (f"a{n}" for n in range(16))))
     assert all(len(set(one)) == len(one) for one in seen), "somebody saw a picture twice"
     assert Counter(picture for one in seen for picture in one) == {f"p{n}": wanted for n in range(pictures)}
-    assert store.progress(CONCEPT, wanted).answered == pictures * wanted
+    assert store.count_progress(CONCEPT, wanted).answered == pictures * wanted
 
 
 def test_sixteen_who_are_given_pictures_at_once_get_no_more_than_are_wanted(store):

@@ -14,16 +14,16 @@ from tests.support.stored_judgements import binary, candidates, ids, many, ranki
 
 
 def test_judgements_count_all_at_once(store, monkeypatch):
-    monkeypatch.setattr(batches, "SLICE", 10)
+    monkeypatch.setattr(batches, "SLICE_SIZE", 10)
     seen = set()
 
     def watched():
         for one in many(95):
-            seen.add(len(ids(store.judgements())))
+            seen.add(len(ids(store.read_judgements())))
             yield one
 
     assert store.add_batch("k", watched(), source="file") == ImportedBatch(new=95, known=0)
-    assert seen == {0} and len(ids(store.judgements())) == 95
+    assert seen == {0} and len(ids(store.read_judgements())) == 95
 
 
 def test_the_same_import_again_changes_nothing_and_reads_nothing(store):
@@ -34,7 +34,7 @@ def test_the_same_import_again_changes_nothing_and_reads_nothing(store):
         yield
 
     assert store.add_batch("k", unread(), source="file") == ImportedBatch(new=0, known=9)
-    assert len(ids(store.judgements())) == 9
+    assert len(ids(store.read_judgements())) == 9
 
 
 def test_what_is_there_already_is_known(store):
@@ -60,12 +60,12 @@ def test_what_is_there_already_is_known(store):
     ],
 )  # fmt: skip
 def test_one_conflict_and_nothing_of_the_import_stays(store, monkeypatch, last):
-    monkeypatch.setattr(batches, "SLICE", 10)
+    monkeypatch.setattr(batches, "SLICE_SIZE", 10)
     store.add(binary("there", "zoe", "p9"))
     with pytest.raises(Conflict) as refused:
         store.add_batch("k", [*many(25), last], source="file")
     assert refused.value.id == last.id
-    assert ids(store.judgements()) == ["there"]
+    assert ids(store.read_judgements()) == ["there"]
     assert store.add_batch("k", many(25), source="file") == ImportedBatch(new=25, known=0)
 
 
@@ -76,11 +76,11 @@ def test_an_error_of_the_reader_leaves_nothing(store):
 
     with pytest.raises(ValueError, match="line 401"):
         store.add_batch("k", broken(), source="file")
-    assert ids(store.judgements()) == [] and store.add_batch("k", many(3), source="f").new == 3
+    assert ids(store.read_judgements()) == [] and store.add_batch("k", many(3), source="f").new == 3
 
 
 def test_corrections_may_come_in_any_order(store, monkeypatch):
-    monkeypatch.setattr(batches, "SLICE", 1)
+    monkeypatch.setattr(batches, "SLICE_SIZE", 1)
     store.add(binary("j-0"))
     chain = [
         binary("j-3", answer="no", supersedes="j-2"),
@@ -90,37 +90,37 @@ def test_corrections_may_come_in_any_order(store, monkeypatch):
         ranking("r-1", "bo", ("p2",), ("p1",)),
     ]
     assert store.add_batch("k", chain, source="file").new == 5
-    assert ids(store.judgements(counting=True)) == ["j-3", "r-2"]
+    assert ids(store.read_judgements(counting=True)) == ["j-3", "r-2"]
 
 
 def test_corrections_in_a_circle_are_refused(store):
     circle = [binary("j-1", supersedes="j-2"), binary("j-2", answer="no", supersedes="j-1")]
     with pytest.raises(Conflict):
         store.add_batch("k", [binary("j-0", "bo"), *circle], source="file")
-    assert ids(store.judgements()) == []
+    assert ids(store.read_judgements()) == []
 
 
 def test_a_person_s_answer_goes_before_an_import_that_is_under_way(store):
     def slow():
-        yield from many(batches.SLICE)
+        yield from many(batches.SLICE_SIZE)
         yield binary("x", "zoe")
         store.add(binary("j-000001", "a1", "p0", "no"))  # the same id, staged by now, and another answer
-        yield from (binary(f"y-{n}", "zoe", f"q{n}") for n in range(batches.SLICE))
+        yield from (binary(f"y-{n}", "zoe", f"q{n}") for n in range(batches.SLICE_SIZE))
 
     with pytest.raises(Conflict, match="Nothing of it counts"):
         store.add_batch("k", slow(), source="file")
-    assert ids(store.judgements()) == ["j-000001"]
+    assert ids(store.read_judgements()) == ["j-000001"]
 
 
 def test_a_second_import_of_the_same_file_takes_over(store):
     def slow():
-        yield from many(batches.SLICE)
+        yield from many(batches.SLICE_SIZE)
         assert store.add_batch("k", many(300), source="file").new == 300
         yield binary("z-1", "zoe")
 
     with pytest.raises(Conflict, match="run it again"):
         store.add_batch("k", slow(), source="file")
-    assert len(ids(store.judgements())) == 300
+    assert len(ids(store.read_judgements())) == 300
 
 
 _IMPORT = """
@@ -142,7 +142,7 @@ def test_a_killed_import_leaves_nothing_that_counts_and_can_be_done_again(url):
     process.wait()
     process.stdout.close()
     with open_store(url) as store:
-        assert ids(store.judgements()) == []
+        assert ids(store.read_judgements()) == []
         assert store.add_batch("other", many(300), source="file").new == 300
         assert store.add_batch("k", many(600), source="file") == ImportedBatch(new=300, known=300)
 
@@ -168,7 +168,7 @@ def test_others_go_on_judging_while_an_import_runs(store):
         done.set()
         judging.join()
     assert len(waits) > 1 and max(waits) < 5, "an import held a judgement up"
-    assert store.progress("badge", 3).done == 50
+    assert store.count_progress("badge", 3).done == 50
 
 
 def test_an_import_s_memory_does_not_grow_with_it(store):
@@ -190,19 +190,19 @@ def test_an_import_that_was_killed_while_it_counted_keeps_no_picture_from_being_
     mine = database.write(lambda connection: batches._begin(connection, "k", "file"))
     batches._stage(database, mine, many(12))
     batches._count(database, mine)
-    assert store.progress("badge", 3).done == 4 and ids(store.judgements()) == []
-    monkeypatch.setattr(batches, "_SILENT_SECONDS", -1.0)
+    assert store.count_progress("badge", 3).done == 4 and ids(store.read_judgements()) == []
+    monkeypatch.setattr(batches, "_MAX_SILENT_SECONDS", -1.0)
     store.offer("badge", candidates(4))
-    assert store.progress("badge", 3).answered == 0
+    assert store.count_progress("badge", 3).answered == 0
     monkeypatch.undo()
     assert store.add_batch("k", many(12), source="file").new == 12
-    assert store.progress("badge", 3).done == 4
+    assert store.count_progress("badge", 3).done == 4
 
 
 def test_pictures_answered_by_an_import_under_way_or_refused_are_counted_right(store, monkeypatch):
-    monkeypatch.setattr(batches, "SLICE", 5)
+    monkeypatch.setattr(batches, "SLICE_SIZE", 5)
     store.offer("badge", candidates(4))
     store.add(binary("live", "zoe", "p0"))
     with pytest.raises(Conflict):
         store.add_batch("k", [*many(12), binary("x", "a0", "p0", supersedes="nothing")], source="file")
-    assert store.progress("badge", 3).answered == 1
+    assert store.count_progress("badge", 3).answered == 1

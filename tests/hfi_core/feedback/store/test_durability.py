@@ -44,7 +44,7 @@ def kill_writers(url: str, rounds: int) -> None:
             told = process.communicate()[0]
             acknowledged += told[: told.rfind("\n") + 1].splitlines()
     with open_store(url) as store:
-        counted = Counter(ids(store.judgements()))
+        counted = Counter(ids(store.read_judgements()))
     assert len(acknowledged) > rounds, "too little was written to say anything"
     assert {id for id in acknowledged if counted[id] != 1} == set()
     assert set(counted.values()) == {1}

@@ -17,14 +17,14 @@ from tests.support.stored_judgements import binary, ids
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("feedback.db", "is no database's URL"),
-        ("", "is no database's URL"),
+        ("feedback.db", "is not the URL of a database"),
+        ("", "is not the URL of a database"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("sqlite+nonsense:///feedback.db", "the store is in SQLite or PostgreSQL"),
         ("mysql://root:secret@localhost/x", "the store is in SQLite or PostgreSQL"),
         ("postgresql://localhost", "names no database"),
-        ("postgresql://localhost:many/x", "is no database's URL"),
+        ("postgresql://localhost:many/x", "is not the URL of a database"),
         ("postgresql+psycopg://ana:secret@127.0.0.1:1/x", "is out of reach"),
         ("postgresql+psycopg://ana:secret@/x?host=/nowhere", "is out of reach"),
     ],
@@ -63,7 +63,7 @@ def test_a_store_of_a_newer_version(url):
 
 def test_a_file_that_is_no_database(tmp_path):
     (tmp_path / "f.db").write_text("id,answer\n" * 100)
-    with pytest.raises(UserError, match="is no SQLite database"):
+    with pytest.raises(UserError, match="is not a SQLite database"):
         open_store(f"sqlite:///{tmp_path}/f.db")
 
 
@@ -76,7 +76,7 @@ def test_a_database_of_something_else(tmp_path):
     with sqlite3.connect(tmp_path / "f.db") as other:
         other.execute("CREATE TABLE experiments (id)")
     other.close()
-    with pytest.raises(UserError, match="is a database of something else"):
+    with pytest.raises(UserError, match="is the database of another program"):
         open_store(f"sqlite:///{tmp_path}/f.db")
 
 
@@ -89,7 +89,7 @@ def test_a_store_that_somebody_holds_locked(tmp_path, monkeypatch):
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(UserError, match="is locked by another program"):
             store.add(binary("j-2", "bo"))
-        assert ids(store.judgements()) == ["j-1"], "who reads need not wait"
+        assert ids(store.read_judgements()) == ["j-1"], "who reads need not wait"
         holder.execute("ROLLBACK")
         holder.close()
         assert store.add(binary("j-2", "bo"))
@@ -120,7 +120,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_stays(tmp_path):
     count, told = done.stdout.split(" ", 1)
     assert "make room" in told or "look at the disk" in told
     with open_store(url) as store:
-        assert ids(store.judgements())[: int(count)] == [f"j-{n:05d}" for n in range(int(count))]
+        assert ids(store.read_judgements())[: int(count)] == [f"j-{n:05d}" for n in range(int(count))]
         assert store.add(binary("after", "bo"))
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
@@ -149,4 +149,4 @@ def test_many_who_open_a_new_store_at_once_make_it_once(url):
         thread.join()
     assert failed == []
     with open_store(url) as store:
-        assert len(ids(store.judgements())) == 8
+        assert len(ids(store.read_judgements())) == 8

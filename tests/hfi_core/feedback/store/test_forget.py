@@ -17,21 +17,21 @@ def fill(store) -> None:
 
 def test_without_their_judgements_only_what_they_were_given_goes(store, tmp_path):
     fill(store)
-    before = store.snapshot(tmp_path / "f")
+    before = store.take_snapshot(tmp_path / "f")
     assert store.forget("ana") == 0
-    assert store.snapshot(tmp_path / "f").sha256 == before.sha256
+    assert store.take_snapshot(tmp_path / "f").sha256 == before.sha256
 
 
 def test_with_their_judgements_nothing_of_them_stays(store, tmp_path):
     fill(store)
-    before = store.snapshot(tmp_path / "f")
+    before = store.take_snapshot(tmp_path / "f")
     assert store.forget("ana", judgements=True) == 4
-    assert ids(store.judgements()) == ["i-2", "j-3"] and store.annotators() == ["bo"]
-    after = store.snapshot(tmp_path / "f")
+    assert ids(store.read_judgements()) == ["i-2", "j-3"] and store.list_annotators() == ["bo"]
+    after = store.take_snapshot(tmp_path / "f")
     assert after.sha256 != before.sha256 and b"ana" not in (tmp_path / "f").read_bytes()
-    assert [one.judgements for one in store.snapshots()] == [6, 2]
-    assert store.progress(CONCEPT, 1) == JudgingProgress(pictures=3, done=2, asked=3, answered=2, annotators=1)
-    assert sum(1 for _ in store.lines_of(store.snapshots()[0].number)) == 2
+    assert [one.judgements for one in store.list_snapshots()] == [6, 2]
+    assert store.count_progress(CONCEPT, 1) == JudgingProgress(pictures=3, done=2, asked=3, answered=2, annotators=1)
+    assert sum(1 for _ in store.read_snapshot_lines(store.list_snapshots()[0].number)) == 2
 
 
 def test_their_turns_are_free_again(store):

@@ -18,25 +18,25 @@ def people(tmp_path) -> Pseudonyms:
 
 
 def test_a_name_has_one_pseudonym(people):
-    ana, bo = people.pseudonym("Ana"), people.pseudonym("Bo")
+    ana, bo = people.get_or_create("Ana"), people.get_or_create("Bo")
     assert re.fullmatch("a-[0-9a-f]{12}", ana) and ana != bo
-    assert people.pseudonym("Ana") == ana == Pseudonyms(people.path, {}).pseudonym("Ana")
+    assert people.get_or_create("Ana") == ana == Pseudonyms(people.path, {}).get_or_create("Ana")
     assert people.names() == {ana: "Ana", bo: "Bo"}
     assert people.name_of(ana) == "Ana" and people.find("Ana") == people.find(ana) == ana and people.find("Cy") is None
 
 
 def test_only_the_owner_can_read_it(people):
-    people.pseudonym("Ana")
+    people.get_or_create("Ana")
     assert people.path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660])
 def test_a_file_that_others_can_read_is_refused(people, mode):
-    people.pseudonym("Ana")
+    people.get_or_create("Ana")
     people.path.chmod(mode)
     for use in (
         people.names,
-        lambda: people.pseudonym("Bo"),
+        lambda: people.get_or_create("Bo"),
         lambda: people.forget("a-0"),
         lambda: open_people(people.path),
     ):
@@ -45,32 +45,32 @@ def test_a_file_that_others_can_read_is_refused(people, mode):
 
 
 def test_two_projects_call_one_person_differently(tmp_path):
-    assert Pseudonyms(tmp_path / "a", {}).pseudonym("Ana") != Pseudonyms(tmp_path / "b", {}).pseudonym("Ana")
+    assert Pseudonyms(tmp_path / "a", {}).get_or_create("Ana") != Pseudonyms(tmp_path / "b", {}).get_or_create("Ana")
 
 
 def test_a_key_in_the_environment_gives_the_same_pseudonyms_everywhere(tmp_path):
     one, other = Pseudonyms(tmp_path / "a", KEY), Pseudonyms(tmp_path / "b", KEY)
-    assert one.pseudonym("Ana") == other.pseudonym("Ana")
+    assert one.get_or_create("Ana") == other.get_or_create("Ana")
     assert KEY[KEY_VARIABLE] not in (tmp_path / "a").read_text()
     assert json.loads((tmp_path / "a").read_text())["key"] is None
 
 
 def test_a_key_that_could_be_guessed_is_refused(tmp_path):
     with pytest.raises(UserError, match="fewer than 16 characters"):
-        Pseudonyms(tmp_path / "a", {KEY_VARIABLE: "short"}).pseudonym("Ana")
+        Pseudonyms(tmp_path / "a", {KEY_VARIABLE: "short"}).get_or_create("Ana")
 
 
 def test_the_environment_is_that_of_the_process(tmp_path, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY[KEY_VARIABLE])
-    assert open_people(tmp_path / "a").pseudonym("Ana") == Pseudonyms(tmp_path / "b", KEY).pseudonym("Ana")
+    assert open_people(tmp_path / "a").get_or_create("Ana") == Pseudonyms(tmp_path / "b", KEY).get_or_create("Ana")
 
 
 def test_who_is_forgotten_cannot_be_found_again_even_with_the_key(people):
-    ana = people.pseudonym("Ana")
+    ana = people.get_or_create("Ana")
     assert people.forget(ana) is True
     assert people.forget(ana) is False
     assert people.name_of(ana) is None and ana not in people.path.read_text() and "Ana" not in people.path.read_text()
-    assert people.pseudonym("Ana") != ana, "who comes back is somebody new"
+    assert people.get_or_create("Ana") != ana, "who comes back is somebody new"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 1}', "\xff"])
@@ -78,8 +78,8 @@ def test_a_file_that_is_no_list_is_refused(people, content):
     people.path.parent.mkdir()
     people.path.write_text(content, encoding="latin-1")
     people.path.chmod(0o600)
-    with pytest.raises(UserError, match="is no list of people"):
-        people.pseudonym("Ana")
+    with pytest.raises(UserError, match="is not a list of people"):
+        people.get_or_create("Ana")
 
 
 def test_many_at_once_lose_nobody(people):

@@ -121,7 +121,7 @@ def test_skipped_and_unanswered_tasks_and_predictions_say_nothing(export, tmp_pa
         task(data, answered, was_cancelled=True), task(data), task(data) | {"annotations": []}, task(data, answered),
     ]  # fmt: skip
     counts = bring(export(rows), tmp_path, concept="badge")
-    assert (counts.new, counts.passed_over) == (1, 3)
+    assert (counts.new, counts.skipped) == (1, 3)
 
 
 def test_several_controls_need_one_to_be_named(export, tmp_path):
@@ -135,12 +135,12 @@ def test_several_controls_need_one_to_be_named(export, tmp_path):
     ("row", "reason"),
     [
         (task({"image": "badge-9"}, result("choices", {"choices": ["yes"]})), "no picture 'badge-9'"),
-        (task({"image": IMAGE}, result("choices", {"choices": ["yes", "no"]})), "not one choice"),
+        (task({"image": IMAGE}, result("choices", {"choices": ["yes", "no"]})), "not a single choice"),
         (task({"text": "?"}, result("choices", {"choices": ["yes"]})), "--column picture=KEY"),
-        (task({"image": IMAGE}, result("choices", {"choices": ["yes"]}), completed_by=None), "nobody"),
+        (task({"image": IMAGE}, result("choices", {"choices": ["yes"]}), completed_by=None), "names no annotator"),
         ({"id": 12, "image": IMAGE, "annotations": []}, "JSON_MIN"),
         ({"id": 12, "data": {}, "annotations": [7]}, "no list `result`"),
-        (7, "no JSON object"),
+        (7, "not a JSON object"),
     ],
 )
 def test_a_rejected_task_is_named(export, tmp_path, row, reason):
