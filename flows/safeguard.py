@@ -9,7 +9,7 @@ is recorded, if params say so.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from prefect import flow
 from prefect.runtime import deployment, flow_run
@@ -38,8 +38,10 @@ from hfi_core.pipeline.graph import Unit, downstream
 
 logs.configure_logging()  # in a worker's process nobody else does
 
-StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: ignore[valid-type]
-"""The server and its UI refuse another name before anything runs."""
+if TYPE_CHECKING:
+    StageName = str
+else:  # The server and its UI refuse another name before anything runs.
+    StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]
 
 
 def _run_name() -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
 from flows.doctor.prefect import annotation_pages
@@ -18,7 +19,7 @@ def check(params: Params) -> Iterator[Finding]:
     if address := os.environ.get(WEBHOOK):
         yield _check_webhook(address)
     for page in annotation_pages():
-        yield from with_timeout("annotation page", _REMEDY, lambda page=page: _check_page(page))
+        yield from with_timeout("annotation page", _REMEDY, partial(_check_page, page))
 
 
 def _check_webhook(address: str) -> Finding:

@@ -1,6 +1,7 @@
 """Check DVC's remotes, with the credentials that DVC uses."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def check(params: Params) -> Iterator[Finding]:
     if not config["remote"]:
         yield Finding("DVC remotes", True, "none: the data is on this machine only")
     for name in config["remote"]:
-        yield from with_timeout(f"DVC remote {name}", _remedy(name), lambda name=name: _check_remote(config, name))
+        yield from with_timeout(f"DVC remote {name}", _remedy(name), partial(_check_remote, config, name))
 
 
 def _check_remote(config: Any, name: str) -> Iterator[Finding]:

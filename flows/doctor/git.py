@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 
 from flows.doctor.check import Finding, with_timeout
 from hfi_core.params import Params
@@ -16,9 +17,7 @@ _NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": f"ssh -o BatchMode=
 def check(params: Params) -> Iterator[Finding]:
     """Yield a finding for each remote."""
     for name in _git("remote").stdout.split():
-        yield from with_timeout(
-            f"git remote {name}", _remedy(name), lambda name=name: _check_remote(name), needed=False
-        )
+        yield from with_timeout(f"git remote {name}", _remedy(name), partial(_check_remote, name), needed=False)
 
 
 def _check_remote(name: str) -> Iterator[Finding]:

@@ -38,7 +38,8 @@ def deploy() -> tuple[list[str], list[str]]:
     require_server()
     _create_pools(pools)
     # -P: a project may have a folder `flows` of its own, which is not the package that the entrypoints mean.
-    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", PREFECT_YAML]
+    command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"]
+    command.append(str(PREFECT_YAML))
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
         output = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-_LAST_LINES:])

@@ -157,7 +157,9 @@ def find_previous_champion(state: RegistryState) -> str | None:
     If the alias is not set, that is the last recorded champion. If the alias is at a version that no pass has decided
     on yet, that is the champion on record.
     """
-    last = state.records[0] if state.records else None
-    if last is None or state.alias is None:
-        return last and last.version
+    if not state.records:
+        return None
+    last = state.records[0]
+    if state.alias is None:
+        return last.version
     return next((version for version in predecessors_of(state.alias, last) if version in state.versions), None)

@@ -48,6 +48,7 @@ class Decision:
 
     def with_publication(self, address: str, at: str) -> "Decision":
         """Return the decision to promote with the address of the published release and the time in its record."""
+        assert self.record is not None, "only a decision to promote has a record"
         record = replace(self.record, published=address, at=at)
         tags = (("promoted_at", at), ("promoted_by", record.by), ("published", address))
         return replace(self, record=record, published=address, tags=tags)
@@ -64,13 +65,15 @@ def decide(state: RegistryState, inspection: Inspection | None = None) -> Decisi
         return Decision("none", last_decision=champion.number + 1 if champion else None)
     if alias not in state.versions:  # deleted since
         return Decision("moved", alias)
-    if inspection is None:
+    if champion and champion.version == alias:
         return _complete(state, champion)
+    if inspection is None:
+        raise ValueError(f"version {alias} has to be inspected before it is decided on")
     override = state.versions[alias].tags.get(OVERRIDE, "").strip() or None
     if inspection.damage or (inspection.failed_gates and not override):
         reasons = (inspection.damage,) if inspection.damage else inspection.failed_gates
         return Decision("undone", alias, champion.version if champion else None, reasons)
-    return _promote(state, inspection, override)
+    return _promote(state, alias, inspection, override)
 
 
 def _complete(state: RegistryState, champion: Promotion) -> Decision:
@@ -90,24 +93,24 @@ def _complete(state: RegistryState, champion: Promotion) -> Decision:
     )
 
 
-def _promote(state: RegistryState, inspection: Inspection, override: str | None) -> Decision:
-    tags = state.versions[state.alias].tags
+def _promote(state: RegistryState, alias: str, inspection: Inspection, override: str | None) -> Decision:
+    tags = state.versions[alias].tags
     last = state.records[0] if state.records else None
-    earlier = next((record for record in state.records if record.version == state.alias), None)
+    earlier = next((record.override for record in state.records if record.version == alias), None)
     number = max(state.last_decision, last.number if last else 0) + 1
     record = Promotion(
-        version=state.alias,
+        version=alias,
         number=number,
         at="",
         by=tags.get(APPROVED, "").strip() or UNKNOWN,
         published="",
-        override=override if inspection.failed_gates else earlier and earlier.override,
-        line=predecessors_of(state.alias, last),
+        override=override if inspection.failed_gates else earlier,
+        line=predecessors_of(alias, last),
     )
     return Decision(
         "promoted",
-        state.alias,
-        state.alias,
+        alias,
+        alias,
         reasons=inspection.failed_gates,
         record=record,
         last_decision=number,

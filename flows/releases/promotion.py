@@ -126,7 +126,7 @@ def _run_pass(params: Params, client: Any, publish: Publish) -> Reconciliation:
         with tempfile.TemporaryDirectory() as scratch:
             inspection = _inspect(params, client, state, Path(scratch)) if state.undecided else None
             decision = decide(state, inspection)
-            if decision.outcome == "promoted":
+            if decision.outcome == "promoted" and inspection and inspection.release:
                 address = publish(inspection.release, release_name(params, inspection.release))
                 decision = decision.with_publication(address, datetime.now(UTC).isoformat(timespec="seconds"))
         return apply(client, model, decision)

@@ -197,7 +197,8 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
     run_id = client.create_run(
         get_or_create_experiment(client, params), tags=parent_tag, run_name="register"
     ).info.run_id
-    status, tags = "FAILED", {}
+    status = "FAILED"
+    tags: dict[str, str] = {}
     try:
         if (release / LORA_WEIGHTS).exists():
             lora = log_model(client, run_id, "lora", partial(save_adapter, params, release))
