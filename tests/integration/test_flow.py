@@ -9,15 +9,15 @@ from hfi_core.pipeline.layout import BANNER
 
 
 def test_without_a_server_the_user_sees_our_lines_only(run_by_flow):
-    told = run_by_flow.told
-    lines = told.stdout.splitlines()
+    result = run_by_flow.told
+    lines = result.stdout.splitlines()
     assert lines[0] == "7 units out of date (of 7)."
     assert "generate@badge: started" in lines
     assert any(line.startswith("package: done in ") for line in lines)
     assert any(line.startswith("Release registered as emblems-safeguarded version 1") for line in lines)
     assert any("mlflow ui --backend-store-uri sqlite:///mlflow.db" in line for line in lines)
-    assert "reports/report.html" in told.stdout
-    assert told.stderr == ""
+    assert "reports/report.html" in result.stdout
+    assert result.stderr == ""
 
 
 def test_with_a_server_people_see_names_states_and_artifacts(fake_project, server):

@@ -46,8 +46,8 @@ def stack(fake_project, tmp_path, monkeypatch) -> Iterator[Stack]:
     s3.start()
     try:
         with postgresql.running(stack.ports["postgres"], "scram-sha-256", DATABASE, durable=True) as database:
-            told = SERVICES["postgres"]["environment"]
-            user, name = told["POSTGRES_USER"], told["POSTGRES_DB"]
+            output = SERVICES["postgres"]["environment"]
+            user, name = output["POSTGRES_USER"], output["POSTGRES_DB"]
             database.run(f"CREATE ROLE {user} SUPERUSER LOGIN PASSWORD '{DATABASE}'")
             for statement in (f"CREATE DATABASE {name}", *COMPOSE["configs"]["databases"]["content"].splitlines()):
                 database.run(statement)
@@ -109,8 +109,8 @@ def test_a_round_through_the_servers_of_compose_leaves_every_connection_green(fa
     url = _write_project(fake_project, stack, page)
     with ExitStack() as servers:
         logs = [servers.enter_context(stack.up(name)) for name in ("prefect", "mlflow")]
-        told = stack.call("deploy").stderr
-        assert "safeguard/project: deployed" in told
+        output = stack.call("deploy").stderr
+        assert "safeguard/project: deployed" in output
         logs.append(servers.enter_context(stack.up("worker")))
         deployed = Deployed(fake_project, stack.here("http://prefect:4200/api"))
         run = deployed.start()
@@ -132,8 +132,8 @@ def test_a_round_through_the_servers_of_compose_leaves_every_connection_green(fa
         kept = {key.split("/")[0] for key in contents(bucket(stack))}
         assert kept == {"mlflow", "releases", "dvc"}, "artifacts, the published release, pushed data"
 
-        told = stack.call("deploy", "doctor", "--deep").stderr
-        findings = [line for line in map(json.loads, told.splitlines()) if "check" in line]
+        output = stack.call("deploy", "doctor", "--deep").stderr
+        findings = [line for line in map(json.loads, output.splitlines()) if "check" in line]
         assert [line for line in findings if line["level"] != "INFO"] == []
         assert {line["check"] for line in findings} >= {
             "DVC remote s3", "feedback database", "feedback durability", "feedback clock", "publish", "inbox",

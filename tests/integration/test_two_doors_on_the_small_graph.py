@@ -33,9 +33,9 @@ def test_only_what_changed_runs_again(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     project.forget()
     project.edit(reward__steps=401)
-    told = project.hfi("status").stdout
-    assert "reward.steps modified" in told
-    assert "may follow" in told
+    output = project.hfi("status").stdout
+    assert "reward.steps modified" in output
+    assert "may follow" in output
     project.hfi("run", "--until", "compare", **quick)
     assert project.ran() == ["distill@base", "distill@anchored", "compare"]
 
@@ -56,7 +56,7 @@ def test_metrics_plots_and_experiments_of_dvc_work(run_by_dvc, tmp_path):
     project.call("dvc", "metrics", "diff")
     page = project.call("dvc", "plots", "show", "-o", "plots").stdout
     assert "index.html" in page
-    told = project.call("dvc", "exp", "run", "-S", "reward.steps=7", FAKE_UNTRACKED="1")
-    assert "exp" in told.stdout + told.stderr
+    output = project.call("dvc", "exp", "run", "-S", "reward.steps=7", FAKE_UNTRACKED="1")
+    assert "exp" in output.stdout + output.stderr
     assert project.params.reward.steps == 7
     assert "up to date" in project.call("dvc", "status").stdout

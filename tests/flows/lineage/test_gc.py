@@ -52,9 +52,9 @@ class Experiments:
         return self.project.outputs()
 
     def gc(self, *arguments: str, code: int = 0) -> str:
-        told = CliRunner().invoke(app, ["gc", *arguments])
-        assert told.exit_code == code, (told.output, told.exception)
-        return " ".join(told.output.split())
+        output = CliRunner().invoke(app, ["gc", *arguments])
+        assert output.exit_code == code, (output.output, output.exception)
+        return " ".join(output.output.split())
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +104,14 @@ def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_go
     lock = experiments.lock()
 
     before = cached()
-    told = experiments.gc()
-    assert f"{version.model} version 1 (candidate) keeps" in told and "--yes removes it" in told
+    output = experiments.gc()
+    assert f"{version.model} version 1 (candidate) keeps" in output and "--yes removes it" in output
     assert cached() == before, "without --yes nothing goes"
 
     assert "Removed." in experiments.gc("--yes")
     gone = before - cached()
     assert named_in(abandoned) - named_in(registered) - named_in(lock) <= gone
-    assert f"at {len(gone)} file(s)" in told
+    assert f"at {len(gone)} file(s)" in output
     assert not gone & (named_in(registered) | named_in(lock))
     assert experiments.back_to(registered) == released
     assert experiments.back_to(lock) == present
@@ -139,8 +139,8 @@ def test_an_earlier_champion_is_kept_for_a_roll_back_and_named_as_one(experiment
     register.register(experiments.params)
     client.set_registered_model_alias(model, "champion", "2")
     experiments.run(seed=2)
-    told = experiments.gc("--yes")
-    assert f"{model} version 1 (was champion)" in told and f"{model} version 2 (candidate, champion)" in told
+    output = experiments.gc("--yes")
+    assert f"{model} version 1 (was champion)" in output and f"{model} version 2 (candidate, champion)" in output
     assert experiments.back_to(registered) == released
 
 
@@ -161,9 +161,9 @@ def test_branches_tags_and_every_record_keep_their_data(experiments):
             git("git", "update-ref", ref, "HEAD")
             git("git", "reset", "-q", "--hard", "HEAD~1")
     experiments.run(seed=9)
-    told = experiments.gc("--yes")
+    output = experiments.gc("--yes")
     for keeper in ("2 record(s) of hfi/results", "branch side", "tag v1", "branch origin/theirs"):
-        assert keeper in told
+        assert keeper in output
     for lock, outputs in states:
         assert experiments.back_to(lock) == outputs
 
@@ -184,8 +184,8 @@ def test_judgements_stay_whether_or_not_a_commit_names_them_and_so_does_the_stor
             experiments.project.call("git", "commit", "-qm", "The first")
     experiments.run(seed=1)
     before = cached()
-    told = experiments.gc("--yes")
-    assert "judgements in any commit keeps" in told and "1 file(s) of judgements either, but they stay" in told
+    output = experiments.gc("--yes")
+    assert "judgements in any commit keeps" in output and "1 file(s) of judgements either, but they stay" in output
     assert cached() < before
     held = [path.read_bytes() for path in CACHE.rglob("*") if path.is_file()]
     assert all(content in held for content in contents)
@@ -194,18 +194,18 @@ def test_judgements_stay_whether_or_not_a_commit_names_them_and_so_does_the_stor
 
 def test_checkpoints_of_no_unit_go_and_those_that_a_unit_goes_on_from_stay(experiments):
     unit = next(unit for unit in units_of(experiments.params) if unit.address == "distill@anchored")
-    here = WORK / f"{unit.address}-{work_key(unit, experiments.params)}"
+    current = WORK / f"{unit.address}-{work_key(unit, experiments.params)}"
     stale = [WORK / f"{unit.address}-{'0' * WORK_KEY}", WORK / f"distill@dropped-{'0' * WORK_KEY}"]
-    for folder in (here, *stale):
+    for folder in (current, *stale):
         folder.mkdir(parents=True)
         (folder / "checkpoint").write_bytes(b"0" * 2048)
-    told = experiments.gc()
-    assert "2 folder(s) of checkpoints, 4.0 KiB" in told and all(folder.exists() for folder in stale)
+    output = experiments.gc()
+    assert "2 folder(s) of checkpoints, 4.0 KiB" in output and all(folder.exists() for folder in stale)
     experiments.gc("--yes")
-    assert here.exists() and not any(folder.exists() for folder in stale)
+    assert current.exists() and not any(folder.exists() for folder in stale)
     shutil.rmtree("labels")  # its inputs are away, so its key is not known
     experiments.gc("--yes")
-    assert here.exists()
+    assert current.exists()
 
 
 def test_a_version_whose_data_is_not_recorded_stops_it_before_anything_goes(experiments):
@@ -239,8 +239,8 @@ def test_a_registry_out_of_reach_stops_it_before_anything_goes(experiments):
 
 def test_a_cache_that_others_may_share_is_left_alone(experiments, tmp_path):
     experiments.project.call("dvc", "cache", "dir", str(tmp_path / "shared"))
-    told = CliRunner().invoke(app, ["gc", "--yes"])
-    assert isinstance(told.exception, UserError) and "Other projects may share it" in str(told.exception)
+    output = CliRunner().invoke(app, ["gc", "--yes"])
+    assert isinstance(output.exception, UserError) and "Other projects may share it" in str(output.exception)
 
 
 def test_killed_in_the_middle_it_loses_nothing_needed_and_the_next_one_finishes(experiments):

@@ -26,16 +26,16 @@ def deployed(fake_project, server, quick, tmp_path) -> Iterator[Deployed]:
     project.call("dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
     project.edit(versioning={"commit": "branch", "branch": "hfi/results", "push": "store"})
     project.call("git", "commit", "-qam", "Ask for records")
-    told = deploy(project, "nightly", quick, {})
-    assert all(f"{flow}/project: deployed" in told for flow in FLOWS)
-    assert "prefect worker start --pool nightly" in told
+    output = deploy(project, "nightly", quick, {})
+    assert all(f"{flow}/project: deployed" in output for flow in FLOWS)
+    assert "prefect worker start --pool nightly" in output
     yield Deployed(project, server)
     withdraw(quick)
 
 
 def _runs(deployed: Deployed, *types: str) -> list[dict]:
-    found = deployed.ask("GET", f"deployments/name/{deployed.name}")
-    wanted = {"deployment_id": {"any_": [found["id"]]}, "state": {"type": {"any_": list(types)}}}
+    deployment = deployed.ask("GET", f"deployments/name/{deployed.name}")
+    wanted = {"deployment_id": {"any_": [deployment["id"]]}, "state": {"type": {"any_": list(types)}}}
     return deployed.ask("POST", "flow_runs/filter", flow_runs=wanted, sort="START_TIME_ASC")
 
 
@@ -71,10 +71,10 @@ def test_a_scheduled_run_whose_worker_was_killed_is_picked_up_and_the_next_finds
 
 
 def test_the_server_refuses_parameters_that_mean_nothing(deployed):
-    found = deployed.ask("GET", f"deployments/name/{NAME}")
+    deployment = deployed.ask("GET", f"deployments/name/{NAME}")
     for wrong in ({"until": "nonsense"}, {"wait_days": -1}, {"page": "javascript:x"}, {"hours": 0}):
         answer = httpx.post(
-            f"{deployed.api}/deployments/{found['id']}/create_flow_run", json={"parameters": wrong}, timeout=30
+            f"{deployed.api}/deployments/{deployment['id']}/create_flow_run", json={"parameters": wrong}, timeout=30
         )
         assert answer.status_code in (httpx.codes.CONFLICT, httpx.codes.UNPROCESSABLE_ENTITY), wrong
 
@@ -88,14 +88,14 @@ def test_the_repository_s_own_file_is_the_template():
 def test_without_a_server_it_says_how_to_name_one(fake_project):
     (fake_project.folder / "prefect.yaml").unlink(missing_ok=True)
     assert "PREFECT_API_URL" in fake_project.hfi("deploy", code=2).stderr
-    told = fake_project.hfi("deploy", code=2, PREFECT_API_URL="http://127.0.0.1:9/api").stderr
-    assert "No Prefect server answers at http://127.0.0.1:9/api" in told
+    output = fake_project.hfi("deploy", code=2, PREFECT_API_URL="http://127.0.0.1:9/api").stderr
+    assert "No Prefect server answers at http://127.0.0.1:9/api" in output
 
 
 def test_a_file_that_is_none_of_prefect_s_is_named(fake_project):
     (fake_project.folder / "prefect.yaml").write_text("deployments: [{name: one}]\n")
-    told = fake_project.hfi("deploy", code=2, PREFECT_API_URL="http://127.0.0.1:9/api").stderr
-    assert "deployment 1 needs name, entrypoint and work_pool.name" in told
+    output = fake_project.hfi("deploy", code=2, PREFECT_API_URL="http://127.0.0.1:9/api").stderr
+    assert "deployment 1 needs name, entrypoint and work_pool.name" in output
 
 
 def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
@@ -107,9 +107,9 @@ def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
         (follower,) = _runs(after, "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED")
     assert "followed" in follower["tags"]
     (shown,) = [
-        one
-        for one in deployed.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}})
-        if one["key"] == "record"
+        artifact
+        for artifact in deployed.ask("POST", "artifacts/filter", flow_runs={"id": {"any_": [run]}})
+        if artifact["key"] == "record"
     ]
     commit = project.call("git", "rev-parse", "hfi/results").stdout
     assert shown["data"] == f"`hfi/results: {commit[:12]}; data in 'store'`"

@@ -63,11 +63,11 @@ def judged_by_people(fake_project) -> FakeProject:
 
 def test_a_plain_run_makes_what_is_to_be_judged_and_ends_with_the_commands_that_go_on(judged_by_people, quick):
     project = judged_by_people
-    told = project.hfi("run", code=3, **quick)
+    result = project.hfi("run", code=3, **quick)
     assert project.ran() == BEFORE
-    assert "badge: needs 4 more pictures with 1 judgement each (0 of 4)" in told.stdout
-    assert {"Judge:   hfi annotate", "Then:    hfi run"} <= set(told.stdout.splitlines())
-    assert told.stderr == ""
+    assert "badge: needs 4 more pictures with 1 judgement each (0 of 4)" in result.stdout
+    assert {"Judge:   hfi annotate", "Then:    hfi run"} <= set(result.stdout.splitlines())
+    assert result.stderr == ""
     assert _offered(project) == CANDIDATES
     _judge(project)
     project.hfi("run", **quick)
@@ -94,7 +94,7 @@ def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_pa
         for row in rows:
             if row.id not in (gold.id, gone.id):
                 store.add(parse_judgement(json.dumps(vote(row, "no"))))
-        assert [one.is_sufficient for one in measure(params, units_of(params))] == [True], (
+        assert [concept.is_sufficient for concept in measure(params, units_of(params))] == [True], (
             "all that can be judged is judged"
         )
 
@@ -103,8 +103,8 @@ def test_with_the_candidates_there_prefect_is_not_started_to_say_that_people_are
     project = judged_by_people
     project.hfi("stage", "generate", "--unit", "badge", "--revision", "1", FAKE_UNTRACKED="1")
     project.call("dvc", "commit", "-q", "-f", "generate@badge")
-    told = project.hfi("run", code=3, PREFECT_API_URL="http://127.0.0.1:9/api")  # a server that nobody misses
-    assert "badge: needs 4 more pictures" in told.stdout
+    result = project.hfi("run", code=3, PREFECT_API_URL="http://127.0.0.1:9/api")  # a server that nobody misses
+    assert "badge: needs 4 more pictures" in result.stdout
     assert _offered(project) == CANDIDATES
     assert "not made yet" in project.hfi("status").stdout
 
@@ -132,9 +132,9 @@ def test_a_run_on_a_server_that_belongs_to_no_deployment_ends_in_a_state_of_its_
 
 def test_too_few_candidates_are_a_mistake_before_anybody_judges(judged_by_people, quick):
     judged_by_people.edit(reward__least=CANDIDATES)
-    told = judged_by_people.hfi("run", code=2, **quick)
-    assert f"reward.least asks for {CANDIDATES} with labels" in told.stderr
-    assert "Traceback" not in told.stdout + told.stderr
+    result = judged_by_people.hfi("run", code=2, **quick)
+    assert f"reward.least asks for {CANDIDATES} with labels" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 @pytest.fixture

@@ -48,9 +48,9 @@ def test_a_cause_of_the_network_counts_however_deep_it_lies():
             except Exception as inner:
                 raise RuntimeError("outer") from inner
         except RuntimeError as outer:
-            told = UserError("told")
-            told.__cause__ = outer
-            return told
+            wrapper = UserError("wrapped")
+            wrapper.__cause__ = outer
+            return wrapper
 
     assert is_temporary(wrapped(ConnectTimeout()))
     assert is_temporary(ConnectionRefusedError())
@@ -69,6 +69,6 @@ def test_a_cause_of_the_network_counts_however_deep_it_lies():
     ],
 )
 def test_only_what_may_pass_is_tried_again_and_not_for_ever(inside, kind, failures, calls, said, quick):
-    told = inside.call("python", "-c", _CALLS, kind, str(failures), **quick)
-    assert told.stdout.splitlines()[-1] == said
+    result = inside.call("python", "-c", _CALLS, kind, str(failures), **quick)
+    assert result.stdout.splitlines()[-1] == said
     assert len((inside.folder / "calls").read_text().splitlines()) == calls

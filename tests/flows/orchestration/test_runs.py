@@ -45,6 +45,6 @@ def test_enough_new_judgements_start_one_run(deployed, quick):
     name = _started(deployed, quick)
     assert name is not None
     assert _started(deployed, quick) is None, "it is under way"
-    found = deployed.ask("GET", f"deployments/name/{deployed.name}")
-    runs = deployed.ask("POST", "flow_runs/filter", flow_runs={"deployment_id": {"any_": [found["id"]]}})
+    deployment = deployed.ask("GET", f"deployments/name/{deployed.name}")
+    runs = deployed.ask("POST", "flow_runs/filter", flow_runs={"deployment_id": {"any_": [deployment["id"]]}})
     assert [(run["name"], run["tags"].count("feedback")) for run in runs] == [(name, 1)]

@@ -67,10 +67,10 @@ def test_ctrl_c_says_how_to_go_on(run_by_flow, tmp_path):
     with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1", **REAL) as process:
         _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 1)
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, Prefect's temporary server, too
-        told, _ = process.communicate()
-    assert process.returncode == 130, told
-    assert "Stopped. What was finished is kept; the same command continues from there." in told
-    assert "Traceback" not in told
+        output, _ = process.communicate()
+    assert process.returncode == 130, output
+    assert "Stopped. What was finished is kept; the same command continues from there." in output
+    assert "Traceback" not in output
     assert "distill@anchored" in project.hfi("status").stdout
 
 
@@ -90,9 +90,9 @@ def test_an_earlier_output_outlives_a_failed_run(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     earlier = project.outputs()
     project.edit(reward__steps=7)
-    told = project.hfi("run", code=2, FAKE_MISTAKE="distill@anchored", **quick)
-    assert told.stderr.count("distill@anchored was told to refuse.") == 1
-    assert "Traceback" not in told.stdout + told.stderr
+    result = project.hfi("run", code=2, FAKE_MISTAKE="distill@anchored", **quick)
+    assert result.stderr.count("distill@anchored was told to refuse.") == 1
+    assert "Traceback" not in result.stdout + result.stderr
     kept = {path for path, content in project.outputs().items() if earlier[path] == content}
     assert {"models/anchored/content.json", "release/content.json", "reports/evaluation.json"} <= kept
     project.call("dvc", "repro", code=255, FAKE_CRASH="distill@anchored", **quick)
@@ -102,9 +102,9 @@ def test_an_earlier_output_outlives_a_failed_run(run_by_flow, tmp_path, quick):
 def test_a_crash_inside_the_flow_is_exit_1_and_short(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     _undo(project, "models/anchored")
-    told = project.hfi("run", code=1, FAKE_CRASH="distill@anchored", **quick)
-    assert "Failed: RuntimeError: distill@anchored was told to crash." in told.stderr
-    assert "Traceback" not in told.stdout + told.stderr
+    result = project.hfi("run", code=1, FAKE_CRASH="distill@anchored", **quick)
+    assert "Failed: RuntimeError: distill@anchored was told to crash." in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 def test_checkpoints_under_earlier_params_go_when_the_unit_is_done(fake_project):
