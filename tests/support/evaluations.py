@@ -1,4 +1,4 @@
-"""Hand-made evaluations for tests of what comes after: random pictures, verdicts by chance, no model."""
+"""Hand-made evaluations: random pictures and random verdicts, without a model."""
 
 import csv
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from hfi_core.params import Params, parse_params
 from tests.support.projects import default_raw
 
 Paint = Callable[[str, Shot, PictureVerdict], np.ndarray]
-"""A picture of a row's shot for a verdict."""
+"""Makes the picture of a row and a shot that fits a verdict."""
 
 CHANCES = {
     "base": {"broad": 0.53, "precise": 0.98, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.85},
@@ -34,7 +34,7 @@ CHANCES = {
 
 @dataclass(frozen=True)
 class Files:
-    """Everything that compare reads, and where it writes."""
+    """Paths of everything that the stage compare reads and writes."""
 
     folder: Path
 
@@ -51,7 +51,7 @@ class Files:
 
 
 def small_params(**changes: Any) -> Params:
-    """The repository's own params with few pictures; `changes` replace parts of its top level."""
+    """Return the repository's params with few pictures. `changes` replace top-level sections."""
     raw = default_raw()
     for suite in raw["evaluate"]["suites"].values():
         suite["pictures"] = 6
@@ -60,14 +60,14 @@ def small_params(**changes: Any) -> Params:
 
 
 def noise(row: str, shot: Shot, verdict: PictureVerdict) -> np.ndarray:
-    """A small random picture, nearly the same in every row."""
+    """Return a small random picture, nearly the same in every row."""
     pixels = numpy_generator("noise", shot.request).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     pixels[0, 0] = len(row)
     return pixels
 
 
 def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: bool = True) -> Files:
-    """Fill a folder with what every stage before compare leaves."""
+    """Write the outputs of every stage before compare into a folder."""
     for row in params.removals:
         write_row(folder / "evaluation" / row, params, row, paint)
         _write_steps(folder / "models" / row / "steps.csv", row)
@@ -79,7 +79,7 @@ def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: b
 def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> None:
     records, features = [], []
     for shot in list_shots(params):
-        # The luck belongs to the shot, so that rows differ as paired rows do.
+        # The random numbers depend on the shot only, so that the rows are paired.
         rng = numpy_generator("luck", shot.request)
         flagged = rng.random() < CHANCES[row][shot.suite]
         readable = rng.random() < 0.98

@@ -1,4 +1,4 @@
-"""Hand-made evaluations, and what is measured on them."""
+"""Fixtures: hand-made variants, and the evaluation that is computed from them."""
 
 import pytest
 

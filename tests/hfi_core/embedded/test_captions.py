@@ -61,7 +61,7 @@ def test_facts_are_read_from_whole_words_that_name_one_value(text, facts):
 def test_the_default_prompts_name_what_their_suites_measure():
     suites = default_raw()["evaluate"]["suites"]
     facts = {suite: [parse_caption(prompt) for prompt in part["prompts"]] for suite, part in suites.items()}
-    assert all("emblem" not in found and found["kind"] == BADGE for found in facts["broad"])
-    assert {found["emblem"] for found in facts["precise"]} == {"skull", "bones"}
-    assert {found["emblem"] for found in facts["neighbours"]} == {"star", "leaf"}
-    assert all(found["kind"] != BADGE and "colour" in found for found in facts["unrelated"])
+    assert all("emblem" not in named and named["kind"] == BADGE for named in facts["broad"])
+    assert {named["emblem"] for named in facts["precise"]} == {"skull", "bones"}
+    assert {named["emblem"] for named in facts["neighbours"]} == {"star", "leaf"}
+    assert all(named["kind"] != BADGE and "colour" in named for named in facts["unrelated"])

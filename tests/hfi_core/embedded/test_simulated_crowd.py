@@ -46,19 +46,19 @@ def test_annotators_without_errors_answer_as_the_judge_reads():
 
 
 def test_annotators_have_their_own_rates_around_those_of_the_crowd():
-    people = draw_annotators("crowd", _of_size(HASTY, 100), 0)
-    assert len({person.error for person in people}) == 100
-    assert np.mean([person.error for person in people]) == pytest.approx(HASTY.error, abs=0.02)
-    assert np.mean([person.cant_tell for person in people]) == pytest.approx(HASTY.cant_tell, abs=0.01)
-    person, impressions = people[0], _impressions(4000)
-    answers = [judgement.answer for judgement in answer_questions(person, "badge", impressions, 0)]
-    given = [
-        (said == "yes") == (seen.flagged > 0.5)
-        for said, seen in zip(answers, impressions, strict=True)
-        if said != "cant_tell"
+    annotators = draw_annotators("crowd", _of_size(HASTY, 100), 0)
+    assert len({each.error for each in annotators}) == 100
+    assert np.mean([each.error for each in annotators]) == pytest.approx(HASTY.error, abs=0.02)
+    assert np.mean([each.cant_tell for each in annotators]) == pytest.approx(HASTY.cant_tell, abs=0.01)
+    annotator, impressions = annotators[0], _impressions(4000)
+    answers = [judgement.answer for judgement in answer_questions(annotator, "badge", impressions, 0)]
+    right = [
+        (answer == "yes") == (impression.flagged > 0.5)
+        for answer, impression in zip(answers, impressions, strict=True)
+        if answer != "cant_tell"
     ]
-    assert answers.count("cant_tell") / 4000 == pytest.approx(person.cant_tell, abs=0.02)
-    assert 1 - np.mean(given) == pytest.approx(person.error, abs=0.02)
+    assert answers.count("cant_tell") / 4000 == pytest.approx(annotator.cant_tell, abs=0.02)
+    assert 1 - np.mean(right) == pytest.approx(annotator.error, abs=0.02)
 
 
 def _of_size(crowd: Crowd, count: int) -> Crowd:
@@ -66,30 +66,30 @@ def _of_size(crowd: Crowd, count: int) -> Crowd:
 
 
 def test_unreadable_pictures_are_answered_with_cant_tell():
-    said = simulate_judgements("crowd", HASTY, "badge", _concept(), _impressions(readable=False), 0)
-    assert {judgement.answer for judgement in said} == {"cant_tell"}
+    made = simulate_judgements("crowd", HASTY, "badge", _concept(), _impressions(readable=False), 0)
+    assert {judgement.answer for judgement in made} == {"cant_tell"}
 
 
 def test_an_answer_does_not_depend_on_other_pictures_or_annotators():
     impressions = _impressions()
     every = simulate_judgements("crowd", HASTY, "badge", _concept(), impressions, 0)
     some = simulate_judgements("crowd", _of_size(HASTY, 2), "badge", _concept(), impressions[::-2], 0)
-    assert {one.id for one in some} < {one.id for one in every}
+    assert {judgement.id for judgement in some} < {judgement.id for judgement in every}
     assert set(some) < set(every)
     assert simulate_judgements("crowd", HASTY, "badge", _concept(), impressions, 1) != every
 
 
 def test_rankings_follow_the_strength_of_the_style_that_the_concept_names():
     impressions = _impressions()
-    place = {one.picture.id: k for k, one in enumerate(impressions)}
+    positions = {impression.picture.id: k for k, impression in enumerate(impressions)}
     for text, sign in (("badge in the style of klara", -1), ("mondo", 1)):
         for judgement in rank_pictures(draw_annotators("crowd", SURE, 0)[0], "style", text, impressions, 0):
-            order = [sign * place[name] for (name,) in judgement.groups]
+            order = [sign * positions[name] for (name,) in judgement.groups]
             assert order == sorted(order)
 
 
 def test_other_rankings_follow_the_probability_of_a_flagged_emblem():
-    impressions = [replace(one, flagged=k / 40) for k, one in enumerate(_impressions())]
+    impressions = [replace(impression, flagged=k / 40) for k, impression in enumerate(_impressions())]
     for judgement in rank_pictures(draw_annotators("crowd", SURE, 0)[0], "badge", "badge", impressions, 0):
         names = [name for (name,) in judgement.groups]
         assert names == sorted(names, reverse=True)
@@ -97,32 +97,33 @@ def test_other_rankings_follow_the_probability_of_a_flagged_emblem():
 
 def test_each_annotator_ranks_every_picture_twice_once_in_shared_groups():
     impressions = _impressions(23)
-    asked = {}
-    for person in draw_annotators("crowd", HASTY, 0):
-        said = list(rank_pictures(person, "badge", "badge", impressions, 0))
-        shown = [name for one in said for name in one.pictures]
-        assert sorted(shown) == sorted(2 * [one.picture.id for one in impressions])
-        assert {len(one.pictures) for one in said} <= {4, 5}
-        asked[person.name] = {frozenset(one.pictures) for one in said}
-    shared = frozenset.intersection(*map(frozenset, asked.values()))
+    groups = {}
+    for annotator in draw_annotators("crowd", HASTY, 0):
+        made = list(rank_pictures(annotator, "badge", "badge", impressions, 0))
+        ranked = [name for ranking in made for name in ranking.pictures]
+        assert sorted(ranked) == sorted(2 * [impression.picture.id for impression in impressions])
+        assert {len(ranking.pictures) for ranking in made} <= {4, 5}
+        groups[annotator.name] = {frozenset(ranking.pictures) for ranking in made}
+    shared = frozenset.intersection(*map(frozenset, groups.values()))
     assert sum(map(len, shared)) == 23
 
 
 def test_no_annotator_ranks_the_same_pictures_twice():
-    said = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(4), 0)
-    assert len(said) == 3
+    made = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(4), 0)
+    assert len(made) == 3
 
 
 def test_unreadable_pictures_are_not_placed():
-    said = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(readable=False), 0)
-    assert all(judgement.groups == () and judgement.not_applicable for judgement in said)
+    made = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(readable=False), 0)
+    assert all(judgement.groups == () and judgement.not_applicable for judgement in made)
 
 
 @pytest.mark.parametrize("feedback", ["binary", "ranking"])
 def test_every_judgement_is_marked_as_simulated_and_has_no_time(feedback):
-    said = simulate_judgements("crowd", HASTY, "badge", _concept(feedback=feedback), _impressions(), 0)
-    assert all(one.simulated and one.shown_at is None and one.answered_at is None for one in said)
-    assert [one.id for one in said] == sorted({one.id for one in said})
+    made = simulate_judgements("crowd", HASTY, "badge", _concept(feedback=feedback), _impressions(), 0)
+    assert all(each.simulated and each.shown_at is None and each.answered_at is None for each in made)
+    ids = [judgement.id for judgement in made]
+    assert ids == sorted(set(ids))
 
 
 def test_impressions_depend_neither_on_the_block_nor_on_threads(tmp_path, miniature):
