@@ -1,4 +1,4 @@
-"""A project to judge, its page in a real server process, and people with real browsers."""
+"""A project with candidates, its annotation server in a process of its own, and people with real browsers."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ def serve(tmp_path: Path, forked: dict[str, str]) -> Iterator[Callable[..., Serv
 
 
 def _sign_in_cookies(server: Server, name: str) -> list[dict[str, Any]]:
-    """The cookies of somebody who has come in and agreed: a browser takes half a second for these two pages."""
+    """Return the cookies of a person who has signed in and consented. A browser would need half a second for this."""
     annotator = Annotator(server.url, name)
     annotator.sign_in()
     return [
@@ -45,9 +45,9 @@ def _sign_in_cookies(server: Server, name: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def person(chromium) -> Iterator[Callable]:
-    """`person(server, name)`: somebody with a browser of their own, who has come in and agreed to the first page.
+    """`person(server, name)`: a page in the browser of a person who has signed in and consented.
 
-    What the browser complains about fails the test.
+    Errors that the browser reports fail the test.
     """
     contexts, complaints = [], []
 

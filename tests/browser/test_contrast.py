@@ -20,7 +20,7 @@ CONTROLS = [("edge", "card"), ("edge", "paper"), ("focus", "card"), ("focus", "p
 
 
 def luminance(colour: str) -> float:
-    """WCAG's relative luminance."""
+    """Return the relative luminance of a colour as WCAG defines it."""
     digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
     channels = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]

@@ -14,7 +14,7 @@ def project(tmp_path):
 
 
 def shown(page) -> list[str]:
-    """The ids of the pictures in the order of their numbers."""
+    """Return the ids of the pictures in the order of their numbers."""
     expect(page.locator(".pic")).to_have_count(5)
     sources = page.locator(".pic img").evaluate_all(
         "all => all.map(one => [one.closest('.pic-button').dataset.picture, one.src]).sort()"
@@ -28,7 +28,7 @@ def kept(project):
 
 
 def drag(page, number: int, place: str) -> None:
-    """Drag the picture of that number onto a place by the mouse."""
+    """Drag the picture with this number onto a place with the mouse."""
     start = page.locator(f".pic-button[data-picture='{number - 1}']").bounding_box()
     end = page.locator(f".slot[data-place='{place}']").bounding_box()
     page.mouse.move(start["x"] + 30, start["y"] + 30)

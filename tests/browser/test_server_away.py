@@ -1,4 +1,4 @@
-"""Nothing is lost when the network or the server goes: the page queues, says so, and sends again under the same id."""
+"""No answer is lost when the server fails: the page queues it, says so, and sends it again under the same id."""
 
 import pytest
 from playwright.sync_api import expect

@@ -1,4 +1,4 @@
-"""The whole annotation page of a project in this process, and people who have come in."""
+"""The whole annotation server of a project in this process, and people who have signed in."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from tests.support.annotation_sign_in import LOCAL, PASSWORD, PUBLIC, Browser
 
 
 class AnnotationApp:
-    """A project, its store, its page."""
+    """A project, its store and its annotation server."""
 
     def __init__(self, folder: Path, store: Store, access: Access):
         self.folder, self.store = folder, store
@@ -25,7 +25,7 @@ class AnnotationApp:
         self.candidates = read_manifest(folder / "candidates" / "badge")
 
     def sign_in(self, name: str, base_url: str = "") -> Browser:
-        """Somebody who has come in and agreed to the first page."""
+        """Return the browser of a person who has signed in and consented."""
         access = self.app.state.access
         browser = Browser(self.app, base_url or (PUBLIC if access.accounts else LOCAL))
         password = PASSWORD if access.accounts else ""
@@ -34,12 +34,12 @@ class AnnotationApp:
         return browser
 
     def post(self, browser: Browser, path: str, body=None) -> httpx.Response:
-        """POST JSON with the token, as the page's script does."""
+        """POST JSON with the CSRF token, as the page's script does."""
         token = browser.get("/api/session").json()["csrf"]
         return browser.post(path, json=body, headers={"X-CSRF-Token": token, "Origin": browser.origin})
 
     def judge(self, annotator: str, number: int, answer: str, note: str | None = None) -> None:
-        """Somebody's answer about a picture, straight into the store."""
+        """Add an annotator's answer about a picture to the store."""
         picture = self.candidates[number]
         self.store.add(
             BinaryJudgement(
@@ -49,7 +49,7 @@ class AnnotationApp:
         )  # fmt: skip
 
     def rank(self, annotator: str, *numbers: int) -> None:
-        """Somebody's order, straight into the store."""
+        """Add an annotator's ranking to the store."""
         groups = tuple((self.candidates[number].id,) for number in numbers)
         self.store.add(
             RankingJudgement(
@@ -60,7 +60,7 @@ class AnnotationApp:
 
 @contextmanager
 def open_annotation_app(folder: Path, **access) -> Iterator[AnnotationApp]:
-    """A project's page, for the length of a block."""
+    """Run a project's annotation server for the length of a block."""
     with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
         annotation_app = AnnotationApp(folder, store, Access(folder / ".hfi", **access))
         try:

@@ -1,22 +1,22 @@
-"""What a test looks for on the page."""
+"""What the browser tests read from the page, and the keys that they press."""
 
 from playwright.sync_api import Page, expect
 
 
 def shown_picture(page: Page) -> str:
-    """The id of the picture that is shown."""
+    """Return the id of the shown picture."""
     expect(page.locator("#work")).to_be_visible()
     return page.locator("#shown").get_attribute("src").split("/")[-1].split("?")[0]
 
 
 def is_asking(page: Page) -> bool:
-    """Whether a question is shown, once the page has one or says that there is none."""
+    """Return whether the page shows a question, after waiting for a question or a message."""
     expect(page.locator("#work:visible, #panel[data-name]:visible").first).to_be_visible()
     return page.locator("#work").is_visible()
 
 
 def press_answers(page: Page, *keys: str) -> list[str]:
-    """Press keys, each on the picture that is there then; the pictures that were judged."""
+    """Press keys, one for each picture, and return the ids of the judged pictures."""
     seen = []
     for key in keys:
         seen.append(shown_picture(page))

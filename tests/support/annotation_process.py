@@ -1,4 +1,4 @@
-"""Serves a test's project: `python -m tests.support.annotation_process FOLDER PORT`."""
+"""Serve a test's project: `python -m tests.support.annotation_process FOLDER PORT`."""
 
 import sys
 from pathlib import Path

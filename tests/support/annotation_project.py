@@ -1,4 +1,4 @@
-"""A small project to judge: drawn candidates, no model, and a page that runs on it in a process of its own."""
+"""A small project with drawn candidates and no model, and its annotation server in a process of its own."""
 
 import json
 import subprocess
@@ -28,14 +28,14 @@ _BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
 
 @dataclass
 class AnnotationProject:
-    """A project's folder with candidates, and the judgements that have arrived."""
+    """A project's folder with candidates, and the judgements in its store."""
 
     folder: Path
     pictures: dict[str, list[Candidate]] = field(default_factory=dict)
 
     @property
     def params(self) -> Params:
-        """What params.yaml says now."""
+        """The present content of params.yaml."""
         return load_params(self.folder / "params.yaml")
 
     def edit(self, **annotation: Any) -> None:
@@ -64,7 +64,7 @@ class AnnotationProject:
         self.pictures[concept] = rows
 
     def gold(self, concept: str, answers: dict[str, str]) -> None:
-        """Name the known answers of some binary candidates."""
+        """Write gold answers for some binary candidates."""
         digests = {candidate.id: candidate.sha256 for candidate in self.pictures[concept]}
         rows = [
             {"id": f"gold-{picture}", "annotator": "lead", "concept": concept, "kind": "binary", "picture": picture,
@@ -75,18 +75,18 @@ class AnnotationProject:
         self.edit(gold="gold.jsonl")
 
     def judgements(self, counting: bool = False) -> list:
-        """What the store holds."""
+        """Return the judgements in the store."""
         with open_store(f"sqlite:///{self.folder}/feedback.db") as store:
             return list(store.read_judgements(counting=counting))
 
     def rows(self) -> list[dict[str, Any]]:
-        """What the store holds, as JSON objects in the order of the answers."""
+        """Return the judgements in the store as JSON objects, in the order of the answers."""
         rows = [json.loads(judgement.model_dump_json()) for judgement in self.judgements()]
         return sorted(rows, key=lambda row: row["answered_at"])
 
 
 def create_annotation_project(folder: Path, concepts: dict[str, str] | None = None) -> AnnotationProject:
-    """A project with the given concepts by name and kind; `badge` with 12 candidates if none are named."""
+    """Create a project with 12 candidates for each concept (name: kind). The default is one binary concept, badge."""
     raw = default_raw()
     raw["concepts"] = {
         name: _BADGE | {"text": name, "prompts": [f"a {name}"], "feedback": kind}
@@ -103,7 +103,7 @@ def create_annotation_project(folder: Path, concepts: dict[str, str] | None = No
 
 
 def _picture(seed: str, size: int) -> np.ndarray:
-    """A disc on a gradient, with the grain of a photograph: something to look at, and to decode."""
+    """Return a picture of a disc on a gradient with noise, which costs as much to decode as a photograph."""
     random = np.random.default_rng(list(seed.encode()))
     y, x = np.mgrid[0:size, 0:size] / (size - 1)
     ground, ink = random.integers(90, 255, 3), random.integers(0, 220, 3)
@@ -115,7 +115,7 @@ def _picture(seed: str, size: int) -> np.ndarray:
 
 
 class Server:
-    """The page in a real uvicorn process, which can be killed and started again on the same port."""
+    """The annotation server in a uvicorn process, which can be killed and started again on the same port."""
 
     def __init__(self, project: AnnotationProject, log: Path, environment: Mapping[str, str]):
         self.project, self._log, self._environment = project, log, environment

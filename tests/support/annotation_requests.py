@@ -1,4 +1,4 @@
-"""A browser's requests without the browser: the page as an ASGI application, and somebody who has come in."""
+"""A browser's requests without a browser: the server as an ASGI application, and a person who has signed in."""
 
 import re
 import uuid
@@ -17,23 +17,23 @@ class ApiClient:
 
     def __init__(self, app, name: str = "Ana", consents: bool = True):
         self.client = TestClient(app, base_url="http://localhost", follow_redirects=False)
-        door = self.client.get("/sign-in")
-        token = re.search(r'name="csrf_token" value="([^"]+)"', door.text)[1]
+        page = self.client.get("/sign-in")
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)[1]
         self.client.post("/sign-in", data={"name": name, "csrf_token": token, "next": "/"})
         self.csrf = self.client.get("/api/session").json()["csrf"]
         if consents:
             self.post("/api/consent", {})
 
     def get(self, path: str):
-        """GET as a browser that wants a page."""
+        """GET a page, as a browser does."""
         return self.client.get(path, headers={"Accept": "text/html"})
 
     def post(self, path: str, body: Any):
-        """POST as our script does."""
+        """POST JSON, as the page's script does."""
         return self.client.post(path, json=body, headers={"X-CSRF-Token": self.csrf, "Accept": "application/json"})
 
     def ask(self, task: str = "badge", count: int = 5, have: list[list[str]] | None = None) -> dict[str, Any]:
-        """The next questions and what comes with them."""
+        """Return the next questions, with the progress and the status that come with them."""
         answer = self.post(f"/api/questions/{task}", {"count": count, "have": have or []})
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -44,7 +44,7 @@ class ApiClient:
 
 
 def build_judgements(question: dict[str, Any], answer: str = "yes", **more: Any) -> list[dict[str, Any]]:
-    """What our script would send."""
+    """Return the judgements that the page's script would send."""
     return [
         {
             "id": str(uuid.uuid4()), "kind": "binary", "concept": part["concept"], "proof": part["proof"],

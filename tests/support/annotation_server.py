@@ -1,4 +1,4 @@
-"""Small projects for the annotation page, and the page itself as a process of its own."""
+"""Small projects for the annotation server, and `hfi annotate` as a process."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ _PATIENCE = 120.0
 
 
 def write_candidates(folder: Path, concept: str, pictures: int, size: int = 8) -> None:
-    """A manifest and its pictures, each of another colour."""
+    """Write a manifest and its pictures, each with its own colour."""
     rows, sampler = [], default_raw()["sampler"]
     for n in range(pictures):
         name = f"{concept}-{n:06d}"
@@ -38,7 +38,7 @@ def write_candidates(folder: Path, concept: str, pictures: int, size: int = 8) -
 
 
 def write_project(folder: Path, pictures: int = 12, kind: str = "binary", **annotation) -> Path:
-    """A project whose one concept, badge, has candidates to judge."""
+    """Write a project whose only concept, badge, has candidates to judge."""
     raw = default_raw()
     raw["concepts"]["badge"]["feedback"] = kind
     raw["feedback"] |= {"file": "data/feedback/store.jsonl", "simulated": {}, "store": True}
@@ -50,12 +50,12 @@ def write_project(folder: Path, pictures: int = 12, kind: str = "binary", **anno
 
 
 def read_candidates(folder: Path) -> list[Candidate]:
-    """The candidates of a project's one concept."""
+    """Return the candidates of a project's only concept."""
     return read_manifest(folder / "candidates" / "badge")
 
 
 class Server:
-    """`hfi annotate` in a project, to be killed and started again at one address."""
+    """`hfi annotate` in a project. It can be killed and started again on the same port."""
 
     def __init__(self, folder: Path, port: int, environment: Mapping[str, str], *options: str):
         self.folder, self.port, self.address = folder, port, f"http://127.0.0.1:{port}"
@@ -74,7 +74,7 @@ class Server:
         until = time.monotonic() + _PATIENCE
         while time.monotonic() < until:
             if self._process.poll() is not None:
-                raise RuntimeError(f"the server ended: {self.said}")
+                raise RuntimeError(f"the server ended: {self.output}")
             try:
                 httpx.get(f"{self.address}/sign-in", timeout=5)
                 return
@@ -83,23 +83,23 @@ class Server:
         raise TimeoutError("the server does not answer")
 
     @property
-    def said(self) -> str:
-        """All that it printed."""
+    def output(self) -> str:
+        """Everything that it printed."""
         return self._log.read_text()
 
     @property
     def code(self) -> int | None:
-        """How it ended."""
+        """Its exit code; None while it runs."""
         return self._process.poll()
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill it with SIGKILL."""
         os.killpg(self._process.pid, signal.SIGKILL)
         assert self._process.wait() == -signal.SIGKILL
         wait_until_free(self.port)
 
     def stop(self) -> None:
-        """Ctrl-C, whatever state it is in."""
+        """Stop it as Ctrl-C does, if it runs."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGINT)
@@ -111,7 +111,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, environment: Mapping[str, str], *options: str) -> Iterator[Server]:
-    """The page of a project, for the length of a block."""
+    """Run `hfi annotate` in a project for the length of a block."""
     server = Server(folder, free_port(), environment, *options)
     try:
         server.start()

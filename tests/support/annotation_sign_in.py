@@ -1,4 +1,4 @@
-"""A bare application behind the real protection, and a browser's half of the conversation with it."""
+"""A minimal application behind the real protection, and a browser that talks to it."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ PASSWORD = "correct horse battery"
 
 
 def bare_app(private: Path, **access) -> FastAPI:
-    """Who am I, a page for leads, and something that changes state."""
+    """Return an application with a page, a page for leads, and a request that changes state."""
     app = FastAPI()
     middleware.protect(app, settings.Access(private, **access), errors.refuse)
     app.include_router(sign_in_routes.router)
@@ -41,14 +41,14 @@ def bare_app(private: Path, **access) -> FastAPI:
 
 
 class Browser(TestClient):
-    """A client that keeps cookies, reads tokens from forms, and says where its requests come from."""
+    """A client that keeps cookies, reads CSRF tokens from forms, and sends the header Origin."""
 
     def __init__(self, app: FastAPI, base_url: str = LOCAL):
         super().__init__(app, base_url=base_url, follow_redirects=False)
         self.origin = base_url
 
     def token(self, page: str = "/sign-in") -> str:
-        """The token of a page's form."""
+        """Return the CSRF token of a page's form."""
         return re.search(r'name="csrf_token" value="([^"]+)"', self.get(page).text)[1]
 
     def fill(self, path: str, page: str = "/sign-in", **fields: str) -> httpx.Response:
@@ -64,19 +64,19 @@ class Browser(TestClient):
 
 
 def public_app(private: Path) -> FastAPI:
-    """The bare application as it stands on a network."""
+    """Return the minimal application with the settings of a network."""
     return bare_app(private, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"}))
 
 
 def make_account(private: Path, name: str, role: str = "annotator") -> None:
-    """An account with the password that all have here."""
+    """Create an account with the password PASSWORD."""
     accounts = open_accounts(private)
     assert accounts.accept_invitation(accounts.invite(name, role), PASSWORD) is not None
     accounts.close()
 
 
 def sign_in(app: FastAPI, name: str, base_url: str = PUBLIC) -> Browser:
-    """A browser whose person has come in."""
+    """Return the browser of a person who has signed in."""
     browser = Browser(app, base_url)
     assert browser.fill("/sign-in", name=name, password=PASSWORD).status_code == 303
     return browser

@@ -1,4 +1,4 @@
-"""An annotator without a browser: signs in, agrees, asks for questions and answers them, as the page's script does."""
+"""An annotator without a browser, who sends the same requests as the page's script."""
 
 import re
 import time
@@ -14,7 +14,7 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 @dataclass
 class Annotator:
-    """One person at one server; every request is sent again until it is answered, under the same id."""
+    """One person at one server. Every request is sent again, under the same id, until the server answers."""
 
     address: str
     name: str
@@ -27,7 +27,7 @@ class Annotator:
         self.client = httpx.Client(base_url=self.address, timeout=30, follow_redirects=False)
 
     def sign_in(self) -> None:
-        """Give a name and agree to the first page."""
+        """Sign in with a name, and consent."""
         token = _TOKEN.search(self._again("GET", "/sign-in").text)[1]
         data = {"csrf_token": token, "name": self.name}
         assert self._again("POST", "/sign-in", data=data).status_code == 303
@@ -35,14 +35,14 @@ class Annotator:
         self.post("/api/consent", None)
 
     def fetch(self, count: int = 10) -> bool:
-        """Ask for more questions; False if there are none."""
+        """Ask for more questions, and return whether there are any."""
         have = [question["refs"] for question in self.questions]
         given = self.post(f"/api/questions/{self.task}", {"have": have, "count": count})
         self.questions.extend(given["questions"])
         return bool(given["questions"])
 
     def judgement(self, question: dict[str, Any], answer: str, supersedes: str | None = None) -> dict[str, Any]:
-        """A new answer to a binary question, with an id of its own."""
+        """Return a new answer to a binary question, with its own id."""
         (part,) = question["parts"]
         row = {
             "id": str(uuid4()), "kind": "binary", "concept": part["concept"], "picture": part["pictures"][0],
@@ -55,7 +55,7 @@ class Annotator:
         assert self.post("/api/answers", {"judgements": [row]})["saved"] == 1
 
     def post(self, path: str, body: Any) -> Any:
-        """POST JSON; the answer's JSON."""
+        """POST JSON, and return the JSON of the response."""
         answer = self._again("POST", path, json=body, headers={"X-CSRF-Token": self._token, "Origin": self.address})
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
         return answer.json()

@@ -12,7 +12,7 @@ from hfi_core.annotation.service.workspace import Workspace, refresh_workspace
 
 
 def require_user(request: Request) -> User:
-    """FastAPI dependency: the signed-in person. Otherwise pages redirect to the sign-in page, and scripts get 401."""
+    """Return the signed-in person (FastAPI dependency). Otherwise redirect to the sign-in page; scripts get 401."""
     user = find_user(request)
     if user is not None:
         return user
@@ -23,7 +23,7 @@ def require_user(request: Request) -> User:
 
 
 def require_lead(request: Request) -> User:
-    """FastAPI dependency: the signed-in lead. Annotators get 403."""
+    """Return the signed-in lead (FastAPI dependency). Annotators get 403."""
     user = require_user(request)
     if user.role != "lead":
         raise HTTPException(403, "This page is for the lead.")
@@ -47,7 +47,7 @@ class ConsentRequired(HTTPException):
 
 
 def require_consent(request: Request, user: Annotated[User, Depends(require_user)]) -> User:
-    """FastAPI dependency: a person who has consented. Otherwise pages redirect to the consent page; scripts get 403."""
+    """Return a person who consented (FastAPI dependency). Otherwise redirect to the consent page or answer 403."""
     if has_consented(get_workspace(request).state, user.pseudonym):
         return user
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
@@ -56,6 +56,6 @@ def require_consent(request: Request, user: Annotated[User, Depends(require_user
 
 
 def limit_rate(request: Request, _: Annotated[User, Depends(require_consent)]) -> None:
-    """FastAPI dependency: refuse a session with an account that sends more requests than a person can."""
+    """Refuse an account's session that sends more requests than a person can (FastAPI dependency)."""
     if request.app.state.access.accounts and exceeds_request_limit(request):
         raise HTTPException(429, "Too many requests.", headers=RETRY_HEADERS)

@@ -34,7 +34,7 @@ def refuse(request: Request, status: int, code: str, headers: Mapping[str, str] 
 
 
 def handle_user_error(request: Request, error: UserError) -> Response:
-    """Answer with 409 what can never succeed, and with 503 what the browser should send again."""
+    """Answer 409 to a request that can never succeed, and 503 to one that the browser should send again."""
     from hfi_core.feedback.store import Conflict
 
     if isinstance(error, RejectedAnswer):

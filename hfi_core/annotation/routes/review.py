@@ -39,7 +39,7 @@ _MAX_FIRST = 9_999_999
 def require_consenting_lead(
     user: Annotated[User, Depends(require_lead)], _: Annotated[User, Depends(require_consent)]
 ) -> User:
-    """FastAPI dependency: a lead who has agreed to see pictures."""
+    """Return a lead who has consented (FastAPI dependency)."""
     return user
 
 

@@ -54,7 +54,7 @@ class Question:
 
     @property
     def digests(self) -> frozenset[str]:
-        """The pictures that are seen."""
+        """Digests of the pictures that the question shows."""
         return frozenset(candidate.sha256 for part in self.parts for candidate in part.pictures)
 
 

@@ -117,4 +117,4 @@ def test_ctrl_c_ends_it_with_nothing_left(tmp_path, forked):
     with serving(folder, forked | REAL) as server:
         server.stop()
         assert server.code == 130
-        assert "Traceback" not in server.said
+        assert "Traceback" not in server.output

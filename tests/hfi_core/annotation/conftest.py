@@ -1,4 +1,4 @@
-"""Passwords hashed cheaply, so that a test of the door takes no second a knock."""
+"""Hash passwords cheaply, so that a sign-in does not take a second in tests."""
 
 import argon2
 import pytest

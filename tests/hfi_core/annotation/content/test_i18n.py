@@ -1,4 +1,4 @@
-"""The interface's text can be translated, and is."""
+"""Every text of the interface is translated."""
 
 import re
 from pathlib import Path

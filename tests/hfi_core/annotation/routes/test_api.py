@@ -1,4 +1,4 @@
-"""What the server takes and what it refuses, request by request."""
+"""Which requests the server accepts and which it refuses."""
 
 import json
 import subprocess
@@ -26,20 +26,20 @@ def project(tmp_path):
 
 @pytest.fixture
 def store(project):
-    """The live store of the project."""
+    """The feedback store of the project."""
     with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
         yield store
 
 
 @pytest.fixture
 def app(project, store):
-    """The page of the project."""
+    """The annotation server of the project."""
     return create_test_app(project, store)
 
 
 @pytest.fixture
 def api(app):
-    """Ana, who has come in and agreed."""
+    """The requests of Ana, who has signed in and consented."""
     return ApiClient(app)
 
 
@@ -316,16 +316,16 @@ def test_a_ranking_must_say_which_pictures_it_orders(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("annotation", "said"),
+    ("annotation", "message"),
     [
         ({"gold": "nothing.jsonl"}, "annotation.gold"),
         ({"guidelines": {"badge": "nothing.md"}}, "annotation.guidelines.badge"),
         ({"gallery": {"badge": "nothing"}}, "annotation.gallery.badge"),
     ],
 )
-def test_what_params_name_and_is_not_there_is_said_at_the_start(project, store, annotation, said):
+def test_what_params_name_and_is_not_there_is_said_at_the_start(project, store, annotation, message):
     project.edit(**annotation)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         create_test_app(project, store)
 
 

@@ -1,4 +1,4 @@
-"""The lead's pages in a whole application: what they show, and that a decision is kept once as the lead's own."""
+"""The lead's pages in a whole application: what they show, and that each decision is stored once."""
 
 import re
 from html import unescape
@@ -27,7 +27,7 @@ def annotation_app(tmp_path):
 
 
 def forms(text: str) -> list[dict[str, str]]:
-    """The hidden fields of every form of a decision."""
+    """Return the hidden fields of every decision's form."""
     found = []
     for form in re.findall(r'<form method="post" action="/review/.*?</form>', text, re.DOTALL):
         found.append({key: unescape(value) for key, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)})
@@ -89,14 +89,14 @@ def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_
     form["answer"] = "no"
     assert other.fill("/review/badge/binary", "/review/badge", **form | {"csrf_token": ""}).status_code == 303
     page = {"Accept": "text/html", "Origin": lead.origin, "Referer": f"{lead.origin}/review/badge?first=0"}
-    for change, status, said in (
+    for change, status, message in (
         ({"csrf_token": "stale"}, 403, "Diese Seite ist veraltet"),
         ({}, 409, "Sie widerspricht einer Antwort"),  # another lead decided under this id
         ({"answer": "maybe"}, 422, "nicht die erwartete Form"),
         ({"picture": "nothing"}, 404, "Hier ist nichts"),
     ):
         refused = lead.post("/review/badge/binary", data=form | change, headers=page)
-        assert refused.status_code == status and said in refused.text
+        assert refused.status_code == status and message in refused.text
         assert 'lang="de"' in refused.text and 'href="/review/badge?first=0"' in refused.text
     response = lead.post("/review/badge/binary", data=form, headers={"Accept-Language": "fr", "Origin": lead.origin})
     assert response.json() == {
@@ -125,7 +125,7 @@ def test_what_stops_the_server_is_said_to_people_without_its_details_and_logged(
 
 
 def shown_alpha(lead) -> str:
-    """The agreement on the overview."""
+    """Return the agreement that the overview shows."""
     return re.search(r"<dt>Agreement.*?</dd>", lead.get("/review").text, re.DOTALL)[0]
 
 
@@ -260,7 +260,7 @@ def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_
 
 
 def gold_of(candidate):
-    """A known answer."""
+    """Return a gold answer."""
     return {
         "id": f"gold-{candidate.id}", "annotator": "lead", "concept": "badge", "kind": "binary", "answer": "yes",
         "picture": candidate.id, "sha256": candidate.sha256,
@@ -268,12 +268,12 @@ def gold_of(candidate):
 
 
 def questions(annotation_app, browser):
-    """What the page's script is told."""
+    """Return what the server sends to the page's script."""
     return annotation_app.post(browser, "/api/questions/badge", {"count": 9}).json()
 
 
 def fail(annotation_app, browser):
-    """Answer every question of the open attempt wrongly; what the script is told then."""
+    """Answer every question of the open attempt wrongly, and return what the server sends then."""
     rows = [
         {"id": uuid4().hex, "kind": "binary", "concept": part["concept"], "picture": part["pictures"][0],
          "sha256": part["sha256"][0], "answer": "no", "proof": part["proof"]}

@@ -1,4 +1,4 @@
-"""What is tried against the pictures and the answers of a whole application."""
+"""Attacks on the pictures and the answers of a whole application."""
 
 import io
 import struct
@@ -21,7 +21,7 @@ def annotation_app(tmp_path):
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that says it is enormous."""
+    """Return a PNG of a few bytes whose header gives an enormous size."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -74,7 +74,7 @@ def test_a_picture_that_was_put_in_anothers_place_is_not_shown(annotation_app):
 
 
 def answer_to(annotation_app, browser, **change):
-    """An answer to the next question, with fields altered."""
+    """Answer the next question with changed fields, and return the response and the answer."""
     asked = annotation_app.post(browser, "/api/questions/badge", {"have": [], "count": 1}).json()["questions"][0]
     (part,) = asked["parts"]
     row = {

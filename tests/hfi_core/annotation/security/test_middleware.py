@@ -1,4 +1,4 @@
-"""What another site's page, another host's name or a stranger's request can do: nothing."""
+"""Requests from other sites, under other host names and from strangers have no effect."""
 
 import stat
 

@@ -1,4 +1,4 @@
-"""Invitations, passwords and sessions, and what people try with them."""
+"""Invitations, passwords and sessions, and attacks on them."""
 
 import re
 import sqlite3
@@ -138,7 +138,7 @@ def test_what_is_wrong_is_said_at_the_field_that_it_is_about(app, accounts, tmp_
 
 
 def blamed(text: str) -> list[str]:
-    """Names of the fields that a reader is told to be wrong, by a message that is there."""
+    """Return the names of the fields that are marked as wrong and described by the error message."""
     found = [field for field in re.findall(r"<input [^>]*>", text) if 'aria-invalid="true"' in field]
     assert all('aria-describedby="error"' in field for field in found)
     assert bool(found) == bool(re.search(r'id="error" role="alert">[^<]+<', text))
@@ -146,7 +146,7 @@ def blamed(text: str) -> list[str]:
 
 
 def at(app, address: str) -> Browser:
-    """A browser at an address of its own."""
+    """Return a browser with its own IP address."""
     browser = Browser(app, PUBLIC)
     browser._transport.client = (address, 50000)
     return browser

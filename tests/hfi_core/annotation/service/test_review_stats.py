@@ -1,4 +1,4 @@
-"""What the lead is shown follows from what people said, and from nothing that the lead said."""
+"""The lead's figures depend on people's own answers, not on the lead's decisions."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +16,7 @@ from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement, Ranki
 SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
 
-def said(picture: str, annotator: str, answer: str, seconds: float | None = None, lead: bool = False):
+def vote(picture: str, annotator: str, answer: str, seconds: float | None = None, lead: bool = False):
     times = {} if seconds is None else {"shown_at": SHOWN, "answered_at": SHOWN + timedelta(seconds=seconds)}
     return BinaryJudgement(
         id=f"{ADJUDICATION_PREFIX if lead else ''}{picture}.{annotator}", annotator=annotator, concept="badge",
@@ -33,11 +33,11 @@ def ranked(annotator: str, *groups: str, none: str = ""):
 
 def test_disagreements_come_widest_first_and_settled_ones_last():
     judgements = [
-        said("all-yes", "ana", "yes"), said("all-yes", "bo", "yes"),
-        said("unsure", "ana", "yes"), said("unsure", "bo", "cant_tell"),
-        said("two-one", "ana", "yes"), said("two-one", "bo", "no"), said("two-one", "cy", "yes"),
-        said("even", "ana", "no"), said("even", "bo", "yes"),
-        said("decided", "ana", "no"), said("decided", "bo", "yes"), said("decided", "lea", "yes", lead=True),
+        vote("all-yes", "ana", "yes"), vote("all-yes", "bo", "yes"),
+        vote("unsure", "ana", "yes"), vote("unsure", "bo", "cant_tell"),
+        vote("two-one", "ana", "yes"), vote("two-one", "bo", "no"), vote("two-one", "cy", "yes"),
+        vote("even", "ana", "no"), vote("even", "bo", "yes"),
+        vote("decided", "ana", "no"), vote("decided", "bo", "yes"), vote("decided", "lea", "yes", lead=True),
     ]  # fmt: skip
     found = find_disputes(judgements)
     assert [dispute.pictures[0] for dispute in found] == ["even", "two-one", "decided"]
@@ -46,8 +46,8 @@ def test_disagreements_come_widest_first_and_settled_ones_last():
 
 
 def test_the_leads_decision_alone_makes_no_disagreement_and_no_agreement():
-    judgements = [said(f"p{n}", who, "yes" if n % 2 else "no") for n in range(6) for who in ("ana", "bo")]
-    decided = [said(f"p{n}", "lea", "no" if n % 2 else "yes", lead=True) for n in range(6)]
+    judgements = [vote(f"p{n}", who, "yes" if n % 2 else "no") for n in range(6) for who in ("ana", "bo")]
+    decided = [vote(f"p{n}", "lea", "no" if n % 2 else "yes", lead=True) for n in range(6)]
     assert find_disputes(judgements + decided) == []
     assert estimate_agreement(judgements + decided, "binary").value == 1.0
     assert estimate_agreement(decided, "binary") is None
@@ -72,9 +72,9 @@ def test_ties_share_a_place_and_whether_it_applies_at_all_is_the_widest_disagree
 
 def test_pace_is_the_median_of_what_was_timed():
     judgements = [
-        said(f"p{n}", "ana", "cant_tell" if n == 0 else "yes", seconds) for n, seconds in enumerate((1, 9, 2))
+        vote(f"p{n}", "ana", "cant_tell" if n == 0 else "yes", seconds) for n, seconds in enumerate((1, 9, 2))
     ]
-    judgements += [said("p9", "ana", "no"), said("p0", "bo", "no")]
+    judgements += [vote("p9", "ana", "no"), vote("p0", "bo", "no")]
     ana, bo = measure_paces(judgements)
     assert (ana.judgements, ana.median_seconds, ana.cant_tell) == (4, 2.0, 1)
     assert (bo.judgements, bo.median_seconds) == (1, None)
@@ -83,8 +83,8 @@ def test_pace_is_the_median_of_what_was_timed():
 
 
 def test_an_answer_is_replaced_by_ones_own_and_not_by_ones_decision():
-    first = said("p", "lea", "yes")
-    decided = said("p", "lea", "no", lead=True).model_copy(update={"supersedes": first.id})
-    again = said("p", "lea", "cant_tell").model_copy(update={"id": "p.lea.2", "supersedes": decided.id})
+    first = vote("p", "lea", "yes")
+    decided = vote("p", "lea", "no", lead=True).model_copy(update={"supersedes": first.id})
+    again = vote("p", "lea", "cant_tell").model_copy(update={"id": "p.lea.2", "supersedes": decided.id})
     assert select_own_answers([first, decided]) == [first, decided]
     assert select_own_answers([first, decided, again]) == [again]

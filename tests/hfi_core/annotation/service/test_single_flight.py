@@ -1,4 +1,4 @@
-"""One computation serves all who wait; what has changed is computed anew."""
+"""Concurrent callers share one computation; an invalidated value is computed again."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ PATIENCE = 20
 
 
 class Slow:
-    """Computes 1, 2, ... once it is let go."""
+    """Computes 1, 2, ... once the event `go` is set."""
 
     def __init__(self):
         self.begun, self.go, self.times = threading.Semaphore(0), threading.Event(), 0
