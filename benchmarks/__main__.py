@@ -14,11 +14,11 @@ from hfi_core.io.atomic import whole_file
 
 PAGE = Path("docs/benchmarks.md")
 NAMES = (
-    "orchestration", "sampling_speed", "removal_speed", "equal_removal", "memory", "annotation", "active_selection",
-    "at_size",
+    "orchestration_overhead", "sampling_speed", "removal_speed", "equal_removal", "distillation_memory",
+    "annotation_latency", "active_selection", "full_size_models",
 )  # fmt: skip
-NEEDS_A_GPU = ("at_size",)
-ON_PROCESSORS = ("memory", "annotation")
+NEEDS_A_GPU = ("full_size_models",)
+ON_PROCESSORS = ("distillation_memory", "annotation_latency")
 """Whatever the project's device is."""
 _HEAD = """# Benchmarks
 

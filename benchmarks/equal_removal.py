@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.judged import verdicts
-from benchmarks.learning import distill_until
+from benchmarks.judging import verdicts
+from benchmarks.stopping import distill_until
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd

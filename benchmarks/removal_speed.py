@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from benchmarks import machine, reference_schedule
-from benchmarks.judged import verdicts
-from benchmarks.learning import distill_until
+from benchmarks.judging import verdicts
+from benchmarks.stopping import distill_until
 from hfi_core.compute.device import prepare
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure.anchored import frozen_anchor

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch.func import functional_call
 
-from benchmarks.shapes import sd15_unet
+from benchmarks.random_models import sd15_unet
 
 GIB = 2**30
 BATCH = 1

@@ -18,9 +18,9 @@ from typing import TypeVar
 import torch
 
 from benchmarks import reference_schedule
-from benchmarks.memory import GIB, bytes_of
+from benchmarks.distillation_memory import GIB, bytes_of
+from benchmarks.random_models import build
 from benchmarks.removal_speed import CLOSED_FORM
-from benchmarks.shapes import build
 from flows.project.presets import params as preset
 from flows.runtime.device import here
 from hfi_core.compute.device import prepare
