@@ -1,4 +1,4 @@
-"""What a judge says of pictures that a model draws on the way of a removal."""
+"""Draw pictures with a model in the course of a removal, and judge them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,9 @@ from hfi_core.models.diffusion.sampling import Request, sample
 from hfi_core.params import Params
 
 
-def verdicts(model: TextToImage, judge: Judge, params: Params, requests: Sequence[Request], weights) -> list[Verdict]:
+def draw_and_judge(
+    model: TextToImage, judge: Judge, params: Params, requests: Sequence[Request], weights
+) -> list[Verdict]:
     """Draw with the project's sampler, under `weights` in place of the model's own, and judge each picture."""
     drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
     return judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in requests])

@@ -1,8 +1,9 @@
-"""What the plumbing costs: a run of the flow against the functions in it, a run with nothing to do, and start-up.
+"""Measure what orchestration costs: a run next to the functions in it, a run with nothing to do, and start-up.
 
-Both are taken from one run of a fresh copy of the project, `hfi run` from its start to its end: what the stages'
-functions took, by their own clocks (`reports/cost.json`, imports included), and all the rest, which is the overhead.
-Two runs one after the other differ by more than that on a shared machine.
+The overhead comes from one run of a fresh copy of the project, `hfi run` from its start to its end. The seconds of the
+stages' functions are from their own clocks (`reports/cost.json`, imports included). All the rest is the overhead. We do
+not compare two runs, because on a shared machine two runs differ by more than the overhead. A run with nothing to do,
+`hfi --help` and `hfi status` are the best of three.
 """
 
 import json
@@ -13,7 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-_KEPT_OUT = {".venv", ".git", ".hfi", "candidates", "feedback", "labels", "reward", "tokens", "models", "attacks",
+from benchmarks.results import Figure
+
+_NOT_COPIED = {".venv", ".git", ".hfi", "candidates", "feedback", "labels", "reward", "tokens", "models", "attacks",
              "evaluation", "release", "mlruns", "mlflow.db", "dvc.lock", "reports"}  # fmt: skip
 REPEATS = 3
 
@@ -24,35 +27,29 @@ def _seconds(folder: Path, *command: str) -> float:
     return time.perf_counter() - started
 
 
-def _project(folder: Path) -> Path:
-    """A fresh copy of the project with a repository of its own."""
+def _copy_project(folder: Path) -> Path:
+    """Copy the project without its results, into a repository of its own."""
     shutil.copytree(
-        Path.cwd(), folder, ignore=lambda where, names: _KEPT_OUT & set(names) if Path(where) == Path.cwd() else set()
+        Path.cwd(), folder, ignore=lambda where, names: _NOT_COPIED & set(names) if Path(where) == Path.cwd() else set()
     )
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     return folder
 
 
-def main() -> dict[str, float]:
-    """Measure and print."""
+def measure() -> dict[str, Figure]:
+    """Run a copy of the project, then three commands that have little to do."""
     hfi = str(Path(sys.executable).parent / "hfi")
-    figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
-        project = _project(Path(name) / "project")
+        project = _copy_project(Path(name) / "project")
         flow = _seconds(project, hfi, "run")
         runs = json.loads((project / "reports/cost.json").read_text())["runs"]
         functions = sum(run["seconds"] for run in runs)
-        figures |= {
-            "units": float(len(runs)), "functions_seconds": functions, "flow_seconds": flow,
-            "overhead_share": flow / functions - 1,
-        }  # fmt: skip
-        figures["nothing_to_do_seconds"] = min(_seconds(project, hfi, "run") for _ in range(REPEATS))
-        figures["help_seconds"] = min(_seconds(project, hfi, "--help") for _ in range(REPEATS))
-        figures["status_seconds"] = min(_seconds(project, hfi, "status") for _ in range(REPEATS))
-    for key, value in figures.items():
-        print(f"{key:28} {value:.3f}", flush=True)
-    return figures
-
-
-if __name__ == "__main__":
-    main()
+        return {
+            "units": Figure(len(runs)),
+            "functions seconds": Figure(functions),
+            "flow seconds": Figure(flow),
+            "overhead share": Figure(flow / functions - 1),
+            "nothing to do seconds": Figure(min(_seconds(project, hfi, "run") for _ in range(REPEATS))),
+            "help seconds": Figure(min(_seconds(project, hfi, "--help") for _ in range(REPEATS))),
+            "status seconds": Figure(min(_seconds(project, hfi, "status") for _ in range(REPEATS))),
+        }
