@@ -9,7 +9,6 @@ small write durable, on the same machine.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,6 +34,11 @@ PICTURES = 10_000
 ROWS = 100_000
 CORES = 2
 _AHEAD = 5
+
+
+def _environment() -> dict[str, str]:
+    """Put this Python's `hfi` first on the path."""
+    return dict(os.environ) | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 class _Person(threading.Thread):
@@ -64,13 +68,16 @@ class _Imports(threading.Thread):
 
     def run(self) -> None:
         """Import files whose rows are new to the project."""
-        hfi = shutil.which("hfi", path=str(Path(sys.executable).parent)) or "hfi"
         for path in sorted(self.folder.glob("import-*.jsonl")):
             if self.over.is_set():
                 return
             began = time.perf_counter()
             done = subprocess.run(
-                [hfi, "feedback", "import", path.name], cwd=self.folder, capture_output=True, text=True
+                ["hfi", "feedback", "import", path.name],
+                cwd=self.folder,
+                env=_environment(),
+                capture_output=True,
+                text=True,
             )
             if done.returncode:
                 self.error = done.stderr
@@ -144,7 +151,7 @@ def measure() -> dict[str, Figure]:
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = _project(Path(name) / "project")
-            with serving(folder) as server:
+            with serving(folder, _environment()) as server:
                 people = [Annotator(server.address, f"person {n}") for n in range(PEOPLE)]
                 for annotator in people:
                     annotator.enter()
