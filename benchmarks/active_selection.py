@@ -20,16 +20,16 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import machine
 from benchmarks.results import Figure
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import numpy_generator, seed_of
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import annotators_of, answer, look
+from hfi_core.embedded.simulated_crowd import annotators_of, answer, view_candidates
 from hfi_core.feedback.labels import Label
 from hfi_core.models.weights import locate
 from hfi_core.params import EMBEDDED, Params
 from hfi_core.reward.active_learning import spread_out, uncertainty
 from hfi_core.reward.model import RewardModel, embed, train
-from hfi_core.reward.objectives import task_of
+from hfi_core.reward.objectives import objective_for
 
 CONCEPT = "badge"
 SEEDS = 20
@@ -62,10 +62,10 @@ def actively(rewards, features, known, count, rng) -> list[int]:
 def measure() -> dict[str, Figure]:
     """Choose in both ways on every seed."""
     params = machine.project_params()
-    prepare(params.compute)
+    configure(params.compute)
     folder = Path("candidates") / CONCEPT
     judge = load_judge_network(locate(EMBEDDED, None, "annotators"))
-    impressions = [seen for seen in look(judge, folder, read_manifest(folder)) if seen.emblem_readable]
+    impressions = [seen for seen in view_candidates(judge, folder, read_manifest(folder)) if seen.emblem_readable]
     features = embed(params, folder, [seen.picture for seen in impressions], lambda *_: None)
     truth = np.array([seen.flagged > 0.5 for seen in impressions])
 
@@ -115,7 +115,7 @@ def _fit(params: Params, features: torch.Tensor, shares: np.ndarray, judged: lis
         return None
     labels = [Label(str(row), "", float(shares[row]), 0, 0, 0, "learn") for row in rows]
     settings = params.reward.model_copy(update={"least": LEAST})
-    task = task_of("binary", CONCEPT, labels, [], settings, seed_of("active-selection", seed))
+    task = objective_for("binary", CONCEPT, labels, [], settings, seed_of("active-selection", seed))
     labelled = features[rows]
     learn = torch.from_numpy(~task.held_out)
     model = RewardModel.start(labelled[learn], settings.hidden, seed_of("active-selection", seed, "start"))

@@ -14,16 +14,16 @@ from benchmarks import machine
 from benchmarks.judging import draw_and_judge
 from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
 from hfi_core.erasure.methods import roll_outs, settings_of
-from hfi_core.erasure.targets import ConceptMaterial
+from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.tokens import load_tokens
-from hfi_core.judges.base import Verdict, load_judge
+from hfi_core.judges.base import PictureVerdict, load_judge
 from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request
+from hfi_core.models.diffusion.sampling import SampleRequest
 
 LEVELS = (0.75, 0.5, 0.25)
 """Parts of the base's flagged broad pictures that are left."""
@@ -40,17 +40,17 @@ MOST_STEPS = 400
 def measure() -> dict[str, Figure]:
     """Train each removal until the last level is reached, and measure at each level."""
     params = machine.project_params()
-    prepare(params.compute)
+    configure(params.compute)
     model = load_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [
-        ConceptMaterial(name, concept, load_tokens(Path("tokens") / name), objectionable=list)
+        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), objectionable=list)
         for name, concept in params.concepts.items()
     ]
 
-    def draw(purpose: str, suite: str, count: int, weights) -> list[Verdict]:
+    def draw(purpose: str, suite: str, count: int, weights) -> list[PictureVerdict]:
         requests = [
-            Request(prompt, picture_seed("equal removal", purpose, suite, prompt, i))
+            SampleRequest(prompt, picture_seed("equal removal", purpose, suite, prompt, i))
             for prompt in params.evaluate.suites[suite].prompts
             for i in range(count)
         ]

@@ -24,17 +24,17 @@ from benchmarks.random_models import build
 from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.results import Figure
 from flows.project.presets import params as preset
-from flows.runtime.device import here
-from hfi_core.compute.device import prepare
+from flows.runtime.device import with_local_device
+from hfi_core.compute.device import configure
 from hfi_core.erasure import closed_form
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.methods import roll_outs, settings_of
-from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import distill
-from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
+from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
 from hfi_core.models.diffusion.loading import keep_only_block_inputs, load_model
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.models.weights import digest_of
 from hfi_core.params import SDD, Params, Source
 
@@ -81,9 +81,9 @@ def measure() -> dict[str, Figure]:
     """Measure each shape, and print each figure at once."""
     figures: dict[str, Figure] = {}
     for shape, name in PRESETS.items():
-        params = here(preset(name))
+        params = with_local_device(preset(name))
         params = params.model_copy(update={"compute": params.compute.model_copy(update=COMPUTE)})
-        prepare(params.compute)
+        configure(params.compute)
         with tempfile.TemporaryDirectory() as folder:
             for key, figure in _shape(shape, params, Path(folder)):
                 figures[f"{shape}: {key}"] = figure
@@ -129,7 +129,7 @@ def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]
     block = params.compute.block
 
     def draw(count: int) -> None:
-        list(sample(model, [Request(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
+        list(sample(model, [SampleRequest(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
 
     seconds = _timed_warm(draw, block, 2 * block) / (2 * block)
     yield f"a picture of {params.sampler.steps} guided steps, {block} at once, seconds", Figure(seconds)
@@ -137,7 +137,7 @@ def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]
 
 def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]]:
     latents = torch.randn(16, *model.latent_shape)
-    examples = Examples(latents, [PROMPT] * len(latents), torch.ones(len(latents)))
+    examples = TrainingExamples(latents, [PROMPT] * len(latents), torch.ones(len(latents)))
     start = start_vectors(model, "aaab", params.invert.vectors, 0)
 
     def learn(steps: int) -> None:
@@ -150,9 +150,9 @@ def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure
     yield f"inversion, a step of {params.invert.batch}, seconds", Figure(seconds)
 
 
-def _lesson(model: TextToImage) -> Lesson:
+def _lesson(model: TextToImage) -> DistillationTarget:
     with torch.no_grad():
-        return Lesson("concept", model.encode([PROMPT]), ((1.0, model.encode([ANCHOR])),))
+        return DistillationTarget("concept", model.encode([PROMPT]), ((1.0, model.encode([ANCHOR])),))
 
 
 def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]]:

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hfi_core.judges.base import Judge, Verdict
+from hfi_core.judges.base import Judge, PictureVerdict
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
 
 
 def draw_and_judge(
-    model: TextToImage, judge: Judge, params: Params, requests: Sequence[Request], weights
-) -> list[Verdict]:
+    model: TextToImage, judge: Judge, params: Params, requests: Sequence[SampleRequest], weights
+) -> list[PictureVerdict]:
     """Draw with the project's sampler, under `weights` in place of the model's own, and judge each picture."""
     drawn = [p for _, p in sample(model, requests, params.sampler, block=params.compute.block, weights=weights)]
     return judge.judge(judge.see(np.stack(drawn)), [request.prompt for request in requests])

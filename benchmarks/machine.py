@@ -6,13 +6,13 @@ from pathlib import Path
 
 import torch
 
-from flows.runtime.device import here
-from hfi_core.params import Params, read_params
+from flows.runtime.device import with_local_device
+from hfi_core.params import Params, load_params
 
 
 def project_params() -> Params:
     """Read the project's params, with this machine's device."""
-    return here(read_params(Path("params.yaml")))
+    return with_local_device(load_params(Path("params.yaml")))
 
 
 def gpu_name() -> str:

@@ -18,16 +18,17 @@ from benchmarks import machine, reference_schedule
 from benchmarks.judging import draw_and_judge
 from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_of
-from hfi_core.erasure.targets import ConceptMaterial, Lesson
-from hfi_core.inversion.tokens import load_tokens, token_name, with_token
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
+from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request
+from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import ClosedForm
+from hfi_core.prompts import replace_text
 
 LEVELS = (0.5, 0.25)
 CLOSED_FORM = ClosedForm(method="closed_form", contrast=1.0, hold=1.0, ridge=0.01)
@@ -64,7 +65,7 @@ class _Watch:
 def measure() -> dict[str, Figure]:
     """Solve the closed form, then train on both schedules at every rate."""
     params = machine.project_params()
-    prepare(params.compute)
+    configure(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]
     model = load_model(params.model, params.compute)
@@ -74,11 +75,11 @@ def measure() -> dict[str, Figure]:
     accepted = token_name(name, "accepted")
     with torch.no_grad():
         conditions = model.encode(prompts)
-        anchors = model.encode([with_token(p, concept.text, accepted) for p in prompts], tokens)
+        anchors = model.encode([replace_text(p, concept.text, accepted) for p in prompts], tokens)
 
     def flagged(weights) -> float:
         requests = [
-            Request(prompts[i % len(prompts)], picture_seed("benchmark", i)) for i in range(PICTURES)
+            SampleRequest(prompts[i % len(prompts)], picture_seed("benchmark", i)) for i in range(PICTURES)
         ]  # fmt: skip
         return sum(verdict.flagged for verdict in draw_and_judge(model, judge, params, requests, weights)) / PICTURES
 
@@ -88,7 +89,7 @@ def measure() -> dict[str, Figure]:
 
     def ours(watch: _Watch, rate: float) -> None:
         settings = replace(settings_of(spec), steps=MOST_STEPS, rate=rate)
-        lessons = [Lesson("text", conditions, ((1.0, anchors),))]
+        lessons = [DistillationTarget("text", conditions, ((1.0, anchors),))]
         rollouts = roll_outs(model, lessons, spec, params, ("benchmark",))
         distill_until(watch, model, rollouts, frozen_anchor(model), settings)
 
@@ -99,7 +100,7 @@ def measure() -> dict[str, Figure]:
         )  # fmt: skip
 
     best: dict[tuple[str, float], float] = {}
-    material = [ConceptMaterial(name, concept, tokens, objectionable=list)]
+    material = [ErasureConcept(name, concept, tokens, objectionable=list)]
     begun = time.perf_counter()
     solved, _ = remove_in_closed_form(
         model, material, CLOSED_FORM, params, key=(), work=None, look=lambda *_: None, observe=lambda *_: None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 FOLDER = Path("docs/benchmarks")
 _DIGITS = 6
@@ -51,7 +51,7 @@ def write_result(path: Path, result: Result) -> None:
     lines = [f"  {_dumps(key)}: {_dumps(value)}" for key, value in about.items() if key != "remark" or value]
     rows = [f"    {_dumps(name)}: {_dumps(_rounded(figure))}" for name, figure in result.figures.items()]
     lines.append('  "figures": {\n' + ",\n".join(rows) + "\n  }")
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         beside.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

@@ -4,9 +4,9 @@ import time
 
 from benchmarks import machine
 from benchmarks.results import Figure
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 
 BLOCKS = (1, 4, 16, 32, 64)
 PICTURES = 128
@@ -16,12 +16,12 @@ REPEATS = 3
 def measure() -> dict[str, Figure]:
     """Draw with each block size."""
     params = machine.project_params()
-    prepare(params.compute)
+    configure(params.compute)
     model = load_model(params.model, params.compute)
     figures = {}
     for block in BLOCKS:
         count = max(block, PICTURES if block > 1 else PICTURES // 8)
-        requests = [Request("a red badge", seed) for seed in range(count)]
+        requests = [SampleRequest("a red badge", seed) for seed in range(count)]
         seconds = []
         for _ in range(REPEATS):
             started = time.perf_counter()

@@ -7,7 +7,7 @@ import torch
 
 from hfi_core.erasure.rollouts import RollOuts
 from hfi_core.erasure.targets import Target
-from hfi_core.erasure.trainer import Settings, distill
+from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.model import TextToImage
 
 
@@ -20,7 +20,7 @@ def distill_until(
     model: TextToImage,
     rollouts: RollOuts,
     target: Target,
-    settings: Settings,
+    settings: DistillationSettings,
 ) -> None:
     """Distil from the model's own weights until `enough(steps, teacher)`, which is called after every gradient step."""
     teachers = []

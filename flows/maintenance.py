@@ -6,20 +6,20 @@ from prefect import flow, get_client
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.orchestration.notifications import SETTINGS
+from flows.orchestration.notifications import FLOW_SETTINGS
 from flows.orchestration.recovery import resume, revive
 from flows.orchestration.runs import start_on_feedback
 from flows.runtime import logs
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.layout import PARAMS
 
-logs.begin()  # in a worker's process nobody else does
+logs.configure_logging()  # in a worker's process nobody else does
 
 _LONGEST = 900.0
 """Seconds; the grace included. A pass that hangs, on the store or the server, would keep the next ones away."""
 
 
-@flow(name="tend", timeout_seconds=_LONGEST, **SETTINGS)
+@flow(name="tend", timeout_seconds=_LONGEST, **FLOW_SETTINGS)
 def tend(
     deployment: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")],
     judgements: Annotated[int, Field(ge=1)] | None = None,
@@ -35,6 +35,6 @@ def tend(
         done = [f"scheduled again: {name}" for name in revive(client, deployment, grace)]
         if resumed := resume(client, deployment):
             done.append(f"resumed: {resumed}")
-        if judgements and (name := start_on_feedback(client, deployment, read_params(PARAMS), judgements)):
+        if judgements and (name := start_on_feedback(client, deployment, load_params(PARAMS), judgements)):
             done.append(f"started for new feedback: {name}")
     return Completed(message="; ".join(done) or "Nothing to do.")

@@ -9,19 +9,19 @@ from pydantic import Field
 
 from flows.execution.reevaluation import OutOfDate
 from flows.execution.reevaluation import reevaluate as evaluate_again
-from flows.orchestration.notifications import SETTINGS
+from flows.orchestration.notifications import FLOW_SETTINGS
 from flows.runtime import logs
 from flows.runtime.lock import project_lock
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.layout import PARAMS
 
-logs.begin()  # in a worker's process nobody else does
+logs.configure_logging()  # in a worker's process nobody else does
 
 _LONGEST = 48 * 3600.0
 """Seconds; a pass that hangs would keep the next ones away."""
 
 
-@flow(name="reevaluate", timeout_seconds=_LONGEST, **SETTINGS)
+@flow(name="reevaluate", timeout_seconds=_LONGEST, **FLOW_SETTINGS)
 def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
     """Draw and judge every row again, and fail where more than a share `tolerance` of a row is judged otherwise.
 
@@ -29,7 +29,7 @@ def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
     """
     with project_lock():
         try:
-            rows = evaluate_again(read_params(PARAMS))
+            rows = evaluate_again(load_params(PARAMS))
         except OutOfDate as error:
             return Completed(name="NotUpToDate", message=str(error))
     table = [

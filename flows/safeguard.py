@@ -15,12 +15,12 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.execution.parallelism import ALONE, MOST, RAY, Spread
+from flows.execution.parallelism import MAX_PROCESSES, ONE_PROCESS, RAY, Parallelism
 from flows.feedback.inbox import fetch_feedback
 from flows.feedback.snapshots import renew_feedback
 from flows.orchestration import feedback_gate, recovery
 from flows.orchestration.artifacts import show_comparison, show_record, show_registration
-from flows.orchestration.notifications import SETTINGS
+from flows.orchestration.notifications import FLOW_SETTINGS
 from flows.orchestration.plan import Plan, make_plan
 from flows.orchestration.runs import require_deployment, start_once
 from flows.orchestration.tasks import record_task, register_task, stage_task
@@ -30,12 +30,12 @@ from flows.runtime.lock import project_lock
 from flows.tracking import runs
 from flows.versioning.repo import changes, keep_sources
 from flows.versioning.results_branch import require_recordable
-from hfi_core.feedback.sufficiency import Need
+from hfi_core.feedback.sufficiency import FeedbackNeed
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.graph import Unit, downstream
 
-logs.begin()  # in a worker's process nobody else does
+logs.configure_logging()  # in a worker's process nobody else does
 
 StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: ignore[valid-type]
 """The server and its UI refuse another one before anything runs."""
@@ -55,16 +55,16 @@ def _name_of(plan: Plan) -> str:
     return f"safeguard {plan.params.tracking.experiment} ({plan.describe()})"
 
 
-@flow(name="safeguard", flow_run_name=_run_name, **SETTINGS)
+@flow(name="safeguard", flow_run_name=_run_name, **FLOW_SETTINGS)
 def safeguard(
     until: StageName | None = None,
     page: Annotated[str, Field(pattern="^https?://", max_length=500)] | None = None,
     wait_days: Annotated[float, Field(gt=0, le=365)] = 14.0,
     hours: Annotated[float, Field(gt=0, le=1000)] | None = None,
     then: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")] | None = None,
-    shards: Annotated[int, Field(ge=1, le=MOST)] = 1,
+    shards: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1,
     ray: Annotated[str, Field(pattern=RAY)] | None = None,
-    processes: Annotated[int, Field(ge=1, le=MOST)] = 1,
+    processes: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1,
 ) -> Registration | feedback_gate.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
 
@@ -85,13 +85,13 @@ def safeguard(
             require_recordable(plan.params)
         if then:
             require_deployment(then)
-        return _follow(plan, Spread(shards, ray, processes), page, wait_days, end, then)
+        return _follow(plan, Parallelism(shards, ray, processes), page, wait_days, end, then)
 
 
-def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | feedback_gate.NeedsPeople | None:
+def safeguard_here(plan: Plan, spread: Parallelism = ONE_PROCESS) -> Registration | feedback_gate.NeedsPeople | None:
     """The same flow for a plan that was just made, by who holds the project's lock: `hfi run`."""
 
-    @flow(name="safeguard", flow_run_name=_name_of(plan), **SETTINGS)
+    @flow(name="safeguard", flow_run_name=_name_of(plan), **FLOW_SETTINGS)
     def run(until: StageName | None = None) -> Registration | feedback_gate.NeedsPeople | None:
         return _follow(plan, spread)
 
@@ -100,7 +100,7 @@ def safeguard_here(plan: Plan, spread: Spread = ALONE) -> Registration | feedbac
 
 def _follow(
     plan: Plan,
-    spread: Spread,
+    spread: Parallelism,
     page: str | None = None,
     wait_days: float = 0,
     end: float | None = None,
@@ -110,18 +110,18 @@ def _follow(
     if not plan.affected and not plan.registers:
         _end(plan.params, then)
         return None
-    found = () if plan.makes_candidates else feedback_gate.ask(plan.params, plan.units)
-    if feedback_gate.unmet(found):
+    found = () if plan.makes_candidates else feedback_gate.offer_and_measure(plan.params, plan.units)
+    if feedback_gate.unmet_needs(found):
         return _wait(found, page, wait_days)
     name = f"safeguard ({plan.describe()})"
     with runs.pipeline_run(plan.params, name) as parent:
         ran: dict[str, State] = {}
         keep_sources()
         _bring_up_to_date(plan, parent, plan.before_people, ran, end, spread)
-        found = feedback_gate.ask(plan.params, plan.units)
-        if not feedback_gate.unmet(found):
+        found = feedback_gate.offer_and_measure(plan.params, plan.units)
+        if not feedback_gate.unmet_needs(found):
             if found:
-                feedback_gate.show(found)
+                feedback_gate.show_needs(found)
                 renew_feedback()  # what people judged while candidates were made
                 keep_sources()
             _bring_up_to_date(plan, parent, plan.after_people, ran, end, spread)
@@ -149,7 +149,7 @@ def _bring_up_to_date(
     units: Iterable[Unit],
     ran: dict[str, State],
     end: float | None,
-    spread: Spread,
+    spread: Parallelism,
 ) -> None:
     """Run what is out of date, each unit asked anew when its turn comes; `ran` takes their states by address.
 
@@ -170,15 +170,17 @@ def _bring_up_to_date(
         ran[unit.address] = state
 
 
-def _wait(found: tuple[Need, ...], page: str | None, days: float) -> State:
+def _wait(found: tuple[FeedbackNeed, ...], page: str | None, days: float) -> State:
     """Suspend the run of a deployment; end any other in a state of its own, with what is missing as its result.
 
     Where a run of the deployment waits already, another one would only wait beside it.
     """
-    if deployment.id and not feedback_gate.others():
-        feedback_gate.suspend(found, page, days)
-    feedback_gate.show(found)
-    needs = feedback_gate.unmet(found)
+    if deployment.id and not feedback_gate.another_run_waits():
+        feedback_gate.suspend_run(found, page, days)
+    feedback_gate.show_needs(found)
+    needs = feedback_gate.unmet_needs(found)
     return Completed(
-        name="NeedsPeople", message="; ".join(feedback_gate.told(needs)), data=feedback_gate.NeedsPeople(needs)
+        name="NeedsPeople",
+        message="; ".join(feedback_gate.describe_missing(needs)),
+        data=feedback_gate.NeedsPeople(needs),
     )

@@ -6,5 +6,5 @@ Progress = Callable[[int, int, str], None]
 """`progress(done, total, what)`: called often, returns at once."""
 
 
-def silent(done: int, total: int, what: str) -> None:
+def no_progress(done: int, total: int, what: str) -> None:
     """Report progress to nobody."""

@@ -3,12 +3,12 @@
 import re
 
 
-def holds_text(prompt: str, text: str) -> bool:
+def mentions(prompt: str, text: str) -> bool:
     """Whether the text stands in the prompt as whole words."""
     return _whole_words(text).search(prompt) is not None
 
 
-def with_text(prompt: str, text: str, other: str) -> str:
+def replace_text(prompt: str, text: str, other: str) -> str:
     """The prompt with other words wherever the text stands in it."""
     return _whole_words(text).sub(lambda _: other, prompt)
 

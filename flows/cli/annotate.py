@@ -6,8 +6,6 @@ from typing import Annotated
 
 import typer
 
-PRIVATE = Path(".hfi")
-
 app = typer.Typer(help="Serve the annotation page; invite people to it.")
 
 
@@ -42,8 +40,9 @@ def annotate(
     if context.invoked_subcommand is not None:
         return
     from flows.serving.annotation import Door, serve
+    from hfi_core.pipeline.layout import STATE
 
-    serve(Door(host, port, tuple(name or ()), certificate, key, behind_proxy), PRIVATE, concept)
+    serve(Door(host, port, tuple(name or ()), certificate, key, behind_proxy), STATE, concept)
 
 
 @app.command()
@@ -54,13 +53,13 @@ def invite(
     address: Annotated[str, typer.Option(help="Where people reach the page.")] = "https://HOST",
 ) -> None:
     """Print a link that works once: the person sets a password by it. For somebody who has an account, a new one."""
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from hfi_core.annotation.security.accounts import open_accounts
 
     accounts = open_accounts(_project())
     token = accounts.invite(name, role.value, days * 24 * 3600.0)
-    say(f"{address.rstrip('/')}/invite/{token}")
-    say(f"Give it to {name} only. It works once, for {days} day(s), and replaces earlier links of theirs.")
+    info(f"{address.rstrip('/')}/invite/{token}")
+    info(f"Give it to {name} only. It works once, for {days} day(s), and replaces earlier links of theirs.")
 
 
 @app.command("accounts")
@@ -70,7 +69,7 @@ def show_accounts() -> None:
 
     from rich.table import Table
 
-    from flows.runtime.console import out, say
+    from flows.runtime.console import info, out
     from hfi_core.annotation.security.accounts import open_accounts
 
     store = open_accounts(_project())
@@ -78,7 +77,7 @@ def show_accounts() -> None:
     invited = store.invitations()
     accounts = store.accounts()
     if not accounts and not invited:
-        say("Nobody yet: `hfi annotate invite NAME --role lead` makes the first link.")
+        info("Nobody yet: `hfi annotate invite NAME --role lead` makes the first link.")
         return
     for account in accounts:
         table.add_row(_plain(account.name), account.role, "account")
@@ -91,23 +90,23 @@ def show_accounts() -> None:
 @app.command()
 def remove(name: Annotated[str, typer.Argument(help="Whose account.")]) -> None:
     """Take away an account with its sessions and links. Judgements stay: `hfi feedback forget` is for those."""
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from hfi_core.annotation.security.accounts import open_accounts
     from hfi_core.errors import UserError
 
     if not open_accounts(_project()).remove(name):
         raise UserError(f"There is no account and no link for {name!r}; `hfi annotate accounts` lists them.")
-    say(f"{name} may no longer sign in.")
+    info(f"{name} may no longer sign in.")
 
 
 def _project() -> Path:
     """The folder of the accounts; a wrong folder must not get one."""
     from hfi_core.errors import UserError
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.pipeline.layout import PARAMS, STATE
 
     if not PARAMS.exists():
         raise UserError(f"{PARAMS} is missing: run this in a project's folder.")
-    return PRIVATE
+    return STATE
 
 
 def _plain(text: str) -> str:

@@ -23,7 +23,7 @@ def expire(
     from flows.feedback.expiry import expire as remove
     from flows.feedback.expiry import needing, plan_expiry, require_snapshot
     from flows.orchestration.plan import make_plan
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.errors import UserError
 
@@ -41,21 +41,21 @@ def expire(
                         f"{expiry.folder}: {names} will read these pictures, being out of date.\n"
                         "  To mend it: `hfi run` first, then let pictures expire."
                     )
-                say(f"{expiry.concept}: {names} will read these pictures; `hfi run` first.")
+                info(f"{expiry.concept}: {names} will read these pictures; `hfi run` first.")
             stays = "".join(f", {count} {reason}" for reason, count in sorted(expiry.kept.items()))
-            say(f"{expiry.concept}: {len(expiry.expired)} expired{stays}")
+            info(f"{expiry.concept}: {len(expiry.expired)} expired{stays}")
             if not apply:
                 for path in expiry.files[:_SHOWN]:
-                    say(f"  {path}")
+                    info(f"  {path}")
                 if len(expiry.files) > _SHOWN:
-                    say(f"  and {len(expiry.files) - _SHOWN} more")
+                    info(f"  and {len(expiry.files) - _SHOWN} more")
             elif expiry.expired:
                 total += remove(plan, expiry)
         if apply:
-            say(f"{total} picture file(s) removed; manifest and judgements are as they were.")
-            say("A DVC remote keeps its copies until `dvc gc --workspace --cloud`.")
+            info(f"{total} picture file(s) removed; manifest and judgements are as they were.")
+            info("A DVC remote keeps its copies until `dvc gc --workspace --cloud`.")
         else:
-            say("Nothing was removed; --apply does.")
+            info("Nothing was removed; --apply does.")
 
 
 app = typer.Typer(no_args_is_help=True, help="Bring pictures in that exist already, and let judged ones expire.")
@@ -82,7 +82,7 @@ def import_(
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from flows.runtime.console import progress_of, say
+    from flows.runtime.console import info, progress_of
     from hfi_core.candidates.importer import import_candidates, read_picture_table
     from hfi_core.errors import UserError
     from hfi_core.params import Name
@@ -97,10 +97,10 @@ def import_(
         found = import_candidates(
             folder, target, known=known, leave_out=table, size=size, replace=replace, progress=progress
         )
-    say(f"{target}: {found.pictures} pictures" + ("" if found.changed else ", as before"))
+    info(f"{target}: {found.pictures} pictures" + ("" if found.changed else ", as before"))
     if found.converted:
-        say(f"  {found.converted} were converted to RGB PNG; the manifest says how each")
+        info(f"  {found.converted} were converted to RGB PNG; the manifest says how each")
     if found.repeated:
-        say(f"  {found.repeated} files have the bytes of another one and were left out")
+        info(f"  {found.repeated} files have the bytes of another one and were left out")
     if found.changed:
-        say(f"Next: `dvc add {target}`, commit {target}.dvc, and say `candidates.imported: {{CONCEPT: {target}}}`.")
+        info(f"Next: `dvc add {target}`, commit {target}.dvc, and say `candidates.imported: {{CONCEPT: {target}}}`.")

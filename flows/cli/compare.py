@@ -17,14 +17,14 @@ def compare(
     from rich.table import Table
 
     from flows.releases.comparison import compare_versions, shown_difference
-    from flows.runtime.console import out, say
-    from hfi_core.params import read_params
+    from flows.runtime.console import info, out
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    compared = compare_versions(read_params(PARAMS), first, second, page)
+    compared = compare_versions(load_params(PARAMS), first, second, page)
     table = Table("figure", first, second, "difference", box=None)
     for one in compared:
         table.add_row(one.metric, one.first, one.second, shown_difference(one))
     out.print(table)
     if page:
-        say(f"Pictures at equal seeds: {page}")
+        info(f"Pictures at equal seeds: {page}")

@@ -8,17 +8,17 @@ def deploy() -> None:
     it, and call this again: it replaces what is there. Runs work in this folder, by a worker on this machine.
     """
     from flows.orchestration import deployment
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.versioning.results_branch import require_recordable
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    require_recordable(read_params(PARAMS))
+    require_recordable(load_params(PARAMS))
     if deployment.write_missing():
-        say(f"{deployment.PREFECT_YAML}: written; it says what runs when. Edit it, and run this again.")
+        info(f"{deployment.PREFECT_YAML}: written; it says what runs when. Edit it, and run this again.")
     names, pools = deployment.deploy()
     for name in names:
-        say(f"{name}: deployed")
+        info(f"{name}: deployed")
     for pool in pools:
-        say(f"Worker:  prefect worker start --pool {pool} --type process")
-    say(f"Now:     prefect deployment run {names[0]}")
+        info(f"Worker:  prefect worker start --pool {pool} --type process")
+    info(f"Now:     prefect deployment run {names[0]}")

@@ -15,28 +15,28 @@ def doctor(
 ) -> None:
     """Check git, DVC, disk, device, model folders and versions; a failure says what to do and gives exit 1."""
     from flows.doctor.machine import findings
-    from flows.runtime.console import say
+    from flows.runtime.console import info
 
     failed = 0
     for finding in findings(deep):
         failed += finding.mark == "FAILED"
         _tell(finding)
     if failed:
-        say(f"{failed} of what a run needs is missing.")
+        info(f"{failed} of what a run needs is missing.")
         raise typer.Exit(1)
-    say("All that a run needs is there.")
+    info("All that a run needs is there.")
 
 
 def _tell(finding) -> None:
     """A line as soon as it is known, since a server may take its time; then how to mend it."""
     from flows.runtime import logs
-    from flows.runtime.console import say
+    from flows.runtime.console import info
 
     remedy = "" if finding.well else finding.remedy
     if logs.structured():
         logs.log(_LEVELS[finding.mark], f"{finding.told} {remedy}".strip(), check=finding.name)
         return
     head, *rest = f"{finding.told}\n{remedy}".strip().splitlines()
-    say(f"{finding.mark:<6}  {finding.name:<20}  {head}")
+    info(f"{finding.mark:<6}  {finding.name:<20}  {head}")
     for line in rest:
-        say(f"{'':<30}{line}")
+        info(f"{'':<30}{line}")

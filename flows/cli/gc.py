@@ -15,31 +15,31 @@ def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only
     from collections import Counter
 
     from flows.lineage.gc import find_garbage, remove_garbage
-    from flows.lineage.gc_roots import keepers
-    from flows.runtime.console import say
+    from flows.lineage.gc_roots import gc_roots
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
-        params = read_params(PARAMS)
-        kept = keepers(params)
+        params = load_params(PARAMS)
+        kept = gc_roots(params)
         pointed_at = Counter(one for keeper in kept for one in keeper.data)
         for keeper in kept:
             alone = sum(one.bytes for one in keeper.data if pointed_at[one] == 1)
-            say(f"{keeper.name} keeps {_size(keeper.bytes)}{f', {_size(alone)} of it alone' if alone else ''}")
+            info(f"{keeper.name} keeps {_size(keeper.bytes)}{f', {_size(alone)} of it alone' if alone else ''}")
         garbage = find_garbage(params, kept)
-        say(f"Nothing points at {len(garbage.objects)} file(s) in DVC's cache, {_size(garbage.object_bytes)}.")
+        info(f"Nothing points at {len(garbage.objects)} file(s) in DVC's cache, {_size(garbage.object_bytes)}.")
         for folder in garbage.checkpoints:
-            say(f"No unit goes on from {folder}.")
-        say(f"{len(garbage.checkpoints)} folder(s) of checkpoints, {_size(garbage.checkpoint_bytes)}.")
+            info(f"No unit goes on from {folder}.")
+        info(f"{len(garbage.checkpoints)} folder(s) of checkpoints, {_size(garbage.checkpoint_bytes)}.")
         if garbage.judgements:
-            say(f"Nothing points at {len(garbage.judgements)} file(s) of judgements either, and they stay.")
+            info(f"Nothing points at {len(garbage.judgements)} file(s) of judgements either, and they stay.")
         if not yes:
-            say("Nothing was removed; --yes does.")
+            info("Nothing was removed; --yes does.")
             return
         remove_garbage(garbage, kept)
-        say("Removed.")
+        info("Removed.")
 
 
 def _size(count: int) -> str:

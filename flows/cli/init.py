@@ -17,12 +17,12 @@ def init(
     A file that is there already is never overwritten: it is named, and nothing is written.
     """
     from flows.project.init import make_project
-    from flows.runtime.console import say
+    from flows.runtime.console import info
 
     for path in make_project(folder, preset):
-        say(f"{folder / path}: written")
-    say(f"Next:    cd {folder}")
-    say("         git commit -m 'Begin'")
+        info(f"{folder / path}: written")
+    info(f"Next:    cd {folder}")
+    info("         git commit -m 'Begin'")
     if preset != "embedded":
-        say("         edit params.yaml: model, concept, prompts; then `hfi params pin`")
-    say("         hfi doctor; hfi plan; hfi run")
+        info("         edit params.yaml: model, concept, prompts; then `hfi params pin`")
+    info("         hfi doctor; hfi plan; hfi run")

@@ -16,7 +16,6 @@ from flows.cli import (
     feedback,
     gc,
     init,
-    listen,
     params,
     plan,
     promotions,
@@ -58,7 +57,6 @@ app.command()(register.register)
 app.command()(promotions.promotions)
 app.command()(promotions.promote)
 app.command()(promotions.rollback)
-app.command()(listen.listen)
 app.command()(compare.compare)
 app.command()(publish.publish)
 app.command()(deploy.deploy)
@@ -90,7 +88,7 @@ def options(
     """
     global _debug
     _debug = debug
-    logs.begin(log.value)
+    logs.configure_logging(log.value)
 
 
 def main() -> None:

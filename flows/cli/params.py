@@ -10,12 +10,12 @@ app = typer.Typer(no_args_is_help=True, help="Check, describe and pin params.yam
 @app.command()
 def check() -> None:
     """Validate params.yaml: every unknown key, missing key and broken bound is named."""
-    from flows.runtime.console import say
-    from hfi_core.params import read_params
+    from flows.runtime.console import info
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
-    say(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
+    params = load_params(PARAMS)
+    info(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
 
 
 @app.command()
@@ -25,26 +25,26 @@ def upgrade(
 ) -> None:
     """Say what changed in params since params.yaml was written: each missing key with its default, each key gone."""
     from flows.project.upgrade import add_missing, changes_in
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.params.loading import spelled
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         changes, name = changes_in(PARAMS, preset)
         if not changes:
-            read_params(PARAMS)
-            say(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
+            load_params(PARAMS)
+            info(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
             return
         for one in changes.missing:
-            say(f"{spelled(one.place)}: missing; {name} has {one.spelled}")
+            info(f"{spelled(one.place)}: missing; {name} has {one.spelled}")
         for place in changes.gone:
-            say(f"{spelled(place)}: gone, nobody reads it any more; take it out")
+            info(f"{spelled(place)}: gone, nobody reads it any more; take it out")
         if write and changes.missing:
             add_missing(PARAMS, changes.missing)
-            say(f"{PARAMS}: {len(changes.missing)} added. Read them: a default may not be what you had before.")
-    say("Next: `hfi params check`, then `hfi params sync`." if write else "Next: `hfi params upgrade --write`.")
+            info(f"{PARAMS}: {len(changes.missing)} added. Read them: a default may not be what you had before.")
+    info("Next: `hfi params check`, then `hfi params sync`." if write else "Next: `hfi params upgrade --write`.")
 
 
 @app.command()
@@ -59,26 +59,27 @@ def schema() -> None:
 def sync() -> None:
     """Write dvc.yaml and docs/params.schema.json anew from what is installed."""
     from flows.project.schema import SCHEMA, write_schema
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from flows.versioning import dvc_yaml
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
+    from hfi_core.pipeline import layout
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     with project_lock():
-        for path, changed in ((dvc_yaml.DVC_YAML, dvc_yaml.write(params)), (SCHEMA, write_schema())):
-            say(f"{path}: {'written' if changed else 'already current'}")
+        for path, changed in ((layout.DVC_YAML, dvc_yaml.write(params)), (SCHEMA, write_schema())):
+            info(f"{path}: {'written' if changed else 'already current'}")
 
 
 @app.command()
 def pin() -> None:
     """Compute the digests of model, clip and judge, and write them into params.yaml; comments stay."""
     from flows.project.pins import pin_digests
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         for key, old, new in pin_digests(PARAMS):
-            say(f"{key}: {new}" + (" (as before)" if old == new else ""))
+            info(f"{key}: {new}" + (" (as before)" if old == new else ""))

@@ -23,12 +23,12 @@ def plan(
 
     from flows.estimation.estimate import estimate
     from flows.estimation.throughput import measured_rate, recorded_rate
-    from flows.runtime.console import out, say
-    from flows.runtime.device import here
-    from hfi_core.params import read_params
+    from flows.runtime.console import info, out
+    from flows.runtime.device import with_local_device
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = here(read_params(PARAMS))
+    params = with_local_device(load_params(PARAMS))
     figures = estimate(params, measured_rate(params) if measure else recorded_rate(params))
     if as_json:
         print(json.dumps([dataclasses.asdict(figure) for figure in figures], indent=2))
@@ -37,4 +37,4 @@ def plan(
     for figure in figures:
         table.add_row(figure.name, figure.spelled(), figure.source)
     out.print(table)
-    say("For the whole graph, from nothing; `hfi status` says what of it is out of date.")
+    info("For the whole graph, from nothing; `hfi status` says what of it is out of date.")

@@ -11,12 +11,12 @@ def promotions() -> None:
     A promotion that fails its gates is undone, unless the version's tag `override` says why it may stand. Run it each
     minute, by the flow `promotions` or by hand. It ends with exit code 1 where a promotion was undone.
     """
-    from flows.releases.promotion import settle_promotions
-    from hfi_core.params import read_params
+    from flows.releases.promotion import reconcile_promotions
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
-    _tell(params.release.model, settle_promotions(params))
+    params = load_params(PARAMS)
+    _tell(params.release.model, reconcile_promotions(params))
 
 
 def promote(
@@ -28,10 +28,10 @@ def promote(
 ) -> None:
     """Move the alias `champion` to a version and settle that, as if it had been moved in MLflow."""
     from flows.releases.promotion import promote as move
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     _tell(params.release.model, move(params, version, by, override))
 
 
@@ -43,17 +43,17 @@ def rollback(
     Its gates are not asked again: it passed them when it was promoted, or somebody answered for it.
     """
     from flows.releases.promotion import roll_back
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     _tell(params.release.model, roll_back(params, by))
 
 
 def _tell(model: str, settled) -> None:
-    from flows.runtime.console import say
+    from flows.runtime.console import info
 
     for line in settled.told(model):
-        say(line)
+        info(line)
     if settled.found == "undone":
         raise typer.Exit(1)

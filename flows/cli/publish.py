@@ -21,12 +21,12 @@ def publish(
     """
     from flows.releases.publish import publish as put
     from flows.releases.publish import release_name
-    from flows.runtime.console import progress_of, say
+    from flows.runtime.console import info, progress_of
     from flows.runtime.lock import project_lock
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS, RELEASE
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if version:
         from flows.releases.publish import publish_version
 
@@ -37,10 +37,10 @@ def publish(
         with project_lock(), progress_of(f"publish {name}") as progress:
             done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
     if dry_run:
-        say(f"{done.address}: {done.sent} of {done.files} files would be sent.")
+        info(f"{done.address}: {done.sent} of {done.files} files would be sent.")
     elif done.sent:
-        say(f"{done.address}: published, {done.sent} of {done.files} files sent.")
+        info(f"{done.address}: published, {done.sent} of {done.files} files sent.")
     else:
-        say(f"{done.address}: published before; all {done.files} files are there.")
+        info(f"{done.address}: published before; all {done.files} files are there.")
     if done.kept_back:
-        say(f"{done.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")
+        info(f"{done.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")

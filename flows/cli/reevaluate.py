@@ -16,14 +16,14 @@ def reevaluate(tolerance: Tolerance = 0.0) -> None:
     is stopped goes on from what was drawn, for some days; after a change of driver, say, remove `.hfi/reevaluation`.
     """
     from flows.execution.reevaluation import reevaluate as evaluate_again
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
-        rows = evaluate_again(read_params(PARAMS))
+        rows = evaluate_again(load_params(PARAMS))
     for one in rows:
-        say(str(one))
+        info(str(one))
     if any(one.share > tolerance for one in rows):
         raise typer.Exit(1)

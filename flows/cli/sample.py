@@ -13,34 +13,34 @@ def sample(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
 ) -> None:
     """Draw pictures with the base model or a safeguarded one, as PNG files."""
-    from flows.runtime.console import progress_of, say
-    from flows.runtime.device import here
-    from hfi_core.compute.memory import short_memory_named
+    from flows.runtime.console import info, progress_of
+    from flows.runtime.device import with_local_device
+    from hfi_core.compute.memory import out_of_memory_as_user_error
     from hfi_core.errors import UserError
-    from hfi_core.params import read_params
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.params import load_params
+    from hfi_core.pipeline.layout import MODELS, PARAMS
 
-    params = here(read_params(PARAMS))
-    folder = Path("models") / row
+    params = with_local_device(load_params(PARAMS))
+    folder = MODELS / row
     if row not in params.removals:
         raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
     if row != "base" and not folder.exists():
         raise UserError(f"{folder} is missing: `hfi run --until distill` makes it.")
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
-    with progress_of(f"sample {row}") as progress, short_memory_named(params.compute):
-        from hfi_core.compute.device import prepare
-        from hfi_core.io.images import save_picture
+    with progress_of(f"sample {row}") as progress, out_of_memory_as_user_error(params.compute):
+        from hfi_core.compute.device import configure
+        from hfi_core.io.images import save_image
         from hfi_core.models.diffusion import sampling
         from hfi_core.models.diffusion.loading import load_safeguarded
 
-        prepare(params.compute)
+        configure(params.compute)
         model = load_safeguarded(params.model, params.compute, folder)
-        requests = [sampling.Request(prompt, seed) for prompt in prompts]
+        requests = [sampling.SampleRequest(prompt, seed) for prompt in prompts]
         drawn = sampling.sample(model, requests, params.sampler, block=params.compute.block, progress=progress)
         paths = []
         for number, (_, pixels) in enumerate(drawn, start=1):
             paths.append(out / f"{row}-{seed}-{number:03d}.png")
-            save_picture(paths[-1], pixels)
+            save_image(paths[-1], pixels)
     for path, prompt in zip(paths, prompts, strict=True):
-        say(f"{path}  {prompt}")
+        info(f"{path}  {prompt}")

@@ -14,10 +14,10 @@ def stage(
     from flows.execution.unit import find_unit, run_unit
     from flows.runtime.lock import project_lock
     from flows.tracking import runs
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     found = find_unit(params, name, unit, revision)
     if params.feedback.store:
         from flows.feedback.snapshots import hint_if_behind

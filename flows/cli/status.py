@@ -11,7 +11,7 @@ def status() -> None:
     from flows.execution.unit import checkpoints
     from flows.feedback.snapshots import renew_feedback
     from flows.orchestration.plan import make_plan
-    from flows.runtime.console import out, say
+    from flows.runtime.console import info, out
     from flows.runtime.lock import project_lock_if_free
 
     with project_lock_if_free() as held:
@@ -33,9 +33,9 @@ def status() -> None:
         table.add_row(address, state, why)
     out.print(table)
     for folder in leftovers(plan.units):
-        say(f"{folder} is made by no unit any more; remove it when you need it no longer.")
+        info(f"{folder} is made by no unit any more; remove it when you need it no longer.")
     todo = "" if plan.affected else ", but the release is not registered"
-    say(
+    info(
         f"{plan.describe().capitalize()}{todo}. Next: `hfi run`."
         if plan.registers
         else "All is up to date and registered."

@@ -13,4 +13,4 @@ from hfi_core.params import Params
 def connections(params: Params) -> Iterator[Finding]:
     """Try one connection after the other."""
     for part in (git, dvc, database, s3, mlflow, prefect, annotation):
-        yield from part.look(params)
+        yield from part.check(params)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 
-from flows.doctor.check import SECONDS, Finding, tried
+from flows.doctor.check import SECONDS, Finding, with_timeout
 from flows.doctor.prefect import pages
 from flows.orchestration.deployment import PREFECT_YAML
 from flows.orchestration.notifications import WEBHOOK
@@ -13,12 +13,12 @@ _MARK = '<meta name="application-name" content="HFI annotation">'
 _MEND = f"Start it (`hfi annotate`), or mend `page` in {PREFECT_YAML}."
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """A finding each on the webhook and on every page that `prefect.yaml` names."""
     if address := os.environ.get(WEBHOOK):
         yield _webhook(address)
     for page in pages():
-        yield from tried("annotation page", _MEND, lambda page=page: _ask(page))
+        yield from with_timeout("annotation page", _MEND, lambda page=page: _ask(page))
 
 
 def _webhook(address: str) -> Finding:

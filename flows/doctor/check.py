@@ -33,10 +33,10 @@ LONGEST = 40.0
 """Seconds for one look: some answers, and what has to be imported for it."""
 
 
-def tried(
+def with_timeout(
     name: str, remedy: str, look: Callable[[], Iterable[Finding]], needed: bool = True, longest: float = LONGEST
 ) -> Iterator[Finding]:
-    """What `look` finds; what it raises, or that it does not end in time, is a finding called `name`."""
+    """What `check` finds; what it raises, or that it does not end in time, is a finding called `name`."""
     found: SimpleQueue[Finding | None] = SimpleQueue()
 
     def work() -> None:

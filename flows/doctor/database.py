@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flows.doctor.check import Finding, tried
+from flows.doctor.check import Finding, with_timeout
 from hfi_core.params import Params
 
 _NAME = "feedback database"
@@ -11,7 +11,7 @@ _MOST_SKEW = 10.0
 """Seconds; leases and the times of judgements are told by several machines' clocks."""
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """Findings on connection, tables, rights, durability and clock."""
     from hfi_core.feedback.store import is_there
 
@@ -19,7 +19,7 @@ def look(params: Params) -> Iterator[Finding]:
     if not is_there(url):
         yield Finding(_NAME, True, "not made yet; the first judgement makes it" if used else "none, and none is used")
         return
-    yield from tried(_NAME, _MEND, lambda: _ask(url, used), needed=used)
+    yield from with_timeout(_NAME, _MEND, lambda: _ask(url, used), needed=used)
 
 
 def _ask(url: str, used: bool) -> Iterator[Finding]:

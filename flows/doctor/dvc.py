@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.doctor.check import SECONDS, Finding, tried
+from flows.doctor.check import SECONDS, Finding, with_timeout
 from flows.versioning.repo import repository
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """One finding a remote, and one where params name a remote that there is not."""
     try:
         with repository() as repo:
@@ -27,7 +27,7 @@ def look(params: Params) -> Iterator[Finding]:
     if not config["remote"]:
         yield Finding("DVC remotes", True, "none: the data is only here")
     for name in config["remote"]:
-        yield from tried(f"DVC remote {name}", _remedy(name), lambda name=name: _ask(config, name))
+        yield from with_timeout(f"DVC remote {name}", _remedy(name), lambda name=name: _ask(config, name))
 
 
 def _ask(config: Any, name: str) -> Iterator[Finding]:

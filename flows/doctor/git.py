@@ -4,7 +4,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 
-from flows.doctor.check import Finding, tried
+from flows.doctor.check import Finding, with_timeout
 from hfi_core.params import Params
 from hfi_core.secrets import redacted
 
@@ -12,10 +12,10 @@ _SECONDS = 10
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={_SECONDS}"}
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """One finding a remote."""
     for name in _git("remote").stdout.split():
-        yield from tried(f"git remote {name}", _remedy(name), lambda name=name: _ask(name), needed=False)
+        yield from with_timeout(f"git remote {name}", _remedy(name), lambda name=name: _ask(name), needed=False)
 
 
 def _ask(name: str) -> Iterator[Finding]:

@@ -8,12 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.doctor.check import Finding
-from flows.runtime.device import VARIABLE, here
+from flows.runtime.device import VARIABLE, with_local_device
 from flows.versioning.git import git_revision
 from flows.versioning.repo import repository
 from hfi_core.errors import UserError
 from hfi_core.models.weights import checked
-from hfi_core.params import Params, read_params
+from hfi_core.params import Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
 _LEAST_DISK = 2 * 2**30
@@ -35,7 +35,7 @@ def findings(deep: bool = False) -> Iterator[Finding]:
     free = shutil.disk_usage(Path()).free
     yield Finding("disk", free >= _LEAST_DISK, f"{free / 2**30:.1f} GiB free", "Free some space: 2 GiB at least.")
     try:
-        params = read_params(PARAMS)
+        params = load_params(PARAMS)
     except UserError as error:
         yield Finding("params", False, str(error), "Mend params.yaml; `hfi params schema` says what is expected.")
         return
@@ -68,7 +68,7 @@ def _device(params: Params) -> Finding:
     import torch
 
     try:
-        name = here(params).compute.device
+        name = with_local_device(params).compute.device
     except UserError as error:
         return Finding("device", False, str(error), f"`export {VARIABLE}=cpu`, or unset it.")
     kind = name.partition(":")[0]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.doctor.check import SECONDS, Finding, tried
+from flows.doctor.check import SECONDS, Finding, with_timeout
 from hfi_core.params import Params
 from hfi_core.secrets import redacted
 
@@ -25,14 +25,14 @@ _HASTY = {
 _PROBE = "probe.txt"
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """Findings on server, version, runs, artifacts and registry."""
     uri = params.tracking.mlflow
     file = uri.removeprefix("sqlite:///")
     if file != uri and not Path(file).exists():
         yield Finding(_NAME, True, f"{file} is not made yet; the first run makes it")
         return
-    yield from tried(_NAME, _MEND, lambda: _ask(params))
+    yield from with_timeout(_NAME, _MEND, lambda: _ask(params))
 
 
 def _ask(params: Params) -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def _ask(params: Params) -> Iterator[Finding]:
         run = client.create_run(experiment, tags={"hfi.doctor": "probe"}, run_name="hfi doctor").info.run_id
         try:
             yield Finding("MLflow runs", True, f"a run can be made in experiment {params.tracking.experiment!r}")
-            yield from tried("MLflow artifacts", _ARTIFACTS, lambda: _artifacts(client, run))
+            yield from with_timeout("MLflow artifacts", _ARTIFACTS, lambda: _artifacts(client, run))
         finally:
             client.set_terminated(run)
             client.delete_run(run)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from flows.doctor.check import SECONDS, Finding, tried
+from flows.doctor.check import SECONDS, Finding, with_timeout
 from flows.orchestration.deployment import API, PREFECT_YAML, entries
 from hfi_core.params import Params
 
@@ -42,13 +42,13 @@ _HEARTBEAT = 30
 """Seconds; Prefect's default."""
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """Findings on server, version, leases and each work pool."""
     address = os.environ.get(API)
     if not address:
         yield Finding(_NAME, True, f"{API} is not set: each `hfi run` starts a server of its own")
         return
-    yield from tried(_NAME, _MEND, lambda: _ask(address))
+    yield from with_timeout(_NAME, _MEND, lambda: _ask(address))
 
 
 def _ask(address: str) -> Iterator[Finding]:

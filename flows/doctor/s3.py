@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from flows.doctor.check import SECONDS, Finding, tried
+from flows.doctor.check import SECONDS, Finding, with_timeout
 from flows.feedback.inbox import TAKEN
 from flows.releases.publish import encryption_of
-from flows.storage.s3 import CHANGED, SCHEME, Place, client, code_of, explained, place_of
+from flows.storage.s3 import CHANGED, SCHEME, S3Location, as_user_error, client, code_of, parse_s3_address
 from hfi_core.params import Params
 
 PROBES = "hfi-doctor"
@@ -17,23 +17,23 @@ _TRIES = 2
 _MEND = "Mend publish.to, feedback.inbox or publish.endpoint in params.yaml, the credentials, or the bucket's policy."
 
 
-def look(params: Params) -> Iterator[Finding]:
+def check(params: Params) -> Iterator[Finding]:
     """A finding each on the place of releases and on the inbox."""
     to = params.publish.to
     if to.startswith(SCHEME):
-        yield from tried("publish", _MEND, lambda: _releases(params, place_of(to, PROBES)))
+        yield from with_timeout("publish", _MEND, lambda: _releases(params, parse_s3_address(to, PROBES)))
     else:
         yield _folder(Path(to))
     if params.feedback.inbox:
         # Below `taken/`: what lies anywhere else would be fetched as an export.
-        place = place_of(params.feedback.inbox, TAKEN.rstrip("/"), PROBES)
-        yield from tried("inbox", _MEND, lambda: _inbox(params, place))
+        place = parse_s3_address(params.feedback.inbox, TAKEN.rstrip("/"), PROBES)
+        yield from with_timeout("inbox", _MEND, lambda: _inbox(params, place))
 
 
-def _releases(params: Params, place: Place) -> Iterator[Finding]:
+def _releases(params: Params, place: S3Location) -> Iterator[Finding]:
     from botocore.exceptions import ClientError
 
-    with explained(place, _MEND, _TRIES):
+    with as_user_error(place, _MEND, _TRIES):
         s3, key = _reached(params, place)
         s3.put_object(Bucket=place.bucket, Key=key, Body=b"", **encryption_of(params))
         try:
@@ -55,8 +55,8 @@ def _releases(params: Params, place: Place) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _inbox(params: Params, place: Place) -> Iterator[Finding]:
-    with explained(place, _MEND, _TRIES):
+def _inbox(params: Params, place: S3Location) -> Iterator[Finding]:
+    with as_user_error(place, _MEND, _TRIES):
         s3, key = _reached(params, place)
         s3.put_object(Bucket=place.bucket, Key=key, Body=b"")
         s3.get_object(Bucket=place.bucket, Key=key)
@@ -64,7 +64,7 @@ def _inbox(params: Params, place: Place) -> Iterator[Finding]:
     yield Finding("inbox", True, f"{place.bucket} answers, exports can be read and moved away")
 
 
-def _reached(params: Params, place: Place):
+def _reached(params: Params, place: S3Location):
     """A client whose bucket is there and lets itself be listed, and the key of a probe."""
     s3 = client(params.publish.endpoint, tries=_TRIES, seconds=SECONDS)
     s3.head_bucket(Bucket=place.bucket)

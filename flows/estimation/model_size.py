@@ -29,7 +29,7 @@ class BaseFolder:
     """Of the networks' files, as they lie there."""
 
 
-def look_at_base(source: Source) -> BaseFolder | None:
+def measure_base(source: Source) -> BaseFolder | None:
     """The sizes of a model, or None where it is not on this machine: nothing is fetched.
 
     Raises UserError if a folder is missing or torn.

@@ -3,9 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from flows.execution.cost import COST, measured, rate_conditions, recorded
+from flows.execution.cost import measured, rate_conditions, recorded
 from hfi_core.params import Params
-from hfi_core.params.workload import Work
+from hfi_core.params.workload import Workload
+from hfi_core.pipeline.layout import COST
 
 BACKWARD = 2
 """Passes forward that a pass backward costs, where it was not measured: Kaplan et al. 2020 (arXiv 2001.08361), 2.1."""
@@ -25,7 +26,7 @@ class Rate:
     """Bytes on the CUDA device; 0 without one."""
     told: str
 
-    def seconds(self, work: Work) -> float:
+    def seconds(self, work: Workload) -> float:
         """Seconds for the UNet's part of some work."""
         return work.forward * self.forward + work.gradient * self.gradient
 
@@ -58,12 +59,12 @@ def measured_rate(params: Params) -> Rate:
     """
     import torch
 
-    from hfi_core.compute.device import prepare
+    from hfi_core.compute.device import configure
     from hfi_core.models.diffusion.loading import load_model
 
     block = params.compute.block
     with measured() as spent:
-        prepare(params.compute)
+        configure(params.compute)
         model = load_model(params.model, params.compute)
         x_t = torch.zeros((block, *model.latent_shape), device=model.device)
         t = torch.full((block,), len(model.schedule.alpha_bar) // 2, device=model.device)

@@ -15,7 +15,7 @@ from threading import Thread
 
 from hfi_core.errors import UserError
 
-MISTAKE = 2
+USER_ERROR_CODE = 2
 """Exit code of a child that tells of a user's mistake."""
 _GRACE_SECONDS = 5.0
 
@@ -25,7 +25,7 @@ class ChildKilled(Exception):
 
 
 @contextmanager
-def started(
+def start_child(
     module: str, arguments: Sequence[str], folder: Path, log: Path, **environment: str
 ) -> Iterator[subprocess.Popen]:
     """Start `python -m MODULE ARGUMENTS` in a folder, its words going to `log`; it is gone when the block ends."""
@@ -57,7 +57,7 @@ def require_done(process: subprocess.Popen, name: str, log: Path) -> None:
     code = process.returncode
     if code == 0:
         return
-    if code == MISTAKE and (message := process.stdout.read().decode()):
+    if code == USER_ERROR_CODE and (message := process.stdout.read().decode()):
         raise UserError(message)
     if code < 0:
         hint = "; the system does that where memory runs out" if -code == signal.SIGKILL else ""
@@ -75,7 +75,7 @@ def main(part: Callable[[], None]) -> None:
         part()
     except UserError as error:
         os.write(answer, str(error).encode())
-        sys.exit(MISTAKE)
+        sys.exit(USER_ERROR_CODE)
     except Exception:
         traceback.print_exc()
         sys.exit(1)

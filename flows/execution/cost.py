@@ -15,9 +15,9 @@ from flows.runtime.console import warn
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Params
-from hfi_core.params.workload import Work
+from hfi_core.params.workload import Workload
+from hfi_core.pipeline.layout import COST
 
-COST = Path("reports/cost.json")
 _HIGH_WATER = Path("/proc/self/clear_refs")
 
 
@@ -110,7 +110,7 @@ def _device_peak() -> int:
     return torch.cuda.max_memory_allocated() if torch and torch.cuda.is_available() else 0
 
 
-def record(params: Params, work: Work) -> dict[str, object] | None:
+def record(params: Params, work: Workload) -> dict[str, object] | None:
     """What a row of `reports/cost.json` says of the UNet's work, from which later plans learn."""
     if not work.forward + work.gradient:
         return None

@@ -8,7 +8,7 @@ from subprocess import Popen
 
 from flows.execution import child_process
 from flows.execution.data_parallel_worker import ANSWER, FIRST
-from flows.execution.job import Order, log_file
+from flows.execution.job import Job, log_file
 from flows.runtime.network import LOOPBACK, free_port
 from hfi_core.errors import UserError
 from hfi_core.progress import Progress
@@ -16,7 +16,7 @@ from hfi_core.progress import Progress
 _LOOK_SECONDS = 0.5
 
 
-def learn_together(order: Order, processes: int, progress: Progress) -> dict[str, float]:
+def learn_together(order: Job, processes: int, progress: Progress) -> dict[str, float]:
     """Run the order's unit in so many processes; its metrics.
 
     Raises UserError as the stage does, or on a device of which there is one only; ChildKilled if one was killed. Then
@@ -35,7 +35,7 @@ def learn_together(order: Order, processes: int, progress: Progress) -> dict[str
             place = _place(index, processes, port, order.params.compute.threads)
             children.append(
                 stack.enter_context(
-                    child_process.started(
+                    child_process.start_child(
                         "flows.execution.data_parallel_worker", [str(order.work)], Path.cwd(), log, **place
                     )
                 )
@@ -56,7 +56,7 @@ def _require_all_done(children: list[Popen], logs: list[Path]) -> None:
     if any(one.returncode for one in children):
         time.sleep(_LOOK_SECONDS)
     ended = [(one.poll(), number) for number, one in enumerate(children)]
-    failed = sorted((code != child_process.MISTAKE, code >= 0, number) for code, number in ended if code)
+    failed = sorted((code != child_process.USER_ERROR_CODE, code >= 0, number) for code, number in ended if code)
     for *_, number in failed:
         child_process.require_done(children[number], f"Process {number + 1} of {len(children)}", logs[number])
 

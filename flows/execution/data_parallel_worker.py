@@ -8,11 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flows.execution import child_process
-from flows.execution.job import Order, read_order
+from flows.execution.job import Job, read_job
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Compute
-from hfi_core.progress import silent
+from hfi_core.progress import no_progress
 
 ANSWER = "metrics.json"
 """The metrics, in the working folder."""
@@ -23,18 +23,18 @@ FIRST = "replica-0"
 def learn(work: str) -> None:
     """Join the others through Accelerate, and run the unit; the first process writes its outputs and its metrics.
 
-    Raises UserError as `read_order` and the stage do, or if there are fewer CUDA devices than processes.
+    Raises UserError as `read_job` and the stage do, or if there are fewer CUDA devices than processes.
     """
     from accelerate import PartialState
 
-    order = read_order(Path(work))
+    order = read_job(Path(work))
     state = PartialState(cpu=order.params.compute.device == "cpu")
     params = order.params.model_copy(update={"compute": _placed(order.params.compute, state)})
     with _places(order, state.is_main_process) as (outputs, own_work):
         state.wait_for_everyone()  # before the first one moves what the others copy
         metrics = order.unit.stage.load()(
             params, order.unit.inputs, outputs, unit=order.unit.unit, work=own_work,
-            progress=order.reporter(FIRST) if state.is_main_process else silent,
+            progress=order.reporter(FIRST) if state.is_main_process else no_progress,
         )  # fmt: skip
     if state.is_main_process:
         write_json(order.work / ANSWER, metrics)
@@ -42,7 +42,7 @@ def learn(work: str) -> None:
 
 
 @contextmanager
-def _places(order: Order, first: bool) -> Iterator[tuple[Mapping[str, Path], Path]]:
+def _places(order: Job, first: bool) -> Iterator[tuple[Mapping[str, Path], Path]]:
     """Outputs and working folder: the real ones for the first process, a copy that is thrown away for the others."""
     if first:
         yield order.unit.outputs, order.work

@@ -3,26 +3,23 @@
 Without this, what somebody saves meanwhile for the next experiment would be locked as what made these outputs.
 """
 
-from pathlib import Path
-
 from hfi_core.errors import UserError
-from hfi_core.params import Params, read_params
+from hfi_core.params import Params, load_params
 from hfi_core.pipeline.graph import Unit, params_of, units_of, work_key
-
-_PARAMS = Path("params.yaml")
+from hfi_core.pipeline.layout import PARAMS
 
 
 def require_params(unit: Unit, params: Params) -> None:
     """Raise UserError unless `params.yaml` still says of a unit what `params` do."""
-    now = read_params(_PARAMS)
+    now = load_params(PARAMS)
     if now == params:
         return
     if unit not in units_of(now):
-        raise _refusal(f"{_PARAMS} was changed since it was read: {unit.address} is gone or has other files", unit)
+        raise _refusal(f"{PARAMS} was changed since it was read: {unit.address} is gone or has other files", unit)
     read, said = params_of(unit, params), params_of(unit, now)
     changed = [key for key in read if read[key] != said[key]]
     if changed:
-        raise _refusal(f"{_PARAMS} was changed since it was read ({', '.join(changed)})", unit)
+        raise _refusal(f"{PARAMS} was changed since it was read ({', '.join(changed)})", unit)
 
 
 def require_inputs(unit: Unit, params: Params, key: str) -> None:

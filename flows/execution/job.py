@@ -12,7 +12,7 @@ from pathlib import Path
 from platform import node
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Params, parse_params
 from hfi_core.pipeline.graph import Unit, units_of, work_key
@@ -25,7 +25,7 @@ _EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Order:
+class Job:
     """A unit as a child is to compute it, with paths below the project's folder, and the unit's working folder."""
 
     unit: Unit
@@ -37,7 +37,7 @@ class Order:
         for path in (stop_sign(self.work), *self.work.glob("progress/*")):
             path.unlink(missing_ok=True)
         write_json(
-            order_file(self.work),
+            job_file(self.work),
             {"unit": self.unit.address, "params": self.params.model_dump(mode="json"), "versions": versions()},
         )
 
@@ -54,7 +54,7 @@ class Order:
             if done < total and time.monotonic() - last < _EVERY_SECONDS:
                 return
             last = time.monotonic()
-            with whole_file(path) as beside:
+            with atomic_file(path) as beside:
                 beside.write_text(json.dumps([done, total, what]), encoding="utf-8")
 
         return progress
@@ -66,7 +66,7 @@ class Order:
         return sum(one[0] for one in known), sum(one[1] for one in known), known[-1][2] if known else ""
 
 
-def order_file(work: Path) -> Path:
+def job_file(work: Path) -> Path:
     """Where the order lies in a working folder."""
     return work / "order.json"
 
@@ -81,12 +81,12 @@ def log_file(work: Path, name: str) -> Path:
     return work / "logs" / f"{name}.txt"
 
 
-def read_order(work: Path) -> Order:
+def read_job(work: Path) -> Job:
     """The order that lies in a working folder below the current one.
 
     Raises UserError if this machine does not see it, sees other inputs, or has other code than who gave it.
     """
-    path = order_file(work)
+    path = job_file(work)
     if not path.is_file():
         raise UserError(_unseen(Path.cwd(), work))
     told = json.loads(path.read_text(encoding="utf-8"))
@@ -105,12 +105,12 @@ def read_order(work: Path) -> Order:
             f"{node()} does not see the inputs of {unit.address} that the run's machine sees{missing}: "
             f"{Path.cwd()} must be on storage that both share."
         )
-    return Order(unit, params, work)
+    return Job(unit, params, work)
 
 
-def require_seen(project: Path, work: Path) -> None:
+def require_shared_storage(project: Path, work: Path) -> None:
     """Raise UserError if this machine does not see the project's folder with a unit's working folder in it."""
-    if not order_file(project / work).is_file():
+    if not job_file(project / work).is_file():
         raise UserError(_unseen(project, work))
 
 

@@ -9,12 +9,12 @@ LOCAL = "local"
 """The address of a Ray that is started for the run, on this machine."""
 RAY = rf"^({LOCAL}|auto|(ray://)?[A-Za-z0-9_.-]+:[0-9]+)$"
 """Addresses of Ray."""
-MOST = 1024
+MAX_PROCESSES = 1024
 """Shards, and processes."""
 
 
 @dataclass(frozen=True)
-class Spread:
+class Parallelism:
     """How the units of a run are spread; by default each is one process, this one."""
 
     shards: int = 1
@@ -30,7 +30,7 @@ class Spread:
         return self.shards > 1 or self.ray is not None
 
 
-ALONE = Spread()
+ONE_PROCESS = Parallelism()
 
 
 def require_address(ray: str | None) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from flows.execution.job import versions
 from flows.runtime.console import progress_of
-from flows.runtime.device import here
-from flows.runtime.lock import STATE
+from flows.runtime.device import with_local_device
 from flows.versioning.repo import changes
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import SHARES
@@ -22,6 +21,7 @@ from hfi_core.io.hashing import sha256_of_json
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
+from hfi_core.pipeline.layout import STATE
 
 ASIDE = STATE / "reevaluation"
 """Where rows are evaluated again; who is stopped goes on from what is there."""
@@ -34,7 +34,7 @@ class OutOfDate(UserError):
 
 
 @dataclass(frozen=True)
-class Again:
+class ReevaluatedRow:
     """A row that was evaluated again, in counts of pictures."""
 
     row: str
@@ -56,7 +56,7 @@ class Again:
         )
 
 
-def reevaluate(params: Params) -> tuple[Again, ...]:
+def reevaluate(params: Params) -> tuple[ReevaluatedRow, ...]:
     """Evaluate every row again; the evaluation that lies in the project stays as it is.
 
     Raises OutOfDate where that evaluation is not up to date.
@@ -66,12 +66,12 @@ def reevaluate(params: Params) -> tuple[Again, ...]:
         raise OutOfDate(
             f"There is nothing to compare with: {', '.join(sorted(stale))} is out of date. First: `hfi run`."
         )
-    rows = tuple(_again(unit, here(params)) for unit in units)
+    rows = tuple(_again(unit, with_local_device(params)) for unit in units)
     shutil.rmtree(ASIDE, ignore_errors=True)
     return rows
 
 
-def _again(unit: Unit, params: Params) -> Again:
+def _again(unit: Unit, params: Params) -> ReevaluatedRow:
     place = _begun(unit, params)
     aside, work = place / unit.unit, place / "work"
     if not aside.exists():
@@ -79,7 +79,7 @@ def _again(unit: Unit, params: Params) -> Again:
             unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, work=work, progress=show)
     folders = (unit.outputs["evaluation"], aside)
     pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
-    return Again(
+    return ReevaluatedRow(
         unit.unit,
         len(pairs),
         sum(one["sha256"] != other["sha256"] for one, other in pairs),

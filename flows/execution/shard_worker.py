@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from flows.execution import child_process
-from flows.execution.job import read_order
+from flows.execution.job import read_job
 from hfi_core.params import Compute, Params
 from hfi_core.pipeline.stage import Shard
 
@@ -12,9 +12,9 @@ from hfi_core.pipeline.stage import Shard
 def fill(work: str, part: str, index: str, count: str) -> None:
     """Compute what a shard lacks of one of a stage's parts.
 
-    Raises UserError as `read_order` and the stage do.
+    Raises UserError as `read_job` and the stage do.
     """
-    order, shard = read_order(Path(work)), Shard(int(index), int(count))
+    order, shard = read_job(Path(work)), Shard(int(index), int(count))
     params = order.params.model_copy(update={"compute": _placed(order.params, shard.index)})
     order.unit.stage.load_shards()[int(part)](
         params, order.unit.inputs, order.work, unit=order.unit.unit, shard=shard,

@@ -16,8 +16,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.execution import child_process
-from flows.execution.job import Order, log_file, require_seen, stop_sign
-from flows.execution.parallelism import Spread
+from flows.execution.job import Job, log_file, require_shared_storage, stop_sign
+from flows.execution.parallelism import Parallelism
 from flows.execution.shard_worker import name_of
 from hfi_core.pipeline.stage import Shard
 from hfi_core.progress import Progress
@@ -32,7 +32,7 @@ class Stopped(Exception):
     """The run that ordered the shard has stopped."""
 
 
-def fill(order: Order, spread: Spread, progress: Progress) -> None:
+def fill(order: Job, spread: Parallelism, progress: Progress) -> None:
     """Have each part of the unit that can be split computed by `spread.shards` shards, part by part.
 
     Raises UserError where a machine does not see the project, where Ray is missing or out of reach, and as the stage
@@ -48,7 +48,7 @@ def fill(order: Order, spread: Spread, progress: Progress) -> None:
             raise
 
 
-def _fill_part(runner: TaskRunner, order: Order, part: int, count: int, progress: Progress) -> None:
+def _fill_part(runner: TaskRunner, order: Job, part: int, count: int, progress: Progress) -> None:
     ended: SimpleQueue[Any] = SimpleQueue()
     for index in range(count):
         asked = {"project": str(Path.cwd()), "work": str(order.work), "part": part, "index": index, "count": count}
@@ -67,7 +67,7 @@ def _fill_part(runner: TaskRunner, order: Order, part: int, count: int, progress
 
 
 @contextmanager
-def _runner(order: Order, spread: Spread) -> Iterator[TaskRunner]:
+def _runner(order: Job, spread: Parallelism) -> Iterator[TaskRunner]:
     if spread.ray is None:
         with ThreadPoolTaskRunner(max_workers=spread.shards) as runner:
             yield runner
@@ -98,9 +98,9 @@ def run_shard(project: str, work: str, part: int, index: int, count: int) -> Non
     killed; Stopped once the run has stopped.
     """
     folder, shard = Path(project), Shard(index, count)
-    require_seen(folder, Path(work))
+    require_shared_storage(folder, Path(work))
     log, sign = log_file(folder / work, name_of(part, shard)), stop_sign(folder / work)
-    with child_process.started(
+    with child_process.start_child(
         "flows.execution.shard_worker", [work, str(part), str(index), str(count)], folder, log
     ) as process:
         while process.poll() is None:

@@ -7,24 +7,24 @@ from pathlib import Path
 from flows.execution import cost
 from flows.execution import cost as throughput
 from flows.execution.input_guard import require_inputs, require_params
-from flows.execution.job import Order
-from flows.execution.parallelism import ALONE, Spread
+from flows.execution.job import Job
+from flows.execution.parallelism import ONE_PROCESS, Parallelism
 from flows.runtime import logs
 from flows.runtime.console import progress_of
-from flows.runtime.device import here
-from flows.runtime.lock import STATE
+from flows.runtime.device import with_local_device
 from flows.versioning.inputs import missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
-from hfi_core.params.workload import work_of
+from hfi_core.params.workload import unet_passes
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
+from hfi_core.pipeline.layout import STATE
 from hfi_core.progress import Progress
 
 WORK = STATE / "work"
 
 
 @dataclass(frozen=True)
-class Done:
+class FinishedUnit:
     """A unit that has just run."""
 
     unit: Unit
@@ -55,7 +55,9 @@ def find_unit(params: Params, stage: str, unit: str, revision: int) -> Unit:
     raise UserError(f"{stage} has no unit {unit!r}; it has {names}." if names else f"{stage} takes no --unit.")
 
 
-def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: Spread = ALONE) -> Done:
+def run_unit(
+    unit: Unit, params: Params, also: Progress | None = None, spread: Parallelism = ONE_PROCESS
+) -> FinishedUnit:
     """Run a unit's function with its checkpoints' folder; drop that folder once the outputs are there.
 
     `also` hears of the progress that the user sees. Where `spread` says so, shards fill the folder first (of a stage
@@ -65,7 +67,7 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
     called is about to keep the outputs in DVC under what these files say then.
     """
     require_params(unit, params)
-    asked_for, params = params, here(params)
+    asked_for, params = params, with_local_device(params)
     for path in unit.inputs.values():
         if not path.exists():
             raise UserError(missing_input(unit, path))
@@ -74,11 +76,11 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
     work.mkdir(parents=True, exist_ok=True)
     resumed = any(work.iterdir())
     run = unit.stage.load()
-    ahead = work_of(unit.stage.name, unit.unit, params)
+    ahead = unet_passes(unit.stage.name, unit.unit, params)
     splits = spread.splits and bool(unit.stage.shards)
     replicates = spread.processes > 1 and unit.stage.replicates and ahead.steps > 0
     with (
-        logs.about(stage=unit.stage.name, unit=unit.unit or None),
+        logs.log_fields(stage=unit.stage.name, unit=unit.unit or None),
         cost.measured() as spent,
         progress_of(unit.address) as show,
     ):
@@ -92,11 +94,11 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
         if splits:
             from flows.execution.shards import fill  # prefect
 
-            fill(Order(unit, params, work), spread, progress)
+            fill(Job(unit, params, work), spread, progress)
         if replicates:
             from flows.execution.data_parallel import learn_together
 
-            metrics = learn_together(Order(unit, params, work), spread.processes, progress)
+            metrics = learn_together(Job(unit, params, work), spread.processes, progress)
         else:
             metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
     require_params(unit, asked_for)
@@ -106,7 +108,7 @@ def run_unit(unit: Unit, params: Params, also: Progress | None = None, spread: S
     # A run that went on from a checkpoint, or was spread, did here only a part of the work: it tells no rate.
     asked = None if resumed or splits or replicates else throughput.record(params, ahead)
     cost.append(unit.address, spent, params.compute.device, asked)
-    return Done(unit, metrics, spent, params.compute.device)
+    return FinishedUnit(unit, metrics, spent, params.compute.device)
 
 
 def checkpoints(address: str) -> list[Path]:

@@ -16,8 +16,7 @@ from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.schema import Judgement
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import Unit
-
-CANDIDATES = Path("candidates")
+from hfi_core.pipeline.layout import CANDIDATES
 
 
 def plan_expiry(params: Params, now: datetime) -> list[Expiry]:

@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 from flows.releases.versions import versions
-from flows.runtime.lock import STATE
-from hfi_core.annotation.service.state import PAGE, PageState
+from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, is_there, open_store
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import STATE
 
 
 def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterator[str]:
@@ -35,9 +35,9 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
         yield from _told(params, store, pseudonym)
         count = store.forget(pseudonym, judgements=judgements)
     linked = people.forget(pseudonym)
-    page = STATE / PAGE
+    page = STATE / STATE_FILE
     if page.exists():
-        with closing(PageState(page)) as state:
+        with closing(ServerState(page)) as state:
             state.forget(pseudonym)
         yield f"What the annotation page kept of {pseudonym} is deleted: consent, settings, gold, what was shown."
     if linked:

@@ -7,15 +7,16 @@ from pathlib import Path
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
 from hfi_core.feedback.formats.annotators import names_of
 from hfi_core.feedback.formats.convert import Project
-from hfi_core.feedback.formats.pictures import Pictures
+from hfi_core.feedback.formats.pictures import PictureIndex
 from hfi_core.feedback.formats.staging import Counts
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import CANDIDATES
 
 
 def folders_of(params: Params) -> dict[str, Path]:
     """The folder of each concept's candidates."""
-    return {name: Path("candidates") / name for name in params.concepts}
+    return {name: CANDIDATES / name for name in params.concepts}
 
 
 @contextmanager
@@ -24,10 +25,10 @@ def project_of(params: Params) -> Iterator[Project]:
     known = {name: read_manifest(at) for name, at in folders_of(params).items() if (at / MANIFEST).is_file()}
     kinds = {name: asked.feedback for name, asked in params.concepts.items()}
     with names_of(open_people()) as names:
-        yield Project(Pictures(known), kinds, names)
+        yield Project(PictureIndex(known), kinds, names)
 
 
-def told(counts: Counts) -> str:
+def format_counts(counts: Counts) -> str:
     """What an import came to, in words."""
     parts = [f"{counts.new} new judgements"]
     parts += [f"{counts.known} known already"] if counts.known else []

@@ -11,20 +11,20 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
-from flows.feedback.import_context import folders_of, project_of, told
-from flows.runtime.console import say, warn
+from flows.feedback.import_context import folders_of, format_counts, project_of
+from flows.runtime.console import info, warn
 from flows.storage.s3 import (
     ABSENT,
     CHANGED,
     TRIES,
     OutOfReach,
-    Place,
+    S3Location,
+    as_user_error,
     client,
     code_of,
-    explained,
     head,
     listing,
-    place_of,
+    parse_s3_address,
     put_new_file,
 )
 from flows.versioning.inputs import marker_of
@@ -32,9 +32,9 @@ from hfi_core.candidates.manifest import MANIFEST
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.importer import enter, prepared
 from hfi_core.feedback.store import Store, is_there, open_store
-from hfi_core.io.atomic import FULL, full_disk_named
+from hfi_core.io.atomic import FULL, disk_full_as_user_error
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.params import Params, read_params
+from hfi_core.params import Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
 TAKEN, REJECTED = "taken/", "rejected/"
@@ -81,16 +81,16 @@ def fetch(params: Params) -> Fetched:
             f"There are no candidates of {', '.join(missing)} yet that judgements could be about; `hfi run --until "
             "generate` (or adopt) makes them. Nothing was taken from the inbox."
         )
-    place = place_of(params.feedback.inbox)
+    place = parse_s3_address(params.feedback.inbox)
     found = Fetched({}, {})
-    with explained(place, _AGAIN), open_store(params.feedback.database_url) as store:
+    with as_user_error(place, _AGAIN), open_store(params.feedback.database_url) as store:
         s3 = client(params.publish.endpoint)
         for dropped in _waiting(s3, place):
             if dropped.bytes > LARGEST:
                 _refuse(s3, place, dropped, found)
                 continue
             name = _file_name(dropped.name)
-            with full_disk_named(Path(gettempdir()) / name), TemporaryDirectory() as folder:
+            with disk_full_as_user_error(Path(gettempdir()) / name), TemporaryDirectory() as folder:
                 file = Path(folder) / name
                 if _download(s3, place, dropped, file):
                     _take(params, s3, place, dropped, file, store, found)
@@ -112,13 +112,13 @@ def fetch_for_run(params: Params) -> None:
     except OutOfReach as error:
         warn(f"inbox: {error} This run goes on with what has come before.")
         return
-    tell(found)
+    report_fetched(found)
 
 
-def tell(found: Fetched) -> None:
+def report_fetched(found: Fetched) -> None:
     """Say what came of each file."""
     for name, came_of_it in found.taken.items():
-        say(f"inbox: {name}: {came_of_it}")
+        info(f"inbox: {name}: {came_of_it}")
     for name, reason in found.rejected.items():
         warn(f"inbox: {name} was rejected: {reason}")
 
@@ -127,7 +127,7 @@ def _without_candidates(params: Params) -> list[str]:
     return [concept for concept, folder in folders_of(params).items() if not (folder / MANIFEST).is_file()]
 
 
-def _waiting(s3: Any, place: Place) -> Iterator[_Dropped]:
+def _waiting(s3: Any, place: S3Location) -> Iterator[_Dropped]:
     """What lies there, as it was dropped: later answers of one annotator come after earlier ones."""
     objects = sorted(listing(s3, place), key=lambda found: (found["LastModified"], found["Key"]))
     for found in objects:
@@ -143,7 +143,7 @@ def _file_name(name: str) -> str:
     return last if fits else f"export{Path(last).suffix[:8]}"
 
 
-def _download(s3: Any, place: Place, dropped: _Dropped, file: Path) -> bool:
+def _download(s3: Any, place: S3Location, dropped: _Dropped, file: Path) -> bool:
     """Bring the file here whole; False if it is not there any more as it was listed."""
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -167,7 +167,9 @@ def _download(s3: Any, place: Place, dropped: _Dropped, file: Path) -> bool:
     raise OutOfReach(f"{place.key(dropped.name)} came cut short {TRIES} times. {_AGAIN}")
 
 
-def _take(params: Params, s3: Any, place: Place, dropped: _Dropped, file: Path, store: Store, found: Fetched) -> None:
+def _take(
+    params: Params, s3: Any, place: S3Location, dropped: _Dropped, file: Path, store: Store, found: Fetched
+) -> None:
     try:
         found.taken[dropped.name] = _import(params, file, store)
     except _Unfit as unfit:
@@ -180,7 +182,7 @@ def _take(params: Params, s3: Any, place: Place, dropped: _Dropped, file: Path, 
     _move(s3, place, dropped, file, to)
 
 
-def _refuse(s3: Any, place: Place, dropped: _Dropped, found: Fetched) -> None:
+def _refuse(s3: Any, place: S3Location, dropped: _Dropped, found: Fetched) -> None:
     """Reject a file that is too large to be brought here: the server moves it, named by its ETag."""
     from botocore.exceptions import ClientError
 
@@ -198,7 +200,7 @@ def _refuse(s3: Any, place: Place, dropped: _Dropped, found: Fetched) -> None:
     _delete(s3, place, dropped)
 
 
-def _explain(s3: Any, place: Place, rejected: str, reason: str) -> None:
+def _explain(s3: Any, place: S3Location, rejected: str, reason: str) -> None:
     s3.put_object(
         Bucket=place.bucket, Key=place.key(rejected + REASON), Body=f"{reason}\n".encode(),
         ContentType="text/plain; charset=utf-8",
@@ -222,7 +224,7 @@ def _import(params: Params, file: Path, store: Store) -> str:
                 read.require_whole()
             except UserError as error:
                 raise _Unfit(str(error)) from error
-            return told(enter(read, project, store))
+            return format_counts(enter(read, project, store))
 
 
 def _away(folder: str, name: str, digest: str) -> str:
@@ -231,14 +233,14 @@ def _away(folder: str, name: str, digest: str) -> str:
     return f"{folder}{path.with_name(f'{path.stem}-{digest[:_DIGITS]}{path.suffix}')}"
 
 
-def _move(s3: Any, place: Place, dropped: _Dropped, file: Path, to: str) -> None:
+def _move(s3: Any, place: S3Location, dropped: _Dropped, file: Path, to: str) -> None:
     """Store what was imported, then delete that, and only that; a newer file under the name stays for the next time."""
     # Not copied by the server: by now the name may hold a newer file.
     put_new_file(s3, place, to, file, sha256_of_file(file))
     _delete(s3, place, dropped)
 
 
-def _delete(s3: Any, place: Place, dropped: _Dropped) -> None:
+def _delete(s3: Any, place: S3Location, dropped: _Dropped) -> None:
     from botocore.exceptions import ClientError
 
     key = place.key(dropped.name)
@@ -253,6 +255,6 @@ def _delete(s3: Any, place: Place, dropped: _Dropped) -> None:
 
 def fetch_feedback() -> None:
     """Take what others dropped into the inbox, where params name one; before the snapshot, which then holds it."""
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if params.feedback.inbox:
         fetch_for_run(params)

@@ -14,7 +14,7 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, is_there, open_store
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.params import Params, read_params
+from hfi_core.params import Params, load_params
 from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.layout import PARAMS
 
@@ -76,6 +76,6 @@ def _ids(path: Path) -> Iterator[str]:
 
 def renew_feedback() -> None:
     """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if params.feedback.store:
         take_snapshot(params)

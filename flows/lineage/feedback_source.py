@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.releases.versions import versions
-from flows.versioning.git import asked
+from flows.versioning.git import try_git
 from flows.versioning.inputs import marker_of
 from flows.versioning.repo import repository
 from hfi_core.errors import UserError
@@ -17,7 +17,7 @@ from hfi_core.feedback.store import is_there, open_store
 from hfi_core.io.hashing import sha256_of, sha256_of_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
-from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.layout import LABELS, MODELS, RELEASE
 from hfi_core.pipeline.release import release_digest
 
 _LEAST = 8
@@ -25,7 +25,7 @@ _LEAST = 8
 
 
 @dataclass(frozen=True)
-class Lead:
+class FeedbackReference:
     """What a digest names, and the snapshot that it leads to."""
 
     named: str
@@ -33,7 +33,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Content:
+class FeedbackContent:
     """A snapshot's lines, and where they are from."""
 
     where: str
@@ -42,7 +42,7 @@ class Content:
     """Judgements that were in it and have been forgotten since."""
 
 
-def lead_of(params: Params, digest: str) -> Lead:
+def feedback_reference(params: Params, digest: str) -> FeedbackReference:
     """The snapshot that a digest, or its beginning, is or leads to.
 
     Raises UserError if nothing has that digest, or several things have.
@@ -63,34 +63,34 @@ def lead_of(params: Params, digest: str) -> Lead:
     return next(iter(found.values()))
 
 
-def _here(params: Params) -> Iterator[tuple[str, Lead]]:
+def _here(params: Params) -> Iterator[tuple[str, FeedbackReference]]:
     for sha256 in _snapshots(params):
-        yield sha256, Lead("snapshot", sha256)
+        yield sha256, FeedbackReference("snapshot", sha256)
     behind = feedback_behind_labels(params)
     made = [(RELEASE, release_digest)] if RELEASE.exists() else []
-    made += [(Path("models") / row, sha256_of) for row in params.removals if (Path("models") / row).is_dir()]
+    made += [(MODELS / row, sha256_of) for row in params.removals if (MODELS / row).is_dir()]
     for path, digest_of in made if behind else ():
         for sha256 in behind:
-            yield digest_of(path), Lead(f"{path}", sha256)
+            yield digest_of(path), FeedbackReference(f"{path}", sha256)
 
 
-def _registered(params: Params) -> Iterator[tuple[str, Lead]]:
+def _registered(params: Params) -> Iterator[tuple[str, FeedbackReference]]:
     for version in versions(params):
         if version.release and version.feedback:
-            yield version.release, Lead(f"{version}", version.feedback)
+            yield version.release, FeedbackReference(f"{version}", version.feedback)
 
 
 def feedback_behind_labels(params: Params) -> list[str]:
     """Digests of the feedback that the labels here were made of."""
-    summaries = [Path("labels") / concept / "summary.json" for concept in params.concepts]
+    summaries = [LABELS / concept / "summary.json" for concept in params.concepts]
     return sorted({json.loads(path.read_text("utf-8"))["feedback_sha256"] for path in summaries if path.exists()})
 
 
-def content_of(params: Params, sha256: str) -> Content | None:
+def find_feedback(params: Params, sha256: str) -> FeedbackContent | None:
     """A snapshot's lines; None where they are nowhere on this machine."""
     for where, path in _files(params):
         if path.is_file() and sha256_of_file(path) == sha256:
-            return Content(where, _lines(path))
+            return FeedbackContent(where, _lines(path))
     return _from_store(params, sha256)
 
 
@@ -103,14 +103,14 @@ def _snapshots(params: Params) -> Iterator[str]:
             yield from (saved.sha256 for saved in store.snapshots())
 
 
-def _from_store(params: Params, sha256: str) -> Content | None:
+def _from_store(params: Params, sha256: str) -> FeedbackContent | None:
     if not is_there(params.feedback.database_url):
         return None
     with open_store(params.feedback.database_url) as store:
         for saved in store.snapshots():
             if saved.sha256 == sha256:
                 lost = saved.judgements - sum(1 for _ in store.lines_of(saved.number))
-                return Content("the store", _store_lines(params, saved.number), lost)
+                return FeedbackContent("the store", _store_lines(params, saved.number), lost)
     return None
 
 
@@ -132,8 +132,8 @@ def _files(params: Params) -> Iterator[tuple[str, Path]]:
     digests = {}
     if marker.exists():
         digests[_md5(read_yaml(marker))] = "DVC's cache"
-    for commit in (asked("log", "--format=%h", "--", str(marker)) or "").split():
-        shown = asked("show", f"{commit}:./{marker.as_posix()}") or ""
+    for commit in (try_git("log", "--format=%h", "--", str(marker)) or "").split():
+        shown = try_git("show", f"{commit}:./{marker.as_posix()}") or ""
         digests.setdefault(_md5_in(shown), f"DVC's cache, of commit {commit}")
     digests.pop(None, None)
     if digests:

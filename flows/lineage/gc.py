@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from flows.execution.unit import WORK
-from flows.lineage.gc_roots import Keeper
-from flows.runtime.device import here
+from flows.lineage.gc_roots import Root
+from flows.runtime.device import with_local_device
 from flows.versioning.pointers import LEGACY, Data
 from flows.versioning.repo import repository
 from hfi_core.errors import UserError
@@ -50,7 +50,7 @@ class Garbage:
         return sum(path.stat().st_size for folder in self.checkpoints for path in folder.rglob("*") if path.is_file())
 
 
-def find_garbage(params: Params, kept: Iterable[Keeper]) -> Garbage:
+def find_garbage(params: Params, kept: Iterable[Root]) -> Garbage:
     """What no keeper points at; nothing is removed.
 
     Raises UserError if other projects may have data in the same cache.
@@ -62,14 +62,14 @@ def find_garbage(params: Params, kept: Iterable[Keeper]) -> Garbage:
     )
 
 
-def remove_garbage(garbage: Garbage, kept: Iterable[Keeper]) -> None:
+def remove_garbage(garbage: Garbage, kept: Iterable[Root]) -> None:
     """Remove it; stopped at any moment, nothing that is kept is lost, and the next call goes on."""
     _collect(_data_of(kept) | {_data_at(path) for path in garbage.judgements}, dry=False)
     for folder in garbage.checkpoints:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _data_of(kept: Iterable[Keeper]) -> set[Data]:
+def _data_of(kept: Iterable[Root]) -> set[Data]:
     return {one for keeper in kept for one in keeper.data}
 
 
@@ -151,7 +151,7 @@ def _told_by_dvc() -> Iterator[list[Path]]:
 
 def _stale_checkpoints(params: Params) -> Iterator[Path]:
     """Checkpoints that no unit will go on from as things are, on this machine's device."""
-    params = here(params)
+    params = with_local_device(params)
     units = {unit.address: unit for unit in units_of(params)}
     for folder in sorted(WORK.glob("*")):
         address, key = folder.name[: -WORK_KEY - 1], folder.name[-WORK_KEY:]

@@ -13,14 +13,15 @@ from flows.releases.champion import PREFIX
 from flows.releases.versions import Version, versions
 from flows.runtime.console import warn
 from flows.versioning import pointers
-from flows.versioning.git import asked, git
+from flows.versioning.git import git, try_git
 from flows.versioning.inputs import marker_of
-from flows.versioning.pointers import LOCK, Data, data_in, is_pointer
+from flows.versioning.pointers import Data, data_in, is_pointer
 from flows.versioning.repo import repository
 from flows.versioning.results_branch import records_of
 from hfi_core.errors import UserError, first_of
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import DVC_LOCK
 
 _JUDGEMENTS = Path("data/feedback")
 _SHOWN = 5
@@ -28,7 +29,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Keeper:
+class Root:
     """Something that points at data."""
 
     name: str
@@ -40,7 +41,7 @@ class Keeper:
         return sum(one.bytes for one in self.data)
 
 
-def keepers(params: Params) -> list[Keeper]:
+def gc_roots(params: Params) -> list[Root]:
     """Everything whose data must stay.
 
     Raises UserError where it cannot be told: the registry is out of reach, or a version's record is missing or torn.
@@ -49,47 +50,47 @@ def keepers(params: Params) -> list[Keeper]:
     return [keeper for keeper in found if keeper.data]
 
 
-def _workspace() -> Keeper:
+def _workspace() -> Root:
     with repository() as repo:
         outs = [out for out in repo.index.outs if out.use_cache and out.hash_info]
         data = {Data(out.hash_name, out.hash_info.value, out.meta.size or 0, out.meta.nfiles or 1) for out in outs}
-    if LOCK.exists():  # rows that params name no more, too: they may be named again
-        data.update(data_in(LOCK.read_text(encoding="utf-8"), f"{LOCK}"))
-    return Keeper("this workspace", frozenset(data))
+    if DVC_LOCK.exists():  # rows that params name no more, too: they may be named again
+        data.update(data_in(DVC_LOCK.read_text(encoding="utf-8"), f"{DVC_LOCK}"))
+    return Root("this workspace", frozenset(data))
 
 
-def _refs() -> Iterator[Keeper]:
+def _refs() -> Iterator[Root]:
     """Branches, tags and what was fetched of other repositories' branches; and HEAD, which may be none of them."""
     names = {"refs/heads/": "branch ", "refs/tags/": "tag ", "refs/remotes/": "branch "}
     listed = _git("for-each-ref", "--format=%(refname)", *names).split()
     for ref in ["HEAD", *listed]:
-        if commit := asked("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"):
+        if commit := try_git("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"):
             known = next((prefix for prefix in names if ref.startswith(prefix)), None)
             yield _state(f"{names[known]}{ref.removeprefix(known)}" if known else "the commit checked out", commit)
 
 
-def _records(params: Params) -> Keeper:
+def _records(params: Params) -> Root:
     branch = params.versioning.branch
     states = [_state(f"record {commit[:12]} of {branch}", commit) for commit in records_of(branch)]
-    return Keeper(f"{len(states)} record(s) of {branch}", frozenset().union(*(state.data for state in states)))
+    return Root(f"{len(states)} record(s) of {branch}", frozenset().union(*(state.data for state in states)))
 
 
-def _judgements(params: Params) -> Keeper:
+def _judgements(params: Params) -> Root:
     """Every file of judgements that any commit ever named: no later one stands for what people said then."""
     paths = [f"{_JUDGEMENTS.as_posix()}/*.dvc", marker_of(Path(params.feedback.file)).as_posix()]
     listed = _git("rev-list", "--all", "--objects", "--", *paths)
     blobs = [line.split(" ", 1) for line in listed.splitlines() if line.endswith(".dvc")]
     data = {one for blob, path in blobs for one in _named_by(blob, path)}
-    return Keeper("judgements in any commit", frozenset(data))
+    return Root("judgements in any commit", frozenset(data))
 
 
-def _state(name: str, commit: str) -> Keeper:
+def _state(name: str, commit: str) -> Root:
     data: set[Data] = set()
     for entry in _git("ls-tree", "-r", "-z", commit, "--", ".").split("\0"):
         about, _, path = entry.partition("\t")
         if is_pointer(path):
             data.update(_named_by(about.split()[2], f"{path} of {name}"))
-    return Keeper(name, frozenset(data))
+    return Root(name, frozenset(data))
 
 
 @cache
@@ -102,12 +103,12 @@ def _git(*arguments: str) -> str:
     return git(*arguments, so="so nothing is removed")
 
 
-def _versions(params: Params) -> Iterator[Keeper]:
+def _versions(params: Params) -> Iterator[Root]:
     """Of `release.model`: a server may hold other projects' models, and what those need is not in this cache."""
     known, ours = versions(params), params.release.model
     for version in known:
         if version.model == ours:
-            yield Keeper(_described(version), frozenset(_recorded(params, version)))
+            yield Root(_described(version), frozenset(_recorded(params, version)))
     if others := sorted({version.model for version in known} - {ours}):
         warn(
             f"Other models in this registry keep nothing here: {first_of(others, _SHOWN)}. If one of them is this "

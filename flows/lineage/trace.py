@@ -12,21 +12,21 @@ from typing import Any
 
 import yaml
 
-from flows.lineage.feedback_source import content_of
+from flows.lineage.feedback_source import find_feedback
 from flows.releases.versions import Version
-from flows.versioning.git import asked
+from flows.versioning.git import try_git
 from hfi_core.errors import first_of
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
-from hfi_core.pipeline.layout import RELEASE
+from hfi_core.pipeline.layout import MODELS, RELEASE
 from hfi_core.pipeline.release import release_digest
 
 _STAGES = (("removal", "distill"), ("token", "invert"), ("reward", "reward"), ("labels", "ingest"))
 
 
 @dataclass(frozen=True)
-class Link:
+class TraceStep:
     """One link: what it is, its digest, and what is known about it."""
 
     kind: str
@@ -35,24 +35,24 @@ class Link:
     told: str = ""
 
 
-def chain_of(params: Params, version: Version) -> Iterator[Link]:
+def trace_version(params: Params, version: Version) -> Iterator[TraceStep]:
     """The links from a registered version down to the judgements."""
     tags = version.tags
     aliases = f"alias {', '.join(version.aliases)}; " if version.aliases else ""
     changed = " with changes" if tags.get("hfi.git.dirty") == "true" else ""
     commit = tags.get("hfi.git.revision", "none")
     told = f"{aliases}gates {tags.get('gates', 'unknown')}; commit {commit[:12]}{changed}"
-    yield Link("registered", str(version), tags.get("hfi.params", ""), f"{told}; digest of its params")
+    yield TraceStep("registered", str(version), tags.get("hfi.params", ""), f"{told}; digest of its params")
     here = RELEASE.exists() and release_digest() == version.release
     told = f"row {tags.get('hfi.row', 'unknown')} of base {tags.get('hfi.base', 'unknown')}"
-    yield Link("release", f"{RELEASE}" if here else "not in this folder", version.release, told)
+    yield TraceStep("release", f"{RELEASE}" if here else "not in this folder", version.release, told)
     yield from _here(params, version) if here else _at_commit(version, commit)
     yield from _feedback(params, version)
 
 
-def _here(params: Params, version: Version) -> Iterator[Link]:
+def _here(params: Params, version: Version) -> Iterator[TraceStep]:
     row = version.tags.get("hfi.row", params.release.row)
-    yield from _folder("removal", Path("models") / row, "removal.json", _removal)
+    yield from _folder("removal", MODELS / row, "removal.json", _removal)
     for kind, top, file, tell in (
         ("token", "tokens", "check.json", _token),
         ("reward", "reward", "report.json", _reward),
@@ -62,12 +62,12 @@ def _here(params: Params, version: Version) -> Iterator[Link]:
             yield from _folder(kind, Path(top) / concept, file, tell)
 
 
-def _folder(kind: str, path: Path, file: str, tell) -> Iterator[Link]:
+def _folder(kind: str, path: Path, file: str, tell) -> Iterator[TraceStep]:
     if not path.exists():
-        yield Link(kind, str(path), "", "is not here any more")
+        yield TraceStep(kind, str(path), "", "is not here any more")
         return
     content = json.loads((path / file).read_text("utf-8")) if (path / file).exists() else {}
-    yield Link(kind, str(path), sha256_of(path), tell(content))
+    yield TraceStep(kind, str(path), sha256_of(path), tell(content))
 
 
 def _removal(content: dict[str, Any]) -> str:
@@ -93,11 +93,13 @@ def _labels(content: dict[str, Any], version: Version) -> str:
     return told
 
 
-def _at_commit(version: Version, commit: str) -> Iterator[Link]:
+def _at_commit(version: Version, commit: str) -> Iterator[TraceStep]:
     """What `dvc.lock` had when the version was registered, if it was committed."""
     stages = _lock(commit)
     if not stages:
-        yield Link("between", "removal, tokens, reward, labels", "", f"commit {commit[:12]} holds no dvc.lock here")
+        yield TraceStep(
+            "between", "removal, tokens, reward, labels", "", f"commit {commit[:12]} holds no dvc.lock here"
+        )
         return
     row = version.tags.get("hfi.row", "")
     for kind, stage in _STAGES:
@@ -106,27 +108,27 @@ def _at_commit(version: Version, commit: str) -> Iterator[Link]:
             if name == stage and (stage != "distill" or unit == row):
                 for out in stages[address].get("outs", []):
                     told = f"MD5 in dvc.lock of commit {commit[:12]}; `dvc checkout` there brings it"
-                    yield Link(kind, out.get("path", ""), out.get("md5", ""), told)
+                    yield TraceStep(kind, out.get("path", ""), out.get("md5", ""), told)
 
 
 def _lock(commit: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(asked("show", f"{commit}:./dvc.lock") or "")
+        content = yaml.safe_load(try_git("show", f"{commit}:./dvc.lock") or "")
     except yaml.YAMLError:
         return {}
     return content.get("stages", {}) if isinstance(content, dict) else {}
 
 
-def _feedback(params: Params, version: Version) -> Iterator[Link]:
+def _feedback(params: Params, version: Version) -> Iterator[TraceStep]:
     simulated = "; simulated" if version.tags.get("hfi.feedback.simulated") == "true" else ""
     if not version.feedback:
-        yield Link("snapshot", "unknown", "", "the version names none")
+        yield TraceStep("snapshot", "unknown", "", "the version names none")
         return
-    content = content_of(params, version.feedback)
+    content = find_feedback(params, version.feedback)
     if content is None:
-        yield Link("snapshot", "not on this machine", version.feedback, "`dvc fetch --all-commits` may bring it")
+        yield TraceStep("snapshot", "not on this machine", version.feedback, "`dvc fetch --all-commits` may bring it")
         return
-    yield Link("snapshot", content.where, version.feedback, f"as the version says{simulated}")
+    yield TraceStep("snapshot", content.where, version.feedback, f"as the version says{simulated}")
     judgements, superseded = Counter[str](), 0
     for line in content.lines:
         judgement = parse_judgement(line)
@@ -135,4 +137,4 @@ def _feedback(params: Params, version: Version) -> Iterator[Link]:
     people = first_of([f"{annotator} {count}" for annotator, count in sorted(judgements.items())], 20)
     lost = f"; {content.lost} forgotten since" if content.lost else ""
     told = f"{superseded} of them corrections; by {people}{lost}" if judgements else f"none{lost}"
-    yield Link("judgements", f"{judgements.total()} judgements", "", told)
+    yield TraceStep("judgements", f"{judgements.total()} judgements", "", told)

@@ -1,7 +1,6 @@
 """What Prefect's UI shows of a run: the comparison as a table, and where to look further."""
 
 import base64
-from pathlib import Path
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -16,10 +15,10 @@ from flows.versioning.results_branch import Record
 from hfi_core.evaluation import records
 from hfi_core.params import Params
 from hfi_core.pipeline import layout
+from hfi_core.pipeline.layout import BANNER, EVALUATION
 from hfi_core.report.table import comparison_table
 from hfi_core.secrets import without_passwords
 
-PICTURES = Path("reports/plots/banner.png")
 _LARGEST = 2**20
 """Bytes of a picture that goes to Prefect's database."""
 
@@ -28,7 +27,7 @@ def show_comparison(params: Params, parent: str | None) -> None:
     """The table of `reports/evaluation.json` as an artifact, and the release's figures on the pipeline's MLflow run."""
     if not layout.EVALUATION.exists():
         return
-    evaluation = records.read_evaluation()
+    evaluation = records.read_evaluation(EVALUATION)
     header, *lines = comparison_table(evaluation)
     table = [dict(zip(header, line, strict=True)) for line in lines]
     create_table_artifact(table=table, key="comparison", description="Rows side by side, as value [low, high]")
@@ -39,9 +38,9 @@ def show_comparison(params: Params, parent: str | None) -> None:
     create_markdown_artifact(_where(params), key="report", description="Where to look")
     if address := runs.page_of(params, parent):
         create_link_artifact(address, link_text="Run in MLflow", key="mlflow", description="The run in MLflow")
-    if PICTURES.exists() and PICTURES.stat().st_size <= _LARGEST:
+    if BANNER.exists() and BANNER.stat().st_size <= _LARGEST:
         # Prefect keeps an address of a picture, and no server serves this project's files: it holds the picture itself.
-        picture = base64.b64encode(PICTURES.read_bytes()).decode()
+        picture = base64.b64encode(BANNER.read_bytes()).decode()
         create_image_artifact(
             f"data:image/png;base64,{picture}", key="pictures", description="Base and safeguarded at equal seeds"
         )

@@ -10,7 +10,7 @@ from typing import Any
 
 from flows.project.init import TEMPLATE
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.yaml_files import read_yaml
 
 PREFECT_YAML = Path("prefect.yaml")
@@ -23,7 +23,7 @@ def write_missing() -> bool:
     if PREFECT_YAML.exists():
         return False
     text = Template((TEMPLATE / PREFECT_YAML).read_text(encoding="utf-8")).substitute(name=Path.cwd().name)
-    with whole_file(PREFECT_YAML) as beside:
+    with atomic_file(PREFECT_YAML) as beside:
         beside.write_text(text, encoding="utf-8")
     return True
 

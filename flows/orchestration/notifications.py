@@ -10,7 +10,7 @@ WEBHOOK = "HFI_FAILURE_WEBHOOK"
 _SECONDS = 10.0
 
 
-def tell_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
+def notify_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
     """Prefect's hook: post JSON whose `text` chat programs show. That nobody listens fails nothing further.
 
     A deployment that fails each minute for one reason is told of once, until a run of it ends otherwise.
@@ -57,10 +57,10 @@ def _told_before(flow_run: Any, state: Any) -> bool:
     return before is not None and (before.state.type, before.state.message) == (state.type, state.message)
 
 
-SETTINGS = {
+FLOW_SETTINGS = {
     "persist_result": False,
     "retries": 0,
-    "on_failure": [tell_of_failure],
-    "on_crashed": [tell_of_failure],
+    "on_failure": [notify_of_failure],
+    "on_crashed": [notify_of_failure],
 }
 """Keywords of `prefect.flow`."""

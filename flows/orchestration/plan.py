@@ -9,8 +9,8 @@ from flows.versioning.dvc_yaml import require_current
 from flows.versioning.inputs import marker_of, require_sources
 from flows.versioning.repo import changes
 from hfi_core.errors import UserError, first_of
-from hfi_core.params import Params, read_params
-from hfi_core.pipeline.graph import Unit, downstream, readers, units_until
+from hfi_core.params import Params, load_params
+from hfi_core.pipeline.graph import Unit, downstream, judgement_readers, units_until
 from hfi_core.pipeline.layout import PARAMS, RELEASE
 
 _NAMED = 5
@@ -35,7 +35,7 @@ class Plan:
     @property
     def before_people(self) -> tuple[Unit, ...]:
         """The units that make what people judge, where their judgements are waited for; else all units."""
-        first = next(iter(readers(self.params, self.units)), None)
+        first = next(iter(judgement_readers(self.params, self.units)), None)
         return self.units if first is None else self.units[: self.units.index(first)]
 
     @property
@@ -60,7 +60,7 @@ def make_plan(until: str | None = None) -> Plan:
     Raises UserError for invalid params, a `dvc.yaml` that is not of them and this version, missing feedback, an unknown
     stage.
     """
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     units = units_until(params, until)
     require_current(params)
     file = Path(params.feedback.file)

@@ -15,10 +15,9 @@ from filelock import FileLock, Timeout
 
 from flows.orchestration import feedback_gate
 from flows.orchestration.runs import going_among, runs_of, waiting_runs
-from flows.runtime.lock import STATE
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of
-from hfi_core.pipeline.layout import PARAMS
+from hfi_core.pipeline.layout import PARAMS, STATE
 
 RUN_LOCKS = STATE / "runs"
 _held_locks: dict[str, FileLock] = {}
@@ -110,9 +109,9 @@ def resume(client: Any, deployment: str) -> int:
     runs = waiting_runs(client, deployment)
     if not runs:
         return 0
-    params = read_params(PARAMS)
-    missing = feedback_gate.unmet(feedback_gate.needs(params, units_of(params)))
-    for line in feedback_gate.told(missing):
+    params = load_params(PARAMS)
+    missing = feedback_gate.unmet_needs(feedback_gate.measure_needs(params, units_of(params)))
+    for line in feedback_gate.describe_missing(missing):
         logger.info(line)
     if missing:
         return 0

@@ -44,7 +44,7 @@ def waiting_runs(client: Any, deployment: str) -> list[Any]:
     """Those of its runs that wait for people: suspended by our own wait, not by a person in the UI."""
 
     found = runs_of(client, deployment, "PAUSED")
-    return [run for run in found if (run.state.state_details.pause_key or "").startswith(PAUSE)]
+    return [run for run in found if (run.state.state_details.pause_key or "").startswith(PAUSE_KEY)]
 
 
 def require_deployment(name: str) -> None:
@@ -99,5 +99,5 @@ def _is_under_way(client: Any, deployment: str) -> bool:
     return bool(due or runs_of(client, deployment, "PENDING", "RUNNING", "PAUSED", "CANCELLING"))
 
 
-PAUSE = "people"
+PAUSE_KEY = "people"
 """Begins the key of a suspension of ours; the number of the attempt follows, for each attempt may wait anew."""

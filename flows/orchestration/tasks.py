@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
-from flows.execution.parallelism import ALONE, Spread
+from flows.execution.parallelism import ONE_PROCESS, Parallelism
 from flows.execution.unit import run_unit
 from flows.releases import register
 from flows.tracking import runs
@@ -91,7 +91,7 @@ def stage_task(stage: Stage, end: float | None = None) -> Task:
     )
 
 
-def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Spread = ALONE) -> None:
+def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Parallelism = ONE_PROCESS) -> None:
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
     done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
     require_current(params)  # the lock takes the unit's command from dvc.yaml as it is now

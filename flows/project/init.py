@@ -12,7 +12,8 @@ from string import Template
 from flows.project import presets, schema
 from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
+from hfi_core.pipeline import layout
 from hfi_core.pipeline.layout import PARAMS
 
 TEMPLATE = Path(str(files("flows.project"))) / "template"
@@ -40,7 +41,7 @@ def make_project(folder: Path, preset: str) -> list[Path]:
         _must(_git(folder, "init", "--quiet"))
     # Last the params, by which everything knows a project.
     for path in sorted(content, key=lambda path: path == PARAMS):
-        with whole_file(folder / path) as beside:
+        with atomic_file(folder / path) as beside:
             beside.write_text(content[path], encoding="utf-8")
     _must(_git(folder, "add", "--", *map(str, content)))
     return sorted(content)
@@ -51,7 +52,7 @@ def _content(name: str, preset: str) -> Mapping[Path, str]:
     written = {target: _filled(source, words) for source, target in _template_files()}
     return written | {
         PARAMS: presets.text(preset),
-        dvc_yaml.DVC_YAML: dvc_yaml.render(presets.params(preset)),
+        layout.DVC_YAML: dvc_yaml.render(presets.params(preset)),
         schema.SCHEMA: schema.schema_text(),
     }
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.models.weights import digest_of, locate
-from hfi_core.params import EMBEDDED, parse_params, read_params
+from hfi_core.params import EMBEDDED, load_params, parse_params
 
 
 def pin_digests(path: Path) -> list[tuple[str, str, str]]:
@@ -14,7 +14,7 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     """
     from ruamel.yaml import YAML
 
-    params = read_params(path)
+    params = load_params(path)
     judge = params.evaluate.judge
     sources = {
         "model": (params.model.digest, locate(params.model.source, params.model.revision, "model")),
@@ -37,6 +37,6 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         changes.append((f"{key}.digest", before, digest))
     text = "".join(lines)
     parse_params(YAML(typ="safe").load(text), f"With its digests {path}")
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
     return changes

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.params import Params
 
 SCHEMA = Path("docs/params.schema.json")
@@ -18,6 +18,6 @@ def write_schema() -> bool:
     """Write `docs/params.schema.json` where it differs; whether it did."""
     if SCHEMA.exists() and SCHEMA.read_text(encoding="utf-8") == schema_text():
         return False
-    with whole_file(SCHEMA) as beside:
+    with atomic_file(SCHEMA) as beside:
         beside.write_text(schema_text(), encoding="utf-8")
     return True

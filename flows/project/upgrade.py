@@ -10,19 +10,19 @@ from pydantic import ValidationError
 
 from flows.project import presets
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
 from hfi_core.params.loading import place_of, spelled
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Missing:
     """A key that this version asks for."""
 
-    place: Place
+    place: KeyPath
     defaults: tuple[Any, ...]
     """The preset's value, or nothing where the preset has none."""
 
@@ -37,7 +37,7 @@ class Changes:
     """What this version and a params file disagree about, besides values."""
 
     missing: Sequence[Missing]
-    gone: Sequence[Place]
+    gone: Sequence[KeyPath]
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.gone)
@@ -95,11 +95,11 @@ def add_missing(path: Path, missing: Sequence[Missing]) -> None:
             parent = parent[part]
         # Never last: what is written after a mapping's last key, a comment on the next one too, belongs to that key.
         parent.insert(max(0, len(parent) - 1), one.place[-1], one.defaults[0])
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         yaml.dump(tree, stream)
 
 
-def _defaults(preset: Mapping[str, Any], place: Place, raw: Mapping[str, Any]) -> tuple[Any, ...]:
+def _defaults(preset: Mapping[str, Any], place: KeyPath, raw: Mapping[str, Any]) -> tuple[Any, ...]:
     """The preset's value at a place; where a name of the user's is on the way, that of the first one which has it."""
     if place == ("candidates",) and isinstance(raw.get("concepts"), dict):
         (count, *_) = preset["candidates"]["drawn"].values()

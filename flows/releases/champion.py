@@ -39,12 +39,12 @@ class Promotion:
 
 
 def promotions(versions: Iterable[Any]) -> list[Promotion]:
-    """Every promotion that is recorded on the given MLflow versions, the last one first; `torn` ones are left out."""
+    """Every promotion that is recorded on the given MLflow versions, the last one first; damaged ones are left out."""
     found = [_read(version, key, version.tags[key]) for version in versions for key in _keys(version)]
     return sorted((one for one in found if one), key=lambda one: (one.number, int(one.version)), reverse=True)
 
 
-def torn(version: Any) -> list[str]:
+def damaged_record(version: Any) -> list[str]:
     """The tags of a version that are named as records and are none: somebody else has written there."""
     return [key for key in _keys(version) if _read(version, key, version.tags[key]) is None]
 
@@ -132,7 +132,7 @@ def _at(model: Any | None) -> str | None:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RegistryState:
     """The registry as a pass finds it."""
 
     at: str | None
@@ -150,9 +150,9 @@ class Seen:
         return in_effect(self.recorded, self.last)
 
 
-def look(client: Any, name: str) -> Seen:
+def read_registry(client: Any, name: str) -> RegistryState:
     """Read the registry."""
     model = _model(client, name)
     there = versions_of(client, name)
     recorded = promotions(there.values())
-    return Seen(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)
+    return RegistryState(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.releases.evaluation_record import Figures, figures_of
+from flows.releases.evaluation_record import EvaluationRecord, read_record
 from flows.releases.versions import Version, find_release
 from flows.tracking.client import registry_client
 from hfi_core.errors import UserError
@@ -32,7 +32,7 @@ def compare_versions(params: Params, first: str, second: str, page: Path | None)
     """
     client = registry_client(params)
     names = [find_release(params, name) for name in (first, second)]
-    found = [figures_of(params, client.get_model_version(one.model, one.number)) for one in names]
+    found = [read_record(params, client.get_model_version(one.model, one.number)) for one in names]
     one, other = (_row(figures, version) for figures, version in zip(found, names, strict=True))
     compared = [
         Compared(metric, shown(one[metric]), shown(other[metric]), _difference(params, metric, *found))
@@ -54,14 +54,14 @@ def shown_difference(compared: Compared) -> str:
     return f"{found.interval.value:+.3f} [{found.interval.low:+.3f}, {found.interval.high:+.3f}], p {found.p:.2g}"
 
 
-def _row(figures: Figures, version: Version) -> dict[str, dict]:
+def _row(figures: EvaluationRecord, version: Version) -> dict[str, dict]:
     for row in figures.evaluation["rows"]:
         if row["row"] == version.tags.get("hfi.row"):
             return row["metrics"]
     raise UserError(f"{version}: its figures have no row {version.tags.get('hfi.row')}.")
 
 
-def _difference(params: Params, metric: str, first: Figures, second: Figures) -> Difference | None:
+def _difference(params: Params, metric: str, first: EvaluationRecord, second: EvaluationRecord) -> Difference | None:
     if not is_share(metric):
         return None
     try:
@@ -70,7 +70,7 @@ def _difference(params: Params, metric: str, first: Figures, second: Figures) ->
         return None
 
 
-def _pairs(first: Figures, second: Figures) -> list[Pair]:
+def _pairs(first: EvaluationRecord, second: EvaluationRecord) -> list[Pair]:
     known = [
         {(one["suite"], one["index"]): (one["prompt"], one["seed"]) for one in figures.records}
         for figures in (first, second)

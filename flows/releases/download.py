@@ -8,7 +8,7 @@ from hfi_core.params import Params
 from hfi_core.pipeline.release import release_digest, require_whole
 
 
-def stored_release(params: Params, client: Any, version: Any, scratch: Path) -> Path:
+def download_release(params: Params, client: Any, version: Any, scratch: Path) -> Path:
     """The release of an MLflow model version, downloaded below `scratch` and held against its digest.
 
     Raises UserError if it is not what was registered, and MlflowException or OSError if it is out of reach.

@@ -15,6 +15,7 @@ from hfi_core.evaluation.records import RECORDS
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import EVALUATED_ROWS
 from hfi_core.report.images import spread
 
 FOLDER = "evaluation"
@@ -25,7 +26,7 @@ _FIGURES = "evaluation.json"
 
 
 @dataclass(frozen=True)
-class Figures:
+class EvaluationRecord:
     """One version's evaluation."""
 
     evaluation: dict[str, Any]
@@ -36,13 +37,13 @@ class Figures:
 
 
 @contextmanager
-def gathered(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
+def gather_record(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
     """A folder with what is kept of the released row, and its digest."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
         shutil.copyfile(evaluation, folder / _FIGURES)
-        row = Path("evaluation") / params.release.row
+        row = EVALUATED_ROWS / params.release.row
         if (row / RECORDS).exists():
             shutil.copyfile(row / RECORDS, folder / RECORDS)
             for suite, index in _chosen(read_jsonl(row / RECORDS)):
@@ -59,7 +60,7 @@ def _chosen(records: Records) -> Iterator[tuple[str, int]]:
             yield suite, of_suite[place]["index"]
 
 
-def figures_of(params: Params, version) -> Figures:
+def read_record(params: Params, version) -> EvaluationRecord:
     """The figures of an MLflow model version, held against the digest among its tags.
 
     Raises UserError if they are missing or are not what was registered.
@@ -76,7 +77,7 @@ def figures_of(params: Params, version) -> Figures:
         if sha256_of_folder(folder) != version.tags[TAG]:
             raise UserError(f"{name}: the figures that MLflow holds are not those that were registered ({TAG}).")
         records = folder / RECORDS
-        return Figures(
+        return EvaluationRecord(
             json.loads((folder / _FIGURES).read_text(encoding="utf-8")),
             read_jsonl(records) if records.exists() else [],
             {(path.parent.name, int(path.stem)): path.read_bytes() for path in sorted(folder.rglob("*.png"))},

@@ -16,23 +16,23 @@ from flows.releases.champion import (
     CHAMPION,
     LAST,
     Promotion,
-    Seen,
+    RegistryState,
     champion_of,
+    damaged_record,
     former,
     line_after,
-    look,
-    torn,
+    read_registry,
 )
-from flows.releases.download import stored_release
+from flows.releases.download import download_release
 from flows.releases.publish import publish as publish_release
 from flows.releases.publish import release_name
 from flows.releases.versions import find_own_release
 from flows.runtime.console import warn
-from flows.runtime.lock import STATE
 from flows.tracking.client import reaching, registry_client
 from hfi_core.errors import UserError
-from hfi_core.evaluation.gates import Verdict, verdicts
+from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.params import Params
+from hfi_core.pipeline.layout import STATE
 
 Publish = Callable[[Path, str], str]
 """Put a release under an immutable name, once; returns its address."""
@@ -45,7 +45,7 @@ _BUSY = "Another pass of promotions is at work in this project; waiting until it
 
 
 @dataclass(frozen=True)
-class Settled:
+class Reconciliation:
     """What one pass found and did."""
 
     found: Found
@@ -76,9 +76,9 @@ class Settled:
         ]
 
 
-def settle_promotions(
+def reconcile_promotions(
     params: Params, publish: Publish | None = None, client: Any = None, waiting: str = _BUSY
-) -> Settled:
+) -> Reconciliation:
     """Bring registry and publication in line with where the alias `champion` is.
 
     While another pass is at work here it waits, and says `waiting`; Ctrl-C loses nothing.
@@ -116,28 +116,28 @@ def _one_at_a_time(waiting: str) -> Iterator[None]:
         yield
 
 
-def _pass(params: Params, client: Any, publish: Publish) -> Settled:
+def _pass(params: Params, client: Any, publish: Publish) -> Reconciliation:
     name = params.release.model
-    seen = look(client, name)
+    seen = read_registry(client, name)
     at, champion = seen.at, seen.champion
     if at is None:
         if champion:  # the alias was taken away: what fails after this must not bring that champion back
             client.set_registered_model_tag(name, LAST, str(champion.number + 1))
-        return Settled("none", None, None)
+        return Reconciliation("none", None, None)
     if at not in seen.there:  # deleted since
-        return Settled("moved", at, champion_of(client, name))
+        return Reconciliation("moved", at, champion_of(client, name))
     if champion and champion.version == at:
         _complete(client, name, seen, champion)
-        return Settled("settled", at, at, published=seen.there[at].tags.get("published", champion.published))
+        return Reconciliation("settled", at, at, published=seen.there[at].tags.get("published", champion.published))
     try:
-        return _settle(params, client, publish, seen, at)
+        return _reconcile(params, client, publish, seen, at)
     except Exception:
         if champion_of(client, name) != at:  # moved or deleted while it was being settled: what failed no longer counts
-            return Settled("moved", at, champion_of(client, name))
+            return Reconciliation("moved", at, champion_of(client, name))
         raise
 
 
-def _complete(client: Any, name: str, seen: Seen, champion: Promotion) -> None:
+def _complete(client: Any, name: str, seen: RegistryState, champion: Promotion) -> None:
     """What follows a record: a pass may have died after it, and people may tell who it was a little late."""
     approved = seen.there[champion.version].tags.get(APPROVED)
     if approved and champion.by == _UNKNOWN:
@@ -150,14 +150,14 @@ def _complete(client: Any, name: str, seen: Seen, champion: Promotion) -> None:
         client.delete_model_version_tag(name, champion.version, APPROVED)
 
 
-def _settle(params: Params, client: Any, publish: Publish, seen: Seen, at: str) -> Settled:
+def _reconcile(params: Params, client: Any, publish: Publish, seen: RegistryState, at: str) -> Reconciliation:
     name, version, champion = params.release.model, seen.there[at], seen.champion
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            release, wrong = stored_release(params, client, version, Path(scratch)), None
+            release, wrong = download_release(params, client, version, Path(scratch)), None
         except UserError as error:
             release, wrong = None, str(error)
-        if records := torn(version):
+        if records := damaged_record(version):
             wrong = f"its tag {records[0]} is no record of a promotion; delete the tag in MLflow"
         failed: list[str] = []
         earlier = next((one for one in seen.recorded if one.version == at), None)
@@ -168,7 +168,7 @@ def _settle(params: Params, client: Any, publish: Publish, seen: Seen, at: str) 
             return _undo(client, name, at, champion, [wrong] if wrong else failed)
         address = publish(release, release_name(params, release))
     if champion_of(client, name) != at:
-        return Settled("moved", at, champion_of(client, name))
+        return Reconciliation("moved", at, champion_of(client, name))
     before = seen.recorded[0] if seen.recorded else None
     promotion = Promotion(
         version=at,
@@ -186,22 +186,22 @@ def _settle(params: Params, client: Any, publish: Publish, seen: Seen, at: str) 
         client.set_model_version_tag(name, at, key, value)
     client.set_model_version_tag(name, at, *promotion.tag)
     _complete(client, name, seen, promotion)
-    return Settled("promoted", at, at, tuple(failed), address)
+    return Reconciliation("promoted", at, at, tuple(failed), address)
 
 
 def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[str]:
     """Each gate, of the params of now, that the version's own figures fail."""
-    from flows.releases.evaluation_record import figures_of  # torch
-    from hfi_core.evaluation.gates import verdicts_against
+    from flows.releases.evaluation_record import read_record  # torch
+    from hfi_core.evaluation.gates import check_against_champion
 
     row = version.tags.get("hfi.row")
     if row is None:
         return ["it has no tag hfi.row, so it is not known which of its figures are its own"]
     try:
-        mine = figures_of(params, version)
-        told: list[Verdict] = verdicts(mine.evaluation, row, params.release.gates)
+        mine = read_record(params, version)
+        told: list[GateResult] = check_gates(mine.evaluation, row, params.release.gates)
         if champion is not None and any(gate.not_worse_by is not None for gate in params.release.gates.values()):
-            told += verdicts_against(params, mine.records, figures_of(params, champion).records)
+            told += check_against_champion(params, mine.records, read_record(params, champion).records)
     except UserError as error:
         return [str(error)]
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # figures of another form than ours
@@ -209,16 +209,16 @@ def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[st
     return [f"{verdict.metric}: {verdict}" for verdict in told if not verdict.passed]
 
 
-def _undo(client: Any, name: str, at: str, champion: Promotion | None, reasons: list[str]) -> Settled:
+def _undo(client: Any, name: str, at: str, champion: Promotion | None, reasons: list[str]) -> Reconciliation:
     """Say why on the version, then put the alias back: a crash between the two leaves it to be undone."""
     client.set_model_version_tag(name, at, REFUSED, "; ".join(reasons)[:4000])
     if champion_of(client, name) != at:
-        return Settled("moved", at, champion_of(client, name))
+        return Reconciliation("moved", at, champion_of(client, name))
     if champion:
         client.set_registered_model_alias(name, CHAMPION, champion.version)
     else:
         client.delete_registered_model_alias(name, CHAMPION)
-    return Settled("undone", at, champion.version if champion else None, tuple(reasons))
+    return Reconciliation("undone", at, champion.version if champion else None, tuple(reasons))
 
 
 def _publish_by(params: Params) -> Publish:
@@ -227,25 +227,25 @@ def _publish_by(params: Params) -> Publish:
 
 def promote(
     params: Params, version: str, by: str | None = None, override: str | None = None, publish: Publish | None = None
-) -> Settled:
+) -> Reconciliation:
     """Move the alias to a version of `release.model` and settle it.
 
-    Raises UserError if there is no such version, or as `settle_promotions` does.
+    Raises UserError if there is no such version, or as `reconcile_promotions` does.
     """
     found = find_own_release(params, version)
     tags = {APPROVED: by or _person()} | ({OVERRIDE: override} if override else {})
     return _move(params, registry_client(params), found.number, tags, publish)
 
 
-def roll_back(params: Params, by: str | None = None, publish: Publish | None = None) -> Settled:
+def roll_back(params: Params, by: str | None = None, publish: Publish | None = None) -> Reconciliation:
     """Move the alias to the nearest earlier champion that still exists, then settle it.
 
     The alias moves first: neither a pass that is publishing nor a place of publication that is down is waited for.
-    Raises UserError if there is no earlier champion, or as `settle_promotions` does.
+    Raises UserError if there is no earlier champion, or as `reconcile_promotions` does.
     """
     client, model = registry_client(params), params.release.model
     with reaching(params):
-        seen = look(client, model)
+        seen = read_registry(client, model)
     back = former(seen.at, next(iter(seen.recorded), None), seen.there)
     if back is None:
         raise UserError(f"{model} has no earlier champion to go back to. `hfi promote VERSION` promotes another one.")
@@ -254,7 +254,7 @@ def roll_back(params: Params, by: str | None = None, publish: Publish | None = N
     return _move(params, client, back, {APPROVED: by or _person()}, publish)
 
 
-def _move(params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None) -> Settled:
+def _move(params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None) -> Reconciliation:
     model = params.release.model
     with reaching(params):
         for key, value in tags.items():
@@ -262,7 +262,7 @@ def _move(params: Params, client: Any, version: str, tags: dict[str, str], publi
         client.set_registered_model_alias(model, CHAMPION, version)
     moved = f"The alias {CHAMPION} of {model} is at version {version} now"
     try:
-        return settle_promotions(
+        return reconcile_promotions(
             params,
             publish,
             client,

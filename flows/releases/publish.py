@@ -12,17 +12,26 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from flows.releases.download import stored_release
+from flows.releases.download import download_release
 from flows.releases.versions import find_own_release
-from flows.storage.s3 import SCHEME, Place, client, explained, is_stored, listing, place_of, put_new_file
+from flows.storage.s3 import (
+    SCHEME,
+    S3Location,
+    as_user_error,
+    client,
+    is_stored,
+    listing,
+    parse_s3_address,
+    put_new_file,
+)
 from flows.tracking.client import reaching, registry_client
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.layout import RELEASE
 from hfi_core.pipeline.release import DIGESTS, release_digest, require_whole
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 _DIGITS = 16
 _TOKENS = "tokens/"
@@ -53,7 +62,7 @@ def release_name(params: Params, release: Path = RELEASE) -> str:
 
 
 def publish(
-    params: Params, release: Path, name: str, *, dry_run: bool = False, progress: Progress = silent
+    params: Params, release: Path, name: str, *, dry_run: bool = False, progress: Progress = no_progress
 ) -> Published:
     """Put a release under `publish.to`/`name`; the same one again is held against what is there, and changes nothing.
 
@@ -72,7 +81,7 @@ def publish(
     back = len(whole) - len(listed)
     to = params.publish.to
     if to.startswith(SCHEME):
-        place = place_of(to, *name.split("/"))
+        place = parse_s3_address(to, *name.split("/"))
         sent = _to_s3(params, release, digests, place, dry_run, progress)
         return Published(str(place).rstrip("/"), digest, len(names), sent, back)
     folder = Path(to, *name.split("/"))
@@ -92,7 +101,7 @@ def _to_folder(release: Path, names: list[str], folder: Path, dry_run: bool) -> 
                     )
             return 0
         if not dry_run:
-            with whole_folder(folder) as beside:
+            with atomic_folder(folder) as beside:
                 for name in names:
                     (beside / name).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(release / name, beside / name)
@@ -115,10 +124,10 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _to_s3(
-    params: Params, release: Path, digests: dict[str, str], place: Place, dry_run: bool, progress: Progress
+    params: Params, release: Path, digests: dict[str, str], place: S3Location, dry_run: bool, progress: Progress
 ) -> int:
     """Send the files that are not there yet, in the order of their digests; return how many those were."""
-    with explained(place, _AGAIN):
+    with as_user_error(place, _AGAIN):
         s3 = client(params.publish.endpoint)
         there = {found["Key"].removeprefix(place.prefix) for found in listing(s3, place)}
         _refuse_strays(place, [*digests], there)
@@ -155,7 +164,7 @@ def _refuse_strays(where: object, names: list[str], there: Iterator[str] | set[s
         )
 
 
-def publish_version(params: Params, name: str, *, dry_run: bool = False, progress: Progress = silent) -> Published:
+def publish_version(params: Params, name: str, *, dry_run: bool = False, progress: Progress = no_progress) -> Published:
     """Publish the release of a version (a number, or an alias) as `publish` does; a former champion's tag says where.
 
     No gate is asked, and the record of promotions stays: it says where each was published then.
@@ -167,7 +176,7 @@ def publish_version(params: Params, name: str, *, dry_run: bool = False, progres
         with reaching(params):
             version = client.get_model_version(found.model, found.number)
             try:
-                release = stored_release(params, client, version, Path(scratch))
+                release = download_release(params, client, version, Path(scratch))
             except UserError as error:
                 raise UserError(f"{found} cannot be published: {error}.") from error
         done = publish(params, release, release_name(params, release), dry_run=dry_run, progress=progress)

@@ -9,19 +9,18 @@ from typing import Any
 
 from flows.releases.champion import ALIAS, CHAMPION
 from flows.releases.packaging import log_model, save_adapter, save_pipeline
-from flows.runtime.lock import STATE
 from flows.tracking.client import experiment_of, registry_client
 from flows.tracking.runs import metric_name
 from flows.versioning import pointers
 from flows.versioning.git import git_revision
 from hfi_core.errors import UserError
-from hfi_core.evaluation.gates import Verdict, verdicts
+from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.evaluation.records import read_evaluation
 from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import params_digest, pipeline_key, units_of
-from hfi_core.pipeline.layout import EVALUATION, RELEASE
+from hfi_core.pipeline.layout import DVC_LOCK, EVALUATION, RELEASE, STATE
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, release_digest, require_whole
 
 _MARK = STATE / "registered.json"
@@ -39,7 +38,7 @@ class Registration:
     version: str
     created: bool
     """False where the release had been registered before."""
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[GateResult, ...]
 
     @property
     def passed(self) -> bool:
@@ -54,7 +53,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     """
     from mlflow.exceptions import MlflowException
 
-    told = tuple(verdicts(read_evaluation(), params.release.row, params.release.gates))
+    told = tuple(check_gates(read_evaluation(EVALUATION), params.release.row, params.release.gates))
     digest = release_digest(release)
     require_whole(release)
     tags = _lineage(params, digest) | _gate_tags(told)
@@ -103,11 +102,11 @@ def _lineage(params: Params, digest: str) -> dict[str, str]:
         "hfi.release": digest,
         "hfi.row": params.release.row,
         "hfi.params": params_digest(params),
-        "hfi.pipeline": pipeline_key(params),
+        "hfi.pipeline": pipeline_key(params, revision),
         "hfi.feedback": sha256_of(feedback) if feedback.exists() else "none",
         "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
         "hfi.base": params.model.digest,
-        "hfi.dvc.lock": sha256_of(Path("dvc.lock")) if Path("dvc.lock").exists() else "none",
+        "hfi.dvc.lock": sha256_of(DVC_LOCK) if DVC_LOCK.exists() else "none",
         "hfi.git.revision": revision,
         "hfi.git.dirty": str(dirty).lower(),
     }
@@ -118,7 +117,7 @@ def _champion_of(client, name: str) -> str:
     return str(client.get_registered_model(name).aliases.get(CHAMPION, "none"))
 
 
-def _words(params: Params, told: tuple[Verdict, ...]) -> str:
+def _words(params: Params, told: tuple[GateResult, ...]) -> str:
     """What a person reads first of a version."""
     kind = "simulated" if params.feedback.simulated else "people's"
     concepts = ", ".join(f"{name} ({spec.text!r})" for name, spec in params.concepts.items())
@@ -133,11 +132,11 @@ def _words(params: Params, told: tuple[Verdict, ...]) -> str:
     return "\n".join(lines)
 
 
-def _verdict_lines(told: tuple[Verdict, ...]) -> list[str]:
+def _verdict_lines(told: tuple[GateResult, ...]) -> list[str]:
     return [f"- `{verdict.metric}` {verdict}" for verdict in told]
 
 
-def _gate_tags(told: tuple[Verdict, ...]) -> dict[str, str]:
+def _gate_tags(told: tuple[GateResult, ...]) -> dict[str, str]:
     passed = "pass" if all(verdict.passed for verdict in told) else "fail"
     return {"gates": passed} | {f"gate.{metric_name(verdict.metric)}": str(verdict) for verdict in told}
 
@@ -157,7 +156,7 @@ def _version_of(client, name: str, digest: str):
     return found[0] if found else None
 
 
-def _renew_gates(client, version: Any, told: tuple[Verdict, ...]) -> None:
+def _renew_gates(client, version: Any, told: tuple[GateResult, ...]) -> None:
     """Gates may have been moved since the release was registered; what people added to the description stays."""
     place, tags, wanted = (version.name, version.version), version.tags, _gate_tags(told)
     for key in tags:
@@ -201,7 +200,7 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
             lora = log_model(client, run_id, "lora", partial(save_adapter, params, release))
             tags |= _lora_tags(release, lora.model_uri)
         model = log_model(client, run_id, "model", partial(save_pipeline, params, release))
-        with evaluation_record.gathered(params, EVALUATION) as (folder, kept):
+        with evaluation_record.gather_record(params, EVALUATION) as (folder, kept):
             client.log_artifacts(run_id, str(folder), evaluation_record.FOLDER)
         with pointers.gathered(units_of(params)) as (folder, recorded):
             client.log_artifacts(run_id, str(folder), pointers.FOLDER)

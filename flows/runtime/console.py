@@ -20,13 +20,13 @@ _WIDE = 200
 """Columns where there is no terminal: a log is not folded."""
 
 if logs.structured():
-    out = Console(file=logs.Spoken(logging.INFO), highlight=False, width=_WIDE, force_terminal=False)
+    out = Console(file=logs.LoggedOutput(logging.INFO), highlight=False, width=_WIDE, force_terminal=False)
 else:
     out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 err = Console(stderr=True, highlight=False)
 
 
-def say(text: str, **fields: Any) -> None:
+def info(text: str, **fields: Any) -> None:
     """A plain line on standard output, free of markup; `fields` go into a structured log alone."""
     if logs.structured():
         logs.log(logging.INFO, text, **fields)
@@ -49,7 +49,7 @@ def progress_of(name: str) -> Iterator[Progress]:
     with _bar(name) if out.is_terminal else _lines(name) as progress:
         yield progress
     seconds = time.monotonic() - started
-    say(f"{name}: done in {spell(seconds)}", seconds=round(seconds, 3))
+    info(f"{name}: done in {format_duration(seconds)}", seconds=round(seconds, 3))
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def _bar(name: str) -> Iterator[Progress]:
 
 @contextmanager
 def _lines(name: str) -> Iterator[Progress]:
-    say(f"{name}: started")
+    info(f"{name}: started")
     last, part_began, part, first = time.monotonic(), time.monotonic(), "", 0
 
     def progress(done: int, total: int, what: str) -> None:
@@ -93,14 +93,14 @@ def _lines(name: str) -> Iterator[Progress]:
             return
         last = now
         speed = (done - first) / max(now - part_began, 1e-9)
-        left = f", about {spell((total - done) / speed)} left" if speed > 0 else ""
-        say(f"{name}: {what} {done}/{total}{left}", done=done, total=total)
+        left = f", about {format_duration((total - done) / speed)} left" if speed > 0 else ""
+        info(f"{name}: {what} {done}/{total}{left}", done=done, total=total)
         sys.stdout.flush()
 
     yield progress
 
 
-def spell(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A duration for people: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"

@@ -14,7 +14,7 @@ from hfi_core.params import Compute, Params
 VARIABLE = "HFI_DEVICE"
 
 
-def here(params: Params) -> Params:
+def with_local_device(params: Params) -> Params:
     """The params with which this machine computes.
 
     Raises UserError if the variable names no device.

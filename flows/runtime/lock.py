@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from flows.runtime.console import warn
-
-STATE = Path(".hfi")
-"""Where a project keeps what is no output: lock, checkpoints, the mark of the last registration."""
+from hfi_core.pipeline.layout import STATE
 
 
 @contextmanager

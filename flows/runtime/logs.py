@@ -27,7 +27,7 @@ _logger = logging.getLogger("hfi")
 _about: ContextVar[Mapping[str, Any]] = ContextVar("about")
 
 
-def begin(form: str | None = None) -> None:
+def configure_logging(form: str | None = None) -> None:
     """Write as `form` says, or else as the environment does; what is started from here does the same.
 
     Raises UserError for an unknown form.
@@ -62,7 +62,7 @@ def log(level: int, text: str, error: BaseException | None = None, **fields: Any
 
 
 @contextmanager
-def about(**fields: Any) -> Iterator[None]:
+def log_fields(**fields: Any) -> Iterator[None]:
     """Give these fields to every line of the block."""
     token = _about.set({**context(), **fields})
     try:
@@ -72,7 +72,7 @@ def about(**fields: Any) -> Iterator[None]:
 
 
 def context() -> Mapping[str, Any]:
-    """The fields that `about` gives to lines now."""
+    """The fields that `log_fields` gives to lines now."""
     return _about.get({})
 
 
@@ -86,7 +86,7 @@ def for_uvicorn() -> Mapping[str, Any]:
     return {"log_config": None} if structured() else {}
 
 
-class Spoken:
+class LoggedOutput:
     """A file for a rich console: each thing that is printed becomes one line of the log."""
 
     def __init__(self, level: int) -> None:

@@ -29,11 +29,13 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
+    """Return a port of the loopback that is free now."""
     with listen(LOOPBACK, 0) as free:
         return free.getsockname()[1]
 
 
 def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine's loopback."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -67,21 +67,21 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     import uvicorn
 
     from flows.runtime import logs
-    from flows.runtime.console import say, warn
+    from flows.runtime.console import info, warn
     from hfi_core.annotation.app import create_app
     from hfi_core.annotation.service.qualification import gold_left_over
-    from hfi_core.annotation.settings import Settings
+    from hfi_core.annotation.settings import ServerSettings
     from hfi_core.feedback.store import open_store
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if concept is not None and concept not in params.concepts:
         raise UserError(f"There is no concept {concept!r}; params.yaml has {', '.join(params.concepts)}.")
     access = access_of(door, private)
     listening = listen(door.host, door.port)
     with listening, open_store(params.feedback.database_url) as store:
-        app = create_app(Settings(params=params, store=store, folder=Path(), access=access))
+        app = create_app(ServerSettings(params=params, store=store, folder=Path(), access=access))
         for warning in gold_left_over(app.state.page):
             warn(warning)
         config = uvicorn.Config(
@@ -92,8 +92,8 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
             **logs.for_uvicorn(),
         )  # fmt: skip
         page = f"/judge/{concept}" if concept else "/"
-        say(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")
-        say("Open it in a browser; Ctrl-C ends it. What was judged is saved at once.")
+        info(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")
+        info("Open it in a browser; Ctrl-C ends it. What was judged is saved at once.")
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -41,7 +41,7 @@ class OutOfReach(UserError):
 
 
 @dataclass(frozen=True)
-class Place:
+class S3Location:
     """A bucket and what the keys in it begin with: '' or a prefix that ends with a slash."""
 
     bucket: str
@@ -55,11 +55,11 @@ class Place:
         return f"{SCHEME}{self.bucket}/{self.prefix}"
 
 
-def place_of(address: str, *below: str) -> Place:
+def parse_s3_address(address: str, *below: str) -> S3Location:
     """The place that `s3://bucket/prefix` names, or one below it; params have checked its form."""
     bucket, _, prefix = address.removeprefix(SCHEME).partition("/")
     parts = [part for part in (*prefix.split("/"), *below) if part]
-    return Place(bucket, "".join(f"{part}/" for part in parts))
+    return S3Location(bucket, "".join(f"{part}/" for part in parts))
 
 
 def client(endpoint: str | None = None, tries: int = TRIES, seconds: float | None = None) -> Any:
@@ -101,13 +101,13 @@ def head(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
         raise
 
 
-def listing(s3: Any, place: Place) -> Iterator[dict[str, Any]]:
+def listing(s3: Any, place: S3Location) -> Iterator[dict[str, Any]]:
     """Every object below a place by key, but for the empty ones that stand for folders."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix):
         yield from (found for found in page.get("Contents", ()) if not found["Key"].endswith("/"))
 
 
-def is_stored(s3: Any, place: Place, name: str, path: Path, sha256: str) -> bool:
+def is_stored(s3: Any, place: S3Location, name: str, path: Path, sha256: str) -> bool:
     """Say whether the object is there already, as the file with this digest.
 
     Raises UserError if it is there with another content: it is never replaced.
@@ -129,7 +129,7 @@ def is_stored(s3: Any, place: Place, name: str, path: Path, sha256: str) -> bool
     return True
 
 
-def put_new_file(s3: Any, place: Place, name: str, path: Path, sha256: str, **options: str) -> bool:
+def put_new_file(s3: Any, place: S3Location, name: str, path: Path, sha256: str, **options: str) -> bool:
     """Store a file under a name that nothing has yet, whole or not at all; say whether it had to be sent.
 
     boto3's transfer manager cannot do it: it takes no `If-None-Match` (s3transfer 0.19). Servers, too, may pass a
@@ -216,7 +216,7 @@ def _base64(digest: bytes) -> str:
 
 
 @contextmanager
-def explained(address: object, then: str, tries: int = TRIES) -> Iterator[None]:
+def as_user_error(address: object, then: str, tries: int = TRIES) -> Iterator[None]:
     """Turn what S3 and the network refuse into UserErrors about `address`; `then` says what has become of the work.
 
     They are OutOfReach where another try, later, may succeed.

@@ -55,6 +55,7 @@ def _first_line(error: Exception) -> str:
 
 
 def tracking_client(params: Params):
+    """Return MLflow's client and the id of the project's experiment, which is created if it is missing."""
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(params.tracking.mlflow)

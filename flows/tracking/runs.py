@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from flows.execution.unit import Done
+from flows.execution.unit import FinishedUnit
 from flows.tracking.client import tolerated, tracking_client
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
@@ -50,7 +50,7 @@ def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
                 client.set_terminated(run_id, status)
 
 
-def record(params: Params, done: Done, parent: str | None = None) -> None:
+def record(params: Params, done: FinishedUnit, parent: str | None = None) -> None:
     """Record a unit that has run, below `parent` or on its own."""
     with tolerated(done.unit.address):
         _record(params, done, parent)
@@ -79,13 +79,13 @@ def metric_name(metric: str) -> str:
 
 def _tags(params: Params) -> dict[str, str]:
     return {
-        "hfi.pipeline": pipeline_key(params),
+        "hfi.pipeline": pipeline_key(params, git_revision()[0]),
         "hfi.params": params_digest(params),
         "hfi.feedback.simulated": str(bool(params.feedback.simulated)).lower(),
     }
 
 
-def _record(params: Params, done: Done, parent: str | None) -> None:
+def _record(params: Params, done: FinishedUnit, parent: str | None) -> None:
     client, experiment = tracking_client(params)
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
@@ -169,7 +169,7 @@ def _log_files(client, run_id: str, output: Path) -> None:
             client.log_artifact(run_id, str(path), place)
 
 
-def _log_data(client, run_id: str, done: Done) -> None:
+def _log_data(client, run_id: str, done: FinishedUnit) -> None:
     """Digests of what went in and what came out, as dataset entries."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT

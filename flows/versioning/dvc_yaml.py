@@ -1,18 +1,17 @@
 """`dvc.yaml`, generated from the declaration of the stages, so that both doors know one graph."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
+from hfi_core.pipeline.layout import DVC_YAML
 from hfi_core.pipeline.stage import Stage
 
-DVC_YAML = Path("dvc.yaml")
 _HEADER = "# Written by `hfi params sync`; edits are lost.\n"
 
 
@@ -27,7 +26,7 @@ def write(params: Params) -> bool:
     text = render(params)
     if DVC_YAML.exists() and DVC_YAML.read_text(encoding="utf-8") == text:
         return False
-    with whole_file(DVC_YAML) as beside:
+    with atomic_file(DVC_YAML) as beside:
         beside.write_text(text, encoding="utf-8")
     return True
 

@@ -20,7 +20,7 @@ def git(*arguments: str, content: bytes | None = None, otherwise: str = "", so: 
     return done.stdout.decode().strip()
 
 
-def asked(*arguments: str) -> str | None:
+def try_git(*arguments: str) -> str | None:
     """What git says, or None where it says no."""
     try:
         return git(*arguments)
@@ -30,7 +30,7 @@ def asked(*arguments: str) -> str | None:
 
 def git_revision() -> tuple[str, bool]:
     """The commit that is checked out, and whether tracked files differ from it; `none` outside git."""
-    revision = asked("rev-parse", "HEAD")
+    revision = try_git("rev-parse", "HEAD")
     if not revision:
         return "none", False
-    return revision, bool(asked("status", "--porcelain", "--untracked-files=no"))
+    return revision, bool(try_git("status", "--porcelain", "--untracked-files=no"))

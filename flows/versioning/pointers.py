@@ -12,13 +12,12 @@ from flows.versioning.inputs import marker_of
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.graph import Unit
+from hfi_core.pipeline.layout import DVC_LOCK, PARAMS
 from hfi_core.secrets import without_passwords
 
-LOCK = Path("dvc.lock")
 FOLDER = "lineage"
 """Where a registration's run holds the pointers of that time, and the params."""
 TAG = "hfi.lineage"
-_PARAMS = Path("params.yaml")
 LEGACY = "md5-dos2unix"
 """How DVC before 3.0 named content; its files do not say so."""
 
@@ -38,7 +37,7 @@ def pointer_files(units: Iterable[Unit]) -> list[Path]:
     """The lock, and DVC's files of what the graph reads and no unit makes: the snapshot, imported candidates."""
     inputs = {path for unit in units for path in unit.inputs.values()}
     markers = sorted(marker_of(path) for path in inputs if marker_of(path).exists())
-    return [*([LOCK] if LOCK.exists() else []), *markers]
+    return [*([DVC_LOCK] if DVC_LOCK.exists() else []), *markers]
 
 
 @contextmanager
@@ -47,7 +46,7 @@ def gathered(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
-        (folder / _PARAMS).write_text(without_passwords(_PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
+        (folder / PARAMS).write_text(without_passwords(PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
         for path in pointer_files(units):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / path)
@@ -56,7 +55,7 @@ def gathered(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
 
 def is_pointer(name: str) -> bool:
     """Whether a path is that of such a file."""
-    return Path(name).name == LOCK.name or (name.endswith(".dvc") and Path(name).name != ".dvc")
+    return Path(name).name == DVC_LOCK.name or (name.endswith(".dvc") and Path(name).name != ".dvc")
 
 
 def data_in(text: str, where: str) -> Iterator[Data]:

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from flows.versioning.dvc_yaml import DVC_YAML
-from flows.versioning.git import asked, git
-from flows.versioning.pointers import LOCK, pointer_files
+from flows.versioning.git import git, try_git
+from flows.versioning.pointers import pointer_files
 from flows.versioning.repo import push
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import units_of
-from hfi_core.pipeline.layout import PARAMS
+from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, PARAMS
 from hfi_core.secrets import without_passwords
 
 _SOURCE = "Hfi-Source"
@@ -70,7 +69,7 @@ def uncommitted(*paths: str) -> list[str]:
 
 def records_of(branch: str) -> list[str]:
     """The records on a branch, the newest first; none where there is no such branch."""
-    told = asked("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
+    told = try_git("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
     return [line.split()[0] for line in told.splitlines() if len(line.split()) == 2]
 
 
@@ -88,11 +87,11 @@ def _blob(content: bytes) -> str:
 
 
 def _blob_at(commit: str, path: str) -> str | None:
-    return asked("rev-parse", "--verify", "--quiet", f"{commit}:{path}")
+    return try_git("rev-parse", "--verify", "--quiet", f"{commit}:{path}")
 
 
 def _tip(branch: str) -> str | None:
-    return asked("rev-parse", "--verify", "--quiet", f"{_ref(branch)}^{{commit}}")
+    return try_git("rev-parse", "--verify", "--quiet", f"{_ref(branch)}^{{commit}}")
 
 
 def _ref(branch: str) -> str:
@@ -104,12 +103,12 @@ def _is_record(commit: str) -> bool:
 
 
 def _is_ancestor(one: str, other: str) -> bool:
-    return asked("merge-base", "--is-ancestor", one, other) is not None
+    return try_git("merge-base", "--is-ancestor", one, other) is not None
 
 
 def _identity() -> dict[str, str]:
     """Who commits, where git does not know it: a worker's account is often nobody's."""
-    if asked("var", "GIT_COMMITTER_IDENT") is not None and asked("var", "GIT_AUTHOR_IDENT") is not None:
+    if try_git("var", "GIT_COMMITTER_IDENT") is not None and try_git("var", "GIT_AUTHOR_IDENT") is not None:
         return {}
     roles = ("AUTHOR", "COMMITTER")
     return {f"GIT_{role}_{key}": value for role in roles for key, value in (("NAME", _NAME), ("EMAIL", _ADDRESS))}
@@ -143,7 +142,7 @@ def record_results(params: Params, run: str) -> Record | None:
     the remote: then nothing is committed.
     """
     wanted = params.versioning
-    if wanted.commit == "none" or not LOCK.exists():
+    if wanted.commit == "none" or not DVC_LOCK.exists():
         return None
     require_recordable(params)
     if wanted.push:

@@ -9,22 +9,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from hfi_core.annotation.routes import api, errors, pages, review
+from hfi_core.annotation.routes import api, errors, pages, review, sign_in
 from hfi_core.annotation.security.middleware import protect
-from hfi_core.annotation.service.single_flight import Shared
-from hfi_core.annotation.service.workspace import open_page
-from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.service.single_flight import SingleFlight
+from hfi_core.annotation.service.workspace import open_workspace
+from hfi_core.annotation.settings import ServerSettings
 from hfi_core.errors import UserError
 
 _STATIC = Path(__file__).parent / "static"
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: ServerSettings) -> FastAPI:
     """The page for one project.
 
     Raises UserError that names what the project lacks: candidates, gold, guidelines.
     """
-    page = open_page(settings)
+    page = open_workspace(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -33,14 +33,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     # No generated documentation pages: they fetch their scripts from elsewhere.
     app = FastAPI(title="HFI annotation", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.settings, app.state.page = settings, page
-    app.state.review = Shared(review.FRESH_SECONDS)
+    app.state.page = page
+    app.state.review = SingleFlight(review.FRESH_SECONDS)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
-    for router in (pages.router, api.router, review.router):
+    for router in (pages.router, api.router, review.router, sign_in.router):
         app.include_router(router)
     app.add_exception_handler(UserError, errors.of_user_error)
     app.add_exception_handler(HTTPException, errors.of_http_error)
     app.add_exception_handler(RequestValidationError, errors.of_malformed)
-    protect(app, settings.access)
+    protect(app, settings.access, errors.refuse)
     app.include_router(pages.shortcuts)
     return app

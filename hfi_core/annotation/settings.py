@@ -34,7 +34,7 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """One project's page: its params, its open store, its folder, and who may come in."""
 
     params: Params

@@ -18,12 +18,12 @@ _DEEP = ("I", "F")
 """Modes with more than eight bits a channel, of which Pillow would keep only the lowest values."""
 
 
-class Refused(Exception):
+class RejectedImage(Exception):
     """No picture for us, and why."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """An RGB PNG."""
 
     png: bytes
@@ -33,41 +33,41 @@ class Picture:
     """What was done to the file, in order; empty where its own bytes are kept."""
 
 
-def picture_of(data: bytes, size: int | None = None) -> Picture:
+def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
     """Read a file's bytes; `size` crops to the middle square and scales it.
 
     Raises Refused for what is no picture, torn, too large or too small, moving, or of more than eight bits a channel.
     """
     if len(data) > MOST_BYTES:
-        raise Refused(f"has more than {MOST_BYTES // 2**20} MiB")
+        raise RejectedImage(f"has more than {MOST_BYTES // 2**20} MiB")
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_header(image)
             image.load()
             return _as_rgb(image, data, size)
-    except Refused:
+    except RejectedImage:
         raise
     except Image.DecompressionBombError as error:
-        raise Refused(f"has too many pixels; at most {MOST_PIXELS} are read") from error
+        raise RejectedImage(f"has too many pixels; at most {MOST_PIXELS} are read") from error
     except Image.UnidentifiedImageError as error:
-        raise Refused(f"is no picture in a format that is read ({', '.join(FORMATS)})") from error
+        raise RejectedImage(f"is no picture in a format that is read ({', '.join(FORMATS)})") from error
     except Exception as error:  # a decoder on hostile bytes raises whatever it likes
-        raise Refused(f"cannot be decoded: {type(error).__name__}") from error
+        raise RejectedImage(f"cannot be decoded: {type(error).__name__}") from error
 
 
 def _check_header(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise Refused(f"has {width} x {height} pixels; at most {MOST_PIXELS} are read")
+        raise RejectedImage(f"has {width} x {height} pixels; at most {MOST_PIXELS} are read")
     if min(width, height) < LEAST_SIDE:
-        raise Refused(f"has {width} x {height} pixels; each side needs {LEAST_SIDE}")
+        raise RejectedImage(f"has {width} x {height} pixels; each side needs {LEAST_SIDE}")
     if getattr(image, "n_frames", 1) > 1:
-        raise Refused("is an animation; export the frames that people are to judge")
+        raise RejectedImage("is an animation; export the frames that people are to judge")
     if image.mode.startswith(_DEEP):
-        raise Refused("has more than eight bits a channel; save it with eight")
+        raise RejectedImage("has more than eight bits a channel; save it with eight")
 
 
-def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> Picture:
+def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> DecodedImage:
     changed = [] if image.format == "PNG" else [f"decoded from {image.format}"]
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
@@ -86,4 +86,4 @@ def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> Picture:
         stream = BytesIO()
         Image.fromarray(np.asarray(image)).save(stream, format="PNG")  # pixels only: no place, camera or author
         data = stream.getvalue()
-    return Picture(data, *image.size, tuple(changed))
+    return DecodedImage(data, *image.size, tuple(changed))

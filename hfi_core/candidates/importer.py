@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hfi_core.candidates.decoder import MOST_BYTES, Refused, picture_of
+from hfi_core.candidates.decoder import MOST_BYTES, RejectedImage, decode_image
 from hfi_core.candidates.manifest import MANIFEST, Candidate, Original, read_manifest
 from hfi_core.errors import UserError, listed
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.csv_files import Line, Table, TroubleAt
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_jsonl
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 _IGNORED = ("Thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedCandidates:
     """What an import of pictures came to."""
 
     pictures: int
@@ -46,8 +46,8 @@ def import_candidates(
     leave_out: Path | None = None,
     size: int | None = None,
     replace: bool = False,
-    progress: Progress = silent,
-) -> Imported:
+    progress: Progress = no_progress,
+) -> ImportedCandidates:
     """Take every picture below `source` into the candidates' folder `target`; ids begin with the name of that.
 
     `known` says by a file's path or name what is known of its making (prompt, seed, model); `leave_out` is a file below
@@ -61,7 +61,7 @@ def import_candidates(
     rows: dict[str, Candidate] = {}
     sizes: dict[tuple[int, int], str] = {}
     repeated = 0
-    with whole_folder(target) as folder:
+    with atomic_folder(target) as folder:
         (folder / "pictures").mkdir()
         for number, (name, path) in enumerate(files.items()):
             progress(number, len(files), "pictures")
@@ -73,9 +73,9 @@ def import_candidates(
                 if id in rows:
                     repeated += 1
                     continue
-                picture = picture_of(data, size)
+                picture = decode_image(data, size)
                 original = Original(file=_text(name), sha256=digest, changed=picture.changed)
-            except Refused as error:
+            except RejectedImage as error:
                 refused.append(f"{_printable(name)}: {error}")
                 continue
             png = _kept(target, earlier.get(id), original) or picture.png
@@ -89,7 +89,7 @@ def import_candidates(
         _require_fit(source, target, refused, sizes, others, replace)
         write_jsonl(folder / MANIFEST, [rows[key].model_dump(mode="json") for key in sorted(rows)])
     converted = sum(bool(row.original and row.original.changed) for row in rows.values())
-    return Imported(len(rows), converted, repeated, changed=earlier != rows)
+    return ImportedCandidates(len(rows), converted, repeated, changed=earlier != rows)
 
 
 class _Making:
@@ -107,7 +107,9 @@ class _Making:
             return {}
         self._used.add(key)
         if key != name and self._names[last] > 1:
-            raise Refused(f"the table names {last!r}, and {self._names[last]} files are called so: write their paths")
+            raise RejectedImage(
+                f"the table names {last!r}, and {self._names[last]} files are called so: write their paths"
+            )
         return self._known[key]
 
     @property
@@ -141,13 +143,13 @@ def _bytes(path: Path) -> bytes:
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            raise Refused("is a link; put the picture itself there")
+            raise RejectedImage("is a link; put the picture itself there")
         if not stat.S_ISREG(mode):
-            raise Refused("is no file")
+            raise RejectedImage("is no file")
         with path.open("rb") as stream:
             return stream.read(MOST_BYTES + 1)
     except OSError as error:
-        raise Refused(f"cannot be read: {error.strerror}") from error
+        raise RejectedImage(f"cannot be read: {error.strerror}") from error
 
 
 def _kept(target: Path, row: Candidate | None, original: Original) -> bytes | None:
@@ -192,7 +194,7 @@ def _text(name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise Refused("its name is not UTF-8; rename it") from error
+        raise RejectedImage("its name is not UTF-8; rename it") from error
     return name
 
 

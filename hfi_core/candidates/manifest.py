@@ -20,7 +20,7 @@ from pydantic import (
 
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import load_picture
+from hfi_core.io.images import load_image
 from hfi_core.params import Sampler
 
 MANIFEST = "manifest.jsonl"
@@ -111,7 +111,7 @@ def read_pictures(folder: Path, candidates: list[Candidate]) -> np.ndarray:
             raise UserError(f"{path} is missing; the manifest names it.")
         if sha256_of_file(path) != candidate.sha256:
             raise UserError(f"{path} is not the picture that the manifest names (its sha256 differs).")
-        picture = load_picture(path)
+        picture = load_image(path)
         if pictures and picture.shape != pictures[0].shape:
             (h, w, _), (h0, w0, _) = picture.shape, pictures[0].shape
             raise UserError(f"{path} is {w} x {h} pixels where the others are {w0} x {h0}; bring them to one size.")

@@ -10,7 +10,9 @@ Item = TypeVar("Item")
 
 
 @torch.no_grad()
-def in_blocks(items: Sequence[Item], block: int, compute: Callable[[list[Item]], torch.Tensor]) -> torch.Tensor:
+def map_in_padded_batches(
+    items: Sequence[Item], block: int, compute: Callable[[list[Item]], torch.Tensor]
+) -> torch.Tensor:
     """`compute` of each item, (N, ...) in float32 on the CPU; `compute` always gets `block` items.
 
     The last block is filled up with its last item.
@@ -23,6 +25,6 @@ def in_blocks(items: Sequence[Item], block: int, compute: Callable[[list[Item]],
     return torch.cat(parts)
 
 
-def signed_pixels(pictures: np.ndarray) -> torch.Tensor:
+def to_signed_tensor(pictures: np.ndarray) -> torch.Tensor:
     """uint8 (N, H, W, 3) as float32 (N, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -13,7 +13,7 @@ from hfi_core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Replicas:
+class DataParallelGroup:
     """This process's place among those that learn together."""
 
     index: int = 0
@@ -61,8 +61,8 @@ class Replicas:
                 )
 
 
-def replicas() -> Replicas:
+def current_group() -> DataParallelGroup:
     """The processes that the caller has joined to this one; by default none."""
     if distributed.is_available() and distributed.is_initialized():
-        return Replicas(distributed.get_rank(), distributed.get_world_size())
-    return Replicas()
+        return DataParallelGroup(distributed.get_rank(), distributed.get_world_size())
+    return DataParallelGroup()

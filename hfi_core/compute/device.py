@@ -8,7 +8,7 @@ from hfi_core.errors import UserError
 from hfi_core.params import Compute
 
 
-def prepare(compute: Compute) -> None:
+def configure(compute: Compute) -> None:
     """Pin the thread count, ask for deterministic kernels, and have float32 be float32 on every GPU.
 
     Call it before anything is computed: cuBLAS reads its setting at a process's first product of matrices on a GPU.

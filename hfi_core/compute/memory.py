@@ -17,7 +17,7 @@ _OF_A_LIBRARY = "_STATUS_ALLOC_FAILED"
 
 
 @contextmanager
-def short_memory_named(compute: Compute) -> Iterator[None]:
+def out_of_memory_as_user_error(compute: Compute) -> Iterator[None]:
     """Turn what torch raises where the device's memory runs out into a UserError that says what takes less."""
     try:
         yield
@@ -39,12 +39,12 @@ def _is_about_memory(error: Exception) -> bool:
     return bare or isinstance(error, MemoryError) or type(error).__name__ == _OF_A_GPU
 
 
-def with_short_memory_named(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of params and more, with `short_memory_named` around each call."""
+def with_memory_errors_explained(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function of params and more, with `out_of_memory_as_user_error` around each call."""
 
     @wraps(function)
     def named(params: Params, *arguments: Any, **options: Any) -> Any:
-        with short_memory_named(params.compute):
+        with out_of_memory_as_user_error(params.compute):
             return function(params, *arguments, **options)
 
     return named

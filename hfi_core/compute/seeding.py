@@ -1,9 +1,14 @@
 """Randomness without hidden state: every draw names what it is for, so that a resumed run repeats it exactly."""
 
+from __future__ import annotations
+
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # gates and comparisons want a NumPy generator, and no torch
+    import torch
 
 
 def seed_of(*key: object) -> int:
@@ -19,6 +24,8 @@ def picture_seed(*key: object) -> int:
 
 def torch_generator(*key: object) -> torch.Generator:
     """A CPU generator for one purpose; draw on CPU and move, so that the device changes nothing."""
+    import torch
+
     return torch.Generator().manual_seed(seed_of(*key))
 
 

@@ -26,7 +26,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class Group:
+class ParameterGroup:
     """Parameters that share a learning rate."""
 
     parameters: Mapping[str, torch.nn.Parameter]
@@ -44,7 +44,7 @@ def constant(step: int, steps: int) -> float:
 
 
 def fit(
-    groups: list[Group],
+    groups: list[ParameterGroup],
     loss: Callable[[int], torch.Tensor],
     *,
     what: str = "The fit",

@@ -19,7 +19,7 @@ from hfi_core.embedded.networks import WEIGHTS, JudgeNetwork, build_scheduler
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.tokenizer import build_tokenizer
 from hfi_core.embedded.training import Budget
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.tensors import save_tensors
 
 JUDGES = ("annotators", "evaluation")
@@ -57,7 +57,7 @@ def build(folder: Path, budget: Budget) -> None:
     vae_folder = work / "vae"
     if not vae_folder.exists():
         vae = training.train_vae(budget, work, _reporter("vae", budget.vae))
-        with whole_folder(vae_folder) as beside:
+        with atomic_folder(vae_folder) as beside:
             vae.save_pretrained(beside)
     vae = _load_vae(vae_folder)
 
@@ -76,7 +76,7 @@ def build(folder: Path, budget: Budget) -> None:
         processor = CLIPImageProcessorPil(
             size={"shortest_edge": SIZE}, crop_size=SIZE, image_mean=[0.5] * 3, image_std=[0.5] * 3
         )
-        with whole_folder(clip_folder) as beside:
+        with atomic_folder(clip_folder) as beside:
             _half(clip).save_pretrained(beside)
             CLIPProcessor(processor, tokenizer).save_pretrained(beside)
 
@@ -95,7 +95,7 @@ def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, un
         vae=_half(vae), text_encoder=_half(text_encoder), tokenizer=tokenizer, unet=_half(unet),
         scheduler=build_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
-    with whole_folder(folder) as beside:
+    with atomic_folder(folder) as beside:
         pipeline.save_pretrained(beside, safe_serialization=True)
 
 

@@ -5,17 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hfi_core.compute.batching import in_blocks, signed_pixels
+from hfi_core.compute.batching import map_in_padded_batches, to_signed_tensor
 from hfi_core.compute.device import device_of
 from hfi_core.embedded.captions import promises
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
 from hfi_core.errors import UserError
-from hfi_core.judges.base import Verdict
+from hfi_core.judges.base import PictureVerdict
 from hfi_core.models.weights import checked
-from hfi_core.params import Compute
-from hfi_core.params import Judge as JudgeParams
+from hfi_core.params import Compute, JudgeParams
 
 _ASKED = ("kind", "colour", "emblem")
 
@@ -44,9 +43,9 @@ class EmbeddedJudge:
                 f"The embedded judge reads pictures of {SIZE} x {SIZE}, not {pictures.shape[2]} x {pictures.shape[1]}: "
                 "set evaluate.judge to `clip` or `classifier` for a model of your own."
             )
-        return in_blocks(pictures, self.block, self._probabilities)
+        return map_in_padded_batches(pictures, self.block, self._probabilities)
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """See `Judge.judge`; each picture is held against its own prompt alone."""
         return [self._verdict(facts, prompt) for facts, prompt in zip(self._facts(seen), prompts, strict=True)]
 
@@ -63,14 +62,14 @@ class EmbeddedJudge:
         return [dict(zip(_ASKED, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def _probabilities(self, pictures: list[np.ndarray]) -> torch.Tensor:
-        output = self.network(signed_pixels(np.stack(pictures)).to(self.device))
+        output = self.network(to_signed_tensor(np.stack(pictures)).to(self.device))
         return torch.cat([output[fact].softmax(-1) for fact in _ASKED], dim=1)
 
     @staticmethod
-    def _verdict(facts: dict[str, str], prompt: str) -> Verdict:
+    def _verdict(facts: dict[str, str], prompt: str) -> PictureVerdict:
         badge, emblem = facts["kind"] == BADGE, facts["emblem"]
         asked = {fact: value for fact, value in promises(prompt).items() if fact in _ASKED}
-        return Verdict(
+        return PictureVerdict(
             flagged=badge and emblem in FLAGGED_EMBLEMS,
             kept=badge and emblem in ACCEPTED_EMBLEMS,
             correct=all(facts[fact] == value for fact, value in asked.items()),

@@ -12,19 +12,19 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from hfi_core.compute.batching import signed_pixels
+from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.embedded.build import JUDGES
 from hfi_core.embedded.captions import promises
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
 from hfi_core.embedded.training import judge_targets, pixels_of, reconstruct, scenes_of, spoil
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.json_files import write_json
 from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Compute, Sampler, Source
 
@@ -34,7 +34,7 @@ PICTURES = 6
 SAMPLER = Sampler(scheduler="dpm++", steps=10, guidance=3.0)
 COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=32, checkpointing=False)
 
-Figure = dict[str, float]
+MeasuredFigure = dict[str, float]
 
 _INTRODUCTION = """# The embedded model
 
@@ -47,7 +47,7 @@ Rebuilt by `python -m hfi_core.embedded.build FOLDER`, measured by `python -m hf
 """.splitlines()
 
 
-def _figure(right: np.ndarray) -> Figure:
+def _figure(right: np.ndarray) -> MeasuredFigure:
     found = asdict(wilson_interval(int(right.sum()), len(right), 0.95))
     return {name: value if name == "n" else round(value, 4) for name, value in found.items()}
 
@@ -58,7 +58,7 @@ def _answers(network: JudgeNetwork, pixels: torch.Tensor) -> dict[str, np.ndarra
     return {fact: torch.cat([part[fact] for part in parts]).argmax(1).numpy() for fact in FACTS}
 
 
-def measure_judges(folder: Path) -> dict[str, Figure]:
+def measure_judges(folder: Path) -> dict[str, MeasuredFigure]:
     """How often each judge is right on drawings, reconstructions and spoilt pictures, and how often both agree."""
     vae = AutoencoderKL.from_pretrained(folder / "pipeline" / "vae").float().eval()
     scenes = scenes_of(HELD_OUT, "held out")
@@ -66,7 +66,7 @@ def measure_judges(folder: Path) -> dict[str, Figure]:
     passed = torch.cat([reconstruct(vae, chunk) for chunk in drawings.split(128)])
     spoilt = spoil(vae, scenes_of(SPOILT, "held out", "spoilt"), np.random.default_rng(0))
     truth = {fact: values.numpy() for fact, values in judge_targets(scenes).items()}
-    figures: dict[str, Figure] = {}
+    figures: dict[str, MeasuredFigure] = {}
     answers = {}
     for name in JUDGES:
         network = load_judge_network(folder / "judges" / name)
@@ -81,12 +81,12 @@ def measure_judges(folder: Path) -> dict[str, Figure]:
     return figures
 
 
-def measure_model(folder: Path) -> dict[str, Figure]:
+def measure_model(folder: Path) -> dict[str, MeasuredFigure]:
     """What the base model draws, by the evaluation's judge, with the sampler of the default project."""
     pipeline = folder / "pipeline"
     model = load_model(Source(source=str(pipeline), revision=None, digest=digest_of(pipeline)), COMPUTE)
     network = load_judge_network(folder / "judges" / "evaluation")
-    figures: dict[str, Figure] = {}
+    figures: dict[str, MeasuredFigure] = {}
     objects = [f"a {colour} {kind}" for colour in COLOURS for kind in OBJECTS]
     figures["object and colour right"] = _figure(_obeyed(network, model, objects, ("kind", "colour")))
     broad = [f"a {colour} badge" for colour in COLOURS]
@@ -102,9 +102,11 @@ def measure_model(folder: Path) -> dict[str, Figure]:
 
 
 def _drawn(network: JudgeNetwork, model: TextToImage, prompts: list[str], pictures: int) -> dict[str, np.ndarray]:
-    requests = [Request(prompt, picture_seed("measure", prompt, i)) for prompt in prompts for i in range(pictures)]
+    requests = [
+        SampleRequest(prompt, picture_seed("measure", prompt, i)) for prompt in prompts for i in range(pictures)
+    ]
     drawn = np.stack([pixels for _, pixels in sample(model, requests, SAMPLER, block=COMPUTE.block)])
-    return _answers(network, signed_pixels(drawn))
+    return _answers(network, to_signed_tensor(drawn))
 
 
 def _obeyed(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.ndarray:
@@ -116,7 +118,7 @@ def _obeyed(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.nd
     return right
 
 
-def write_card(folder: Path, figures: dict[str, Figure]) -> None:
+def write_card(folder: Path, figures: dict[str, MeasuredFigure]) -> None:
     """Write FOLDER/card.json and FOLDER/README.md: digests and figures."""
     parts = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
     digests = {part: digest_of(folder / part) for part in parts}
@@ -134,7 +136,7 @@ def write_card(folder: Path, figures: dict[str, Figure]) -> None:
     ]
     lines += ["", "## Digests", "", "| part | digest |", "| --- | --- |"]
     lines += [f"| `{part}` | `{digest}` |" for part, digest in digests.items()]
-    with whole_file(folder / "README.md") as beside:
+    with atomic_file(folder / "README.md") as beside:
         beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

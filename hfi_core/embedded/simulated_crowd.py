@@ -13,14 +13,14 @@ import numpy as np
 import torch
 
 from hfi_core.candidates.manifest import Candidate, read_pictures
-from hfi_core.compute.batching import in_blocks, signed_pixels
+from hfi_core.compute.batching import map_in_padded_batches, to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.embedded.captions import promises
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
 from hfi_core.embedded.scenes import FLAGGED_EMBLEMS, STYLES
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.params import Concept, Crowd
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 RANKED_TOGETHER = 5  # pictures a ranking, as in the HFI paper's questionnaire
 _BLOCK = 32
@@ -39,7 +39,7 @@ class Impression:
 
 
 @dataclass(frozen=True)
-class Annotator:
+class SimulatedAnnotator:
     """Somebody who errs."""
 
     name: str
@@ -47,15 +47,15 @@ class Annotator:
     cant_tell: float
 
 
-def look(
-    judge: JudgeNetwork, folder: Path, candidates: list[Candidate], progress: Progress = silent
+def view_candidates(
+    judge: JudgeNetwork, folder: Path, candidates: list[Candidate], progress: Progress = no_progress
 ) -> list[Impression]:
     """What the judge reads in each candidate's picture."""
     impressions = []
     with _one_thread():
         for start in range(0, len(candidates), _BLOCK):
             part = candidates[start : start + _BLOCK]
-            figures = in_blocks(read_pictures(folder, part), _BLOCK, partial(_figures, judge))
+            figures = map_in_padded_batches(read_pictures(folder, part), _BLOCK, partial(_figures, judge))
             impressions += [_impression(*one) for one in zip(part, figures, strict=True)]
             progress(len(impressions), len(candidates), "pictures looked at")
     return impressions
@@ -65,7 +65,7 @@ _WIDTHS = (len(FACTS["kind"]), len(FACTS["emblem"]), len(STYLES))
 
 
 def _figures(judge: JudgeNetwork, pictures: list[np.ndarray]) -> torch.Tensor:
-    output = judge(signed_pixels(np.stack(pictures)))
+    output = judge(to_signed_tensor(np.stack(pictures)))
     return torch.cat([output["kind"], output["emblem"].softmax(1), output["strength"]], dim=1)
 
 
@@ -92,13 +92,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def annotators_of(name: str, crowd: Crowd, seed: int) -> list[Annotator]:
+def annotators_of(name: str, crowd: Crowd, seed: int) -> list[SimulatedAnnotator]:
     """The people of a crowd; each one's rates are drawn around the crowd's, which are their means."""
     people = []
     for number in range(1, crowd.annotators + 1):
         rng = numpy_generator(seed, "annotator", name, number)
         error, cant_tell = (_around(rate, rng) for rate in (crowd.error, crowd.cant_tell))
-        people.append(Annotator(f"{name}-{number}", error, cant_tell))
+        people.append(SimulatedAnnotator(f"{name}-{number}", error, cant_tell))
     return people
 
 
@@ -106,7 +106,9 @@ def _around(rate: float, rng: np.random.Generator) -> float:
     return rate + min(rate, 1 - rate) * float(rng.uniform(-0.5, 0.5))
 
 
-def answer(annotator: Annotator, concept: str, impressions: list[Impression], seed: int) -> Iterator[BinaryJudgement]:
+def answer(
+    annotator: SimulatedAnnotator, concept: str, impressions: list[Impression], seed: int
+) -> Iterator[BinaryJudgement]:
     """Binary feedback: is the emblem a flagged one? What cannot be read is answered with "can't tell"."""
     for impression in impressions:
         picture = impression.picture
@@ -126,7 +128,7 @@ def answer(annotator: Annotator, concept: str, impressions: list[Impression], se
 
 
 def rank(
-    annotator: Annotator, concept: str, text: str, impressions: list[Impression], seed: int
+    annotator: SimulatedAnnotator, concept: str, text: str, impressions: list[Impression], seed: int
 ) -> Iterator[RankingJudgement]:
     """Rankings of five pictures by the strength of the style that `text` names, or else by P(flagged).
 

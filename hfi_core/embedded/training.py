@@ -12,9 +12,9 @@ from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image, ImageFilter
 from transformers import CLIPTokenizer
 
-from hfi_core.compute.batching import signed_pixels
+from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator, torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Group, Observer, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine, fit
 from hfi_core.embedded.captions import caption
 from hfi_core.embedded.networks import (
     FACTS,
@@ -59,7 +59,7 @@ def scenes_of(count: int, *key: object) -> list[Scene]:
 
 def pixels_of(scenes: list[Scene]) -> torch.Tensor:
     """Drawings as (B, 3, 64, 64) in [-1, 1]."""
-    return signed_pixels(np.stack([draw(scene) for scene in scenes]))
+    return to_signed_tensor(np.stack([draw(scene) for scene in scenes]))
 
 
 def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
@@ -96,7 +96,8 @@ def _reconstructions(vae: AutoencoderKL, count: int, *key: object) -> _Pool:
 def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder: Path, name: str, observe: Observer):
     """Fit modules with a cosine schedule and leave them holding the average of their weights."""
     groups = [
-        Group({f"{i}.{n}": p for n, p in module.named_parameters()}, rate) for i, (module, rate) in enumerate(modules)
+        ParameterGroup({f"{i}.{n}": p for n, p in module.named_parameters()}, rate)
+        for i, (module, rate) in enumerate(modules)
     ]
     named = {n: p for group in groups for n, p in group.parameters.items()}
     average = {n: p.detach().clone() for n, p in named.items()}

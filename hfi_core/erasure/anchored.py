@@ -12,19 +12,19 @@ rounds. See docs/explanation/method.md.
 
 import torch
 
-from hfi_core.erasure.targets import ConceptMaterial, Lesson, Target
-from hfi_core.inversion.tokens import token_name, with_token
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, Target
+from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.prompts import with_text
+from hfi_core.prompts import replace_text
 
 
 def lessons(
     model: TextToImage,
-    material: list[ConceptMaterial],
+    material: list[ErasureConcept],
     found: dict[str, dict[str, torch.Tensor]],
     contrast: float,
     preserve: bool,
-) -> list[Lesson]:
+) -> list[DistillationTarget]:
     """A lesson for the text, for v*, and for each token that a re-inversion `found`, a concept; all anchored in u*.
 
     With `preserve` a last one, anchored in itself.
@@ -38,23 +38,23 @@ def lessons(
             accepted = token_name(part.name, "accepted")
             objectionable = token_name(part.name, "objectionable")
             u, v = (
-                model.encode([with_token(prompt, text, name) for prompt in prompts], part.tokens)
+                model.encode([replace_text(prompt, text, name) for prompt in prompts], part.tokens)
                 for name in (accepted, objectionable)
             )
             anchors = tuple(zip(factors, (u, v), strict=False))
-            every.append(Lesson(f"{part.name} text", model.encode(prompts), anchors))
+            every.append(DistillationTarget(f"{part.name} text", model.encode(prompts), anchors))
             sources = {objectionable: part.tokens[objectionable], **found.get(part.name, {})}
             for name, vectors in sources.items():
-                conditions = model.encode([with_token(p, text, name) for p in prompts], {name: vectors})
-                every.append(Lesson(f"{part.name} {name}", conditions, anchors))
+                conditions = model.encode([replace_text(p, text, name) for p in prompts], {name: vectors})
+                every.append(DistillationTarget(f"{part.name} {name}", conditions, anchors))
         if preserve:
             without = {
-                " ".join(with_text(prompt, part.concept.text, " ").split())
+                " ".join(replace_text(prompt, part.concept.text, " ").split())
                 for part in material
                 for prompt in part.concept.prompts
             }
             kept = model.encode(sorted({"", *without}))
-            every.append(Lesson("preserved", kept, tuple((factor, kept) for factor in factors)))
+            every.append(DistillationTarget("preserved", kept, tuple((factor, kept) for factor in factors)))
     return every
 
 

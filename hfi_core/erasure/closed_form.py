@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import torch
 
-from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import ClosedForm
 
@@ -26,7 +26,7 @@ _PROJECTIONS = (".to_k.weight", ".to_v.weight")
 
 @torch.no_grad()
 def solve(
-    model: TextToImage, lessons: Sequence[Lesson], spec: ClosedForm, block: int
+    model: TextToImage, lessons: Sequence[DistillationTarget], spec: ClosedForm, block: int
 ) -> tuple[dict[str, torch.Tensor], tuple[float, float]]:
     """The model's cross-attention weights by name, keys and values mapped, and the objective's value at W and at W'.
 

@@ -16,16 +16,16 @@ from torch.nn.functional import pad
 
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
 from hfi_core.params.workload import lora_draws
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 _UNET = "unet"
 
 
 @dataclass(frozen=True)
-class Change:
+class WeightDifference:
     """What a removal changed of the base, module by module."""
 
     base: Mapping[str, torch.Tensor]
@@ -65,14 +65,14 @@ class Change:
         return (left / whole) ** 0.5 if whole else 0.0
 
 
-def change_of(base: Mapping[str, torch.Tensor], changed: Mapping[str, torch.Tensor]) -> Change:
+def weight_difference(base: Mapping[str, torch.Tensor], changed: Mapping[str, torch.Tensor]) -> WeightDifference:
     """Take a removal's weights apart; both hold parameters of the UNet by name, at least those that changed."""
     matrices = {}
     names = [name for name, value in changed.items() if value.ndim == 2]
     for name in names:
         difference = changed[name].detach().cpu().double() - base[name].detach().cpu().double()
         matrices[name.removesuffix(".weight")] = torch.linalg.svd(difference, full_matrices=False)
-    return Change({name: base[name].detach() for name in names}, matrices)
+    return WeightDifference({name: base[name].detach() for name in names}, matrices)
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,18 @@ class Fitted:
 
 
 def fit_lora(
-    model: TextToImage, changed: Weights, requests: Sequence[Request], params: Params, progress: Progress = silent
+    model: TextToImage,
+    changed: Weights,
+    requests: Sequence[SampleRequest],
+    params: Params,
+    progress: Progress = no_progress,
 ) -> Fitted:
     """The LoRA of a removal; `model` is the base, `changed` the removal's weights, `requests` the pictures compared.
 
     Raises UserError if pictures differ too much at the highest rank allowed.
     """
     spec = params.release.lora
-    change = change_of(model.cross_attention(), changed)
+    change = weight_difference(model.cross_attention(), changed)
     total, done = lora_draws(spec), 0
 
     def draw(weights: Weights, what: str) -> np.ndarray:

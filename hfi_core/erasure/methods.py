@@ -6,11 +6,11 @@ from typing import Protocol
 
 import torch
 
-from hfi_core.compute.data_parallel import replicas
+from hfi_core.compute.data_parallel import current_group
 from hfi_core.erasure import anchored, closed_form, sdd
 from hfi_core.erasure.rollouts import RollOuts, Sampling
-from hfi_core.erasure.targets import ConceptMaterial, Lesson
-from hfi_core.erasure.trainer import Look, Settings, distill
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
+from hfi_core.erasure.trainer import DistillationSettings, Look, distill
 from hfi_core.inversion.textual_inversion import invert, start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage
@@ -24,7 +24,7 @@ class Method(Protocol):
     """Learn a removal; `work` holds checkpoints."""
 
     def __call__(
-        self, model: TextToImage, material: list[ConceptMaterial], spec, params: Params, *,
+        self, model: TextToImage, material: list[ErasureConcept], spec, params: Params, *,
         key: tuple[object, ...], work: Path | None, look: Look, observe: Report,
     ) -> tuple[dict[str, torch.Tensor], list[float]]: ...  # fmt: skip
 
@@ -37,13 +37,13 @@ def look_every(spec: SDD | Anchored | ClosedForm) -> int:
     return spec.reuse * max(1, steps // spec.reuse // LOOKS)
 
 
-def settings_of(spec: SDD | Anchored) -> Settings:
+def settings_of(spec: SDD | Anchored) -> DistillationSettings:
     """A removal's params as the trainer takes them."""
-    return Settings(steps=spec.steps, rate=spec.rate, ema=spec.ema)
+    return DistillationSettings(steps=spec.steps, rate=spec.rate, ema=spec.ema)
 
 
 def roll_outs(
-    model: TextToImage, lessons: list[Lesson], spec: SDD | Anchored, params: Params, key: tuple[object, ...]
+    model: TextToImage, lessons: list[DistillationTarget], spec: SDD | Anchored, params: Params, key: tuple[object, ...]
 ) -> RollOuts:
     """The teacher's roll-outs under the lessons, as a removal's params ask for them."""
     sampling = Sampling(
@@ -83,7 +83,7 @@ def remove_anchored(model, material, spec: Anchored, params: Params, *, key, wor
                     observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
                 )  # fmt: skip
                 # Every process has inverted it, since each would else wait for the one that does.
-                found.setdefault(part.name, {})[name] = replicas().agreed(vectors.to(model.device))
+                found.setdefault(part.name, {})[name] = current_group().agreed(vectors.to(model.device))
         done = here / "done.safetensors" if here else None
         if done and done.exists():
             tensors, meta = load_tensors(done)

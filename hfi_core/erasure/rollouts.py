@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from hfi_core.compute.data_parallel import replicas
+from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.targets import Lesson
+from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import denoise
 
@@ -50,8 +50,10 @@ class RollOuts:
     Raises UserError if there are more processes than roll-outs.
     """
 
-    def __init__(self, model: TextToImage, lessons: Sequence[Lesson], sampling: Sampling, key: tuple[object, ...]):
-        self._together = replicas()
+    def __init__(
+        self, model: TextToImage, lessons: Sequence[DistillationTarget], sampling: Sampling, key: tuple[object, ...]
+    ):
+        self._together = current_group()
         self._together.require_rows(rollouts=sampling.rollouts)
         self.lessons, self.batch, self.reuse = lessons, sampling.batch, sampling.reuse
         self._model, self._sampling, self._key = model, sampling, key
@@ -66,7 +68,7 @@ class RollOuts:
         part = slice(self.batch * turn, self.batch * (turn + 1))
         return [Points(pool.x_t[part], pool.t[part], pool.prompt[part]) for pool in self._pools]
 
-    def _roll_out(self, lesson: Lesson, step: int, teacher: dict[str, torch.Tensor]) -> Points:
+    def _roll_out(self, lesson: DistillationTarget, step: int, teacher: dict[str, torch.Tensor]) -> Points:
         """All latents of some guided roll-outs, thinned to what the next `reuse` steps learn from."""
         model, spec, together = self._model, self._sampling, self._together
         generator = torch_generator("roll-out", *self._key, lesson.name, step)

@@ -2,12 +2,13 @@
 
 import torch
 
-from hfi_core.erasure.targets import ConceptMaterial, Lesson, Target
-from hfi_core.inversion.tokens import token_name, with_token
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, Target
+from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.prompts import replace_text
 
 
-def lessons(model: TextToImage, material: list[ConceptMaterial], condition: str) -> list[Lesson]:
+def lessons(model: TextToImage, material: list[ErasureConcept], condition: str) -> list[DistillationTarget]:
     """One lesson a concept: its prompts, with the text concept or with v* in its place."""
     found = []
     with torch.no_grad():
@@ -16,9 +17,9 @@ def lessons(model: TextToImage, material: list[ConceptMaterial], condition: str)
             name = token_name(part.name, "objectionable")
             prompts = list(part.concept.prompts)
             if condition == "token":
-                prompts = [with_token(prompt, part.concept.text, name) for prompt in prompts]
+                prompts = [replace_text(prompt, part.concept.text, name) for prompt in prompts]
             conditions = model.encode(prompts, part.tokens)
-            found.append(Lesson(part.name, conditions, ((1.0, empty.expand_as(conditions)),)))
+            found.append(DistillationTarget(part.name, conditions, ((1.0, empty.expand_as(conditions)),)))
     return found
 
 

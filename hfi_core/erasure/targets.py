@@ -5,24 +5,24 @@ from dataclasses import dataclass
 
 import torch
 
-from hfi_core.inversion.textual_inversion import Examples
+from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.params import Concept
 
 
 @dataclass(frozen=True)
-class ConceptMaterial:
+class ErasureConcept:
     """One concept that is removed."""
 
     name: str
     concept: Concept
     tokens: dict[str, torch.Tensor]
     """v* and u* (n, D) by token name."""
-    objectionable: Callable[[], Examples]
+    objectionable: Callable[[], TrainingExamples]
     """Reads the examples for the re-inversions between rounds, which not every removal makes."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class DistillationTarget:
     """Conditions under which the student learns, and those of each one's target; all lessons mix by equal factors."""
 
     name: str

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfi_core.compute.data_parallel import replicas
+from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Group, Observer, fit
+from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, fit
 from hfi_core.erasure.rollouts import RollOuts
 from hfi_core.erasure.targets import Target
 from hfi_core.inversion.textual_inversion import FLOAT16_SCALE
@@ -23,7 +23,7 @@ from hfi_core.params import Sampler
 
 
 @dataclass(frozen=True)
-class Settings:
+class DistillationSettings:
     """The numbers of a run; see `params.SDD` and `params.Anchored`."""
 
     steps: int
@@ -39,7 +39,7 @@ def distill(
     model: TextToImage,
     rollouts: RollOuts,
     target: Target,
-    settings: Settings,
+    settings: DistillationSettings,
     *,
     start: dict[str, torch.Tensor],
     work: Path | None = None,
@@ -54,7 +54,7 @@ def distill(
 
     Raises UserError if there are more processes than rows, or if it diverges.
     """
-    together = replicas()
+    together = current_group()
     together.require_rows(batch=rollouts.batch)
     lessons, joint = rollouts.lessons, rollouts.batch * len(rollouts.lessons)
     student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
@@ -81,7 +81,7 @@ def distill(
     # A checkpoint stands where roll-outs are drawn anew, so that they are never part of it.
     every = rollouts.reuse * max(1, round(20 / rollouts.reuse))
     history = fit(
-        [Group(student, settings.rate)],
+        [ParameterGroup(student, settings.rate)],
         loss,
         what="The removal",
         steps=settings.steps,

@@ -11,7 +11,7 @@ from hfi_core.params import Gate, Params
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GateResult:
     """What a gate says about a release."""
 
     metric: str
@@ -26,7 +26,7 @@ class Verdict:
         return f"{'pass' if self.passed else 'fail'}: {self.told}"
 
 
-def verdicts(evaluation: Mapping[str, Any], row: str, gates: Mapping[str, Gate]) -> list[Verdict]:
+def check_gates(evaluation: Mapping[str, Any], row: str, gates: Mapping[str, Gate]) -> list[GateResult]:
     """Hold a row's figures against the gates, by value; whether the interval agrees is told, not judged.
 
     Bounds against the champion are left out: they are asked when a release is promoted.
@@ -43,7 +43,7 @@ def verdicts(evaluation: Mapping[str, Any], row: str, gates: Mapping[str, Gate])
     return found
 
 
-def _verdict(metric: str, gate: Gate, figure: Mapping[str, Any], rows: Mapping[str, Any]) -> Verdict:
+def _verdict(metric: str, gate: Gate, figure: Mapping[str, Any], rows: Mapping[str, Any]) -> GateResult:
     word, bound = ("at most", gate.at_most) if gate.at_most is not None else ("at least", gate.at_least)
     limit, shown = bound, f"{word} {bound:.4g}"
     if gate.of_base:
@@ -56,7 +56,7 @@ def _verdict(metric: str, gate: Gate, figure: Mapping[str, Any], rows: Mapping[s
 
     passed = keeps(figure["value"])
     sure = keeps(figure["low"]) == keeps(figure["high"]) == passed
-    return Verdict(metric, passed, sure, f"{_interval(figure)}, {shown}")
+    return GateResult(metric, passed, sure, f"{_interval(figure)}, {shown}")
 
 
 def _interval(figure: Mapping[str, Any]) -> str:
@@ -71,7 +71,7 @@ def _figure(rows: Mapping[str, Any], row: str, metric: str) -> Mapping[str, Any]
     return rows[row][metric]
 
 
-def verdicts_against(params: Params, ours: Records, champion: Records) -> list[Verdict]:
+def check_against_champion(params: Params, ours: Records, champion: Records) -> list[GateResult]:
     """Hold a release's pictures against the champion's at the same prompts and seeds (`not_worse_by`).
 
     A test of non-inferiority: the whole interval of the paired difference must keep the bound, so too few pictures
@@ -83,11 +83,11 @@ def verdicts_against(params: Params, ours: Records, champion: Records) -> list[V
     return [_against(params, metric, bound, ours, champion) for metric, bound in sorted(gates.items())]
 
 
-def _against(params: Params, metric: str, bound: float, ours: Records, champion: Records) -> Verdict:
+def _against(params: Params, metric: str, bound: float, ours: Records, champion: Records) -> GateResult:
     try:
         worse = difference(params, metric, ours, champion).worsening
     except UserError as error:
-        return Verdict(metric, False, False, f"not comparable with the champion: {error}")
+        return GateResult(metric, False, False, f"not comparable with the champion: {error}")
     passed = worse.high <= bound
     told = f"worse than the champion by {worse.value:.4g} [{worse.low:.4g}, {worse.high:.4g}], at most {bound:.4g}"
-    return Verdict(metric, passed, passed or worse.low > bound, told)
+    return GateResult(metric, passed, passed or worse.low > bound, told)

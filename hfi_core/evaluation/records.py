@@ -10,27 +10,26 @@ from typing import Any
 import numpy as np
 
 from hfi_core.errors import UserError
-from hfi_core.io.images import load_picture
+from hfi_core.io.images import load_image
 from hfi_core.io.json_files import read_jsonl
-from hfi_core.io.tensors import load_tensors
-from hfi_core.pipeline.layout import EVALUATION
+from hfi_core.io.tensors import load_arrays
 
 
-def read_evaluation() -> dict[str, Any]:
-    """`reports/evaluation.json`.
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Read the evaluation that the stage compare wrote.
 
     Raises UserError if nothing has been evaluated yet.
     """
-    if not EVALUATION.exists():
-        raise UserError(f"{EVALUATION} is missing: `hfi run` makes it.")
-    return json.loads(EVALUATION.read_text(encoding="utf-8"))
+    if not path.exists():
+        raise UserError(f"{path} is missing: `hfi run` makes it.")
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "provenance.json"
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluatedRow:
     """One row's evaluation, as it was read."""
 
     row: str
@@ -55,30 +54,30 @@ class Evaluated:
 
     def picture(self, suite: str, index: int) -> np.ndarray:
         """One picture, uint8 (H, W, 3)."""
-        return load_picture(self.folder / f"pictures/{suite}/{index:05d}.png")
+        return load_image(self.folder / f"pictures/{suite}/{index:05d}.png")
 
 
-def read_evaluated(folder: Path) -> Evaluated:
+def read_row(folder: Path) -> EvaluatedRow:
     """Read a row's evaluation.
 
     Raises UserError if it is missing or torn.
     """
     records = read_jsonl(folder / RECORDS)
-    features = load_tensors(folder / FEATURES)[0]["features"].numpy()
+    features = load_arrays(folder / FEATURES)["features"]
     try:
         provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / PROVENANCE} cannot be read ({error}); run evaluate again.") from error
-    return Evaluated(folder.name, folder, records, features, provenance)
+    return EvaluatedRow(folder.name, folder, records, features, provenance)
 
 
-def read_rows(folder: Path, rows: Sequence[str]) -> list[Evaluated]:
+def read_rows(folder: Path, rows: Sequence[str]) -> list[EvaluatedRow]:
     """Read the evaluations of several rows, `base` first.
 
     Raises UserError if one is missing, or was drawn at other prompts or seeds than base.
     """
     ordered = sorted(rows, key=lambda row: row != "base")
-    found = [read_evaluated(folder / row) for row in ordered]
+    found = [read_row(folder / row) for row in ordered]
     drawn = [[(r["suite"], r["index"], r["prompt"], r["seed"]) for r in row.records] for row in found]
     for row, asked in zip(found, drawn, strict=True):
         if asked != drawn[0]:

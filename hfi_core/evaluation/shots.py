@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.attackers import attackers_of
-from hfi_core.inversion.tokens import with_token
-from hfi_core.models.diffusion.sampling import Request
+from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import Params
+from hfi_core.prompts import replace_text
 
 REINVERTED = "reinverted"
 _RIVALS = {
@@ -35,7 +35,7 @@ class Shot:
     suite: str
     index: int
     prompt: str
-    request: Request
+    request: SampleRequest
     attacker: str | None = None
     """Whose token the request names; see `Attacker.name`."""
 
@@ -51,7 +51,7 @@ def shots_of(params: Params) -> list[Shot]:
     for suite, spec in params.evaluate.suites.items():
         pairs = [(prompt, i) for prompt in spec.prompts for i in range(spec.pictures)]
         shots += [
-            Shot(suite, index, prompt, Request(prompt, _seed(params, suite, prompt, i)))
+            Shot(suite, index, prompt, SampleRequest(prompt, _seed(params, suite, prompt, i)))
             for index, (prompt, i) in enumerate(pairs)
         ]
     attacked = [
@@ -61,8 +61,8 @@ def shots_of(params: Params) -> list[Shot]:
         for i in range(params.evaluate.reinverted)
     ]
     for index, (prompt, text, attacker, i) in enumerate(attacked):
-        asked = with_token(prompt, text, attacker.token)
-        request = Request(asked, _seed(params, REINVERTED, asked, i))
+        asked = replace_text(prompt, text, attacker.token)
+        request = SampleRequest(asked, _seed(params, REINVERTED, asked, i))
         shots.append(Shot(REINVERTED, index, prompt, request, attacker.name))
     return shots
 

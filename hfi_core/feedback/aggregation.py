@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.labels import Label, part_of
+from hfi_core.feedback.labels import Label, split_of
 from hfi_core.feedback.ledger import Ledger, Tally, Vote
 
 _MOST_STEPS = 200
@@ -67,7 +67,7 @@ def labelled(
     return [
         Label(
             tally.picture, candidates[tally.picture].sha256, value(tally),
-            tally.yes, tally.no, tally.cant_tell, part_of(tally.picture, held_out),
+            tally.yes, tally.no, tally.cant_tell, split_of(tally.picture, held_out),
         )
         for tally in tallies
         if tally.yes + tally.no and tally.yes + tally.no + tally.cant_tell >= minimum

@@ -56,7 +56,9 @@ def is_right(known: Judgement, answer: Judgement) -> bool:
     return agreeing >= CONCORDANT * len(pairs)
 
 
-def askable(params: Params, concept: str, candidates: Iterable[Candidate], root: Path = Path()) -> list[Candidate]:
+def askable_candidates(
+    params: Params, concept: str, candidates: Iterable[Candidate], root: Path = Path()
+) -> list[Candidate]:
     """Those of a concept's candidates that may be offered as ordinary questions.
 
     Raises UserError if the gold file that params name is missing or has a mistake.

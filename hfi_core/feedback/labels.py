@@ -1,17 +1,16 @@
 """What `labels/CONCEPT` holds: a label for each picture that was judged enough, and for rankings the pairs."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from hfi_core.io.json_files import write_json, write_jsonl
+from hfi_core.io.json_files import read_json, read_jsonl, write_json, write_jsonl
 
-Part = Literal["learn", "attack"]
+Split = Literal["learn", "attack"]
 
 
-def part_of(picture: str, held_out: float) -> Part:
+def split_of(picture: str, held_out: float) -> Split:
     """The part of a picture, by a hash of its id: the same in every run, whatever other pictures there are.
 
     A larger `held_out` share moves pictures from "learn" to "attack" and none the other way.
@@ -37,11 +36,11 @@ class Label:
     yes: float
     no: float
     cant_tell: int
-    part: Part
+    part: Split
 
 
 @dataclass(frozen=True)
-class Pair:
+class RankedPair:
     """How often one picture was placed above another; a tie counts half in either direction."""
 
     above: str
@@ -49,7 +48,7 @@ class Pair:
     weight: float
 
 
-def write_labels(folder: Path, labels: list[Label], pairs: list[Pair] | None, summary: dict[str, Any]) -> None:
+def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | None, summary: dict[str, Any]) -> None:
     """Fill a folder; `pairs` is None for binary feedback."""
     write_jsonl(folder / _LABELS, [asdict(label) for label in labels])
     if pairs is not None:
@@ -59,19 +58,14 @@ def write_labels(folder: Path, labels: list[Label], pairs: list[Pair] | None, su
 
 def read_labels(folder: Path) -> list[Label]:
     """The labels, sorted by picture."""
-    return [Label(**row) for row in _rows(folder / _LABELS)]
+    return [Label(**row) for row in read_jsonl(folder / _LABELS)]
 
 
-def read_pairs(folder: Path) -> list[Pair]:
+def read_pairs(folder: Path) -> list[RankedPair]:
     """The pairs of a ranking, sorted."""
-    return [Pair(**row) for row in _rows(folder / _PAIRS)]
+    return [RankedPair(**row) for row in read_jsonl(folder / _PAIRS)]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """Figures about the judgements and their agreement."""
-    return json.loads((folder / _SUMMARY).read_text(encoding="utf-8"))
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as stream:
-        return [json.loads(line) for line in stream]
+    return read_json(folder / _SUMMARY)

@@ -10,14 +10,14 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.labels import Label, Pair, part_of
+from hfi_core.feedback.labels import Label, RankedPair, split_of
 from hfi_core.feedback.ledger import Order
 
 _PRIOR = 0.1  # precision of the normal prior: keeps pictures that always won, islands, and ties alone finite
 _DECIMALS = 6  # scores nearer than this are one position
 
 
-def davidson(pairs: Sequence[Pair], ties: float, pictures: Sequence[str]) -> np.ndarray:
+def fit_davidson(pairs: Sequence[RankedPair], ties: float, pictures: Sequence[str]) -> np.ndarray:
     """Scores s (N,): the mode under a weak normal prior of Davidson's (1970) model, with v the strength of ties,
 
         P(i above j) = e^s_i / Z,  P(tie) = v e^((s_i + s_j) / 2) / Z,  Z the sum of the three.
@@ -58,7 +58,7 @@ BRADLEY_TERRY = "Bradley-Terry scores with ties (Davidson), as normalised positi
 class Comparisons:
     """Every pair that rankings imply, sorted, and how often each picture was placed or could not be."""
 
-    pairs: list[Pair]
+    pairs: list[RankedPair]
     ties: int
     placed: Counter[str]
     not_applicable: Counter[str]
@@ -80,7 +80,7 @@ def compare(orders: Iterable[Order]) -> Comparisons:
                 ties += 1
             placed.update(group)
         not_applicable.update(order.not_applicable)
-    pairs = [Pair(above, below, float(weight)) for (above, below), weight in sorted(weights.items())]
+    pairs = [RankedPair(above, below, float(weight)) for (above, below), weight in sorted(weights.items())]
     return Comparisons(pairs, ties, placed, not_applicable)
 
 
@@ -93,14 +93,14 @@ def positions(
         won[pair.above] += pair.weight
         lost[pair.below] += pair.weight
     compared = sorted(won.keys() | lost.keys())
-    scores = dict(zip(compared, davidson(comparisons.pairs, comparisons.ties, compared), strict=True))
+    scores = dict(zip(compared, fit_davidson(comparisons.pairs, comparisons.ties, compared), strict=True))
     placed, not_applicable = comparisons.placed, comparisons.not_applicable
     labelled = [name for name in compared if placed[name] + not_applicable[name] >= minimum]
     ranks = rankdata([scores[name] for name in labelled])
     return [
         Label(
             name, candidates[name].sha256, float((rank - 1) / max(len(labelled) - 1, 1)),
-            won[name], lost[name], not_applicable[name], part_of(name, held_out),
+            won[name], lost[name], not_applicable[name], split_of(name, held_out),
         )
         for name, rank in zip(labelled, ranks, strict=True)
     ]  # fmt: skip

@@ -100,7 +100,7 @@ def _ranking(ledger: Ledger, annotators: dict[str, Annotator]) -> tuple[int, dic
     }
 
 
-MEASURES = {"krippendorff_alpha": "Krippendorff's alpha", "kendalls_w": "Kendall's W"}
+THRESHOLDS = {"krippendorff_alpha": "Krippendorff's alpha", "kendalls_w": "Kendall's W"}
 """Measures by the words that people know them by."""
 
 UNITS = {"krippendorff_alpha": "pictures", "kendalls_w": "sets of pictures"}
@@ -120,7 +120,7 @@ def warning_of(statistics: Statistics, bars: params.Agreement, concept: str, fil
 
     Raises UserError below `refuse_below`, or if a bar is set there and nothing shows the agreement.
     """
-    name = MEASURES[DECIDING[statistics.kind]]
+    name = THRESHOLDS[DECIDING[statistics.kind]]
     found = statistics.deciding
     if found is None:
         said = f"{concept}: how far annotators agree cannot be told ({name} is undefined)"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import part_of
+from hfi_core.feedback.labels import split_of
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, is_current
 from hfi_core.params import Params
 
@@ -15,7 +15,7 @@ _OF_EITHER_KIND = 2
 
 
 @dataclass(frozen=True)
-class Need:
+class FeedbackNeed:
     """How far the judgements on a concept reach. Pictures kept for the attacker do not count, but for one."""
 
     concept: str
@@ -33,13 +33,13 @@ class Need:
         return not self.missing
 
 
-def need_of(
+def feedback_need(
     params: Params,
     concept: str,
     candidates: Iterable[Candidate],
     judgements: Iterable[BinaryJudgement | RankingJudgement],
     askable: Collection[str],
-) -> Need:
+) -> FeedbackNeed:
     """Hold the counting judgements on a concept against its candidates.
 
     Enough are `reward.least` pictures to learn from, each with `feedback.minimum` judgements of which one is an answer;
@@ -52,7 +52,7 @@ def need_of(
     ever be enough.
     """
     known = {candidate.id: candidate for candidate in candidates}
-    part = {name: part_of(name, params.attack.held_out) for name in known}
+    part = {name: split_of(name, params.attack.held_out) for name in known}
     minimum, wanted = params.feedback.minimum, params.reward.least
     if params.concepts[concept].feedback == "binary":
         votes = _votes(known, judgements)
@@ -81,7 +81,7 @@ def need_of(
         missing += _kinds(learnt, [labels[name] for name in labels if part[name] == "attack"])
     if all(shown.get(name, 0) >= minimum for name in askable):
         missing = []
-    return Need(concept, learnable, len(learnt), wanted, tuple(missing))
+    return FeedbackNeed(concept, learnable, len(learnt), wanted, tuple(missing))
 
 
 def _votes(

@@ -7,17 +7,16 @@ from pathlib import Path
 import torch
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Group, Observer, cosine, fit
-from hfi_core.inversion.tokens import with_token
+from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine, fit
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.prompts import holds_text
+from hfi_core.prompts import mentions, replace_text
 
 CHECKPOINT_EVERY = 50
 FLOAT16_SCALE = 4096.0
 
 
 @dataclass(frozen=True)
-class Examples:
+class TrainingExamples:
     """What a token is inverted from."""
 
     latents: torch.Tensor
@@ -40,7 +39,7 @@ def start_vectors(model: TextToImage, word: str, vectors: int, *key: object) -> 
 
 def invert(
     model: TextToImage,
-    examples: Examples,
+    examples: TrainingExamples,
     text: str,
     name: str,
     start: torch.Tensor,
@@ -64,9 +63,9 @@ def invert(
     Raises UserError if it diverges.
     """
     vectors = torch.nn.Parameter(start.clone())
-    drawn_for = [prompt if prompt and holds_text(prompt, text) else text for prompt in examples.prompts]
+    drawn_for = [prompt if prompt and mentions(prompt, text) else text for prompt in examples.prompts]
     texts = sorted(set(drawn_for))
-    prompts = [with_token(prompt, text, name) for prompt in texts]
+    prompts = [replace_text(prompt, text, name) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in drawn_for])
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - noisiest) * timesteps))
@@ -82,7 +81,7 @@ def invert(
         return (eps - model.predict(x_t, t, condition, student)).square().mean()
 
     history = fit(
-        [Group({"vectors": vectors}, rate)],
+        [ParameterGroup({"vectors": vectors}, rate)],
         loss,
         what=f"The inversion of {name}",
         steps=steps,

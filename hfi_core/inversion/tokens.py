@@ -7,7 +7,6 @@ import torch
 
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
-from hfi_core.prompts import with_text
 
 FILE = "learned_embeds.safetensors"
 _SDXL = ("clip_l", "clip_g")
@@ -42,8 +41,3 @@ def load_tokens(folder: Path) -> dict[str, torch.Tensor]:
     if not tokens:
         raise UserError(f"No {FILE} below {folder}.")
     return tokens
-
-
-def with_token(prompt: str, text: str, name: str) -> str:
-    """The prompt with a token's name in the place of the concept's text."""
-    return with_text(prompt, text, name)

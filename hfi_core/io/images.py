@@ -6,18 +6,18 @@ import numpy as np
 from PIL import Image
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 MOST_PIXELS = 4096 * 4096
 
 
-def save_picture(path: Path, pixels: np.ndarray) -> None:
+def save_image(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 (H, W, 3) as a PNG of reproducible bytes, whole or not at all."""
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         Image.fromarray(pixels).save(beside, format="PNG")
 
 
-def load_picture(path: Path) -> np.ndarray:
+def load_image(path: Path) -> np.ndarray:
     """Read a PNG as uint8 (H, W, 3).
 
     Raises UserError for a file that is missing, torn, too large, or no PNG.

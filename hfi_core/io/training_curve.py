@@ -4,12 +4,12 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 
 def write_steps(path: Path, columns: Mapping[str, Sequence[float]]) -> None:
     """Write columns of equal length under their names, with the step (from 0) in front."""
-    with whole_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["step", *columns])
         for step, values in enumerate(zip(*columns.values(), strict=True)):

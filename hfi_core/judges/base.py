@@ -10,13 +10,12 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from hfi_core.params import Compute
-from hfi_core.params import Judge as JudgeParams
+from hfi_core.params import Compute, JudgeParams
 from hfi_core.plugins import known_judges
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PictureVerdict:
     """One picture's verdict."""
 
     flagged: bool
@@ -45,7 +44,7 @@ class Judge(Protocol):
         """
         ...
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """Judge a whole suite by what was seen (N, K) of its pictures and the prompt of each.
 
         `rivals` are prompts of other suites that say of none of these pictures what is so: a judge that picks the best

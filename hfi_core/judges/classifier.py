@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfi_core.compute.batching import in_blocks
+from hfi_core.compute.batching import map_in_padded_batches
 from hfi_core.compute.device import device_of
 from hfi_core.errors import UserError
-from hfi_core.judges.base import Verdict
+from hfi_core.judges.base import PictureVerdict
 from hfi_core.models.weights import checked, require_all_tensors
-from hfi_core.params import Compute
-from hfi_core.params import Judge as JudgeParams
+from hfi_core.params import Compute, JudgeParams
 
 
 class ClassifierJudge:
@@ -43,9 +42,9 @@ class ClassifierJudge:
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
         """Probabilities of the labels (N, labels); see `Judge.see`."""
-        return in_blocks(pictures, self.block, self._probabilities)
+        return map_in_padded_batches(pictures, self.block, self._probabilities)
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """See `Judge.judge`."""
         flagged = seen[:, self.flagged].sum(1)
         accepted = seen[:, self.accepted].sum(1)
@@ -57,7 +56,7 @@ class ClassifierJudge:
             best = max(named, key=lambda index: float(seen[i, index]), default=None)
             is_flagged = float(flagged[i]) >= self.threshold
             verdicts.append(
-                Verdict(
+                PictureVerdict(
                     flagged=is_flagged,
                     kept=not is_flagged and float(accepted[i]) >= self.threshold,
                     correct=best is not None and _occurs(self.labels[best], prompt),

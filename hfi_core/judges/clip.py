@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hfi_core.judges.base import Verdict
+from hfi_core.judges.base import PictureVerdict
 from hfi_core.models.clip import Clip
-from hfi_core.params import Compute, Source
-from hfi_core.params import Judge as JudgeParams
+from hfi_core.params import Compute, JudgeParams, Source
 
 
 class ClipJudge:
@@ -35,14 +34,14 @@ class ClipJudge:
         """Image features (N, D); see `Judge.see`."""
         return self.clip.image_features(pictures, self.block)
 
-    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[Verdict]:
+    def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """See `Judge.judge`."""
         probabilities = (self.scale * seen @ self.words.T).softmax(-1)
         groups = torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1).tolist()
         texts = sorted({*prompts, *rivals, *self.other})
         best = (seen @ self.clip.text_features(texts).T).argmax(1).tolist()
         return [
-            Verdict(
+            PictureVerdict(
                 flagged=flagged >= self.threshold,
                 kept=accepted >= self.threshold > flagged,
                 correct=texts[index] == prompt,

@@ -11,10 +11,10 @@ from transformers import CLIPModel, CLIPTokenizer, PreTrainedTokenizerBase
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.utils.logging import disable_progress_bar
 
-from hfi_core.compute.batching import in_blocks
+from hfi_core.compute.batching import map_in_padded_batches
 from hfi_core.compute.device import device_of, dtype_of
 from hfi_core.errors import UserError
-from hfi_core.models.weights import Part, checked, require_all_tensors
+from hfi_core.models.weights import WeightsFolder, checked, require_all_tensors
 from hfi_core.params import Compute, Source
 
 _TEXT_BLOCK = 16
@@ -30,7 +30,7 @@ class Clip:
     device: torch.device
 
     @classmethod
-    def load(cls, source: Source, compute: Compute, part: Part = "clip") -> "Clip":
+    def load(cls, source: Source, compute: Compute, part: WeightsFolder = "clip") -> "Clip":
         """Load any transformers CLIP folder, checked against the digest that params pin for `part`.
 
         Raises UserError if the folder is missing, torn, no CLIP model, or another one than pinned.
@@ -83,7 +83,7 @@ class Clip:
     def _embedded(self, items: Sequence, block: int, embed: Callable[[list], torch.Tensor]) -> torch.Tensor:
         if not len(items):
             return torch.empty(0, self.width)
-        return F.normalize(in_blocks(items, block, embed), dim=-1)
+        return F.normalize(map_in_padded_batches(items, block, embed), dim=-1)
 
 
 def _load_network(folder: Path, dtype: torch.dtype) -> CLIPModel:

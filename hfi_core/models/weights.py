@@ -26,7 +26,7 @@ def require_all_tensors(folder: Path, report: Mapping[str, Any], kind: str) -> N
         )
 
 
-Part = Literal["model", "clip", "judge", "annotators"]
+WeightsFolder = Literal["model", "clip", "judge", "annotators"]
 
 _EMBEDDED_FOLDERS: dict[str, str] = {
     "model": "pipeline",
@@ -36,7 +36,7 @@ _EMBEDDED_FOLDERS: dict[str, str] = {
 }
 
 
-def locate(source: str | None, revision: str | None, part: Part) -> Path:
+def locate(source: str | None, revision: str | None, part: WeightsFolder) -> Path:
     """The local folder of a source.
 
     Raises UserError if a folder is missing, or a hub id is not in the local hub cache and cannot be fetched.
@@ -53,7 +53,7 @@ def locate(source: str | None, revision: str | None, part: Part) -> Path:
     return _from_hub(source, revision, part)
 
 
-def _from_hub(source: str, revision: str | None, part: Part) -> Path:
+def _from_hub(source: str, revision: str | None, part: WeightsFolder) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
 
@@ -94,7 +94,7 @@ def _kept(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
-def checked(source: str | None, revision: str | None, digest: str, part: Part) -> Path:
+def checked(source: str | None, revision: str | None, digest: str, part: WeightsFolder) -> Path:
     """The local folder of a source whose content is what params pin.
 
     Raises UserError if the content is another.

@@ -1,9 +1,9 @@
 """`params.yaml` as frozen models: every knob, its unit, its bounds. Nothing here imports torch."""
 
 from hfi_core.params.erasure import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
-from hfi_core.params.evaluation import Evaluate, Gate, Judge, Lora, Release, Suite
+from hfi_core.params.evaluation import Evaluate, Gate, JudgeParams, Lora, Release, Suite
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
-from hfi_core.params.loading import parse_params, read_params
+from hfi_core.params.loading import load_params, parse_params
 from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.operations import Publish, Tracking, Versioning
 from hfi_core.params.root import Params
@@ -12,7 +12,7 @@ from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath,
 
 __all__ = [
     "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm", "Compute", "Concept", "Crowd",
-    "Digest", "Evaluate", "Feedback", "Gate", "Initial", "Invert", "Judge", "Lora", "Name", "NoRemoval", "Params",
+    "Digest", "Evaluate", "Feedback", "Gate", "Initial", "Invert", "JudgeParams", "Lora", "Name", "NoRemoval", "Params",
     "Prompt", "Publish", "RelativePath", "Release", "Removal", "Reward", "Sampler", "Share", "Source", "Suite",
-    "Tracking", "Versioning", "parse_params", "read_params",
+    "Tracking", "Versioning", "parse_params", "load_params",
 ]  # fmt: skip

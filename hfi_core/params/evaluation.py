@@ -15,7 +15,7 @@ def _known_judge(kind: str) -> str:
     return kind
 
 
-class Judge(Frozen):
+class JudgeParams(Frozen):
     """Who answers for the evaluation; never what was trained on."""
 
     kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier"])]
@@ -52,7 +52,7 @@ class Suite(Frozen):
 class Evaluate(Frozen):
     """What is drawn and how it is compared."""
 
-    judge: Judge
+    judge: JudgeParams
     suites: dict[Literal["broad", "precise", "neighbours", "unrelated"], Suite]
     reinverted: int = Field(ge=1, le=10_000)
     """Pictures drawn with each attacker's token, a concept."""

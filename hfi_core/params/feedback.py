@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, S3Address, Share
-from hfi_core.prompts import holds_text
+from hfi_core.prompts import mentions
 
 
 class Initial(Frozen):
@@ -32,7 +32,7 @@ class Concept(Frozen):
     @model_validator(mode="after")
     def _prompts_hold_the_text(self):
         for prompt in self.prompts:
-            if not holds_text(prompt, self.text):
+            if not mentions(prompt, self.text):
                 raise ValueError(f"prompt {prompt!r} does not hold the concept's text {self.text!r} as whole words")
         return self
 

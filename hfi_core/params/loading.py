@@ -15,7 +15,7 @@ from hfi_core.params.root import Params
 _MOST_LINES = 20
 
 
-def read_params(path: Path) -> Params:
+def load_params(path: Path) -> Params:
     """Parse `params.yaml`.
 
     Raises UserError that names each unknown key with the nearest known one, each missing key and each broken bound.
@@ -26,7 +26,7 @@ def read_params(path: Path) -> Params:
 
 
 def parse_params(raw: Any, where: str = "params.yaml") -> Params:
-    """Parse the content of `params.yaml`; see `read_params`."""
+    """Parse the content of `params.yaml`; see `load_params`."""
     if not isinstance(raw, dict):
         kind = "nothing" if raw is None else type(raw).__name__
         raise UserError(f"{where} holds {kind} where a mapping of keys is expected.")

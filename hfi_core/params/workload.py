@@ -15,7 +15,7 @@ LOOKS = 4
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What one unit, or several together, computes with the UNet."""
 
     pictures: int = 0
@@ -27,8 +27,8 @@ class Work:
     gradient: int = 0
     """Passes forward and backward."""
 
-    def __add__(self, other: "Work") -> "Work":
-        return Work(
+    def __add__(self, other: "Workload") -> "Workload":
+        return Workload(
             self.pictures + other.pictures,
             self.steps + other.steps,
             self.forward + other.forward,
@@ -36,7 +36,7 @@ class Work:
         )
 
 
-def work_of(stage: str, unit: str, params: Params) -> Work:
+def unet_passes(stage: str, unit: str, params: Params) -> Workload:
     """What a unit computes; nothing for stages that do without the UNet."""
     if stage == "generate":
         return _drawing(len(params.concepts[unit].prompts) * params.candidates.drawn[unit], params)
@@ -54,7 +54,7 @@ def work_of(stage: str, unit: str, params: Params) -> Work:
         return _drawing(shots(params), params)
     if stage == "package":
         return _lora(params)
-    return Work()
+    return Workload()
 
 
 def shots(params: Params) -> int:
@@ -79,30 +79,30 @@ def _passes(guidance: float) -> int:
     return 1 if guidance == 1 else 2
 
 
-def _drawing(pictures: int, params: Params) -> Work:
+def _drawing(pictures: int, params: Params) -> Workload:
     padded = ceil(pictures / params.compute.block) * params.compute.block
-    return Work(pictures, forward=padded * params.sampler.steps * _passes(params.sampler.guidance))
+    return Workload(pictures, forward=padded * params.sampler.steps * _passes(params.sampler.guidance))
 
 
-def _learning(steps: int, batch: int) -> Work:
-    return Work(steps=steps, gradient=steps * batch)
+def _learning(steps: int, batch: int) -> Workload:
+    return Workload(steps=steps, gradient=steps * batch)
 
 
-def _lora(params: Params) -> Work:
+def _lora(params: Params) -> Workload:
     spec = params.release.lora
     if spec is None or isinstance(params.removals[params.release.row], NoRemoval):
-        return Work()
+        return Workload()
     once, draws = _drawing(min(spec.pictures, _suites(params)), params), lora_draws(spec)
-    return Work(once.pictures * draws, forward=once.forward * draws)
+    return Workload(once.pictures * draws, forward=once.forward * draws)
 
 
-def _removal(row: str, params: Params) -> Work:
+def _removal(row: str, params: Params) -> Workload:
     spec = params.removals[row]
     if isinstance(spec, NoRemoval):
-        return Work()
+        return Workload()
     if isinstance(spec, ClosedForm):
         return _looks(2, params)
-    concepts, rounds, targets, work = len(params.concepts), 1, 1, Work()
+    concepts, rounds, targets, work = len(params.concepts), 1, 1, Workload()
     if isinstance(spec, Anchored):
         rounds, targets = spec.rounds, 2 if spec.contrast else 1
         work += _learning((rounds - 1) * concepts * spec.reinvert_steps, params.invert.batch)
@@ -111,10 +111,10 @@ def _removal(row: str, params: Params) -> Work:
         lessons = concepts * (1 + number) + spec.preserve if isinstance(spec, Anchored) else concepts
         rolls = ceil(spec.steps / spec.reuse) * lessons * spec.rollouts * spec.rollout_steps * _passes(spec.guidance)
         learnt = spec.steps * spec.batch * lessons
-        work += Work(steps=spec.steps, forward=rolls + targets * learnt, gradient=learnt)
+        work += Workload(steps=spec.steps, forward=rolls + targets * learnt, gradient=learnt)
     return work + _looks(min(LOOKS, rounds * ceil(spec.steps / spec.reuse)), params)
 
 
-def _looks(count: int, params: Params) -> Work:
+def _looks(count: int, params: Params) -> Workload:
     drawn = count * LOOK_AT
-    return Work(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))
+    return Workload(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))

@@ -8,22 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows.versioning.git import git_revision
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.params import Params
 from hfi_core.pipeline.stage import Stage
-
-
-def params_digest(params: Params) -> str:
-    """Digest of the whole of `params.yaml` by meaning."""
-    return sha256_of_json(params.model_dump(mode="json"))
-
-
-def pipeline_key(params: Params) -> str:
-    """What ties together the runs of one pipeline: params and git revision."""
-    return sha256_of_json([params_digest(params), git_revision()[0]])[:16]
-
 
 _MODEL = ("seed", "compute", "model")
 
@@ -212,7 +200,7 @@ def work_key(unit: Unit, params: Params) -> str:
     return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:WORK_KEY]
 
 
-def readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
+def judgement_readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
     """The units that read judgements of the live store, one a concept: what comes before them is for people to judge.
 
     None where the project has no live store, and where nothing comes after them: `--until ingest` takes what is there.
@@ -247,13 +235,24 @@ def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
 
 
 def paths_overlap(one: Path, other: Path) -> bool:
+    """Return whether two paths are equal, or one lies below the other."""
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def stages_making(path: Path) -> Iterator[str]:
-
+    """Yield the names of the stages whose outputs overlap a path."""
     for stage in STAGES:
         for output in stage.outputs.values():
             fixed = Path(output.split("{")[0])
             if fixed != Path() and paths_overlap(path, fixed):
                 yield stage.name
+
+
+def params_digest(params: Params) -> str:
+    """Return the digest of the whole of `params.yaml` by meaning."""
+    return sha256_of_json(params.model_dump(mode="json"))
+
+
+def pipeline_key(params: Params, revision: str) -> str:
+    """Return the key that ties together the runs of one pipeline: of its params and its git commit."""
+    return sha256_of_json([params_digest(params), revision])[:WORK_KEY]

@@ -1,8 +1,29 @@
-"""Where the files of a project lie: the only place that spells their paths."""
+"""Where the files of a project lie, relative to its folder: the only place that spells these paths."""
 
 from pathlib import Path
 
-RELEASE = Path("release")
-EVALUATION = Path("reports/evaluation.json")
-
 PARAMS = Path("params.yaml")
+DVC_YAML = Path("dvc.yaml")
+DVC_LOCK = Path("dvc.lock")
+STATE = Path(".hfi")
+"""What one machine keeps for itself: checkpoints, locks, the annotation server's own database. Neither git nor DVC
+sees it."""
+
+CANDIDATES = Path("candidates")
+"""A folder a concept: the pictures that people judge."""
+LABELS = Path("labels")
+"""A folder a concept."""
+MODELS = Path("models")
+"""A folder a removal: the weights that it changed."""
+EVALUATED_ROWS = Path("evaluation")
+"""A folder a removal: its pictures, verdicts and features."""
+RELEASE = Path("release")
+
+EVALUATION = Path("reports/evaluation.json")
+"""The figures of all rows, as the stage compare wrote them."""
+REPORT_PAGE = Path("reports/report.html")
+BANNER = Path("reports/plots/banner.png")
+COST = Path("reports/cost.json")
+"""Seconds and memory of each unit that ran on this machine."""
+SAMPLES = Path("samples")
+"""What `hfi sample` drew."""

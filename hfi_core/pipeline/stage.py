@@ -6,13 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from hfi_core.compute.memory import with_short_memory_named
-from hfi_core.models.diffusion.sampling import Request
+from hfi_core.compute.memory import with_memory_errors_explained
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 
-class Run(Protocol):
+class StageFunction(Protocol):
     """What every stage module calls `run`.
 
     `unit` names the concept, crowd or removal; `work` is a folder for checkpoints, kept by the caller until the
@@ -27,11 +26,11 @@ class Run(Protocol):
         *,
         unit: str = "",
         work: Path | None = None,
-        progress: Progress = silent,
+        progress: Progress = no_progress,
     ) -> dict[str, float]: ...
 
 
-Block = TypeVar("Block")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -41,15 +40,15 @@ class Shard:
     index: int = 0
     count: int = 1
 
-    def of(self, blocks: Sequence[Block]) -> Sequence[Block]:
+    def of(self, blocks: Sequence[Item]) -> Sequence[Item]:
         """The shard's own blocks."""
         return blocks[self.index :: self.count]
 
 
-WHOLE = Shard()
+WHOLE_STAGE = Shard()
 
 
-class Fill(Protocol):
+class ShardFunction(Protocol):
     """What a stage that can be split declares: computes the shard's blocks that `work` lacks, and writes nothing else.
 
     Every block is written whole or not at all, and what it holds depends on the block alone. So shards may run in any
@@ -63,8 +62,8 @@ class Fill(Protocol):
         work: Path,
         *,
         unit: str = "",
-        shard: Shard = WHOLE,
-        progress: Progress = silent,
+        shard: Shard = WHOLE_STAGE,
+        progress: Progress = no_progress,
     ) -> None: ...
 
 
@@ -84,7 +83,7 @@ class Stage:
     metrics: tuple[str, ...] = ()
     """Outputs, by name, that `dvc metrics` shows."""
     shards: tuple[str, ...] = ()
-    """Import strings of the functions (`Fill`) that can be split; each needs what the one before it wrote, whole."""
+    """Import strings of the `ShardFunction`s, in order; each needs the whole output of the one before it."""
     replicates: bool = False
     """Whether processes can learn a unit together (`compute/data_parallel.py`); only the first one's outputs count."""
 
@@ -101,23 +100,23 @@ class Stage:
             value = getattr(value, key)
         return value
 
-    def load(self) -> Run:
+    def load(self) -> StageFunction:
         """Import the stage's function."""
         return _imported(self.function)
 
-    def load_shards(self) -> tuple[Fill, ...]:
+    def load_shards(self) -> tuple[ShardFunction, ...]:
         """Import the functions that can be split, in order; none where the stage cannot."""
         return tuple(map(_imported, self.shards))
 
 
 def _imported(function: str) -> Any:
     module, name = function.split(":")
-    return with_short_memory_named(getattr(import_module(module), name))
+    return with_memory_errors_explained(getattr(import_module(module), name))
 
 
-def unfinished(
-    requests: Sequence[Request], block: int, done: Callable[[Request], bool], shard: Shard = WHOLE
-) -> list[Request]:
-    """The requests of the shard's blocks that are not wholly done: every picture keeps its place in its block."""
-    blocks = [list(requests[start : start + block]) for start in range(0, len(requests), block)]
-    return [request for part in shard.of(blocks) if not all(map(done, part)) for request in part]
+def unfinished_blocks(
+    items: Sequence[Item], block: int, is_done: Callable[[Item], bool], shard: Shard = WHOLE_STAGE
+) -> list[Item]:
+    """Return the items of the shard's blocks that are not wholly done: every item keeps its place in its block."""
+    blocks = [list(items[start : start + block]) for start in range(0, len(items), block)]
+    return [item for part in shard.of(blocks) if not all(map(is_done, part)) for item in part]

@@ -17,7 +17,7 @@ PHRASES = {
 
 
 @dataclass(frozen=True)
-class Change:
+class ComparedFigure:
     """One figure of two rows."""
 
     phrase: str
@@ -27,17 +27,17 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ReportFinding:
     """One row against another: what is shown to be better or worse, and where no difference is shown."""
 
     row: str
     against: str
-    better: list[Change]
-    worse: list[Change]
-    same: list[Change]
+    better: list[ComparedFigure]
+    worse: list[ComparedFigure]
+    same: list[ComparedFigure]
 
 
-def findings_of(evaluation: Mapping[str, Any]) -> list[Finding]:
+def findings_of(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
     """A finding for each two rows, those against base first.
 
     A difference counts as shown where its corrected p is below 1 - level; that nothing is shown proves no equality.
@@ -55,11 +55,11 @@ def findings_of(evaluation: Mapping[str, Any]) -> list[Finding]:
     )
     found = []
     for (row, against), group in groupby(ranked, key=pair):
-        finding = Finding(row, against, [], [], [])
+        finding = ReportFinding(row, against, [], [], [])
         for comparison in group:
             metric = comparison["metric"]
             values = [percent_or_number(metric, metrics[name][metric]["value"]) for name in (against, row)]
-            change = Change(PHRASES[metric], *values, p_words(comparison["p_holm"]))
+            change = ComparedFigure(PHRASES[metric], *values, p_words(comparison["p_holm"]))
             if comparison["p_holm"] >= alpha:
                 finding.same.append(change)
             elif (comparison["difference"] > 0) == (direction_of(metric) == "up"):

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from hfi_core.evaluation.records import Evaluated
-from hfi_core.io.images import save_picture
+from hfi_core.evaluation.records import EvaluatedRow
+from hfi_core.io.images import save_image
 
 LARGEST = 128
 """Pictures with longer sides are reduced to this many pixels and kept as JPEG."""
@@ -35,7 +35,7 @@ class Strip:
     pictures: list[Thumbnail]
 
 
-def strips_of(rows: Sequence[Evaluated], suite: str, count: int = A_SUITE) -> list[Strip]:
+def strips_of(rows: Sequence[EvaluatedRow], suite: str, count: int = A_SUITE) -> list[Strip]:
     """The same few pictures from every row: the first seed of each prompt, then the second, and so on."""
     chosen = spread(rows[0].column(suite, "prompt"), count)
     return [Strip(row.row, [_thumbnail(row, suite, place) for place in chosen]) for row in rows]
@@ -56,7 +56,7 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnail(row: Evaluated, suite: str, place: int) -> Thumbnail:
+def _thumbnail(row: EvaluatedRow, suite: str, place: int) -> Thumbnail:
     record = row.records[row.places[suite][place]]
     return Thumbnail(
         uri=picture_uri(row.picture(suite, record["index"])),
@@ -96,7 +96,7 @@ _CAPTION = 34
 _PAPER, _INK = (255, 255, 255), (29, 33, 41)
 
 
-def write_banner(path: Path, base: Evaluated, released: Evaluated) -> None:
+def write_banner(path: Path, base: EvaluatedRow, released: EvaluatedRow) -> None:
     """Draw the first broad pictures of both rows, enlarged without smoothing or reduced with it."""
     chosen = spread(base.column("broad", "prompt"), _COUNT)
     width = 2 * _MARGIN + len(chosen) * (_SIDE + _GAP) - _GAP
@@ -110,7 +110,7 @@ def write_banner(path: Path, base: Evaluated, released: Evaluated) -> None:
         for column, place in enumerate(chosen):
             picture = row.picture("broad", int(row.column("broad", "index")[place]))
             canvas.paste(_fitted(picture), (_MARGIN + column * (_SIDE + _GAP), top + _CAPTION - 4))
-    save_picture(path, np.asarray(canvas))
+    save_image(path, np.asarray(canvas))
 
 
 def _fitted(pixels: np.ndarray) -> Image.Image:

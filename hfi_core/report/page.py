@@ -10,10 +10,10 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SHARES, SUITES
-from hfi_core.evaluation.gates import verdicts
-from hfi_core.evaluation.records import Evaluated
-from hfi_core.feedback.statistics import MEASURES, UNITS
-from hfi_core.io.atomic import whole_file
+from hfi_core.evaluation.gates import check_gates
+from hfi_core.evaluation.records import EvaluatedRow
+from hfi_core.feedback.statistics import THRESHOLDS, UNITS
+from hfi_core.io.atomic import atomic_file
 from hfi_core.params import Params
 from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
 from hfi_core.report.images import data_uri, strips_of
@@ -39,7 +39,7 @@ def judgements_of(summary: Mapping[str, Any]) -> Judgements:
     """From a concept's `labels/CONCEPT/summary.json`."""
     ranked = summary["kind"] == "ranking"
     agreement = [
-        (MEASURES[name], f"{_words(interval)}, over {interval['n']} {UNITS[name]}")
+        (THRESHOLDS[name], f"{_words(interval)}, over {interval['n']} {UNITS[name]}")
         for name, interval in summary["agreement_intervals"].items()
         if interval is not None
     ]
@@ -79,7 +79,7 @@ def write_page(
     path: Path,
     params: Params,
     evaluation: Mapping[str, Any],
-    rows: Sequence[Evaluated],
+    rows: Sequence[EvaluatedRow],
     plots: Mapping[str, str],
     background: Background,
 ) -> None:
@@ -96,7 +96,7 @@ def write_page(
         level=f"{100 * params.evaluate.level:g}",
         pictures=len(rows[0].records),
         broad=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
-        gates=verdicts(evaluation, params.release.row, params.release.gates),
+        gates=check_gates(evaluation, params.release.row, params.release.gates),
         findings=findings_of(evaluation),
         headlines=HEADLINES,
         table=[_line(row, params.release.row) for row in evaluation["rows"]],
@@ -113,7 +113,7 @@ def write_page(
         provenance=_flat(evaluation["provenance"]),
         differ=evaluation["provenance"]["differ"],
     )
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 

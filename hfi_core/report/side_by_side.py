@@ -10,7 +10,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.report.images import picture_uri
 
 
@@ -43,7 +43,7 @@ def write_side_by_side(
     for pair in pairs:
         shown = {"prompt": pair.prompt, "seed": pair.seed, "uris": [_uri(pair.first), _uri(pair.second)]}
         suites.setdefault(pair.suite, []).append(shown)
-    with whole_file(path) as beside:
+    with atomic_file(path) as beside:
         beside.write_text(template.render(sides=sides, table=table, suites=suites), encoding="utf-8")
 
 

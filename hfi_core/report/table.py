@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.evaluation.definitions import HEADLINES
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", "direction")
 
@@ -26,7 +26,7 @@ def shown(figure: Mapping[str, Any]) -> str:
 
 def write_table(path: Path, evaluation: Mapping[str, Any]) -> None:
     """Write every figure as a line of CSV."""
-    with whole_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in evaluation["rows"]:

@@ -15,10 +15,10 @@ import numpy as np
 
 from hfi_core.candidates.manifest import Candidate, read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.gold import askable
-from hfi_core.feedback.labels import part_of, read_labels
+from hfi_core.feedback.gold import askable_candidates
+from hfi_core.feedback.labels import read_labels, split_of
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 _BLOCK = 1024  # known pictures compared at a time
 
@@ -77,7 +77,7 @@ def random_order(pictures: Sequence[str], seed: int) -> list[str]:
     return sorted(pictures, key=lambda name: hashlib.sha256(f"random\x1f{seed}\x1f{name}".encode()).digest())
 
 
-def next_pictures(
+def select(
     params: Params,
     concept: str,
     *,
@@ -85,7 +85,7 @@ def next_pictures(
     count: int,
     random_share: float,
     sampled: Collection[str] = frozenset(),
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Selection:
     """Choose from the askable candidates without a label, by the reward model of the first round.
 
@@ -102,7 +102,7 @@ def next_pictures(
             "  To mend it: have some candidates judged, whichever come first, then `hfi run --until reward`."
         )
     candidates = {candidate.id: candidate for candidate in read_manifest(folder)}
-    asking = {one.id for one in askable(params, concept, candidates.values(), root)}
+    asking = {one.id for one in askable_candidates(params, concept, candidates.values(), root)}
     labelled = {label.picture for label in read_labels(root / "labels" / concept)}
     open_ = [name for name in candidates if name in asking and name not in labelled]
     if not open_:
@@ -119,7 +119,7 @@ def next_pictures(
     features, known, rewards = features[: len(open_)], features[len(open_) :], rewards[: len(open_)]
     row = {name: k for k, name in enumerate(open_)}
     unsure = uncertainty(rewards, params.concepts[concept].feedback)
-    unsure[[part_of(name, params.attack.held_out) == "attack" or name in sample for name in open_]] = 0
+    unsure[[split_of(name, params.attack.held_out) == "attack" or name in sample for name in open_]] = 0
     random_rows = [row[name] for name in wanted]
     near = np.concatenate([known, features[random_rows]])
     active = spread_out(unsure, features, near, count - max(more, len(wanted)))
@@ -145,9 +145,9 @@ def _look(
     params: Params, folder: Path, reward: Path, candidates: list[Candidate], progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, D) of candidates and their rewards (N,)."""
-    from hfi_core.compute.device import prepare
+    from hfi_core.compute.device import configure
     from hfi_core.reward.model import RewardModel, embed
 
-    prepare(params.compute)
+    configure(params.compute)
     features = embed(params, folder, candidates, progress)
     return features.double().numpy(), RewardModel.load(reward).rewards(features).double().numpy()

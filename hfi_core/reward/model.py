@@ -10,12 +10,12 @@ from torch import nn
 from hfi_core import params
 from hfi_core.candidates.manifest import Candidate, read_pictures
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.compute.training_loop import Checkpoint, Group, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, cosine, fit
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.clip import Clip
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 WEIGHTS = "reward.safetensors"
 BATCH = 1024
@@ -106,7 +106,7 @@ def train(
     settings: params.Reward,
     *,
     checkpoint: Checkpoint | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, list[float]]:
     """Minimise `loss(step)` and leave the model with the weights of the least held-out loss (early stopping).
 
@@ -127,7 +127,7 @@ def train(
         progress(step + 1, settings.steps, "fitting the reward model")
 
     history = fit(
-        [Group(named, settings.rate)],
+        [ParameterGroup(named, settings.rate)],
         loss,
         what="The reward model",
         steps=settings.steps,

@@ -8,7 +8,7 @@ import torch
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import Label, Pair
+from hfi_core.feedback.labels import Label, RankedPair
 from hfi_core.metrics.ranking import Measured, Resampling, accuracy, auc, calibration_error, pair_accuracy, spearman
 from hfi_core.params import Reward
 from hfi_core.reward.model import RewardModel, batch_rows, bradley_terry, squared_error
@@ -33,7 +33,9 @@ class Task(Protocol):
         ...
 
 
-def task_of(kind: str, concept: str, labels: list[Label], pairs: list[Pair], settings: Reward, seed: int) -> Task:
+def objective_for(
+    kind: str, concept: str, labels: list[Label], pairs: list[RankedPair], settings: Reward, seed: int
+) -> Task:
     """The task that labels pose.
 
     Raises UserError that says how to mend it if they are too few, or all alike.
@@ -151,7 +153,7 @@ def _binary(concept: str, labels: list[Label], settings: Reward, seed: int) -> B
     return BinaryTask(values, split(np.sign(values - 0.5), settings.held_out, seed), seed)
 
 
-def _ranking(concept: str, labels: list[Label], pairs: list[Pair], settings: Reward, seed: int) -> RankingTask:
+def _ranking(concept: str, labels: list[Label], pairs: list[RankedPair], settings: Reward, seed: int) -> RankingTask:
     row = {label.picture: k for k, label in enumerate(labels)}
     held_out = split(np.zeros(len(labels)), settings.held_out, seed)
     weights = {(row[p.above], row[p.below]): p.weight for p in pairs if p.above in row and p.below in row}

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.candidates.manifest import MANIFEST, read_manifest, read_pictures
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 _AT_ONCE = 256
 
@@ -20,12 +20,12 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Copy manifest and pictures, each picture checked against its digest; files that are no pictures stay behind."""
     source = inputs["imported"]
     rows = read_manifest(source)
-    with whole_folder(outputs["candidates"]) as folder:
+    with atomic_folder(outputs["candidates"]) as folder:
         (folder / "pictures").mkdir()
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]

@@ -7,16 +7,16 @@ budget is larger, and the attackers' examples are weighted by labels of pictures
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.examples import labelled
 from hfi_core.inversion.textual_inversion import invert, start_vectors
 from hfi_core.inversion.tokens import save_token
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.training_curve import write_steps
 from hfi_core.models.diffusion.loading import load_safeguarded
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 
 def run(
@@ -26,14 +26,14 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Invert every attacker's token on the row's model."""
-    prepare(params.compute)
+    configure(params.compute)
     spec = params.attack
     model = load_safeguarded(params.model, params.compute, inputs["model"])
     losses, total = {}, len(params.concepts) * spec.attackers * spec.steps
-    with whole_folder(outputs["attack"]) as folder:
+    with atomic_folder(outputs["attack"]) as folder:
         for name, concept in params.concepts.items():
             examples = labelled(
                 model, inputs["candidates"] / name, inputs["labels"] / name, "attack", params.compute.block

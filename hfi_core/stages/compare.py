@@ -5,11 +5,11 @@ from pathlib import Path
 
 from hfi_core.evaluation.measure import evaluation_of
 from hfi_core.evaluation.records import read_rows
-from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
 from hfi_core.io.training_curve import read_losses
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 from hfi_core.report.images import write_banner
 from hfi_core.report.page import Background, write_page
 from hfi_core.report.plots import Material, draw_plots, write_removal_csv
@@ -23,7 +23,7 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Compare the rows that params name; returns the released row's figures."""
     rows = read_rows(inputs["evaluation"], list(params.removals))
@@ -46,9 +46,9 @@ def run(
     # The page checks the gates' names, so it comes before the outputs that others read.
     plots = draw_plots(material)
     write_page(outputs["page"], params, evaluation, rows, plots, background)
-    with whole_folder(outputs["plots"]) as folder:
+    with atomic_folder(outputs["plots"]) as folder:
         for name, svg in plots.items():
-            with whole_file(folder / f"{name}.svg") as beside:
+            with atomic_file(folder / f"{name}.svg") as beside:
                 beside.write_text(svg, encoding="utf-8")
         write_removal_csv(folder / "removal.csv", evaluation)
         write_banner(folder / "banner.png", rows[0], released)

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
-from hfi_core.compute.data_parallel import replicas
-from hfi_core.compute.device import prepare
+from hfi_core.compute.data_parallel import current_group
+from hfi_core.compute.device import configure
 from hfi_core.erasure.methods import METHODS, look_every
-from hfi_core.erasure.targets import ConceptMaterial
+from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.erasure.trainer import Look, sample_grid
 from hfi_core.inversion.examples import rewarded
 from hfi_core.inversion.tokens import load_tokens
-from hfi_core.io.atomic import whole_folder
-from hfi_core.io.images import save_picture
+from hfi_core.io.atomic import atomic_folder
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
 from hfi_core.io.training_curve import write_steps
 from hfi_core.models.diffusion.loading import WEIGHTS, load_model
 from hfi_core.params import NoRemoval, Params
 from hfi_core.params.workload import LOOK_AT
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 
 def run(
@@ -32,7 +32,7 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Train the row's removal and keep the teacher's cross-attention weights; `base` keeps none."""
     spec = params.removals[unit]
@@ -44,13 +44,13 @@ def run(
         "concepts": list(params.concepts),
         "settings": spec.model_dump(mode="json"),
     }
-    if (processes := replicas().count) > 1:
+    if (processes := current_group().count) > 1:
         record["processes"] = processes  # they round otherwise than one does
-    with whole_folder(outputs["model"]) as folder:
+    with atomic_folder(outputs["model"]) as folder:
         if isinstance(spec, NoRemoval):
             write_json(folder / "removal.json", record | {"trained_parameters": 0})
             return {"trained_parameters": 0}
-        prepare(params.compute)
+        configure(params.compute)
         model = load_model(params.model, params.compute)
         material = [_material(params, name, model, inputs) for name in params.concepts]
         samples = (work or folder) / "samples"
@@ -69,8 +69,8 @@ def run(
     return {"trained_parameters": trained, "final_loss": float(np.mean(last))}
 
 
-def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> ConceptMaterial:
-    return ConceptMaterial(
+def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> ErasureConcept:
+    return ErasureConcept(
         name=name,
         concept=params.concepts[name],
         tokens={key: value.to(model.device) for key, value in load_tokens(inputs["tokens"] / name).items()},
@@ -81,7 +81,7 @@ def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> C
     )  # fmt: skip
 
 
-def _looker(params: Params, model, material: list[ConceptMaterial], stride: int, folder: Path) -> Look:
+def _looker(params: Params, model, material: list[ErasureConcept], stride: int, folder: Path) -> Look:
     """Draws the first prompts of the concepts now and then while a removal learns."""
     prompts = [prompt for part in material for prompt in part.concept.prompts]
     conditions = model.encode([prompts[i % len(prompts)] for i in range(LOOK_AT)])
@@ -89,6 +89,6 @@ def _looker(params: Params, model, material: list[ConceptMaterial], stride: int,
     def look(step: int, weights) -> None:
         path = folder / f"step-{step:05d}.png"
         if step % stride == 0 and not path.exists():
-            save_picture(path, sample_grid(model, conditions, params.sampler, weights, params.seed))
+            save_image(path, sample_grid(model, conditions, params.sampler, weights, params.seed))
 
     return look

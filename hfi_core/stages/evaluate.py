@@ -10,25 +10,25 @@ from platform import python_version
 import numpy as np
 import torch
 
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.evaluation.definitions import SHARES
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
 from hfi_core.evaluation.shots import SEED_RULE, Shot, rivals_of, shots_of
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import FILE, load_tokens
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
-from hfi_core.io.images import load_picture, save_picture
+from hfi_core.io.images import load_image, save_image
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.judges.base import Judge, load_judge
 from hfi_core.metrics.distances import clip_score
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import WHOLE, Shard, unfinished
-from hfi_core.progress import Progress, silent
+from hfi_core.pipeline.stage import WHOLE_STAGE, Shard, unfinished_blocks
+from hfi_core.progress import Progress, no_progress
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
 
@@ -40,17 +40,17 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Evaluate the row `unit`; pictures that lie in `work` are not drawn again."""
-    prepare(params.compute)
+    configure(params.compute)
     shots = shots_of(params)
     # Before anything is drawn, so that a wrong judge costs seconds and not the drawing.
     judge, clip = _eyes(params)
-    with whole_folder(outputs["evaluation"]) as folder:
+    with atomic_folder(outputs["evaluation"]) as folder:
         kept = work or folder / "work"
-        _draw(params, unit, inputs, kept, WHOLE, progress)
-        _look(params, unit, judge, clip, kept, WHOLE, progress)
+        _draw(params, unit, inputs, kept, WHOLE_STAGE, progress)
+        _look(params, unit, judge, clip, kept, WHOLE_STAGE, progress)
         looks, records, features, figures = _looks(params), [], [], {}
         for suite in dict.fromkeys(shot.suite for shot in shots):
             part = [shot for shot in shots if shot.suite == suite]
@@ -89,11 +89,11 @@ def draw(
     work: Path,
     *,
     unit: str = "",
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
+    shard: Shard = WHOLE_STAGE,
+    progress: Progress = no_progress,
 ) -> None:
     """Draw the shard's pictures that `work` lacks."""
-    prepare(params.compute)
+    configure(params.compute)
     _eyes(params)  # as in `run`
     _draw(params, unit, inputs, work, shard, progress)
 
@@ -104,11 +104,11 @@ def look(
     work: Path,
     *,
     unit: str = "",
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
+    shard: Shard = WHOLE_STAGE,
+    progress: Progress = no_progress,
 ) -> None:
     """Show the shard's pictures to judge and CLIP, where `work` lacks their answers; all must have been drawn."""
-    prepare(params.compute)
+    configure(params.compute)
     _look(params, unit, *_eyes(params), work, shard, progress)
 
 
@@ -119,7 +119,7 @@ def _eyes(params: Params) -> tuple[Judge, Clip]:
 def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, shard: Shard, progress: Progress) -> None:
     """Draw what is not there yet, in whole blocks over all suites: a picture's place in its block never changes."""
     requests, block = [shot.request for shot in shots_of(params)], params.compute.block
-    missing = unfinished(requests, block, lambda request: _kept(kept, request).exists(), shard)
+    missing = unfinished_blocks(requests, block, lambda request: _kept(kept, request).exists(), shard)
     if not missing:
         return
     model = load_safeguarded(params.model, params.compute, inputs["model"])
@@ -129,7 +129,7 @@ def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, sha
         progress=lambda done, total, _: progress(done, total, f"{unit}: pictures"),
     )  # fmt: skip
     for request, pixels in pictures:
-        save_picture(_kept(kept, request), pixels)
+        save_image(_kept(kept, request), pixels)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _looks(params: Params) -> list[_Look]:
 def _look(params: Params, unit: str, judge: Judge, clip: Clip, kept: Path, shard: Shard, progress: Progress) -> None:
     missing = [one for one in shard.of(_looks(params)) if not _seen(kept, one).exists()]
     for done, one in enumerate(missing, 1):
-        pictures = np.stack([load_picture(_kept(kept, shot.request)) for shot in one.shots])
+        pictures = np.stack([load_image(_kept(kept, shot.request)) for shot in one.shots])
         answers = {"judge": judge.see(pictures), "clip": clip.image_features(pictures, params.compute.block)}
         save_tensors(_seen(kept, one), answers)
         progress(done, len(missing), f"{unit}: judgements")
@@ -163,7 +163,7 @@ def _seen(kept: Path, one: _Look) -> Path:
     return kept / "seen" / f"{one.suite}-{one.number:06d}.safetensors"
 
 
-def _kept(kept: Path, request: Request) -> Path:
+def _kept(kept: Path, request: SampleRequest) -> Path:
     return kept / "drawn" / f"{sha256_of_json([request.prompt, request.seed])[:24]}.png"
 
 

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hfi_core.candidates.manifest import MANIFEST, Candidate
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import WHOLE, Shard, unfinished
-from hfi_core.progress import Progress, silent
+from hfi_core.pipeline.stage import WHOLE_STAGE, Shard, unfinished_blocks
+from hfi_core.progress import Progress, no_progress
 
 
 def run(
@@ -25,11 +25,11 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Draw so many pictures for each of the concept's prompts; those that lie in `work` are not drawn again."""
     requests = _requests(params, unit)
-    with whole_folder(outputs["candidates"]) as folder:
+    with atomic_folder(outputs["candidates"]) as folder:
         draw(params, inputs, work or folder, unit=unit, progress=progress)
         rows = []
         for request in requests:
@@ -57,32 +57,32 @@ def draw(
     work: Path,
     *,
     unit: str = "",
-    shard: Shard = WHOLE,
-    progress: Progress = silent,
+    shard: Shard = WHOLE_STAGE,
+    progress: Progress = no_progress,
 ) -> None:
     """Draw the shard's pictures that `work` lacks."""
     requests, block = _requests(params, unit), params.compute.block
-    missing = unfinished(requests, block, lambda request: _place(work, unit, request).exists(), shard)
+    missing = unfinished_blocks(requests, block, lambda request: _place(work, unit, request).exists(), shard)
     if not missing:
         return
-    prepare(params.compute)
+    configure(params.compute)
     model = load_model(params.model, params.compute)
     for request, pixels in sample(model, missing, params.sampler, block=block, progress=progress):
-        save_picture(_place(work, unit, request), pixels)
+        save_image(_place(work, unit, request), pixels)
 
 
-def _requests(params: Params, unit: str) -> list[Request]:
+def _requests(params: Params, unit: str) -> list[SampleRequest]:
     return [
-        Request(prompt, picture_seed(params.seed, "generate", unit, prompt, index))
+        SampleRequest(prompt, picture_seed(params.seed, "generate", unit, prompt, index))
         for prompt in params.concepts[unit].prompts
         for index in range(params.candidates.drawn[unit])
     ]
 
 
-def _place(folder: Path, unit: str, request: Request) -> Path:
+def _place(folder: Path, unit: str, request: SampleRequest) -> Path:
     return folder / "pictures" / f"{picture_id(unit, request)}.png"
 
 
-def picture_id(concept: str, request: Request) -> str:
+def picture_id(concept: str, request: SampleRequest) -> str:
     """A name that depends on what was asked for and on nothing else."""
     return f"{concept}-{sha256_of_json([request.prompt, request.seed])[:12]}"

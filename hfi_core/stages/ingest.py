@@ -14,11 +14,11 @@ from hfi_core.feedback.labels import write_labels
 from hfi_core.feedback.ledger import open_ledger
 from hfi_core.feedback.ranking import BRADLEY_TERRY, compare, positions
 from hfi_core.feedback.statistics import Annotator, statistics_of, warning_of
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.metrics.intervals import Interval
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 _DECIMALS = 6
 
@@ -30,7 +30,7 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Write labels.jsonl, for rankings pairs.jsonl, and summary.json of the concept `unit`.
 
@@ -88,7 +88,7 @@ def run(
         "feedback_sha256": sha256_of_file(inputs["feedback"]),
         "objectionable_share": share,
     }
-    with whole_folder(outputs["labels"]) as folder:
+    with atomic_folder(outputs["labels"]) as folder:
         write_labels(folder, labels, pairs, summary)
     figures = {
         "pictures": len(labels), "judgements": totals.judgements, "stale": totals.stale,

@@ -5,19 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.examples import rewarded
 from hfi_core.inversion.textual_inversion import invert, start_vectors
-from hfi_core.inversion.tokens import save_token, token_name, with_token
-from hfi_core.io.atomic import whole_folder
+from hfi_core.inversion.tokens import save_token, token_name
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.json_files import write_json
 from hfi_core.io.training_curve import write_steps
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
+from hfi_core.prompts import replace_text
 from hfi_core.reward.model import RewardModel
 
 
@@ -28,14 +29,14 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Invert both tokens, then let the reward model score pictures of each beside pictures of the text concept."""
-    prepare(params.compute)
+    configure(params.compute)
     concept, spec, block = params.concepts[unit], params.invert, params.compute.block
     model = load_model(params.model, params.compute)
     losses, tokens = {}, {}
-    with whole_folder(outputs["tokens"]) as folder:
+    with atomic_folder(outputs["tokens"]) as folder:
         for side in ("objectionable", "accepted"):
             name = token_name(unit, side)
             vectors, history = invert(
@@ -70,8 +71,8 @@ def _check(params: Params, unit: str, model, tokens, reward_folder: Path) -> dic
     for side in ("text", "objectionable", "accepted"):
         name = concept.text if side == "text" else token_name(unit, side)
         requests = [
-            Request(
-                with_token(concept.prompts[i % len(concept.prompts)], concept.text, name),
+            SampleRequest(
+                replace_text(concept.prompts[i % len(concept.prompts)], concept.text, name),
                 picture_seed(params.seed, "check", unit, i),
             )
             for i in range(count)

@@ -5,13 +5,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.erasure.lora import Fitted, fit_lora
 from hfi_core.errors import UserError
-from hfi_core.evaluation.records import Evaluated, read_rows
+from hfi_core.evaluation.records import EvaluatedRow, read_rows
 from hfi_core.evaluation.shots import REINVERTED, shots_of
 from hfi_core.inversion.tokens import FILE
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
@@ -21,7 +21,7 @@ from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.weights import locate
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 from hfi_core.report.images import spread
 from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
 
@@ -33,10 +33,10 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Write the base with the row's weights merged in, all networks in float32: the model that was evaluated."""
-    prepare(params.compute)
+    configure(params.compute)
     row = params.release.row
     exact = params.compute.model_copy(update={"dtype": "float32"})
     model = load_model(params.model, exact)
@@ -47,7 +47,7 @@ def run(
     removal = json.loads((inputs["model"] / "removal.json").read_text(encoding="utf-8"))
     lora = _lora(params, model, changed, progress)
     apply_weights(model, changed)
-    with whole_folder(outputs["release"]) as folder:
+    with atomic_folder(outputs["release"]) as folder:
         for name in model_files(base):
             if name.split("/")[0] not in {INDEX, *model.networks, *left_out}:
                 (folder / "model" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def run(
     return {"files": len(files)} | told
 
 
-def _rows(evaluation: Path, row: str) -> tuple[Evaluated, Evaluated]:
+def _rows(evaluation: Path, row: str) -> tuple[EvaluatedRow, EvaluatedRow]:
     """Base and the released row, as they were evaluated; they may be the same."""
     found = read_rows(evaluation, ["base"] if row == "base" else ["base", row])
     return found[0], found[-1]

@@ -7,18 +7,18 @@ from pathlib import Path
 import torch
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import seed_of
 from hfi_core.compute.training_loop import Checkpoint
 from hfi_core.feedback.labels import read_labels, read_pairs, read_summary
-from hfi_core.io.atomic import whole_folder
+from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.training_curve import write_steps
 from hfi_core.metrics.ranking import Resampling
 from hfi_core.params import Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 from hfi_core.reward.model import RewardModel, embed, train
-from hfi_core.reward.objectives import task_of
+from hfi_core.reward.objectives import objective_for
 
 CHECKPOINT_EVERY = 100
 _DECIMALS = 6
@@ -31,7 +31,7 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Fit the reward model of the concept `unit`, score every picture of the part "learn", and measure it.
 
@@ -40,9 +40,9 @@ def run(
     kind, settings = params.concepts[unit].feedback, params.reward
     labels = [label for label in read_labels(inputs["labels"]) if label.part == "learn"]
     pairs = read_pairs(inputs["labels"]) if kind == "ranking" else []
-    task = task_of(kind, unit, labels, pairs, settings, seed_of(params.seed, "reward", unit))
+    task = objective_for(kind, unit, labels, pairs, settings, seed_of(params.seed, "reward", unit))
 
-    prepare(params.compute)
+    configure(params.compute)
     pictures = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
     features = embed(params, inputs["candidates"], [pictures[label.picture] for label in labels], progress)
     learn = torch.from_numpy(~task.held_out)
@@ -62,7 +62,7 @@ def run(
     measured = task.measure(rewards, how)
 
     summary = read_summary(inputs["labels"])
-    with whole_folder(outputs["reward"]) as folder:
+    with atomic_folder(outputs["reward"]) as folder:
         model.save(folder)
         rows = [
             {

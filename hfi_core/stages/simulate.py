@@ -5,12 +5,12 @@ from pathlib import Path
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import judgements, look
+from hfi_core.embedded.simulated_crowd import judgements, view_candidates
 from hfi_core.feedback.schema import row_of
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.weights import checked
 from hfi_core.params import EMBEDDED, Params
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 
 def run(
@@ -20,7 +20,7 @@ def run(
     *,
     unit: str = "",
     work: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Write the feedback file of the crowd `unit` about every concept, sorted by the judgements' ids."""
     crowd = params.feedback.simulated[unit]
@@ -28,7 +28,7 @@ def run(
     said = []
     for name, concept in params.concepts.items():
         folder = inputs["candidates"] / name
-        impressions = look(judge, folder, read_manifest(folder), progress)
+        impressions = view_candidates(judge, folder, read_manifest(folder), progress)
         said += judgements(unit, crowd, name, concept, impressions, params.seed)
     said.sort(key=lambda judgement: judgement.id)
     write_jsonl(outputs["feedback"], [row_of(judgement) for judgement in said])

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from hfi_core.candidates.manifest import read_manifest, read_pictures
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.rollouts import RollOuts, Sampling
-from hfi_core.erasure.targets import Lesson
-from hfi_core.erasure.trainer import Settings, distill
-from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
+from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.trainer import DistillationSettings, distill
+from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
 from hfi_core.models.diffusion.loading import load_model
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import write_project
@@ -23,13 +23,13 @@ DTYPES = ("float32", "bfloat16", "float16")
 @pytest.fixture(params=DTYPES)
 def model(on_cuda, request):
     on_cuda.edit(compute__dtype=request.param)
-    prepare(on_cuda.params.compute)
+    configure(on_cuda.params.compute)
     return load_model(on_cuda.params.model, on_cuda.params.compute)
 
 
 def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     latents = torch.randn(16, *model.latent_shape, generator=torch_generator("latents"))
-    examples = Examples(latents, ["a red badge"] * 16, torch.ones(16))
+    examples = TrainingExamples(latents, ["a red badge"] * 16, torch.ones(16))
     start = start_vectors(model, "badge", 2, 0)
 
     def run(**options):
@@ -50,9 +50,9 @@ def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
 def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     with torch.no_grad():
         conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
-    settings = Settings(steps=24, rate=1e-3, ema=0.9)
+    settings = DistillationSettings(steps=24, rate=1e-3, ema=0.9)
     sampling = Sampling(batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3)
-    lessons = [Lesson("badge", conditions, ((1.0, anchors),))]
+    lessons = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):
         rollouts = RollOuts(model, lessons, sampling, ("test",))

@@ -9,7 +9,7 @@ import pytest
 from hfi_core import plugins
 from hfi_core.errors import UserError
 from hfi_core.judges import base
-from hfi_core.params import Judge, parse_params
+from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import default_raw
 
 
@@ -46,7 +46,7 @@ def _judge_of_kind(kind):
 
 
 def test_params_take_a_judge_of_another_package(with_foreign):
-    assert Judge.model_validate(_judge_of_kind("foreign")).kind == "foreign"
+    assert JudgeParams.model_validate(_judge_of_kind("foreign")).kind == "foreign"
 
 
 def test_params_refuse_an_unknown_judge_and_name_the_known_ones():

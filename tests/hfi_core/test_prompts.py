@@ -2,8 +2,7 @@
 
 import pytest
 
-from hfi_core.inversion.tokens import with_token
-from hfi_core.prompts import holds_text, with_text
+from hfi_core.prompts import mentions, replace_text
 
 
 @pytest.mark.parametrize(
@@ -20,9 +19,9 @@ from hfi_core.prompts import holds_text, with_text
     ],
 )
 def test_whole_words_give_their_place_to_a_token(prompt, text, expected):
-    assert with_token(prompt, text, "<x>") == expected
-    assert holds_text(prompt, text) == (prompt != expected)
+    assert replace_text(prompt, text, "<x>") == expected
+    assert mentions(prompt, text) == (prompt != expected)
 
 
 def test_what_takes_the_place_is_taken_as_it_stands():
-    assert with_text("a car", "car", r"\1\g<0>") == r"a \1\g<0>"
+    assert replace_text("a car", "car", r"\1\g<0>") == r"a \1\g<0>"

@@ -5,7 +5,7 @@ import base64
 import httpx
 from mlflow.tracking import MlflowClient
 
-from flows.orchestration.artifacts import PICTURES
+from hfi_core.pipeline.layout import BANNER
 
 
 def test_without_a_server_the_user_sees_our_lines_only(run_by_flow):
@@ -44,4 +44,4 @@ def test_with_a_server_people_see_names_states_and_artifacts(fake_project, serve
     assert artifacts["mlflow"]["data"] == f"[Run in MLflow]({page})"
     assert artifacts["pictures"]["type"] == "image"
     picture = artifacts["pictures"]["data"].removeprefix("data:image/png;base64,")
-    assert base64.b64decode(picture) == (fake_project.folder / PICTURES).read_bytes()
+    assert base64.b64decode(picture) == (fake_project.folder / BANNER).read_bytes()

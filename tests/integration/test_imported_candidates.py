@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 
 QUEUE = "data/candidates/queue"
 IMPORTED = {
@@ -19,7 +19,7 @@ IMPORTED = {
 def queue(fake_project):
     """A project whose one concept has three imported pictures, each judged in 2020."""
     for number in range(3):
-        save_picture(fake_project.folder / "inbox" / f"{number}.png", np.full((16, 16, 3), number, np.uint8))
+        save_image(fake_project.folder / "inbox" / f"{number}.png", np.full((16, 16, 3), number, np.uint8))
     fake_project.hfi("candidates", "import", "inbox", "--name", "queue")
     fake_project.call("dvc", "add", "-q", QUEUE)
     fake_project.edit(**IMPORTED)
@@ -46,7 +46,7 @@ def test_nothing_is_drawn_and_both_doors_adopt_the_folder(queue, quick):
 
 def test_a_folder_that_grew_is_adopted_again(queue, quick):
     queue.hfi("run", "--until", "ingest", **quick)
-    save_picture(queue.folder / "inbox" / "new.png", np.full((16, 16, 3), 99, np.uint8))
+    save_image(queue.folder / "inbox" / "new.png", np.full((16, 16, 3), 99, np.uint8))
     queue.hfi("candidates", "import", "inbox", "--name", "queue")
     queue.hfi("run", "--until", "adopt", **quick)
     assert len(read_manifest(queue.folder / "candidates/badge")) == 4

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 
 from hfi_core.annotation.app import create_app
-from hfi_core.annotation.settings import Access, Settings
+from hfi_core.annotation.settings import Access, ServerSettings
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.feedback.store import Store, open_store
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from tests.support.annotation_sign_in import LOCAL, PASSWORD, PUBLIC, Browser
 
 
@@ -20,8 +20,8 @@ class Office:
 
     def __init__(self, folder: Path, store: Store, access: Access):
         self.folder, self.store = folder, store
-        params = read_params(folder / "params.yaml")
-        self.app = create_app(Settings(params, store, folder, access))
+        params = load_params(folder / "params.yaml")
+        self.app = create_app(ServerSettings(params, store, folder, access))
         self.candidates = read_manifest(folder / "candidates" / "badge")
 
     def enter(self, name: str, base_url: str = "") -> Browser:

@@ -16,9 +16,9 @@ import yaml
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.store import open_store
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
-from hfi_core.params import Params, read_params
+from hfi_core.params import Params, load_params
 from tests.support.projects import default_raw
 from tests.support.servers import free_port, wait_until_free
 
@@ -36,7 +36,7 @@ class Office:
     @property
     def params(self) -> Params:
         """What params.yaml says now."""
-        return read_params(self.folder / "params.yaml")
+        return load_params(self.folder / "params.yaml")
 
     def edit(self, **annotation: Any) -> None:
         """Set keys of `annotation` in params.yaml."""
@@ -54,7 +54,7 @@ class Office:
             name = f"{prefix or concept}-{n:03d}"
             place = folder / "pictures" / f"{name}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
-            save_picture(place, _picture(f"{prefix or concept} {n}", size))
+            save_image(place, _picture(f"{prefix or concept} {n}", size))
             rows.append(
                 Candidate(
                     id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(place)

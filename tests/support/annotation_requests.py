@@ -7,7 +7,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from hfi_core.annotation.app import create_app
-from hfi_core.annotation.settings import Access, Settings
+from hfi_core.annotation.settings import Access, ServerSettings
 from hfi_core.feedback.store import Store
 from tests.support.annotation_project import Office
 
@@ -57,4 +57,4 @@ def judgements_of(question: dict[str, Any], answer: str = "yes", **more: Any) ->
 
 def application(office: Office, store: Store):
     """The page of a project."""
-    return create_app(Settings(office.params, store, office.folder, Access.loopback(office.folder / ".hfi")))
+    return create_app(ServerSettings(office.params, store, office.folder, Access.loopback(office.folder / ".hfi")))

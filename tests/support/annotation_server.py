@@ -14,7 +14,7 @@ import yaml
 
 from hfi_core.candidates.manifest import Candidate, read_manifest
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from tests.support.projects import default_raw
 from tests.support.servers import free_port, wait_until_free
@@ -29,7 +29,7 @@ def write_candidates(folder: Path, concept: str, pictures: int, size: int = 8) -
         name = f"{concept}-{n:06d}"
         path = folder / "candidates" / concept / "pictures" / f"{name}.png"
         colour = np.array([n % 256, n // 256 % 256, 90], dtype=np.uint8)
-        save_picture(path, np.broadcast_to(colour, (size, size, 3)).copy())
+        save_image(path, np.broadcast_to(colour, (size, size, 3)).copy())
         rows.append(
             {"id": name, "prompt": f"a {concept}", "seed": n, "sampler": sampler, "model": "sha256:" + "0" * 64,
              "sha256": sha256_of_file(path)}

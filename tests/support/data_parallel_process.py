@@ -6,16 +6,16 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.rollouts import RollOuts, Sampling
-from hfi_core.erasure.targets import Lesson
-from hfi_core.erasure.trainer import Settings, distill
+from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 
-SETTINGS = Settings(steps=3, rate=1e-3, ema=0.5)
+SETTINGS = DistillationSettings(steps=3, rate=1e-3, ema=0.5)
 SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
 """Three rows and three roll-outs, so that two processes have unequal shares of both."""
 
@@ -23,11 +23,11 @@ SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, roll
 def main(params_file: str, folder: str) -> None:
     """Learn two lessons; write the gradients of the first step, the weights and the losses."""
     state = PartialState(cpu=True)
-    params = read_params(Path(params_file))
-    prepare(params.compute)
+    params = load_params(Path(params_file))
+    configure(params.compute)
     model = load_model(params.model, params.compute)
     lessons = [
-        Lesson(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
+        DistillationTarget(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
         for prompt, anchor in (("a red badge", "a blue kite"), ("a blue badge", ""))
     ]
     gradients: dict[str, torch.Tensor] = {}

@@ -13,14 +13,14 @@ from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
 from hfi_core.evaluation.shots import Shot, shots_of
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import save_tensors
-from hfi_core.judges.base import Verdict
+from hfi_core.judges.base import PictureVerdict
 from hfi_core.params import Params, parse_params
 from tests.support.projects import default_raw
 
-Paint = Callable[[str, Shot, Verdict], np.ndarray]
+Paint = Callable[[str, Shot, PictureVerdict], np.ndarray]
 """A picture of a row's shot for a verdict."""
 
 CHANCES = {
@@ -59,7 +59,7 @@ def small_params(**changes: Any) -> Params:
     return parse_params(raw | changes)
 
 
-def noise(row: str, shot: Shot, verdict: Verdict) -> np.ndarray:
+def noise(row: str, shot: Shot, verdict: PictureVerdict) -> np.ndarray:
     """A small random picture, nearly the same in every row."""
     pixels = numpy_generator("noise", shot.request).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     pixels[0, 0] = len(row)
@@ -83,12 +83,12 @@ def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> N
         rng = numpy_generator("luck", shot.request)
         flagged = rng.random() < CHANCES[row][shot.suite]
         readable = rng.random() < 0.98
-        verdict = Verdict(
+        verdict = PictureVerdict(
             flagged and readable, readable and not flagged and shot.suite != "unrelated", readable, readable
         )
         pixels = paint(row, shot, verdict)
         path = folder / shot.file
-        save_picture(path, pixels)
+        save_image(path, pixels)
         records.append(
             asdict(verdict)
             | {"index": shot.index, "suite": shot.suite, "prompt": shot.request.prompt, "seed": shot.request.seed}

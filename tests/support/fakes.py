@@ -11,7 +11,7 @@ from hfi_core import progress as progress_module
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import HEADLINES
-from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.training_curve import write_steps
@@ -31,7 +31,7 @@ def _figure(value: float) -> dict:
     return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 10, "direction": "down"}
 
 
-def _run(name, params, inputs, outputs, *, unit="", work=None, progress=progress_module.silent):
+def _run(name, params, inputs, outputs, *, unit="", work=None, progress=progress_module.no_progress):
     address = f"{name}@{unit}" if unit else name
     if os.environ.get("FAKE_MISTAKE") == address:
         raise UserError(f"{address} was told to refuse.")
@@ -63,7 +63,7 @@ def _step(address: str, step: int, work: Path) -> None:
 def _write(key: str, path: Path, content: dict, params) -> None:
     if key == "candidates":
         rows = [_candidate(f"{path.name}-{number}", params).model_dump(mode="json") for number in range(CANDIDATES)]
-        with whole_folder(path) as folder:
+        with atomic_folder(path) as folder:
             write_json(folder / "content.json", content)
             write_jsonl(folder / MANIFEST, rows)
             (folder / "pictures").mkdir()
@@ -83,14 +83,14 @@ def _write(key: str, path: Path, content: dict, params) -> None:
     elif path.suffix == ".json":
         write_json(path, {"flagged": 0.04})
     elif key == "plots":
-        with whole_folder(path) as folder:
+        with atomic_folder(path) as folder:
             write_json(folder / "content.json", content)
             (folder / "banner.png").write_bytes(b"a picture")
     elif path.suffix:
-        with whole_file(path) as beside:
+        with atomic_file(path) as beside:
             beside.write_text(json.dumps(content) + "\n")
     else:
-        with whole_folder(path) as folder:
+        with atomic_folder(path) as folder:
             write_json(folder / "content.json", content)
             write_steps(folder / "steps.csv", {"loss": [0.5, 0.25]})
             files = {"content.json": f"sha256:{sha256_of_file(folder / 'content.json')}"}

@@ -8,11 +8,11 @@ from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.formats.annotators import names_of
 from hfi_core.feedback.formats.convert import Project
 from hfi_core.feedback.formats.importer import import_file, prepared
-from hfi_core.feedback.formats.pictures import Pictures
+from hfi_core.feedback.formats.pictures import PictureIndex
 from hfi_core.feedback.formats.row import Reading
 from hfi_core.feedback.formats.staging import Counts
 from hfi_core.feedback.store import Store, open_store
-from hfi_core.feedback.store.pseudonyms import People
+from hfi_core.feedback.store.pseudonyms import Pseudonyms
 from tests.support.judging import candidate
 
 BADGES = [candidate(f"badge-{number}", f"{number:064x}") for number in range(1, 7)]
@@ -23,8 +23,8 @@ KINDS = {"badge": "binary", "klara": "ranking"}
 @contextmanager
 def project(folder: Path, badges: Sequence[Candidate] = BADGES) -> Iterator[Project]:
     """A project with binary badges and ranked styles, whose list of people lies in a folder."""
-    with names_of(People(folder / "people.json", {})) as names:
-        yield Project(Pictures({"badge": badges, "klara": STYLES}), KINDS, names)
+    with names_of(Pseudonyms(folder / "people.json", {})) as names:
+        yield Project(PictureIndex({"badge": badges, "klara": STYLES}), KINDS, names)
 
 
 def store_in(folder: Path) -> Store:

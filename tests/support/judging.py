@@ -11,7 +11,7 @@ from hfi_core.compute.seeding import numpy_generator
 from hfi_core.embedded.rendering import draw
 from hfi_core.embedded.scenes import EMBLEMS, FLAGGED_EMBLEMS, draw_scene
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Sampler
 
@@ -40,7 +40,7 @@ def draw_candidates(folder: Path, count: int, concept: str = "badge") -> list[Ca
         name = f"{concept}-{number:04d}"
         scene = draw_scene(numpy_generator("tests", concept, number))
         badge = replace(scene, kind="badge", shape="disc", emblem=emblem_of(number), style=None, strength=0.0)
-        save_picture(folder / "pictures" / f"{name}.png", draw(badge))
+        save_image(folder / "pictures" / f"{name}.png", draw(badge))
         rows.append(candidate(name, sha256_of_file(folder / "pictures" / f"{name}.png")))
     write_manifest(folder, rows)
     return rows

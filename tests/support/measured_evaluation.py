@@ -4,7 +4,7 @@ import pytest
 
 from hfi_core.evaluation.measure import evaluation_of
 from hfi_core.evaluation.records import read_rows
-from hfi_core.progress import silent
+from hfi_core.progress import no_progress
 from tests.support.evaluations import small_params, write_files
 
 FEEDBACK = {"badge": {"feedback_sha256": "ab" * 32, "simulated": True}}
@@ -23,4 +23,4 @@ def rows(params, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(params, rows):
-    return evaluation_of(params, rows, FEEDBACK, silent)
+    return evaluation_of(params, rows, FEEDBACK, no_progress)

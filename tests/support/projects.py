@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from hfi_core.models.weights import digest_of
-from hfi_core.params import Params, parse_params, read_params
+from hfi_core.params import Params, load_params, parse_params
 
 REPOSITORY = Path(__file__).parents[2]
 FEEDBACK_FILE = "data/feedback/judgements.jsonl"
@@ -32,7 +32,7 @@ class Project:
     @property
     def params(self) -> Params:
         """What `params.yaml` says now."""
-        return read_params(self.folder / "params.yaml")
+        return load_params(self.folder / "params.yaml")
 
     def edit(self, **changes: Any) -> None:
         """Set dotted keys in `params.yaml`, dots written as two underscores: `edit(reward__steps=3)`."""

@@ -4,10 +4,10 @@ import numpy as np
 
 from flows.releases import register
 from flows.releases.champion import champion_of, promotions, versions_of
-from flows.releases.promotion import settle_promotions
+from flows.releases.promotion import reconcile_promotions
 from flows.tracking.client import registry_client
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json, write_jsonl
 from tests.support.fakes import write_sizes
 
@@ -41,7 +41,7 @@ class Registry:
         row = self.project.folder / "evaluation/anchored"
         write_jsonl(row / "pictures.jsonl", records)
         for i in range(8):
-            save_picture(row / f"pictures/broad/{i:05d}.png", np.full((8, 8, 3), 20 * i, np.uint8))
+            save_image(row / f"pictures/broad/{i:05d}.png", np.full((8, 8, 3), 20 * i, np.uint8))
         rows = [
             {"row": name, "metrics": {"flagged@broad": {"value": value, "low": value, "high": value, "n": 100}}}
             for name, value in (("base", 0.5), ("anchored", flagged / 100))
@@ -53,7 +53,7 @@ class Registry:
         self.client.set_registered_model_alias(MODEL, "champion", version)
 
     def settle(self, **how):
-        return settle_promotions(self.params, **how)
+        return reconcile_promotions(self.params, **how)
 
     @property
     def champion(self) -> str | None:

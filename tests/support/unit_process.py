@@ -10,7 +10,7 @@ import transformers.models.clip.modeling_clip  # noqa: F401
 from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: F401
 
 from flows.execution.unit import run_unit
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of
 from tests.support.loop import Sign
 
@@ -46,6 +46,6 @@ class Running:
 
 def _run(folder: Path, address: str, signs: Connection) -> None:
     os.chdir(folder)
-    params = read_params(Path("params.yaml"))
+    params = load_params(Path("params.yaml"))
     unit = next(unit for unit in units_of(params) if unit.address == address)
     run_unit(unit, params, also=lambda *sign: signs.send(sign))

@@ -23,13 +23,13 @@ def snapshot() -> None:
     from pathlib import Path
 
     from flows.feedback.snapshots import take_snapshot
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.errors import UserError
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if params.feedback.simulated:
         raise UserError(
             "feedback.simulated writes feedback.file, so a snapshot has no place: in params.yaml set `simulated: {}`, "
@@ -39,7 +39,7 @@ def snapshot() -> None:
         taken = take_snapshot(params)
     if taken is not None:
         done = "written" if taken.written else "already current"
-        say(f"{Path(params.feedback.file)}: {done}, {taken.judgements} judgements, sha256 {taken.sha256}")
+        info(f"{Path(params.feedback.file)}: {done}, {taken.judgements} judgements, sha256 {taken.sha256}")
 
 
 @app.command()
@@ -47,15 +47,15 @@ def show(
     digest: Annotated[str, typer.Argument(help="Of a snapshot, a release or a row's model; 8 hex digits are enough.")],
 ) -> None:
     """Print the judgements behind a model, one JSON object a line; which snapshot they are goes to standard error."""
-    from flows.lineage.feedback_source import content_of, lead_of
+    from flows.lineage.feedback_source import feedback_reference, find_feedback
     from flows.runtime.console import warn
     from hfi_core.errors import UserError
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
-    lead = lead_of(params, digest)
-    content = content_of(params, lead.sha256)
+    params = load_params(PARAMS)
+    lead = feedback_reference(params, digest)
+    content = find_feedback(params, lead.sha256)
     if content is None:
         raise UserError(
             f"{lead.named} leads to the snapshot {lead.sha256}, which is neither {params.feedback.file}, nor in the "
@@ -78,12 +78,12 @@ def forget(
     Says first which registered models rest on their judgements. Snapshots that DVC keeps are not changed.
     """
     from flows.feedback.forget import forget_annotator
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     with project_lock():
         for line in forget_annotator(params, annotator, judgements):
-            say(line)
+            info(line)

@@ -24,14 +24,14 @@ def export(
     `label-studio-tasks` writes what is to be judged instead: tasks with the pictures inside, unless --url-prefix says
     where they are, and beside them the labelling configuration (FILE.xml).
     """
-    from flows.runtime.console import say
+    from flows.runtime.console import info
     from hfi_core.errors import UserError
     from hfi_core.feedback.formats.label_studio.tasks import embedded, under
     from hfi_core.feedback.formats.registry import FORMATS
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if format not in (*FORMATS, TASKS):
         raise UserError(f"--format {format!r} is not known; there are {', '.join((*FORMATS, TASKS))}.")
     if concept is not None and concept not in params.concepts:
@@ -43,18 +43,20 @@ def export(
             raise UserError(f"{file} would be written over by the labelling configuration; let it end in .json.")
         place = under(url_prefix) if url_prefix else embedded(_folder)
         count = _write_tasks(params, file, concept, place)
-        say(f"{file}: {count} tasks; paste {file.with_suffix('.xml')} into the project's labelling configuration")
+        info(f"{file}: {count} tasks; paste {file.with_suffix('.xml')} into the project's labelling configuration")
         return
     from hfi_core.feedback.store import open_store
 
     with open_store(params.feedback.database_url) as store:
         place = under(url_prefix or "")
         count = FORMATS[format].write(file, store.judgements(concept), place)
-    say(f"{file}: {count} judgements")
+    info(f"{file}: {count} judgements")
 
 
 def _folder(concept: str) -> Path:
-    return Path("candidates") / concept
+    from hfi_core.pipeline.layout import CANDIDATES
+
+    return CANDIDATES / concept
 
 
 def _write_tasks(params, file: Path, concept: str | None, place) -> int:

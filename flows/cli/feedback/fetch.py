@@ -8,14 +8,14 @@ def fetch() -> None:
     does it by itself.
     """
     from flows.feedback.inbox import fetch as fetch_inbox
-    from flows.feedback.inbox import tell
-    from flows.runtime.console import say
+    from flows.feedback.inbox import report_fetched
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     with project_lock():
         found = fetch_inbox(params)
-    tell(found)
-    say(f"{params.feedback.inbox}: {len(found.taken)} taken, {len(found.rejected)} rejected.")
+    report_fetched(found)
+    info(f"{params.feedback.inbox}: {len(found.taken)} taken, {len(found.rejected)} rejected.")

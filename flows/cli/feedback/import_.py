@@ -40,15 +40,15 @@ def import_(
 
     Annotators' names become pseudonyms. Pictures are found by id, by sha256, or by file name where that is unique.
     """
-    from flows.feedback.import_context import project_of, told
-    from flows.runtime.console import progress_of, say
+    from flows.feedback.import_context import format_counts, project_of
+    from flows.runtime.console import info, progress_of
     from hfi_core.feedback.formats.importer import import_file, prepared
     from hfi_core.feedback.formats.row import Reading
     from hfi_core.feedback.store import open_store
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     _require_known(format)
     reading = Reading(
         concept=concept, annotator=annotator, columns=_columns(column or []), yes=tuple(yes or ()), no=tuple(no or ()),
@@ -66,9 +66,9 @@ def import_(
             return
         with progress_of(f"import {file.name}") as progress, open_store(params.feedback.database_url) as store:
             kind, counts = import_file(file, project, store, format=format, reading=reading, progress=progress)
-    say(f"{file} ({kind}): {told(counts)}")
+    info(f"{file} ({kind}): {format_counts(counts)}")
     if not params.feedback.store:
-        say("params.yaml has feedback.store: false, so runs read feedback.file; `hfi feedback snapshot` writes it.")
+        info("params.yaml has feedback.store: false, so runs read feedback.file; `hfi feedback snapshot` writes it.")
 
 
 def _require_known(format: str | None) -> None:
@@ -105,13 +105,13 @@ def _show(found, newcomers: int) -> None:
     """What an import would do: counts, the first rows as they would be read, and every rejected row."""
     import json
 
-    from flows.feedback.import_context import told
-    from flows.runtime.console import say
+    from flows.feedback.import_context import format_counts
+    from flows.runtime.console import info
     from hfi_core.feedback.schema import row_of
 
-    say(f"{found.path} ({found.format}), dry run: {told(found.counts)}, {found.counts.rejected} rejected")
-    say(f"{newcomers} annotators are new; they would get pseudonyms, the ones shown here are not theirs yet.")
+    info(f"{found.path} ({found.format}), dry run: {format_counts(found.counts)}, {found.counts.rejected} rejected")
+    info(f"{newcomers} annotators are new; they would get pseudonyms, the ones shown here are not theirs yet.")
     for where, judgement in found.staging.first(_FIRST):
-        say(f"  {where}: {json.dumps(row_of(judgement))}")
+        info(f"  {where}: {json.dumps(row_of(judgement))}")
     for rejected in found.staging.rejected():
-        say(f"  rejected: {rejected.where}: {rejected.reason}")
+        info(f"  rejected: {rejected.where}: {rejected.reason}")

@@ -21,18 +21,18 @@ def select(
     After a first round the reward model says where it is unsure; the choice spreads over such pictures. The random ones
     stay marked in the store.
     """
-    from flows.runtime.console import progress_of, say
+    from flows.runtime.console import info, progress_of
     from hfi_core.errors import UserError
     from hfi_core.feedback.store import open_store
-    from hfi_core.params import read_params
+    from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
-    from hfi_core.reward.active_learning import next_pictures
+    from hfi_core.reward.active_learning import select
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if concept not in params.concepts:
         raise UserError(f"There is no concept {concept!r} in {PARAMS}; there are {', '.join(params.concepts)}.")
     with open_store(params.feedback.database_url) as store, progress_of(f"select {concept}") as progress:
-        selection = next_pictures(
+        selection = select(
             params, concept, root=Path(), count=count, random_share=random, sampled=store.random_sample(concept),
             progress=progress,
         )  # fmt: skip
@@ -44,12 +44,12 @@ def select(
             )
     _show(concept, selection)
     taken = sum(one.random for one in selection.choices)
-    say(
+    info(
         f"{len(selection.choices)} pictures {'would be' if dry_run else 'are'} asked about next, {taken} of them at "
         f"random; the unbiased sample holds {len(selection.sample)} pictures."
     )
     if not dry_run:
-        say("Next: `hfi annotate`.")
+        info("Next: `hfi annotate`.")
 
 
 def _show(concept: str, selection) -> None:

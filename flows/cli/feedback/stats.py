@@ -13,42 +13,42 @@ def stats(
 
     Read from the feedback file that params.yaml names: with the live store, from the snapshot last taken.
     """
-    from flows.runtime.console import out, say
+    from flows.runtime.console import info, out
     from hfi_core.candidates.manifest import read_manifest
     from hfi_core.errors import UserError
     from hfi_core.feedback.ledger import open_ledger
     from hfi_core.feedback.reader import read_judgements
     from hfi_core.feedback.statistics import statistics_of
-    from hfi_core.params import read_params
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.params import load_params
+    from hfi_core.pipeline.layout import CANDIDATES, PARAMS
 
-    params = read_params(PARAMS)
+    params = load_params(PARAMS)
     if concept is not None and concept not in params.concepts:
         raise UserError(f"There is no concept {concept!r} in {PARAMS}; there are {', '.join(params.concepts)}.")
     file = Path(params.feedback.file)
     found = {judgement.concept for _, judgement in read_judgements(file)}
     for name in [concept] if concept else params.concepts:
         if name not in found:
-            say(f"{name}: no judgements in {file}.\n")
+            info(f"{name}: no judgements in {file}.\n")
             continue
         kind = params.concepts[name].feedback
-        candidates = {candidate.id: candidate for candidate in read_manifest(Path("candidates") / name)}
+        candidates = {candidate.id: candidate for candidate in read_manifest(CANDIDATES / name)}
         with open_ledger(file, name, kind, candidates, live=params.feedback.store) as ledger:
             statistics = statistics_of(ledger, kind)
         out.print(_summary(name, statistics, params))
         out.print(_annotators(statistics))
         if kind == "binary":
-            say("The others: their majority, without this one. yn: yes where they say no. Intervals: 95 %.")
+            info("The others: their majority, without this one. yn: yes where they say no. Intervals: 95 %.")
         if statistics.totals.simulated:
-            say("These judgements are simulated: no person gave them.")
-        say("")
+            info("These judgements are simulated: no person gave them.")
+        info("")
 
 
 def _summary(name: str, statistics, params):
     """A line a figure."""
     from rich.table import Table
 
-    from hfi_core.feedback.statistics import DECIDING, MEASURES, UNITS
+    from hfi_core.feedback.statistics import DECIDING, THRESHOLDS, UNITS
 
     totals, kind = statistics.totals, statistics.kind
     simulated = " (simulated)" if totals.simulated else ""
@@ -66,7 +66,7 @@ def _summary(name: str, statistics, params):
         low = bounds and interval is not None and interval.value < params.feedback.agreement.warn_below
         below = f", below feedback.agreement.warn_below {params.feedback.agreement.warn_below:g}" if low else ""
         of = f" over {interval.n} {UNITS[measure]}" if interval else ""
-        table.add_row(MEASURES[measure], _share(interval) + of + below, style="yellow" if low else None)
+        table.add_row(THRESHOLDS[measure], _share(interval) + of + below, style="yellow" if low else None)
     table.add_row("median time", _seconds(statistics.seconds))
     return table
 

@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from hfi_core.errors import UserError
-from hfi_core.params import EMBEDDED, Params, read_params
+from hfi_core.params import EMBEDDED, Params, load_params
 
 _FOLDER = Path(str(files("flows.project.presets")))
 
@@ -27,7 +27,7 @@ def text(name: str) -> str:
 
 def params(name: str) -> Params:
     """A preset, parsed."""
-    return read_params(_FOLDER / f"{name}.yaml")
+    return load_params(_FOLDER / f"{name}.yaml")
 
 
 def nearest(source: object) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from hfi_core.annotation.routes.dependencies import consenting_user, current_user, page_of, unhurried
+from hfi_core.annotation.routes.dependencies import consenting_user, current_user, rate_limited, workspace_of
 from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.security.sessions import csrf_token
 from hfi_core.annotation.service.answers import Answers, Skip, save, skip
@@ -44,7 +44,7 @@ def session(request: Request, user: Annotated[User, Depends(current_user)]) -> d
 @router.post("/consent")
 def consent(request: Request, user: Annotated[User, Depends(current_user)]) -> dict[str, bool]:
     """The annotator agrees to the text of the first page."""
-    agree(page_of(request), user)
+    agree(workspace_of(request).state, user.pseudonym)
     return {"saved": True}
 
 
@@ -53,16 +53,16 @@ def preferences(
     request: Request, chosen: dict[str, Any], user: Annotated[User, Depends(current_user)]
 ) -> dict[str, bool]:
     """Replace the annotator's preferences."""
-    keep_preferences(page_of(request).state, user.pseudonym, _preferences(chosen))
+    keep_preferences(workspace_of(request).state, user.pseudonym, _preferences(chosen))
     return {"saved": True}
 
 
-@router.post("/questions/{name}", dependencies=[Depends(unhurried)])
+@router.post("/questions/{name}", dependencies=[Depends(rate_limited)])
 def questions(
     request: Request, name: str, wanted: Wanted, user: Annotated[User, Depends(consenting_user)]
 ) -> dict[str, Any]:
     """The next questions of a task, where the annotator stands, and how far the task is."""
-    page, now = page_of(request), datetime.now(UTC)
+    page, now = workspace_of(request), datetime.now(UTC)
     task = page.task(name)
     if task is None:
         raise HTTPException(404, "There is no such task.")
@@ -98,18 +98,18 @@ def questions(
     }  # fmt: skip
 
 
-@router.post("/answers", dependencies=[Depends(unhurried)])
+@router.post("/answers", dependencies=[Depends(rate_limited)])
 def answers(request: Request, given: Answers, user: Annotated[User, Depends(consenting_user)]) -> dict[str, Any]:
     """Keep answers; acknowledged once they are on the disk. Sent again, the same answer changes nothing."""
-    new = save(page_of(request), user.pseudonym, given, datetime.now(UTC))
+    new = save(workspace_of(request), user.pseudonym, given, datetime.now(UTC))
     return {"saved": len(given.judgements), "new": new}
 
 
-@router.post("/skips", dependencies=[Depends(unhurried)])
+@router.post("/skips", dependencies=[Depends(rate_limited)])
 def skips(request: Request, skipped: list[Skip], user: Annotated[User, Depends(consenting_user)]) -> dict[str, int]:
     """Give a question back: this annotator is not asked it again."""
     for one in skipped:
-        skip(page_of(request), user.pseudonym, one, datetime.now(UTC))
+        skip(workspace_of(request), user.pseudonym, one, datetime.now(UTC))
     return {"saved": len(skipped)}
 
 

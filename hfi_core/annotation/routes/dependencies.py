@@ -6,9 +6,9 @@ from urllib.parse import quote
 from fastapi import Depends, HTTPException, Request
 
 from hfi_core.annotation.security.identity import User, signed_in
-from hfi_core.annotation.security.rate_limit import RETRY, is_hurried
-from hfi_core.annotation.service.preferences import consent_text, has_consented
-from hfi_core.annotation.service.workspace import Page, renewed
+from hfi_core.annotation.security.rate_limit import RETRY, is_too_frequent
+from hfi_core.annotation.service.preferences import consent_digest, has_consented
+from hfi_core.annotation.service.workspace import Workspace, refresh
 
 
 def current_user(request: Request) -> User:
@@ -30,14 +30,14 @@ def lead_only(request: Request) -> User:
     return user
 
 
-def page_of(request: Request) -> Page:
+def workspace_of(request: Request) -> Workspace:
     """The page that a request reached, with the candidates that the manifests hold now."""
-    page = renewed(request.app.state.page)
+    page = refresh(request.app.state.page)
     request.app.state.page = page
     return page
 
 
-class Unread(HTTPException):
+class ConsentNeeded(HTTPException):
     """Somebody who has not agreed to the first page."""
 
     code = "consent"
@@ -48,14 +48,14 @@ class Unread(HTTPException):
 
 def consenting_user(request: Request, user: Annotated[User, Depends(current_user)]) -> User:
     """FastAPI dependency: the person, once they have agreed; else the way to the first page."""
-    if has_consented(page_of(request).state, user.pseudonym, consent_text()):
+    if has_consented(workspace_of(request).state, user.pseudonym, consent_digest()):
         return user
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         raise HTTPException(303, "Read the first page.", headers={"Location": "/welcome"})
-    raise Unread
+    raise ConsentNeeded
 
 
-def unhurried(request: Request, _: Annotated[User, Depends(consenting_user)]) -> None:
+def rate_limited(request: Request, _: Annotated[User, Depends(consenting_user)]) -> None:
     """FastAPI dependency: refuses a session that asks or answers faster than any person, where people have accounts."""
-    if request.app.state.access.accounts and is_hurried(request):
+    if request.app.state.access.accounts and is_too_frequent(request):
         raise HTTPException(429, "Too many requests.", headers=RETRY)

@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from hfi_core.annotation.routes.rendering import render, words_for_person
-from hfi_core.annotation.security.identity import User, inside, signed_in
-from hfi_core.annotation.service.answers import Refused
+from hfi_core.annotation.security.identity import User, local_path, signed_in
+from hfi_core.annotation.service.answers import RejectedAnswer
 from hfi_core.errors import UserError
 
 _BY_STATUS = {401: "signed_out", 403: "lead_only", 404: "lost", 410: "gone", 422: "malformed", 429: "too_often"}
@@ -37,7 +37,7 @@ def of_user_error(request: Request, error: UserError) -> Response:
     """Say whether sending again can help: the browser shows why an answer is refused, and retries the rest."""
     from hfi_core.feedback.store import Conflict
 
-    if isinstance(error, Refused):
+    if isinstance(error, RejectedAnswer):
         return refuse(request, 409, error.code)
     if isinstance(error, Conflict):
         return refuse(request, 409, "conflict")
@@ -71,4 +71,4 @@ def _page_of(request: Request) -> str:
     sender = urlsplit(request.headers.get("referer", ""))
     if request.method != "POST" or sender.netloc != request.url.netloc:
         return "/"
-    return inside(sender.path + (f"?{sender.query}" if sender.query else ""))
+    return local_path(sender.path + (f"?{sender.query}" if sender.query else ""))

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from hfi_core.annotation.content.guidelines import PICTURE_TYPES, guidelines_of, reference_pictures
 from hfi_core.annotation.content.i18n import languages, words_for
 from hfi_core.annotation.content.images import read_candidate, read_checked
-from hfi_core.annotation.routes.dependencies import consenting_user, current_user, page_of
+from hfi_core.annotation.routes.dependencies import consenting_user, current_user, workspace_of
 from hfi_core.annotation.routes.rendering import render
 from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service.preferences import preferences_of
@@ -26,7 +26,7 @@ Consenting = Annotated[User, Depends(consenting_user)]
 @router.get("/")
 def home(request: Request, user: Consenting) -> Response:
     """What there is to judge, and how far it is."""
-    page = page_of(request)
+    page = workspace_of(request)
     tasks = [{"task": task, "work": page.work(task), "texts": _texts(request, task.concepts)} for task in page.tasks]
     return show(request, user, "home.html", tasks=tasks)
 
@@ -46,7 +46,7 @@ def preferences(request: Request, user: Consenting) -> Response:
 @router.get("/judge/{name}")
 def judge(request: Request, name: str, user: Consenting) -> Response:
     """The page on which pictures are judged."""
-    page = page_of(request)
+    page = workspace_of(request)
     task = page.task(name)
     if task is None:
         raise HTTPException(404, "There is no such task.")
@@ -74,7 +74,7 @@ def judge(request: Request, name: str, user: Consenting) -> Response:
 @router.get("/pictures/{concept}/{picture}")
 def picture(request: Request, concept: str, picture: str, user: Consenting) -> Response:
     """A candidate, by its id in the manifest and by nothing else."""
-    page = page_of(request)
+    page = workspace_of(request)
     candidate = page.candidates.get(concept, {}).get(picture)
     if candidate is None:
         raise HTTPException(404, "The manifest holds no such picture.")
@@ -88,7 +88,7 @@ def picture(request: Request, concept: str, picture: str, user: Consenting) -> R
 @router.get("/gallery/{concept}/{number}")
 def reference(request: Request, concept: str, number: int, user: Consenting) -> Response:
     """A reference picture, by its place in the concept's gallery."""
-    page = page_of(request)
+    page = workspace_of(request)
     gallery = page.settings.params.annotation.gallery
     pictures = reference_pictures(page.settings.folder / gallery[concept]) if concept in gallery else []
     if not 0 <= number < len(pictures):
@@ -104,7 +104,7 @@ def reference(request: Request, concept: str, number: int, user: Consenting) -> 
 @shortcuts.get("/{concept}")
 def shortcut(request: Request, concept: str) -> Response:
     """`/CONCEPT` leads to the concept's questions."""
-    task = page_of(request).task(concept)
+    task = workspace_of(request).task(concept)
     if task is None:
         raise HTTPException(404, "There is no such page.")
     return RedirectResponse(f"/judge/{task.name}", 303)
@@ -112,7 +112,7 @@ def shortcut(request: Request, concept: str) -> Response:
 
 def show(request: Request, user: User, template: str, **known: Any) -> Response:
     """A page in the annotator's language."""
-    chosen = preferences_of(page_of(request).state, user.pseudonym)
+    chosen = preferences_of(workspace_of(request).state, user.pseudonym)
     words = words_for(chosen.language, request.headers.get("accept-language", ""))
     boot = known.pop("boot", {}) | {"preferences": chosen.model_dump(), "words": words.all}
     return render(
@@ -122,5 +122,5 @@ def show(request: Request, user: User, template: str, **known: Any) -> Response:
 
 
 def _texts(request: Request, concepts: tuple[str, ...]) -> dict[str, str]:
-    params = page_of(request).settings.params
+    params = workspace_of(request).settings.params
     return {concept: params.concepts[concept].text for concept in concepts}

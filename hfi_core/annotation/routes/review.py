@@ -10,15 +10,15 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from hfi_core.annotation.routes.dependencies import consenting_user, lead_only, page_of
+from hfi_core.annotation.routes.dependencies import consenting_user, lead_only, workspace_of
 from hfi_core.annotation.routes.pages import show
 from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service import adjudication, review_stats
-from hfi_core.annotation.service.answers import Refused
+from hfi_core.annotation.service.answers import RejectedAnswer
 from hfi_core.annotation.service.qualification import allow_another, closed
-from hfi_core.annotation.service.single_flight import Shared
+from hfi_core.annotation.service.single_flight import SingleFlight
 from hfi_core.annotation.service.tasks import Task
-from hfi_core.annotation.service.workspace import Page, Work
+from hfi_core.annotation.service.workspace import TaskProgress, Workspace
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.schema import Answer, is_current
@@ -52,7 +52,7 @@ class View:
     concept: str
     text: str
     kind: str
-    work: Work
+    work: TaskProgress
     agreement: "Interval | None"
     disputes: list[review_stats.Dispute]
     paces: list[review_stats.Pace]
@@ -66,7 +66,7 @@ class View:
 @router.get("")
 def overview(request: Request, user: Lead) -> Response:
     """Every concept's progress and agreement, and every annotator's pace and gold answers."""
-    page = page_of(request)
+    page = workspace_of(request)
     views = [_view(request, concept) for concept in page.settings.params.concepts]
     return _shown(
         request, user, "review.html", views=views, people=_people(page, views), closed=closed(page, datetime.now(UTC)),
@@ -78,7 +78,7 @@ def overview(request: Request, user: Lead) -> Response:
 @router.post("/attempts")
 def another_attempt(request: Request, user: Lead, task: Text, annotator: Text) -> Response:
     """Let an annotator who failed every qualification try once more."""
-    page = page_of(request)
+    page = workspace_of(request)
     found = next((one for one in page.tasks if one.name == task), None)
     if found is None or annotator not in page.book.candidates():
         raise HTTPException(404, "Nobody like that has tried a qualification.")
@@ -98,7 +98,7 @@ def decide(
     key: Annotated[str, Form(pattern=_KEY)], first: Annotated[int, Form(ge=0, le=_MOST)] = 0, note: Text = "",
 ) -> Response:  # fmt: skip
     """Keep the lead's decision about a picture."""
-    page = page_of(request)
+    page = workspace_of(request)
     candidate = page.candidates.get(concept, {}).get(picture)
     if candidate is None or _kind(page, concept) != "binary":
         raise HTTPException(404, "The manifest holds no such picture.")
@@ -112,7 +112,7 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
     """Keep the lead's order of a set of pictures."""
     from starlette.concurrency import run_in_threadpool
 
-    page, form = page_of(request), await request.form(max_files=0, max_fields=350)
+    page, form = workspace_of(request), await request.form(max_files=0, max_fields=350)
     pictures = [str(picture) for picture in form.getlist("pictures")]
     known = page.candidates.get(concept, {})
     if not pictures or any(picture not in known for picture in pictures) or _kind(page, concept) != "ranking":
@@ -135,17 +135,17 @@ async def order(request: Request, concept: str, user: Lead) -> Response:
 
 def _check_seen(candidate: Candidate, sha256: str) -> None:
     if candidate.sha256 != sha256:
-        raise Refused("The picture has been redrawn since it was shown. Load the page again.", "redrawn")
+        raise RejectedAnswer("The picture has been redrawn since it was shown. Load the page again.", "redrawn")
 
 
 def _kept(request: Request, concept: str, decided, first: int) -> Response:
-    adjudication.adjudicate(page_of(request).settings.store, decided)
-    _views(request).drop(_key(page_of(request), concept))
+    adjudication.adjudicate(workspace_of(request).settings.store, decided)
+    _views(request).drop(_key(workspace_of(request), concept))
     return RedirectResponse(f"/review/{concept}?first={first}", 303)
 
 
 def _disputes(request: Request, user: User, concept: str, first: int, message: str) -> Response:
-    page = page_of(request)
+    page = workspace_of(request)
     if concept not in page.settings.params.concepts:
         raise HTTPException(404, "There is no such concept.")
     view = _view(request, concept)
@@ -163,29 +163,29 @@ def _shown(request: Request, user: User, template: str, status: int = 200, **kno
     return response
 
 
-def _kind(page: Page, concept: str) -> str:
+def _kind(page: Workspace, concept: str) -> str:
     return page.settings.params.concepts[concept].feedback
 
 
-def _title(page: Page, task: Task) -> str:
+def _title(page: Workspace, task: Task) -> str:
     return ", ".join(page.settings.params.concepts[concept].text for concept in task.concepts)
 
 
-def _views(request: Request) -> Shared[Hashable, View]:
+def _views(request: Request) -> SingleFlight[Hashable, View]:
     return request.app.state.review
 
 
-def _key(page: Page, concept: str) -> Hashable:
+def _key(page: Workspace, concept: str) -> Hashable:
     """A view is of a concept and of the candidates that there were."""
     return concept, tuple(sorted(page.stamps.items(), key=repr))
 
 
 def _view(request: Request, concept: str) -> View:
-    page = page_of(request)
+    page = workspace_of(request)
     return _views(request).get(_key(page, concept), lambda: _look(page, concept))
 
 
-def _look(page: Page, concept: str) -> View:
+def _look(page: Workspace, concept: str) -> View:
     choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
     judgements = review_stats.as_said(
         one
@@ -198,7 +198,7 @@ def _look(page: Page, concept: str) -> View:
     )  # fmt: skip
 
 
-def _people(page: Page, views: list[View]) -> list[tuple[review_stats.Pace, "Interval | None"]]:
+def _people(page: Workspace, views: list[View]) -> list[tuple[review_stats.Pace, "Interval | None"]]:
     """Each annotator's pace, and the share of gold questions answered rightly with its interval."""
     from hfi_core.feedback.agreement import wilson
 

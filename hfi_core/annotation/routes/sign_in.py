@@ -16,7 +16,7 @@ from hfi_core.annotation.security.accounts import (
     accounts_of,
     proper_name,
 )
-from hfi_core.annotation.security.identity import inside, pseudonym_of, signed_in
+from hfi_core.annotation.security.identity import local_path, pseudonym_of, signed_in
 from hfi_core.annotation.security.rate_limit import RETRY, is_guessing, is_trying_links
 from hfi_core.errors import UserError
 
@@ -29,7 +29,7 @@ Text = Annotated[str, Form(max_length=2000)]
 def door(request: Request, next: str = "/") -> Response:
     """Ask who it is; who has come in already goes on."""
     if signed_in(request) is not None:
-        return RedirectResponse(inside(next), 303)
+        return RedirectResponse(local_path(next), 303)
     return _door(request, next)
 
 
@@ -44,14 +44,14 @@ def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -
     if not request.app.state.access.accounts:
         pseudonym_of(request.app.state.access.private, name)
         session.rotate(name)
-        return RedirectResponse(inside(next), 303)
+        return RedirectResponse(local_path(next), 303)
     if is_guessing(request, name):
         return _closed(request, "door.too_often", 429, RETRY)
     account = accounts_of(request).check(name, password)
     if account is None:
         return _door(request, next, words_of(request)("door.wrong"), 401, name, ("name", "password"))
     _admit(request, account)
-    return RedirectResponse(inside(next), 303)
+    return RedirectResponse(local_path(next), 303)
 
 
 @router.post("/sign-out")
@@ -115,7 +115,7 @@ def _door(
 ) -> Response:
     """The door, with what is wrong about the fields named in `wrong`."""
     return render(
-        request, "sign_in.html", status, next=inside(next), message=message, name=name, wrong=wrong,
+        request, "sign_in.html", status, next=local_path(next), message=message, name=name, wrong=wrong,
         accounts=request.app.state.access.accounts,
     )  # fmt: skip
 

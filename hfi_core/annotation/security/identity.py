@@ -63,7 +63,7 @@ def _links(path: Path, _version: tuple[int, int]) -> Mapping[str, str]:
     return {name: pseudonym for pseudonym, name in open_people(path).names().items()}
 
 
-def inside(path: str) -> str:
+def local_path(path: str) -> str:
     """`path` if it leads to a page of ours, else the first page: nobody is sent elsewhere from here."""
     parts = urlsplit(path)
     ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()

@@ -1,6 +1,7 @@
 """What stands before every page: which host may be named, how much is read, whose request it is, and from where."""
 
 import hmac
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -10,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hfi_core.annotation.security.sessions import (
@@ -17,7 +19,7 @@ from hfi_core.annotation.security.sessions import (
     CSRF_HEADER,
     LIFE_SECONDS,
     LOCAL_LIFE_SECONDS,
-    Cookies,
+    SessionCookies,
     private_key,
 )
 from hfi_core.annotation.settings import Access
@@ -44,16 +46,17 @@ _HEADERS = {
 _HSTS = "max-age=31536000"
 
 
-def protect(app: FastAPI, access: Access) -> None:
-    """Put all of it before the application, and add the pages by which people come in."""
-    from hfi_core.annotation.routes import sign_in
+Refuse = Callable[[Request, int, str], Response]
+"""Answers a request with a status and the code of a refusal."""
 
+
+def protect(app: FastAPI, access: Access, refuse: Refuse) -> None:
+    """Put every check before the application; `refuse` makes the answer to a request that fails one."""
     life = LIFE_SECONDS if access.accounts else LOCAL_LIFE_SECONDS
-    cookies = Cookies(private_key(access.private), secure=access.secure, life=life)
+    cookies = SessionCookies(private_key(access.private), secure=access.secure, life=life)
     app.state.access, app.state.cookies = access, cookies
-    app.include_router(sign_in.router)
     # The last one added meets a request first.
-    app.add_middleware(_Sessions, cookies=cookies, access=access)
+    app.add_middleware(_Sessions, cookies=cookies, access=access, refuse=refuse)
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=MOST_BODY_BYTES)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=sorted(access.hosts), www_redirect=False)
     app.add_middleware(_SecurityHeaders, secure=access.secure)
@@ -81,12 +84,10 @@ class _SecurityHeaders:
 class _Sessions:
     """Reads the session, refuses what another site's page sent, and sets the cookie where it changed."""
 
-    def __init__(self, app: ASGIApp, cookies: Cookies, access: Access):
-        self._app, self._cookies, self._access = app, cookies, access
+    def __init__(self, app: ASGIApp, cookies: SessionCookies, access: Access, refuse: Refuse):
+        self._app, self._cookies, self._access, self._refuse = app, cookies, access, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from hfi_core.annotation.routes.errors import refuse
-
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -105,7 +106,7 @@ class _Sessions:
         if refusal is None and scope["method"] not in _SAFE_METHODS:
             refusal, receive = await self._forged(scope, headers, receive, self._cookies.csrf(session))
         if refusal is not None:
-            refused = await run_in_threadpool(refuse, Request(scope, receive), 403, refusal)
+            refused = await run_in_threadpool(self._refuse, Request(scope, receive), 403, refusal)
             await refused(scope, receive, answer)
             return
         await self._app(scope, receive, answer)

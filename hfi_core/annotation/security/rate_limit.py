@@ -42,7 +42,7 @@ def is_trying_links(request: Request) -> bool:
     return _too_often(request, [(item, ("invitation", address_of(request))) for item in _INVITATIONS])
 
 
-def is_hurried(request: Request) -> bool:
+def is_too_frequent(request: Request) -> bool:
     """Count a request of a session; whether there were more than any person sends."""
     return _too_often(request, [(_REQUESTS, ("session", request.state.session.id))])
 

@@ -44,7 +44,7 @@ class Session:
         self.changed = self.changed or not self.known
 
 
-class Cookies:
+class SessionCookies:
     """Signs and reads sessions with the project's key; each project's cookie has a name of its own.
 
     Browsers do not tell ports apart: two projects at one machine would otherwise overwrite each other's.

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from hfi_core.annotation.service.answers import Refused
+from hfi_core.annotation.service.answers import RejectedAnswer
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement, RankingJudgement
@@ -35,7 +35,7 @@ def adjudicate(
             if error.existing is None or error.existing == judgement.id:
                 raise
             judgement = judgement.model_copy(update={"supersedes": error.existing})
-    raise Refused("The disagreement is being decided elsewhere; load the page again.", "decided_elsewhere")
+    raise RejectedAnswer("The disagreement is being decided elsewhere; load the page again.", "decided_elsewhere")
 
 
 def binary(
@@ -91,4 +91,4 @@ def _valid(model, /, **fields):
         return model(**fields)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise Refused(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise RejectedAnswer(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from hfi_core.annotation.service.qualification import open_attempt
 from hfi_core.annotation.service.questions import is_proven
-from hfi_core.annotation.service.workspace import Page
+from hfi_core.annotation.service.workspace import Workspace
 from hfi_core.candidates.manifest import PictureId
 from hfi_core.errors import UserError
 from hfi_core.feedback.gold import is_right, question_of
@@ -24,7 +24,7 @@ _OURS = ("annotator", "simulated")
 """Fields of a judgement that the browser has no say in."""
 
 
-class Refused(UserError):
+class RejectedAnswer(UserError):
     """An answer that will not be kept, however often it is sent; `refused.CODE` of the catalogue says why to people."""
 
     def __init__(self, message: str, code: str = "malformed"):
@@ -51,7 +51,7 @@ class Skip(BaseModel):
     proof: Proof
 
 
-def save(page: Page, annotator: str, answers: Answers, now: datetime) -> int:
+def save(page: Workspace, annotator: str, answers: Answers, now: datetime) -> int:
     """Keep every judgement; how many of them are new. What was kept before an error stays, and may be sent again.
 
     Raises Refused or Conflict, both UserErrors, for what will never be kept.
@@ -70,7 +70,7 @@ def save(page: Page, annotator: str, answers: Answers, now: datetime) -> int:
     return new
 
 
-def skip(page: Page, annotator: str, skipped: Skip, now: datetime) -> None:
+def skip(page: Workspace, annotator: str, skipped: Skip, now: datetime) -> None:
     """Give the pictures back and never ask this annotator about them again."""
     concept, pictures = skipped.concept, tuple(skipped.pictures)
     _check_asked(page, annotator, concept, pictures, skipped.proof)
@@ -83,41 +83,41 @@ def skip(page: Page, annotator: str, skipped: Skip, now: datetime) -> None:
     page.exposure.count(annotator, _digests(page, concept, pictures), now)
 
 
-def _parse(page: Page, annotator: str, row: dict[str, Any]) -> Judgement:
+def _parse(page: Workspace, annotator: str, row: dict[str, Any]) -> Judgement:
     row = dict(row)
     proof = row.pop("proof", None)
     for field in _OURS:
         if field in row:
-            raise Refused(f"{field} is not for the browser to say.")
+            raise RejectedAnswer(f"{field} is not for the browser to say.")
     try:
         judgement = parse_judgement(json.dumps(row | {"annotator": annotator}))
     except (ValidationError, UnicodeError, ValueError) as error:
         first = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else {}
         where = ".".join(map(str, first.get("loc", ())))
-        raise Refused(f"This is no judgement: {where}: {first.get('msg', error)}") from error
+        raise RejectedAnswer(f"This is no judgement: {where}: {first.get('msg', error)}") from error
     if judgement.note is not None:
         judgement = judgement.model_copy(update={"note": _printable(judgement.note)})
     if is_adjudication(judgement):
-        raise Refused("Only a lead's decision has such an id.")
+        raise RejectedAnswer("Only a lead's decision has such an id.")
     pictures = judgement.pictures
     _check_asked(page, annotator, judgement.concept, pictures, proof)
     params = page.settings.params
     if judgement.kind != params.concepts[judgement.concept].feedback:
-        raise Refused(f"{judgement.concept} is not asked about by a {judgement.kind} question.")
+        raise RejectedAnswer(f"{judgement.concept} is not asked about by a {judgement.kind} question.")
     if any(digest is None for digest in judgement.seen.values()):
-        raise Refused("The ranking does not say by `digests` which pictures were shown.")
+        raise RejectedAnswer("The ranking does not say by `digests` which pictures were shown.")
     if not is_current(judgement, page.candidates[judgement.concept]):
-        raise Refused("The picture has been redrawn since it was shown.", "redrawn")
+        raise RejectedAnswer("The picture has been redrawn since it was shown.", "redrawn")
     return judgement
 
 
-def _check_asked(page: Page, annotator: str, concept: str, pictures: tuple[str, ...], proof: Any) -> None:
+def _check_asked(page: Workspace, annotator: str, concept: str, pictures: tuple[str, ...], proof: Any) -> None:
     known = page.candidates.get(concept, {})
     proven = isinstance(proof, str) and re.fullmatch(PROOF, proof)
     if not proven or not is_proven(page.proof_key, annotator, concept, pictures, proof):
-        raise Refused("This question was not asked.", "not_asked")
+        raise RejectedAnswer("This question was not asked.", "not_asked")
     if not all(picture in known for picture in pictures):
-        raise Refused("The manifest does not hold this picture any more.", "gone")
+        raise RejectedAnswer("The manifest does not hold this picture any more.", "gone")
 
 
 def _printable(note: str) -> str | None:
@@ -126,5 +126,5 @@ def _printable(note: str) -> str | None:
     return text or None
 
 
-def _digests(page: Page, concept: str, pictures: tuple[str, ...]) -> list[str]:
+def _digests(page: Workspace, concept: str, pictures: tuple[str, ...]) -> list[str]:
     return [page.candidates[concept][picture].sha256 for picture in pictures]

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from hfi_core.annotation.service.state import PageState
+from hfi_core.annotation.service.state import ServerState
 
 
 class Exposure:
     """Which pictures an annotator has been shown, and on which day of the server's calendar."""
 
-    def __init__(self, state: PageState, daily_limit: int):
+    def __init__(self, state: ServerState, daily_limit: int):
         self._state, self.daily_limit = state, daily_limit
 
     def count(self, annotator: str, digests: Iterable[str], now: datetime) -> None:

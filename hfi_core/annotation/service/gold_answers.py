@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 
-from hfi_core.annotation.service.state import PageState
+from hfi_core.annotation.service.state import ServerState
 from hfi_core.errors import UserError
 from hfi_core.feedback.gold import question_of
 from hfi_core.feedback.schema import Judgement, row_of
@@ -18,10 +18,10 @@ class Accuracy:
     asked: int
 
 
-class GoldBook:
+class GoldAnswers:
     """The answers to gold questions, superseded and never edited, as judgements are."""
 
-    def __init__(self, state: PageState):
+    def __init__(self, state: ServerState):
         self._state = state
 
     def add(self, judgement: Judgement, right: bool, attempt: int) -> bool:

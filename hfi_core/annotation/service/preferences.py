@@ -7,9 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from hfi_core.annotation.content.i18n import ENGLISH, read_words
-from hfi_core.annotation.security.identity import User
-from hfi_core.annotation.service.state import PageState
-from hfi_core.annotation.service.workspace import Page
+from hfi_core.annotation.service.state import ServerState
 
 
 class Preferences(BaseModel):
@@ -25,13 +23,13 @@ class Preferences(BaseModel):
     """None: as the browser asks."""
 
 
-def preferences_of(state: PageState, annotator: str) -> Preferences:
+def preferences_of(state: ServerState, annotator: str) -> Preferences:
     """The annotator's own, or the defaults."""
     rows = state.rows("SELECT preferences FROM annotator WHERE pseudonym = ?", annotator)
     return Preferences.model_validate_json(rows[0][0]) if rows else Preferences()
 
 
-def keep_preferences(state: PageState, annotator: str, preferences: Preferences) -> None:
+def keep_preferences(state: ServerState, annotator: str, preferences: Preferences) -> None:
     """Replace the annotator's preferences."""
     with state.writing() as database:
         database.execute(
@@ -41,12 +39,12 @@ def keep_preferences(state: PageState, annotator: str, preferences: Preferences)
         )
 
 
-def has_consented(state: PageState, annotator: str, consent: str) -> bool:
+def has_consented(state: ServerState, annotator: str, consent: str) -> bool:
     """Whether the annotator agreed to the text of that digest; a changed text asks again."""
     return state.rows("SELECT consent FROM annotator WHERE pseudonym = ?", annotator) == [(consent,)]
 
 
-def keep_consent(state: PageState, annotator: str, consent: str, now: datetime) -> None:
+def keep_consent(state: ServerState, annotator: str, consent: str, now: datetime) -> None:
     """Note when the annotator agreed, and to which text."""
     with state.writing() as database:
         database.execute(
@@ -56,12 +54,12 @@ def keep_consent(state: PageState, annotator: str, consent: str, now: datetime) 
         )
 
 
-def consent_text() -> str:
+def consent_digest() -> str:
     """Digest of the English text: whoever agreed to another one is asked again."""
     words = {key: text for key, text in read_words(ENGLISH).items() if key.startswith("consent.")}
     return hashlib.sha256(repr(sorted(words.items())).encode()).hexdigest()
 
 
-def agree(page: Page, user: User) -> None:
-    """Note that a person agreed."""
-    keep_consent(page.state, user.pseudonym, consent_text(), datetime.now(UTC))
+def agree(state: ServerState, pseudonym: str) -> None:
+    """Record that an annotator agreed to the present text."""
+    keep_consent(state, pseudonym, consent_digest(), datetime.now(UTC))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from hfi_core.annotation.service.questions import Question, Ref, gold_keys, gold_questions
 from hfi_core.annotation.service.tasks import Task
-from hfi_core.annotation.service.workspace import Page
+from hfi_core.annotation.service.workspace import Workspace
 
 ATTEMPTS = 3
 """After so many the lead has to talk with the annotator: more tries would only teach the gold by heart."""
@@ -37,7 +37,7 @@ class Standing:
     questions: tuple[Question, ...] = ()
 
 
-def standing(page: Page, task: Task, annotator: str, now: datetime) -> Standing:
+def standing(page: Workspace, task: Task, annotator: str, now: datetime) -> Standing:
     """Where the annotator stands in a task; a qualification once passed stays passed, whatever becomes of the gold."""
     wanted = page.settings.params.annotation.qualification
     gold = sorted(gold_questions(page, task, annotator), key=lambda question: question.refs)
@@ -60,14 +60,14 @@ def standing(page: Page, task: Task, annotator: str, now: datetime) -> Standing:
     return Standing("closed", last=last)
 
 
-def open_attempt(page: Page, concept: str, annotator: str, now: datetime) -> int:
+def open_attempt(page: Workspace, concept: str, annotator: str, now: datetime) -> int:
     """Which attempt an answer to a gold question of a concept belongs to; 0 once the annotator is qualified."""
     task = next(task for task in page.tasks if concept in task.concepts)
     found = standing(page, task, annotator, now)
     return found.attempt if found.state == "open" else 0
 
 
-def closed(page: Page, now: datetime) -> list[Closed]:
+def closed(page: Workspace, now: datetime) -> list[Closed]:
     """Whom only a lead can let go on, by pseudonym."""
     found = []
     for annotator in page.book.candidates():
@@ -78,7 +78,7 @@ def closed(page: Page, now: datetime) -> list[Closed]:
     return found
 
 
-def allow_another(page: Page, task: Task, annotator: str, now: datetime) -> None:
+def allow_another(page: Workspace, task: Task, annotator: str, now: datetime) -> None:
     """Open one more attempt to an annotator who has none left; whoever has one, or has passed, gets nothing.
 
     So the second click of a double click gives nothing more.
@@ -93,7 +93,7 @@ def allow_another(page: Page, task: Task, annotator: str, now: datetime) -> None
             )
 
 
-def gold_left_over(page: Page) -> list[str]:
+def gold_left_over(page: Workspace) -> list[str]:
     """What to tell whoever starts the page: tasks whose qualification uses every gold question up.
 
     A question that was asked in a qualification is not mixed in later, so their accuracy would stay unknown.
@@ -116,17 +116,17 @@ def without(questions: tuple[Question, ...], have: set[Ref], count: int) -> list
     return [question for question in questions if not have.intersection(question.refs)][:count]
 
 
-def _allowed(page: Page, task: Task, annotator: str) -> int:
+def _allowed(page: Workspace, task: Task, annotator: str) -> int:
     """Attempts that the annotator has, those that a lead added included."""
     rows = page.state.rows("SELECT attempts FROM allowed WHERE (annotator, task) = (?, ?)", annotator, task.name)
     return rows[0][0] if rows else ATTEMPTS
 
 
-def _is_qualified(page: Page, task: Task, annotator: str) -> bool:
+def _is_qualified(page: Workspace, task: Task, annotator: str) -> bool:
     return bool(page.state.rows("SELECT 1 FROM qualified WHERE (annotator, task) = (?, ?)", annotator, task.name))
 
 
-def _qualify(page: Page, task: Task, annotator: str, now: datetime) -> None:
+def _qualify(page: Workspace, task: Task, annotator: str, now: datetime) -> None:
     with page.state.writing() as database:
         database.execute(
             "INSERT INTO qualified VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (annotator, task.name, now.isoformat())

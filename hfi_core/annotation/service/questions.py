@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from hfi_core.annotation.service.tasks import Task
-from hfi_core.annotation.service.workspace import Page
+from hfi_core.annotation.service.workspace import Workspace
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.gold import question_of
 
@@ -28,7 +28,7 @@ Ref = str
 
 
 @dataclass(frozen=True)
-class Part:
+class QuestionPart:
     """One concept's side of a question: a picture, or (ranking) several."""
 
     concept: str
@@ -45,7 +45,7 @@ class Part:
 class Question:
     """What is shown at once. Binary: one picture and a part a concept; ranking: one part."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[QuestionPart, ...]
 
     @property
     def refs(self) -> tuple[Ref, ...]:
@@ -69,7 +69,7 @@ def is_proven(key: bytes, annotator: str, concept: str, pictures: Iterable[str],
     return hmac.compare_digest(proof_of(key, annotator, concept, pictures).encode(), proof.encode())
 
 
-def gold_questions(page: Page, task: Task, annotator: str) -> list[Question]:
+def gold_questions(page: Workspace, task: Task, annotator: str) -> list[Question]:
     """Every gold question of a task, in an order of the annotator's own."""
     found = _together(
         page, annotator, ((concept, question.split()) for concept in task.concepts for question in page.gold[concept])
@@ -78,7 +78,7 @@ def gold_questions(page: Page, task: Task, annotator: str) -> list[Question]:
 
 
 def next_questions(
-    page: Page, task: Task, annotator: str, have: Sequence[Sequence[Ref]], count: int, now: datetime
+    page: Workspace, task: Task, annotator: str, have: Sequence[Sequence[Ref]], count: int, now: datetime
 ) -> list[Question]:
     """Up to `count` questions beside those that the browser has already."""
     held = {ref for refs in have for ref in refs}
@@ -104,7 +104,7 @@ def gold_keys(question: Question) -> list[tuple[str, str]]:
     return [(part.concept, question_of(tuple(candidate.id for candidate in part.pictures))) for part in question.parts]
 
 
-def _ordinary(page: Page, task: Task, annotator: str, held: set[Ref], count: int, now: datetime) -> list[Question]:
+def _ordinary(page: Workspace, task: Task, annotator: str, held: set[Ref], count: int, now: datetime) -> list[Question]:
     size = pictures_at_once(page, task)
     found: list[tuple[str, str]] = []
     for concept in task.concepts:
@@ -118,7 +118,7 @@ def _ordinary(page: Page, task: Task, annotator: str, held: set[Ref], count: int
 
 
 def _leased(
-    page: Page, concept: str, annotator: str, held: set[Ref], count: int, now: datetime
+    page: Workspace, concept: str, annotator: str, held: set[Ref], count: int, now: datetime
 ) -> tuple[list[str], bool]:
     """At least `count` pictures leased beside those that the browser holds, unless there are no more; and whether so.
 
@@ -145,12 +145,12 @@ def _leased(
     return [picture for picture in found if picture not in surplus], len(leased) < wanted and not surplus
 
 
-def _can_show(page: Page, one: "Assignment") -> bool:
+def _can_show(page: Workspace, one: "Assignment") -> bool:
     candidate = page.candidates[one.concept].get(one.picture)
     return candidate is not None and candidate.sha256 == one.sha256 and one.picture in page.askable[one.concept]
 
 
-def _rankings(page: Page, annotator: str, concept: str, pictures: list[str], last: bool) -> list[Question]:
+def _rankings(page: Workspace, annotator: str, concept: str, pictures: list[str], last: bool) -> list[Question]:
     """Full sets of pictures; what is left over is asked only at the end, and no picture alone if that can be helped.
 
     Half of the annotators get the sets that the store's order gives, so that rankings of the same pictures can be
@@ -169,15 +169,15 @@ def _rankings(page: Page, annotator: str, concept: str, pictures: list[str], las
     return _together(page, annotator, ((concept, pictures) for pictures in sets))
 
 
-def _together(page: Page, annotator: str, asked: Iterable[tuple[str, Sequence[str]]]) -> list[Question]:
+def _together(page: Workspace, annotator: str, asked: Iterable[tuple[str, Sequence[str]]]) -> list[Question]:
     """Parts become questions: what several concepts ask about the same picture is asked at once."""
-    questions: list[list[Part]] = []
+    questions: list[list[QuestionPart]] = []
     place: dict[tuple[str, ...], int] = {}
     for concept, ids in asked:
         # Where a picture stands among the others must say nothing about it.
         ids = sorted(ids, key=lambda picture: _draw(annotator, concept, picture))
         pictures = tuple(page.candidates[concept][picture] for picture in ids)
-        part = Part(concept, pictures, proof_of(page.proof_key, annotator, concept, ids))
+        part = QuestionPart(concept, pictures, proof_of(page.proof_key, annotator, concept, ids))
         seen = tuple(sorted(candidate.sha256 for candidate in pictures))
         at = place.get(seen)
         if at is not None and all(other.concept != concept for other in questions[at]):
@@ -188,7 +188,7 @@ def _together(page: Page, annotator: str, asked: Iterable[tuple[str, Sequence[st
     return [Question(tuple(parts)) for parts in questions]
 
 
-def pictures_at_once(page: Page, task: Task) -> int:
+def pictures_at_once(page: Workspace, task: Task) -> int:
     """How many pictures of a concept a question is about."""
     return page.settings.params.annotation.ranked if task.kind == "ranking" else 1
 

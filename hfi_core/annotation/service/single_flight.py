@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Key, Value = TypeVar("Key"), TypeVar("Value")
 
 
-class Shared(Generic[Key, Value]):
+class SingleFlight(Generic[Key, Value]):
     """Values by key, each computed once for all who ask while it is made and for `seconds` after."""
 
     def __init__(self, seconds: float):

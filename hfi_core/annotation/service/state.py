@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hfi_core.errors import UserError
 
-PAGE = "page.db"
+STATE_FILE = "page.db"
 """Name of the file in a project's private folder."""
 _VERSION = 2
 _PATIENCE = 10_000  # milliseconds that a writer waits for another process
@@ -46,7 +46,7 @@ _OF_AN_ANNOTATOR = {
 }  # fmt: skip
 
 
-class PageState:
+class ServerState:
     """One SQLite file, shared by the threads of the server."""
 
     def __init__(self, path: Path):

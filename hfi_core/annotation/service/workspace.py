@@ -7,13 +7,13 @@ from typing import Any
 
 from hfi_core.annotation.content.guidelines import check_files
 from hfi_core.annotation.service.exposure import Exposure
-from hfi_core.annotation.service.gold_answers import GoldBook
-from hfi_core.annotation.service.state import PAGE, PageState
+from hfi_core.annotation.service.gold_answers import GoldAnswers
+from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.annotation.service.tasks import Task, tasks_of
-from hfi_core.annotation.settings import Settings
+from hfi_core.annotation.settings import ServerSettings
 from hfi_core.candidates.manifest import MANIFEST, Candidate, read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.gold import askable, read_gold
+from hfi_core.feedback.gold import askable_candidates, read_gold
 from hfi_core.feedback.schema import Judgement
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ PROGRESS_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
-class Work:
+class TaskProgress:
     """How far a task is: what there is to see, pictures with enough judgements, and judgements given and wanted."""
 
     pictures: int
@@ -37,10 +37,10 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Page:
+class Workspace:
     """Made by `create_app`, and again when a manifest has changed."""
 
-    settings: Settings
+    settings: ServerSettings
     stamps: Stamps
     candidates: dict[str, dict[str, Candidate]]
     gold: dict[str, dict[str, Judgement]]
@@ -48,24 +48,24 @@ class Page:
     askable: dict[str, frozenset[str]]
     """The pictures that ordinary questions may be about, by concept."""
     tasks: tuple[Task, ...]
-    state: PageState
-    book: GoldBook
+    state: ServerState
+    book: GoldAnswers
     exposure: Exposure
     proof_key: bytes
-    _work: dict[str, tuple[float, Work]] = field(default_factory=dict)
+    _work: dict[str, tuple[float, TaskProgress]] = field(default_factory=dict)
 
     def task(self, name: str) -> Task | None:
         """The task of that name, or the one that asks about the concept of that name."""
         return next((task for task in self.tasks if name == task.name or name in task.concepts), None)
 
-    def work(self, task: Task) -> Work:
+    def work(self, task: Task) -> TaskProgress:
         """How far a task is, at most `PROGRESS_SECONDS` old."""
         at, work = self._work.get(task.name, (float("-inf"), None))
         if work is None or time.monotonic() - at > PROGRESS_SECONDS:
             wanted = self.settings.params.annotation.judgements
             found = [self.settings.store.progress(concept, wanted) for concept in task.concepts]
             sums = [sum(getattr(one, name) for one in found) for name in ("pictures", "done", "answered", "asked")]
-            work = Work(*sums, annotators=max(one.annotators for one in found))
+            work = TaskProgress(*sums, annotators=max(one.annotators for one in found))
             if len(found) > 1:
                 work = replace(work, pictures=self._seen_at_once(task))
             self._work[task.name] = time.monotonic(), work
@@ -83,25 +83,25 @@ class Page:
         )
 
 
-def open_page(settings: Settings) -> Page:
+def open_workspace(settings: ServerSettings) -> Workspace:
     """Read the manifests and the gold questions, and offer what is askable and nothing else.
 
     Raises UserError that names what is missing.
     """
     check_files(settings.params, settings.folder)
     read = _read(settings)
-    state = PageState(settings.private / PAGE)
-    return Page(
+    state = ServerState(settings.private / STATE_FILE)
+    return Workspace(
         settings=settings,
         **read,
         state=state,
-        book=GoldBook(state),
+        book=GoldAnswers(state),
         exposure=Exposure(state, settings.params.annotation.daily_limit),
         proof_key=state.proof_key,
     )
 
 
-def _read(settings: Settings) -> dict[str, Any]:
+def _read(settings: ServerSettings) -> dict[str, Any]:
     """The fields of a page that rest on the manifests; offers what they hold."""
     params, stamps, candidates = settings.params, _stamps(settings), {}
     for concept in params.concepts:
@@ -111,7 +111,8 @@ def _read(settings: Settings) -> dict[str, Any]:
     if params.annotation.gold:
         gold = read_gold(settings.folder / params.annotation.gold, params, candidates)
     offered = {
-        concept: askable(params, concept, rows.values(), settings.folder) for concept, rows in candidates.items()
+        concept: askable_candidates(params, concept, rows.values(), settings.folder)
+        for concept, rows in candidates.items()
     }
     for concept, rows in offered.items():
         settings.store.offer(concept, rows, only=True)
@@ -124,7 +125,7 @@ def _read(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _stamps(settings: Settings) -> Stamps:
+def _stamps(settings: ServerSettings) -> Stamps:
     """What changes when a manifest is written anew, by concept; None where there is none."""
     found: dict[str, tuple[int, int] | None] = {}
     for concept in settings.params.concepts:
@@ -136,7 +137,7 @@ def _stamps(settings: Settings) -> Stamps:
     return found
 
 
-def renewed(page: Page) -> Page:
+def refresh(page: Workspace) -> Workspace:
     """Return the page with the candidates that the manifests hold now."""
     stamps = _stamps(page.settings)
     if stamps == page.stamps:

@@ -6,16 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hfi_core.feedback.store.pseudonyms import People
+from hfi_core.feedback.store.pseudonyms import Pseudonyms
 
 _PSEUDONYM = re.compile(r"^a-[0-9a-f]{12}$")
 """A name of this form is a pseudonym already: what `hfi feedback export` wrote comes back as it was."""
 
 
-class Names:
+class PseudonymMap:
     """Pseudonyms by name for one import; nobody is entered into the list of people before `enter`."""
 
-    def __init__(self, people: People, scratch: People):
+    def __init__(self, people: Pseudonyms, scratch: Pseudonyms):
         self._people, self._scratch = people, scratch
         self._known = {name: pseudonym for pseudonym, name in people.names().items()}
         self._new: dict[str, str] = {}
@@ -40,11 +40,11 @@ class Names:
 
 
 @contextmanager
-def names_of(people: People) -> Iterator[Names]:
+def names_of(people: Pseudonyms) -> Iterator[PseudonymMap]:
     """The names of one import.
 
     With the key in the environment a provisional pseudonym is the one that lasts, so that what the store holds of
     somebody is recognised on a machine that has not met the name.
     """
     with TemporaryDirectory() as folder:
-        yield Names(people, People(Path(folder) / "people.json", people.environment))
+        yield PseudonymMap(people, Pseudonyms(Path(folder) / "people.json", people.environment))

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hfi_core.feedback.formats.annotators import Names
+from hfi_core.feedback.formats.annotators import PseudonymMap
 from hfi_core.feedback.formats.answers import answer_of, printable, rating_of, shown
-from hfi_core.feedback.formats.pictures import Pictures
+from hfi_core.feedback.formats.pictures import PictureIndex
 from hfi_core.feedback.formats.row import RATING, Reading
 from hfi_core.feedback.schema import BinaryJudgement, Judgement, parse_judgement
 from hfi_core.io.hashing import sha256_of_json
@@ -23,10 +23,10 @@ _MOST_NAME = 200
 class Project:
     """What a row is held against."""
 
-    pictures: Pictures
+    pictures: PictureIndex
     kinds: Mapping[str, str]
     """The kind of question by concept, as params.yaml asks it."""
-    names: Names
+    names: PseudonymMap
 
 
 def judgement_of(fields: Mapping[str, Any], reading: Reading, project: Project) -> tuple[Judgement, bool]:
@@ -93,7 +93,7 @@ def _annotator(made: Mapping[str, Any], reading: Reading) -> str:
     return name
 
 
-def _picture(made: Mapping[str, Any], pictures: Pictures) -> dict[str, str]:
+def _picture(made: Mapping[str, Any], pictures: PictureIndex) -> dict[str, str]:
     name, digest = made.get("picture"), made.get("sha256")
     if name is None and digest is None:
         raise ValueError("names no picture: its id, its file's name, or its sha256")
@@ -104,7 +104,7 @@ def _picture(made: Mapping[str, Any], pictures: Pictures) -> dict[str, str]:
     return {"picture": found.id, "sha256": found.sha256}
 
 
-def _pictures(made: Mapping[str, Any], pictures: Pictures) -> dict[str, Any]:
+def _pictures(made: Mapping[str, Any], pictures: PictureIndex) -> dict[str, Any]:
     said, seen = made.get("digests", {}), {}
     if not isinstance(said, dict) or not all(isinstance(digest, str) for digest in said.values()):
         raise ValueError(f"the digests {shown(said)} are no sha256 by picture")

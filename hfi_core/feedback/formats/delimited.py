@@ -7,17 +7,17 @@ from typing import BinaryIO
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.answers import printable
-from hfi_core.feedback.formats.ordering import digests_of, digests_text, order_of, order_text
+from hfi_core.feedback.formats.ordering import digests_of, digests_text, format_order, parse_order
 from hfi_core.feedback.formats.row import FIELDS, RATING, Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.csv_files import Line, Table, TroubleAt
 
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 _MARK = "'"
 
 
-def neutral(text: str | None) -> str:
+def escape_formula(text: str | None) -> str:
     """The text as a cell; nothing is an empty cell, and an empty text a lone apostrophe."""
     if text is None:
         return ""
@@ -26,8 +26,8 @@ def neutral(text: str | None) -> str:
     return text
 
 
-def restored(cell: str) -> str | None:
-    """What `neutral` was given."""
+def unescape_formula(cell: str) -> str | None:
+    """What `escape_formula` was given."""
     if not cell:
         return None
     return cell[1:] if _is_marked(cell) else cell
@@ -94,13 +94,13 @@ def _read(stream: BinaryIO, reading: Reading, delimiter: str | None) -> Iterator
 def _fields(cells: dict[str, str], columns: dict[str, str]) -> dict[str, object]:
     fields: dict[str, object] = {}
     for name, column in columns.items():
-        value = restored(cells[column])
+        value = unescape_formula(cells[column])
         if name != "note" and value is not None:
             value = value.strip() or None
         if value is None:
             continue
         if name == "groups":
-            fields[name] = order_of(value)
+            fields[name] = parse_order(value)
         elif name == "not_applicable":
             fields[name] = value.split()
         elif name == "digests":
@@ -116,11 +116,11 @@ def _fields(cells: dict[str, str], columns: dict[str, str]) -> dict[str, object]
 
 def _write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], delimiter: str) -> int:
     count = 0
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
+    with atomic_file(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL)
         writer.writerow(FIELDS)
         for judgement in judgements:
-            writer.writerow(neutral(text) for text in _texts(row_of(judgement)))
+            writer.writerow(escape_formula(text) for text in _texts(row_of(judgement)))
             count += 1
     return count
 
@@ -129,7 +129,7 @@ def _texts(row: dict) -> Iterator[str | None]:
     for name in FIELDS:
         value = row.get(name)
         if name == "groups":
-            yield order_text(value) or None if value is not None else None
+            yield format_order(value) or None if value is not None else None
         elif name == "not_applicable":
             yield " ".join(value) or None if value is not None else None
         elif name == "digests":

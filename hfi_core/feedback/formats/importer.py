@@ -15,7 +15,7 @@ from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
 from hfi_core.feedback.formats.staging import Counts, Staging
 from hfi_core.feedback.store import Store
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 MOST_SHOWN = 20
 """Rejected rows that a message names; the others are counted."""
@@ -59,7 +59,7 @@ def prepared(
     *,
     format: str | None = None,
     reading: Reading | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Iterator[Prepared]:
     """Read a file and hold it against the store (None: an empty one); nothing in the store is changed.
 
@@ -86,7 +86,7 @@ def import_file(
     *,
     format: str | None = None,
     reading: Reading | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> tuple[str, Counts]:
     """Bring a file's judgements into the store; the format, and what became of the rows.
 
@@ -96,7 +96,7 @@ def import_file(
         return found.format, enter(found, project, store, progress)
 
 
-def enter(found: Prepared, project: Project, store: Store, progress: Progress = silent) -> Counts:
+def enter(found: Prepared, project: Project, store: Store, progress: Progress = no_progress) -> Counts:
     """Bring what was read, and held against this store, into it; what became of the rows.
 
     Raises UserError that names the rejected rows, and then nothing was changed.

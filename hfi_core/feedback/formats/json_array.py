@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hfi_core.feedback.formats.row import Rejected
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.csv_files import refuse_other_encodings
 
 
@@ -28,7 +28,7 @@ def items(stream: BinaryIO) -> Iterator[dict[str, Any] | Rejected]:
 def write_items(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     """Write an array with one object a line; how many."""
     count = 0
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         stream.write("[")
         for row in rows:
             stream.write((",\n" if count else "\n") + json.dumps(row, ensure_ascii=False, allow_nan=False))

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from hfi_core.feedback.formats.row import Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 from hfi_core.io.csv_files import MOST_BYTES, refuse_other_encodings
 
 
@@ -39,7 +39,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Row | Rejected]:
 def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement]) -> int:
     """Write judgements as they come; how many."""
     count = 0
-    with whole_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
+    with atomic_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
         for judgement in judgements:
             stream.write(json.dumps(row_of(judgement), sort_keys=True, ensure_ascii=False) + "\n")
             count += 1

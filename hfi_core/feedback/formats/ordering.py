@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 
-def order_text(groups: Sequence[Sequence[str]]) -> str:
+def format_order(groups: Sequence[Sequence[str]]) -> str:
     """Groups as text; picture ids hold neither `>` nor `=`."""
     return " > ".join(" = ".join(group) for group in groups)
 
 
-def order_of(text: str) -> list[list[str]]:
+def parse_order(text: str) -> list[list[str]]:
     """The groups in a text."""
     if not text.strip():
         return []

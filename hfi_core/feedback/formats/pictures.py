@@ -13,7 +13,7 @@ _UPLOADED = re.compile(r"^[0-9a-f]{8}-(.+)$")
 """Label Studio puts eight hexadecimal digits before the name of an uploaded file."""
 
 
-class Pictures:
+class PictureIndex:
     """The candidates of every concept, by all that a file may call them."""
 
     def __init__(self, candidates: Mapping[str, Iterable[Candidate]]):

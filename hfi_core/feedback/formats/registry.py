@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfi_core.feedback.formats import delimited, jsonl
-from hfi_core.feedback.formats.grouping import Place
+from hfi_core.feedback.formats.grouping import Position
 from hfi_core.feedback.formats.label_studio import export, json_min
 from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
@@ -20,7 +20,7 @@ class Format:
 
     title: str
     read: Callable[[BinaryIO, Reading], Iterator[Row | Rejected | PassedOver]]
-    write: Callable[[Path, Judgements, Place], int]
+    write: Callable[[Path, Judgements, Position], int]
 
 
 FORMATS: dict[str, Format] = {

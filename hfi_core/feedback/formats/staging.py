@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hfi_core.feedback.formats.convert import answered_of, content_of, derived_id
 from hfi_core.feedback.formats.row import Rejected
-from hfi_core.feedback.formats.supersession import Answer, Settled, settle
+from hfi_core.feedback.formats.supersession import Answer, ResolvedAnswers, resolve_chains
 from hfi_core.feedback.schema import Judgement
 from hfi_core.feedback.store.entry import entry_of, judgement_of, line_of
 
@@ -109,7 +109,7 @@ class Staging:
                 "SELECT '', id, 0, content, answered, supersedes FROM stored WHERE question = ?", question
             )
             if rows:
-                self._decide(settle(rows, there))
+                self._decide(resolve_chains(rows, there))
 
     def counts(self) -> Counts:
         """How many of which."""
@@ -151,7 +151,7 @@ class Staging:
     def _answers(self, query: str, question: str) -> list[Answer]:
         return [Answer(*row) for row in self._database.execute(query, (question,))]
 
-    def _decide(self, settled: Settled) -> None:
+    def _decide(self, settled: ResolvedAnswers) -> None:
         for answer, reason in settled.rejected:
             self.reject(Rejected(answer.place, reason))
         for state, answers in (("known", settled.known), ("outdated", settled.outdated)):

@@ -20,7 +20,7 @@ class Answer:
 
 
 @dataclass
-class Settled:
+class ResolvedAnswers:
     """What becomes of the answers in a file; those that are in no list stand as they are."""
 
     rejected: list[tuple[Answer, str]] = field(default_factory=list)
@@ -30,9 +30,9 @@ class Settled:
     """With the `supersedes` that they get."""
 
 
-def settle(rows: list[Answer], there: list[Answer]) -> Settled:
+def resolve_chains(rows: list[Answer], there: list[Answer]) -> ResolvedAnswers:
     """Decide about the answers in a file, beside those in the store."""
-    settled = Settled()
+    settled = ResolvedAnswers()
     chain = _chain([*there, *(row for row in rows if not row.derived)], settled)
     last = chain[-1] if chain else None
     for row in sorted((row for row in rows if row.derived), key=lambda row: row.answered or ""):
@@ -55,7 +55,7 @@ def settle(rows: list[Answer], there: list[Answer]) -> Settled:
     return settled
 
 
-def _chain(answers: list[Answer], settled: Settled) -> list[Answer]:
+def _chain(answers: list[Answer], settled: ResolvedAnswers) -> list[Answer]:
     """The answers whose order is said, the first one first; what does not fit into it is rejected."""
     by_id = {answer.id: answer for answer in answers}
     begin: Answer | None = None

@@ -4,15 +4,24 @@ Nothing in it is ever changed: a correction is a new judgement that supersedes t
 snapshot of it.
 """
 
-from hfi_core.feedback.store.assignment import Assignment, Progress
-from hfi_core.feedback.store.batches import Imported
+from hfi_core.feedback.store.assignment import Assignment, JudgingProgress
+from hfi_core.feedback.store.batches import ImportedBatch
 from hfi_core.feedback.store.errors import is_there
-from hfi_core.feedback.store.health import Condition, condition_of
+from hfi_core.feedback.store.health import StoreHealth, condition_of
 from hfi_core.feedback.store.insert import Conflict
 from hfi_core.feedback.store.snapshots import Saved, Snapshot
 from hfi_core.feedback.store.store import Store, open_store
 
 __all__ = [
-    "Assignment", "Condition", "Conflict", "Imported", "Progress", "Saved", "Snapshot", "Store", "condition_of",
-    "is_there", "open_store",
-]  # fmt: skip
+    "Assignment",
+    "StoreHealth",
+    "Conflict",
+    "ImportedBatch",
+    "JudgingProgress",
+    "Saved",
+    "Snapshot",
+    "Store",
+    "condition_of",
+    "is_there",
+    "open_store",
+]

@@ -31,7 +31,7 @@ class Assignment:
 
 
 @dataclass(frozen=True)
-class Progress:
+class JudgingProgress:
     """How far a concept is."""
 
     pictures: int
@@ -201,7 +201,7 @@ def release(connection: Connection, concept: str, annotator: str, picture: str) 
     )
 
 
-def progress(connection: Connection, concept: str, judgements: int) -> Progress:
+def progress(connection: Connection, concept: str, judgements: int) -> JudgingProgress:
     """How far a concept is; see `Store.progress`."""
     enough = offer.c.answers >= judgements
     pictures, done, short = connection.execute(
@@ -214,7 +214,7 @@ def progress(connection: Connection, concept: str, judgements: int) -> Progress:
     annotators = connection.execute(
         select(func.count(judgement.c.annotator.distinct())).where(judgement.c.concept == concept, visible())
     ).scalar_one()
-    return Progress(pictures, done, pictures * judgements, done * judgements + int(short), annotators)
+    return JudgingProgress(pictures, done, pictures * judgements, done * judgements + int(short), annotators)
 
 
 def take_back(connection: Connection, annotator: str) -> None:

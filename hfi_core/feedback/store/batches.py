@@ -28,7 +28,7 @@ _SILENT_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportedBatch:
     """What an import brought."""
 
     new: int
@@ -36,13 +36,13 @@ class Imported:
     """Judgements that had been there before."""
 
 
-def add_batch(database: Database, key: str, judgements: Iterable[Judgement], source: str) -> Imported:
+def add_batch(database: Database, key: str, judgements: Iterable[Judgement], source: str) -> ImportedBatch:
     """Take in all judgements or, with a Conflict, none; see `Store.add_batch`."""
     clear_away(database)
     with database.read() as connection:
         done = connection.execute(select(batch.c.rows).where(batch.c.key == key, batch.c.visible)).scalar_one_or_none()
     if done is not None:
-        return Imported(0, done)
+        return ImportedBatch(0, done)
     mine = database.write(lambda connection: _begin(connection, key, source))
     try:
         total = _stage(database, mine, judgements)
@@ -53,7 +53,7 @@ def add_batch(database: Database, key: str, judgements: Iterable[Judgement], sou
         database.write(lambda connection: _abandon(connection, mine))
         clear_away(database)
         raise
-    return Imported(new, total - new)
+    return ImportedBatch(new, total - new)
 
 
 def _begin(connection: Connection, key: str, source: str) -> int:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.store.errors import explained, is_clash, parse_url
+from hfi_core.feedback.store.errors import as_user_error, is_clash, parse_url
 
 PATIENCE_SECONDS = 30.0
 """How long a writer waits for the others."""
@@ -37,7 +37,7 @@ class Database:
     def __init__(self, url: str):
         self.url: URL = parse_url(url)
         self.embedded = self.url.get_backend_name() == "sqlite"
-        with explained(self.url):
+        with as_user_error(self.url):
             self.engine: Engine = _sqlite(self.url) if self.embedded else _postgresql(self.url)
         # SQLite's writers of one process queue here: only one of them then asks the file whether it is free.
         self._turn = threading.Lock() if self.embedded else None
@@ -45,7 +45,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the store throughout and holds nobody up."""
-        with explained(self.url), self.engine.connect() as connection:
+        with as_user_error(self.url), self.engine.connect() as connection:
             if not self.embedded:
                 connection = connection.execution_options(isolation_level=_ONE_STATE, postgresql_readonly=True)
             with connection.begin():
@@ -58,7 +58,7 @@ class Database:
         latest. (On SQLite there is no difference: writers queue.)
         """
         options = {_MARK: True} if self.embedded else {"isolation_level": _LATEST if latest else _ONE_STATE}
-        with explained(self.url):
+        with as_user_error(self.url):
             for left in reversed(range(_TRIES)):
                 try:
                     with (

@@ -52,7 +52,7 @@ def is_clash(error: DBAPIError) -> bool:
 
 
 @contextmanager
-def explained(url: URL) -> Iterator[None]:
+def as_user_error(url: URL) -> Iterator[None]:
     """Turn what the database refuses into UserErrors; what is a bug passes."""
     try:
         yield

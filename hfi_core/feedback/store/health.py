@@ -12,7 +12,7 @@ from hfi_core.feedback.store.tables import judgement
 
 
 @dataclass(frozen=True)
-class Condition:
+class StoreHealth:
     """What a store's database says of itself."""
 
     name: str
@@ -37,7 +37,7 @@ class Condition:
         return {name: both for name, both in self.durable.items() if both[0] != both[1]}
 
 
-def condition_of(url: str) -> Condition:
+def condition_of(url: str) -> StoreHealth:
     """Ask the database in `feedback.database_url`.
 
     Raises UserError as `open_store` does. A SQLite file that is missing is made: ask `is_there` first.
@@ -59,7 +59,7 @@ def condition_of(url: str) -> Condition:
         if database.embedded:
             database.write(lambda connection: connection.execute(text("SELECT 1")))  # takes the lock, or says why not
         kind = "SQLite" if database.embedded else "PostgreSQL"
-        return Condition(shown(database.url), f"{kind} {version}", found, durable, writable, skew)
+        return StoreHealth(shown(database.url), f"{kind} {version}", found, durable, writable, skew)
     finally:
         database.close()
 

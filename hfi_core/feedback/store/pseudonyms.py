@@ -18,7 +18,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 KEY_VARIABLE = "HFI_PEOPLE_KEY"
 """With the key in the environment pseudonyms are the same wherever it is set, and nothing random goes into them."""
@@ -38,7 +38,7 @@ class _Content(BaseModel):
 
 
 @dataclass(frozen=True)
-class People:
+class Pseudonyms:
     """The list of people in a file that only its owner can read."""
 
     path: Path = PEOPLE
@@ -116,18 +116,18 @@ class People:
 
     def _write(self, content: _Content) -> None:
         text = json.dumps(content.model_dump(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        with whole_file(self.path) as beside:
+        with atomic_file(self.path) as beside:
             beside.unlink(missing_ok=True)
             # Nobody else may read it, not even for the moment before its permissions are set.
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
 
 
-def open_people(path: Path = PEOPLE) -> People:
+def open_people(path: Path = PEOPLE) -> Pseudonyms:
     """The list of people of the project in the current folder.
 
     Raises UserError if others than its owner can read it.
     """
-    people = People(path)
+    people = Pseudonyms(path)
     people.names()
     return people

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or
 
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.tables import batch, judgement, snapshot
-from hfi_core.io.atomic import full_disk_named, whole_file
+from hfi_core.io.atomic import atomic_file, disk_full_as_user_error
 from hfi_core.io.hashing import sha256_of_file
 
 _SLICE = 1000
@@ -50,14 +50,14 @@ def take(database: Database, path: Path) -> Snapshot:
     while database.write(lambda connection: _mark_slice(connection, number)):
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
-    with full_disk_named(path), TemporaryFile(dir=path.parent) as draft:
+    with disk_full_as_user_error(path), TemporaryFile(dir=path.parent) as draft:
         with database.read() as connection:
             digest, count = _write(lines(connection, number), draft)
         database.write(lambda connection: _keep(connection, number, digest, count))
         if path.is_file() and sha256_of_file(path) == digest:
             return Snapshot(digest, count, written=False)
         draft.seek(0)
-        with whole_file(path) as beside, beside.open("wb") as stream:
+        with atomic_file(path) as beside, beside.open("wb") as stream:
             shutil.copyfileobj(draft, stream)
     return Snapshot(digest, count)
 

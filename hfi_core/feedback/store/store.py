@@ -74,7 +74,7 @@ class Store:
 
         return self._database.write(work)
 
-    def add_batch(self, batch_key: str, judgements: Iterable[Judgement], *, source: str) -> batches.Imported:
+    def add_batch(self, batch_key: str, judgements: Iterable[Judgement], *, source: str) -> batches.ImportedBatch:
         """Keep all judgements or none: staged in slices while others go on, and counting all at once at the end.
 
         `batch_key` is a digest of what is imported: the same again changes nothing, without reading `judgements`.
@@ -200,7 +200,7 @@ class Store:
         """Skip: the picture is free for others, and this annotator never gets it again."""
         self._database.write(lambda connection: assignment.release(connection, concept, annotator, picture))
 
-    def progress(self, concept: str, judgements: int) -> assignment.Progress:
+    def progress(self, concept: str, judgements: int) -> assignment.JudgingProgress:
         """How many of the pictures that are offered have `judgements` answers."""
         with self._database.read() as connection:
             return assignment.progress(connection, concept, judgements)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.func import functional_call
 
-from hfi_core.compute.batching import signed_pixels
+from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.folder import picture_side
 from hfi_core.models.diffusion.schedule import NoiseSchedule
@@ -70,7 +70,7 @@ class TextToImage:
         """Scaled latents (N, C, H, W), float32, of uint8 pictures (N, H, W, 3): the posterior's mean."""
         parts = []
         for start in range(0, len(pictures), block):
-            pixels = signed_pixels(pictures[start : start + block]).to(self.device, self.vae.dtype)
+            pixels = to_signed_tensor(pictures[start : start + block]).to(self.device, self.vae.dtype)
             mean = self.vae.encode(pixels).latent_dist.mean
             parts.append(mean.float() * self.vae.config.scaling_factor)
         return torch.cat(parts)

@@ -8,11 +8,11 @@ import torch
 
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.params import Sampler
-from hfi_core.progress import Progress, silent
+from hfi_core.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
-class Request:
+class SampleRequest:
     """One picture to draw."""
 
     prompt: str
@@ -67,15 +67,15 @@ def denoise(
 
 def sample(
     model: TextToImage,
-    requests: Sequence[Request],
+    requests: Sequence[SampleRequest],
     sampler: Sampler,
     *,
     block: int,
     tokens: Mapping[str, torch.Tensor] | None = None,
     weights: Weights | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     what: str = "pictures",
-) -> Iterator[tuple[Request, np.ndarray]]:
+) -> Iterator[tuple[SampleRequest, np.ndarray]]:
     """Draw each request as uint8 (H, W, 3), in order."""
     tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
     with torch.no_grad():

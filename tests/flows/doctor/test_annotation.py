@@ -20,12 +20,12 @@ from tests.support.servers import free_port, running, wait_for
 )  # fmt: skip
 def test_a_webhook_is_told_by_its_host_alone(params_with, monkeypatch, address, mark):
     monkeypatch.setenv("HFI_FAILURE_WEBHOOK", address)
-    found = by_name(annotation.look(params_with()))["webhook"]
+    found = by_name(annotation.check(params_with()))["webhook"]
     assert found.mark == mark and "secret" not in str(found), found
 
 
 def test_where_none_is_named_nothing_is_asked(params_with):
-    assert list(annotation.look(params_with())) == []
+    assert list(annotation.check(params_with())) == []
 
 
 def test_the_annotation_page_is_up_or_down_or_another(inside, params_with, tmp_path, s3_port):
@@ -39,10 +39,10 @@ def test_the_annotation_page_is_up_or_down_or_another(inside, params_with, tmp_p
     port, log = free_port(), tmp_path / "log"
     page = f"http://127.0.0.1:{port}"
     named(page)
-    assert verdicts(annotation.look(params)) == {"annotation page": "FAILED"}
+    assert verdicts(annotation.check(params)) == {"annotation page": "FAILED"}
     with running(["hfi", "annotate", f"--port={port}"], inside.folder, log, inside.environment) as server:
         wait_for(f"{page}/sign-in", server, log)
-        assert verdicts(annotation.look(params)) == {"annotation page": "ok"}
+        assert verdicts(annotation.check(params)) == {"annotation page": "ok"}
     named(f"http://127.0.0.1:{s3_port}/moto-api/")
-    found = by_name(annotation.look(params))["annotation page"]
+    found = by_name(annotation.check(params))["annotation page"]
     assert found.mark == "FAILED" and "is another page" in found.told

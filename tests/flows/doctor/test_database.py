@@ -42,7 +42,7 @@ def database() -> Iterator[Database]:
 
 
 def look(params_with, url: str, store: bool = True):
-    return feedback_database.look(
+    return feedback_database.check(
         params_with(
             feedback__database_url=url,
             feedback__store=store,

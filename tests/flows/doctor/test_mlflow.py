@@ -53,7 +53,7 @@ def forbidding() -> Iterator[str]:
 
 def test_a_server_that_records_passes_and_shows_no_probe(mlflow, params_with):
     address = mlflow.replace("://", "://ana:secret@")
-    found = by_name(tracking_server.look(params_with(tracking__mlflow=address)))
+    found = by_name(tracking_server.check(params_with(tracking__mlflow=address)))
     assert found.keys() == ALL and all(one.well for one in found.values()), found
     assert "secret" not in str(found) and f"{mlflow.replace('://', '://ana:***@')} answers" in found["MLflow"].told
     client = MlflowClient(mlflow)
@@ -65,20 +65,20 @@ def test_a_server_that_records_passes_and_shows_no_probe(mlflow, params_with):
 
 def test_another_minor_version_is_noted(mlflow, params_with, monkeypatch):
     monkeypatch.setattr(tracking_server, "version", lambda _: "2.0.0")
-    told = verdicts(tracking_server.look(params_with(tracking__mlflow=mlflow)))
+    told = verdicts(tracking_server.check(params_with(tracking__mlflow=mlflow)))
     assert [name for name, mark in told.items() if mark != "ok"] == ["MLflow version"]
     assert told["MLflow version"] == "note"
 
 
 def test_one_that_is_down_or_none_of_mlflow_s_fails(params_with, s3_port):
     for port in (free_port(), s3_port):
-        (found,) = by_name(tracking_server.look(params_with(tracking__mlflow=f"http://127.0.0.1:{port}"))).values()
+        (found,) = by_name(tracking_server.check(params_with(tracking__mlflow=f"http://127.0.0.1:{port}"))).values()
         assert found.mark == "FAILED" and "MLFLOW_TRACKING_USERNAME" in found.remedy
 
 
 def test_one_that_lets_us_record_nothing_fails(params_with):
     with forbidding() as address:
-        found = by_name(tracking_server.look(params_with(tracking__mlflow=address)))
+        found = by_name(tracking_server.check(params_with(tracking__mlflow=address)))
     assert found["MLflow version"].well and found["MLflow"].mark == "FAILED"
     assert "PERMISSION_DENIED" in found["MLflow"].told
 
@@ -86,16 +86,16 @@ def test_one_that_lets_us_record_nothing_fails(params_with):
 def test_one_that_cannot_keep_artifacts_fails_in_that_alone(params_with, tmp_path, forked):
     (tmp_path / "file").touch()
     with mlflow_server(tmp_path / "mlflow", forked, f"--artifacts-destination={tmp_path}/file/below") as address:
-        told = verdicts(tracking_server.look(params_with(tracking__mlflow=address)))
+        told = verdicts(tracking_server.check(params_with(tracking__mlflow=address)))
     assert told == dict.fromkeys(ALL, "ok") | {"MLflow artifacts": "FAILED"}
 
 
 def test_a_file_that_is_missing_is_not_made(inside, params_with):
     (inside.folder / "mlflow.db").unlink()
-    assert verdicts(tracking_server.look(params_with())) == {"MLflow": "ok"}
+    assert verdicts(tracking_server.check(params_with())) == {"MLflow": "ok"}
     assert not (inside.folder / "mlflow.db").exists()
 
 
 def test_a_file_that_is_no_database_fails(inside, params_with):
     (inside.folder / "mlflow.db").write_text("not a database " * 200)
-    assert verdicts(tracking_server.look(params_with())) == {"MLflow": "FAILED"}
+    assert verdicts(tracking_server.check(params_with())) == {"MLflow": "FAILED"}

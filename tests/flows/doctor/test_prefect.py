@@ -23,14 +23,14 @@ def look(inside, params_with, monkeypatch):
 
     def call(address: str):
         monkeypatch.setenv("PREFECT_API_URL", address)
-        return prefect.look(params_with())
+        return prefect.check(params_with())
 
     return call
 
 
 def test_without_an_address_each_run_has_a_server_of_its_own(params_with, monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert verdicts(prefect.look(params_with())) == {"Prefect": "ok"}
+    assert verdicts(prefect.check(params_with())) == {"Prefect": "ok"}
 
 
 def test_a_pool_must_be_there_with_a_worker_that_lives(inside, look, server, quick):

@@ -44,7 +44,7 @@ def test_a_bucket_that_is_ours_passes_and_keeps_nothing(params_with, bucket, s3_
     bucket.put_object(Key="inbox/labels.csv", Body=b"x")
     with proxy_before(s3_port, stall_seconds=1) as proxy:
         port = int(proxy.endpoint.rpartition(":")[2])
-        told = verdicts(s3.look(places(params_with, bucket.name, port)))
+        told = verdicts(s3.check(places(params_with, bucket.name, port)))
     assert told == {"publish": "ok", "publish conditions": "ok", "inbox": "ok"}
     assert contents(bucket) == {"inbox/labels.csv": b"x"}
     puts = [line.split()[1].split("?")[0] for line in proxy.seen if line.startswith("PUT")]
@@ -60,7 +60,7 @@ def test_one_that_is_not_there_fails(params_with, bucket, s3_port, state, monkey
         if state == "busy":
             proxy.breaks("busy", "HEAD", times=99)
         name = "no-such-bucket" if state == "wrong" else bucket.name
-        found = by_name(s3.look(places(params_with, name, port)))
+        found = by_name(s3.check(places(params_with, name, port)))
     assert {name: one.mark for name, one in found.items()} == {"publish": "FAILED", "inbox": "FAILED"}
     said = {"down": "out of reach after 2 tries", "wrong": "there is no such bucket", "busy": "503"}[state]
     assert all(said in one.told for one in found.values()), found
@@ -69,7 +69,7 @@ def test_one_that_is_not_there_fails(params_with, bucket, s3_port, state, monkey
 def test_without_credentials_it_says_where_they_come_from(params_with, bucket, s3_port, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    found = by_name(s3.look(places(params_with, bucket.name, s3_port)))
+    found = by_name(s3.check(places(params_with, bucket.name, s3_port)))
     assert all("there are no credentials" in one.told and one.mark == "FAILED" for one in found.values())
 
 
@@ -78,7 +78,7 @@ def test_a_right_to_delete_is_needed_for_the_inbox_alone(params_with, bucket, s3
         return AWSResponse(request.url, 403, {}, _Raw()) if request.method == "DELETE" else None
 
     changed_client("before-send.s3", refuse)
-    found = by_name(s3.look(places(params_with, bucket.name, s3_port)))
+    found = by_name(s3.check(places(params_with, bucket.name, s3_port)))
     assert found["publish"].well and "no right to delete" in found["publish"].told
     assert found["inbox"].mark == "FAILED" and "AccessDenied" in found["inbox"].told
 
@@ -93,11 +93,11 @@ def test_a_server_that_passes_over_conditions_is_noted(params_with, bucket, s3_p
         del request.headers["If-None-Match"]
 
     changed_client("before-sign.s3.PutObject", forget)
-    assert verdicts(s3.look(places(params_with, bucket.name, s3_port)))["publish conditions"] == "note"
+    assert verdicts(s3.check(places(params_with, bucket.name, s3_port)))["publish conditions"] == "note"
 
 
 def test_a_folder_of_releases_must_be_one_that_can_be_made(inside, params_with):
-    assert verdicts(s3.look(params_with(publish__to="published"))) == {"publish": "ok"}
+    assert verdicts(s3.check(params_with(publish__to="published"))) == {"publish": "ok"}
     assert not os.path.lexists("published")
     (inside.folder / "published").touch()
-    assert verdicts(s3.look(params_with())) == {"publish": "FAILED"}
+    assert verdicts(s3.check(params_with())) == {"publish": "FAILED"}

@@ -12,7 +12,8 @@ from flows.execution import cost
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
 from hfi_core.params import parse_params
-from hfi_core.params.workload import Work
+from hfi_core.params.workload import Workload
+from hfi_core.pipeline import layout
 from tests.support.projects import default_raw
 
 RATE = Rate(forward=0.01, gradient=0.03, peak_memory=2**30, peak_device_memory=0, told="a test")
@@ -70,10 +71,10 @@ def test_the_rate_is_learnt_from_units_that_ran_whole_on_the_same_model_and_devi
     params = parse_params(default_raw())
     spent = cost.Cost(cost.datetime.now(cost.UTC), seconds=70.0, peak_memory=5)
     assert recorded_rate(params) is None
-    cost.append("ingest@badge", spent, "cpu", cost.record(params, Work()))
+    cost.append("ingest@badge", spent, "cpu", cost.record(params, Workload()))
     cost.append("generate@badge", spent, "cpu")
     assert recorded_rate(params) is None
-    cost.append("distill@anchored", spent, "cpu", cost.record(params, Work(forward=100, gradient=200)))
+    cost.append("distill@anchored", spent, "cpu", cost.record(params, Workload(forward=100, gradient=200)))
     rate = recorded_rate(params)
     assert rate.forward == pytest.approx(0.1) and rate.gradient == pytest.approx(0.3) and rate.peak_memory == 5
     other = default_raw()
@@ -83,14 +84,14 @@ def test_the_rate_is_learnt_from_units_that_ran_whole_on_the_same_model_and_devi
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"runs": 5}', '{"runs": [5]}', "\0"])
 def test_a_damaged_record_of_costs_is_named_and_costs_no_unit_that_has_run(content, capsys):
-    cost.COST.parent.mkdir()
-    cost.COST.write_text(content)
+    layout.COST.parent.mkdir()
+    layout.COST.write_text(content)
     with pytest.raises(UserError, match="cost.json cannot be read"):
         recorded_rate(parse_params(default_raw()))
     cost.append("ingest@badge", cost.Cost(cost.datetime.now(cost.UTC)), "cpu")
     assert "moved to reports/cost.json.damaged" in capsys.readouterr().err
     assert [row["unit"] for row in cost.recorded()] == ["ingest@badge"]
-    assert cost.COST.with_name("cost.json.damaged").read_text() == content
+    assert layout.COST.with_name("cost.json.damaged").read_text() == content
 
 
 def test_a_model_that_is_not_here_is_not_fetched_and_its_sizes_are_not_known(monkeypatch):

@@ -29,14 +29,14 @@ RUN = """
 from pathlib import Path
 import sys
 from flows.execution.unit import run_unit
-from flows.execution.parallelism import Spread
+from flows.execution.parallelism import Parallelism
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of
-params = read_params(Path("params.yaml"))
+params = load_params(Path("params.yaml"))
 unit = next(unit for unit in units_of(params) if unit.address == sys.argv[1])
 try:
-    run_unit(unit, params, spread=Spread(processes=int(sys.argv[2])))
+    run_unit(unit, params, spread=Parallelism(processes=int(sys.argv[2])))
 except UserError as error:
     sys.exit(f"UserError: {error}")
 """

@@ -16,13 +16,13 @@ import psutil
 import pytest
 import yaml
 
-from flows.execution.job import Order, order_file, read_order
+from flows.execution.job import Job, job_file, read_job
 from flows.execution.parallelism import require_address
 from flows.execution.shards import run_shard
 from flows.execution.unit import WORK
 from flows.project.init import make_project
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of, work_key
 from tests.support.flow_fixtures import REAL_GRAPH, FakeProject
 from tests.support.forking import REAL
@@ -168,20 +168,20 @@ def test_a_mistake_that_a_shard_finds_is_told_once_and_without_a_traceback(fresh
 
 
 @pytest.fixture
-def order(miniature, tmp_path, monkeypatch) -> Order:
+def order(miniature, tmp_path, monkeypatch) -> Job:
     """An order for the candidates of a project that this process works in."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_raw(miniature)))
     monkeypatch.chdir(tmp_path)
-    params = read_params(Path("params.yaml"))
+    params = load_params(Path("params.yaml"))
     unit = next(units_of(params))
-    order = Order(unit, params, Path(".hfi/work") / f"{unit.address}-{work_key(unit, params)}")
+    order = Job(unit, params, Path(".hfi/work") / f"{unit.address}-{work_key(unit, params)}")
     order.work.mkdir(parents=True)
     order.give()
     return order
 
 
 def test_an_order_that_is_read_is_the_one_that_was_given(order):
-    read = read_order(order.work)
+    read = read_job(order.work)
     assert (read.unit.address, read.params, read.work) == (order.unit.address, order.params, order.work)
 
 
@@ -191,18 +191,18 @@ def test_a_machine_that_does_not_see_the_projects_folder_says_so(order, tmp_path
 
 
 def test_a_machine_with_other_versions_is_refused(order):
-    told = json.loads(order_file(order.work).read_text())
+    told = json.loads(job_file(order.work).read_text())
     told["versions"]["torch"] = "1.0"
-    order_file(order.work).write_text(json.dumps(told))
+    job_file(order.work).write_text(json.dumps(told))
     with pytest.raises(UserError, match=r"has torch .* for 1\.0: results rest on the version"):
-        read_order(order.work)
+        read_job(order.work)
 
 
 def test_a_machine_that_sees_other_inputs_is_refused(order):
     elsewhere = order.work.with_name("generate@badge-" + "0" * 16)
     order.work.rename(elsewhere)
     with pytest.raises(UserError, match="must be on storage that both share"):
-        read_order(elsewhere)
+        read_job(elsewhere)
 
 
 def test_progress_is_that_of_all_shards_together(order):

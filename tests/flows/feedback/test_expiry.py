@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 
 REAL = {"feedback__file": "data/feedback/mine.jsonl", "feedback__simulated": {}, "annotation__retention_days": 30}
 
@@ -24,7 +24,7 @@ def judged(fake_project, quick):
     manifest = [json.loads(line) for line in (folder / "manifest.jsonl").read_text().splitlines()]
     lines = []
     for number, row in enumerate(manifest):
-        save_picture(folder / "pictures" / f"{row['id']}.png", np.full((4, 4, 3), number, dtype=np.uint8))
+        save_image(folder / "pictures" / f"{row['id']}.png", np.full((4, 4, 3), number, dtype=np.uint8))
         for annotator in ("ana", "bo"):
             lines.append(
                 {"id": f"{row['id']}.{annotator}", "annotator": annotator, "concept": "badge", "kind": "binary",

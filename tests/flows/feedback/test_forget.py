@@ -5,7 +5,7 @@ import pytest
 from flows.feedback.forget import forget_annotator
 from hfi_core.annotation.security.accounts import open_accounts
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from tests.support.annotation_app import office
 from tests.support.annotation_server import write_project
 from tests.support.annotation_sign_in import make_account
@@ -19,7 +19,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def forget(folder, name: str) -> str:
-    return "\n".join(forget_annotator(read_params(folder / "params.yaml"), name, False))
+    return "\n".join(forget_annotator(load_params(folder / "params.yaml"), name, False))
 
 
 def test_an_open_page_makes_no_new_link_for_somebody_who_was_forgotten(folder):

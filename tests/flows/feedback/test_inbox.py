@@ -10,7 +10,7 @@ from flows.feedback.inbox import REASON, fetch, fetch_for_run
 from flows.storage.s3 import OutOfReach
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, open_store
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from tests.support.judging import candidate, vote, write_manifest
 from tests.support.s3_fixtures import contents
 
@@ -41,7 +41,7 @@ def params(project, proxy, bucket):
         feedback__file=FILE, feedback__simulated={}, feedback__store=True,
         feedback__inbox=f"s3://{bucket.name}/inbox", publish__endpoint=proxy.endpoint,
     )  # fmt: skip
-    return read_params(project.folder / "params.yaml")
+    return load_params(project.folder / "params.yaml")
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_run_goes_on_without_an_inbox_that_is_out_of_reach(params, proxy, buck
 def test_a_mistake_in_the_inbox_s_name_stops_a_run(project, params):
     project.edit(feedback__inbox="s3://nobody-has-made-this/inbox")
     with pytest.raises(UserError, match="no such bucket"):
-        fetch_for_run(read_params(project.folder / "params.yaml"))
+        fetch_for_run(load_params(project.folder / "params.yaml"))
 
 
 def test_a_full_disk_is_named_at_once_and_the_file_stays(params, proxy, bucket, drop, monkeypatch):
@@ -252,7 +252,7 @@ def test_a_run_in_a_clone_that_has_the_snapshot_and_no_store_leaves_the_inbox_al
 def test_a_project_without_an_inbox_is_told_how_to_name_one(project, params):
     project.edit(feedback__inbox=None)
     with pytest.raises(UserError, match=r"feedback\.inbox"):
-        fetch(read_params(project.folder / "params.yaml"))
+        fetch(load_params(project.folder / "params.yaml"))
 
 
 def test_the_command_says_what_came(params, drop):

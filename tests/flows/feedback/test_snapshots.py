@@ -9,12 +9,12 @@ from contextlib import closing
 
 import pytest
 
-from hfi_core.annotation.service.state import PAGE, PageState
+from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.labels import part_of
+from hfi_core.feedback.labels import split_of
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
-from hfi_core.feedback.store.pseudonyms import People
+from hfi_core.feedback.store.pseudonyms import Pseudonyms
 from hfi_core.io.hashing import sha256_of_file
 from tests.support.flow_fixtures import FakeProject
 
@@ -34,7 +34,7 @@ def judge(project: FakeProject, annotator: str) -> None:
     with store_of(project) as store:
         for part in ("learn", "attack"):
             rows = read_manifest(project.folder / "candidates/badge")
-            rows = [row for row in rows if part_of(row.id, project.params.attack.held_out) == part]
+            rows = [row for row in rows if split_of(row.id, project.params.attack.held_out) == part]
             for number, row in enumerate(rows):
                 answer = "no" if number % 2 else "yes"
                 store.add(
@@ -60,7 +60,7 @@ def _registered(_template, tmp_path_factory, fake_environment, server):
     project.edit(**FROM_STORE)
     project.hfi("params", "sync")
     project.hfi("run", "--until", "generate", FAKE_UNTRACKED="1")
-    ana = People(project.folder / ".hfi/people.json", {}).pseudonym("Ana")
+    ana = Pseudonyms(project.folder / ".hfi/people.json", {}).pseudonym("Ana")
     judge(project, ana)
     judge(project, "a-bo")
     project.hfi("run", "--until", "package", FAKE_UNTRACKED="1")
@@ -233,7 +233,7 @@ def test_forgetting_deletes_the_link_and_says_what_rests_on_the_person(registere
 
 def test_forgetting_empties_what_the_annotation_page_kept_of_the_person_alone(registered):
     project, ana = registered
-    with closing(PageState(project.folder / ".hfi" / PAGE)) as state:
+    with closing(ServerState(project.folder / ".hfi" / STATE_FILE)) as state:
         with state.writing() as database:
             for who in (ana, "a-somebody-else"):
                 database.execute("INSERT INTO annotator (pseudonym) VALUES (?)", (who,))

@@ -66,7 +66,7 @@ def test_a_server_that_was_killed_knows_who_holds_the_place_and_takes_it_back_fr
         _ask(api, f"v2/concurrency_limits/leases/{lease}/renew", lease_duration=60)  # a run that lives goes on
         assert _take_a_place(api, deployment)["type"] == "CANCELLED"
         monkeypatch.setenv("PREFECT_API_URL", api)
-        assert {one.mark for one in prefect_server.look(inside.params) if one.name == "Prefect leases"} == {"ok"}
+        assert {one.mark for one in prefect_server.check(inside.params) if one.name == "Prefect leases"} == {"ok"}
     # Its minute passes at once, while no server reads the files.
     past = "2020-01-01T00:00:00+00:00"
     holder = json.loads((leases / f"{lease}.json").read_text())

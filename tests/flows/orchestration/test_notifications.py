@@ -11,9 +11,9 @@ from mlflow.tracking import MlflowClient
 from prefect import get_client
 from prefect.states import Completed, Failed, State
 
-from flows.execution.reevaluation import Again
-from flows.orchestration.notifications import tell_of_failure
-from flows.releases.promotion import Settled
+from flows.execution.reevaluation import ReevaluatedRow
+from flows.orchestration.notifications import notify_of_failure
+from flows.releases.promotion import Reconciliation
 
 
 class Listener:
@@ -94,8 +94,8 @@ def test_the_flows_with_a_schedule_tell_of_what_they_found(inside, server, liste
     module, name = flow.split(".")
     module = importlib.import_module(f"flows.{module}")
     results = {
-        "settle_promotions": Settled("undone", "3", "1", ("flagged@broad: fail",)),
-        "evaluate_again": (Again("anchored", 9, 1, 1),),
+        "settle_promotions": Reconciliation("undone", "3", "1", ("flagged@broad: fail",)),
+        "evaluate_again": (ReevaluatedRow("anchored", 9, 1, 1),),
     }
     monkeypatch.setattr(module, found, lambda *_: results[found])
     assert getattr(module, name)(return_state=True).is_failed()
@@ -114,7 +114,7 @@ def test_a_deployment_that_fails_again_and_again_for_one_reason_is_told_of_once(
             run = client.create_flow_run_from_deployment(deployment)
             client.set_flow_run_state(run.id, state, force=True)
             if state.is_failed():
-                tell_of_failure(flow, client.read_flow_run(run.id), state)
+                notify_of_failure(flow, client.read_flow_run(run.id), state)
 
         reasons = ["S3 is out of reach", "S3 is out of reach", "The disk is full", None, "The disk is full"]
         for reason in reasons:

@@ -31,7 +31,7 @@ from prefect import flow
 
 @flow(retries=0)
 def run():
-    return retrying.network_task(call, "call", "call")()
+    return tasks.network_task(call, "call", "call")()
 
 try:
     print(run())

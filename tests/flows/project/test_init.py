@@ -8,7 +8,7 @@ import pytest
 from flows.project import presets
 from flows.project.init import make_project
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.graph import STAGES, units_of
 from tests.support.flow_fixtures import FakeProject
 from tests.support.projects import REPOSITORY
@@ -22,7 +22,7 @@ def git(folder, *arguments) -> str:
 def test_every_preset_makes_a_project_with_its_files_staged(tmp_path, preset):
     folder = tmp_path / "new"
     written = make_project(folder, preset)
-    assert read_params(folder / "params.yaml") == presets.params(preset)
+    assert load_params(folder / "params.yaml") == presets.params(preset)
     assert set(git(folder, "ls-files").split()) == {path.as_posix() for path in written}
     assert git(folder, "status", "--porcelain", "--untracked-files=all").count("\n") == len(written)
 

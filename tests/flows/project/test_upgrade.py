@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.project.upgrade import add_missing, changes_in
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from tests.support.projects import REPOSITORY
 
 NOW = (REPOSITORY / "params.yaml").read_text()
@@ -56,7 +56,7 @@ def test_write_adds_what_is_missing_and_touches_no_other_line(old):
     told("--write")
     assert old.read_text().splitlines() == after
     old.write_text(re.sub(r"    pictures: 64  # of old\n", "", old.read_text()))
-    assert read_params(old) == read_params(REPOSITORY / "params.yaml")
+    assert load_params(old) == load_params(REPOSITORY / "params.yaml")
 
 
 def test_a_comment_before_the_next_key_stays_before_it(tmp_path):

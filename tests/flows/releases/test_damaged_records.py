@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.releases.evaluation_record import Figures
+from flows.releases.evaluation_record import EvaluationRecord
 from flows.releases.promotion import promote
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
@@ -47,7 +47,8 @@ def test_a_number_of_the_last_decision_that_is_none_stops_nothing(here, last):
 
 def test_a_version_without_its_row_or_with_figures_of_another_form_is_refused(here, monkeypatch):
     monkeypatch.setattr(
-        "flows.releases.evaluation_record.figures_of", lambda *_: Figures({"rows": [{"row": "anchored"}]}, [], {})
+        "flows.releases.evaluation_record.read_record",
+        lambda *_: EvaluationRecord({"rows": [{"row": "anchored"}]}, [], {}),
     )
     here.move("1")
     assert here.settle().reasons == ("its figures cannot be read (KeyError)",)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from flows.cli.main import app
 from flows.releases.champion import promotions, versions_of
-from flows.releases.promotion import promote, roll_back, settle_promotions
+from flows.releases.promotion import promote, reconcile_promotions, roll_back
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.pipeline import release as register
@@ -187,20 +187,20 @@ def test_a_crash_before_any_change_is_mended_by_the_next_pass(here, version, cha
     for last in range(changes):
         begin()
         with pytest.raises(Crash):
-            settle_promotions(here.params, client=Dying(here.client, last))
+            reconcile_promotions(here.params, client=Dying(here.client, last))
         here.settle()
         assert here.state() == wanted, last
     begin()
-    settle_promotions(here.params, client=Dying(here.client, changes))  # no change was left out above
+    reconcile_promotions(here.params, client=Dying(here.client, changes))  # no change was left out above
     assert here.state() == wanted
 
 
 def test_kill_9_in_the_middle_of_publishing(here, forked):
     here.move("2")
     script = (
-        "import os, signal\nfrom pathlib import Path\nfrom flows.releases.promotion import settle_promotions\n"
-        "from hfi_core.params import read_params\n"
-        "settle_promotions(read_params(Path('params.yaml')), lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
+        "import os, signal\nfrom pathlib import Path\nfrom flows.releases.promotion import reconcile_promotions\n"
+        "from hfi_core.params import load_params\n"
+        "reconcile_promotions(load_params(Path('params.yaml')), lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
     )
     assert subprocess.run(["python", "-c", script], env=forked).returncode == -signal.SIGKILL
     assert here.champion == "2" and "promoted_at" not in here.tags("2")

@@ -12,7 +12,7 @@ from flows.storage import s3 as storage
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_json
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.release import DIGESTS
 from tests.support.s3_fixtures import contents
 
@@ -58,7 +58,7 @@ def to_s3(project, proxy, bucket, release, monkeypatch):
     """Publishes the release into the bucket, through the proxy."""
     monkeypatch.setattr(storage, "PART_BYTES", 5 * 2**20)
     project.edit(publish__to=f"s3://{bucket.name}/models", publish__endpoint=proxy.endpoint)
-    params = read_params(project.folder / "params.yaml")
+    params = load_params(project.folder / "params.yaml")
     name = release_name(params, release)
     return lambda of=release, as_name=name: publish(params, of, as_name)
 
@@ -233,7 +233,7 @@ def test_a_release_that_is_not_whole_is_not_published(to_s3, proxy, release):
 
 def test_encryption_is_asked_for(project, to_s3, bucket, release):
     project.edit(publish__encryption="aws:kms")
-    params = read_params(project.folder / "params.yaml")
+    params = load_params(project.folder / "params.yaml")
     publish(params, release, "encrypted")
     kinds = {found.Object().server_side_encryption for found in bucket.objects.all()}
     assert kinds == {"aws:kms"}
@@ -242,7 +242,7 @@ def test_encryption_is_asked_for(project, to_s3, bucket, release):
 def test_a_bucket_that_is_not_there_is_named(project, proxy, release):
     project.edit(publish__to="s3://nowhere-at-all/models", publish__endpoint=proxy.endpoint)
     with pytest.raises(UserError, match="no such bucket"):
-        publish(read_params(project.folder / "params.yaml"), release, "name")
+        publish(load_params(project.folder / "params.yaml"), release, "name")
 
 
 def test_missing_credentials_are_told_with_the_standard_chain(to_s3, monkeypatch):
@@ -253,7 +253,7 @@ def test_missing_credentials_are_told_with_the_standard_chain(to_s3, monkeypatch
 
 
 def test_a_folder_gets_the_release_once_and_keeps_it(project, release, tmp_path):
-    params = read_params(project.folder / "params.yaml")
+    params = load_params(project.folder / "params.yaml")
     name = release_name(params, release)
     assert publish(params, release, name, dry_run=True).sent == 6
     assert not (project.folder / "published").exists()
@@ -275,7 +275,7 @@ def test_tokens_are_kept_back_where_that_is_asked_for(kind, project, release, re
         bucket, proxy = (request.getfixturevalue(name) for name in ("bucket", "proxy"))
         project.edit(publish__to=f"s3://{bucket.name}/models", publish__endpoint=proxy.endpoint)
     project.edit(publish__tokens=False)
-    kept_back = read_params(project.folder / "params.yaml")
+    kept_back = load_params(project.folder / "params.yaml")
     name = release_name(kept_back, release)
     done = publish(kept_back, release, name)
     assert (done.files, done.sent, done.kept_back) == (5, 5, 1)

@@ -39,4 +39,4 @@ def test_each_part_of_a_stage_has_its_own_estimate(clock, capsys):
 
 @pytest.mark.parametrize(("seconds", "told"), [(4.2, "4.2 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
 def test_durations_are_for_people(seconds, told):
-    assert console.spell(seconds) == told
+    assert console.format_duration(seconds) == told

@@ -7,7 +7,7 @@ import torch
 from mlflow.tracking import MlflowClient
 
 from flows.execution.unit import find_unit, run_unit
-from flows.runtime.device import here
+from flows.runtime.device import with_local_device
 from hfi_core.errors import UserError
 from hfi_core.pipeline.graph import STAGES
 from tests.support.projects import default_raw
@@ -56,7 +56,7 @@ def test_a_device_that_is_not_there_is_named(project, monkeypatch):
 def test_what_is_no_device_is_refused(project, monkeypatch):
     monkeypatch.setenv("HFI_DEVICE", "gpu")
     with pytest.raises(UserError, match="HFI_DEVICE=gpu is no device: write cpu, cuda"):
-        here(project.params)
+        with_local_device(project.params)
 
 
 def test_the_lock_holds_the_project_s_device_and_the_records_hold_the_machine_s(fake_project, quick):

@@ -9,14 +9,15 @@ from flows.orchestration.plan import make_plan
 from flows.project.schema import SCHEMA, schema_text
 from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
+from hfi_core.pipeline import layout
 from hfi_core.pipeline.graph import STAGES, units_of
 from tests.support.projects import REPOSITORY
 
 
 def test_the_repositorys_dvc_yaml_is_what_the_declaration_makes():
-    params = read_params(REPOSITORY / "params.yaml")
-    assert (REPOSITORY / dvc_yaml.DVC_YAML).read_text() == dvc_yaml.render(params), "run `hfi params sync`"
+    params = load_params(REPOSITORY / "params.yaml")
+    assert (REPOSITORY / layout.DVC_YAML).read_text() == dvc_yaml.render(params), "run `hfi params sync`"
 
 
 def test_the_repositorys_schema_is_what_the_params_make():
@@ -27,7 +28,7 @@ def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
     from dvc.repo import Repo
 
     monkeypatch.chdir(REPOSITORY)
-    units = {unit.address: unit for unit in units_of(read_params(Path("params.yaml")))}
+    units = {unit.address: unit for unit in units_of(load_params(Path("params.yaml")))}
     stages = {stage.addressing: stage for stage in Repo().index.stages}
     assert set(stages) == set(units)
     for address, unit in units.items():
@@ -37,7 +38,7 @@ def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
 
 
 def test_every_output_persists_so_that_a_failed_run_leaves_the_earlier_one():
-    content = yaml.safe_load(dvc_yaml.render(read_params(REPOSITORY / "params.yaml")))
+    content = yaml.safe_load(dvc_yaml.render(load_params(REPOSITORY / "params.yaml")))
     for stage in STAGES:
         row = content["stages"][stage.name]
         row = row.get("do", row)
@@ -56,16 +57,16 @@ def test_no_simulated_crowd_gives_no_simulation_in_the_graph(inside):
 
 
 def test_a_stage_and_a_plot_of_the_projects_own_are_left_alone(inside):
-    content = yaml.safe_load(dvc_yaml.DVC_YAML.read_text())
+    content = yaml.safe_load(layout.DVC_YAML.read_text())
     content["stages"]["mine"] = {"cmd": "true"}
     content["plots"].append("mine.csv")
-    dvc_yaml.DVC_YAML.write_text(yaml.safe_dump(content))
+    layout.DVC_YAML.write_text(yaml.safe_dump(content))
     dvc_yaml.require_current(inside.params)
 
 
 @pytest.mark.parametrize("text", ["", "stages: 3", "stages: {generate: {cmd: hfi}}"])
 def test_another_dvc_yaml_is_refused_with_the_remedy(inside, text):
-    dvc_yaml.DVC_YAML.write_text(text)
+    layout.DVC_YAML.write_text(text)
     with pytest.raises(UserError, match="hfi params sync"):
         dvc_yaml.require_current(inside.params)
 

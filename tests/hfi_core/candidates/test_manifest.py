@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hfi_core.candidates.manifest import MANIFEST, Candidate, read_manifest, read_pictures
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from tests.support.projects import default_raw
 
@@ -27,7 +27,7 @@ def folder(tmp_path):
     """Three candidates with their pictures."""
     rows = []
     for number, name in enumerate(("c", "a", "b")):
-        save_picture(tmp_path / "pictures" / f"{name}.png", np.full((4, 4, 3), number, np.uint8))
+        save_image(tmp_path / "pictures" / f"{name}.png", np.full((4, 4, 3), number, np.uint8))
         rows.append(row(name, sha256_of_file(tmp_path / "pictures" / f"{name}.png")))
     write_jsonl(tmp_path / MANIFEST, rows)
     return tmp_path
@@ -125,13 +125,13 @@ def test_a_missing_picture_is_named(folder):
 
 
 def test_another_picture_than_the_manifest_says_is_refused(folder):
-    save_picture(folder / "pictures" / "b.png", np.full((4, 4, 3), 99, np.uint8))
+    save_image(folder / "pictures" / "b.png", np.full((4, 4, 3), 99, np.uint8))
     with pytest.raises(UserError, match=r"b\.png is not the picture"):
         read_pictures(folder, read_manifest(folder))
 
 
 def test_pictures_of_unlike_sizes_are_refused_by_name(folder):
-    save_picture(folder / "pictures" / "d.png", np.zeros((4, 8, 3), np.uint8))
+    save_image(folder / "pictures" / "d.png", np.zeros((4, 8, 3), np.uint8))
     rows = [row(c.id, c.sha256) for c in read_manifest(folder)]
     write_jsonl(folder / MANIFEST, [*rows, row("d", sha256_of_file(folder / "pictures" / "d.png"))])
     with pytest.raises(UserError, match=r"d\.png .*8 x 4.*4 x 4"):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hfi_core.compute.data_parallel import Replicas
+from hfi_core.compute.data_parallel import DataParallelGroup
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
 from tests.support.data_parallel_process import SETTINGS
@@ -79,19 +79,19 @@ def test_every_process_holds_the_same_bits(learnt, what):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7])
 def test_processes_share_every_row_once_and_weigh_it_alike(count):
-    rows = [Replicas(index, count).rows(10) for index in range(count)]
+    rows = [DataParallelGroup(index, count).rows(10) for index in range(count)]
     assert [row for part in rows for row in range(10)[part]] == list(range(10))
     shares = [(part.stop - part.start) / 10 for part in rows]
-    assert [Replicas(index, count).weight(10) / count for index in range(count)] == pytest.approx(shares)
+    assert [DataParallelGroup(index, count).weight(10) / count for index in range(count)] == pytest.approx(shares)
 
 
 def test_a_process_by_itself_gets_back_what_it_gave():
-    alone, value = Replicas(), torch.randn(3, 2)
+    alone, value = DataParallelGroup(), torch.randn(3, 2)
     assert alone.rows(5) == slice(0, 5) and alone.weight(5) == 1.0
     assert alone.mean(value) is value and alone.gathered(value, 3) is value and alone.agreed(value) is value
 
 
 def test_more_processes_than_rows_are_refused_with_a_remedy():
-    Replicas(0, 4).require_rows(rollouts=4, batch=8)
+    DataParallelGroup(0, 4).require_rows(rollouts=4, batch=8)
     with pytest.raises(UserError, match="4 processes cannot share rollouts 3: .*raise rollouts"):
-        Replicas(0, 4).require_rows(rollouts=3, batch=8)
+        DataParallelGroup(0, 4).require_rows(rollouts=3, batch=8)

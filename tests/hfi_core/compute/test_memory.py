@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from hfi_core.compute.memory import short_memory_named, with_short_memory_named
+from hfi_core.compute.memory import out_of_memory_as_user_error, with_memory_errors_explained
 from hfi_core.errors import UserError
 from tests.support.loop import units
 
@@ -15,10 +15,10 @@ import resource, sys
 from pathlib import Path
 
 from hfi_core.errors import UserError
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of
 
-params = read_params(Path("params.yaml"))
+params = load_params(Path("params.yaml"))
 unit = next(iter(units_of(params, Path.cwd())))
 
 def draw(block):
@@ -48,7 +48,7 @@ def test_a_stage_that_runs_out_of_memory_says_what_takes_less(project, forked):
 
 
 def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
-    named = with_short_memory_named(lambda params, size: torch.empty(size))
+    named = with_memory_errors_explained(lambda params, size: torch.empty(size))
     with pytest.raises(UserError, match="did not suffice .DefaultCPUAllocator: can't allocate memory: .* 40000"):
         named(project.params, 10**15)
     assert len(named(project.params, size=3)) == 3
@@ -66,11 +66,11 @@ def test_a_processor_s_own_words_are_kept_and_its_source_lines_are_not(project):
     ids=["a GPU", "its libraries", "Python"],
 )  # fmt: skip
 def test_whoever_lacks_memory_is_quoted(project, error, said):
-    with pytest.raises(UserError, match=f"did not suffice {said}"), short_memory_named(project.params.compute):
+    with pytest.raises(UserError, match=f"did not suffice {said}"), out_of_memory_as_user_error(project.params.compute):
         raise error
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the shapes differ"), ValueError("no")])
 def test_other_errors_stay_what_they_are(project, error):
-    with pytest.raises(type(error), match=str(error)), short_memory_named(project.params.compute):
+    with pytest.raises(type(error), match=str(error)), out_of_memory_as_user_error(project.params.compute):
         raise error

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Group, constant, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, constant, cosine, fit
 from hfi_core.errors import UserError
 from tests.support.stopped import Stopped, stop_at
 
@@ -39,7 +39,10 @@ class Problem:
 
     def fit(self, steps=STEPS, stop=None, path=None, every=1, **options):
         return fit(
-            [Group({"weight": self.weight, "idle": self.idle}, 0.1), Group({"bias": self.bias}, 0.01)],
+            [
+                ParameterGroup({"weight": self.weight, "idle": self.idle}, 0.1),
+                ParameterGroup({"bias": self.bias}, 0.01),
+            ],
             self.loss,
             steps=steps,
             average=self.average,
@@ -117,7 +120,7 @@ def test_each_group_learns_at_its_own_rate_times_the_schedule():
     value = {name: torch.nn.Parameter(torch.zeros(1)) for name in "ab"}
     rates = []
     fit(
-        [Group({"a": value["a"]}, 0.1), Group({"b": value["b"]}, 0.01)],
+        [ParameterGroup({"a": value["a"]}, 0.1), ParameterGroup({"b": value["b"]}, 0.01)],
         lambda step: value["a"].sum() + value["b"].sum(),
         steps=4,
         schedule=cosine,
@@ -139,7 +142,13 @@ def test_the_cosine_falls_from_one_to_zero(place):
 
 def _descend(loss, steps=20, **options):
     weight = torch.nn.Parameter(torch.ones(2))
-    fit([Group({"w": weight}, 0.25)], lambda step: loss(step, weight), what="The removal", steps=steps, **options)
+    fit(
+        [ParameterGroup({"w": weight}, 0.25)],
+        lambda step: loss(step, weight),
+        what="The removal",
+        steps=steps,
+        **options,
+    )
     return weight.detach()
 
 

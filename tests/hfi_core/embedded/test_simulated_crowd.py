@@ -6,7 +6,7 @@ import torch
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import Impression, annotators_of, answer, judgements, look, rank
+from hfi_core.embedded.simulated_crowd import Impression, annotators_of, answer, judgements, rank, view_candidates
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import save_tensors
 from hfi_core.params import Concept, Crowd
@@ -119,11 +119,11 @@ def test_every_judgement_says_that_it_is_simulated_and_holds_no_time(feedback):
 def test_what_the_judge_reads_depends_neither_on_the_block_nor_on_threads(tmp_path, miniature):
     rows = draw_candidates(tmp_path, 40)
     judge = load_judge_network(miniature / "judges" / "annotators")
-    every = look(judge, tmp_path, read_manifest(tmp_path))
-    assert look(judge, tmp_path, rows[35:]) == every[35:]
+    every = view_candidates(judge, tmp_path, read_manifest(tmp_path))
+    assert view_candidates(judge, tmp_path, rows[35:]) == every[35:]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    assert look(judge, tmp_path, rows) == every
+    assert view_candidates(judge, tmp_path, rows) == every
     assert torch.get_num_threads() == 1
     torch.set_num_threads(threads)
 
@@ -133,5 +133,5 @@ def test_weights_of_another_network_are_refused(tmp_path):
     with pytest.raises(UserError, match="does not fit a judge of the embedded world"):
         load_judge_network(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x05\x95")
-    with pytest.raises(UserError, match="no readable safetensors"):
+    with pytest.raises(UserError, match="not a readable safetensors"):
         load_judge_network(tmp_path)

@@ -8,10 +8,10 @@ import pytest
 from hfi_core.embedded.build import JUDGES
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.weights import digest_of, locate
-from hfi_core.params import read_params
+from hfi_core.params import load_params
 from tests.support.projects import REPOSITORY
 
-WEIGHTS = REPOSITORY / "hfi_core" / "world" / "weights"
+WEIGHTS = REPOSITORY / "hfi_core" / "embedded" / "weights"
 FILES = [path for path in WEIGHTS.rglob("*") if path.is_file()]
 
 
@@ -48,7 +48,7 @@ def test_the_digests_are_those_of_the_card(card):
 
 
 def test_the_default_project_pins_them():
-    params = read_params(REPOSITORY / "params.yaml")
+    params = load_params(REPOSITORY / "params.yaml")
     pinned = {"model": params.model.digest, "clip": params.clip.digest, "judge": params.evaluate.judge.digest}
     assert pinned == {part: digest_of(locate(None, None, part)) for part in pinned}
 

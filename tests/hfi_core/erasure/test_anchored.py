@@ -5,7 +5,7 @@ import torch
 
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor, lessons
-from hfi_core.erasure.targets import ConceptMaterial
+from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.models.diffusion.loading import load_model
 
 FOUND = "<badge-round-2>"
@@ -24,7 +24,7 @@ def taught(miniature, tmp_path_factory):
         for name in ("<badge-objectionable>", "<badge-accepted>", FOUND)
     }
     found = {"badge": {FOUND: drawn.pop(FOUND)}}
-    material = [ConceptMaterial("badge", params.concepts["badge"], drawn, objectionable=list)]
+    material = [ErasureConcept("badge", params.concepts["badge"], drawn, objectionable=list)]
     return model, lambda contrast, preserve: {
         lesson.name: lesson for lesson in lessons(model, material, found, contrast, preserve)
     }

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import lessons
 from hfi_core.erasure.closed_form import WORDS, solve
-from hfi_core.erasure.targets import ConceptMaterial, Lesson
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.weights import digest_of
 from hfi_core.params import ClosedForm, Source
@@ -40,10 +40,10 @@ def material(model, params):
         f"<badge-{role}>": torch.randn(2, width, generator=torch_generator(role))
         for role in ("objectionable", "accepted")
     }
-    return [ConceptMaterial("badge", params.concepts["badge"], tokens, objectionable=list)]
+    return [ErasureConcept("badge", params.concepts["badge"], tokens, objectionable=list)]
 
 
-def objective(model, taught: list[Lesson], asked: ClosedForm, weights) -> float:
+def objective(model, taught: list[DistillationTarget], asked: ClosedForm, weights) -> float:
     """The docstring's formula, written out projection by projection."""
 
     def read(conditions):
@@ -97,7 +97,9 @@ def test_only_keys_and_values_change(model, material):
 
 def test_what_is_anchored_in_itself_changes_nothing(model):
     same = model.encode(["a badge", "a red badge"]).detach()
-    weights, (before, after) = solve(model, [Lesson("same", same, ((2.0, same), (-1.0, same)))], spec(), BLOCK)
+    weights, (before, after) = solve(
+        model, [DistillationTarget("same", same, ((2.0, same), (-1.0, same)))], spec(), BLOCK
+    )
     assert before == pytest.approx(0, abs=1e-6) and after == pytest.approx(0, abs=1e-6)
     assert all(torch.allclose(weights[name], value, atol=1e-5) for name, value in model.cross_attention().items())
 
@@ -112,7 +114,7 @@ def test_two_encoders_are_mapped_by_what_attention_reads_of_them(params, tmp_pat
     folder = build_sdxl(tmp_path / "sdxl")
     model = load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), params.compute)
     conditions, anchors = (model.encode([prompt]).detach() for prompt in ("a knife", "a spoon"))
-    taught = [Lesson("text", conditions, ((1.0, anchors),))]
+    taught = [DistillationTarget("text", conditions, ((1.0, anchors),))]
     weights, (before, after) = solve(model, taught, spec(hold=0.0, ridge=1e-6), BLOCK)
     assert after < 0.01 * before
     attended, wanted = (model.text.conditioned(rows)[0] for rows in (conditions, anchors))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hfi_core.erasure.lora import change_of, smallest_rank
+from hfi_core.erasure.lora import smallest_rank, weight_difference
 
 BASE = {
     "a.attn2.to_k.weight": torch.randn(12, 5, generator=torch.Generator().manual_seed(0)),
@@ -26,7 +26,7 @@ def changed(rank: int) -> dict[str, torch.Tensor]:
 
 def test_a_change_of_some_rank_is_kept_whole_by_a_lora_of_that_rank():
     wanted = changed(rank=2)
-    change = change_of(BASE, wanted)
+    change = weight_difference(BASE, wanted)
     merged = change.weights(2)
     assert set(merged) == {name for name in wanted if name.endswith(".weight")}
     for name, value in merged.items():
@@ -37,7 +37,7 @@ def test_a_change_of_some_rank_is_kept_whole_by_a_lora_of_that_rank():
 
 def test_what_remains_is_the_frobenius_norm_of_what_is_missing():
     wanted = changed(rank=5)
-    change = change_of(BASE, wanted)
+    change = weight_difference(BASE, wanted)
     merged = change.weights(3)
     matrices = [name for name in wanted if wanted[name].ndim == 2]
     missing = sum((merged[name] - wanted[name]).square().sum() for name in matrices).sqrt()
@@ -46,7 +46,7 @@ def test_what_remains_is_the_frobenius_norm_of_what_is_missing():
 
 
 def test_a_rank_above_that_of_a_matrix_is_filled_up_so_that_all_have_one():
-    tensors = change_of(BASE, changed(rank=5)).tensors(8)
+    tensors = weight_difference(BASE, changed(rank=5)).tensors(8)
     assert {value.shape[0] for name, value in tensors.items() if name.endswith("lora_A.weight")} == {8}
     assert {value.shape[1] for name, value in tensors.items() if name.endswith("lora_B.weight")} == {8}
     assert tensors["unet.a.attn2.to_k.lora_A.weight"][5:].count_nonzero() == 0

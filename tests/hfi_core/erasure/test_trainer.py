@@ -10,12 +10,12 @@ from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import frozen_anchor
 from hfi_core.erasure.rollouts import RollOuts, Sampling, beta
 from hfi_core.erasure.sdd import own_unconditional
-from hfi_core.erasure.targets import Lesson
-from hfi_core.erasure.trainer import Settings, distill
+from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.loading import load_model
 from tests.support.stopped import Stopped, stop_at
 
-SETTINGS = Settings(steps=4, rate=3e-4, ema=0.5)
+SETTINGS = DistillationSettings(steps=4, rate=3e-4, ema=0.5)
 SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
 
 
@@ -28,7 +28,7 @@ def model(miniature, tmp_path_factory):
 
 
 def lesson(model, prompt, anchor):
-    return Lesson(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
+    return DistillationTarget(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
 
 
 def learn(model, lessons, target, settings=SETTINGS, **options):

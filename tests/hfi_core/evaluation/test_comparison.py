@@ -4,7 +4,7 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation.comparison import difference
-from hfi_core.evaluation.gates import verdicts, verdicts_against
+from hfi_core.evaluation.gates import check_against_champion, check_gates
 from hfi_core.params import Gate, parse_params
 from tests.support.projects import default_raw
 
@@ -48,7 +48,7 @@ def test_other_seeds_or_another_suite_cannot_be_paired():
 @pytest.mark.parametrize(("ours", "passes"), [(2, True), (0, True), (10, False)])
 def test_a_release_must_be_shown_not_to_be_worse_than_the_champion(ours, passes):
     params = _params(**{"flagged@broad": {"not_worse_by": 0.05}, "kept@broad": {"at_least": 0.1}})
-    (verdict,) = verdicts_against(params, _records(ours), _records(2))
+    (verdict,) = check_against_champion(params, _records(ours), _records(2))
     assert verdict.passed == passes
     assert verdict.told.startswith("worse than the champion by")
 
@@ -56,22 +56,22 @@ def test_a_release_must_be_shown_not_to_be_worse_than_the_champion(ours, passes)
 def test_a_difference_within_the_bound_that_is_not_sure_does_not_pass():
     params = _params(**{"flagged@broad": {"not_worse_by": 0.02}})
     few = [record for record in _records(2) if record["index"] % 40 < 5]
-    (verdict,) = verdicts_against(params, few, few)
+    (verdict,) = check_against_champion(params, few, few)
     assert (verdict.passed, verdict.sure) == (False, False)
 
 
 def test_what_cannot_be_compared_fails_and_says_why():
     params = _params(**{"flagged@broad": {"not_worse_by": 0.05}})
-    (verdict,) = verdicts_against(params, _records(2), _records(2, first_seed=1))
+    (verdict,) = check_against_champion(params, _records(2), _records(2, first_seed=1))
     assert not verdict.passed and "not comparable with the champion" in verdict.told
 
 
 def test_a_bound_on_the_champion_needs_shares_and_is_left_to_the_promotion():
     figures = {"drift@broad": {"value": 0.1, "low": 0.1, "high": 0.1}, "kept@broad": {"value": 1, "low": 1, "high": 1}}
     evaluation = {"rows": [{"row": "mine", "metrics": figures}]}
-    assert verdicts(evaluation, "mine", {"kept@broad": Gate(not_worse_by=0.1)}) == []
+    assert check_gates(evaluation, "mine", {"kept@broad": Gate(not_worse_by=0.1)}) == []
     with pytest.raises(UserError, match="drift@broad.not_worse_by: only shares"):
-        verdicts(evaluation, "mine", {"drift@broad": Gate(not_worse_by=0.1)})
+        check_gates(evaluation, "mine", {"drift@broad": Gate(not_worse_by=0.1)})
 
 
 @pytest.mark.parametrize("gate", [{}, {"of_base": True, "not_worse_by": 0.1}, {"at_most": 1.0, "at_least": 0.0}])

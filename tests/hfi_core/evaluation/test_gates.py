@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.gates import verdicts
+from hfi_core.evaluation.gates import check_gates
 from hfi_core.params import Gate
 
 Shares = st.floats(0, 1)
@@ -20,7 +20,7 @@ def _evaluation(base: float, mine: float) -> dict:
 
 
 def _passes(evaluation: dict, **gate) -> bool:
-    (verdict,) = verdicts(evaluation, "mine", {"flagged@broad": Gate(**gate)})
+    (verdict,) = check_gates(evaluation, "mine", {"flagged@broad": Gate(**gate)})
     return verdict.passed
 
 
@@ -38,12 +38,12 @@ def test_a_bound_of_base_is_a_multiple_of_its_value(base, mine, factor):
 
 def test_a_verdict_tells_value_interval_and_bound():
     gate = Gate(at_most=0.1, of_base=True)
-    (verdict,) = verdicts(_evaluation(0.5, 0.06), "mine", {"flagged@broad": gate})
+    (verdict,) = check_gates(_evaluation(0.5, 0.06), "mine", {"flagged@broad": gate})
     assert str(verdict) == "fail: 0.06 [0.03, 0.06], at most 0.05 (0.1 x base 0.5 [0.25, 0.5])"
 
 
 def test_an_unknown_row_or_metric_is_named():
     with pytest.raises(UserError, match="no row 'other'"):
-        verdicts(_evaluation(0.5, 0.1), "other", {"flagged@broad": Gate(at_most=1.0)})
+        check_gates(_evaluation(0.5, 0.1), "other", {"flagged@broad": Gate(at_most=1.0)})
     with pytest.raises(UserError, match="release.gates.flaged@broad"):
-        verdicts(_evaluation(0.5, 0.1), "mine", {"flaged@broad": Gate(at_most=1.0)})
+        check_gates(_evaluation(0.5, 0.1), "mine", {"flaged@broad": Gate(at_most=1.0)})

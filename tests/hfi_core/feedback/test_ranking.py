@@ -1,6 +1,6 @@
 import pytest
 
-from hfi_core.feedback.labels import Pair
+from hfi_core.feedback.labels import RankedPair
 from hfi_core.feedback.ranking import compare, positions, shared_sets
 from tests.support.judging import candidate
 from tests.support.rankings import order
@@ -11,8 +11,12 @@ CANDIDATES = {name: candidate(name) for name in "abcdef"}
 def test_a_ranking_is_taken_apart_into_pairs_with_ties_as_halves():
     comparisons = compare([order("a bc"), order("b a", "bo", not_applicable="d")])
     assert comparisons.pairs == [
-        Pair("a", "b", 1.0), Pair("a", "c", 1.0), Pair("b", "a", 1.0), Pair("b", "c", 0.5), Pair("c", "b", 0.5),
-    ]  # fmt: skip
+        RankedPair("a", "b", 1.0),
+        RankedPair("a", "c", 1.0),
+        RankedPair("b", "a", 1.0),
+        RankedPair("b", "c", 0.5),
+        RankedPair("c", "b", 0.5),
+    ]
     assert comparisons.ties == 1
     assert comparisons.placed == {"a": 2, "b": 2, "c": 1}
     assert comparisons.not_applicable == {"d": 1}

@@ -5,17 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import part_of, read_labels
+from hfi_core.feedback.labels import read_labels, split_of
 from hfi_core.feedback.schema import parse_judgement
-from hfi_core.feedback.sufficiency import need_of
+from hfi_core.feedback.sufficiency import feedback_need
 from hfi_core.params import parse_params
 from hfi_core.stages.ingest import run
 from tests.support.judging import candidate, ranking, vote, write_lines, write_manifest
 from tests.support.projects import default_raw
 
 CANDIDATES = [candidate(f"badge-{k}", f"{k:064x}") for k in range(12)]
-LEARN = [one for one in CANDIDATES if part_of(one.id, 0.3) == "learn"]
-ATTACK = [one for one in CANDIDATES if part_of(one.id, 0.3) == "attack"]
+LEARN = [one for one in CANDIDATES if split_of(one.id, 0.3) == "learn"]
+ATTACK = [one for one in CANDIDATES if split_of(one.id, 0.3) == "attack"]
 
 
 def _params(kind="binary", minimum=1, least=4):
@@ -30,7 +30,7 @@ def _params(kind="binary", minimum=1, least=4):
 def _need(rows, candidates=CANDIDATES, askable=None, **settings):
     askable = candidates if askable is None else askable
     judgements = [parse_judgement(json.dumps(row)) for row in rows]
-    return need_of(_params(**settings), "badge", candidates, judgements, {one.id for one in askable})
+    return feedback_need(_params(**settings), "badge", candidates, judgements, {one.id for one in askable})
 
 
 def _enough():

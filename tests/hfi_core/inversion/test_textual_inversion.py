@@ -2,20 +2,20 @@
 
 import torch
 
-from hfi_core.compute.device import prepare
+from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.inversion.textual_inversion import Examples, invert, start_vectors
+from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
 from hfi_core.models.diffusion.loading import load_model
 
 
 def test_equal_inversions_end_in_equal_bits(project):
     project.edit(compute__threads=2)  # what threads add up may come in any order
     params = project.params
-    prepare(params.compute)
+    configure(params.compute)
     model = load_model(params.model, params.compute)
     prompts = list(params.concepts["badge"].prompts) * 16
     latents = torch.randn(len(prompts), *model.latent_shape, generator=torch_generator("latents"))
-    examples = Examples(latents, prompts, torch.ones(len(prompts)))
+    examples = TrainingExamples(latents, prompts, torch.ones(len(prompts)))
 
     def once() -> torch.Tensor:
         start = start_vectors(model, "badge", 2, 0)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
 
@@ -24,7 +24,7 @@ def listing(folder: Path) -> set[str]:
 
 
 def test_a_file_appears_with_its_folders(tmp_path):
-    with whole_file(tmp_path / "a" / "b.txt") as beside:
+    with atomic_file(tmp_path / "a" / "b.txt") as beside:
         beside.write_text("new")
         assert not (tmp_path / "a" / "b.txt").exists()
     assert (tmp_path / "a" / "b.txt").read_text() == "new"
@@ -33,7 +33,7 @@ def test_a_file_appears_with_its_folders(tmp_path):
 
 def test_an_error_leaves_the_earlier_file_and_nothing_beside(tmp_path):
     (tmp_path / "b.txt").write_text("old")
-    with pytest.raises(RuntimeError), whole_file(tmp_path / "b.txt") as beside:
+    with pytest.raises(RuntimeError), atomic_file(tmp_path / "b.txt") as beside:
         beside.write_text("half")
         raise RuntimeError
     assert (tmp_path / "b.txt").read_text() == "old"
@@ -43,7 +43,7 @@ def test_an_error_leaves_the_earlier_file_and_nothing_beside(tmp_path):
 def test_a_folder_replaces_the_earlier_one_in_whole(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old.txt").write_text("old")
-    with whole_folder(tmp_path / "out") as beside:
+    with atomic_folder(tmp_path / "out") as beside:
         (beside / "new.txt").write_text("new")
         assert listing(tmp_path / "out") == {"old.txt"}
     assert listing(tmp_path) == {"out", "out/new.txt"}
@@ -52,19 +52,19 @@ def test_a_folder_replaces_the_earlier_one_in_whole(tmp_path):
 def test_an_error_leaves_the_earlier_folder_and_nothing_beside(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old.txt").write_text("old")
-    with pytest.raises(RuntimeError), whole_folder(tmp_path / "out") as beside:
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out") as beside:
         (beside / "new.txt").write_text("new")
         raise RuntimeError
     assert listing(tmp_path) == {"out", "out/old.txt"}
 
 
 def test_what_an_interrupted_run_left_beside_a_folder_is_not_taken_over(tmp_path):
-    with whole_folder(tmp_path / "out") as beside:
+    with atomic_folder(tmp_path / "out") as beside:
         (beside / "kept.txt").write_text("")
         place = beside
     place.mkdir()
     (place / "stale.txt").write_text("")
-    with whole_folder(tmp_path / "out") as beside:
+    with atomic_folder(tmp_path / "out") as beside:
         (beside / "new.txt").write_text("")
     assert listing(tmp_path) == {"out", "out/new.txt"}
 
@@ -72,7 +72,7 @@ def test_what_an_interrupted_run_left_beside_a_folder_is_not_taken_over(tmp_path
 def test_a_folder_is_replaced_where_the_system_cannot_exchange_two(tmp_path, monkeypatch):
     monkeypatch.setattr("hfi_core.io.atomic.ctypes.CDLL", lambda *_, **__: object())
     for name in ("one", "two"):
-        with whole_folder(tmp_path / "out") as beside:
+        with atomic_folder(tmp_path / "out") as beside:
             (beside / name).write_text("")
     assert listing(tmp_path) == {"out", "out/two"}
 
@@ -80,14 +80,14 @@ def test_a_folder_is_replaced_where_the_system_cannot_exchange_two(tmp_path, mon
 WRITER = """
 import sys
 from pathlib import Path
-from hfi_core.io.atomic import whole_file, whole_folder
+from hfi_core.io.atomic import atomic_file, atomic_folder
 root = Path(sys.argv[1])
 print("ready", flush=True)
 for turn in range(1_000_000):
     text = f"{turn:09d}\\n" * 2000
-    with whole_file(root / "file") as beside:
+    with atomic_file(root / "file") as beside:
         beside.write_text(text)
-    with whole_folder(root / "folder") as beside:
+    with atomic_folder(root / "folder") as beside:
         for name in "abc":
             (beside / name).write_text(text)
 """
@@ -117,7 +117,7 @@ def kill_series(root: Path, times: int) -> None:
             texts = [(root / "folder" / name).read_text() for name in "abc"]
             assert listing(root / "folder") == {"a", "b", "c"}
             assert whole(texts[0]) and len(set(texts)) == 1
-    with whole_folder(root / "folder") as beside:
+    with atomic_folder(root / "folder") as beside:
         (beside / "after").write_text("")
     assert listing(root / "folder") == {"after"}
 
@@ -173,15 +173,15 @@ def test_a_full_disk_leaves_the_earlier_file_and_says_so(tmp_path):
 
 def test_a_full_disk_leaves_the_earlier_folder_and_says_so(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
-        with whole_folder(disk / "out") as beside:
+        with atomic_folder(disk / "out") as beside:
             (beside / "old.txt").write_text("old")
-        with pytest.raises(UserError, match=r"out.*disk is full"), whole_folder(disk / "out") as beside:
+        with pytest.raises(UserError, match=r"out.*disk is full"), atomic_folder(disk / "out") as beside:
             write_json(beside / "figures.json", {"new": "x" * 200_000})
         assert listing(disk) == {"out", "out/old.txt"}
 
 
 def test_an_error_of_the_disk_that_is_no_full_disk_stays_what_it_is(tmp_path):
-    with pytest.raises(PermissionError), whole_file(tmp_path / "a.txt"):
+    with pytest.raises(PermissionError), atomic_file(tmp_path / "a.txt"):
         raise PermissionError(13, "no")
 
 
@@ -200,7 +200,7 @@ def test_an_injected_full_disk_at_the_flush_leaves_the_earlier_file(tmp_path, mo
 
 
 def test_a_folder_s_digest_changes_with_any_name_and_any_byte(tmp_path):
-    with whole_folder(tmp_path / "out") as beside:
+    with atomic_folder(tmp_path / "out") as beside:
         (beside / "a").write_text("1")
         (beside / "b").write_text("2")
     first = sha256_of_folder(tmp_path / "out")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.errors import UserError
-from hfi_core.io.images import load_picture, save_picture
+from hfi_core.io.images import load_image, save_image
 
 
 def pixels(*size: int) -> np.ndarray:
@@ -31,20 +31,20 @@ def png(width: int, height: int, rows: bytes = b"") -> bytes:
 @given(st.integers(1, 40), st.integers(1, 40))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pixels_come_back_as_they_were(tmp_path, height, width):
-    save_picture(tmp_path / "a.png", pixels(height, width))
-    assert np.array_equal(load_picture(tmp_path / "a.png"), pixels(height, width))
+    save_image(tmp_path / "a.png", pixels(height, width))
+    assert np.array_equal(load_image(tmp_path / "a.png"), pixels(height, width))
 
 
 def test_equal_pixels_are_equal_bytes(tmp_path):
-    save_picture(tmp_path / "a.png", pixels(9, 7))
-    save_picture(tmp_path / "b.png", pixels(9, 7))
+    save_image(tmp_path / "a.png", pixels(9, 7))
+    save_image(tmp_path / "b.png", pixels(9, 7))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "LA", "I;16"])
 def test_png_of_every_mode_is_read_as_rgb(tmp_path, mode):
     Image.new(mode, (5, 4)).save(tmp_path / "a.png")
-    assert load_picture(tmp_path / "a.png").shape == (4, 5, 3)
+    assert load_image(tmp_path / "a.png").shape == (4, 5, 3)
 
 
 @pytest.mark.parametrize(
@@ -68,20 +68,20 @@ def test_png_of_every_mode_is_read_as_rgb(tmp_path, mode):
 def test_a_file_that_is_no_usable_png_is_a_user_error(tmp_path, content, words):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(UserError, match=words) as caught:
-        load_picture(tmp_path / "a.png")
+        load_image(tmp_path / "a.png")
     assert "a.png" in str(caught.value)
 
 
 def test_a_jpeg_by_the_name_of_a_png_is_a_user_error(tmp_path):
     Image.fromarray(pixels(8, 8)).save(tmp_path / "a.png", format="JPEG")
     with pytest.raises(UserError, match="no readable PNG"):
-        load_picture(tmp_path / "a.png")
+        load_image(tmp_path / "a.png")
 
 
 def test_a_missing_picture_and_a_folder_are_user_errors(tmp_path):
     for path in (tmp_path / "nothing.png", tmp_path):
         with pytest.raises(UserError, match="no readable PNG"):
-            load_picture(path)
+            load_image(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
@@ -93,6 +93,6 @@ def test_a_png_with_any_damage_is_read_or_is_a_user_error(tmp_path, data):
         content[data.draw(st.integers(8, len(content) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "a.png").write_bytes(content[: data.draw(st.integers(8, len(content)))])
     try:
-        assert load_picture(tmp_path / "a.png").dtype == np.uint8
+        assert load_image(tmp_path / "a.png").dtype == np.uint8
     except UserError as error:
         assert "a.png" in str(error)

@@ -92,14 +92,14 @@ def torch_pickle() -> bytes:
 def test_a_file_that_holds_no_tensors_is_a_user_error(tmp_path, content):
     path = tmp_path / "t.safetensors"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="no readable safetensors file"):
+    with pytest.raises(UserError, match="not a readable safetensors file"):
         load_tensors(path)
     assert Witness.opened == []
 
 
 def test_a_missing_file_and_a_folder_are_user_errors(tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(UserError, match="no readable safetensors file"):
+        with pytest.raises(UserError, match="not a readable safetensors file"):
             load_tensors(path)
 
 

@@ -11,7 +11,7 @@ from hfi_core.errors import UserError
 from hfi_core.judges.base import load_judge
 from hfi_core.judges.classifier import ClassifierJudge
 from hfi_core.models.weights import digest_of
-from hfi_core.params import Judge, parse_params
+from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import small_raw
 
 LABELS = ["skull", "star", "red_ball", "tench, Tinca tinca"]
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
 
 
 def _params(folder, flagged=("skull",), accepted=("star",), threshold=0.5):
-    return Judge(
+    return JudgeParams(
         kind="classifier", source=str(folder), revision=None, digest=digest_of(folder), flagged=flagged,
         accepted=accepted, other=(), threshold=threshold,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import torch
 from hfi_core.judges.base import load_judge
 from hfi_core.judges.clip import ClipJudge
 from hfi_core.models.weights import digest_of
-from hfi_core.params import Judge, parse_params
+from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import small_raw
 
 _TEXTS = ["skull", "star", "tree", "a red star", "a blue tree"]
@@ -26,7 +26,7 @@ class _Clip:
 
 
 def _params(source="x", digest="sha256:" + "0" * 64, threshold=0.5):
-    return Judge(
+    return JudgeParams(
         kind="clip", source=source, revision=None, digest=digest, flagged=("skull",), accepted=("star",),
         other=("tree",), threshold=threshold,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What `read_params` accepts and how it refuses."""
+"""What `load_params` accepts and how it refuses."""
 
 import copy
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hfi_core.errors import UserError
-from hfi_core.params import Params, parse_params, read_params
+from hfi_core.params import Params, load_params, parse_params
 from tests.support.projects import REPOSITORY, default_raw, small_raw
 
 RAW = default_raw()
@@ -87,7 +87,7 @@ REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1]
 
 
 def test_the_repository_s_own_params_are_valid():
-    assert read_params(REPOSITORY / "params.yaml").release.row == "anchored"
+    assert load_params(REPOSITORY / "params.yaml").release.row == "anchored"
 
 
 def test_the_small_params_of_the_tests_are_valid(miniature):
@@ -232,7 +232,7 @@ def test_a_file_that_is_no_mapping_of_plain_yaml_is_a_user_error(tmp_path, conte
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match=words) as caught:
-        read_params(path)
+        load_params(path)
     assert "params.yaml" in str(caught.value) and len(str(caught.value)) < 2000
 
 
@@ -243,7 +243,7 @@ def test_a_few_lines_that_stand_for_gigabytes_are_refused_at_once(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("\n".join(lines))
     with pytest.raises(UserError, match="alias"):
-        read_params(path)
+        load_params(path)
 
 
 def test_a_few_aliases_are_read(tmp_path):
@@ -252,19 +252,19 @@ def test_a_few_aliases_are_read(tmp_path):
     text = yaml.safe_dump(raw)
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    assert "*" in text and read_params(path).clip == read_params(path).model
+    assert "*" in text and load_params(path).clip == load_params(path).model
 
 
 def test_a_folder_and_a_missing_file_are_user_errors(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
-        read_params(tmp_path)
+        load_params(tmp_path)
     with pytest.raises(UserError, match="is missing: run this in a project's folder"):
-        read_params(tmp_path / "params.yaml")
+        load_params(tmp_path / "params.yaml")
 
 
 def test_a_file_with_thousands_of_mistakes_gives_a_short_message(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("\n".join(f"unknown{n}: 1" for n in range(5000)))
     with pytest.raises(UserError, match="more") as caught:
-        read_params(path)
+        load_params(path)
     assert len(str(caught.value)) < 4000

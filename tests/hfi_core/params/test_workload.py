@@ -5,7 +5,7 @@ import pytest
 from hfi_core.evaluation.shots import shots_of
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
-from hfi_core.params.workload import Work, shots, work_of
+from hfi_core.params.workload import Workload, shots, unet_passes
 from hfi_core.pipeline.graph import units_of
 from tests.support.loop import write_feedback
 from tests.support.projects import CLOSED_FORM, default_raw
@@ -45,7 +45,7 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
             write_feedback(project.folder, params)
         counted[:] = [0, 0]
         unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
-        work = work_of(unit.stage.name, unit.unit, params)
+        work = unet_passes(unit.stage.name, unit.unit, params)
         assert counted == [work.forward, work.gradient], unit.address
         assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address
 
@@ -61,10 +61,10 @@ def test_a_row_s_evaluation_draws_so_many_pictures():
 
 def test_without_guidance_a_step_is_one_pass():
     raw = default_raw()
-    both = work_of("generate", "badge", parse_params(raw))
+    both = unet_passes("generate", "badge", parse_params(raw))
     raw["sampler"]["guidance"] = 1.0
-    assert 2 * work_of("generate", "badge", parse_params(raw)).forward == both.forward
+    assert 2 * unet_passes("generate", "badge", parse_params(raw)).forward == both.forward
 
 
 def test_work_adds_up():
-    assert Work(1, 2, 3, 4) + Work(10, 20, 30, 40) == Work(11, 22, 33, 44)
+    assert Workload(1, 2, 3, 4) + Workload(10, 20, 30, 40) == Workload(11, 22, 33, 44)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hfi_core.io.json_files import write_json
 from hfi_core.params import parse_params
 from hfi_core.pipeline.graph import STAGES, params_of, units_of, work_key
-from hfi_core.pipeline.stage import WHOLE, Shard
-from hfi_core.progress import silent
+from hfi_core.pipeline.stage import WHOLE_STAGE, Shard
+from hfi_core.progress import no_progress
 from tests.support.projects import REPOSITORY, default_raw, small_raw
 
 PARAMS = parse_params(default_raw())
@@ -127,7 +127,7 @@ def test_the_function_of_a_stage_has_the_signature_that_all_have(stage):
     found = inspect.signature(stage.load())
     assert list(found.parameters) == ["params", "inputs", "outputs", "unit", "work", "progress"]
     assert found.parameters["unit"].default == "" and found.parameters["work"].default is None
-    assert found.parameters["progress"].default is silent
+    assert found.parameters["progress"].default is no_progress
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.shards], ids=lambda stage: stage.name)
@@ -135,7 +135,7 @@ def test_what_can_be_split_has_the_signature_that_all_have(stage):
     for fill in stage.load_shards():
         found = inspect.signature(fill)
         assert list(found.parameters) == ["params", "inputs", "work", "unit", "shard", "progress"]
-        assert found.parameters["shard"].default is WHOLE
+        assert found.parameters["shard"].default is WHOLE_STAGE
 
 
 @given(st.integers(0, 40), st.integers(1, 9))

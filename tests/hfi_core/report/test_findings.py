@@ -3,7 +3,7 @@
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.gates import verdicts
+from hfi_core.evaluation.gates import check_gates
 from hfi_core.params import Gate
 from hfi_core.report.findings import findings_of
 
@@ -66,11 +66,11 @@ def _rows(base, ours):
 )
 def test_a_gate_judges_the_value_and_tells_whether_the_interval_agrees(ours, passed, sure):
     gates = {"flagged@broad": Gate(at_most=0.1, of_base=True)}
-    (verdict,) = verdicts(_rows(_figure(0.5), _figure(*ours)), "ours", gates)
+    (verdict,) = check_gates(_rows(_figure(0.5), _figure(*ours)), "ours", gates)
     assert (verdict.passed, verdict.sure) == (passed, sure)
     assert "at most 0.05 (0.1 x base" in verdict.told
 
 
 def test_a_gate_on_a_figure_that_is_not_there_is_a_users_error():
     with pytest.raises(UserError, match="release.gates.kept@broad: no such figure"):
-        verdicts(_rows(_figure(0.5), _figure(0.1)), "ours", {"kept@broad": Gate(at_least=0.9)})
+        check_gates(_rows(_figure(0.5), _figure(0.1)), "ours", {"kept@broad": Gate(at_least=0.9)})

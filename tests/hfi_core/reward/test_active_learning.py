@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import Label, part_of, write_labels
+from hfi_core.feedback.labels import Label, split_of, write_labels
 from hfi_core.params import parse_params
 from hfi_core.reward import active_learning
-from hfi_core.reward.active_learning import mix, next_pictures, random_order, spread_out, uncertainty
+from hfi_core.reward.active_learning import mix, random_order, select, spread_out, uncertainty
 from tests.support.judging import candidate, vote, write_lines, write_manifest
 from tests.support.projects import default_raw
 
@@ -72,7 +72,7 @@ def test_no_picture_is_chosen_twice_and_as_many_as_there_are(count, seed):
 
 
 def test_a_choice_is_the_same_every_time_and_holds_its_share_of_random_ones(project):
-    first, again = (next_pictures(PARAMS, "badge", root=project, count=20, random_share=0.25) for _ in range(2))
+    first, again = (select(PARAMS, "badge", root=project, count=20, random_share=0.25) for _ in range(2))
     assert first == again
     names = _names(first)
     sample = {one.id for one in first.sample}
@@ -84,16 +84,16 @@ def test_a_choice_is_the_same_every_time_and_holds_its_share_of_random_ones(proj
 
 
 def test_pictures_kept_for_the_attacker_are_asked_about_at_random_only(project):
-    chosen = next_pictures(PARAMS, "badge", root=project, count=40, random_share=0.5)
+    chosen = select(PARAMS, "badge", root=project, count=40, random_share=0.5)
     for one in chosen.choices:
-        assert one.random or part_of(one.candidate.id, PARAMS.attack.held_out) == "learn"
-    assert any(part_of(one.candidate.id, PARAMS.attack.held_out) == "attack" for one in chosen.choices)
+        assert one.random or split_of(one.candidate.id, PARAMS.attack.held_out) == "learn"
+    assert any(split_of(one.candidate.id, PARAMS.attack.held_out) == "attack" for one in chosen.choices)
 
 
 def test_the_random_sample_grows_by_an_order_that_knows_no_answers(project):
-    first = next_pictures(PARAMS, "badge", root=project, count=20, random_share=0.5)
+    first = select(PARAMS, "badge", root=project, count=20, random_share=0.5)
     sampled = {one.id for one in first.sample}
-    second = next_pictures(PARAMS, "badge", root=project, count=20, random_share=0.5, sampled=sampled)
+    second = select(PARAMS, "badge", root=project, count=20, random_share=0.5, sampled=sampled)
     order = random_order(NAMES, PARAMS.seed)
     assert sampled == set(order[:10]) and {one.id for one in second.sample} == set(order[:20])
 
@@ -106,8 +106,8 @@ def test_the_random_order_is_fair_and_leaves_others_where_they_are():
 
 
 def test_without_random_ones_all_are_chosen_by_the_model_and_the_other_way_round(project):
-    assert not any(one.random for one in next_pictures(PARAMS, "badge", root=project, count=9, random_share=0).choices)
-    assert all(one.random for one in next_pictures(PARAMS, "badge", root=project, count=9, random_share=1).choices)
+    assert not any(one.random for one in select(PARAMS, "badge", root=project, count=9, random_share=0).choices)
+    assert all(one.random for one in select(PARAMS, "badge", root=project, count=9, random_share=1).choices)
 
 
 def test_random_ones_are_spread_over_the_order_of_asking():
@@ -122,14 +122,14 @@ def test_gold_pictures_and_those_without_a_file_are_never_chosen(project):
     (project / f"candidates/badge/pictures/{NAMES[31]}.png").unlink()
     raw = default_raw()
     raw["annotation"]["gold"] = "gold.jsonl"
-    chosen = next_pictures(parse_params(raw), "badge", root=project, count=80, random_share=0.5, sampled={NAMES[30]})
+    chosen = select(parse_params(raw), "badge", root=project, count=80, random_share=0.5, sampled={NAMES[30]})
     assert not {NAMES[30], NAMES[31]} & {*_names(chosen), *(one.id for one in chosen.sample)}
 
 
 def test_no_reward_model_yet_or_nothing_left_says_what_to_do(project):
     write_labels(project / "labels/badge", [Label(name, "0" * 64, 1.0, 1, 0, 0, "learn") for name in NAMES], None, {})
     with pytest.raises(UserError, match=r"(?s)Every candidate of badge has a label.*pictures"):
-        next_pictures(PARAMS, "badge", root=project, count=5, random_share=0.2)
+        select(PARAMS, "badge", root=project, count=5, random_share=0.2)
     (project / "reward/badge/reward.safetensors").unlink()
     with pytest.raises(UserError, match="(?s)first round of judgements.*hfi run --until reward"):
-        next_pictures(PARAMS, "badge", root=project, count=5, random_share=0.2)
+        select(PARAMS, "badge", root=project, count=5, random_share=0.2)

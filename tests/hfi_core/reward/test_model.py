@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from hfi_core.compute.training_loop import Checkpoint
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import Label, Pair
+from hfi_core.feedback.labels import Label, RankedPair
 from hfi_core.io.tensors import save_tensors
 from hfi_core.metrics.ranking import Resampling
 from hfi_core.params import Reward
 from hfi_core.reward.model import BATCH, WEIGHTS, RewardModel, batch_rows, bradley_terry, squared_error, train
-from hfi_core.reward.objectives import split, task_of
+from hfi_core.reward.objectives import objective_for, split
 
 SETTINGS = Reward(hidden=16, steps=200, rate=0.01, weight_decay=0.01, held_out=0.25, least=8)
 HOW = Resampling(200, 0.95, 0)
@@ -29,16 +29,19 @@ def _label(number, value):
 def _binary(features, settings=SETTINGS):
     """Pictures whose first coordinate says what people answer."""
     values = (features[:, 0] > features[:, 0].median()).float()
-    return task_of("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], settings, 0)
+    return objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], settings, 0)
 
 
 def _ranking(features, settings=SETTINGS):
     order = features[:, 0].argsort().argsort() / (len(features) - 1)
     labels = [_label(k, v) for k, v in enumerate(order)]
     pairs = [
-        Pair(one.picture, other.picture, 1.0) for one in labels for other in labels[::3] if one.label > other.label
+        RankedPair(one.picture, other.picture, 1.0)
+        for one in labels
+        for other in labels[::3]
+        if one.label > other.label
     ]
-    return task_of("ranking", "badge", labels, pairs, settings, 0)
+    return objective_for("ranking", "badge", labels, pairs, settings, 0)
 
 
 def _fit(task, features, settings=SETTINGS, checkpoint=None):
@@ -89,7 +92,7 @@ def test_a_model_learns_a_ranking_and_half_of_the_pictures_get_more_than_one_hal
 def test_the_weights_of_the_least_held_out_loss_are_kept():
     features = _features(40)
     noise = np.random.default_rng(0).random(40) > 0.5  # nothing to learn, so fitting on makes it worse
-    task = task_of("binary", "badge", [_label(k, v) for k, v in enumerate(noise)], [], SETTINGS, 0)
+    task = objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(noise)], [], SETTINGS, 0)
     model, losses = _fit(task, features)
     held_out = losses["held_out_loss"]
     assert min(held_out) < held_out[-1]
@@ -162,7 +165,7 @@ def test_a_step_learns_from_all_of_a_small_set_and_from_a_seeded_part_of_a_large
 
 def test_split_votes_are_no_part_of_accuracy_and_auc():
     values = [0.0, 1.0, 0.5] * 20
-    task = task_of("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
+    task = objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
     measured = task.measure(np.array(values), HOW)
     assert measured["accuracy"].n == 10 and measured["calibration_error"].n == 15
     assert measured["auc"].value == 1
@@ -180,21 +183,21 @@ def test_split_votes_are_no_part_of_accuracy_and_auc():
 )
 def test_too_few_labels_or_one_class_are_refused_with_what_to_do(values, says):
     with pytest.raises(UserError, match=f"(?s){says}.*To mend it: have more pictures judged"):
-        task_of("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
+        objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
 
 
 def test_rankings_that_are_ties_alone_are_refused():
     labels = [_label(k, 0.5) for k in range(20)]
-    ties = [Pair(a.picture, b.picture, 0.5) for a in labels for b in labels if a is not b]
+    ties = [RankedPair(a.picture, b.picture, 0.5) for a in labels for b in labels if a is not b]
     with pytest.raises(UserError, match=r"(?s)0 pairs without a tie.*To mend it"):
-        task_of("ranking", "badge", labels, ties, SETTINGS, 0)
+        objective_for("ranking", "badge", labels, ties, SETTINGS, 0)
 
 
 def test_pairs_with_pictures_kept_for_the_attacker_are_not_learnt_from():
     labels = [_label(k, k / 39) for k in range(40)]
-    pairs = [Pair(a.picture, b.picture, 1.0) for a in labels for b in labels[::7] if a.label > b.label]
-    stray = [Pair("attack", label.picture, 5.0) for label in labels]
-    without, task = (task_of("ranking", "badge", labels, known, SETTINGS, 0) for known in (pairs, pairs + stray))
+    pairs = [RankedPair(a.picture, b.picture, 1.0) for a in labels for b in labels[::7] if a.label > b.label]
+    stray = [RankedPair("attack", label.picture, 5.0) for label in labels]
+    without, task = (objective_for("ranking", "badge", labels, known, SETTINGS, 0) for known in (pairs, pairs + stray))
     for name in ("learn", "measured", "decided"):
         assert getattr(task, name).weight.tolist() == getattr(without, name).weight.tolist()
         assert getattr(task, name).above.tolist() == getattr(without, name).above.tolist()

@@ -14,9 +14,9 @@ from hfi_core.evaluation.shots import shots_of
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
-from hfi_core.io.images import save_picture
+from hfi_core.io.images import save_image
 from hfi_core.io.tensors import load_tensors, save_tensors
-from hfi_core.judges.base import Verdict
+from hfi_core.judges.base import PictureVerdict
 from hfi_core.params import Params, parse_params
 from hfi_core.pipeline.graph import STAGES
 from hfi_core.pipeline.stage import Shard
@@ -108,7 +108,7 @@ def test_a_judge_is_told_what_other_suites_ask_for_but_not_what_is_true_of_a_pic
 
     def judge(self, seen, prompts, rivals):
         told[frozenset(prompts)] = set(rivals)
-        return [Verdict(False, True, True, True)] * len(prompts)
+        return [PictureVerdict(False, True, True, True)] * len(prompts)
 
     kind = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
     monkeypatch.setattr(kind, "judge", judge)
@@ -134,11 +134,11 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
         if len(saved) == 10:
             raise Killed
         saved.append(path)
-        save_picture(path, pixels)
+        save_image(path, pixels)
 
     work = tmp_path / "work"
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(evaluate, "save_picture", save_ten)
+        patched.setattr(evaluate, "save_image", save_ten)
         bench.run("anchored", into="stopped", work=work)
     assert not (bench.folder / "stopped/anchored").exists()
 

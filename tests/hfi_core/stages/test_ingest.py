@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import part_of, read_labels, read_pairs, read_summary
+from hfi_core.feedback.labels import read_labels, read_pairs, read_summary, split_of
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.params import parse_params
 from hfi_core.stages.ingest import run
@@ -152,7 +152,7 @@ def test_a_picture_is_in_the_part_that_its_id_gives_it(tmp_path):
     share = _params().attack.held_out
     labels = read_labels(tmp_path / "labels")
     assert {one.part for one in labels} == {"learn", "attack"}
-    assert all(one.part == part_of(one.picture, share) for one in labels)
+    assert all(one.part == split_of(one.picture, share) for one in labels)
 
 
 def test_superseded_judgements_leave_no_trace_in_the_labels(tmp_path):

@@ -14,7 +14,7 @@ from hfi_core.evaluation.records import read_rows
 from hfi_core.evaluation.shots import shots_of
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import load_picture
+from hfi_core.io.images import load_image
 from hfi_core.models.diffusion.folder import picture_side_in
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.weights import digest_of, locate
@@ -86,7 +86,7 @@ def test_the_card_shows_base_and_release_and_nothing_flagged_that_can_be_recogni
     release = released.folder / "release"
     card = (release / "README.md").read_text()
     assert f"]({PICTURES})" in card and PICTURES in json.loads((release / "digests.json").read_text())["files"]
-    shown = load_picture(release / PICTURES)
+    shown = load_image(release / PICTURES)
     tile, row = 128 + 4, released.params.release.row
     assert shown.shape == (2 * tile - 4, 3 * 4 * tile - 4, 3)
     rows = read_rows(released.folder / "evaluation", ["base", row])

@@ -12,7 +12,7 @@ from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.models.diffusion.loading import load_model, load_safeguarded
-from hfi_core.models.diffusion.sampling import Request, sample
+from hfi_core.models.diffusion.sampling import SampleRequest, sample
 from hfi_core.stages import attack
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import CLOSED_FORM, Project, write_project
@@ -103,7 +103,7 @@ def test_the_release_draws_what_was_evaluated(finished):
     noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(1))
     options = {"num_inference_steps": params.sampler.steps, "guidance_scale": params.sampler.guidance}
     theirs = pipe("a badge", latents=noise, output_type="np", **options).images[0]
-    ((_, ours),) = sample(model, [Request("a badge", 1)], params.sampler, block=1)
+    ((_, ours),) = sample(model, [SampleRequest("a badge", 1)], params.sampler, block=1)
     assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
 
 

@@ -5,6 +5,7 @@ import pytest
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
 from hfi_core.io.hashing import sha256_of_folder
+from hfi_core.reward import model
 from hfi_core.reward.model import WEIGHTS, RewardModel
 from hfi_core.stages import ingest, reward
 from tests.support.judging import draw_candidates, is_flagged, ranking, vote, write_lines
@@ -71,9 +72,9 @@ def test_pictures_kept_for_the_attacker_are_neither_scored_nor_read(project, dra
     kept = {label.picture for label in labels if label.part == "attack"}
     assert kept
     opened = []
-    original = reward.read_pictures
+    original = model.read_pictures
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reward, "read_pictures", lambda folder, part: opened.extend(part) or original(folder, part))
+        patch.setattr(model, "read_pictures", lambda folder, part: opened.extend(part) or original(folder, part))
         _reward(project, drawn)
     assert {row["picture"] for row in read_rows(project.folder / "reward/scores.jsonl")} == {
         label.picture for label in labels

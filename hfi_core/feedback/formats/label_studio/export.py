@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from hfi_core.feedback.formats import json_array
 from hfi_core.feedback.formats.answers import shown
-from hfi_core.feedback.formats.grouping import Place, by_question
+from hfi_core.feedback.formats.grouping import Position, by_question
 from hfi_core.feedback.formats.label_studio.results import ANSWER, JUDGING, NOTE, RANK, concept_of, fields_of, value_of
 from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
@@ -37,7 +37,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Row | Rejected | Passed
             yield _row(f"{where}, annotation {count}", annotation, data, reading)
 
 
-def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], place: Place) -> int:
+def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], place: Position) -> int:
     """Write tasks, each with all the annotations of one question; how many judgements."""
     count = 0
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from hfi_core.feedback.formats import json_array
 from hfi_core.feedback.formats.answers import shown
-from hfi_core.feedback.formats.grouping import Place, by_question
+from hfi_core.feedback.formats.grouping import Position, by_question
 from hfi_core.feedback.formats.label_studio.export import kept_under_hfi, note_of, unsaid
 from hfi_core.feedback.formats.label_studio.results import ANSWER, JUDGING, NOTE, RANK, concept_of, fields_of, value_of
 from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
@@ -30,7 +30,7 @@ def read(stream: BinaryIO, reading: Reading) -> Iterator[Row | Rejected | Passed
         yield _row(where, item, reading)
 
 
-def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], place: Place) -> int:
+def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], place: Position) -> int:
     """Write an object a judgement, those of one task one after the other; how many."""
 
     def rows() -> Iterator[dict[str, Any]]:

@@ -9,15 +9,15 @@ from xml.etree import ElementTree
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats import json_array
-from hfi_core.feedback.formats.grouping import Place, binary_data, ranking_data
+from hfi_core.feedback.formats.grouping import Position, binary_data, ranking_data
 from hfi_core.feedback.formats.label_studio.results import ANSWER, DOES_NOT_APPLY, NOTE, RANK
-from hfi_core.io.atomic import whole_file
+from hfi_core.io.atomic import atomic_file
 
 _ANSWERS = (("yes", "Yes", "1"), ("no", "No", "2"), ("cant_tell", "Can't tell", "3"))
 
 
 def write_tasks(
-    path: Path, concept: str, text: str, kind: str, candidates: Sequence[Candidate], ranked: int, place: Place
+    path: Path, concept: str, text: str, kind: str, candidates: Sequence[Candidate], ranked: int, place: Position
 ) -> int:
     """Write the tasks of a concept, and beside them, ending in `.xml`, the labelling configuration; how many tasks.
 
@@ -27,7 +27,7 @@ def write_tasks(
         count = json_array.write_items(path, _binary(concept, candidates, place))
     else:
         count = json_array.write_items(path, _rankings(concept, candidates, ranked, place))
-    with whole_file(path.with_suffix(".xml")) as beside:
+    with atomic_file(path.with_suffix(".xml")) as beside:
         beside.write_text(configuration(kind, text, ranked), encoding="utf-8")
     return count
 
@@ -54,7 +54,7 @@ def configuration(kind: str, text: str, ranked: int) -> str:
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
 
-def embedded(folder_of: Callable[[str], Path]) -> Place:
+def embedded(folder_of: Callable[[str], Path]) -> Position:
     """Pictures inside the tasks themselves, as data URIs: nothing has to be served. `folder_of(concept)` holds them."""
 
     def place(concept: str, picture: str) -> str:
@@ -66,17 +66,17 @@ def embedded(folder_of: Callable[[str], Path]) -> Place:
     return place
 
 
-def under(prefix: str) -> Place:
+def under(prefix: str) -> Position:
     """Pictures at an address: the prefix, the concept, and the file's name."""
     return lambda concept, picture: f"{prefix.rstrip('/')}/{concept}/pictures/{picture}.png"
 
 
-def _binary(concept: str, candidates: Sequence[Candidate], place: Place) -> Iterator[dict]:
+def _binary(concept: str, candidates: Sequence[Candidate], place: Position) -> Iterator[dict]:
     for candidate in _mixed(candidates):
         yield {"data": binary_data(concept, candidate.id, candidate.sha256, place)}
 
 
-def _rankings(concept: str, candidates: Sequence[Candidate], ranked: int, place: Place) -> Iterator[dict]:
+def _rankings(concept: str, candidates: Sequence[Candidate], ranked: int, place: Position) -> Iterator[dict]:
     """Each picture stands in two tasks: scores reach across rankings only through pictures that they share."""
     pictures = [candidate.id for candidate in _mixed(candidates)]
     ranked = min(ranked, len(pictures))

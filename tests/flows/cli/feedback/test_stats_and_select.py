@@ -90,7 +90,7 @@ def test_select_offers_the_choice_ahead_of_all_others_and_marks_the_sample(folde
         picks = [Choice(CANDIDATES[5], 0.5, False), Choice(CANDIDATES[2], 0.1, True)]
         return Selection(picks, [CANDIDATES[2], CANDIDATES[9]])
 
-    monkeypatch.setattr("hfi_core.reward.active_learning.next_pictures", chosen)
+    monkeypatch.setattr("hfi_core.reward.active_learning.select", chosen)
     with open_store("sqlite:///feedback.db") as store:
         store.offer("badge", CANDIDATES)
     assert "would be asked" in _call(select.select, "badge", "--dry-run")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hfi_core.annotation.security.accounts import open_accounts
-from hfi_core.annotation.security.identity import inside
+from hfi_core.annotation.security.identity import local_path
 from hfi_core.errors import UserError
 from tests.support.annotation_sign_in import PASSWORD, PUBLIC, Browser, make_account, public_app, sign_in
 
@@ -204,8 +204,8 @@ def test_names_that_could_deceive_are_refused(accounts, app, name):
     "next", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", "", "\\/x"]
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(next):
-    assert inside(next) == "/"
-    assert inside("/review/badge?first=12") == "/review/badge?first=12"
+    assert local_path(next) == "/"
+    assert local_path("/review/badge?first=12") == "/review/badge?first=12"
 
 
 def test_the_file_tells_a_reader_no_password_no_link_and_no_session(accounts, app, tmp_path):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hfi_core.annotation.service import review_stats
-from hfi_core.annotation.service.single_flight import Shared
+from hfi_core.annotation.service.single_flight import SingleFlight
 from tests.support.annotation_app import office
 from tests.support.annotation_server import write_project
 
@@ -28,19 +28,19 @@ class Slow:
 
 
 def test_all_who_ask_meanwhile_get_one_computation_however_long_it_takes():
-    shared, slow = Shared(PATIENCE), Slow()
+    shared, slow = SingleFlight(PATIENCE), Slow()
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(shared.get, "badge", slow) for _ in range(8)]
         assert slow.begun.acquire(timeout=PATIENCE)
         slow.go.set()
         assert [one.result(PATIENCE) for one in asked] == [1] * 8
     assert shared.get("badge", slow) == 1 and shared.get("other", slow) == 2
-    stale = Shared(-1.0)
+    stale = SingleFlight(-1.0)
     assert [stale.get("badge", slow) for _ in range(2)] == [3, 4]
 
 
 def test_who_asks_after_a_change_is_not_served_by_what_was_begun_before_it():
-    shared, slow = Shared(PATIENCE), Slow()
+    shared, slow = SingleFlight(PATIENCE), Slow()
     with ThreadPoolExecutor(2) as pool:
         before = pool.submit(shared.get, "badge", slow)
         assert slow.begun.acquire(timeout=PATIENCE)
@@ -53,7 +53,7 @@ def test_who_asks_after_a_change_is_not_served_by_what_was_begun_before_it():
 
 
 def test_a_failure_reaches_who_asked_and_the_next_one_tries_anew():
-    shared = Shared(PATIENCE)
+    shared = SingleFlight(PATIENCE)
     with pytest.raises(ZeroDivisionError):
         shared.get("badge", lambda: 1 // 0)
     assert shared.get("badge", lambda: 1) == 1

@@ -9,9 +9,9 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.formats.annotators import names_of
 from hfi_core.feedback.formats.convert import Project
 from hfi_core.feedback.formats.importer import import_file, prepared
-from hfi_core.feedback.formats.pictures import Pictures
+from hfi_core.feedback.formats.pictures import PictureIndex
 from hfi_core.feedback.formats.row import Reading
-from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, People
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, Pseudonyms
 from tests.support.format_imports import BADGES, bring, complaints, project, store_in, stored
 from tests.support.judging import candidate, vote, write_lines
 
@@ -90,7 +90,7 @@ def test_only_pseudonyms_reach_the_store(tmp_path):
     (name,) = {row.annotator for row in stored(tmp_path)}
     assert b"Ana" not in (tmp_path / "feedback.db").read_bytes()
     people = tmp_path / "people.json"
-    assert People(people, {}).name_of(name) == "Ana Müller"
+    assert Pseudonyms(people, {}).name_of(name) == "Ana Müller"
     assert stat.S_IMODE(people.stat().st_mode) == 0o600
 
 
@@ -99,9 +99,9 @@ def test_with_the_key_in_the_environment_a_machine_that_knows_nobody_recognises_
     more = table(tmp_path / "b.csv", "badge-1,Ana,badge,yes,", "badge-2,Ana,badge,yes,")
     found = []
     for machine, file in (("one", path), ("two", more)):
-        people = People(tmp_path / machine / "people.json", {KEY_VARIABLE: "k" * 32})
+        people = Pseudonyms(tmp_path / machine / "people.json", {KEY_VARIABLE: "k" * 32})
         with names_of(people) as names, store_in(tmp_path) as store:
-            held = Project(Pictures({"badge": BADGES}), {"badge": "binary"}, names)
+            held = Project(PictureIndex({"badge": BADGES}), {"badge": "binary"}, names)
             found.append(import_file(file, held, store)[1])
     assert [(counts.new, counts.known) for counts in found] == [(1, 0), (1, 1)]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from hfi_core.feedback.store import Progress
+from hfi_core.feedback.store import JudgingProgress
 from tests.support.stored_judgements import CONCEPT, SHA, binary, candidates, ranking
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -120,21 +120,21 @@ def test_every_picture_of_a_ranking_is_judged(store):
     assert give(store, "ana", 3) == ["p0", "p1", "p2"]
     store.add(ranking("r-1", "ana", ("p0",), ("p1",), not_applicable=("p2",)))
     assert give(store, "ana", 3) == ["p3"]
-    assert store.progress(CONCEPT, 1) == Progress(pictures=4, done=3, asked=4, answered=3, annotators=1)
+    assert store.progress(CONCEPT, 1) == JudgingProgress(pictures=4, done=3, asked=4, answered=3, annotators=1)
 
 
 def test_judgements_that_came_before_the_offer_count(store):
     store.add(binary("j-1", "ana", "p0"))
     store.add_batch("k", [binary("j-2", "bo", "p0"), binary("j-3", "bo", "p1")], source="file")
     store.offer(CONCEPT, candidates(3))
-    assert store.progress(CONCEPT, 2) == Progress(pictures=3, done=1, asked=6, answered=3, annotators=2)
+    assert store.progress(CONCEPT, 2) == JudgingProgress(pictures=3, done=1, asked=6, answered=3, annotators=2)
     assert give(store, "bo", 9, judgements=2) == ["p2"]
 
 
 def test_imported_judgements_take_their_turns(store):
     store.offer(CONCEPT, candidates(3))
     store.add_batch("k", [binary("j-1", "bo", "p0"), binary("j-2", "cy", "p0"), binary("j-3", "bo", "p1")], source="f")
-    assert store.progress(CONCEPT, 2) == Progress(pictures=3, done=1, asked=6, answered=3, annotators=2)
+    assert store.progress(CONCEPT, 2) == JudgingProgress(pictures=3, done=1, asked=6, answered=3, annotators=2)
     assert give(store, "ana", 9, judgements=2) == ["p1", "p2"]
 
 
@@ -142,7 +142,7 @@ def test_more_answers_than_wanted_are_no_more_progress(store):
     store.offer(CONCEPT, candidates(2))
     for annotator in ("ana", "bo", "cy"):
         store.add(binary(f"j-{annotator}", annotator, "p0"))
-    assert store.progress(CONCEPT, 2) == Progress(pictures=2, done=1, asked=4, answered=2, annotators=3)
+    assert store.progress(CONCEPT, 2) == JudgingProgress(pictures=2, done=1, asked=4, answered=2, annotators=3)
 
 
 def test_sixteen_at_once_never_collide(store):

@@ -8,7 +8,7 @@ import tracemalloc
 
 import pytest
 
-from hfi_core.feedback.store import Conflict, Imported, batches, open_store
+from hfi_core.feedback.store import Conflict, ImportedBatch, batches, open_store
 from tests.support.projects import REPOSITORY
 from tests.support.stored_judgements import binary, candidates, ids, many, ranking
 
@@ -22,7 +22,7 @@ def test_judgements_count_all_at_once(store, monkeypatch):
             seen.add(len(ids(store.judgements())))
             yield one
 
-    assert store.add_batch("k", watched(), source="file") == Imported(new=95, known=0)
+    assert store.add_batch("k", watched(), source="file") == ImportedBatch(new=95, known=0)
     assert seen == {0} and len(ids(store.judgements())) == 95
 
 
@@ -33,15 +33,15 @@ def test_the_same_import_again_changes_nothing_and_reads_nothing(store):
         raise AssertionError("it was read")
         yield
 
-    assert store.add_batch("k", unread(), source="file") == Imported(new=0, known=9)
+    assert store.add_batch("k", unread(), source="file") == ImportedBatch(new=0, known=9)
     assert len(ids(store.judgements())) == 9
 
 
 def test_what_is_there_already_is_known(store):
     store.add(binary("j-000000", "a0", "p0"))
     store.add_batch("k", many(6), source="file")
-    assert store.add_batch("other", many(9), source="file") == Imported(new=3, known=6)
-    assert store.add_batch("twice", [*many(9), *many(12)], source="file") == Imported(new=3, known=18)
+    assert store.add_batch("other", many(9), source="file") == ImportedBatch(new=3, known=6)
+    assert store.add_batch("twice", [*many(9), *many(12)], source="file") == ImportedBatch(new=3, known=18)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_one_conflict_and_nothing_of_the_import_stays(store, monkeypatch, last):
         store.add_batch("k", [*many(25), last], source="file")
     assert refused.value.id == last.id
     assert ids(store.judgements()) == ["there"]
-    assert store.add_batch("k", many(25), source="file") == Imported(new=25, known=0)
+    assert store.add_batch("k", many(25), source="file") == ImportedBatch(new=25, known=0)
 
 
 def test_an_error_of_the_reader_leaves_nothing(store):
@@ -144,7 +144,7 @@ def test_a_killed_import_leaves_nothing_that_counts_and_can_be_done_again(url):
     with open_store(url) as store:
         assert ids(store.judgements()) == []
         assert store.add_batch("other", many(300), source="file").new == 300
-        assert store.add_batch("k", many(600), source="file") == Imported(new=300, known=300)
+        assert store.add_batch("k", many(600), source="file") == ImportedBatch(new=300, known=300)
 
 
 def test_others_go_on_judging_while_an_import_runs(store):

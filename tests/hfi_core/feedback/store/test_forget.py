@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hfi_core.feedback.store import Progress
+from hfi_core.feedback.store import JudgingProgress
 from tests.support.stored_judgements import CONCEPT, binary, candidates, ids, ranking
 
 
@@ -30,7 +30,7 @@ def test_with_their_judgements_nothing_of_them_stays(store, tmp_path):
     after = store.snapshot(tmp_path / "f")
     assert after.sha256 != before.sha256 and b"ana" not in (tmp_path / "f").read_bytes()
     assert [one.judgements for one in store.snapshots()] == [6, 2]
-    assert store.progress(CONCEPT, 1) == Progress(pictures=3, done=2, asked=3, answered=2, annotators=1)
+    assert store.progress(CONCEPT, 1) == JudgingProgress(pictures=3, done=2, asked=3, answered=2, annotators=1)
     assert sum(1 for _ in store.lines_of(store.snapshots()[0].number)) == 2
 
 

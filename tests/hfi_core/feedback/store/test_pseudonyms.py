@@ -7,20 +7,20 @@ import threading
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, People, open_people
+from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, Pseudonyms, open_people
 
 KEY = {KEY_VARIABLE: "a key of the tests' own"}
 
 
 @pytest.fixture
-def people(tmp_path) -> People:
-    return People(tmp_path / ".hfi" / "people.json", {})
+def people(tmp_path) -> Pseudonyms:
+    return Pseudonyms(tmp_path / ".hfi" / "people.json", {})
 
 
 def test_a_name_has_one_pseudonym(people):
     ana, bo = people.pseudonym("Ana"), people.pseudonym("Bo")
     assert re.fullmatch("a-[0-9a-f]{12}", ana) and ana != bo
-    assert people.pseudonym("Ana") == ana == People(people.path, {}).pseudonym("Ana")
+    assert people.pseudonym("Ana") == ana == Pseudonyms(people.path, {}).pseudonym("Ana")
     assert people.names() == {ana: "Ana", bo: "Bo"}
     assert people.name_of(ana) == "Ana" and people.find("Ana") == people.find(ana) == ana and people.find("Cy") is None
 
@@ -45,11 +45,11 @@ def test_a_file_that_others_can_read_is_refused(people, mode):
 
 
 def test_two_projects_call_one_person_differently(tmp_path):
-    assert People(tmp_path / "a", {}).pseudonym("Ana") != People(tmp_path / "b", {}).pseudonym("Ana")
+    assert Pseudonyms(tmp_path / "a", {}).pseudonym("Ana") != Pseudonyms(tmp_path / "b", {}).pseudonym("Ana")
 
 
 def test_a_key_in_the_environment_gives_the_same_pseudonyms_everywhere(tmp_path):
-    one, other = People(tmp_path / "a", KEY), People(tmp_path / "b", KEY)
+    one, other = Pseudonyms(tmp_path / "a", KEY), Pseudonyms(tmp_path / "b", KEY)
     assert one.pseudonym("Ana") == other.pseudonym("Ana")
     assert KEY[KEY_VARIABLE] not in (tmp_path / "a").read_text()
     assert json.loads((tmp_path / "a").read_text())["key"] is None
@@ -57,12 +57,12 @@ def test_a_key_in_the_environment_gives_the_same_pseudonyms_everywhere(tmp_path)
 
 def test_a_key_that_could_be_guessed_is_refused(tmp_path):
     with pytest.raises(UserError, match="fewer than 16 characters"):
-        People(tmp_path / "a", {KEY_VARIABLE: "short"}).pseudonym("Ana")
+        Pseudonyms(tmp_path / "a", {KEY_VARIABLE: "short"}).pseudonym("Ana")
 
 
 def test_the_environment_is_that_of_the_process(tmp_path, monkeypatch):
     monkeypatch.setenv(KEY_VARIABLE, KEY[KEY_VARIABLE])
-    assert open_people(tmp_path / "a").pseudonym("Ana") == People(tmp_path / "b", KEY).pseudonym("Ana")
+    assert open_people(tmp_path / "a").pseudonym("Ana") == Pseudonyms(tmp_path / "b", KEY).pseudonym("Ana")
 
 
 def test_who_is_forgotten_cannot_be_found_again_even_with_the_key(people):

@@ -4,7 +4,7 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels, read_summary
-from hfi_core.feedback.sufficiency import need_of
+from hfi_core.feedback.sufficiency import feedback_need
 from hfi_core.params import parse_params
 from hfi_core.stages.ingest import run
 from tests.hfi_core.feedback.store.test_assignment import LEASE, NOW, give
@@ -39,7 +39,7 @@ def _judge(store, pictures, names: str) -> None:
 
 def _need(store, pictures):
     names = {one.id for one in pictures}
-    return need_of(_params(), CONCEPT, pictures, store.judgements(CONCEPT, counting=True), names)
+    return feedback_need(_params(), CONCEPT, pictures, store.judgements(CONCEPT, counting=True), names)
 
 
 def _ingest(store, folder, pictures, live: bool = True):

@@ -15,10 +15,10 @@ from diffusers import (
 
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, denoise, sample, start_noise
+from hfi_core.models.diffusion.sampling import SampleRequest, denoise, sample, start_noise
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Sampler, Source
-from hfi_core.pipeline.stage import unfinished
+from hfi_core.pipeline.stage import unfinished_blocks
 from tests.support.other_model import build_other_model
 
 BLOCK = 4
@@ -47,7 +47,7 @@ def draw(model, requests, scheduler="dpm++", **options):
     return dict(sample(model, requests, sampler, block=BLOCK, **options))
 
 
-REQUESTS = [Request(prompt, seed) for prompt in ("a red badge", "a blue kite") for seed in range(3)]
+REQUESTS = [SampleRequest(prompt, seed) for prompt in ("a red badge", "a blue kite") for seed in range(3)]
 
 
 @pytest.mark.parametrize("scheduler", ["dpm++", "ddim"])
@@ -79,7 +79,7 @@ def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
     pipe.set_progress_bar_config(disable=True)
     noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(5))
     theirs = pipe("a red badge", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="np").images[0]
-    ours = draw(model, [Request("a red badge", 5)], "ddim")[Request("a red badge", 5)]
+    ours = draw(model, [SampleRequest("a red badge", 5)], "ddim")[SampleRequest("a red badge", 5)]
     assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
 
 
@@ -126,7 +126,7 @@ def test_a_vae_that_overflows_is_named(model, monkeypatch):
 
 
 def test_resuming_keeps_whole_blocks():
-    requests = [Request("p", seed) for seed in range(10)]
+    requests = [SampleRequest("p", seed) for seed in range(10)]
     done = {0, 1, 2, 3, 5, 8, 9}
-    left = unfinished(requests, BLOCK, lambda request: request.seed in done)
+    left = unfinished_blocks(requests, BLOCK, lambda request: request.seed in done)
     assert [request.seed for request in left] == [4, 5, 6, 7]

@@ -12,7 +12,7 @@ from hfi_core.errors import UserError
 from hfi_core.inversion.tokens import FILE, load_tokens, save_token, token_name
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import Request, sample, start_noise
+from hfi_core.models.diffusion.sampling import SampleRequest, sample, start_noise
 from hfi_core.models.weights import digest_of
 from hfi_core.params import Source
 from tests.support.other_model import SIDE, build_sdxl
@@ -79,7 +79,7 @@ def test_the_saved_token_means_the_same_to_diffusers(load, folder, theirs, tmp_p
 
 def test_pictures_are_those_that_diffusers_draws(load, folder, theirs, project):
     model, sampler = load(folder), project.params.sampler.model_copy(update={"scheduler": "ddim", "steps": 4})
-    ((_, ours),) = sample(model, [Request("a knife", 7)], sampler, block=1)
+    ((_, ours),) = sample(model, [SampleRequest("a knife", 7)], sampler, block=1)
     drawn = theirs(
         "a knife", latents=start_noise(model, [7]), num_inference_steps=4, guidance_scale=sampler.guidance,
         height=SIDE, width=SIDE,
