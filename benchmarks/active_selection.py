@@ -23,7 +23,7 @@ from hfi_core.candidates.manifest import read_manifest
 from hfi_core.compute.device import configure
 from hfi_core.compute.seeding import numpy_generator, seed_of
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import annotators_of, answer, view_candidates
+from hfi_core.embedded.simulated_crowd import answer_questions, draw_annotators, view_candidates
 from hfi_core.feedback.labels import Label
 from hfi_core.models.weights import locate
 from hfi_core.params import EMBEDDED, Params
@@ -83,7 +83,9 @@ def _shares(params: Params, impressions, seed: int) -> np.ndarray:
     """Share of yes (N,) among the answers of a crowd of this seed; NaN where everybody answered `cant_tell`."""
     (crowd,) = params.feedback.simulated.values()
     values = {"yes": 1.0, "no": 0.0, "cant_tell": np.nan}
-    judgements = [answer(person, CONCEPT, impressions, seed) for person in annotators_of("crowd", crowd, seed)]
+    judgements = [
+        answer_questions(person, CONCEPT, impressions, seed) for person in draw_annotators("crowd", crowd, seed)
+    ]
     votes = np.array([[values[judgement.answer] for judgement in by_one] for by_one in judgements])
     counted = np.isfinite(votes).sum(0)
     return np.where(counted, np.nansum(votes, 0) / np.maximum(counted, 1), np.nan)

@@ -23,7 +23,7 @@ from benchmarks.distillation_memory import GIB, bytes_of
 from benchmarks.random_models import build
 from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.results import Figure
-from flows.project.presets import params as preset
+from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
 from hfi_core.compute.device import configure
 from hfi_core.erasure import closed_form

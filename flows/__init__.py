@@ -1,6 +1,6 @@
-"""The plumbing around `hfi_core`: the command line, the Prefect flows, DVC, MLflow.
+"""Command line, Prefect flows, and the connections to DVC, MLflow and S3, around `hfi_core`.
 
-Importing any module of this package sets the defaults of the libraries around us first.
+Importing any module of this package first sets the defaults of these libraries.
 """
 
 from flows.runtime.environment import configure_libraries

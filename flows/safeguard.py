@@ -15,7 +15,7 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import Completed, State
 from pydantic import Field
 
-from flows.execution.parallelism import MAX_PROCESSES, ONE_PROCESS, RAY, Parallelism
+from flows.execution.parallelism import MAX_PROCESSES, ONE_PROCESS, RAY_ADDRESS, Parallelism
 from flows.feedback.inbox import fetch_feedback
 from flows.feedback.snapshots import renew_feedback
 from flows.orchestration import feedback_gate, recovery
@@ -28,7 +28,7 @@ from flows.releases.register import Registration
 from flows.runtime import logs
 from flows.runtime.lock import project_lock
 from flows.tracking import runs
-from flows.versioning.repo import changes, keep_sources
+from flows.versioning.repo import commit_external_inputs, find_changes
 from flows.versioning.results_branch import require_recordable
 from hfi_core.feedback.sufficiency import FeedbackNeed
 from hfi_core.params import Params
@@ -63,7 +63,7 @@ def safeguard(
     hours: Annotated[float, Field(gt=0, le=1000)] | None = None,
     then: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")] | None = None,
     shards: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1,
-    ray: Annotated[str, Field(pattern=RAY)] | None = None,
+    ray: Annotated[str, Field(pattern=RAY_ADDRESS)] | None = None,
     processes: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1,
 ) -> Registration | feedback_gate.NeedsPeople | None:
     """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
@@ -116,14 +116,14 @@ def _follow(
     name = f"safeguard ({plan.describe()})"
     with runs.pipeline_run(plan.params, name) as parent:
         ran: dict[str, State] = {}
-        keep_sources()
+        commit_external_inputs()
         _bring_up_to_date(plan, parent, plan.before_people, ran, end, spread)
         found = feedback_gate.offer_and_measure(plan.params, plan.units)
         if not feedback_gate.unmet_needs(found):
             if found:
                 feedback_gate.show_needs(found)
                 renew_feedback()  # what people judged while candidates were made
-                keep_sources()
+                commit_external_inputs()
             _bring_up_to_date(plan, parent, plan.after_people, ran, end, spread)
             if "compare" in ran or plan.until is None:
                 show_comparison(plan.params, parent)
@@ -156,7 +156,7 @@ def _bring_up_to_date(
     `end` is when the unit that runs is stopped, on the monotonic clock.
     """
     for unit in units:
-        if not changes(unit.address):
+        if not find_changes(unit.address):
             continue
         # What ran before it and touches its inputs: Prefect draws the graph from this.
         before = [

@@ -25,7 +25,7 @@ def expire(
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.errors import UserError
+    from hfi_core.errors import UserError, listed
 
     with project_lock() if apply else nullcontext():
         plan = make_plan()
@@ -45,10 +45,8 @@ def expire(
             stays = "".join(f", {count} {reason}" for reason, count in sorted(expiry.kept.items()))
             info(f"{expiry.concept}: {len(expiry.expired)} expired{stays}")
             if not apply:
-                for path in expiry.files[:_SHOWN]:
-                    info(f"  {path}")
-                if len(expiry.files) > _SHOWN:
-                    info(f"  and {len(expiry.files) - _SHOWN} more")
+                if expiry.files:
+                    info(listed([str(path) for path in expiry.files], _SHOWN, as_lines=True))
             elif expiry.expired:
                 total += remove(plan, expiry)
         if apply:
@@ -82,7 +80,7 @@ def import_(
     """
     from pydantic import TypeAdapter, ValidationError
 
-    from flows.runtime.console import info, progress_of
+    from flows.runtime.console import info, show_progress
     from hfi_core.candidates.importer import import_candidates, read_picture_table
     from hfi_core.errors import UserError
     from hfi_core.params import Name
@@ -93,7 +91,7 @@ def import_(
         raise UserError(f"--name {name!r}: small letters, digits, `_` and `-` are allowed, at most 64.") from error
     known = read_picture_table(table) if table else None
     target = IMPORTED / name
-    with progress_of(f"import {name}") as progress:
+    with show_progress(f"import {name}") as progress:
         found = import_candidates(
             folder, target, known=known, leave_out=table, size=size, replace=replace, progress=progress
         )

@@ -33,7 +33,7 @@ def _tell(finding) -> None:
     from flows.runtime.console import info
 
     remedy = "" if finding.well else finding.remedy
-    if logs.structured():
+    if logs.is_structured():
         logs.log(_LEVELS[finding.mark], f"{finding.told} {remedy}".strip(), check=finding.name)
         return
     head, *rest = f"{finding.told}\n{remedy}".strip().splitlines()

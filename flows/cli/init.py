@@ -16,10 +16,10 @@ def init(
 
     A file that is there already is never overwritten: it is named, and nothing is written.
     """
-    from flows.project.init import make_project
+    from flows.project.init import create_project
     from flows.runtime.console import info
 
-    for path in make_project(folder, preset):
+    for path in create_project(folder, preset):
         info(f"{folder / path}: written")
     info(f"Next:    cd {folder}")
     info("         git commit -m 'Begin'")

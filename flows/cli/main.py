@@ -71,7 +71,7 @@ app.command()(doctor.doctor)
 _debug = False
 
 
-LogForm = StrEnum("LogForm", logs.FORMS)
+LogForm = StrEnum("LogForm", logs.FORMATS)
 
 
 @app.callback()
@@ -109,7 +109,7 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, UserError):
         _tell(f"Error: {error}")
         return 2
-    if _debug and not logs.structured():
+    if _debug and not logs.is_structured():
         raise error
     _tell(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
     return 1
@@ -117,7 +117,7 @@ def _exit_code(error: Exception) -> int:
 
 def _tell(text: str, error: Exception | None = None) -> None:
     """The last line of a command that did not come to its end."""
-    if logs.structured():
+    if logs.is_structured():
         logs.log(logging.ERROR, text.strip(), error if _debug else None)
         return
     from hfi_core.secrets import redacted

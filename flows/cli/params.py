@@ -24,7 +24,7 @@ def upgrade(
     preset: Annotated[str | None, typer.Option(help="Whose defaults; the one that suits model.source.")] = None,
 ) -> None:
     """Say what changed in params since params.yaml was written: each missing key with its default, each key gone."""
-    from flows.project.upgrade import add_missing, changes_in
+    from flows.project.upgrade import add_missing_keys, compare_keys
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
@@ -32,7 +32,7 @@ def upgrade(
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
-        changes, name = changes_in(PARAMS, preset)
+        changes, name = compare_keys(PARAMS, preset)
         if not changes:
             load_params(PARAMS)
             info(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
@@ -42,7 +42,7 @@ def upgrade(
         for place in changes.gone:
             info(f"{spelled(place)}: gone, nobody reads it any more; take it out")
         if write and changes.missing:
-            add_missing(PARAMS, changes.missing)
+            add_missing_keys(PARAMS, changes.missing)
             info(f"{PARAMS}: {len(changes.missing)} added. Read them: a default may not be what you had before.")
     info("Next: `hfi params check`, then `hfi params sync`." if write else "Next: `hfi params upgrade --write`.")
 

@@ -21,15 +21,15 @@ def plan(
 
     from rich.table import Table
 
-    from flows.estimation.estimate import estimate
-    from flows.estimation.throughput import measured_rate, recorded_rate
+    from flows.estimation.estimate import estimate_run
+    from flows.estimation.throughput import measure_rate, read_rate
     from flows.runtime.console import info, out
     from flows.runtime.device import with_local_device
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     params = with_local_device(load_params(PARAMS))
-    figures = estimate(params, measured_rate(params) if measure else recorded_rate(params))
+    figures = estimate_run(params, measure_rate(params) if measure else read_rate(params))
     if as_json:
         print(json.dumps([dataclasses.asdict(figure) for figure in figures], indent=2))
         return

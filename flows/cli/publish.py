@@ -21,7 +21,7 @@ def publish(
     """
     from flows.releases.publish import publish as put
     from flows.releases.publish import release_name
-    from flows.runtime.console import info, progress_of
+    from flows.runtime.console import info, show_progress
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS, RELEASE
@@ -30,11 +30,11 @@ def publish(
     if version:
         from flows.releases.publish import publish_version
 
-        with progress_of(f"publish {version}") as progress:
+        with show_progress(f"publish {version}") as progress:
             done = publish_version(params, version, dry_run=dry_run, progress=progress)
     else:
         name = release_name(params)
-        with project_lock(), progress_of(f"publish {name}") as progress:
+        with project_lock(), show_progress(f"publish {name}") as progress:
             done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
     if dry_run:
         info(f"{done.address}: {done.sent} of {done.files} files would be sent.")

@@ -27,9 +27,9 @@ def comparison():
 
     from hfi_core.evaluation.records import read_evaluation
     from hfi_core.pipeline.layout import EVALUATION
-    from hfi_core.report.table import comparison_table
+    from hfi_core.report.table import build_comparison_table
 
-    header, *figures = zip(*comparison_table(read_evaluation(EVALUATION)), strict=True)
+    header, *figures = zip(*build_comparison_table(read_evaluation(EVALUATION)), strict=True)
     table = Table(*header, box=None, pad_edge=False)
     for figure in figures:
         table.add_row(*figure)

@@ -35,7 +35,7 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
     from the checkpoints to the same result. Where people judge, and have judged too little, it makes what they are to
     judge and ends with exit code 3. With `--shards` and `--processes` it is spread over processes and machines.
     """
-    from flows.execution.parallelism import Parallelism, require_address
+    from flows.execution.parallelism import Parallelism, require_ray_address
     from flows.feedback.inbox import fetch_feedback
     from flows.feedback.snapshots import renew_feedback
     from flows.orchestration import feedback_gate
@@ -43,7 +43,7 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
 
-    require_address(ray)
+    require_ray_address(ray)
     with project_lock():
         fetch_feedback()
         renew_feedback()

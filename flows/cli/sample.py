@@ -13,7 +13,7 @@ def sample(
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
 ) -> None:
     """Draw pictures with the base model or a safeguarded one, as PNG files."""
-    from flows.runtime.console import info, progress_of
+    from flows.runtime.console import info, show_progress
     from flows.runtime.device import with_local_device
     from hfi_core.compute.memory import out_of_memory_as_user_error
     from hfi_core.errors import UserError
@@ -28,7 +28,7 @@ def sample(
         raise UserError(f"{folder} is missing: `hfi run --until distill` makes it.")
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
-    with progress_of(f"sample {row}") as progress, out_of_memory_as_user_error(params.compute):
+    with show_progress(f"sample {row}") as progress, out_of_memory_as_user_error(params.compute):
         from hfi_core.compute.device import configure
         from hfi_core.io.images import save_image
         from hfi_core.models.diffusion import sampling

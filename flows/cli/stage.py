@@ -25,4 +25,4 @@ def stage(
         hint_if_behind(params, found)
     with project_lock():
         done = run_unit(found, params)
-    runs.record(params, done)
+    runs.record_unit(params, done)

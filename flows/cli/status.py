@@ -32,7 +32,7 @@ def status() -> None:
             why = "; ".join(filter(None, [why, "has checkpoints to go on from"]))
         table.add_row(address, state, why)
     out.print(table)
-    for folder in leftovers(plan.units):
+    for folder in find_leftover_folders(plan.units):
         info(f"{folder} is made by no unit any more; remove it when you need it no longer.")
     todo = "" if plan.affected else ", but the release is not registered"
     info(
@@ -42,7 +42,7 @@ def status() -> None:
     )
 
 
-def leftovers(units) -> list:
+def find_leftover_folders(units) -> list:
     """Folders beside the outputs of units that exist, which no unit makes: rows and concepts of earlier params."""
     outputs = {path for unit in units if unit.unit for path in unit.outputs.values()}
     parents = {path.parent for path in outputs if path.parent.exists() and path.suffix == ""}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 from hfi_core.secrets import redacted
 
 
@@ -46,7 +46,7 @@ def with_timeout(
         except UserError as error:
             found.put(Finding(name, False, str(error), remedy, needed))
         except Exception as error:  # every library has its own
-            found.put(Finding(name, False, _first_line(error), remedy, needed))
+            found.put(Finding(name, False, redacted(first_line(error, with_type=True)), remedy, needed))
         found.put(None)
 
     # A daemon: a library that hangs must not keep the command from ending.
@@ -61,8 +61,3 @@ def with_timeout(
         if finding is None:
             return
         yield finding
-
-
-def _first_line(error: Exception) -> str:
-    line = next((line for line in str(error).splitlines() if line.strip()), "")
-    return redacted(f"{type(error).__name__}: {line}" if line else type(error).__name__)

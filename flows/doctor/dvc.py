@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.doctor.check import SECONDS, Finding, with_timeout
-from flows.versioning.repo import repository
+from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
@@ -14,7 +14,7 @@ from hfi_core.params import Params
 def check(params: Params) -> Iterator[Finding]:
     """One finding a remote, and one where params name a remote that there is not."""
     try:
-        with repository() as repo:
+        with open_repository() as repo:
             config = repo.config
     except UserError:  # the doctor has said so already
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from flows.doctor.check import Finding
 from flows.runtime.device import VARIABLE, with_local_device
 from flows.versioning.git import git_revision
-from flows.versioning.repo import repository
+from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.models.weights import checked
 from hfi_core.params import Params, load_params
@@ -57,7 +57,7 @@ def _command(name: str, remedy: str, needed: bool = True) -> Finding:
 
 def _dvc() -> Finding:
     try:
-        with repository():
+        with open_repository():
             pass
     except UserError as error:
         return Finding("DVC project", False, str(error), "`git init && dvc init`, then `hfi params sync`.")

@@ -8,7 +8,7 @@ from uuid import uuid4
 from flows.doctor.check import SECONDS, Finding, with_timeout
 from flows.feedback.inbox import TAKEN
 from flows.releases.publish import encryption_of
-from flows.storage.s3 import CHANGED, SCHEME, S3Location, as_user_error, client, code_of, parse_s3_address
+from flows.storage.s3 import CHANGED, SCHEME, S3Location, as_user_error, error_code, make_client, parse_s3_address
 from hfi_core.params import Params
 
 PROBES = "hfi-doctor"
@@ -40,7 +40,7 @@ def _releases(params: Params, place: S3Location) -> Iterator[Finding]:
             s3.put_object(Bucket=place.bucket, Key=key, Body=b"", IfNoneMatch="*", **encryption_of(params))
             kept = False
         except ClientError as error:
-            if code_of(error) not in CHANGED:
+            if error_code(error) not in CHANGED:
                 raise
             kept = True
         try:
@@ -66,7 +66,7 @@ def _inbox(params: Params, place: S3Location) -> Iterator[Finding]:
 
 def _reached(params: Params, place: S3Location):
     """A client whose bucket is there and lets itself be listed, and the key of a probe."""
-    s3 = client(params.publish.endpoint, tries=_TRIES, seconds=SECONDS)
+    s3 = make_client(params.publish.endpoint, tries=_TRIES, seconds=SECONDS)
     s3.head_bucket(Bucket=place.bucket)
     s3.list_objects_v2(Bucket=place.bucket, Prefix=place.prefix, MaxKeys=1)
     return s3, place.key(uuid4().hex)

@@ -7,7 +7,7 @@ from math import ceil
 from operator import add
 from pathlib import Path
 
-from flows.estimation.model_size import BaseFolder, measure_base
+from flows.estimation.model_size import ModelSize, measure_model
 from flows.estimation.throughput import Rate
 from flows.runtime.console import format_duration
 from hfi_core.candidates.manifest import read_manifest
@@ -42,12 +42,12 @@ class EstimatedQuantity:
         return f"{self.value:,.0f}"
 
 
-def estimate(params: Params, rate: Rate | None) -> list[EstimatedQuantity]:
+def estimate_run(params: Params, rate: Rate | None) -> list[EstimatedQuantity]:
     """Every figure for the whole graph, as if nothing had been made yet.
 
     Raises UserError if the model's folder is torn or an imported folder of candidates is missing.
     """
-    base = measure_base(params.model)
+    base = measure_model(params.model)
     candidates = dict(_candidates(params))
     work = reduce(add, (unet_passes(unit.stage.name, unit.unit, params) for unit in units_of(params)), Workload())
     return [
@@ -120,7 +120,7 @@ def _hours(params: Params, work: Workload, rate: Rate | None) -> EstimatedQuanti
     return EstimatedQuantity(name, rate.seconds(work) / 3600, "hours", rate.told)
 
 
-def _memory(params: Params, base: BaseFolder | None, rate: Rate | None) -> Iterator[EstimatedQuantity]:
+def _memory(params: Params, base: ModelSize | None, rate: Rate | None) -> Iterator[EstimatedQuantity]:
     if rate is not None:
         yield EstimatedQuantity(
             "memory, peak", rate.peak_memory, "bytes", f"the process's high-water mark; {rate.told}"
@@ -139,7 +139,7 @@ def _memory(params: Params, base: BaseFolder | None, rate: Rate | None) -> Itera
     )  # fmt: skip
 
 
-def _disk(params: Params, base: BaseFolder | None, candidates: dict[str, int]) -> Iterator[EstimatedQuantity]:
+def _disk(params: Params, base: ModelSize | None, candidates: dict[str, int]) -> Iterator[EstimatedQuantity]:
     if base is None:
         yield EstimatedQuantity("disk", None, "bytes", _away(params))
         return
@@ -160,7 +160,7 @@ def _disk(params: Params, base: BaseFolder | None, candidates: dict[str, int]) -
     )  # fmt: skip
 
 
-def _picture_bytes(base: BaseFolder) -> tuple[float, str]:
+def _picture_bytes(base: ModelSize) -> tuple[float, str]:
     """Bytes of a picture, from those that lie here or else without compression, and where from."""
     sizes = [path.stat().st_size for path in CANDIDATES.glob("*/pictures/*.png")]
     if sizes:

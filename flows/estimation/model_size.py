@@ -15,7 +15,7 @@ _NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 
 @dataclass(frozen=True)
-class BaseFolder:
+class ModelSize:
     """The sizes of a diffusers folder."""
 
     folder: Path
@@ -29,18 +29,18 @@ class BaseFolder:
     """Of the networks' files, as they lie there."""
 
 
-def measure_base(source: Source) -> BaseFolder | None:
+def measure_model(source: Source) -> ModelSize | None:
     """The sizes of a model, or None where it is not on this machine: nothing is fetched.
 
     Raises UserError if a folder is missing or torn.
     """
-    folder = _here(source)
+    folder = _find_local_folder(source)
     if folder is None:
         return None
     try:
         networks = [part for part in _NETWORKS if part != _NETWORKS[-1] or (folder / part).exists()]
         shapes = {part: _shapes(_weights(folder / part)) for part in networks}
-        return BaseFolder(
+        return ModelSize(
             folder,
             picture_side=picture_side_in(folder),
             parameters=sum(sum(sizes.values()) for sizes in shapes.values()),
@@ -53,7 +53,7 @@ def measure_base(source: Source) -> BaseFolder | None:
         ) from error
 
 
-def _here(source: Source) -> Path | None:
+def _find_local_folder(source: Source) -> Path | None:
     if source.source == EMBEDDED or Path(source.source).exists() or source.source.count("/") != 1:
         return locate(source.source, source.revision, "model")
     from huggingface_hub import snapshot_download

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from flows.execution.cost import measured, rate_conditions, recorded
+from flows.execution.cost import measure_cost, rate_conditions, read_costs
 from hfi_core.params import Params
 from hfi_core.params.workload import Workload
 from hfi_core.pipeline.layout import COST
@@ -31,12 +31,12 @@ class Rate:
         return work.forward * self.forward + work.gradient * self.gradient
 
 
-def recorded_rate(params: Params) -> Rate | None:
+def read_rate(params: Params) -> Rate | None:
     """The rate of this project's earlier units on the device that params name; None where none was recorded.
 
     Raises UserError if `reports/cost.json` is torn.
     """
-    rows = [row for row in recorded() if row.get("unet") and row["unet"]["compute"] == rate_conditions(params)]
+    rows = [row for row in read_costs() if row.get("unet") and row["unet"]["compute"] == rate_conditions(params)]
     passes = sum(row["unet"]["forward"] + (1 + BACKWARD) * row["unet"]["gradient"] for row in rows)
     if passes == 0:
         return None
@@ -52,7 +52,7 @@ def recorded_rate(params: Params) -> Rate | None:
     )
 
 
-def measured_rate(params: Params) -> Rate:
+def measure_rate(params: Params) -> Rate:
     """Load the model, and time passes of one block, without gradient and with it, for a few seconds.
 
     Raises UserError if model or device are not there.
@@ -63,7 +63,7 @@ def measured_rate(params: Params) -> Rate:
     from hfi_core.models.diffusion.loading import load_model
 
     block = params.compute.block
-    with measured() as spent:
+    with measure_cost() as spent:
         configure(params.compute)
         model = load_model(params.model, params.compute)
         x_t = torch.zeros((block, *model.latent_shape), device=model.device)

@@ -49,7 +49,7 @@ def start_child(
             process.communicate()
 
 
-def require_done(process: subprocess.Popen, name: str, log: Path) -> None:
+def require_success(process: subprocess.Popen, name: str, log: Path) -> None:
     """Return if an ended child did its part.
 
     Raises UserError with the child's own message, ChildKilled, or RuntimeError with the last line that it said.
@@ -66,11 +66,11 @@ def require_done(process: subprocess.Popen, name: str, log: Path) -> None:
     raise RuntimeError(f"{name} failed: {last} ({log})")
 
 
-def main(part: Callable[[], None]) -> None:
+def run_child(part: Callable[[], None]) -> None:
     """Do a part as a child: a user's mistake is told to the parent, with exit code 2."""
     answer = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not stand in the answer
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=_exit_with_parent, daemon=True).start()
     try:
         part()
     except UserError as error:
@@ -81,6 +81,6 @@ def main(part: Callable[[], None]) -> None:
         sys.exit(1)
 
 
-def _end_with_parent() -> None:
+def _exit_with_parent() -> None:
     os.read(sys.stdin.fileno(), 1)  # not through the buffer, whose lock a thread may not hold when Python ends
     os._exit(1)  # at once: the main thread may be deep in a kernel, and files are whole or not at all

@@ -34,7 +34,7 @@ class Cost:
 
 
 @contextmanager
-def measured() -> Iterator[Cost]:
+def measure_cost() -> Iterator[Cost]:
     """Measure a block; what it yields is complete once the block has ended without an error."""
     cost = Cost(datetime.now(UTC))
     began = time.monotonic()
@@ -44,7 +44,7 @@ def measured() -> Iterator[Cost]:
     cost.peak_memory, cost.peak_device_memory = _peak(), _device_peak()
 
 
-def recorded() -> list[dict[str, Any]]:
+def read_costs() -> list[dict[str, Any]]:
     """The rows of `reports/cost.json`; none where it is not there.
 
     Raises UserError if it is damaged.
@@ -61,13 +61,13 @@ def recorded() -> list[dict[str, Any]]:
     raise UserError(f"{COST} cannot be read ({problem}); remove it, it is no stage's input.")
 
 
-def append(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
+def append_cost(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
     """Add a row to `reports/cost.json`: what a unit cost on a device.
 
     `unet` is the work that its time was spent on (`record`). A damaged file is set aside, with a warning.
     """
     try:
-        earlier = recorded()
+        earlier = read_costs()
     except UserError as error:  # figures for plans are not worth a unit that has just run
         aside = COST.with_name(f"{COST.name}.damaged")
         COST.replace(aside)
@@ -110,7 +110,7 @@ def _device_peak() -> int:
     return torch.cuda.max_memory_allocated() if torch and torch.cuda.is_available() else 0
 
 
-def record(params: Params, work: Workload) -> dict[str, object] | None:
+def describe_unet_work(params: Params, work: Workload) -> dict[str, object] | None:
     """What a row of `reports/cost.json` says of the UNet's work, from which later plans learn."""
     if not work.forward + work.gradient:
         return None

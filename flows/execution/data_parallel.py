@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import Popen
 
 from flows.execution import child_process
-from flows.execution.data_parallel_worker import ANSWER, FIRST
+from flows.execution.data_parallel_worker import FIRST_PROCESS, METRICS_FILE
 from flows.execution.job import Job, log_file
 from flows.runtime.network import LOOPBACK, free_port
 from hfi_core.errors import UserError
@@ -16,7 +16,7 @@ from hfi_core.progress import Progress
 _LOOK_SECONDS = 0.5
 
 
-def learn_together(order: Job, processes: int, progress: Progress) -> dict[str, float]:
+def train_data_parallel(order: Job, processes: int, progress: Progress) -> dict[str, float]:
     """Run the order's unit in so many processes; its metrics.
 
     Raises UserError as the stage does, or on a device of which there is one only; ChildKilled if one was killed. Then
@@ -26,7 +26,7 @@ def learn_together(order: Job, processes: int, progress: Progress) -> dict[str, 
     if device not in ("cpu", "cuda"):
         raise UserError(f"compute.device is {device!r}: {processes} processes need `cuda` or `cpu`, and take one each.")
     order.give()
-    answer = order.work / ANSWER
+    answer = order.work / METRICS_FILE
     answer.unlink(missing_ok=True)
     logs = [log_file(order.work, f"replica-{index}") for index in range(processes)]
     with ExitStack() as stack:
@@ -44,7 +44,7 @@ def learn_together(order: Job, processes: int, progress: Progress) -> dict[str, 
             if any(one.returncode for one in children):
                 break
             time.sleep(_LOOK_SECONDS)
-            done, total, what = order.progress([FIRST])
+            done, total, what = order.progress([FIRST_PROCESS])
             if total:
                 progress(done, total, what)
         _require_all_done(children, logs)
@@ -58,7 +58,7 @@ def _require_all_done(children: list[Popen], logs: list[Path]) -> None:
     ended = [(one.poll(), number) for number, one in enumerate(children)]
     failed = sorted((code != child_process.USER_ERROR_CODE, code >= 0, number) for code, number in ended if code)
     for *_, number in failed:
-        child_process.require_done(children[number], f"Process {number + 1} of {len(children)}", logs[number])
+        child_process.require_success(children[number], f"Process {number + 1} of {len(children)}", logs[number])
 
 
 def _place(index: int, count: int, port: int, threads: int) -> dict[str, str]:

@@ -14,13 +14,13 @@ from hfi_core.io.json_files import write_json
 from hfi_core.params import Compute
 from hfi_core.progress import no_progress
 
-ANSWER = "metrics.json"
+METRICS_FILE = "metrics.json"
 """The metrics, in the working folder."""
-FIRST = "replica-0"
+FIRST_PROCESS = "replica-0"
 """Whose progress is told: all go in step."""
 
 
-def learn(work: str) -> None:
+def train(work: str) -> None:
     """Join the others through Accelerate, and run the unit; the first process writes its outputs and its metrics.
 
     Raises UserError as `read_job` and the stage do, or if there are fewer CUDA devices than processes.
@@ -34,10 +34,10 @@ def learn(work: str) -> None:
         state.wait_for_everyone()  # before the first one moves what the others copy
         metrics = order.unit.stage.load()(
             params, order.unit.inputs, outputs, unit=order.unit.unit, work=own_work,
-            progress=order.reporter(FIRST) if state.is_main_process else no_progress,
+            progress=order.reporter(FIRST_PROCESS) if state.is_main_process else no_progress,
         )  # fmt: skip
     if state.is_main_process:
-        write_json(order.work / ANSWER, metrics)
+        write_json(order.work / METRICS_FILE, metrics)
     state.destroy_process_group()
 
 
@@ -66,4 +66,4 @@ def _placed(compute: Compute, state) -> Compute:
 
 
 if __name__ == "__main__":
-    child_process.main(lambda: learn(*sys.argv[1:]))
+    child_process.run_child(lambda: train(*sys.argv[1:]))

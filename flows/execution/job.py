@@ -34,16 +34,16 @@ class Job:
 
     def give(self) -> None:
         """Write it down, and forget an earlier stop and earlier progress."""
-        for path in (stop_sign(self.work), *self.work.glob("progress/*")):
+        for path in (stop_file(self.work), *self.work.glob("progress/*")):
             path.unlink(missing_ok=True)
         write_json(
             job_file(self.work),
-            {"unit": self.unit.address, "params": self.params.model_dump(mode="json"), "versions": versions()},
+            {"unit": self.unit.address, "params": self.params.model_dump(mode="json"), "versions": package_versions()},
         )
 
     def stop(self) -> None:
         """Tell whoever works on it, wherever, to stop."""
-        stop_sign(self.work).touch()
+        stop_file(self.work).touch()
 
     def reporter(self, name: str) -> Progress:
         """What a child tells of its progress, now and then."""
@@ -71,7 +71,7 @@ def job_file(work: Path) -> Path:
     return work / "order.json"
 
 
-def stop_sign(work: Path) -> Path:
+def stop_file(work: Path) -> Path:
     """What lies in a working folder once all who work there are to stop."""
     return work / "stop"
 
@@ -90,7 +90,7 @@ def read_job(work: Path) -> Job:
     if not path.is_file():
         raise UserError(_unseen(Path.cwd(), work))
     told = json.loads(path.read_text(encoding="utf-8"))
-    ours = versions()
+    ours = package_versions()
     others = [f"{name} {ours[name]} for {wanted}" for name, wanted in told["versions"].items() if ours[name] != wanted]
     if others:
         raise UserError(
@@ -121,7 +121,7 @@ def _unseen(project: Path, work: Path) -> str:
     )
 
 
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """The versions here of the packages that decide over bytes."""
     return {name: version(name) for name in _PACKAGES}
 

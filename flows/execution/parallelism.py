@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from hfi_core.errors import UserError
 
-LOCAL = "local"
+LOCAL_RAY = "local"
 """The address of a Ray that is started for the run, on this machine."""
-RAY = rf"^({LOCAL}|auto|(ray://)?[A-Za-z0-9_.-]+:[0-9]+)$"
+RAY_ADDRESS = rf"^({LOCAL_RAY}|auto|(ray://)?[A-Za-z0-9_.-]+:[0-9]+)$"
 """Addresses of Ray."""
 MAX_PROCESSES = 1024
 """Shards, and processes."""
@@ -33,7 +33,7 @@ class Parallelism:
 ONE_PROCESS = Parallelism()
 
 
-def require_address(ray: str | None) -> None:
+def require_ray_address(ray: str | None) -> None:
     """Raise UserError for what is no address of Ray."""
-    if ray is not None and not re.fullmatch(RAY, ray):
-        raise UserError(f"--ray {ray!r} is no address of Ray: HOST:PORT, ray://HOST:PORT, `auto` or `{LOCAL}`.")
+    if ray is not None and not re.fullmatch(RAY_ADDRESS, ray):
+        raise UserError(f"--ray {ray!r} is no address of Ray: HOST:PORT, ray://HOST:PORT, `auto` or `{LOCAL_RAY}`.")

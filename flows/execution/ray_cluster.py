@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from flows.execution.parallelism import LOCAL
+from flows.execution.parallelism import LOCAL_RAY
 from flows.runtime.network import is_loopback
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 from hfi_core.params import Compute
 
 
@@ -42,13 +42,13 @@ def ray_runner(address: str, compute: Compute) -> Iterator[Any]:
 
 
 def _connect(ray: Any, address: str) -> None:
-    here = {"include_dashboard": False} if address == LOCAL else {}
+    here = {"include_dashboard": False} if address == LOCAL_RAY else {}
     try:
         ray.init(address, namespace="prefect", log_to_driver=False, logging_level="ERROR", **here)
     except Exception as error:  # ConnectionError, ValueError, RuntimeError, gRPC's own: whatever the way to it raises
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"No Ray cluster answers at {address}: {told}\nStart one (`ray start --head`), or use --ray {LOCAL}."
+            f"No Ray cluster answers at {address}: {first_line(error)}\n"
+            f"Start one (`ray start --head`), or use --ray {LOCAL_RAY}."
         ) from error
 
 

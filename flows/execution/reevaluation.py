@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.execution.job import versions
-from flows.runtime.console import progress_of
+from flows.execution.job import package_versions
+from flows.runtime.console import show_progress
 from flows.runtime.device import with_local_device
-from flows.versioning.repo import changes
+from flows.versioning.repo import find_changes
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import SHARES
 from hfi_core.evaluation.records import RECORDS
@@ -62,7 +62,7 @@ def reevaluate(params: Params) -> tuple[ReevaluatedRow, ...]:
     Raises OutOfDate where that evaluation is not up to date.
     """
     units = [unit for unit in units_of(params) if unit.stage.name == "evaluate"]
-    if stale := changes(*(unit.address for unit in units)):
+    if stale := find_changes(*(unit.address for unit in units)):
         raise OutOfDate(
             f"There is nothing to compare with: {', '.join(sorted(stale))} is out of date. First: `hfi run`."
         )
@@ -75,7 +75,7 @@ def _again(unit: Unit, params: Params) -> ReevaluatedRow:
     place = _begun(unit, params)
     aside, work = place / unit.unit, place / "work"
     if not aside.exists():
-        with progress_of(unit.address) as show:
+        with show_progress(unit.address) as show:
             unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, work=work, progress=show)
     folders = (unit.outputs["evaluation"], aside)
     pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
@@ -89,7 +89,7 @@ def _again(unit: Unit, params: Params) -> ReevaluatedRow:
 
 def _begun(unit: Unit, params: Params) -> Path:
     """The folder of a row: as it was left a short while ago by the same code on the same system, else empty."""
-    key = sha256_of_json([work_key(unit, params), versions(), platform.platform()])[:WORK_KEY]
+    key = sha256_of_json([work_key(unit, params), package_versions(), platform.platform()])[:WORK_KEY]
     place = ASIDE / f"{unit.address}-{key}"
     begun = place / "begun"
     if not begun.exists() or time.time() - begun.stat().st_mtime > _OLDEST:

@@ -9,7 +9,7 @@ from hfi_core.params import Compute, Params
 from hfi_core.pipeline.stage import Shard
 
 
-def fill(work: str, part: str, index: str, count: str) -> None:
+def compute_shard(work: str, part: str, index: str, count: str) -> None:
     """Compute what a shard lacks of one of a stage's parts.
 
     Raises UserError as `read_job` and the stage do.
@@ -18,11 +18,11 @@ def fill(work: str, part: str, index: str, count: str) -> None:
     params = order.params.model_copy(update={"compute": _placed(order.params, shard.index)})
     order.unit.stage.load_shards()[int(part)](
         params, order.unit.inputs, order.work, unit=order.unit.unit, shard=shard,
-        progress=order.reporter(name_of(int(part), shard)),
+        progress=order.reporter(shard_name(int(part), shard)),
     )  # fmt: skip
 
 
-def name_of(part: int, shard: Shard) -> str:
+def shard_name(part: int, shard: Shard) -> str:
     """What files of a shard are called."""
     return f"part-{part}-shard-{shard.index}-of-{shard.count}"
 
@@ -38,4 +38,4 @@ def _placed(params: Params, index: int) -> Compute:
 
 
 if __name__ == "__main__":
-    child_process.main(lambda: fill(*sys.argv[1:]))
+    child_process.run_child(lambda: compute_shard(*sys.argv[1:]))

@@ -16,9 +16,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from flows.execution import child_process
-from flows.execution.job import Job, log_file, require_shared_storage, stop_sign
+from flows.execution.job import Job, log_file, require_shared_storage, stop_file
 from flows.execution.parallelism import Parallelism
-from flows.execution.shard_worker import name_of
+from flows.execution.shard_worker import shard_name
 from hfi_core.pipeline.stage import Shard
 from hfi_core.progress import Progress
 
@@ -28,11 +28,11 @@ _PAUSE_SECONDS = 1
 _LOOK_SECONDS = 0.5
 
 
-class Stopped(Exception):
+class RunStopped(Exception):
     """The run that ordered the shard has stopped."""
 
 
-def fill(order: Job, spread: Parallelism, progress: Progress) -> None:
+def compute_shards(order: Job, spread: Parallelism, progress: Progress) -> None:
     """Have each part of the unit that can be split computed by `spread.shards` shards, part by part.
 
     Raises UserError where a machine does not see the project, where Ray is missing or out of reach, and as the stage
@@ -54,7 +54,7 @@ def _fill_part(runner: TaskRunner, order: Job, part: int, count: int, progress: 
         asked = {"project": str(Path.cwd()), "work": str(order.work), "part": part, "index": index, "count": count}
         task = _shard_task(f"{order.unit.address}: part {part + 1}, shard {index + 1} of {count}")
         runner.submit(task, asked).add_done_callback(ended.put)
-    names = [name_of(part, Shard(index, count)) for index in range(count)]
+    names = [shard_name(part, Shard(index, count)) for index in range(count)]
     left = count
     while left:
         try:
@@ -99,15 +99,15 @@ def run_shard(project: str, work: str, part: int, index: int, count: int) -> Non
     """
     folder, shard = Path(project), Shard(index, count)
     require_shared_storage(folder, Path(work))
-    log, sign = log_file(folder / work, name_of(part, shard)), stop_sign(folder / work)
+    log, sign = log_file(folder / work, shard_name(part, shard)), stop_file(folder / work)
     with child_process.start_child(
         "flows.execution.shard_worker", [work, str(part), str(index), str(count)], folder, log
     ) as process:
         while process.poll() is None:
             if sign.exists():
-                raise Stopped
+                raise RunStopped
             time.sleep(_LOOK_SECONDS)
-        child_process.require_done(process, f"Shard {index + 1} of {count}", log)
+        child_process.require_success(process, f"Shard {index + 1} of {count}", log)
 
 
 def _was_killed(task: Task, run: Any, state: Any) -> bool:

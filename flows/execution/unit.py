@@ -10,9 +10,9 @@ from flows.execution.input_guard import require_inputs, require_params
 from flows.execution.job import Job
 from flows.execution.parallelism import ONE_PROCESS, Parallelism
 from flows.runtime import logs
-from flows.runtime.console import progress_of
+from flows.runtime.console import show_progress
 from flows.runtime.device import with_local_device
-from flows.versioning.inputs import missing_input
+from flows.versioning.inputs import describe_missing_input
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 from hfi_core.params.workload import unet_passes
@@ -70,7 +70,7 @@ def run_unit(
     asked_for, params = params, with_local_device(params)
     for path in unit.inputs.values():
         if not path.exists():
-            raise UserError(missing_input(unit, path))
+            raise UserError(describe_missing_input(unit, path))
     key = work_key(unit, params)
     work = WORK / f"{unit.address}-{key}"
     work.mkdir(parents=True, exist_ok=True)
@@ -81,8 +81,8 @@ def run_unit(
     replicates = spread.processes > 1 and unit.stage.replicates and ahead.steps > 0
     with (
         logs.log_fields(stage=unit.stage.name, unit=unit.unit or None),
-        cost.measured() as spent,
-        progress_of(unit.address) as show,
+        cost.measure_cost() as spent,
+        show_progress(unit.address) as show,
     ):
 
         def progress(done: int, total: int, what: str) -> None:
@@ -92,13 +92,13 @@ def run_unit(
                 also(done, total, what)
 
         if splits:
-            from flows.execution.shards import fill  # prefect
+            from flows.execution.shards import compute_shards  # prefect
 
-            fill(Job(unit, params, work), spread, progress)
+            compute_shards(Job(unit, params, work), spread, progress)
         if replicates:
-            from flows.execution.data_parallel import learn_together
+            from flows.execution.data_parallel import train_data_parallel
 
-            metrics = learn_together(Job(unit, params, work), spread.processes, progress)
+            metrics = train_data_parallel(Job(unit, params, work), spread.processes, progress)
         else:
             metrics = run(params, unit.inputs, unit.outputs, unit=unit.unit, work=work, progress=progress)
     require_params(unit, asked_for)
@@ -106,8 +106,8 @@ def run_unit(
     for folder in checkpoints(unit.address):
         shutil.rmtree(folder)
     # A run that went on from a checkpoint, or was spread, did here only a part of the work: it tells no rate.
-    asked = None if resumed or splits or replicates else throughput.record(params, ahead)
-    cost.append(unit.address, spent, params.compute.device, asked)
+    asked = None if resumed or splits or replicates else throughput.describe_unet_work(params, ahead)
+    cost.append_cost(unit.address, spent, params.compute.device, asked)
     return FinishedUnit(unit, metrics, spent, params.compute.device)
 
 

@@ -77,13 +77,13 @@ def expire(plan: Plan, expiry: Expiry) -> int:
         path.unlink()
         if source is not None:
             (Path(source) / path.relative_to(expiry.folder)).unlink(missing_ok=True)
-    if source is not None and (marker := inputs.marker_of(Path(source))).exists():
-        versioning.commit(marker.as_posix())
+    if source is not None and (marker := inputs.dvc_file_of(Path(source))).exists():
+        versioning.commit_outputs(marker.as_posix())
     touched = [unit for unit in plan.units if _makes(unit, expiry.folder) or _reads(unit, expiry.folder)]
     for unit in touched:
-        versioning.commit(unit.address)
+        versioning.commit_outputs(unit.address)
     alone = [expiry.folder / one.file for one in expiry.expired if shared[one.sha256] == 1]
-    with versioning.repository() as repo:
+    with versioning.open_repository() as repo:
         for path in alone:  # after the commit, which may have looked for them
             Path(repo.cache.local.oid_to_path(doomed[path])).unlink(missing_ok=True)
     return len(doomed)

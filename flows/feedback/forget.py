@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.releases.versions import versions
 from hfi_core.annotation.service.state import STATE_FILE, ServerState
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 from hfi_core.feedback.store import Store, is_there, open_store
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
@@ -65,8 +65,7 @@ def _refuse_an_account(name: str) -> None:
 
 
 def _nobody(annotator: str, known: list[str]) -> UserError:
-    there = ", ".join(known[:10]) + (" ..." if len(known) > 10 else "")
-    return UserError(f"Nobody is known as {annotator!r}; the store has {there or 'nobody yet'}.")
+    return UserError(f"Nobody is known as {annotator!r}; the store has {listed(known, 10) or 'nobody yet'}.")
 
 
 def _told(params: Params, store: Store, pseudonym: str) -> Iterator[str]:

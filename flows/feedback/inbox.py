@@ -16,18 +16,18 @@ from flows.runtime.console import info, warn
 from flows.storage.s3 import (
     ABSENT,
     CHANGED,
-    TRIES,
-    OutOfReach,
+    MAX_ATTEMPTS,
     S3Location,
+    StorageUnreachable,
     as_user_error,
-    client,
-    code_of,
-    head,
-    listing,
+    error_code,
+    head_object,
+    list_objects,
+    make_client,
     parse_s3_address,
     put_new_file,
 )
-from flows.versioning.inputs import marker_of
+from flows.versioning.inputs import dvc_file_of
 from hfi_core.candidates.manifest import MANIFEST
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.importer import enter, prepared
@@ -84,7 +84,7 @@ def fetch(params: Params) -> Fetched:
     place = parse_s3_address(params.feedback.inbox)
     found = Fetched({}, {})
     with as_user_error(place, _AGAIN), open_store(params.feedback.database_url) as store:
-        s3 = client(params.publish.endpoint)
+        s3 = make_client(params.publish.endpoint)
         for dropped in _waiting(s3, place):
             if dropped.bytes > LARGEST:
                 _refuse(s3, place, dropped, found)
@@ -105,11 +105,11 @@ def fetch_for_run(params: Params) -> None:
     if _without_candidates(params):
         return  # this run makes them, the next one fetches
     snapshot = Path(params.feedback.file)
-    if not is_there(params.feedback.database_url) and (marker_of(snapshot).exists() or snapshot.exists()):
+    if not is_there(params.feedback.database_url) and (dvc_file_of(snapshot).exists() or snapshot.exists()):
         return  # a clone, which learns from the snapshot that came with it
     try:
         found = fetch(params)
-    except OutOfReach as error:
+    except StorageUnreachable as error:
         warn(f"inbox: {error} This run goes on with what has come before.")
         return
     report_fetched(found)
@@ -129,7 +129,7 @@ def _without_candidates(params: Params) -> list[str]:
 
 def _waiting(s3: Any, place: S3Location) -> Iterator[_Dropped]:
     """What lies there, as it was dropped: later answers of one annotator come after earlier ones."""
-    objects = sorted(listing(s3, place), key=lambda found: (found["LastModified"], found["Key"]))
+    objects = sorted(list_objects(s3, place), key=lambda found: (found["LastModified"], found["Key"]))
     for found in objects:
         name = found["Key"].removeprefix(place.prefix)
         if not name.startswith((TAKEN, REJECTED)):
@@ -147,7 +147,7 @@ def _download(s3: Any, place: S3Location, dropped: _Dropped, file: Path) -> bool
     """Bring the file here whole; False if it is not there any more as it was listed."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(MAX_ATTEMPTS)):
         try:
             got = s3.get_object(Bucket=place.bucket, Key=place.key(dropped.name), IfMatch=dropped.etag)
             with file.open("wb") as stream:
@@ -155,7 +155,7 @@ def _download(s3: Any, place: S3Location, dropped: _Dropped, file: Path) -> bool
             if file.stat().st_size == got["ContentLength"]:
                 return True
         except ClientError as error:
-            if code_of(error) in (*ABSENT, *CHANGED):
+            if error_code(error) in (*ABSENT, *CHANGED):
                 return False
             raise
         except BotoCoreError:  # cut in the middle of the body, which the client does not try again
@@ -164,7 +164,7 @@ def _download(s3: Any, place: S3Location, dropped: _Dropped, file: Path) -> bool
         except OSError as error:
             if not left or error.errno in FULL:
                 raise
-    raise OutOfReach(f"{place.key(dropped.name)} came cut short {TRIES} times. {_AGAIN}")
+    raise StorageUnreachable(f"{place.key(dropped.name)} came cut short {MAX_ATTEMPTS} times. {_AGAIN}")
 
 
 def _take(
@@ -192,7 +192,7 @@ def _refuse(s3: Any, place: S3Location, dropped: _Dropped, found: Fetched) -> No
     try:
         s3.copy(source, place.bucket, place.key(to), ExtraArgs={"CopySourceIfMatch": dropped.etag})
     except ClientError as error:
-        if code_of(error) in (*ABSENT, *CHANGED):
+        if error_code(error) in (*ABSENT, *CHANGED):
             return
         raise
     found.rejected[dropped.name] = reason
@@ -245,11 +245,11 @@ def _delete(s3: Any, place: S3Location, dropped: _Dropped) -> None:
 
     key = place.key(dropped.name)
     try:
-        now = head(s3, place.bucket, key)  # for servers that know no condition on a deletion
+        now = head_object(s3, place.bucket, key)  # for servers that know no condition on a deletion
         if now is not None and now["ETag"] == dropped.etag:
             s3.delete_object(Bucket=place.bucket, Key=key, IfMatch=dropped.etag)
     except ClientError as error:
-        if code_of(error) not in (*CHANGED, *ABSENT):
+        if error_code(error) not in (*CHANGED, *ABSENT):
             raise
 
 

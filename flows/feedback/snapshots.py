@@ -8,8 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from flows.runtime.console import warn
-from flows.versioning.inputs import marker_of
-from flows.versioning.repo import commit, repository
+from flows.versioning.inputs import dvc_file_of
+from flows.versioning.repo import commit_outputs, open_repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, is_there, open_store
@@ -25,7 +25,7 @@ def take_snapshot(params: Params) -> Snapshot | None:
     Raises UserError if the store is out of reach, or the file holds judgements that the store has never held.
     """
     path, url = Path(params.feedback.file), params.feedback.database_url
-    tracked = marker_of(path).exists()
+    tracked = dvc_file_of(path).exists()
     if not is_there(url) and (tracked or path.exists()):
         warn(f"There is no store at {url} here, so {path} is used as it is.")
         return None
@@ -33,10 +33,10 @@ def take_snapshot(params: Params) -> Snapshot | None:
         _require_held(store, path)
         taken = store.snapshot(path)
     if not tracked:
-        with repository() as repo:
+        with open_repository() as repo:
             repo.add([str(path)])
     elif taken.written:
-        commit(str(marker_of(path)))
+        commit_outputs(str(dvc_file_of(path)))
     return taken
 
 

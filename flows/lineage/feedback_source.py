@@ -10,8 +10,8 @@ from pathlib import Path
 
 from flows.releases.versions import versions
 from flows.versioning.git import try_git
-from flows.versioning.inputs import marker_of
-from flows.versioning.repo import repository
+from flows.versioning.inputs import dvc_file_of
+from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import is_there, open_store
 from hfi_core.io.hashing import sha256_of, sha256_of_file
@@ -128,7 +128,7 @@ def _files(params: Params) -> Iterator[tuple[str, Path]]:
     """The feedback file, and what DVC's cache still has of its earlier contents."""
     path = Path(params.feedback.file)
     yield str(path), path
-    marker = marker_of(path)
+    marker = dvc_file_of(path)
     digests = {}
     if marker.exists():
         digests[_md5(read_yaml(marker))] = "DVC's cache"
@@ -137,7 +137,7 @@ def _files(params: Params) -> Iterator[tuple[str, Path]]:
         digests.setdefault(_md5_in(shown), f"DVC's cache, of commit {commit}")
     digests.pop(None, None)
     if digests:
-        with repository() as repo:
+        with open_repository() as repo:
             places = {where: Path(repo.cache.local.oid_to_path(md5)) for md5, where in digests.items()}
         yield from places.items()
 

@@ -17,8 +17,8 @@ import yaml
 from flows.execution.unit import WORK
 from flows.lineage.gc_roots import Root
 from flows.runtime.device import with_local_device
-from flows.versioning.pointers import LEGACY, Data
-from flows.versioning.repo import repository
+from flows.versioning.pointers import LEGACY, CachedObject
+from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.params import Params
@@ -69,14 +69,14 @@ def remove_garbage(garbage: Garbage, kept: Iterable[Root]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _data_of(kept: Iterable[Root]) -> set[Data]:
+def _data_of(kept: Iterable[Root]) -> set[CachedObject]:
     return {one for keeper in kept for one in keeper.data}
 
 
-def _data_at(path: Path) -> Data:
+def _data_at(path: Path) -> CachedObject:
     """A file of the cache, by its place: `files/md5/12/34...`, and `12/34...` of DVC before 3.0."""
     name = "md5" if path.parts[-3] == "md5" else LEGACY
-    return Data(name, path.parent.name + path.name, 0, 1)
+    return CachedObject(name, path.parent.name + path.name, 0, 1)
 
 
 def _is_judgements(path: Path) -> bool:
@@ -88,9 +88,9 @@ def _is_judgements(path: Path) -> bool:
     return not first.simulated
 
 
-def _collect(data: Iterable[Data], dry: bool) -> list[Path]:
+def _collect(data: Iterable[CachedObject], dry: bool) -> list[Path]:
     """The objects in the cache that neither the workspace nor `data` names; removed, unless `dry`."""
-    with repository() as repo, _told_by_dvc() as told:
+    with open_repository() as repo, _told_by_dvc() as told:
         cache = Path(repo.cache.local_cache_dir).resolve()
         _require_own(cache, Path(repo.root_dir).resolve())
         with _pointers(data, cache) as folder:
@@ -108,7 +108,7 @@ def _require_own(cache: Path, root: Path) -> None:
 
 
 @contextmanager
-def _pointers(data: Iterable[Data], cache: Path) -> Iterator[Path]:
+def _pointers(data: Iterable[CachedObject], cache: Path) -> Iterator[Path]:
     """A DVC project on the same cache that holds nothing but pointers."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -122,7 +122,7 @@ def _pointers(data: Iterable[Data], cache: Path) -> Iterator[Path]:
         yield folder
 
 
-def _out(one: Data) -> dict[str, Any]:
+def _out(one: CachedObject) -> dict[str, Any]:
     named = {} if one.hash == LEGACY else {"hash": one.hash}
     return named | {"md5": one.oid, "size": one.bytes, "nfiles": one.files, "path": f"{one.hash}-{one.oid}"}
 

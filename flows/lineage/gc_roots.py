@@ -14,11 +14,11 @@ from flows.releases.versions import Version, versions
 from flows.runtime.console import warn
 from flows.versioning import pointers
 from flows.versioning.git import git, try_git
-from flows.versioning.inputs import marker_of
-from flows.versioning.pointers import Data, data_in, is_pointer
-from flows.versioning.repo import repository
-from flows.versioning.results_branch import records_of
-from hfi_core.errors import UserError, first_of
+from flows.versioning.inputs import dvc_file_of
+from flows.versioning.pointers import CachedObject, is_pointer, read_pointers
+from flows.versioning.repo import open_repository
+from flows.versioning.results_branch import list_records
+from hfi_core.errors import UserError, first_line, listed
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.params import Params
 from hfi_core.pipeline.layout import DVC_LOCK
@@ -33,7 +33,7 @@ class Root:
     """Something that points at data."""
 
     name: str
-    data: frozenset[Data]
+    data: frozenset[CachedObject]
 
     @property
     def bytes(self) -> int:
@@ -51,11 +51,13 @@ def gc_roots(params: Params) -> list[Root]:
 
 
 def _workspace() -> Root:
-    with repository() as repo:
+    with open_repository() as repo:
         outs = [out for out in repo.index.outs if out.use_cache and out.hash_info]
-        data = {Data(out.hash_name, out.hash_info.value, out.meta.size or 0, out.meta.nfiles or 1) for out in outs}
+        data = {
+            CachedObject(out.hash_name, out.hash_info.value, out.meta.size or 0, out.meta.nfiles or 1) for out in outs
+        }
     if DVC_LOCK.exists():  # rows that params name no more, too: they may be named again
-        data.update(data_in(DVC_LOCK.read_text(encoding="utf-8"), f"{DVC_LOCK}"))
+        data.update(read_pointers(DVC_LOCK.read_text(encoding="utf-8"), f"{DVC_LOCK}"))
     return Root("this workspace", frozenset(data))
 
 
@@ -71,13 +73,13 @@ def _refs() -> Iterator[Root]:
 
 def _records(params: Params) -> Root:
     branch = params.versioning.branch
-    states = [_state(f"record {commit[:12]} of {branch}", commit) for commit in records_of(branch)]
+    states = [_state(f"record {commit[:12]} of {branch}", commit) for commit in list_records(branch)]
     return Root(f"{len(states)} record(s) of {branch}", frozenset().union(*(state.data for state in states)))
 
 
 def _judgements(params: Params) -> Root:
     """Every file of judgements that any commit ever named: no later one stands for what people said then."""
-    paths = [f"{_JUDGEMENTS.as_posix()}/*.dvc", marker_of(Path(params.feedback.file)).as_posix()]
+    paths = [f"{_JUDGEMENTS.as_posix()}/*.dvc", dvc_file_of(Path(params.feedback.file)).as_posix()]
     listed = _git("rev-list", "--all", "--objects", "--", *paths)
     blobs = [line.split(" ", 1) for line in listed.splitlines() if line.endswith(".dvc")]
     data = {one for blob, path in blobs for one in _named_by(blob, path)}
@@ -85,7 +87,7 @@ def _judgements(params: Params) -> Root:
 
 
 def _state(name: str, commit: str) -> Root:
-    data: set[Data] = set()
+    data: set[CachedObject] = set()
     for entry in _git("ls-tree", "-r", "-z", commit, "--", ".").split("\0"):
         about, _, path = entry.partition("\t")
         if is_pointer(path):
@@ -94,8 +96,8 @@ def _state(name: str, commit: str) -> Root:
 
 
 @cache
-def _named_by(blob: str, where: str) -> frozenset[Data]:
-    return frozenset(data_in(_git("cat-file", "blob", blob), where))
+def _named_by(blob: str, where: str) -> frozenset[CachedObject]:
+    return frozenset(read_pointers(_git("cat-file", "blob", blob), where))
 
 
 def _git(*arguments: str) -> str:
@@ -111,7 +113,7 @@ def _versions(params: Params) -> Iterator[Root]:
             yield Root(_described(version), frozenset(_recorded(params, version)))
     if others := sorted({version.model for version in known} - {ours}):
         warn(
-            f"Other models in this registry keep nothing here: {first_of(others, _SHOWN)}. If one of them is this "
+            f"Other models in this registry keep nothing here: {listed(others, _SHOWN)}. If one of them is this "
             f"project's, from before release.model was {ours}, put a git tag on the commit with its dvc.lock first."
         )
 
@@ -123,7 +125,7 @@ def _described(version: Version) -> str:
     return f"{version} ({', '.join(roles)})" if roles else f"{version}"
 
 
-def _recorded(params: Params, version: Version) -> Iterable[Data]:
+def _recorded(params: Params, version: Version) -> Iterable[CachedObject]:
     """What the pointers that were stored with a version name."""
     import mlflow
     from mlflow.exceptions import MlflowException
@@ -139,11 +141,11 @@ def _recorded(params: Params, version: Version) -> Iterable[Data]:
             mlflow.artifacts.download_artifacts(address, dst_path=scratch, tracking_uri=params.tracking.mlflow)
         except (MlflowException, OSError) as error:
             raise UserError(
-                f"The record of {version}'s data cannot be read from MLflow ({str(error).splitlines()[0]}), so nothing "
+                f"The record of {version}'s data cannot be read from MLflow ({first_line(error)}), so nothing "
                 "is removed."
             ) from error
         folder = Path(scratch) / pointers.FOLDER
         if sha256_of_folder(folder) != version.tags[pointers.TAG]:
             raise UserError(f"The record of {version}'s data is not the one that was stored ({pointers.TAG}).")
         files = [path for path in sorted(folder.rglob("*")) if path.is_file() and is_pointer(path.name)]
-        return [one for path in files for one in data_in(path.read_text("utf-8"), f"{path.name} of {version}")]
+        return [one for path in files for one in read_pointers(path.read_text("utf-8"), f"{path.name} of {version}")]

@@ -15,7 +15,7 @@ import yaml
 from flows.lineage.feedback_source import find_feedback
 from flows.releases.versions import Version
 from flows.versioning.git import try_git
-from hfi_core.errors import first_of
+from hfi_core.errors import listed
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
@@ -134,7 +134,7 @@ def _feedback(params: Params, version: Version) -> Iterator[TraceStep]:
         judgement = parse_judgement(line)
         judgements[judgement.annotator] += 1
         superseded += judgement.supersedes is not None
-    people = first_of([f"{annotator} {count}" for annotator, count in sorted(judgements.items())], 20)
+    people = listed([f"{annotator} {count}" for annotator, count in sorted(judgements.items())])
     lost = f"; {content.lost} forgotten since" if content.lost else ""
     told = f"{superseded} of them corrections; by {people}{lost}" if judgements else f"none{lost}"
     yield TraceStep("judgements", f"{judgements.total()} judgements", "", told)

@@ -16,7 +16,7 @@ from hfi_core.evaluation import records
 from hfi_core.params import Params
 from hfi_core.pipeline import layout
 from hfi_core.pipeline.layout import BANNER, EVALUATION
-from hfi_core.report.table import comparison_table
+from hfi_core.report.table import build_comparison_table
 from hfi_core.secrets import without_passwords
 
 _LARGEST = 2**20
@@ -28,15 +28,15 @@ def show_comparison(params: Params, parent: str | None) -> None:
     if not layout.EVALUATION.exists():
         return
     evaluation = records.read_evaluation(EVALUATION)
-    header, *lines = comparison_table(evaluation)
+    header, *lines = build_comparison_table(evaluation)
     table = [dict(zip(header, line, strict=True)) for line in lines]
     create_table_artifact(table=table, key="comparison", description="Rows side by side, as value [low, high]")
     for row in evaluation["rows"]:
         if row["row"] == params.release.row:
             figures = {metric: figure["value"] for metric, figure in row["metrics"].items()}
-            runs.record_figures(params, parent, figures)
+            runs.record_metrics(params, parent, figures)
     create_markdown_artifact(_where(params), key="report", description="Where to look")
-    if address := runs.page_of(params, parent):
+    if address := runs.run_url(params, parent):
         create_link_artifact(address, link_text="Run in MLflow", key="mlflow", description="The run in MLflow")
     if BANNER.exists() and BANNER.stat().st_size <= _LARGEST:
         # Prefect keeps an address of a picture, and no server serves this project's files: it holds the picture itself.

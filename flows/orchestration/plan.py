@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flows.releases.register import is_registered
 from flows.versioning.dvc_yaml import require_current
-from flows.versioning.inputs import marker_of, require_sources
-from flows.versioning.repo import changes
-from hfi_core.errors import UserError, first_of
+from flows.versioning.inputs import dvc_file_of, require_external_inputs
+from flows.versioning.repo import find_changes
+from hfi_core.errors import UserError, listed
 from hfi_core.params import Params, load_params
 from hfi_core.pipeline.graph import Unit, downstream, judgement_readers, units_until
 from hfi_core.pipeline.layout import PARAMS, RELEASE
@@ -64,9 +64,9 @@ def make_plan(until: str | None = None) -> Plan:
     units = units_until(params, until)
     require_current(params)
     file = Path(params.feedback.file)
-    snapshot_to_come = params.feedback.store and not marker_of(file).exists()
-    require_sources(units, ours=[file] if snapshot_to_come else [])
-    changed = changes()
+    snapshot_to_come = params.feedback.store and not dvc_file_of(file).exists()
+    require_external_inputs(units, ours=[file] if snapshot_to_come else [])
+    changed = find_changes()
     stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))
     registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
@@ -76,7 +76,7 @@ def make_plan(until: str | None = None) -> Plan:
 def require_up_to_date(plan: Plan) -> None:
     """Raise UserError if a unit is out of date: what lies here is not of the params and judgements that lie here."""
     if plan.affected:
-        first = first_of([unit.address for unit in plan.affected], _NAMED)
+        first = listed([unit.address for unit in plan.affected], _NAMED)
         raise UserError(
             f"{first}: out of date, or resting on what is. The release would be told as made from what it was not. "
             "`hfi run` brings all up to date and registers it; `hfi status` says what has changed."

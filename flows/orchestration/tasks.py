@@ -4,7 +4,7 @@ DVC is the only cache. Science is not retried: what failed once fails again.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from flows.releases import register
 from flows.tracking import runs
 from flows.versioning import repo, results_branch
 from flows.versioning.dvc_yaml import require_current
+from hfi_core.errors import causes
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.stage import Stage
@@ -40,7 +41,9 @@ _PASSING = {
 
 def is_passing(error: BaseException) -> bool:
     """Whether a network or a server at its other end is the cause, so that another try may succeed."""
-    return any(f"{kind.__module__}.{kind.__name__}" in _PASSING for one in _causes(error) for kind in type(one).__mro__)
+    return any(
+        f"{kind.__module__}.{kind.__name__}" in _PASSING for cause in causes(error) for kind in type(cause).__mro__
+    )
 
 
 def network_task(function: Callable[..., Any], name: str, run_name: str) -> Task:
@@ -62,13 +65,6 @@ def network_task(function: Callable[..., Any], name: str, run_name: str) -> Task
 def _is_worth_a_try(task: Task, run: Any, state: Any) -> bool:
     error = state.result(raise_on_failure=False)
     return isinstance(error, BaseException) and not isinstance(error, TaskRunTimeoutError) and is_passing(error)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    one: BaseException | None = error
-    while one is not None:
-        yield one
-        one = one.__cause__ or one.__context__
 
 
 _EVERY_SECONDS = 5.0
@@ -95,8 +91,8 @@ def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Paralle
     """Run a unit, keep its outputs in DVC, record it in MLflow."""
     done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
     require_current(params)  # the lock takes the unit's command from dvc.yaml as it is now
-    repo.commit(unit.address)
-    runs.record(params, done, parent)
+    repo.commit_outputs(unit.address)
+    runs.record_unit(params, done, parent)
 
 
 def register_release(params: Params, parent: str | None) -> register.Registration:

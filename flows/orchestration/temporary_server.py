@@ -1,79 +1,77 @@
-"""Prefect's temporary server: out of the reach of Ctrl-C, and never outliving this process, however that ends."""
+"""A Prefect server for one command: it starts where no server is configured, and it ends with this process.
 
-import signal
+It runs `prefect server start` in a child process. The child exits when this process does, even after SIGKILL.
+"""
+
+import atexit
+import runpy
 import subprocess
 import sys
-from threading import Thread
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
 
-_GUARD = """
-import contextlib, os, signal, sys, time
-server = int(sys.argv[1])
-sys.stdin.read()
-with contextlib.suppress(ProcessLookupError):
-    os.kill(server, signal.SIGTERM)
-    for _ in range(50):
-        time.sleep(0.1)
-        os.kill(server, 0)
-    os.kill(server, signal.SIGKILL)
-"""
-"""Reads from a pipe that nobody writes to: its end says that the process at the other side is gone, kill -9 or not."""
+from flows.execution.child_process import run_child, start_child
+from flows.runtime.network import LOOPBACK, free_port
+from hfi_core.errors import UserError
+from hfi_core.pipeline.layout import STATE
+
+LOG = STATE / "prefect_server.log"
+_MAX_ATTEMPTS = 3
+"""Another program may take the free port before the server does."""
+_STARTUP_SECONDS = 180.0
+"""The first start creates the server's database, which takes a slow machine longer than 20 s."""
+_SWITCHED_OFF = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "REPOSSESSOR")
+"""Services that look after deployments. The database may be that of a permanent server, which runs them itself."""
 
 
 def start() -> None:
     """Start the server that a flow needs where none is configured; it ends with this process.
 
-    A terminal sends Ctrl-C to the whole process group. The server must outlive it, or the flow could not be ended in
-    order; so it is started with that signal blocked, which only the starting thread and its children are.
+    Raises UserError if the server does not start.
     """
-    from prefect.client.orchestration import get_client
-    from prefect.settings import get_current_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, get_current_settings, temporary_settings
 
-    configured = get_current_settings().api.url
-    failures: list[Exception] = []
+    settings = get_current_settings()
+    if settings.api.url:
+        return
+    stack = ExitStack()
+    # Not before the end of this process: Prefect sends the last events and log records then.
+    atexit.register(stack.close)
+    for _ in range(_MAX_ATTEMPTS):
+        port = free_port()
+        api = f"http://{LOOPBACK}:{port}/api"
+        environment = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _SWITCHED_OFF}
+        arguments = ["--host", LOOPBACK, "--port", str(port), "--no-ui"]
+        server = stack.enter_context(start_child(__name__, arguments, Path(), LOG, **environment))
+        if _is_ready(server, api):
+            # Without the second one Prefect would give links to a page that this server does not have.
+            stack.enter_context(temporary_settings({PREFECT_API_URL: api, PREFECT_UI_URL: settings.ui_url or ""}))
+            return
+        stack.close()
+    raise UserError(
+        f"Prefect's temporary server does not start; its messages are in {LOG}.\n"
+        "To fix this: start a server by `prefect server start`, and set PREFECT_API_URL to http://127.0.0.1:4200/api."
+    )
 
-    def shielded() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            if not configured:
-                _guarded_server()  # Prefect takes the one that is there for the one it would make
-            with get_client(sync_client=True):
-                pass
-        except Exception as error:  # a thread cannot raise to the one that waits for it
-            failures.append(error)
 
-    thread = Thread(target=shielded, daemon=True)
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
+def _is_ready(server: subprocess.Popen, api: str) -> bool:
+    """Wait until the server answers; return False if it has ended or takes too long."""
+    import httpx
+
+    end = time.monotonic() + _STARTUP_SECONDS
+    while server.poll() is None and time.monotonic() < end:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{api}/health", trust_env=False).is_success:
+                return True
+        time.sleep(0.1)
+    return False
 
 
-def _guarded_server():
-    """Prefect's one server of this process, with a guard that ends it when this process is gone.
+def _serve() -> None:
+    sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
-    Prefect ends its server at this process's exit, which kill -9 leaves out.
-    """
-    from prefect.server.api.server import SubprocessASGIServer
 
-    class GuardedServer(SubprocessASGIServer):
-        guard: subprocess.Popen | None = None
-
-        def _run_uvicorn_command(self) -> subprocess.Popen:
-            server = super()._run_uvicorn_command()
-            self._dismiss()
-            self.guard = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _GUARD, str(server.pid)], stdin=subprocess.PIPE
-            )
-            return server
-
-        def stop(self) -> None:
-            self._dismiss()  # first: once the server is gone, its number may be another process's
-            super().stop()
-
-        def _dismiss(self) -> None:
-            if self.guard:
-                self.guard.kill()
-                self.guard.communicate()
-                self.guard = None
-
-    return GuardedServer()
+if __name__ == "__main__":
+    run_child(_serve)

@@ -22,7 +22,7 @@ _DOT = "dot-"
 """How a hidden file's name begins in the template: packaging passes over hidden files."""
 
 
-def make_project(folder: Path, preset: str) -> list[Path]:
+def create_project(folder: Path, preset: str) -> list[Path]:
     """Write a project's files into a folder, new or without any of them, and stage them in git; their paths.
 
     Raises UserError, before anything is written, for an unknown preset, without git, or where one of them is there.
@@ -51,8 +51,8 @@ def _content(name: str, preset: str) -> Mapping[Path, str]:
     words = {"name": name, "preset": preset, "version": version("hfi-pipeline")}
     written = {target: _filled(source, words) for source, target in _template_files()}
     return written | {
-        PARAMS: presets.text(preset),
-        layout.DVC_YAML: dvc_yaml.render(presets.params(preset)),
+        PARAMS: presets.read_preset(preset),
+        layout.DVC_YAML: dvc_yaml.render(presets.load_preset(preset)),
         schema.SCHEMA: schema.schema_text(),
     }
 

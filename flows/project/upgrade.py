@@ -19,7 +19,7 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingKey:
     """A key that this version asks for."""
 
     place: KeyPath
@@ -33,17 +33,17 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class Changes:
+class KeyChanges:
     """What this version and a params file disagree about, besides values."""
 
-    missing: Sequence[Missing]
+    missing: Sequence[MissingKey]
     gone: Sequence[KeyPath]
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.gone)
 
 
-def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
+def compare_keys(path: Path, preset: str | None = None) -> tuple[KeyChanges, str]:
     """Compare a params file with this version; also the preset that the defaults are from.
 
     Raises UserError for a file that is no YAML mapping, or an unknown preset.
@@ -52,9 +52,9 @@ def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
     if not isinstance(raw, dict):
         raise UserError(f"{path} holds no mapping of keys.")
     model = raw.get("model")
-    preset = preset or presets.nearest(model.get("source") if isinstance(model, dict) else None)
+    preset = preset or presets.choose_preset(model.get("source") if isinstance(model, dict) else None)
     presets.require_known(preset)
-    preset_values = presets.params(preset).model_dump(mode="json")
+    preset_values = presets.load_preset(preset).model_dump(mode="json")
     missing, gone = [], []
     try:
         Params.model_validate(raw)
@@ -62,13 +62,13 @@ def changes_in(path: Path, preset: str | None = None) -> tuple[Changes, str]:
         for detail in error.errors():
             place = place_of(detail["loc"])
             if detail["type"] == "missing":
-                missing.append(Missing(place, _defaults(preset_values, place, raw)))
+                missing.append(MissingKey(place, _defaults(preset_values, place, raw)))
             elif detail["type"] == "extra_forbidden":
                 gone.append(place)
-    return Changes(missing, gone), preset
+    return KeyChanges(missing, gone), preset
 
 
-def add_missing(path: Path, missing: Sequence[Missing]) -> None:
+def add_missing_keys(path: Path, missing: Sequence[MissingKey]) -> None:
     """Write the defaults into the file, comments kept; nothing is taken out of it.
 
     Raises UserError for a key that the preset has no default for.

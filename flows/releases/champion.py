@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flows.tracking.client import pages
+from flows.tracking.client import search_all
 
 PREFIX = "promotion."
 LAST = "promotion.last"
@@ -106,7 +106,7 @@ CHAMPION = "champion"
 
 def versions_of(client: Any, model: str) -> dict[str, Any]:
     """MLflow's versions of a model by number."""
-    found = pages(client.search_model_versions, f"name = '{model}'")
+    found = search_all(client.search_model_versions, f"name = '{model}'")
     return {str(version.version): version for version in found}
 
 

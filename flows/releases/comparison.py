@@ -7,11 +7,11 @@ from flows.releases.evaluation_record import EvaluationRecord, read_record
 from flows.releases.versions import Version, find_release
 from flows.tracking.client import registry_client
 from hfi_core.errors import UserError
-from hfi_core.evaluation.comparison import Difference, difference
+from hfi_core.evaluation.comparison import PairedDifference, measure_difference
 from hfi_core.evaluation.definitions import is_share
 from hfi_core.params import Params
-from hfi_core.report.side_by_side import Pair, Side, write_side_by_side
-from hfi_core.report.table import shown
+from hfi_core.report.side_by_side import ComparedRelease, PicturePair, write_side_by_side
+from hfi_core.report.table import format_figure
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Compared:
     metric: str
     first: str
     second: str
-    difference: Difference | None
+    difference: PairedDifference | None
     """The second less the first; None where they are no pairs."""
 
 
@@ -35,12 +35,12 @@ def compare_versions(params: Params, first: str, second: str, page: Path | None)
     found = [read_record(params, client.get_model_version(one.model, one.number)) for one in names]
     one, other = (_row(figures, version) for figures, version in zip(found, names, strict=True))
     compared = [
-        Compared(metric, shown(one[metric]), shown(other[metric]), _difference(params, metric, *found))
+        Compared(metric, format_figure(one[metric]), format_figure(other[metric]), _difference(params, metric, *found))
         for metric in one
         if metric in other
     ]
     if page:
-        sides = [Side(str(version), version.tags.get("gates", "unknown")) for version in names]
+        sides = [ComparedRelease(str(version), version.tags.get("gates", "unknown")) for version in names]
         table = [(one.metric, one.first, one.second, shown_difference(one)) for one in compared]
         write_side_by_side(page, sides, table, _pairs(*found))
     return compared
@@ -61,22 +61,24 @@ def _row(figures: EvaluationRecord, version: Version) -> dict[str, dict]:
     raise UserError(f"{version}: its figures have no row {version.tags.get('hfi.row')}.")
 
 
-def _difference(params: Params, metric: str, first: EvaluationRecord, second: EvaluationRecord) -> Difference | None:
+def _difference(
+    params: Params, metric: str, first: EvaluationRecord, second: EvaluationRecord
+) -> PairedDifference | None:
     if not is_share(metric):
         return None
     try:
-        return difference(params, metric, second.records, first.records)
+        return measure_difference(params, metric, second.records, first.records)
     except UserError:
         return None
 
 
-def _pairs(first: EvaluationRecord, second: EvaluationRecord) -> list[Pair]:
+def _pairs(first: EvaluationRecord, second: EvaluationRecord) -> list[PicturePair]:
     known = [
         {(one["suite"], one["index"]): (one["prompt"], one["seed"]) for one in figures.records}
         for figures in (first, second)
     ]
     return [
-        Pair(place[0], *known[0][place], first.pictures[place], second.pictures[place])
+        PicturePair(place[0], *known[0][place], first.pictures[place], second.pictures[place])
         for place in first.pictures
         if place in second.pictures and known[0][place] == known[1][place]
     ]

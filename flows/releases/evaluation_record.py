@@ -16,7 +16,7 @@ from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.params import Params
 from hfi_core.pipeline.layout import EVALUATED_ROWS
-from hfi_core.report.images import spread
+from hfi_core.report.images import select_round_robin
 
 FOLDER = "evaluation"
 TAG = "hfi.evaluation"
@@ -56,7 +56,7 @@ def gather_record(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]
 def _chosen(records: Records) -> Iterator[tuple[str, int]]:
     for suite in dict.fromkeys(record["suite"] for record in records):
         of_suite = [record for record in records if record["suite"] == suite]
-        for place in spread([record["prompt"] for record in of_suite], A_SUITE):
+        for place in select_round_robin([record["prompt"] for record in of_suite], A_SUITE):
             yield suite, of_suite[place]["index"]
 
 

@@ -28,8 +28,8 @@ from flows.releases.publish import publish as publish_release
 from flows.releases.publish import release_name
 from flows.releases.versions import find_own_release
 from flows.runtime.console import warn
-from flows.tracking.client import reaching, registry_client
-from hfi_core.errors import UserError
+from flows.tracking.client import registry_client, registry_errors_as_user_errors
+from hfi_core.errors import UserError, first_line
 from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.params import Params
 from hfi_core.pipeline.layout import STATE
@@ -98,7 +98,7 @@ def reconcile_promotions(
         except (MlflowException, OSError) as error:
             raise UserError(
                 f"Promotions of {params.release.model} at {params.tracking.mlflow} could not be settled: "
-                f"{str(error).splitlines()[0]}\nNothing is lost: `hfi promotions` goes on from here."
+                f"{first_line(error)}\nNothing is lost: `hfi promotions` goes on from here."
             ) from error
     return settled
 
@@ -244,7 +244,7 @@ def roll_back(params: Params, by: str | None = None, publish: Publish | None = N
     Raises UserError if there is no earlier champion, or as `reconcile_promotions` does.
     """
     client, model = registry_client(params), params.release.model
-    with reaching(params):
+    with registry_errors_as_user_errors(params):
         seen = read_registry(client, model)
     back = former(seen.at, next(iter(seen.recorded), None), seen.there)
     if back is None:
@@ -256,7 +256,7 @@ def roll_back(params: Params, by: str | None = None, publish: Publish | None = N
 
 def _move(params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None) -> Reconciliation:
     model = params.release.model
-    with reaching(params):
+    with registry_errors_as_user_errors(params):
         for key, value in tags.items():
             client.set_model_version_tag(model, version, key, value)
         client.set_registered_model_alias(model, CHAMPION, version)

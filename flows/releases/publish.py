@@ -18,13 +18,13 @@ from flows.storage.s3 import (
     SCHEME,
     S3Location,
     as_user_error,
-    client,
     is_stored,
-    listing,
+    list_objects,
+    make_client,
     parse_s3_address,
     put_new_file,
 )
-from flows.tracking.client import reaching, registry_client
+from flows.tracking.client import registry_client, registry_errors_as_user_errors
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
@@ -128,8 +128,8 @@ def _to_s3(
 ) -> int:
     """Send the files that are not there yet, in the order of their digests; return how many those were."""
     with as_user_error(place, _AGAIN):
-        s3 = client(params.publish.endpoint)
-        there = {found["Key"].removeprefix(place.prefix) for found in listing(s3, place)}
+        s3 = make_client(params.publish.endpoint)
+        there = {found["Key"].removeprefix(place.prefix) for found in list_objects(s3, place)}
         _refuse_strays(place, [*digests], there)
         if DIGESTS in there:  # another release's is refused before anything is sent
             is_stored(s3, place, DIGESTS, release / DIGESTS, digests[DIGESTS])
@@ -173,7 +173,7 @@ def publish_version(params: Params, name: str, *, dry_run: bool = False, progres
     found = find_own_release(params, name)
     client = registry_client(params)
     with tempfile.TemporaryDirectory() as scratch:
-        with reaching(params):
+        with registry_errors_as_user_errors(params):
             version = client.get_model_version(found.model, found.number)
             try:
                 release = download_release(params, client, version, Path(scratch))
@@ -181,6 +181,6 @@ def publish_version(params: Params, name: str, *, dry_run: bool = False, progres
                 raise UserError(f"{found} cannot be published: {error}.") from error
         done = publish(params, release, release_name(params, release), dry_run=dry_run, progress=progress)
     if not dry_run and "published" in version.tags:
-        with reaching(params):
+        with registry_errors_as_user_errors(params):
             client.set_model_version_tag(found.model, found.number, "published", done.address)
     return done

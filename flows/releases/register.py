@@ -9,11 +9,11 @@ from typing import Any
 
 from flows.releases.champion import ALIAS, CHAMPION
 from flows.releases.packaging import log_model, save_adapter, save_pipeline
-from flows.tracking.client import experiment_of, registry_client
+from flows.tracking.client import get_or_create_experiment, registry_client
 from flows.tracking.runs import metric_name
 from flows.versioning import pointers
 from flows.versioning.git import git_revision
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.evaluation.records import read_evaluation
 from hfi_core.io.hashing import sha256_of, sha256_of_json
@@ -77,7 +77,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         client.set_registered_model_alias(name, ALIAS, version)
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"The release could not be registered at {params.tracking.mlflow}: {str(error).splitlines()[0]}\n"
+            f"The release could not be registered at {params.tracking.mlflow}: {first_line(error)}\n"
             "Mend tracking.mlflow in params.yaml or the server, then run `hfi register`."
         ) from error
     write_json(_MARK, {"state": _state(params), "model": name, "version": str(version)})
@@ -193,7 +193,7 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
     from flows.releases import evaluation_record
 
     below = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
-    run_id = client.create_run(experiment_of(client, params), tags=below, run_name="register").info.run_id
+    run_id = client.create_run(get_or_create_experiment(client, params), tags=below, run_name="register").info.run_id
     status, tags = "FAILED", {}
     try:
         if (release / LORA_WEIGHTS).exists():
@@ -202,7 +202,7 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
         model = log_model(client, run_id, "model", partial(save_pipeline, params, release))
         with evaluation_record.gather_record(params, EVALUATION) as (folder, kept):
             client.log_artifacts(run_id, str(folder), evaluation_record.FOLDER)
-        with pointers.gathered(units_of(params)) as (folder, recorded):
+        with pointers.collect_pointers(units_of(params)) as (folder, recorded):
             client.log_artifacts(run_id, str(folder), pointers.FOLDER)
         status = "FINISHED"
     finally:

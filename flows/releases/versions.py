@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flows.tracking.client import pages, reaching, registry_client
+from flows.tracking.client import registry_client, registry_errors_as_user_errors, search_all
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
@@ -38,10 +38,10 @@ def versions(params: Params) -> list[Version]:
 
     Raises UserError if the registry is out of reach.
     """
-    with reaching(params):
+    with registry_errors_as_user_errors(params):
         client = registry_client(params)
         aliases: dict[tuple[str, str], list[str]] = {}
-        for model in pages(client.search_registered_models):
+        for model in search_all(client.search_registered_models):
             for alias, number in model.aliases.items():
                 aliases.setdefault((model.name, str(number)), []).append(alias)
         found = [
@@ -52,7 +52,7 @@ def versions(params: Params) -> list[Version]:
                 one.tags,
                 one.run_id,
             )
-            for one in pages(client.search_model_versions)
+            for one in search_all(client.search_model_versions)
             if "hfi.release" in one.tags
         ]
     return sorted(found, key=lambda one: (one.model, -int(one.number)))

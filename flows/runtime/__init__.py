@@ -1,1 +1,1 @@
-"""The process and its machine: environment, device, project lock, console, logs, network. Imports no other room."""
+"""This process and its machine: environment, device, project lock, console, logs, network."""

@@ -1,4 +1,7 @@
-"""What the user sees while things run: bars with an estimate on a terminal, a plain line now and then elsewhere."""
+"""Print lines, warnings and progress for the user, and format durations and sizes.
+
+Progress is a bar with an estimate on a terminal, and a plain line every few seconds elsewhere.
+"""
 
 import logging
 import sys
@@ -13,42 +16,42 @@ from flows.runtime import logs
 from hfi_core.progress import Progress
 from hfi_core.secrets import redacted
 
-_EVERY_SECONDS = 5.0
+_LINE_INTERVAL_SECONDS = 5.0
 """Between two plain lines of one unit."""
 
-_WIDE = 200
-"""Columns where there is no terminal: a log is not folded."""
+_LOG_WIDTH = 200
+"""Columns where there is no terminal, so that lines of a log are not folded."""
 
-if logs.structured():
-    out = Console(file=logs.LoggedOutput(logging.INFO), highlight=False, width=_WIDE, force_terminal=False)
+if logs.is_structured():
+    out = Console(file=logs.LoggedOutput(logging.INFO), highlight=False, width=_LOG_WIDTH, force_terminal=False)
 else:
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 
 def info(text: str, **fields: Any) -> None:
-    """A plain line on standard output, free of markup; `fields` go into a structured log alone."""
-    if logs.structured():
+    """Print a line on standard output, without markup; `fields` appear only in a structured log."""
+    if logs.is_structured():
         logs.log(logging.INFO, text, **fields)
     else:
         out.print(redacted(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
-    """A line on standard error."""
-    if logs.structured():
+    """Print a line on standard error."""
+    if logs.is_structured():
         logs.log(logging.WARNING, text)
     else:
         err.print(redacted(text), markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager
-def progress_of(name: str) -> Iterator[Progress]:
-    """Show how far `name` is until the block ends, then say how long it took."""
-    started = time.monotonic()
+def show_progress(name: str) -> Iterator[Progress]:
+    """Show the progress of `name` until the block ends, then print how long it took."""
+    start = time.monotonic()
     with _bar(name) if out.is_terminal else _lines(name) as progress:
         yield progress
-    seconds = time.monotonic() - started
+    seconds = time.monotonic() - start
     info(f"{name}: done in {format_duration(seconds)}", seconds=round(seconds, 3))
 
 
@@ -67,13 +70,13 @@ def _bar(name: str) -> Iterator[Progress]:
     )
     with rich.Progress(*columns, console=out, transient=True) as display:
         task = display.add_task(name, total=None)
-        shown = ""
+        current_part = ""
 
-        def progress(done: int, total: int, what: str) -> None:
-            nonlocal shown
-            if what != shown:  # another part of the stage: its own estimate
-                shown = what
-                display.reset(task, total=total, description=f"{name}  {what}")
+        def progress(done: int, total: int, part: str) -> None:
+            nonlocal current_part
+            if part != current_part:  # each part of a stage has its own estimate
+                current_part = part
+                display.reset(task, total=total, description=f"{name}  {part}")
             display.update(task, completed=done, total=total)
 
         yield progress
@@ -82,29 +85,40 @@ def _bar(name: str) -> Iterator[Progress]:
 @contextmanager
 def _lines(name: str) -> Iterator[Progress]:
     info(f"{name}: started")
-    last, part_began, part, first = time.monotonic(), time.monotonic(), "", 0
+    last_line, part_start, current_part, done_at_start = time.monotonic(), time.monotonic(), "", 0
 
-    def progress(done: int, total: int, what: str) -> None:
-        nonlocal last, part_began, part, first
+    def progress(done: int, total: int, part: str) -> None:
+        nonlocal last_line, part_start, current_part, done_at_start
         now = time.monotonic()
-        if what != part:
-            part, part_began, first = what, now, done
-        if now - last < _EVERY_SECONDS or done >= total:
+        if part != current_part:
+            current_part, part_start, done_at_start = part, now, done
+        if now - last_line < _LINE_INTERVAL_SECONDS or done >= total:
             return
-        last = now
-        speed = (done - first) / max(now - part_began, 1e-9)
+        last_line = now
+        speed = (done - done_at_start) / max(now - part_start, 1e-9)
         left = f", about {format_duration((total - done) / speed)} left" if speed > 0 else ""
-        info(f"{name}: {what} {done}/{total}{left}", done=done, total=total)
+        info(f"{name}: {part} {done}/{total}{left}", done=done, total=total)
         sys.stdout.flush()
 
     yield progress
 
 
 def format_duration(seconds: float) -> str:
-    """A duration for people: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    """Format a duration for people: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_bytes(count: float) -> str:
+    """Format a number of bytes for people, in binary units: `512 B`, `1.5 KiB`, `2.0 GiB`."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    for unit in ("KiB", "MiB", "GiB"):
+        count /= 1024
+        if count < 1024:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1024:.1f} TiB"

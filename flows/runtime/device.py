@@ -1,7 +1,7 @@
-"""The device of this machine, where it is another than the project's: `HFI_DEVICE` in the environment.
+"""Compute on this machine's own device: `HFI_DEVICE` in the environment overrides `compute.device`.
 
-`params.yaml` is the project's, and DVC watches it: machines that share a project say here what they have. It changes
-where a unit is computed, and neither its params in `dvc.lock` nor whether it is up to date.
+Machines that share a project also share its `params.yaml`, which DVC tracks. The variable changes where a unit is
+computed. It changes neither the unit's params in `dvc.lock` nor whether the unit is up to date.
 """
 
 import os
@@ -15,15 +15,17 @@ VARIABLE = "HFI_DEVICE"
 
 
 def with_local_device(params: Params) -> Params:
-    """The params with which this machine computes.
+    """Return the params with the device of this machine.
 
-    Raises UserError if the variable names no device.
+    Raises UserError if `HFI_DEVICE` is not a device.
     """
-    named = os.environ.get(VARIABLE)
-    if not named:
+    device = os.environ.get(VARIABLE)
+    if not device:
         return params
     try:
-        compute = Compute.model_validate(params.compute.model_dump() | {"device": named})
+        compute = Compute.model_validate(params.compute.model_dump() | {"device": device})
     except ValidationError as error:
-        raise UserError(f"{VARIABLE}={named} is no device: write cpu, cuda, cuda:1 or mps, or unset it.") from error
+        raise UserError(
+            f"{VARIABLE}={device} is not a device: set it to cpu, cuda, cuda:1 or mps, or unset it."
+        ) from error
     return params.model_copy(update={"compute": compute})

@@ -1,4 +1,4 @@
-"""One project, one process at a time: `hfi run` and `hfi stage` take the same lock."""
+"""Lock the project: one process at a time changes it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from hfi_core.pipeline.layout import STATE
 
 @contextmanager
 def project_lock_if_free() -> Iterator[bool]:
-    """Hold the project if no other process does, without waiting; whether it is held."""
+    """Lock the project if it is free, without waiting; yield whether it is locked."""
     try:
         held = _lock().acquire(timeout=0)
     except Timeout:
@@ -23,12 +23,12 @@ def project_lock_if_free() -> Iterator[bool]:
 
 @contextmanager
 def project_lock() -> Iterator[None]:
-    """Hold the project in this process; waits, and says so, while another process holds it."""
+    """Lock the project; while another process holds the lock, print a warning and wait."""
     lock = _lock()
     try:
         held = lock.acquire(timeout=0)
     except Timeout:
-        warn("Another `hfi` is at work in this project; waiting until it is done (Ctrl-C to give up).")
+        warn("Another `hfi` command is running in this project; waiting until it ends (Ctrl-C stops waiting).")
         held = lock.acquire()
     with held:
         yield

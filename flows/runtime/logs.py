@@ -1,6 +1,7 @@
-"""Structured logs: with `HFI_LOG=json` what `hfi` and its libraries say is one JSON object a line on standard error.
+"""Write structured logs: with `HFI_LOG=json`, one JSON object per line on standard error.
 
-A command's data (`hfi plan --json`) stays on standard output. `JsonLines` says what a line holds.
+The lines come from `hfi` and from its libraries. A command's data (`hfi plan --json`) stays on standard output.
+`JsonLineFormatter` describes the fields of a line.
 """
 
 import logging
@@ -18,125 +19,125 @@ from hfi_core.errors import UserError
 from hfi_core.secrets import redacted
 
 VARIABLE = "HFI_LOG"
-FORMS = ("text", "json")
+FORMATS = ("text", "json")
 RUN = "HFI_RUN_ID"
-"""An id for the lines of several processes (`dvc repro` and its stages, say); else each process has one of its own."""
+"""Variable with one id for the lines of several processes, such as `dvc repro` and its stages."""
 
-_own = os.environ.get(RUN) or uuid.uuid4().hex
+_process_run_id = os.environ.get(RUN) or uuid.uuid4().hex
 _logger = logging.getLogger("hfi")
-_about: ContextVar[Mapping[str, Any]] = ContextVar("about")
+_fields: ContextVar[Mapping[str, Any]] = ContextVar("fields")
 
 
-def configure_logging(form: str | None = None) -> None:
-    """Write as `form` says, or else as the environment does; what is started from here does the same.
+def configure_logging(log_format: str | None = None) -> None:
+    """Set the format of this process's log and of its children's; by default the one in the environment.
 
-    Raises UserError for an unknown form.
+    Raises UserError if the format is unknown.
     """
-    form = form or os.environ.get(VARIABLE) or FORMS[0]
-    if form not in FORMS:
-        raise UserError(f"{VARIABLE}={form} is no form of log; write {' or '.join(FORMS)}.")
-    os.environ[VARIABLE] = form
-    if not structured():
+    log_format = log_format or os.environ.get(VARIABLE) or FORMATS[0]
+    if log_format not in FORMATS:
+        raise UserError(f"{VARIABLE}={log_format} is not a log format; set it to {' or '.join(FORMATS)}.")
+    os.environ[VARIABLE] = log_format
+    if not is_structured():
         return
 
     os.environ["MLFLOW_CONFIGURE_LOGGING"] = "false"  # its own handler would write text
     root = logging.getLogger()
-    if any(isinstance(handler.formatter, JsonLines) for handler in root.handlers):
+    if any(isinstance(handler.formatter, JsonLineFormatter) for handler in root.handlers):
         return
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    root.handlers[:] = [handler]  # in a worker's process Prefect's own is there already
+    handler.setFormatter(JsonLineFormatter())
+    root.handlers[:] = [handler]  # Prefect has set its own in a worker's process
     root.setLevel(logging.WARNING)
     _logger.setLevel(logging.INFO)
     logging.captureWarnings(True)
 
 
-def structured() -> bool:
-    """Whether lines are JSON."""
+def is_structured() -> bool:
+    """Return whether log lines are JSON."""
     return os.environ.get(VARIABLE) == "json"
 
 
 def log(level: int, text: str, error: BaseException | None = None, **fields: Any) -> None:
-    """Write a line; `error` adds its traceback."""
+    """Write a line to the log, with the traceback of `error` if there is one."""
     _logger.log(level, "%s", text, exc_info=error, extra={"fields": fields})
 
 
 @contextmanager
 def log_fields(**fields: Any) -> Iterator[None]:
-    """Give these fields to every line of the block."""
-    token = _about.set({**context(), **fields})
+    """Add these fields to every line that the block logs."""
+    token = _fields.set({**current_fields(), **fields})
     try:
         yield
     finally:
-        _about.reset(token)
+        _fields.reset(token)
 
 
-def context() -> Mapping[str, Any]:
-    """The fields that `log_fields` gives to lines now."""
-    return _about.get({})
+def current_fields() -> Mapping[str, Any]:
+    """Return the fields that `log_fields` adds now."""
+    return _fields.get({})
 
 
 def run_id() -> str:
-    """The id that ties the lines of one run together; a worker's process has that of its flow run."""
-    return os.environ.get("PREFECT__FLOW_RUN_ID") or _own
+    """Return the id that the lines of one run share; in a worker's process, the id of its flow run."""
+    return os.environ.get("PREFECT__FLOW_RUN_ID") or _process_run_id
 
 
-def for_uvicorn() -> Mapping[str, Any]:
-    """Settings under which uvicorn's lines are written as all others."""
-    return {"log_config": None} if structured() else {}
+def uvicorn_options() -> Mapping[str, Any]:
+    """Return the options with which uvicorn logs in the same format as `hfi`."""
+    return {"log_config": None} if is_structured() else {}
 
 
 class LoggedOutput:
-    """A file for a rich console: each thing that is printed becomes one line of the log."""
+    """File for a rich console that turns each print into one line of the log."""
 
     def __init__(self, level: int) -> None:
         self._level = level
 
     def write(self, text: str) -> int:
-        """Log what is not blank."""
+        """Log the text unless it is blank."""
         if text.strip():
             log(self._level, text.rstrip("\n"))
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing, because nothing is buffered."""
 
 
-class JsonLines(JsonFormatter):
-    """Time (UTC), level, logger, message and run of a record; where they are known, the flow run and task of Prefect,
-    the stage, its unit and how far it is, and the traceback.
+class JsonLineFormatter(JsonFormatter):
+    """Formatter with time (UTC), level, logger, message and run of a record.
 
-    Other attributes that libraries give to their records are left out: nobody has looked what they hold.
+    Where they are known, it adds Prefect's flow run and task, the stage, its unit and progress, and the traceback.
+    It leaves out other attributes that libraries add to records, because they may hold secrets.
     """
 
     def __init__(self) -> None:
         super().__init__(timestamp="time")
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """The line's fields, in order."""
+        """Return the fields of a line in order, without passwords."""
         return {key: redacted(value) if isinstance(value, str) else value for key, value in log_data.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Fill `log_data`."""
-        whole: dict[str, Any] = {}
-        super().add_fields(whole, record, message_dict)
-        found = {
-            "time": whole["time"],
+        """Fill `log_data` from a record."""
+        all_fields: dict[str, Any] = {}
+        super().add_fields(all_fields, record, message_dict)
+        fields = {
+            "time": all_fields["time"],
             "level": record.levelname,
             "logger": record.name,
             "message": record.message,
             "run": run_id(),
             "flow_run": _flow_run(record),
             "task": getattr(record, "task_run_name", None),
-            **context(),
+            **current_fields(),
             **getattr(record, "fields", {}),
             "traceback": message_dict.get("exc_info"),
         }
-        log_data |= {key: value for key, value in found.items() if value is not None}
+        log_data |= {key: value for key, value in fields.items() if value is not None}
 
 
 def _flow_run(record: logging.LogRecord) -> str | None:
-    """Prefect's id of the flow run that a record belongs to."""
-    runtime = sys.modules.get("prefect.runtime.flow_run")  # who has not imported it runs no flow
-    found = getattr(record, "flow_run_id", None) or (runtime.get_id() if runtime else None)
-    return str(found) if found else None
+    """Return Prefect's id of the flow run that a record belongs to."""
+    runtime = sys.modules.get("prefect.runtime.flow_run")  # a process that runs a flow has imported it
+    flow_run_id = getattr(record, "flow_run_id", None) or (runtime.get_id() if runtime else None)
+    return str(flow_run_id) if flow_run_id else None

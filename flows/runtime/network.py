@@ -1,4 +1,4 @@
-"""Sockets of this machine: whether a port is free, and whether an address is the loopback."""
+"""Listen on a port, find a free one, and recognise loopback addresses."""
 
 import socket
 from ipaddress import ip_address
@@ -7,36 +7,36 @@ from hfi_core.errors import UserError
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen at an address; port 0 takes a free one.
+    """Return a socket that listens on an address; port 0 takes a free port.
 
-    Raises UserError if that cannot be done.
+    Raises UserError if the port is in use or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((host, port))
+        listener.bind((host, port))
     except (OSError, UnicodeError) as error:
-        listening.close()
+        listener.close()
         raise UserError(
-            f"{host}, port {port} cannot be listened at: {error}.\n"
-            "  To mend it: end the other server, or choose another --port (0 takes a free one)."
+            f"Cannot listen on {host}, port {port}: {error}.\n"
+            "  To fix this: stop the other server, or choose another --port (0 takes a free one)."
         ) from error
-    return listening
+    return listener
 
 
 LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a port of the loopback that is free now."""
+    """Return a port of the loopback interface that is free now."""
     with listen(LOOPBACK, 0) as free:
         return free.getsockname()[1]
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host name or address is this machine's loopback."""
+    """Return whether a host name or address (an IPv6 one in brackets, too) is this machine's loopback."""
     try:
-        return ip_address(host).is_loopback
+        return ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"

@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.runtime.network import listen
-from hfi_core.annotation.settings import LOOPBACK, Access
+from flows.runtime.network import is_loopback, listen
+from hfi_core.annotation.settings import Access
 from hfi_core.errors import UserError
 
 _EVERYWHERE = frozenset({"0.0.0.0", "::", ""})
@@ -26,7 +26,7 @@ class Door:
     @property
     def local(self) -> bool:
         """Only this machine can reach it."""
-        return _is_loopback(self.host) and self.proxy is None and self.certificate is None
+        return is_loopback(self.host) and self.proxy is None and self.certificate is None
 
     def address(self, port: int) -> str:
         """What to open in a browser."""
@@ -76,8 +76,8 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
-    if concept is not None and concept not in params.concepts:
-        raise UserError(f"There is no concept {concept!r}; params.yaml has {', '.join(params.concepts)}.")
+    if concept is not None:
+        params.concept(concept)
     access = access_of(door, private)
     listening = listen(door.host, door.port)
     with listening, open_store(params.feedback.database_url) as store:
@@ -89,7 +89,7 @@ def serve(door: Door, private: Path, concept: str | None) -> None:
             # Who a request comes from is believed of the named proxy alone.
             proxy_headers=door.proxy is not None, forwarded_allow_ips=door.proxy or "",
             ssl_certfile=door.certificate, ssl_keyfile=door.key,
-            **logs.for_uvicorn(),
+            **logs.uvicorn_options(),
         )  # fmt: skip
         page = f"/judge/{concept}" if concept else "/"
         info(f"Annotation page: {door.address(listening.getsockname()[1])}{page}")
@@ -109,12 +109,6 @@ def _require_somebody(private: Path) -> None:
             )
     finally:
         accounts.close()
-
-
-def _is_loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return host in LOOPBACK
 
 
 def _bare(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from hfi_core.errors import UserError
 
 SCHEME = "s3://"
-TRIES = 8
+MAX_ATTEMPTS = 8
 """Of one request, with a growing pause between them."""
 CONNECT_SECONDS = 10
 READ_SECONDS = 60
@@ -24,11 +24,11 @@ READ_SECONDS = 60
 CONNECTIONS = 16
 PART_BYTES = 16 * 2**20
 """Of a file sent in parts; S3 wants at least 5 MiB."""
-_MOST_PARTS = 10_000
+_MAX_PARTS = 10_000
 _PARTS_AT_ONCE = 8
 _SHA256 = "sha256"
 """Metadata of an object: the digest of the whole file, for servers that keep no checksums."""
-_SERVER_S_FAULT = 500
+_SERVER_ERROR = 500
 """HTTP statuses from here on: busy, down."""
 
 ABSENT = ("404", "NoSuchKey", "NotFound", "NoSuchUpload")
@@ -36,7 +36,7 @@ CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 """A condition on an ETag did not hold: somebody else wrote first."""
 
 
-class OutOfReach(UserError):
+class StorageUnreachable(UserError):
     """Neither the user nor the files are at fault: the network is, or the server."""
 
 
@@ -62,7 +62,7 @@ def parse_s3_address(address: str, *below: str) -> S3Location:
     return S3Location(bucket, "".join(f"{part}/" for part in parts))
 
 
-def client(endpoint: str | None = None, tries: int = TRIES, seconds: float | None = None) -> Any:
+def make_client(endpoint: str | None = None, tries: int = MAX_ATTEMPTS, seconds: float | None = None) -> Any:
     """A boto3 client of S3; `endpoint` is the address of a server other than AWS.
 
     `seconds`: the longest silence to bear, where it is less than usual.
@@ -84,24 +84,24 @@ def client(endpoint: str | None = None, tries: int = TRIES, seconds: float | Non
     )
 
 
-def code_of(error: Exception) -> str:
+def error_code(error: Exception) -> str:
     """S3's code of a refusal: `NoSuchKey`, `404`, ..."""
     return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
 
 
-def head(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
+def head_object(s3: Any, bucket: str, key: str) -> dict[str, Any] | None:
     """What S3 says of an object, its checksum included; None where there is none."""
     from botocore.exceptions import ClientError
 
     try:
         return s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
-        if code_of(error) in ABSENT:
+        if error_code(error) in ABSENT:
             return None
         raise
 
 
-def listing(s3: Any, place: S3Location) -> Iterator[dict[str, Any]]:
+def list_objects(s3: Any, place: S3Location) -> Iterator[dict[str, Any]]:
     """Every object below a place by key, but for the empty ones that stand for folders."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix):
         yield from (found for found in page.get("Contents", ()) if not found["Key"].endswith("/"))
@@ -113,7 +113,7 @@ def is_stored(s3: Any, place: S3Location, name: str, path: Path, sha256: str) ->
     Raises UserError if it is there with another content: it is never replaced.
     """
     key = place.key(name)
-    found = head(s3, place.bucket, key)
+    found = head_object(s3, place.bucket, key)
     if found is None:
         return False
     size = path.stat().st_size
@@ -190,7 +190,7 @@ def _send_parts(s3: Any, upload: dict[str, str], path: Path, sha256: str) -> lis
         )
         return {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
 
-    step = max(PART_BYTES, -(-path.stat().st_size // _MOST_PARTS))
+    step = max(PART_BYTES, -(-path.stat().st_size // _MAX_PARTS))
     whole, parts = hashlib.sha256(), []
     with path.open("rb") as stream, ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
         while batch := [content for _ in range(_PARTS_AT_ONCE) if (content := stream.read(step))]:
@@ -216,7 +216,7 @@ def _base64(digest: bytes) -> str:
 
 
 @contextmanager
-def as_user_error(address: object, then: str, tries: int = TRIES) -> Iterator[None]:
+def as_user_error(address: object, then: str, tries: int = MAX_ATTEMPTS) -> Iterator[None]:
     """Turn what S3 and the network refuse into UserErrors about `address`; `then` says what has become of the work.
 
     They are OutOfReach where another try, later, may succeed.
@@ -231,7 +231,7 @@ def as_user_error(address: object, then: str, tries: int = TRIES) -> Iterator[No
             "and AWS_SECRET_ACCESS_KEY, or the machine's role."
         ) from error
     except ClientError as error:
-        code = code_of(error)
+        code = error_code(error)
         if code == "NoSuchBucket" or (code == "404" and error.operation_name == "HeadBucket"):
             raise UserError(
                 f"{address}: there is no such bucket. Make it, or correct the name in params.yaml."
@@ -242,7 +242,7 @@ def as_user_error(address: object, then: str, tries: int = TRIES) -> Iterator[No
                 "which rights have they?"
             ) from error
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        kind = OutOfReach if status >= _SERVER_S_FAULT else UserError
+        kind = StorageUnreachable if status >= _SERVER_ERROR else UserError
         raise kind(f"{address}: S3 refuses {error.operation_name}: {code}. {then}") from error
     except BotoCoreError as error:
-        raise OutOfReach(f"{address} is out of reach after {tries} tries: {error}. {then}") from error
+        raise StorageUnreachable(f"{address} is out of reach after {tries} tries: {error}. {then}") from error

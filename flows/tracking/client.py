@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from flows.runtime.console import warn
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 from hfi_core.params import Params
 
 
@@ -17,7 +17,7 @@ def registry_client(params: Params) -> Any:
 
 
 @contextmanager
-def reaching(params: Params) -> Iterator[None]:
+def registry_errors_as_user_errors(params: Params) -> Iterator[None]:
     """Raise UserError in place of what MLflow raises where its registry is out of reach."""
     from mlflow.exceptions import MlflowException
 
@@ -25,12 +25,12 @@ def reaching(params: Params) -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {str(error).splitlines()[0]}\n"
+            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {first_line(error)}\n"
             "Mend tracking.mlflow in params.yaml or the server."
         ) from error
 
 
-def pages(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
+def search_all(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
     """Everything that one of MLflow's searches finds, page after page."""
     token = None
     while True:
@@ -42,16 +42,12 @@ def pages(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
 
 
 @contextmanager
-def tolerated(what: str) -> Iterator[None]:
+def warn_on_failure(what: str) -> Iterator[None]:
     """Turn any failure inside into a warning: the stages' results do not depend on who records them."""
     try:
         yield
     except Exception as error:  # MLflow, its store and its network raise what they like
-        warn(f"MLflow could not record {what} ({type(error).__name__}: {_first_line(error)}). The result is kept.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+        warn(f"MLflow could not record {what} ({first_line(error, with_type=True)}). The result is kept.")
 
 
 def tracking_client(params: Params):
@@ -59,10 +55,10 @@ def tracking_client(params: Params):
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(params.tracking.mlflow)
-    return client, experiment_of(client, params)
+    return client, get_or_create_experiment(client, params)
 
 
-def experiment_of(client: Any, params: Params) -> str:
+def get_or_create_experiment(client: Any, params: Params) -> str:
     """The id of the experiment that params name, which is made where there is none."""
     from mlflow.exceptions import MlflowException
 

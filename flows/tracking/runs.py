@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from flows.execution.unit import FinishedUnit
-from flows.tracking.client import tolerated, tracking_client
+from flows.tracking.client import tracking_client, warn_on_failure
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import params_digest, params_of, pipeline_key
 from hfi_core.secrets import redacted, without_passwords
 
-PUBLIC = "HFI_MLFLOW_UI"
+PUBLIC_URL_VARIABLE = "HFI_MLFLOW_UI"
 """The variable with the address at which browsers reach MLflow, where it is another than `tracking.mlflow`."""
 _PICTURES = 12
 """Pictures of a folder that are shown in MLflow."""
@@ -31,7 +31,7 @@ _LARGEST = 20 * 2**20
 def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
     """The parent run of one pipeline run; yields its id, or None if MLflow is out of reach."""
     run_id = None
-    with tolerated("this run"):
+    with warn_on_failure("this run"):
         client, experiment = tracking_client(params)
         revision, dirty = git_revision()
         tags = _tags(params) | {"hfi.git.revision": revision, "hfi.git.dirty": str(dirty).lower()}
@@ -46,29 +46,29 @@ def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
         raise
     finally:
         if run_id:
-            with tolerated("the end of this run"):
+            with warn_on_failure("the end of this run"):
                 client.set_terminated(run_id, status)
 
 
-def record(params: Params, done: FinishedUnit, parent: str | None = None) -> None:
+def record_unit(params: Params, done: FinishedUnit, parent: str | None = None) -> None:
     """Record a unit that has run, below `parent` or on its own."""
-    with tolerated(done.unit.address):
+    with warn_on_failure(done.unit.address):
         _record(params, done, parent)
 
 
-def record_figures(params: Params, run_id: str | None, figures: Mapping[str, float]) -> None:
+def record_metrics(params: Params, run_id: str | None, figures: Mapping[str, float]) -> None:
     """Metrics of the pipeline as a whole, on its parent run, so that MLflow compares pipelines side by side."""
     if run_id:
-        with tolerated("the comparison"):
+        with warn_on_failure("the comparison"):
             _log_metrics(tracking_client(params)[0], run_id, [(name, value, 0) for name, value in figures.items()])
 
 
-def page_of(params: Params, run_id: str | None) -> str | None:
+def run_url(params: Params, run_id: str | None) -> str | None:
     """The address of a run's page, where a server serves one."""
-    server = without_passwords(os.environ.get(PUBLIC) or params.tracking.mlflow).rstrip("/")
+    server = without_passwords(os.environ.get(PUBLIC_URL_VARIABLE) or params.tracking.mlflow).rstrip("/")
     if run_id is None or not server.startswith(("http://", "https://")):
         return None
-    with tolerated("where this run is"):
+    with warn_on_failure("where this run is"):
         return f"{server}/#/experiments/{tracking_client(params)[1]}/runs/{run_id}"
 
 

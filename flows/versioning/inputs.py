@@ -7,24 +7,24 @@ from hfi_core.errors import UserError
 from hfi_core.pipeline.graph import Unit, paths_overlap, stages_making
 
 
-def require_sources(units: Iterable[Unit], ours: Iterable[Path] = ()) -> None:
+def require_external_inputs(units: Iterable[Unit], ours: Iterable[Path] = ()) -> None:
     """Raise UserError if a file that no unit makes (the feedback of a real project) is missing, but for `ours`."""
     made = list(ours)
     for unit in units:
         for path in unit.inputs.values():
             if not path.exists() and not any(paths_overlap(path, output) for output in made):
-                raise UserError(missing_input(unit, path))
+                raise UserError(describe_missing_input(unit, path))
         made += unit.outputs.values()
 
 
-def marker_of(path: Path) -> Path:
+def dvc_file_of(path: Path) -> Path:
     """DVC's file beside a file or folder that it tracks by itself."""
     return path.with_name(f"{path.name}.dvc")
 
 
-def missing_input(unit: Unit, path: Path) -> str:
+def describe_missing_input(unit: Unit, path: Path) -> str:
     """What to tell about a missing input and how to mend it."""
-    if marker_of(path).exists():
+    if dvc_file_of(path).exists():
         return f"{path} is missing, and {unit.address} reads it: `dvc pull {path}` brings it."
     makers = [other for other in stages_making(path) if other]
     if makers:

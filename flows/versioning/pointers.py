@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from flows.versioning.inputs import marker_of
+from flows.versioning.inputs import dvc_file_of
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.graph import Unit
@@ -23,7 +23,7 @@ LEGACY = "md5-dos2unix"
 
 
 @dataclass(frozen=True)
-class Data:
+class CachedObject:
     """A file or folder in DVC's cache."""
 
     hash: str
@@ -36,12 +36,12 @@ class Data:
 def pointer_files(units: Iterable[Unit]) -> list[Path]:
     """The lock, and DVC's files of what the graph reads and no unit makes: the snapshot, imported candidates."""
     inputs = {path for unit in units for path in unit.inputs.values()}
-    markers = sorted(marker_of(path) for path in inputs if marker_of(path).exists())
+    markers = sorted(dvc_file_of(path) for path in inputs if dvc_file_of(path).exists())
     return [*([DVC_LOCK] if DVC_LOCK.exists() else []), *markers]
 
 
 @contextmanager
-def gathered(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
+def collect_pointers(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
     """A folder with the pointers and the params of now (without passwords), at their places, and its digest."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
@@ -58,7 +58,7 @@ def is_pointer(name: str) -> bool:
     return Path(name).name == DVC_LOCK.name or (name.endswith(".dvc") and Path(name).name != ".dvc")
 
 
-def data_in(text: str, where: str) -> Iterator[Data]:
+def read_pointers(text: str, where: str) -> Iterator[CachedObject]:
     """The outputs that one of these files names.
 
     Raises UserError if it is none.
@@ -69,10 +69,10 @@ def data_in(text: str, where: str) -> Iterator[Data]:
         content = yaml.safe_load(text) or {}
         rows = content["stages"].values() if "stages" in content else [content]
         outs = [out for row in rows for out in row.get("outs") or []]
-        yield from (_data(out) for out in outs if out.get("md5"))
+        yield from (_cached_object(out) for out in outs if out.get("md5"))
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{where} is none of DVC's files, so what it points at is not known: {error}") from error
 
 
-def _data(out: dict[str, Any]) -> Data:
-    return Data(out.get("hash", LEGACY), str(out["md5"]), int(out.get("size", 0)), int(out.get("nfiles", 1)))
+def _cached_object(out: dict[str, Any]) -> CachedObject:
+    return CachedObject(out.get("hash", LEGACY), str(out["md5"]), int(out.get("size", 0)), int(out.get("nfiles", 1)))

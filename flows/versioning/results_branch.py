@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 from flows.versioning.git import git, try_git
 from flows.versioning.pointers import pointer_files
-from flows.versioning.repo import push
+from flows.versioning.repo import push_data
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
@@ -62,12 +62,12 @@ def commit_record(branch: str, files: Mapping[Path, bytes], subject: str, told: 
     return commit
 
 
-def uncommitted(*paths: str) -> list[str]:
+def list_uncommitted(*paths: str) -> list[str]:
     """Those of the paths whose files differ from HEAD."""
     return git("diff", "--name-only", "--relative", "HEAD", "--", *paths).splitlines()
 
 
-def records_of(branch: str) -> list[str]:
+def list_records(branch: str) -> list[str]:
     """The records on a branch, the newest first; none where there is no such branch."""
     told = try_git("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
     return [line.split()[0] for line in told.splitlines() if len(line.split()) == 2]
@@ -146,7 +146,7 @@ def record_results(params: Params, run: str) -> Record | None:
         return None
     require_recordable(params)
     if wanted.push:
-        missing = push(wanted.push)
+        missing = push_data(wanted.push)
         if missing:
             raise UserError(
                 f"{len(missing)} of what dvc.lock names did not reach the DVC remote {wanted.push!r} "
@@ -158,7 +158,7 @@ def record_results(params: Params, run: str) -> Record | None:
     feedback = Path(params.feedback.file)
     if feedback.exists():
         told["Hfi-Feedback"] = sha256_of_file(feedback)
-    if changed := uncommitted(str(PARAMS), str(DVC_YAML)):
+    if changed := list_uncommitted(str(PARAMS), str(DVC_YAML)):
         told["Hfi-Uncommitted"] = ", ".join(changed)
     subject = f"Record results of {params.tracking.experiment}"
     commit = commit_record(wanted.branch, {path: path.read_bytes() for path in paths}, subject, told)

@@ -174,7 +174,9 @@ def _require_fit(
     if refused:
         files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
         remedy = "  To mend it: take them out of the folder (or out of the table), or replace them."
-        raise UserError("\n".join([f"{source}: {files} refused, so nothing was imported.", *listed(refused), remedy]))
+        raise UserError(
+            f"{source}: {files} refused, so nothing was imported.\n{listed(refused, as_lines=True)}\n{remedy}"
+        )
     if len(sizes) > 1:
         (one, first), (other, second) = list(sizes.items())[:2]
         raise UserError(
@@ -233,7 +235,7 @@ def read_picture_table(path: Path) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
     if wrong:
-        raise UserError("\n".join([f"{path}: nothing was imported.", *listed(wrong)]))
+        raise UserError(f"{path}: nothing was imported.\n{listed(wrong, as_lines=True)}")
     return found
 
 

@@ -9,7 +9,7 @@ PRECISE_SHARE = 0.5
 _EMBLEM_PHRASES = {"star": "a star", "leaf": "a leaf", "skull": "a skull", "bones": "crossed bones"}
 
 
-def caption(scene: Scene, rng: np.random.Generator) -> str:
+def write_caption(scene: Scene, rng: np.random.Generator) -> str:
     """Describe a scene; half of the badge captions are broad, so their words do not say what people object to."""
     if rng.random() < EMPTY_SHARE:
         return ""
@@ -29,7 +29,7 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     return text
 
 
-def promises(text: str) -> dict[str, str]:
+def parse_caption(text: str) -> dict[str, str]:
     """The facts that a caption names, as {"kind": ..., "colour": ..., "emblem": ...}, each only where it is named."""
     words = set(text.lower().replace(",", " ").split())
     found = {}

@@ -7,7 +7,7 @@ import torch
 
 from hfi_core.compute.batching import map_in_padded_batches, to_signed_tensor
 from hfi_core.compute.device import device_of
-from hfi_core.embedded.captions import promises
+from hfi_core.embedded.captions import parse_caption
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
@@ -68,7 +68,7 @@ class EmbeddedJudge:
     @staticmethod
     def _verdict(facts: dict[str, str], prompt: str) -> PictureVerdict:
         badge, emblem = facts["kind"] == BADGE, facts["emblem"]
-        asked = {fact: value for fact, value in promises(prompt).items() if fact in _ASKED}
+        asked = {fact: value for fact, value in parse_caption(prompt).items() if fact in _ASKED}
         return PictureVerdict(
             flagged=badge and emblem in FLAGGED_EMBLEMS,
             kept=badge and emblem in ACCEPTED_EMBLEMS,

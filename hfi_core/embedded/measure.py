@@ -15,10 +15,10 @@ from diffusers import AutoencoderKL
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.embedded.build import JUDGES
-from hfi_core.embedded.captions import promises
+from hfi_core.embedded.captions import parse_caption
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
-from hfi_core.embedded.training import judge_targets, pixels_of, reconstruct, scenes_of, spoil
+from hfi_core.embedded.training import build_judge_targets, reconstruct, render_scenes, sample_scenes, spoil_pictures
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.json_files import write_json
 from hfi_core.metrics.intervals import wilson_interval
@@ -61,11 +61,11 @@ def _answers(network: JudgeNetwork, pixels: torch.Tensor) -> dict[str, np.ndarra
 def measure_judges(folder: Path) -> dict[str, MeasuredFigure]:
     """How often each judge is right on drawings, reconstructions and spoilt pictures, and how often both agree."""
     vae = AutoencoderKL.from_pretrained(folder / "pipeline" / "vae").float().eval()
-    scenes = scenes_of(HELD_OUT, "held out")
-    drawings = pixels_of(scenes)
+    scenes = sample_scenes(HELD_OUT, "held out")
+    drawings = render_scenes(scenes)
     passed = torch.cat([reconstruct(vae, chunk) for chunk in drawings.split(128)])
-    spoilt = spoil(vae, scenes_of(SPOILT, "held out", "spoilt"), np.random.default_rng(0))
-    truth = {fact: values.numpy() for fact, values in judge_targets(scenes).items()}
+    spoilt = spoil_pictures(vae, sample_scenes(SPOILT, "held out", "spoilt"), np.random.default_rng(0))
+    truth = {fact: values.numpy() for fact, values in build_judge_targets(scenes).items()}
     figures: dict[str, MeasuredFigure] = {}
     answers = {}
     for name in JUDGES:
@@ -111,7 +111,7 @@ def _drawn(network: JudgeNetwork, model: TextToImage, prompts: list[str], pictur
 
 def _obeyed(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.ndarray:
     answers = _drawn(network, model, prompts, PICTURES)
-    wanted = [promises(prompt) for prompt in prompts for _ in range(PICTURES)]
+    wanted = [parse_caption(prompt) for prompt in prompts for _ in range(PICTURES)]
     right = np.ones(len(wanted), bool)
     for fact in facts:
         right &= answers[fact] == np.array([FACTS[fact].index(want[fact]) for want in wanted])

@@ -161,7 +161,7 @@ def _style(pixels: np.ndarray, style: str, strength: float) -> np.ndarray:
     return pixels * (1 - alpha) + ink * alpha
 
 
-def draw(scene: Scene) -> np.ndarray:
+def render_scene(scene: Scene) -> np.ndarray:
     """Return the scene as uint8 (64, 64, 3)."""
     side = SIZE * _OVER
     image = Image.new("RGB", (side, side), BACKGROUNDS[scene.background])

@@ -49,7 +49,7 @@ class Scene:
     scale: float
 
 
-def draw_scene(rng: np.random.Generator) -> Scene:
+def sample_scene(rng: np.random.Generator) -> Scene:
     """Draw a scene: half are badges, whose four emblems are equally frequent."""
     badge = rng.random() < BADGE_SHARE
     styled = rng.random() < STYLE_SHARE

@@ -15,7 +15,7 @@ import torch
 from hfi_core.candidates.manifest import Candidate, read_pictures
 from hfi_core.compute.batching import map_in_padded_batches, to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.captions import promises
+from hfi_core.embedded.captions import parse_caption
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
 from hfi_core.embedded.scenes import FLAGGED_EMBLEMS, STYLES
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
@@ -92,7 +92,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def annotators_of(name: str, crowd: Crowd, seed: int) -> list[SimulatedAnnotator]:
+def draw_annotators(name: str, crowd: Crowd, seed: int) -> list[SimulatedAnnotator]:
     """The people of a crowd; each one's rates are drawn around the crowd's, which are their means."""
     people = []
     for number in range(1, crowd.annotators + 1):
@@ -106,7 +106,7 @@ def _around(rate: float, rng: np.random.Generator) -> float:
     return rate + min(rate, 1 - rate) * float(rng.uniform(-0.5, 0.5))
 
 
-def answer(
+def answer_questions(
     annotator: SimulatedAnnotator, concept: str, impressions: list[Impression], seed: int
 ) -> Iterator[BinaryJudgement]:
     """Binary feedback: is the emblem a flagged one? What cannot be read is answered with "can't tell"."""
@@ -127,7 +127,7 @@ def answer(
         )
 
 
-def rank(
+def rank_pictures(
     annotator: SimulatedAnnotator, concept: str, text: str, impressions: list[Impression], seed: int
 ) -> Iterator[RankingJudgement]:
     """Rankings of five pictures by the strength of the style that `text` names, or else by P(flagged).
@@ -135,7 +135,7 @@ def rank(
     Each annotator ranks every picture twice: in groups that all of them see, so that their agreement shows, and in
     groups of their own, which tie all pictures together. Normal noise of the annotator's error rate blurs each look.
     """
-    style = promises(text).get("style")
+    style = parse_caption(text).get("style")
     seen: set[frozenset[str]] = set()
     for grouping, key in (("shared", ()), ("own", (annotator.name,))):
         order = numpy_generator(seed, "groups", concept, *key).permutation(len(impressions))
@@ -169,14 +169,14 @@ def _placeable(impression: Impression, style: str | None) -> bool:
     return impression.kind_readable if style else impression.emblem_readable
 
 
-def judgements(
+def simulate_judgements(
     name: str, crowd: Crowd, concept: str, about: Concept, impressions: list[Impression], seed: int
 ) -> list[BinaryJudgement | RankingJudgement]:
     """All that a crowd says about a concept's candidates, sorted by id."""
     found: list[BinaryJudgement | RankingJudgement] = []
-    for annotator in annotators_of(name, crowd, seed):
+    for annotator in draw_annotators(name, crowd, seed):
         if about.feedback == "binary":
-            found += answer(annotator, concept, impressions, seed)
+            found += answer_questions(annotator, concept, impressions, seed)
         else:
-            found += rank(annotator, concept, about.text, impressions, seed)
+            found += rank_pictures(annotator, concept, about.text, impressions, seed)
     return sorted(found, key=lambda judgement: judgement.id)

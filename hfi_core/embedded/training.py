@@ -15,7 +15,7 @@ from transformers import CLIPTokenizer
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator, torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine, fit
-from hfi_core.embedded.captions import caption
+from hfi_core.embedded.captions import write_caption
 from hfi_core.embedded.networks import (
     FACTS,
     NO_EMBLEM,
@@ -28,8 +28,8 @@ from hfi_core.embedded.networks import (
     build_unet,
     build_vae,
 )
-from hfi_core.embedded.rendering import draw
-from hfi_core.embedded.scenes import EMBLEMS, STYLES, Scene, draw_scene
+from hfi_core.embedded.rendering import render_scene
+from hfi_core.embedded.scenes import EMBLEMS, STYLES, Scene, sample_scene
 
 _bfloat16 = partial(torch.autocast, "cpu", torch.bfloat16)
 
@@ -51,18 +51,18 @@ class Budget:
 MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16, widths=(16, 32, 32))
 
 
-def scenes_of(count: int, *key: object) -> list[Scene]:
+def sample_scenes(count: int, *key: object) -> list[Scene]:
     """Scenes drawn for one purpose; different keys give different drawings."""
     rng = numpy_generator("scenes", *key)
-    return [draw_scene(rng) for _ in range(count)]
+    return [sample_scene(rng) for _ in range(count)]
 
 
-def pixels_of(scenes: list[Scene]) -> torch.Tensor:
+def render_scenes(scenes: list[Scene]) -> torch.Tensor:
     """Drawings as (B, 3, 64, 64) in [-1, 1]."""
-    return to_signed_tensor(np.stack([draw(scene) for scene in scenes]))
+    return to_signed_tensor(np.stack([render_scene(scene) for scene in scenes]))
 
 
-def tokens_of(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
+def tokenize_texts(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """Padded token ids (B, L)."""
     return tokenizer(
         texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
@@ -88,8 +88,8 @@ class _Pool:
 
 
 def _reconstructions(vae: AutoencoderKL, count: int, *key: object) -> _Pool:
-    scenes = scenes_of(count, "reconstructions", *key)
-    parts = [reconstruct(vae, pixels_of(scenes[start : start + 128])).half() for start in range(0, count, 128)]
+    scenes = sample_scenes(count, "reconstructions", *key)
+    parts = [reconstruct(vae, render_scenes(scenes[start : start + 128])).half() for start in range(0, count, 128)]
     return _Pool(scenes, torch.cat(parts))
 
 
@@ -121,7 +121,9 @@ def train_vae(budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
     vae = build_vae().to(memory_format=torch.channels_last)
 
     def loss(step: int) -> torch.Tensor:
-        pixels = pixels_of(scenes_of(budget.batch // 2, "vae", step)).contiguous(memory_format=torch.channels_last)
+        pixels = render_scenes(sample_scenes(budget.batch // 2, "vae", step)).contiguous(
+            memory_format=torch.channels_last
+        )
         posterior = vae.encode(pixels).latent_dist
         latents = posterior.sample(torch_generator("vae", step))
         error = vae.decode(latents).sample.float() - pixels
@@ -129,7 +131,7 @@ def train_vae(budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
 
     _fit([(vae, 2e-3)], loss, budget.vae, folder, "vae", observe)
     with torch.no_grad():
-        latents = vae.encode(pixels_of(scenes_of(budget.batch, "vae scale"))).latent_dist.mean
+        latents = vae.encode(render_scenes(sample_scenes(budget.batch, "vae scale"))).latent_dist.mean
     vae.register_to_config(scaling_factor=round(1 / float(latents.std()), 4))
     return vae
 
@@ -139,7 +141,7 @@ def encode_drawings(vae: AutoencoderKL, scenes: list[Scene]) -> torch.Tensor:
     parts = []
     with torch.no_grad(), _bfloat16():
         for start in range(0, len(scenes), 256):
-            mean = vae.encode(pixels_of(scenes[start : start + 256])).latent_dist.mean
+            mean = vae.encode(render_scenes(scenes[start : start + 256])).latent_dist.mean
             parts.append((mean.float() * vae.config.scaling_factor).half())
     return torch.cat(parts)
 
@@ -149,7 +151,7 @@ def train_denoiser(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer,
     torch.manual_seed(1)
     unet, text_encoder = build_unet(budget.widths), build_text_encoder(tokenizer)
     unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is four times slower on a CPU
-    scenes = scenes_of(budget.drawings, "denoiser")
+    scenes = sample_scenes(budget.drawings, "denoiser")
     latents = encode_drawings(vae, scenes)
     scheduler = build_scheduler()
 
@@ -160,8 +162,8 @@ def train_denoiser(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer,
         eps = torch.randn(x0.shape, generator=generator)
         t = torch.randint(0, scheduler.config.num_train_timesteps, (len(rows),), generator=generator)
         x_t = scheduler.add_noise(x0, eps, t)
-        texts = [caption(scenes[row], rng) for row in rows]
-        condition = text_encoder(tokens_of(tokenizer, texts))[0]
+        texts = [write_caption(scenes[row], rng) for row in rows]
+        condition = text_encoder(tokenize_texts(tokenizer, texts))[0]
         return F.mse_loss(unet(x_t, t, condition).sample.float(), eps)
 
     _fit([(unet, 1e-3), (text_encoder, 2e-3)], loss, budget.denoiser, folder, "denoiser", observe)
@@ -176,10 +178,10 @@ def train_clip(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, fol
 
     def loss(step: int) -> torch.Tensor:
         rng = numpy_generator("clip", step)
-        drawn = scenes_of(budget.batch, "clip", step)
+        drawn = sample_scenes(budget.batch, "clip", step)
         passed, reconstructed = pool.draw(budget.batch, rng)
-        scenes, pixels = drawn + passed, torch.cat([pixels_of(drawn), reconstructed])
-        ids = tokens_of(tokenizer, [caption(scene, rng) for scene in scenes])
+        scenes, pixels = drawn + passed, torch.cat([render_scenes(drawn), reconstructed])
+        ids = tokenize_texts(tokenizer, [write_caption(scene, rng) for scene in scenes])
         output = clip(input_ids=ids, pixel_values=pixels)
         same = (ids[:, None] == ids[None]).all(-1).float()
         target = same / same.sum(1, keepdim=True)
@@ -190,7 +192,7 @@ def train_clip(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, fol
     return clip
 
 
-def judge_targets(scenes: list[Scene]) -> dict[str, torch.Tensor]:
+def build_judge_targets(scenes: list[Scene]) -> dict[str, torch.Tensor]:
     """Class indices by fact, and style strengths (B, 2)."""
     values = {
         "kind": [s.kind for s in scenes],
@@ -229,19 +231,19 @@ def _noised_latents(vae: AutoencoderKL, pixels: torch.Tensor, rng: np.random.Gen
     return vae.decode((1 - share**2).sqrt() * latents + share * noise).sample.clamp(-1, 1)
 
 
-def spoil(vae: AutoencoderKL, scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
+def spoil_pictures(vae: AutoencoderKL, scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
     """Pictures in which neither kind nor emblem can be read, a quarter by each way of spoiling."""
     order = np.argsort([s.emblem or s.kind for s in scenes], kind="stable")
     # Interleaving the halves of the sorted order sets unlike pictures side by side: no blend is a clean picture.
-    pixels = pixels_of([scenes[i] for i in order.reshape(2, -1).T.ravel()])
+    pixels = render_scenes([scenes[i] for i in order.reshape(2, -1).T.ravel()])
     blended, blurred, flat, noised = pixels.chunk(4)
     return torch.cat([_blend(blended, rng), _blur(blurred, rng), _flat(flat, rng), _noised_latents(vae, noised, rng)])
 
 
 def smear_emblems(scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
     """Badges that can be read as badges, with an emblem between two emblems."""
-    pixels = pixels_of(scenes)
-    other = pixels_of([replace(s, emblem=str(rng.choice([e for e in EMBLEMS if e != s.emblem]))) for s in scenes])
+    pixels = render_scenes(scenes)
+    other = render_scenes([replace(s, emblem=str(rng.choice([e for e in EMBLEMS if e != s.emblem]))) for s in scenes])
     share = torch.from_numpy(rng.uniform(0.4, 0.6, (len(pixels), 1, 1, 1))).float()
     return share * pixels + (1 - share) * other
 
@@ -258,16 +260,16 @@ def train_judge(budget: Budget, vae: AutoencoderKL, name: str, folder: Path, obs
 
     def loss(step: int) -> torch.Tensor:
         rng = numpy_generator("judge", name, step)
-        drawn = scenes_of(budget.batch, "judge", name, step)
+        drawn = sample_scenes(budget.batch, "judge", name, step)
         passed, reconstructed = pool.draw(budget.batch, rng)
-        scenes, pixels = drawn + passed, torch.cat([pixels_of(drawn), reconstructed])
-        others = scenes_of(budget.batch, "judge", name, step, "spoilt")
+        scenes, pixels = drawn + passed, torch.cat([render_scenes(drawn), reconstructed])
+        others = sample_scenes(budget.batch, "judge", name, step, "spoilt")
         smeared_scenes = [s for s in others[budget.batch // 2 :] if s.emblem]
-        spoilt = spoil(vae, others[: budget.batch // 2], rng)
+        spoilt = spoil_pictures(vae, others[: budget.batch // 2], rng)
         smeared = smear_emblems(smeared_scenes, rng) if smeared_scenes else spoilt[:0]
         pixels = torch.cat([pixels, smeared, spoilt])
         output = judge(pixels + 0.03 * torch.from_numpy(rng.normal(size=pixels.shape)).float())
-        targets = judge_targets(scenes + smeared_scenes)
+        targets = build_judge_targets(scenes + smeared_scenes)
         targets["kind"] = torch.cat([targets["kind"], _unreadable("kind", len(spoilt))])
         unreadable = _unreadable("emblem", len(smeared) + len(spoilt))
         targets["emblem"] = torch.cat([targets["emblem"][: len(scenes)], unreadable])

@@ -18,7 +18,7 @@ Records = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """What one release's share is above the other's."""
 
     metric: str
@@ -35,7 +35,7 @@ class Difference:
         return Interval(-found.value, -found.high, -found.low, found.n)
 
 
-def difference(params: Params, metric: str, ours: Records, theirs: Records) -> Difference:
+def measure_difference(params: Params, metric: str, ours: Records, theirs: Records) -> PairedDifference:
     """Ours less theirs on the metric's suite.
 
     Raises UserError if the two were not drawn at the same prompts and seeds.
@@ -52,7 +52,7 @@ def difference(params: Params, metric: str, ours: Records, theirs: Records) -> D
         level=params.evaluate.level,
         rng=numpy_generator(params.seed, "pairing", metric),
     )
-    return Difference(metric, interval, mcnemar(first, second))
+    return PairedDifference(metric, interval, mcnemar(first, second))
 
 
 def _asked(record: Mapping[str, Any]) -> tuple[int, str, int]:

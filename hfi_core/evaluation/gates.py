@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.comparison import Records, difference
+from hfi_core.evaluation.comparison import Records, measure_difference
 from hfi_core.evaluation.definitions import is_share
 from hfi_core.params import Gate, Params
 
@@ -85,7 +85,7 @@ def check_against_champion(params: Params, ours: Records, champion: Records) -> 
 
 def _against(params: Params, metric: str, bound: float, ours: Records, champion: Records) -> GateResult:
     try:
-        worse = difference(params, metric, ours, champion).worsening
+        worse = measure_difference(params, metric, ours, champion).worsening
     except UserError as error:
         return GateResult(metric, False, False, f"not comparable with the champion: {error}")
     passed = worse.high <= bound

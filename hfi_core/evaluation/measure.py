@@ -9,7 +9,7 @@ import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.definitions import COMPARED, FIGURES, SHARES
-from hfi_core.evaluation.records import EvaluatedRow
+from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.evaluation.shots import REINVERTED
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
 from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
@@ -21,8 +21,8 @@ SCHEMA = 1
 _DECIMALS = 6
 
 
-def evaluation_of(
-    params: Params, rows: Sequence[EvaluatedRow], feedback: Mapping[str, Mapping[str, Any]], progress: Progress
+def build_evaluation(
+    params: Params, rows: Sequence[EvaluatedVariant], feedback: Mapping[str, Mapping[str, Any]], progress: Progress
 ) -> dict[str, Any]:
     """The content of `reports/evaluation.json`; the first of `rows` is base, `feedback` the summaries by concept."""
     measured = []
@@ -46,7 +46,7 @@ def evaluation_of(
     }
 
 
-def _metrics(params: Params, row: EvaluatedRow, base: EvaluatedRow) -> dict[str, dict[str, Any]]:
+def _metrics(params: Params, row: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
     found = {}
     for figure in FIGURES:
         for suite in figure.suites:
@@ -57,7 +57,7 @@ def _metrics(params: Params, row: EvaluatedRow, base: EvaluatedRow) -> dict[str,
     return found
 
 
-def _measure(params: Params, name: str, suite: str, row: EvaluatedRow, base: EvaluatedRow) -> Interval:
+def _measure(params: Params, name: str, suite: str, row: EvaluatedVariant, base: EvaluatedVariant) -> Interval:
     how = _how(params, name, suite)
     # What attackers get differs by more than their pictures do, so several of them are what is drawn from.
     cluster = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
@@ -75,7 +75,7 @@ def _measure(params: Params, name: str, suite: str, row: EvaluatedRow, base: Eva
     return mean_interval(values, clusters, **how)
 
 
-def _attackers(row: EvaluatedRow) -> dict[str, float]:
+def _attackers(row: EvaluatedVariant) -> dict[str, float]:
     """The share of each attacker's pictures that is flagged, by his name."""
     names, flagged = row.column(REINVERTED, "attacker"), row.column(REINVERTED, "flagged")
     return {name: round(float(flagged[names == name].mean()), _DECIMALS) for name in dict.fromkeys(names.tolist())}
@@ -87,7 +87,7 @@ def _how(params: Params, *key: str) -> dict[str, Any]:
     return {"resamples": params.evaluate.resamples, "level": params.evaluate.level, "rng": rng}
 
 
-def _comparisons(params: Params, rows: Sequence[EvaluatedRow]) -> list[dict[str, Any]]:
+def _comparisons(params: Params, rows: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
     """Each two rows at equal prompts and seeds: the later one's figure less the earlier one's."""
     found = []
     for metric in COMPARED:
@@ -114,7 +114,7 @@ def _rounded(interval: Interval) -> dict[str, Any]:
 
 
 def _provenance(
-    params: Params, rows: Sequence[EvaluatedRow], feedback: Mapping[str, Mapping[str, Any]]
+    params: Params, rows: Sequence[EvaluatedVariant], feedback: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What is the same for all rows once; each row's own digests, and all in which rows `differ`, under its name."""
     keys = list(dict.fromkeys(key for row in rows for key in row.provenance if key not in _BY_ROW))

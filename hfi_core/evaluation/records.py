@@ -29,7 +29,7 @@ RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "prove
 
 
 @dataclass(frozen=True)
-class EvaluatedRow:
+class EvaluatedVariant:
     """One row's evaluation, as it was read."""
 
     row: str
@@ -57,7 +57,7 @@ class EvaluatedRow:
         return load_image(self.folder / f"pictures/{suite}/{index:05d}.png")
 
 
-def read_row(folder: Path) -> EvaluatedRow:
+def read_variant(folder: Path) -> EvaluatedVariant:
     """Read a row's evaluation.
 
     Raises UserError if it is missing or torn.
@@ -68,16 +68,16 @@ def read_row(folder: Path) -> EvaluatedRow:
         provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{folder / PROVENANCE} cannot be read ({error}); run evaluate again.") from error
-    return EvaluatedRow(folder.name, folder, records, features, provenance)
+    return EvaluatedVariant(folder.name, folder, records, features, provenance)
 
 
-def read_rows(folder: Path, rows: Sequence[str]) -> list[EvaluatedRow]:
+def read_variants(folder: Path, rows: Sequence[str]) -> list[EvaluatedVariant]:
     """Read the evaluations of several rows, `base` first.
 
     Raises UserError if one is missing, or was drawn at other prompts or seeds than base.
     """
     ordered = sorted(rows, key=lambda row: row != "base")
-    found = [read_row(folder / row) for row in ordered]
+    found = [read_variant(folder / row) for row in ordered]
     drawn = [[(r["suite"], r["index"], r["prompt"], r["seed"]) for r in row.records] for row in found]
     for row, asked in zip(found, drawn, strict=True):
         if asked != drawn[0]:

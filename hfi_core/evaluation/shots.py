@@ -45,7 +45,7 @@ class Shot:
         return f"pictures/{self.suite}/{self.index:05d}.png"
 
 
-def shots_of(params: Params) -> list[Shot]:
+def list_shots(params: Params) -> list[Shot]:
     """Every picture that is drawn of a row, suite by suite, at seeds that do not depend on the row."""
     shots = []
     for suite, spec in params.evaluate.suites.items():
@@ -67,7 +67,7 @@ def shots_of(params: Params) -> list[Shot]:
     return shots
 
 
-def rivals_of(params: Params, suite: str) -> list[str]:
+def list_rivals(params: Params, suite: str) -> list[str]:
     """Prompts of other suites that ask for something else than the suite's own; see `Judge.judge`."""
     return [prompt for other in _RIVALS[suite] for prompt in params.evaluate.suites[other].prompts]
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from hfi_core.errors import UserError, first_of
+from hfi_core.errors import UserError, listed
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.models.diffusion.folder import INDEX, KINDS, VARIANT, hub_patterns, model_files, read_index
 from hfi_core.params import EMBEDDED
@@ -21,7 +21,7 @@ def require_all_tensors(folder: Path, report: Mapping[str, Any], kind: str) -> N
     missing = sorted(report["missing_keys"])
     if missing:
         raise UserError(
-            f"{folder} lacks weights of a {kind}: {first_of(missing, _NAMED)}. Random ones would take their "
+            f"{folder} lacks weights of a {kind}: {listed(missing, _NAMED)}. Random ones would take their "
             "place: fetch the folder again, or name one that holds the whole model."
         )
 

@@ -8,11 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params.root import Params
-
-_MOST_LINES = 20
 
 
 def load_params(path: Path) -> Params:
@@ -34,12 +32,10 @@ def parse_params(raw: Any, where: str = "params.yaml") -> Params:
         return Params.model_validate(raw)
     except ValidationError as error:
         details = error.errors()
-        lines = [_sentence(detail) for detail in details[:_MOST_LINES]]
-        if len(details) > _MOST_LINES:
-            lines.append(f"and {len(details) - _MOST_LINES} more")
+        message = f"{where} is not valid:\n{listed([_sentence(detail) for detail in details], as_lines=True)}"
         if any(detail["type"] == "missing" for detail in details):
-            lines.append("After an upgrade of the package, `hfi params upgrade` says what to add.")
-        raise UserError(f"{where} is not valid:\n" + "\n".join(f"  {line}" for line in lines)) from error
+            message += "\n  After an upgrade of the package, `hfi params upgrade` says what to add."
+        raise UserError(message) from error
 
 
 def place_of(location: Sequence[str | int]) -> tuple[str | int, ...]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from hfi_core.errors import UserError
 from hfi_core.params.erasure import Attack, NoRemoval, Removal
 from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Annotation, Candidates, Concept, Feedback
@@ -65,3 +66,12 @@ class Params(Frozen):
             for name in getattr(self.annotation, key).keys() - self.concepts.keys():
                 raise ValueError(f"annotation.{key} names {name!r}, which is no concept")
         return self
+
+    def concept(self, name: str) -> Concept:
+        """Return a concept by its name.
+
+        Raises UserError if there is none of that name.
+        """
+        if name not in self.concepts:
+            raise UserError(f"There is no concept {name!r} in params.yaml; there are {', '.join(self.concepts)}.")
+        return self.concepts[name]

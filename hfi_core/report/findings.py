@@ -37,7 +37,7 @@ class ReportFinding:
     same: list[ComparedFigure]
 
 
-def findings_of(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
+def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
     """A finding for each two rows, those against base first.
 
     A difference counts as shown where its corrected p is below 1 - level; that nothing is shown proves no equality.
@@ -58,8 +58,8 @@ def findings_of(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
         finding = ReportFinding(row, against, [], [], [])
         for comparison in group:
             metric = comparison["metric"]
-            values = [percent_or_number(metric, metrics[name][metric]["value"]) for name in (against, row)]
-            change = ComparedFigure(PHRASES[metric], *values, p_words(comparison["p_holm"]))
+            values = [format_value(metric, metrics[name][metric]["value"]) for name in (against, row)]
+            change = ComparedFigure(PHRASES[metric], *values, format_p_value(comparison["p_holm"]))
             if comparison["p_holm"] >= alpha:
                 finding.same.append(change)
             elif (comparison["difference"] > 0) == (direction_of(metric) == "up"):
@@ -70,18 +70,18 @@ def findings_of(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
     return found
 
 
-def percent_or_number(metric: str, value: float) -> str:
+def format_value(metric: str, value: float) -> str:
     """A share as a percentage, any other figure with three decimals."""
     return f"{100 * value:.1f}\u202f%" if metric.split("@")[0] in SHARES else f"{value:.3f}"
 
 
-def range_words(metric: str, figure: Mapping[str, float]) -> str:
+def format_range(metric: str, figure: Mapping[str, float]) -> str:
     """An interval's ends, in the unit of `percent_or_number`."""
     if metric.split("@")[0] in SHARES:
         return f"{100 * figure['low']:.1f} to {100 * figure['high']:.1f}"
     return f"{figure['low']:.3f} to {figure['high']:.3f}"
 
 
-def p_words(p: float) -> str:
+def format_p_value(p: float) -> str:
     """A p-value as people write it."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from hfi_core.evaluation.records import EvaluatedRow
+from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.images import save_image
 
-LARGEST = 128
+MAX_SIDE = 128
 """Pictures with longer sides are reduced to this many pixels and kept as JPEG."""
-A_SUITE = 12
+PICTURES_PER_SUITE = 12
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Strip:
     pictures: list[Thumbnail]
 
 
-def strips_of(rows: Sequence[EvaluatedRow], suite: str, count: int = A_SUITE) -> list[Strip]:
+def build_strips(rows: Sequence[EvaluatedVariant], suite: str, count: int = PICTURES_PER_SUITE) -> list[Strip]:
     """The same few pictures from every row: the first seed of each prompt, then the second, and so on."""
-    chosen = spread(rows[0].column(suite, "prompt"), count)
+    chosen = select_round_robin(rows[0].column(suite, "prompt"), count)
     return [Strip(row.row, [_thumbnail(row, suite, place) for place in chosen]) for row in rows]
 
 
-def spread(prompts: Sequence[str], count: int) -> list[int]:
+def select_round_robin(prompts: Sequence[str], count: int) -> list[int]:
     """Places of `count` pictures that take turns between the prompts, in the order in which the suite has them."""
     seen: dict[str, int] = {}
     turns = []
@@ -56,17 +56,17 @@ def data_uri(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnail(row: EvaluatedRow, suite: str, place: int) -> Thumbnail:
+def _thumbnail(row: EvaluatedVariant, suite: str, place: int) -> Thumbnail:
     record = row.records[row.places[suite][place]]
     return Thumbnail(
         uri=picture_uri(row.picture(suite, record["index"])),
         prompt=record["prompt"],
         seed=record["seed"],
-        verdict=verdict_of(record),
+        verdict=describe_verdict(record),
     )
 
 
-def verdict_of(record: dict) -> str:
+def describe_verdict(record: dict) -> str:
     """One word for a picture's verdict."""
     if not record["readable"]:
         return "unreadable"
@@ -80,10 +80,10 @@ def verdict_of(record: dict) -> str:
 def picture_uri(pixels: np.ndarray) -> str:
     """A picture as a `data:` address: small ones exactly, large ones reduced."""
     image, stream = Image.fromarray(pixels), io.BytesIO()
-    if max(image.size) <= LARGEST:
+    if max(image.size) <= MAX_SIDE:
         image.save(stream, format="PNG", optimize=True)
         return data_uri(stream.getvalue(), "image/png")
-    image.thumbnail((LARGEST, LARGEST), Image.Resampling.LANCZOS)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     image.save(stream, format="JPEG", quality=88)
     return data_uri(stream.getvalue(), "image/jpeg")
 
@@ -96,9 +96,9 @@ _CAPTION = 34
 _PAPER, _INK = (255, 255, 255), (29, 33, 41)
 
 
-def write_banner(path: Path, base: EvaluatedRow, released: EvaluatedRow) -> None:
+def write_banner(path: Path, base: EvaluatedVariant, released: EvaluatedVariant) -> None:
     """Draw the first broad pictures of both rows, enlarged without smoothing or reduced with it."""
-    chosen = spread(base.column("broad", "prompt"), _COUNT)
+    chosen = select_round_robin(base.column("broad", "prompt"), _COUNT)
     width = 2 * _MARGIN + len(chosen) * (_SIDE + _GAP) - _GAP
     height = 2 * _MARGIN + 2 * (_CAPTION + _SIDE) + _GAP
     canvas = Image.new("RGB", (width, height), _PAPER)

@@ -9,11 +9,11 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from PIL import Image
 
-from hfi_core.evaluation.records import EvaluatedRow
+from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
 from hfi_core.params import Params
-from hfi_core.report.images import spread
+from hfi_core.report.images import select_round_robin
 
 SUITES = ("broad", "neighbours", "unrelated")
 _ASKED_FOR = "broad"
@@ -25,9 +25,9 @@ _BLURRED_TO = 6
 """Pixels a side that a blurred picture is reduced to before it is enlarged."""
 
 
-def write_card_pictures(path: Path, base: EvaluatedRow, release: EvaluatedRow) -> None:
+def write_card_pictures(path: Path, base: EvaluatedVariant, release: EvaluatedVariant) -> None:
     """Write a PNG of two strips, a few pictures of each of `SUITES`; the same bytes for the same pictures."""
-    chosen = {suite: spread(base.column(suite, "prompt").tolist(), _A_SUITE) for suite in SUITES}
+    chosen = {suite: select_round_robin(base.column(suite, "prompt").tolist(), _A_SUITE) for suite in SUITES}
     places = [(suite, place) for suite in SUITES for place in chosen[suite]]
     strips = [_strip([_tile(row, suite, place, row is base) for suite, place in places]) for row in (base, release)]
     gap = np.full((_GAP, strips[0].shape[1], 3), 255, np.uint8)
@@ -39,7 +39,7 @@ def _strip(tiles: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
 
 
-def _tile(row: EvaluatedRow, suite: str, place: int, is_base: bool) -> np.ndarray:
+def _tile(row: EvaluatedVariant, suite: str, place: int, is_base: bool) -> np.ndarray:
     """A picture as uint8 (_SIDE, _SIDE, 3)."""
     record = row.records[row.places[suite][place]]
     image = Image.fromarray(row.picture(suite, record["index"]))

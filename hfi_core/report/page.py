@@ -11,20 +11,20 @@ from jinja2 import Environment, StrictUndefined
 
 from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SHARES, SUITES
 from hfi_core.evaluation.gates import check_gates
-from hfi_core.evaluation.records import EvaluatedRow
+from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.feedback.statistics import THRESHOLDS, UNITS
 from hfi_core.io.atomic import atomic_file
 from hfi_core.params import Params
-from hfi_core.report.findings import findings_of, p_words, percent_or_number, range_words
-from hfi_core.report.images import data_uri, strips_of
-from hfi_core.report.plots import ON_DARK, ON_LIGHT, coloured
-from hfi_core.report.table import comparison_table
+from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings
+from hfi_core.report.images import build_strips, data_uri
+from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
+from hfi_core.report.table import build_comparison_table
 
 _SHARES = {"accuracy": "as the others", "yes_found": "their yes found", "no_found": "their no found"}
 
 
 @dataclass(frozen=True)
-class Judgements:
+class JudgementSummary:
     """Words for the page, of one concept."""
 
     agreement: list[tuple[str, str]]
@@ -35,7 +35,7 @@ class Judgements:
     """A row an annotator."""
 
 
-def judgements_of(summary: Mapping[str, Any]) -> Judgements:
+def describe_judgements(summary: Mapping[str, Any]) -> JudgementSummary:
     """From a concept's `labels/CONCEPT/summary.json`."""
     ranked = summary["kind"] == "ranking"
     agreement = [
@@ -49,7 +49,7 @@ def judgements_of(summary: Mapping[str, Any]) -> Judgements:
         for name, figures in summary["by_annotator"].items()
     ]
     header = ["annotator", "judgements", "not placed" if ranked else "can't tell", *shares.values()]
-    return Judgements(agreement, summary["warning"], header, rows)
+    return JudgementSummary(agreement, summary["warning"], header, rows)
 
 
 def _words(interval: Mapping[str, float] | None) -> str:
@@ -58,7 +58,7 @@ def _words(interval: Mapping[str, float] | None) -> str:
     return f"{interval['value']:.3f} [{interval['low']:.2f}, {interval['high']:.2f}]"
 
 
-PLOTS = {
+CAPTIONS = {
     "removal": "What is left of the flagged, against what is kept. Best is the upper left corner.",
     "rows": "The main shares by row, with their intervals (↑ more is better, ↓ less is better).",
     "losses": "Each removal's own loss while it learnt. Objectives differ between rows, so only the courses compare.",
@@ -67,7 +67,7 @@ PLOTS = {
 
 
 @dataclass(frozen=True)
-class Background:
+class ConceptReports:
     """What earlier stages said about each concept: feedback summary, reward report, the tokens' check."""
 
     feedback: Mapping[str, Mapping[str, Any]]
@@ -79,9 +79,9 @@ def write_page(
     path: Path,
     params: Params,
     evaluation: Mapping[str, Any],
-    rows: Sequence[EvaluatedRow],
+    rows: Sequence[EvaluatedVariant],
     plots: Mapping[str, str],
-    background: Background,
+    background: ConceptReports,
 ) -> None:
     """Write the page as a whole file; `plots` are SVG by name."""
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -97,17 +97,17 @@ def write_page(
         pictures=len(rows[0].records),
         broad=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
         gates=check_gates(evaluation, params.release.row, params.release.gates),
-        findings=findings_of(evaluation),
+        findings=list_findings(evaluation),
         headlines=HEADLINES,
         table=[_line(row, params.release.row) for row in evaluation["rows"]],
-        everything=list(zip(*comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
+        everything=list(zip(*build_comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
         comparisons=[_comparison(comparison) for comparison in evaluation["comparisons"]],
         attackers={row["row"]: row["attackers"] for row in evaluation["rows"]} if params.attack.attackers > 1 else {},
-        grids={suite: strips_of(rows, suite) for suite in SUITES},
+        grids={suite: build_strips(rows, suite) for suite in SUITES},
         plots=_shown(plots),
-        captions=PLOTS,
+        captions=CAPTIONS,
         background=background,
-        judgements={name: judgements_of(summary) for name, summary in background.feedback.items()},
+        judgements={name: describe_judgements(summary) for name, summary in background.feedback.items()},
         figures=FIGURES,
         suites=SUITES,
         provenance=_flat(evaluation["provenance"]),
@@ -125,8 +125,8 @@ def _line(row: Mapping[str, Any], release: str) -> dict[str, Any]:
         share = metric.split("@")[0] in SHARES
         cells.append(
             {
-                "value": percent_or_number(metric, figure["value"]),
-                "range": range_words(metric, figure),
+                "value": format_value(metric, figure["value"]),
+                "range": format_range(metric, figure),
                 "bar": {
                     "left": round(100 * figure["low"], 2),
                     "width": round(100 * (figure["high"] - figure["low"]), 2),
@@ -148,8 +148,8 @@ def _comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
         "rows": f"{comparison['row']} − {comparison['against']}",
         "difference": points["difference"],
         "range": f"{points['low']} to {points['high']}",
-        "p": p_words(comparison["p"]),
-        "p_holm": p_words(comparison["p_holm"]),
+        "p": format_p_value(comparison["p"]),
+        "p_holm": format_p_value(comparison["p_holm"]),
         "n": str(comparison["n"]),
     }
 
@@ -165,7 +165,7 @@ def _shown(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Each plot for a light and for a dark page."""
     themes = {"light": ON_LIGHT, "dark": ON_DARK}
     return {
-        name: {theme: data_uri(coloured(svg, colours).encode(), "image/svg+xml") for theme, colours in themes.items()}
+        name: {theme: data_uri(recolour(svg, colours).encode(), "image/svg+xml") for theme, colours in themes.items()}
         for name, svg in plots.items()
     }
 

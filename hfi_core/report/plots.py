@@ -33,7 +33,7 @@ ON_DARK = ON_LIGHT | {_INK: "#e6e8eb", _QUIET: "#9aa3af", _GRID: "#30363f"}
 
 
 @dataclass(frozen=True)
-class Material:
+class PlotData:
     """What is drawn: the evaluation, losses by row as (steps, values), and reward scores by concept."""
 
     evaluation: Mapping[str, Any]
@@ -41,9 +41,9 @@ class Material:
     scores: Mapping[str, list[Mapping[str, Any]]]
 
 
-def draw_plots(material: Material) -> dict[str, str]:
+def draw_plots(material: PlotData) -> dict[str, str]:
     """Every plot that the material has something for, as SVG by name."""
-    plots: dict[str, Callable[[Material], Figure]] = {"removal": _removal, "rows": _rows}
+    plots: dict[str, Callable[[PlotData], Figure]] = {"removal": _removal, "rows": _rows}
     if material.losses:
         plots["losses"] = _losses
     if material.scores:
@@ -62,7 +62,7 @@ def draw_plots(material: Material) -> dict[str, str]:
         return {name: _svg(plot(material)) for name, plot in plots.items()}
 
 
-def coloured(svg: str, colours: Mapping[str, str]) -> str:
+def recolour(svg: str, colours: Mapping[str, str]) -> str:
     """A plot with other colours in the place of its ink, its grid and its paper."""
     return re.sub("|".join(colours), lambda found: colours[found[0]], svg)
 
@@ -83,7 +83,7 @@ def _svg(figure: Figure) -> str:
     return re.sub(r"'DejaVu Sans'(?=[;\"])", _FONTS, stream.getvalue())
 
 
-def _style_of(material: Material) -> dict[str, tuple[str, str]]:
+def _style_of(material: PlotData) -> dict[str, tuple[str, str]]:
     """Colour and marker of each row; base is gray."""
     names = [row["row"] for row in material.evaluation["rows"]]
     colours = [_BASE_COLOUR, *(_COLOURS[i % len(_COLOURS)] for i in range(len(names) - 1))]
@@ -94,7 +94,7 @@ def _whiskers(figure: Mapping[str, float]) -> list[list[float]]:
     return [[figure["value"] - figure["low"]], [figure["high"] - figure["value"]]]
 
 
-def _removal(material: Material) -> Figure:
+def _removal(material: PlotData) -> Figure:
     """What is left of the flagged against what is kept, with both intervals."""
     figure = Figure(figsize=(9, 4.1), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06)
@@ -124,7 +124,7 @@ def _removal(material: Material) -> Figure:
     return figure
 
 
-def _rows(material: Material) -> Figure:
+def _rows(material: PlotData) -> Figure:
     """The headline shares by row."""
     style = _style_of(material)
     rows = material.evaluation["rows"]
@@ -148,7 +148,7 @@ def _rows(material: Material) -> Figure:
     return figure
 
 
-def _losses(material: Material) -> Figure:
+def _losses(material: PlotData) -> Figure:
     """Each removal's own loss: objectives differ, so do scales, and only the course of each says something."""
     count = len(material.losses)
     figure = Figure(figsize=(9, 2.6 * math.ceil(count / 3)), layout="constrained")
@@ -178,7 +178,7 @@ def _running_mean(values: list[float], width: int) -> np.ndarray:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-def _reward(material: Material) -> Figure:
+def _reward(material: PlotData) -> Figure:
     """What the reward model says of held-out pictures against what people said of them."""
     count = len(material.scores)
     figure = Figure(figsize=(9, 3.6 * math.ceil(count / 2)), layout="constrained")

@@ -15,7 +15,7 @@ from hfi_core.report.images import picture_uri
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedRelease:
     """One of the two."""
 
     name: str
@@ -23,7 +23,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PicturePair:
     """The same request to both; pictures as PNG."""
 
     suite: str
@@ -34,7 +34,10 @@ class Pair:
 
 
 def write_side_by_side(
-    path: Path, sides: Sequence[Side], table: Sequence[tuple[str, str, str, str]], pairs: Sequence[Pair]
+    path: Path,
+    sides: Sequence[ComparedRelease],
+    table: Sequence[tuple[str, str, str, str]],
+    pairs: Sequence[PicturePair],
 ) -> None:
     """Write the page; rows of `table`: metric, first, second, difference."""
     text = (files("hfi_core.report") / "templates" / "side_by_side.html").read_text(encoding="utf-8")

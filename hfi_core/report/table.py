@@ -11,15 +11,15 @@ from hfi_core.io.atomic import atomic_file
 COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", "direction")
 
 
-def comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] = HEADLINES) -> list[list[str]]:
+def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] = HEADLINES) -> list[list[str]]:
     """A header and a line a row: its name, then "value [low, high]" of each metric of `reports/evaluation.json`."""
     lines = [["row", *metrics]]
     for row in evaluation["rows"]:
-        lines.append([row["row"], *(shown(row["metrics"][metric]) for metric in metrics)])
+        lines.append([row["row"], *(format_figure(row["metrics"][metric]) for metric in metrics)])
     return lines
 
 
-def shown(figure: Mapping[str, Any]) -> str:
+def format_figure(figure: Mapping[str, Any]) -> str:
     """A figure as "value [low, high]"."""
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from hfi_core.evaluation.measure import evaluation_of
-from hfi_core.evaluation.records import read_rows
+from hfi_core.evaluation.measure import build_evaluation
+from hfi_core.evaluation.records import read_variants
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
 from hfi_core.io.training_curve import read_losses
 from hfi_core.params import Params
 from hfi_core.progress import Progress, no_progress
 from hfi_core.report.images import write_banner
-from hfi_core.report.page import Background, write_page
-from hfi_core.report.plots import Material, draw_plots, write_removal_csv
+from hfi_core.report.page import ConceptReports, write_page
+from hfi_core.report.plots import PlotData, draw_plots, write_removal_csv
 from hfi_core.report.table import write_table
 
 
@@ -26,14 +26,14 @@ def run(
     progress: Progress = no_progress,
 ) -> dict[str, float]:
     """Compare the rows that params name; returns the released row's figures."""
-    rows = read_rows(inputs["evaluation"], list(params.removals))
-    background = Background(
+    rows = read_variants(inputs["evaluation"], list(params.removals))
+    background = ConceptReports(
         feedback={name: read_json(inputs["labels"] / name / "summary.json") for name in params.concepts},
         reward={name: read_json(inputs["reward"] / name / "report.json") for name in params.concepts},
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
-    evaluation = evaluation_of(params, rows, background.feedback, progress)
-    material = Material(
+    evaluation = build_evaluation(params, rows, background.feedback, progress)
+    material = PlotData(
         evaluation=evaluation,
         losses=read_losses(inputs["models"], [row.row for row in rows]),
         scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},

@@ -13,7 +13,7 @@ import torch
 from hfi_core.compute.device import configure
 from hfi_core.evaluation.definitions import SHARES
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
-from hfi_core.evaluation.shots import SEED_RULE, Shot, rivals_of, shots_of
+from hfi_core.evaluation.shots import SEED_RULE, Shot, list_rivals, list_shots
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import FILE, load_tokens
 from hfi_core.io.atomic import atomic_folder
@@ -44,7 +44,7 @@ def run(
 ) -> dict[str, float]:
     """Evaluate the row `unit`; pictures that lie in `work` are not drawn again."""
     configure(params.compute)
-    shots = shots_of(params)
+    shots = list_shots(params)
     # Before anything is drawn, so that a wrong judge costs seconds and not the drawing.
     judge, clip = _eyes(params)
     with atomic_folder(outputs["evaluation"]) as folder:
@@ -56,7 +56,7 @@ def run(
             part = [shot for shot in shots if shot.suite == suite]
             seen = [load_tensors(_seen(kept, one))[0] for one in looks if one.suite == suite]
             verdicts = judge.judge(
-                torch.cat([one["judge"] for one in seen]), [shot.prompt for shot in part], rivals_of(params, suite)
+                torch.cat([one["judge"] for one in seen]), [shot.prompt for shot in part], list_rivals(params, suite)
             )
             images = torch.cat([one["clip"] for one in seen])
             scores = clip_score(images.numpy(), _texts(clip, part).numpy())
@@ -118,7 +118,7 @@ def _eyes(params: Params) -> tuple[Judge, Clip]:
 
 def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, shard: Shard, progress: Progress) -> None:
     """Draw what is not there yet, in whole blocks over all suites: a picture's place in its block never changes."""
-    requests, block = [shot.request for shot in shots_of(params)], params.compute.block
+    requests, block = [shot.request for shot in list_shots(params)], params.compute.block
     missing = unfinished_blocks(requests, block, lambda request: _kept(kept, request).exists(), shard)
     if not missing:
         return
@@ -143,7 +143,7 @@ class _Look:
 
 def _looks(params: Params) -> list[_Look]:
     """Blocks within each suite, since a judge answers for a suite."""
-    shots, block, found = shots_of(params), params.compute.block, []
+    shots, block, found = list_shots(params), params.compute.block, []
     for suite in dict.fromkeys(shot.suite for shot in shots):
         part = [shot for shot in shots if shot.suite == suite]
         found += [_Look(suite, start // block, part[start : start + block]) for start in range(0, len(part), block)]

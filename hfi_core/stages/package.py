@@ -8,8 +8,8 @@ from pathlib import Path
 from hfi_core.compute.device import configure
 from hfi_core.erasure.lora import Fitted, fit_lora
 from hfi_core.errors import UserError
-from hfi_core.evaluation.records import EvaluatedRow, read_rows
-from hfi_core.evaluation.shots import REINVERTED, shots_of
+from hfi_core.evaluation.records import EvaluatedVariant, read_variants
+from hfi_core.evaluation.shots import REINVERTED, list_shots
 from hfi_core.inversion.tokens import FILE
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
@@ -22,7 +22,7 @@ from hfi_core.models.weights import locate
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
 from hfi_core.progress import Progress, no_progress
-from hfi_core.report.images import spread
+from hfi_core.report.images import select_round_robin
 from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
 
 
@@ -81,9 +81,9 @@ def run(
     return {"files": len(files)} | told
 
 
-def _rows(evaluation: Path, row: str) -> tuple[EvaluatedRow, EvaluatedRow]:
+def _rows(evaluation: Path, row: str) -> tuple[EvaluatedVariant, EvaluatedVariant]:
     """Base and the released row, as they were evaluated; they may be the same."""
-    found = read_rows(evaluation, ["base"] if row == "base" else ["base", row])
+    found = read_variants(evaluation, ["base"] if row == "base" else ["base", row])
     return found[0], found[-1]
 
 
@@ -92,8 +92,8 @@ def _lora(params: Params, base: TextToImage, changed: Weights, progress: Progres
     spec = params.release.lora
     if spec is None or not changed:
         return None
-    shots = [shot for shot in shots_of(params) if shot.suite != REINVERTED]  # an attacker's token is no prompt
-    chosen = spread([shot.prompt for shot in shots], spec.pictures)
+    shots = [shot for shot in list_shots(params) if shot.suite != REINVERTED]  # an attacker's token is no prompt
+    chosen = select_round_robin([shot.prompt for shot in shots], spec.pictures)
     return fit_lora(base, changed, [shots[place].request for place in chosen], params, progress)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import judgements, view_candidates
+from hfi_core.embedded.simulated_crowd import simulate_judgements, view_candidates
 from hfi_core.feedback.schema import row_of
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.weights import checked
@@ -29,7 +29,7 @@ def run(
     for name, concept in params.concepts.items():
         folder = inputs["candidates"] / name
         impressions = view_candidates(judge, folder, read_manifest(folder), progress)
-        said += judgements(unit, crowd, name, concept, impressions, params.seed)
+        said += simulate_judgements(unit, crowd, name, concept, impressions, params.seed)
     said.sort(key=lambda judgement: judgement.id)
     write_jsonl(outputs["feedback"], [row_of(judgement) for judgement in said])
     return {"judgements": len(said), "annotators": crowd.annotators}

@@ -12,7 +12,7 @@ from hfi_core.pipeline.graph import units_of
 from tests.support.projects import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/scale.md").read_text(encoding="utf-8")
-PARAMS = presets.params("sd15")
+PARAMS = presets.load_preset("sd15")
 PASSES = 2 * PARAMS.sampler.steps
 """Of one picture, under guidance."""
 

@@ -9,7 +9,8 @@ from fastapi import Depends, FastAPI, Request
 from starlette.testclient import TestClient
 
 from hfi_core.annotation import settings
-from hfi_core.annotation.routes import dependencies, errors, sign_in
+from hfi_core.annotation.routes import dependencies, errors
+from hfi_core.annotation.routes import sign_in as sign_in_routes
 from hfi_core.annotation.security import identity, middleware, sessions
 from hfi_core.annotation.security.accounts import open_accounts
 
@@ -22,7 +23,7 @@ def bare_app(private: Path, **access) -> FastAPI:
     """Who am I, a page for leads, and something that changes state."""
     app = FastAPI()
     middleware.protect(app, settings.Access(private, **access), errors.refuse)
-    app.include_router(sign_in.router)
+    app.include_router(sign_in_routes.router)
 
     @app.get("/")
     def home(request: Request, user: Annotated[identity.User, Depends(dependencies.current_user)]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import torch
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
-from hfi_core.evaluation.shots import Shot, shots_of
+from hfi_core.evaluation.shots import Shot, list_shots
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json, write_jsonl
@@ -78,7 +78,7 @@ def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: b
 
 def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> None:
     records, features = [], []
-    for shot in shots_of(params):
+    for shot in list_shots(params):
         # The luck belongs to the shot, so that rows differ as paired rows do.
         rng = numpy_generator("luck", shot.request)
         flagged = rng.random() < CHANCES[row][shot.suite]

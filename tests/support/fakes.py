@@ -160,7 +160,7 @@ def install() -> None:
     if os.environ.get("FAKE_UNTRACKED"):
         from flows.tracking import runs
 
-        runs.record = lambda *_: None
+        runs.record_unit = lambda *_: None
         runs.pipeline_run = lambda *_: nullcontext(None)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.rendering import draw
-from hfi_core.embedded.scenes import EMBLEMS, FLAGGED_EMBLEMS, draw_scene
+from hfi_core.embedded.rendering import render_scene
+from hfi_core.embedded.scenes import EMBLEMS, FLAGGED_EMBLEMS, sample_scene
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
@@ -38,9 +38,9 @@ def draw_candidates(folder: Path, count: int, concept: str = "badge") -> list[Ca
     rows = []
     for number in range(count):
         name = f"{concept}-{number:04d}"
-        scene = draw_scene(numpy_generator("tests", concept, number))
+        scene = sample_scene(numpy_generator("tests", concept, number))
         badge = replace(scene, kind="badge", shape="disc", emblem=emblem_of(number), style=None, strength=0.0)
-        save_image(folder / "pictures" / f"{name}.png", draw(badge))
+        save_image(folder / "pictures" / f"{name}.png", render_scene(badge))
         rows.append(candidate(name, sha256_of_file(folder / "pictures" / f"{name}.png")))
     write_manifest(folder, rows)
     return rows

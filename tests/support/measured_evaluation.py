@@ -2,8 +2,8 @@
 
 import pytest
 
-from hfi_core.evaluation.measure import evaluation_of
-from hfi_core.evaluation.records import read_rows
+from hfi_core.evaluation.measure import build_evaluation
+from hfi_core.evaluation.records import read_variants
 from hfi_core.progress import no_progress
 from tests.support.evaluations import small_params, write_files
 
@@ -18,9 +18,9 @@ def params():
 @pytest.fixture(scope="module")
 def rows(params, tmp_path_factory):
     files = write_files(tmp_path_factory.mktemp("rows"), params)
-    return read_rows(files.inputs["evaluation"], list(params.removals))
+    return read_variants(files.inputs["evaluation"], list(params.removals))
 
 
 @pytest.fixture(scope="module")
 def evaluation(params, rows):
-    return evaluation_of(params, rows, FEEDBACK, no_progress)
+    return build_evaluation(params, rows, FEEDBACK, no_progress)

@@ -34,8 +34,8 @@ def export(
     params = load_params(PARAMS)
     if format not in (*FORMATS, TASKS):
         raise UserError(f"--format {format!r} is not known; there are {', '.join((*FORMATS, TASKS))}.")
-    if concept is not None and concept not in params.concepts:
-        raise UserError(f"--concept {concept!r} is not in params.yaml; it has {', '.join(params.concepts)}.")
+    if concept is not None:
+        params.concept(concept)
     if file.is_dir():
         raise UserError(f"{file} is a folder; name a file.")
     if format == TASKS:

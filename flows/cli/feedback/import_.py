@@ -41,7 +41,7 @@ def import_(
     Annotators' names become pseudonyms. Pictures are found by id, by sha256, or by file name where that is unique.
     """
     from flows.feedback.import_context import format_counts, project_of
-    from flows.runtime.console import info, progress_of
+    from flows.runtime.console import info, show_progress
     from hfi_core.feedback.formats.importer import import_file, prepared
     from hfi_core.feedback.formats.row import Reading
     from hfi_core.feedback.store import open_store
@@ -64,7 +64,7 @@ def import_(
                 _show(found, len(project.names.newcomers))
                 found.require_whole()
             return
-        with progress_of(f"import {file.name}") as progress, open_store(params.feedback.database_url) as store:
+        with show_progress(f"import {file.name}") as progress, open_store(params.feedback.database_url) as store:
             kind, counts = import_file(file, project, store, format=format, reading=reading, progress=progress)
     info(f"{file} ({kind}): {format_counts(counts)}")
     if not params.feedback.store:

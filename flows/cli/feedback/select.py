@@ -21,17 +21,15 @@ def select(
     After a first round the reward model says where it is unsure; the choice spreads over such pictures. The random ones
     stay marked in the store.
     """
-    from flows.runtime.console import info, progress_of
-    from hfi_core.errors import UserError
+    from flows.runtime.console import info, show_progress
     from hfi_core.feedback.store import open_store
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
     from hfi_core.reward.active_learning import select
 
     params = load_params(PARAMS)
-    if concept not in params.concepts:
-        raise UserError(f"There is no concept {concept!r} in {PARAMS}; there are {', '.join(params.concepts)}.")
-    with open_store(params.feedback.database_url) as store, progress_of(f"select {concept}") as progress:
+    params.concept(concept)
+    with open_store(params.feedback.database_url) as store, show_progress(f"select {concept}") as progress:
         selection = select(
             params, concept, root=Path(), count=count, random_share=random, sampled=store.random_sample(concept),
             progress=progress,

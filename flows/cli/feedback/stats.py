@@ -15,7 +15,6 @@ def stats(
     """
     from flows.runtime.console import info, out
     from hfi_core.candidates.manifest import read_manifest
-    from hfi_core.errors import UserError
     from hfi_core.feedback.ledger import open_ledger
     from hfi_core.feedback.reader import read_judgements
     from hfi_core.feedback.statistics import statistics_of
@@ -23,8 +22,8 @@ def stats(
     from hfi_core.pipeline.layout import CANDIDATES, PARAMS
 
     params = load_params(PARAMS)
-    if concept is not None and concept not in params.concepts:
-        raise UserError(f"There is no concept {concept!r} in {PARAMS}; there are {', '.join(params.concepts)}.")
+    if concept is not None:
+        params.concept(concept)
     file = Path(params.feedback.file)
     found = {judgement.concept for _, judgement in read_judgements(file)}
     for name in [concept] if concept else params.concepts:

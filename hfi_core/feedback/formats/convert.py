@@ -77,7 +77,7 @@ def _concept(made: Mapping[str, Any], reading: Reading, project: Project) -> str
     if concept is None:
         raise ValueError(f"names no concept; say with --concept which of {', '.join(project.kinds)} it is about")
     if not isinstance(concept, str) or concept not in project.kinds:
-        raise ValueError(f"the concept {shown(concept)} is not in params.yaml; it has {', '.join(project.kinds)}")
+        raise ValueError(f"there is no concept {shown(concept)} in params.yaml; there are {', '.join(project.kinds)}")
     return concept
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 from hfi_core.feedback.formats.convert import Project, judgement_of
 from hfi_core.feedback.formats.detect import format_of
 from hfi_core.feedback.formats.registry import FORMATS
@@ -39,15 +39,13 @@ class Prepared:
         """Raise UserError that names the rejected rows, if there are any."""
         if not self.counts.rejected:
             return
-        lines = [f"  {one.where}: {one.reason}" for one in islice(self.staging.rejected(), MOST_SHOWN)]
-        if self.counts.rejected > len(lines):
-            lines.append(f"  ... and {self.counts.rejected - len(lines)} more; --dry-run shows every one.")
+        lines = [f"{row.where}: {row.reason}" for row in islice(self.staging.rejected(), MOST_SHOWN)]
         rows = "1 row is" if self.counts.rejected == 1 else f"{self.counts.rejected} rows are"
         raise UserError(
             f"{self.path}: {rows} rejected, so nothing was imported.\n"
-            + "\n".join(lines)
-            + "\n  To mend it: correct the rows or take them out, or say with the options how they are to be read; "
-            "docs/reference/import-formats.md shows the formats."
+            f"{listed(lines, total=self.counts.rejected, as_lines=True)}\n"
+            "  To fix this: correct the rows or take them out, or say with the options how they are to be read. "
+            "`--dry-run` shows all rejected rows; docs/reference/import-formats.md shows the formats."
         )
 
 

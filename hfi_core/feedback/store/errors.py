@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, TimeoutError
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 
 _EXAMPLES = "`sqlite:///feedback.db` or `postgresql+psycopg://USER@HOST/NAME`"
 _CLASHES = ("40001", "40P01")  # serialisation failure, deadlock
@@ -84,7 +84,7 @@ def _complaint(url: URL, error: DBAPIError) -> str | None:
                 return f"The store {name} {told}."
         return None
     state = getattr(error.orig, "sqlstate", None) or ""
-    first = said.strip().splitlines()[0] if said.strip() else "no answer"
+    first = first_line(error.orig or error)
     if state in _FULL:
         return f"The store {name} could not be written, its disk is full: make room and try again."
     if state.startswith("42501"):

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from flows.estimation import throughput
-from flows.estimation.estimate import estimate
-from flows.estimation.throughput import Rate, recorded_rate
+from flows.estimation.estimate import estimate_run
+from flows.estimation.throughput import Rate, read_rate
 from flows.execution import cost
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
@@ -25,7 +25,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def figures(raw, rate=None) -> dict:
-    return {figure.name: figure for figure in estimate(parse_params(raw), rate)}
+    return {figure.name: figure for figure in estimate_run(parse_params(raw), rate)}
 
 
 def asking(**annotation) -> dict:
@@ -36,7 +36,7 @@ def asking(**annotation) -> dict:
 
 
 def test_every_figure_says_where_it_is_from():
-    for figure in estimate(parse_params(default_raw()), RATE):
+    for figure in estimate_run(parse_params(default_raw()), RATE):
         assert figure.value is not None and figure.source, figure.name
 
 
@@ -70,16 +70,18 @@ def test_hours_are_passes_times_the_rate():
 def test_the_rate_is_learnt_from_units_that_ran_whole_on_the_same_model_and_device():
     params = parse_params(default_raw())
     spent = cost.Cost(cost.datetime.now(cost.UTC), seconds=70.0, peak_memory=5)
-    assert recorded_rate(params) is None
-    cost.append("ingest@badge", spent, "cpu", cost.record(params, Workload()))
-    cost.append("generate@badge", spent, "cpu")
-    assert recorded_rate(params) is None
-    cost.append("distill@anchored", spent, "cpu", cost.record(params, Workload(forward=100, gradient=200)))
-    rate = recorded_rate(params)
+    assert read_rate(params) is None
+    cost.append_cost("ingest@badge", spent, "cpu", cost.describe_unet_work(params, Workload()))
+    cost.append_cost("generate@badge", spent, "cpu")
+    assert read_rate(params) is None
+    cost.append_cost(
+        "distill@anchored", spent, "cpu", cost.describe_unet_work(params, Workload(forward=100, gradient=200))
+    )
+    rate = read_rate(params)
     assert rate.forward == pytest.approx(0.1) and rate.gradient == pytest.approx(0.3) and rate.peak_memory == 5
     other = default_raw()
     other["compute"]["threads"] = 1
-    assert recorded_rate(parse_params(other)) is None
+    assert read_rate(parse_params(other)) is None
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"runs": 5}', '{"runs": [5]}', "\0"])
@@ -87,10 +89,10 @@ def test_a_damaged_record_of_costs_is_named_and_costs_no_unit_that_has_run(conte
     layout.COST.parent.mkdir()
     layout.COST.write_text(content)
     with pytest.raises(UserError, match="cost.json cannot be read"):
-        recorded_rate(parse_params(default_raw()))
-    cost.append("ingest@badge", cost.Cost(cost.datetime.now(cost.UTC)), "cpu")
+        read_rate(parse_params(default_raw()))
+    cost.append_cost("ingest@badge", cost.Cost(cost.datetime.now(cost.UTC)), "cpu")
     assert "moved to reports/cost.json.damaged" in capsys.readouterr().err
-    assert [row["unit"] for row in cost.recorded()] == ["ingest@badge"]
+    assert [row["unit"] for row in cost.read_costs()] == ["ingest@badge"]
     assert layout.COST.with_name("cost.json.damaged").read_text() == content
 
 

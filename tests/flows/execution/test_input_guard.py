@@ -6,7 +6,7 @@ from flows.cli.stage import stage as stage_command
 from flows.execution.unit import WORK, find_unit
 from flows.orchestration import tasks
 from flows.tracking import runs
-from flows.versioning.repo import changes
+from flows.versioning.repo import find_changes
 from hfi_core.errors import UserError
 from tests.support import fakes
 
@@ -14,7 +14,7 @@ from tests.support import fakes
 @pytest.fixture
 def meanwhile(inside, monkeypatch):
     """Do something as the next unit writes its outputs, once."""
-    monkeypatch.setattr(runs, "record", lambda *_: None)
+    monkeypatch.setattr(runs, "record_unit", lambda *_: None)
     write, todo = fakes._write, []
 
     def writing(*arguments):
@@ -40,18 +40,18 @@ def test_params_edited_during_a_unit_are_not_recorded_as_its_own(inside, meanwhi
     meanwhile(lambda: inside.edit(seed=seed + 1))
     with pytest.raises(UserError, match=r"params.yaml was changed since it was read \(seed\)"):
         door(inside, "generate", "badge")
-    assert changes("generate@badge"), "the next run does it again"
+    assert find_changes("generate@badge"), "the next run does it again"
     inside.edit(seed=seed)
     inside.forget()
     by_flow(inside, "generate", "badge")
-    assert not changes("generate@badge")
+    assert not find_changes("generate@badge")
     assert inside.ran() == [] and not list(WORK.iterdir()), "it went on from the checkpoints"
 
 
 def test_params_that_a_unit_does_not_read_may_change_meanwhile(inside, meanwhile):
     meanwhile(lambda: inside.edit(reward__steps=7))
     by_flow(inside, "generate", "badge")
-    assert not changes("generate@badge")
+    assert not find_changes("generate@badge")
 
 
 def test_a_unit_whose_params_differ_before_it_begins_takes_no_step(inside):
@@ -75,7 +75,7 @@ def test_an_input_that_is_changed_meanwhile_is_not_recorded_either(inside, meanw
     meanwhile(lambda: (inside.folder / "candidates/badge/content.json").write_text("{}"))
     with pytest.raises(UserError, match=r"What simulate@\w+ reads \(candidates\) was changed while it ran"):
         door(inside, "simulate", next(iter(inside.params.feedback.simulated)))
-    assert "simulate" in str(changes())
+    assert "simulate" in str(find_changes())
 
 
 def test_stages_that_are_changed_meanwhile_are_not_recorded(inside, meanwhile):

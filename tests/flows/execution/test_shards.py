@@ -17,10 +17,10 @@ import pytest
 import yaml
 
 from flows.execution.job import Job, job_file, read_job
-from flows.execution.parallelism import require_address
+from flows.execution.parallelism import require_ray_address
 from flows.execution.shards import run_shard
 from flows.execution.unit import WORK
-from flows.project.init import make_project
+from flows.project.init import create_project
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of, work_key
@@ -40,7 +40,7 @@ needs_ray = pytest.mark.skipif(
 def fresh(miniature, tmp_path, fake_environment, server) -> FakeProject:
     """A project on the miniature model, with ten blocks of candidates to draw."""
     folder = tmp_path / "project"
-    make_project(folder, "embedded")
+    create_project(folder, "embedded")
     raw = small_raw(miniature)
     raw["sampler"]["steps"] = 6
     raw["candidates"]["drawn"] = {"badge": 26}
@@ -215,10 +215,10 @@ def test_progress_is_that_of_all_shards_together(order):
 
 @pytest.mark.parametrize("address", ["local", "auto", "head:6379", "ray://10.0.0.7:10001"])
 def test_addresses_of_ray(address):
-    require_address(address)
+    require_ray_address(address)
 
 
 @pytest.mark.parametrize("address", ["", "head", "http://head:6379", "head:6379/x", "head:port"])
 def test_what_is_no_address_of_ray_is_refused(address):
     with pytest.raises(UserError, match="--ray .* is no address of Ray"):
-        require_address(address)
+        require_ray_address(address)

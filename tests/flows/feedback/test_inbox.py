@@ -7,7 +7,7 @@ import pytest
 
 from flows.feedback import inbox
 from flows.feedback.inbox import REASON, fetch, fetch_for_run
-from flows.storage.s3 import OutOfReach
+from flows.storage.s3 import StorageUnreachable
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, open_store
 from hfi_core.params import load_params
@@ -204,7 +204,7 @@ def test_a_file_that_is_too_large_is_rejected_without_being_fetched(params, prox
 def test_a_run_goes_on_without_an_inbox_that_is_out_of_reach(params, proxy, bucket, drop, capsys, kind, address):
     drop("monday.jsonl", export("ana"))
     proxy.breaks(kind, "GET", address, times=1000)
-    with pytest.raises(OutOfReach):
+    with pytest.raises(StorageUnreachable):
         fetch(params)
     fetch_for_run(params)
     assert "This run goes on with what has come before." in capsys.readouterr().err

@@ -14,7 +14,7 @@ from flows.cli.main import app
 from flows.execution.unit import WORK, run_unit
 from flows.releases import register
 from flows.tracking.client import registry_client
-from flows.versioning.repo import commit, repository
+from flows.versioning.repo import commit_outputs, open_repository
 from flows.versioning.results_branch import record_results
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_jsonl
@@ -39,7 +39,7 @@ class Experiments:
         self.project.edit(seed=seed)
         for unit in units_of(self.params):
             run_unit(unit, self.params)
-            commit(unit.address)
+            commit_outputs(unit.address)
         return self.project.outputs()
 
     def lock(self) -> str:
@@ -249,7 +249,7 @@ def test_killed_in_the_middle_it_loses_nothing_needed_and_the_next_one_finishes(
     register.register(experiments.params)
     present = experiments.run(seed=1)
     lock = experiments.lock()
-    with repository() as repo:
+    with open_repository() as repo:
         odb = repo.cache.local
         for number in range(20_000):
             path = Path(odb.oid_to_path(f"{number:032x}"))

@@ -81,7 +81,7 @@ def test_a_second_hfi_waits_and_says_so(run_by_flow, tmp_path):
         _wait_for(lambda: _steps(project, "distill@anchored"))
         second = project.hfi("stage", "distill", "--unit", "base", "--revision", "1", FAKE_UNTRACKED="1")
         assert first.wait() == 0
-    assert "Another `hfi` is at work" in second.stderr
+    assert "Another `hfi` command is running" in second.stderr
     lines = (project.folder / "ran.log").read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["distill@anchored"] * STEPS + ["distill@base"] * STEPS
 

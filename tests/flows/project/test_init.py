@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from flows.project import presets
-from flows.project.init import make_project
+from flows.project.init import create_project
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
 from hfi_core.pipeline.graph import STAGES, units_of
@@ -18,35 +18,35 @@ def git(folder, *arguments) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("preset", presets.names())
+@pytest.mark.parametrize("preset", presets.list_presets())
 def test_every_preset_makes_a_project_with_its_files_staged(tmp_path, preset):
     folder = tmp_path / "new"
-    written = make_project(folder, preset)
-    assert load_params(folder / "params.yaml") == presets.params(preset)
+    written = create_project(folder, preset)
+    assert load_params(folder / "params.yaml") == presets.load_preset(preset)
     assert set(git(folder, "ls-files").split()) == {path.as_posix() for path in written}
     assert git(folder, "status", "--porcelain", "--untracked-files=all").count("\n") == len(written)
 
 
 def test_the_embedded_preset_is_the_repository_s_own_file(tmp_path):
-    assert presets.text("embedded") == (REPOSITORY / "params.yaml").read_text()
+    assert presets.read_preset("embedded") == (REPOSITORY / "params.yaml").read_text()
 
 
 def test_dvc_and_hfi_know_a_new_project(tmp_path, fake_environment):
-    make_project(tmp_path / "new", "embedded")
+    create_project(tmp_path / "new", "embedded")
     project = FakeProject(tmp_path / "new", fake_environment)
     assert "out of date" in project.call(*_real_hfi("status")).stdout
     listed = project.call("dvc", "stage", "list", "--name-only").stdout.split()
-    assert listed == [unit.address for unit in units_of(presets.params("embedded"))]
+    assert listed == [unit.address for unit in units_of(presets.load_preset("embedded"))]
 
 
 def _real_hfi(*arguments):
     return (sys.executable, "-c", "from flows.cli.main import main; main()", *arguments)
 
 
-@pytest.mark.parametrize("preset", presets.names())
+@pytest.mark.parametrize("preset", presets.list_presets())
 def test_git_ignores_what_stages_write_and_keeps_what_people_bring(tmp_path, preset):
     folder = tmp_path / "new"
-    make_project(folder, preset)
+    create_project(folder, preset)
     tops = {path.split("/")[0] for stage in STAGES for path in stage.outputs.values()}
     places = [f"{top}/x" for top in sorted(tops)] + ["feedback.db", "mlflow.db", ".hfi/lock"]
     assert git(folder, "check-ignore", *places).split() == places
@@ -56,14 +56,14 @@ def test_git_ignores_what_stages_write_and_keeps_what_people_bring(tmp_path, pre
 def test_a_repository_that_is_there_already_is_kept(tmp_path):
     git(tmp_path, "init", "-q")
     (tmp_path / "notes.txt").write_text("mine")
-    make_project(tmp_path, "embedded")
+    create_project(tmp_path, "embedded")
     assert "?? notes.txt" in git(tmp_path, "status", "--porcelain")
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path):
     git(tmp_path, "init", "-q")
-    make_project(tmp_path / "inner", "embedded")
+    create_project(tmp_path / "inner", "embedded")
     assert not (tmp_path / "inner" / ".git").exists()
     assert "inner/params.yaml" in git(tmp_path, "ls-files")
 
@@ -72,14 +72,14 @@ def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path):
 def test_a_file_that_is_there_is_named_and_nothing_is_written(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=name):
-        make_project(tmp_path, "embedded")
+        create_project(tmp_path, "embedded")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_unknown_presets_and_files_for_folders_are_refused(tmp_path):
     with pytest.raises(UserError, match="embedded, sd15, sdxl"):
-        make_project(tmp_path / "new", "sd3")
+        create_project(tmp_path / "new", "sd3")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
-        make_project(tmp_path / "file", "embedded")
+        create_project(tmp_path / "file", "embedded")
     assert not (tmp_path / "new").exists()

@@ -7,7 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.project.upgrade import add_missing, changes_in
+from flows.project.upgrade import add_missing_keys, compare_keys
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
 from tests.support.projects import REPOSITORY
@@ -52,7 +52,7 @@ def test_write_adds_what_is_missing_and_touches_no_other_line(old):
     told("--write")
     after = old.read_text().splitlines()
     assert [line for line in after if line in before] == before
-    assert changes_in(old)[0].missing == []
+    assert compare_keys(old)[0].missing == []
     told("--write")
     assert old.read_text().splitlines() == after
     old.write_text(re.sub(r"    pictures: 64  # of old\n", "", old.read_text()))
@@ -62,7 +62,7 @@ def test_write_adds_what_is_missing_and_touches_no_other_line(old):
 def test_a_comment_before_the_next_key_stays_before_it(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(NOW.replace("  guidance: 3.0\n\n", "\n# What people judge.\n"))
-    add_missing(path, changes_in(path)[0].missing)
+    add_missing_keys(path, compare_keys(path)[0].missing)
     assert "# What people judge.\nconcepts:" in path.read_text()
     assert yaml.safe_load(path.read_text()) == yaml.safe_load(NOW)
 
@@ -71,7 +71,7 @@ def test_defaults_of_a_named_part_are_those_of_another_with_that_key(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(NOW.replace("  anchored:\n", "  mine:\n").replace("row: anchored", "row: mine"))
     path.write_text(path.read_text().replace("    reinvert_steps: 100\n", ""))
-    (one,) = changes_in(path)[0].missing
+    (one,) = compare_keys(path)[0].missing
     assert one.place == ("removals", "mine", "reinvert_steps") and one.defaults == (100,)
 
 
@@ -80,7 +80,7 @@ def test_a_model_of_one_s_own_gets_the_defaults_of_the_preset_for_it(tmp_path, s
     path = tmp_path / "params.yaml"
     text = NOW.replace("  source: embedded\n", f"  source: {source}\n", 1)
     path.write_text(text.replace("  vectors: 2\n", "", 1))
-    changes, preset = changes_in(path)
+    changes, preset = compare_keys(path)
     assert preset == expected and [one.defaults for one in changes.missing] == [(4,)]
 
 
@@ -96,4 +96,4 @@ def test_no_mapping_and_no_such_preset_are_refused(tmp_path, content, preset):
     path = tmp_path / "params.yaml"
     path.write_text(content)
     with pytest.raises(UserError):
-        changes_in(path, preset)
+        compare_keys(path, preset)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.runtime.logs import JsonLines
+from flows.runtime.logs import JsonLineFormatter
 from hfi_core.pipeline.graph import STAGES
 from tests.support.flow_fixtures import FakeProject, _clone
 from tests.support.forking import REAL
@@ -135,7 +135,7 @@ def test_secrets_are_taken_out_of_messages_arguments_and_tracebacks(monkeypatch)
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", TRACKING)
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLineFormatter())
     logger = logging.Logger("other")
     logger.addHandler(handler)
     try:

@@ -10,7 +10,7 @@ from dvc.dvcfile import ProjectFile
 from flows.execution.unit import find_unit
 from flows.orchestration import tasks
 from flows.tracking import runs
-from flows.versioning.repo import changes
+from flows.versioning.repo import find_changes
 from hfi_core.errors import UserError
 
 
@@ -25,7 +25,7 @@ def _refuse(code: int):
 @pytest.fixture
 def run(inside, monkeypatch):
     """Run a unit and keep it, as the flow does."""
-    monkeypatch.setattr(runs, "record", lambda *_: None)
+    monkeypatch.setattr(runs, "record_unit", lambda *_: None)
     return lambda: tasks.run_and_keep(find_unit(inside.params, "generate", "badge", 1), inside.params, None)
 
 
@@ -41,9 +41,9 @@ def test_a_full_disk_is_named_and_the_unit_is_done_again(run, monkeypatch, caplo
         with pytest.raises(UserError, match=f"The disk is full: DVC finds {named}.*make room"):
             run()
     assert not caplog.records, "DVC's line for each file says nothing more"
-    assert changes("generate@badge")
+    assert find_changes("generate@badge")
     run()
-    assert not changes("generate@badge")
+    assert not find_changes("generate@badge")
 
 
 def test_a_cache_that_cannot_be_written_to_is_no_success_either(run, monkeypatch):
@@ -51,4 +51,4 @@ def test_a_cache_that_cannot_be_written_to_is_no_success_either(run, monkeypatch
         disk.setattr(shutil, "copyfile", _refuse(errno.EACCES))
         with pytest.raises(UserError, match="cannot keep the outputs of generate@badge in its cache: .*Permission"):
             run()
-    assert changes("generate@badge")
+    assert find_changes("generate@badge")

@@ -5,21 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.captions import EMPTY_SHARE, PRECISE_SHARE, caption, promises
-from hfi_core.embedded.scenes import BADGE, draw_scene
+from hfi_core.embedded.captions import EMPTY_SHARE, PRECISE_SHARE, parse_caption, write_caption
+from hfi_core.embedded.scenes import BADGE, sample_scene
 from tests.support.projects import default_raw
 
 
 def captioned(count: int, *key):
     rng = numpy_generator("captions", *key)
-    scenes = [draw_scene(rng) for _ in range(count)]
-    return [(scene, caption(scene, rng)) for scene in scenes]
+    scenes = [sample_scene(rng) for _ in range(count)]
+    return [(scene, write_caption(scene, rng)) for scene in scenes]
 
 
 @given(st.integers(0, 2**32))
 def test_every_promise_of_a_caption_agrees_with_its_scene(seed):
     ((scene, text),) = captioned(1, seed)
-    for fact, value in promises(text).items():
+    for fact, value in parse_caption(text).items():
         assert getattr(scene, fact) == value, text
 
 
@@ -27,8 +27,8 @@ def test_every_promise_of_a_caption_agrees_with_its_scene(seed):
 def test_a_caption_that_is_not_empty_promises_the_kind_and_the_style(seed):
     ((scene, text),) = captioned(1, seed)
     if text:
-        assert promises(text)["kind"] == scene.kind
-        assert promises(text).get("style") == scene.style
+        assert parse_caption(text)["kind"] == scene.kind
+        assert parse_caption(text).get("style") == scene.style
 
 
 def test_empty_and_precise_captions_are_as_frequent_as_they_should_be():
@@ -36,7 +36,7 @@ def test_empty_and_precise_captions_are_as_frequent_as_they_should_be():
     texts = [text for _, text in pairs if text]
     assert abs(1 - len(texts) / len(pairs) - EMPTY_SHARE) < 0.015
     badges = [text for scene, text in pairs if scene.kind == BADGE and text]
-    assert abs(sum("emblem" in promises(text) for text in badges) / len(badges) - PRECISE_SHARE) < 0.03
+    assert abs(sum("emblem" in parse_caption(text) for text in badges) / len(badges) - PRECISE_SHARE) < 0.03
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_empty_and_precise_captions_are_as_frequent_as_they_should_be():
     ],
 )  # fmt: skip
 def test_promises_are_read_from_whole_words_that_name_one_value(text, facts):
-    assert promises(text) == facts
+    assert parse_caption(text) == facts
 
 
 def test_the_default_prompts_promise_what_their_suites_measure():
     suites = default_raw()["evaluate"]["suites"]
-    facts = {suite: [promises(prompt) for prompt in part["prompts"]] for suite, part in suites.items()}
+    facts = {suite: [parse_caption(prompt) for prompt in part["prompts"]] for suite, part in suites.items()}
     assert all("emblem" not in found and found["kind"] == BADGE for found in facts["broad"])
     assert {found["emblem"] for found in facts["precise"]} == {"skull", "bones"}
     assert {found["emblem"] for found in facts["neighbours"]} == {"star", "leaf"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.rendering import SIZE, draw
+from hfi_core.embedded.rendering import SIZE, render_scene
 from hfi_core.embedded.scenes import (
     BACKGROUNDS,
     BADGE,
@@ -22,7 +22,7 @@ from hfi_core.embedded.scenes import (
     SHAPES,
     STYLES,
     Scene,
-    draw_scene,
+    sample_scene,
 )
 from tests.support.projects import REPOSITORY
 
@@ -47,16 +47,16 @@ def badge(**changes) -> Scene:
 
 @given(st.integers(0, 2**32))
 def test_a_drawing_is_a_picture_of_its_size_and_always_the_same(seed):
-    scene = draw_scene(numpy_generator("test", seed))
-    pixels = draw(scene)
+    scene = sample_scene(numpy_generator("test", seed))
+    pixels = render_scene(scene)
     assert pixels.shape == (SIZE, SIZE, 3) and pixels.dtype == np.uint8
-    assert np.array_equal(pixels, draw(scene))
+    assert np.array_equal(pixels, render_scene(scene))
 
 
 def digest_of_drawings() -> str:
     rng = numpy_generator("digest")
-    scenes = [draw_scene(rng) for _ in range(200)]
-    return hashlib.sha256(b"".join(draw(scene).tobytes() for scene in scenes)).hexdigest()
+    scenes = [sample_scene(rng) for _ in range(200)]
+    return hashlib.sha256(b"".join(render_scene(scene).tobytes() for scene in scenes)).hexdigest()
 
 
 def test_another_process_draws_the_same_bytes():
@@ -68,13 +68,13 @@ def test_another_process_draws_the_same_bytes():
 def test_the_drawings_are_those_that_the_weights_were_trained_on():
     scenes = [badge(emblem=emblem, shape=shape) for emblem in EMBLEMS for shape in SHAPES]
     scenes += [plain(kind=kind) for kind in OBJECTS]
-    drawn = hashlib.sha256(b"".join(draw(scene).tobytes() for scene in scenes)).hexdigest()
+    drawn = hashlib.sha256(b"".join(render_scene(scene).tobytes() for scene in scenes)).hexdigest()
     assert drawn == "ba42639611114af10dedb72aaa7700a30247ba046b6397022cb5af0ddf77e4f1"
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)
 def test_the_corners_show_the_background(background):
-    pixels = draw(plain(background=background))
+    pixels = render_scene(plain(background=background))
     assert all(tuple(pixels[y, x]) == BACKGROUNDS[background] for y in (0, -1) for x in (0, -1))
 
 
@@ -82,12 +82,12 @@ def test_the_corners_show_the_background(background):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_colour_is_there_in_at_least_a_twentieth_of_the_picture(kind, colour):
     scene = badge(colour=colour) if kind == BADGE else plain(kind=kind, colour=colour)
-    exact = (draw(scene) == np.array(COLOURS[colour])).all(-1)
+    exact = (render_scene(scene) == np.array(COLOURS[colour])).all(-1)
     assert exact.mean() > 0.05
 
 
 def distance(one: Scene, other: Scene) -> float:
-    return float(np.abs(draw(one).astype(float) - draw(other)).mean())
+    return float(np.abs(render_scene(one).astype(float) - render_scene(other)).mean())
 
 
 def test_unlike_scenes_look_unlike():

@@ -18,13 +18,13 @@ from hfi_core.embedded.scenes import (
     SHAPES,
     STYLE_SHARE,
     STYLES,
-    draw_scene,
+    sample_scene,
 )
 
 
 @given(st.integers(0, 2**32))
 def test_a_scene_is_whole(seed):
-    scene = draw_scene(numpy_generator("test", seed))
+    scene = sample_scene(numpy_generator("test", seed))
     assert scene.kind in KINDS and scene.colour in COLOURS and scene.background in BACKGROUNDS
     badge = scene.kind == BADGE
     assert (scene.shape in SHAPES) == badge and (scene.emblem in EMBLEMS) == badge
@@ -36,12 +36,12 @@ def test_a_scene_is_whole(seed):
 
 @given(st.integers(0, 2**32))
 def test_a_seed_gives_one_scene(seed):
-    assert draw_scene(numpy_generator("test", seed)) == draw_scene(numpy_generator("test", seed))
+    assert sample_scene(numpy_generator("test", seed)) == sample_scene(numpy_generator("test", seed))
 
 
 def test_kinds_emblems_and_styles_are_as_frequent_as_they_should_be():
     rng = numpy_generator("shares")
-    scenes = [draw_scene(rng) for _ in range(8000)]
+    scenes = [sample_scene(rng) for _ in range(8000)]
     badges = [scene for scene in scenes if scene.kind == BADGE]
     assert abs(len(badges) / len(scenes) - BADGE_SHARE) < 0.03
     assert abs(sum(scene.style is not None for scene in scenes) / len(scenes) - STYLE_SHARE) < 0.02

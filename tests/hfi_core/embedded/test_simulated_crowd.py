@@ -6,7 +6,14 @@ import torch
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.embedded.networks import load_judge_network
-from hfi_core.embedded.simulated_crowd import Impression, annotators_of, answer, judgements, rank, view_candidates
+from hfi_core.embedded.simulated_crowd import (
+    Impression,
+    answer_questions,
+    draw_annotators,
+    rank_pictures,
+    simulate_judgements,
+    view_candidates,
+)
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import save_tensors
 from hfi_core.params import Concept, Crowd
@@ -31,18 +38,18 @@ def _impressions(count=40, readable=True):
 
 
 def test_annotators_without_errors_answer_as_the_judge_reads():
-    for annotator in annotators_of("crowd", SURE, 0):
-        answers = [judgement.answer for judgement in answer(annotator, "badge", _impressions(6), 0)]
+    for annotator in draw_annotators("crowd", SURE, 0):
+        answers = [judgement.answer for judgement in answer_questions(annotator, "badge", _impressions(6), 0)]
         assert answers == ["no", "yes"] * 3
 
 
 def test_annotators_err_and_hesitate_at_their_own_rates_which_lie_around_the_crowds():
-    people = annotators_of("crowd", _of_size(HASTY, 100), 0)
+    people = draw_annotators("crowd", _of_size(HASTY, 100), 0)
     assert len({person.error for person in people}) == 100
     assert np.mean([person.error for person in people]) == pytest.approx(HASTY.error, abs=0.02)
     assert np.mean([person.cant_tell for person in people]) == pytest.approx(HASTY.cant_tell, abs=0.01)
     person, impressions = people[0], _impressions(4000)
-    answers = [judgement.answer for judgement in answer(person, "badge", impressions, 0)]
+    answers = [judgement.answer for judgement in answer_questions(person, "badge", impressions, 0)]
     given = [
         (said == "yes") == (seen.flagged > 0.5)
         for said, seen in zip(answers, impressions, strict=True)
@@ -57,31 +64,31 @@ def _of_size(crowd: Crowd, count: int) -> Crowd:
 
 
 def test_pictures_that_cannot_be_read_are_answered_with_cant_tell():
-    said = judgements("crowd", HASTY, "badge", _concept(), _impressions(readable=False), 0)
+    said = simulate_judgements("crowd", HASTY, "badge", _concept(), _impressions(readable=False), 0)
     assert {judgement.answer for judgement in said} == {"cant_tell"}
 
 
 def test_an_answer_depends_on_no_other_picture_and_on_no_other_annotator():
     impressions = _impressions()
-    every = judgements("crowd", HASTY, "badge", _concept(), impressions, 0)
-    some = judgements("crowd", _of_size(HASTY, 2), "badge", _concept(), impressions[::-2], 0)
+    every = simulate_judgements("crowd", HASTY, "badge", _concept(), impressions, 0)
+    some = simulate_judgements("crowd", _of_size(HASTY, 2), "badge", _concept(), impressions[::-2], 0)
     assert {one.id for one in some} < {one.id for one in every}
     assert set(some) < set(every)
-    assert judgements("crowd", HASTY, "badge", _concept(), impressions, 1) != every
+    assert simulate_judgements("crowd", HASTY, "badge", _concept(), impressions, 1) != every
 
 
 def test_rankings_follow_the_strength_of_the_style_that_the_concept_names():
     impressions = _impressions()
     place = {one.picture.id: k for k, one in enumerate(impressions)}
     for text, sign in (("badge in the style of klara", -1), ("mondo", 1)):
-        for judgement in rank(annotators_of("crowd", SURE, 0)[0], "style", text, impressions, 0):
+        for judgement in rank_pictures(draw_annotators("crowd", SURE, 0)[0], "style", text, impressions, 0):
             order = [sign * place[name] for (name,) in judgement.groups]
             assert order == sorted(order)
 
 
 def test_rankings_of_anything_else_follow_how_surely_a_picture_is_flagged():
     impressions = [replace(one, flagged=k / 40) for k, one in enumerate(_impressions())]
-    for judgement in rank(annotators_of("crowd", SURE, 0)[0], "badge", "badge", impressions, 0):
+    for judgement in rank_pictures(draw_annotators("crowd", SURE, 0)[0], "badge", "badge", impressions, 0):
         names = [name for (name,) in judgement.groups]
         assert names == sorted(names, reverse=True)
 
@@ -89,8 +96,8 @@ def test_rankings_of_anything_else_follow_how_surely_a_picture_is_flagged():
 def test_each_annotator_ranks_every_picture_twice_once_in_groups_that_all_see():
     impressions = _impressions(23)
     asked = {}
-    for person in annotators_of("crowd", HASTY, 0):
-        said = list(rank(person, "badge", "badge", impressions, 0))
+    for person in draw_annotators("crowd", HASTY, 0):
+        said = list(rank_pictures(person, "badge", "badge", impressions, 0))
         shown = [name for one in said for name in one.pictures]
         assert sorted(shown) == sorted(2 * [one.picture.id for one in impressions])
         assert {len(one.pictures) for one in said} <= {4, 5}
@@ -100,18 +107,18 @@ def test_each_annotator_ranks_every_picture_twice_once_in_groups_that_all_see():
 
 
 def test_nobody_is_asked_to_rank_the_same_pictures_twice():
-    said = judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(4), 0)
+    said = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(4), 0)
     assert len(said) == 3
 
 
 def test_pictures_that_cannot_be_read_are_not_placed():
-    said = judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(readable=False), 0)
+    said = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(readable=False), 0)
     assert all(judgement.groups == () and judgement.not_applicable for judgement in said)
 
 
 @pytest.mark.parametrize("feedback", ["binary", "ranking"])
 def test_every_judgement_says_that_it_is_simulated_and_holds_no_time(feedback):
-    said = judgements("crowd", HASTY, "badge", _concept(feedback=feedback), _impressions(), 0)
+    said = simulate_judgements("crowd", HASTY, "badge", _concept(feedback=feedback), _impressions(), 0)
     assert all(one.simulated and one.shown_at is None and one.answered_at is None for one in said)
     assert [one.id for one in said] == sorted({one.id for one in said})
 

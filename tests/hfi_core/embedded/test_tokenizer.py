@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.captions import caption
-from hfi_core.embedded.scenes import BACKGROUNDS, BADGE, COLOURS, OBJECTS, SHAPES, STYLES, draw_scene
+from hfi_core.embedded.captions import write_caption
+from hfi_core.embedded.scenes import BACKGROUNDS, BADGE, COLOURS, OBJECTS, SHAPES, STYLES, sample_scene
 from hfi_core.embedded.tokenizer import MAX_TOKENS, build_tokenizer
 from tests.support.projects import default_raw
 
@@ -53,7 +53,7 @@ def test_text_of_any_script_gives_known_ids(text):
 
 def test_every_caption_and_every_default_prompt_fits_whole():
     rng = numpy_generator("tokens")
-    texts = [caption(draw_scene(rng), rng) for _ in range(3000)]
+    texts = [write_caption(sample_scene(rng), rng) for _ in range(3000)]
     raw = default_raw()
     texts += raw["concepts"]["badge"]["prompts"]
     texts += [prompt for suite in raw["evaluate"]["suites"].values() for prompt in suite["prompts"]]

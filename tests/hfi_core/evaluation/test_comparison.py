@@ -3,7 +3,7 @@
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.comparison import difference
+from hfi_core.evaluation.comparison import measure_difference
 from hfi_core.evaluation.gates import check_against_champion, check_gates
 from hfi_core.params import Gate, parse_params
 from tests.support.projects import default_raw
@@ -29,8 +29,8 @@ def _records(hits: int, suite: str = "broad", first_seed: int = 0) -> list[dict]
 
 def test_the_difference_is_signed_and_worsening_knows_which_way_is_better():
     params = _params()
-    flagged = difference(params, "flagged@broad", _records(10), _records(2))
-    kept = difference(params, "kept@broad", _records(10), _records(2))
+    flagged = measure_difference(params, "flagged@broad", _records(10), _records(2))
+    kept = measure_difference(params, "kept@broad", _records(10), _records(2))
     assert flagged.interval.value == pytest.approx(0.2)
     assert kept.interval.value == pytest.approx(-0.2)
     assert flagged.worsening.value == kept.worsening.value == pytest.approx(0.2)
@@ -40,9 +40,9 @@ def test_the_difference_is_signed_and_worsening_knows_which_way_is_better():
 
 def test_other_seeds_or_another_suite_cannot_be_paired():
     with pytest.raises(UserError, match="same prompts and seeds"):
-        difference(_params(), "flagged@broad", _records(1), _records(1, first_seed=7))
+        measure_difference(_params(), "flagged@broad", _records(1), _records(1, first_seed=7))
     with pytest.raises(UserError, match="same prompts and seeds"):
-        difference(_params(), "flagged@precise", _records(1), _records(1))
+        measure_difference(_params(), "flagged@precise", _records(1), _records(1))
 
 
 @pytest.mark.parametrize(("ours", "passes"), [(2, True), (0, True), (10, False)])

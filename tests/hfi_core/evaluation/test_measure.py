@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hfi_core.evaluation.definitions import COMPARED, FIGURES
-from hfi_core.evaluation.measure import evaluation_of
-from hfi_core.evaluation.records import EvaluatedRow, read_rows
+from hfi_core.evaluation.measure import build_evaluation
+from hfi_core.evaluation.records import EvaluatedVariant, read_variants
 from hfi_core.metrics.paired_tests import mcnemar
 from hfi_core.progress import no_progress
 from tests.support.evaluations import write_files
@@ -62,10 +62,10 @@ def test_each_attackers_share_is_told_and_one_s_interval_is_over_prompts(evaluat
 def test_the_interval_of_several_attackers_is_over_them(params, tmp_path):
     attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 3})})
     files = write_files(tmp_path, attacked)
-    base, *_ = read_rows(files.inputs["evaluation"], list(params.removals))
+    base, *_ = read_variants(files.inputs["evaluation"], list(params.removals))
     # One of them always succeeds, and the others never do: within prompts, nothing but his share would be seen.
     records = [one | {"flagged": one["attacker"] == "badge.2"} for one in base.records]
-    (found,) = evaluation_of(attacked, [replace(base, records=records)], FEEDBACK, no_progress)["rows"]
+    (found,) = build_evaluation(attacked, [replace(base, records=records)], FEEDBACK, no_progress)["rows"]
     assert found["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
     figure = found["metrics"]["flagged@reinverted"]
     assert (figure["value"], figure["n"]) == (pytest.approx(1 / 3, abs=1e-6), 3 * params.evaluate.reinverted)
@@ -105,8 +105,8 @@ def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, 
     evaluate = params.evaluate.model_copy(update={"suites": {**suites, "unrelated": alone}})
     lonely = params.model_copy(update={"evaluate": evaluate})
     files = write_files(tmp_path, lonely)
-    rows = read_rows(files.inputs["evaluation"], list(params.removals))
-    found = evaluation_of(lonely, rows, FEEDBACK, no_progress)
+    rows = read_variants(files.inputs["evaluation"], list(params.removals))
+    found = build_evaluation(lonely, rows, FEEDBACK, no_progress)
     assert "kid@unrelated" not in found["rows"][1]["metrics"]
     assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1
 
@@ -118,7 +118,7 @@ def test_rows_that_were_not_evaluated_alike_keep_their_own_provenance_and_are_na
         for row, version in zip(rows, ("2.1", "2.1", "2.1", "2.2"), strict=True)
     ]
     told[1] = replace(told[1], provenance=told[1].provenance | {"compute": device | {"device": "cpu"}})
-    provenance = evaluation_of(params, told, FEEDBACK, no_progress)["provenance"]
+    provenance = build_evaluation(params, told, FEEDBACK, no_progress)["provenance"]
     assert provenance["differ"] == ["versions", "compute"] and provenance["seeds"] == "a rule"
     assert not {"versions", "compute"} & set(provenance), "of one row only it would pass for all"
     assert provenance["rows"]["anchored"]["versions"] == {"torch": "2.2"}
@@ -131,7 +131,7 @@ def test_rows_evaluated_alike_say_so_once(evaluation):
 
 
 def test_the_drift_of_pixels_holds_a_picture_of_each_row_at_a_time(params, rows, monkeypatch):
-    read, alive, most = EvaluatedRow.picture, WeakSet(), []
+    read, alive, most = EvaluatedVariant.picture, WeakSet(), []
 
     def picture(row, suite, index):
         found = read(row, suite, index).view(Picture)
@@ -139,8 +139,8 @@ def test_the_drift_of_pixels_holds_a_picture_of_each_row_at_a_time(params, rows,
         most.append(len(alive))
         return found
 
-    monkeypatch.setattr(EvaluatedRow, "picture", picture)
-    evaluation_of(params, rows[:2], FEEDBACK, no_progress)
+    monkeypatch.setattr(EvaluatedVariant, "picture", picture)
+    build_evaluation(params, rows[:2], FEEDBACK, no_progress)
     assert len(most) > 100 and max(most) <= 4
 
 

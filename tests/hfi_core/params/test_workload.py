@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfi_core.evaluation.shots import shots_of
+from hfi_core.evaluation.shots import list_shots
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
 from hfi_core.params.workload import Workload, shots, unet_passes
@@ -52,11 +52,11 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
 
 def test_a_row_s_evaluation_draws_so_many_pictures():
     params = parse_params(default_raw())
-    assert shots(params) == len(shots_of(params)) == 564
+    assert shots(params) == len(list_shots(params)) == 564
     raw = default_raw()
     raw["attack"]["attackers"] = 3
     params = parse_params(raw)
-    assert shots(params) == len(shots_of(params)) == 564 + 2 * 64
+    assert shots(params) == len(list_shots(params)) == 564 + 2 * 64
 
 
 def test_without_guidance_a_step_is_one_pass():

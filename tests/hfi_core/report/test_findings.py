@@ -5,7 +5,7 @@ import pytest
 from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import check_gates
 from hfi_core.params import Gate
-from hfi_core.report.findings import findings_of
+from hfi_core.report.findings import list_findings
 
 
 def _figure(value, low=None, high=None, direction="down"):
@@ -39,7 +39,7 @@ def _evaluation(metric, base, row, p):
     ],
 )
 def test_a_finding_says_better_or_worse_only_where_the_corrected_test_shows_it(metric, base, row, p, side):
-    (finding,) = findings_of(_evaluation(metric, base, row, p))
+    (finding,) = list_findings(_evaluation(metric, base, row, p))
     assert {name for name in ("better", "worse", "same") if getattr(finding, name)} == {side}
     (change,) = getattr(finding, side)
     assert change.before.startswith(f"{100 * base:.1f}")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hfi_core.report.page import judgements_of
+from hfi_core.report.page import describe_judgements
 from hfi_core.stages import compare
 from tests.support.evaluations import small_params, write_files
 
@@ -26,11 +26,13 @@ def _summary(kind="binary", **fields):
 
 
 def test_agreement_is_shown_with_its_interval_and_what_it_is_taken_over():
-    assert judgements_of(_summary()).agreement == [("Krippendorff's alpha", "0.500 [0.25, 0.75], over 40 pictures")]
+    assert describe_judgements(_summary()).agreement == [
+        ("Krippendorff's alpha", "0.500 [0.25, 0.75], over 40 pictures")
+    ]
 
 
 def test_an_annotator_has_a_row_with_gaps_where_nothing_is_to_compare():
-    told = judgements_of(_summary())
+    told = describe_judgements(_summary())
     assert told.header == [
         "annotator",
         "judgements",
@@ -43,7 +45,7 @@ def test_an_annotator_has_a_row_with_gaps_where_nothing_is_to_compare():
 
 
 def test_annotators_of_rankings_are_counted_only():
-    told = judgements_of(_summary("ranking", by_annotator={"ana": {"judgements": 4, "cant_tell": 1}}))
+    told = describe_judgements(_summary("ranking", by_annotator={"ana": {"judgements": 4, "cant_tell": 1}}))
     assert told.header == ["annotator", "judgements", "not placed"] and told.annotators == [["ana", "4", "1"]]
 
 

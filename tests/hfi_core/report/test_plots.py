@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hfi_core.report.plots import ON_DARK, ON_LIGHT, Material, coloured, draw_plots
+from hfi_core.report.plots import ON_DARK, ON_LIGHT, PlotData, draw_plots, recolour
 
 
 def _scores(count: int) -> list[dict]:
@@ -14,7 +14,7 @@ def _scores(count: int) -> list[dict]:
 @pytest.mark.parametrize("concepts", [1, 2, 3])
 def test_the_reward_model_has_one_panel_a_concept(evaluation, concepts):
     scores = {f"concept {n}": _scores(12) for n in range(concepts)}
-    plot = draw_plots(Material(evaluation, {}, scores))["reward"]
+    plot = draw_plots(PlotData(evaluation, {}, scores))["reward"]
     assert len(re.findall(r'<g id="axes_\d+"', plot)) == concepts
     assert all(f"concept {n}: 12 held-out pictures" in plot for n in range(concepts))
 
@@ -23,13 +23,13 @@ def test_the_reward_model_has_one_panel_a_concept(evaluation, concepts):
 def test_losses_have_one_panel_a_row_that_learnt(evaluation, count):
     rows = [{**evaluation["rows"][0], "row": f"row-{n}"} for n in range(4)]
     losses = {f"row-{n}": ([0.0, 1.0], [2.0, 1.0]) for n in range(count)}
-    plot = draw_plots(Material(evaluation | {"rows": rows}, losses, {}))["losses"]
+    plot = draw_plots(PlotData(evaluation | {"rows": rows}, losses, {}))["losses"]
     assert len(re.findall(r'<g id="axes_\d+"', plot)) == count
 
 
 def test_on_a_dark_page_ink_and_paper_are_others_and_the_rows_keep_their_colours(evaluation):
-    plot = draw_plots(Material(evaluation, {}, {}))["removal"]
-    dark = coloured(plot, ON_DARK)
+    plot = draw_plots(PlotData(evaluation, {}, {}))["removal"]
+    dark = recolour(plot, ON_DARK)
     assert set(ON_LIGHT) < set(ON_DARK)
     assert all(own in plot and own not in dark and other in dark for own, other in ON_DARK.items())
     colours = set(re.findall("#[0-9a-f]{6}", plot)) - set(ON_DARK)

@@ -14,7 +14,7 @@ from hfi_core.errors import UserError
 from hfi_core.evaluation.records import PROVENANCE
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.json_files import write_json
-from hfi_core.report.table import comparison_table
+from hfi_core.report.table import build_comparison_table
 from hfi_core.stages import compare
 from tests.support.evaluations import Files, small_params, write_files
 
@@ -86,7 +86,7 @@ def test_the_flat_metrics_and_the_csv_say_what_the_evaluation_says(files, evalua
 
 
 def test_the_table_of_strings_has_a_line_a_row(evaluation):
-    header, *lines = comparison_table(evaluation, ["flagged@broad", "kept@broad"])
+    header, *lines = build_comparison_table(evaluation, ["flagged@broad", "kept@broad"])
     assert header == ["row", "flagged@broad", "kept@broad"]
     assert [line[0] for line in lines] == ["base", "sdd-text", "sdd-token", "anchored"]
     assert all(re.fullmatch(r"\d\.\d{3} \[\d\.\d{3}, \d\.\d{3}\]", cell) for line in lines for cell in line[1:])

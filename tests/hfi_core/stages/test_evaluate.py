@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.records import read_rows
-from hfi_core.evaluation.shots import shots_of
+from hfi_core.evaluation.records import read_variants
+from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.attackers import attackers_of
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
@@ -79,7 +79,7 @@ def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
 
 
 def test_rows_share_prompts_and_seeds_and_differ_in_pictures(bench):
-    base, anchored = read_rows(bench.folder / "evaluation", ["anchored", "base"])
+    base, anchored = read_variants(bench.folder / "evaluation", ["anchored", "base"])
     assert (base.row, anchored.row) == ("base", "anchored")
     assert base.column("broad", "seed").tolist() == anchored.column("broad", "seed").tolist()
     assert set(base.column("broad", "sha256")).isdisjoint(anchored.column("broad", "sha256"))
@@ -91,7 +91,7 @@ def test_each_attackers_token_takes_the_place_of_the_concepts_text(bench):
         prompts = [record["prompt"] for record in records if record["attacker"] == name]
         assert prompts == [f"a {token}", f"a red {token}", f"a blue {token}", f"a {token}"]
     assert {record["attacker"] for record in _records(bench, "base") if record not in records} == {None}
-    assert {shot.prompt for shot in shots_of(bench.params) if shot.suite == "reinverted"} == {
+    assert {shot.prompt for shot in list_shots(bench.params) if shot.suite == "reinverted"} == {
         "a badge", "a red badge", "a blue badge",
     }  # fmt: skip
 
@@ -151,7 +151,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
     original = evaluate.sample
     monkeypatch.setattr(evaluate, "sample", sample)
     bench.run("anchored", into="stopped", work=work)
-    assert asked == [shot.request for shot in shots_of(bench.params)][8:]
+    assert asked == [shot.request for shot in list_shots(bench.params)][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
 
 
@@ -205,4 +205,4 @@ def test_rows_that_were_drawn_at_other_seeds_are_not_compared(bench, tmp_path):
     other.run("base", into="mixed")
     bench.run("anchored", into="mixed")
     with pytest.raises(UserError, match="other prompts or seeds than base"):
-        read_rows(bench.folder / "mixed", ["base", "anchored"])
+        read_variants(bench.folder / "mixed", ["base", "anchored"])

@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 from hfi_core.errors import UserError
-from hfi_core.evaluation.records import read_rows
-from hfi_core.evaluation.shots import shots_of
+from hfi_core.evaluation.records import read_variants
+from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
 from hfi_core.models.diffusion.folder import picture_side_in
 from hfi_core.models.diffusion.loading import load_model
 from hfi_core.models.weights import digest_of, locate
-from hfi_core.report.images import spread
+from hfi_core.report.images import select_round_robin
 from hfi_core.report.model_card import PICTURES
 from tests.support.other_model import build_sdxl
 from tests.support.projects import write_project
@@ -44,7 +44,7 @@ def pictures_of(pipe, params) -> np.ndarray:
     side = pipe.unet.config.sample_size
     shape = (1, pipe.unet.config.in_channels, side, side)
     drawn = []
-    for shot in shots_of(params)[:6]:
+    for shot in list_shots(params)[:6]:
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(shot.request.seed))
         found = pipe(
             shot.prompt, latents=noise, output_type="np",
@@ -89,13 +89,13 @@ def test_the_card_shows_base_and_release_and_nothing_flagged_that_can_be_recogni
     shown = load_image(release / PICTURES)
     tile, row = 128 + 4, released.params.release.row
     assert shown.shape == (2 * tile - 4, 3 * 4 * tile - 4, 3)
-    rows = read_rows(released.folder / "evaluation", ["base", row])
+    rows = read_variants(released.folder / "evaluation", ["base", row])
     blurred = set()
     for down, evaluated in enumerate(rows):
         for across in range(12):
             suite = ("broad", "neighbours", "unrelated")[across // 4]
             prompts = evaluated.column(suite, "prompt").tolist()
-            place = evaluated.places[suite][spread(prompts, 4)[across % 4]]
+            place = evaluated.places[suite][select_round_robin(prompts, 4)[across % 4]]
             record = evaluated.records[place]
             drawn = evaluated.picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
             there = shown[down * tile :, across * tile :][:128, :128]

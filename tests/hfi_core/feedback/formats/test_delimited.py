@@ -98,7 +98,7 @@ def test_a_picture_is_found_by_its_digest_alone(table, tmp_path):
         ("badge-9,Ana,badge,yes", "the manifest has no picture 'badge-9'"),
         ("../badge-1.exe,Ana,badge,yes", "no picture"),
         ("badge-1,,badge,yes", "says nobody who judged"),
-        ("badge-1,Ana,other,yes", "'other' is not in params.yaml; it has badge, klara"),
+        ("badge-1,Ana,other,yes", "there is no concept 'other' in params.yaml; there are badge, klara"),
         ("badge-1,Ana,,yes", "names no concept; say with --concept"),
         ("badge-1,Ana,klara,yes", "no picture 'badge-1'|params.yaml asks for ranking"),
         ("badge-1,Ana,badge,", "answer: Field required"),
