@@ -1,4 +1,4 @@
-# make demo: the whole loop on the embedded model. make test: the suite. Everything lives in .venv.
+# make demo: the whole loop on the embedded model. make check: lint, spelling, types and tests. Everything lives in .venv.
 SHELL := /bin/bash
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -11,7 +11,7 @@ export DO_NOT_TRACK := 1
 # The suite starts a hundred interpreters, and each would compile the project anew where somebody has turned this on.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install install-test browser demo test soak bench lint audit build-world
+.PHONY: install install-test browser demo check format lint spell types test test-fast soak bench audit build-world
 
 install: $(STAMP)
 
@@ -39,20 +39,37 @@ browser:
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium; } \
 	|| echo "No Chromium here and none could be installed: the browser tests will skip."
 
+# What continuous integration runs. Lint, spelling and types come first: they fail in seconds.
+check: lint spell types test
+
+format: install-test
+	ruff check --fix .
+	ruff format .
+
+lint: install-test
+	ruff check .
+	ruff format --check .
+
+spell: install-test
+	codespell
+
+types: install-test
+	mypy
+
 # Three processes on two cores, since much of the suite waits for servers and for what it has killed. A file's tests stay
 # together, and those that take minutes come first (tests/conftest.py), or one process would end with them alone.
 test: install-test browser
 	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+
+# The tests that start no server, no browser and no whole loop.
+test-fast: install-test
+	python -m pytest -n 3 --dist loadfile -m 'unit and not soak'
 
 soak: install-test browser
 	python -m pytest -m soak --timeout 0
 
 bench: install-test
 	python -m benchmarks
-
-lint: install-test
-	ruff check .
-	ruff format --check .
 
 # Known holes in the pinned versions, a bill of materials, and everybody's licence; needs a network.
 AUDIT := build/audit/bin

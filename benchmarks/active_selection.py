@@ -20,16 +20,16 @@ from sklearn.metrics import roc_auc_score
 from benchmarks import machine
 from benchmarks.results import Figure
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.compute.device import configure
-from hfi_core.compute.seeding import numpy_generator, seed_of
+from hfi_core.compute.device import configure_torch
+from hfi_core.compute.seeding import derive_seed, numpy_generator
 from hfi_core.embedded.networks import load_judge_network
 from hfi_core.embedded.simulated_crowd import answer_questions, draw_annotators, view_candidates
 from hfi_core.feedback.labels import Label
-from hfi_core.models.weights import locate
+from hfi_core.models.weights import locate_weights
 from hfi_core.params import EMBEDDED, Params
 from hfi_core.reward.active_learning import spread_out, uncertainty
-from hfi_core.reward.model import RewardModel, embed, train
-from hfi_core.reward.objectives import objective_for
+from hfi_core.reward.model import RewardModel, embed_candidates, train_model
+from hfi_core.reward.objectives import make_objective
 
 CONCEPT = "badge"
 SEEDS = 20
@@ -62,11 +62,11 @@ def actively(rewards, features, known, count, rng) -> list[int]:
 def measure() -> dict[str, Figure]:
     """Choose in both ways on every seed."""
     params = machine.project_params()
-    configure(params.compute)
+    configure_torch(params.compute)
     folder = Path("candidates") / CONCEPT
-    judge = load_judge_network(locate(EMBEDDED, None, "annotators"))
+    judge = load_judge_network(locate_weights(EMBEDDED, None, "annotators"))
     impressions = [seen for seen in view_candidates(judge, folder, read_manifest(folder)) if seen.emblem_readable]
-    features = embed(params, folder, [seen.picture for seen in impressions], lambda *_: None)
+    features = embed_candidates(params, folder, [seen.picture for seen in impressions], lambda *_: None)
     truth = np.array([seen.flagged > 0.5 for seen in impressions])
 
     curves = {"active": [], "random": []}
@@ -117,11 +117,13 @@ def _fit(params: Params, features: torch.Tensor, shares: np.ndarray, judged: lis
         return None
     labels = [Label(str(row), "", float(shares[row]), 0, 0, 0, "learn") for row in rows]
     settings = params.reward.model_copy(update={"least": LEAST})
-    task = objective_for("binary", CONCEPT, labels, [], settings, seed_of("active-selection", seed))
+    task = make_objective("binary", CONCEPT, labels, [], settings, derive_seed("active-selection", seed))
     labelled = features[rows]
     learn = torch.from_numpy(~task.held_out)
-    model = RewardModel.start(labelled[learn], settings.hidden, seed_of("active-selection", seed, "start"))
-    train(model, lambda step: task.loss(model, labelled, step), lambda: task.held_out_loss(model, labelled), settings)
+    model = RewardModel.start(labelled[learn], settings.hidden, derive_seed("active-selection", seed, "start"))
+    train_model(
+        model, lambda step: task.loss(model, labelled, step), lambda: task.held_out_loss(model, labelled), settings
+    )
     return model.rewards(features).double().numpy()
 
 

@@ -14,15 +14,15 @@ from benchmarks import machine
 from benchmarks.judging import draw_and_judge
 from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
-from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.methods import distillation_settings, make_rollouts
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.judges.base import PictureVerdict, load_judge
 from hfi_core.metrics.intervals import wilson_interval
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import SampleRequest
 
 LEVELS = (0.75, 0.5, 0.25)
@@ -40,11 +40,11 @@ MOST_STEPS = 400
 def measure() -> dict[str, Figure]:
     """Train each removal until the last level is reached, and measure at each level."""
     params = machine.project_params()
-    configure(params.compute)
-    model = load_model(params.model, params.compute)
+    configure_torch(params.compute)
+    model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [
-        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), objectionable=list)
+        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), load_examples=list)
         for name, concept in params.concepts.items()
     ]
 
@@ -77,9 +77,9 @@ def measure() -> dict[str, Figure]:
     def train_to_levels(row: str) -> None:
         spec, levels_ahead = params.removals[row], list(LEVELS)
         lessons, target = (
-            (anchored.lessons(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_anchor(model))
+            (anchored.make_targets(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_target(model))
             if spec.method == "anchored"
-            else (sdd.lessons(model, material, spec.condition), sdd.own_unconditional(model))
+            else (sdd.make_targets(model, material, spec.condition), sdd.unconditional_target(model))
         )
 
         def all_reached(step: int, teacher) -> bool:
@@ -94,8 +94,8 @@ def measure() -> dict[str, Figure]:
                 levels_ahead.remove(level)
             return not levels_ahead
 
-        settings = replace(settings_of(spec), steps=MOST_STEPS)
-        rollouts = roll_outs(model, lessons, spec, params, (params.seed, row))
+        settings = replace(distillation_settings(spec), steps=MOST_STEPS)
+        rollouts = make_rollouts(model, lessons, spec, params, (params.seed, row))
         distill_until(all_reached, model, rollouts, target, settings)
         for level in levels_ahead:
             print(f"{row} did not reach {level} of base in {MOST_STEPS} steps")

@@ -25,17 +25,17 @@ from benchmarks.removal_speed import CLOSED_FORM
 from benchmarks.results import Figure
 from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.erasure import closed_form
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.methods import roll_outs, settings_of
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.methods import distillation_settings, make_rollouts
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import distill
-from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
-from hfi_core.models.diffusion.loading import keep_only_block_inputs, load_model
+from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
+from hfi_core.models.diffusion.loading import enable_checkpointing, load_base_model
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import SDD, Params, Source
 
 PRESETS = {"SD 1.5": "sd15", "SDXL": "sdxl"}
@@ -83,7 +83,7 @@ def measure() -> dict[str, Figure]:
     for shape, name in PRESETS.items():
         params = with_local_device(preset(name))
         params = params.model_copy(update={"compute": params.compute.model_copy(update=COMPUTE)})
-        configure(params.compute)
+        configure_torch(params.compute)
         with tempfile.TemporaryDirectory() as folder:
             for key, figure in _shape(shape, params, Path(folder)):
                 figures[f"{shape}: {key}"] = figure
@@ -95,10 +95,10 @@ def measure() -> dict[str, Figure]:
 
 def _shape(shape: str, params: Params, folder: Path) -> Iterator[tuple[str, Figure]]:
     build(shape, folder, params.compute.device, torch.bfloat16)
-    digest, seconds = _timed(lambda: digest_of(folder))
+    digest, seconds = _timed(lambda: digest_of_weights(folder))
     yield "digest of the folder, seconds", Figure(seconds)
     source = Source(source=str(folder), revision=None, digest=digest)
-    model, seconds = _timed(lambda: load_model(source, params.compute))
+    model, seconds = _timed(lambda: load_base_model(source, params.compute))
     yield "loading, the digest checked, seconds", Figure(seconds)
     yield "UNet's parameters, millions", Figure(sum(p.numel() for p in model.unet.parameters()) / 1e6)
     yield from _passes(model)
@@ -129,7 +129,7 @@ def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]
     block = params.compute.block
 
     def draw(count: int) -> None:
-        list(sample(model, [SampleRequest(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
+        list(draw_pictures(model, [SampleRequest(PROMPT, seed) for seed in range(count)], params.sampler, block=block))
 
     seconds = _timed_warm(draw, block, 2 * block) / (2 * block)
     yield f"a picture of {params.sampler.steps} guided steps, {block} at once, seconds", Figure(seconds)
@@ -138,12 +138,11 @@ def _pictures(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]
 def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]]:
     latents = torch.randn(16, *model.latent_shape)
     examples = TrainingExamples(latents, [PROMPT] * len(latents), torch.ones(len(latents)))
-    start = start_vectors(model, "aaab", params.invert.vectors, 0)
+    start = make_start_vectors(model, "aaab", params.invert.vectors, 0)
 
     def learn(steps: int) -> None:
-        invert(
-            model, examples, "aaac", "<x>", start, steps=steps, batch=params.invert.batch, rate=params.invert.rate,
-            noisiest=params.invert.noisiest, key=(0,),
+        invert_token(
+            model, examples, "aaac", "<x>", start, InversionSettings.of(params.invert, steps=steps), key=(0,),
         )  # fmt: skip
 
     seconds = _timed_warm(learn, 2, INVERSION_STEPS) / INVERSION_STEPS
@@ -166,8 +165,8 @@ def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, Figu
 def _learn(model: TextToImage, params: Params, **changed: int) -> None:
     """Train on our schedule under the preset's settings for SDD, some of them changed."""
     spec = params.removals[ROW].model_copy(update=changed)
-    rollouts = roll_outs(model, [_lesson(model)], spec, params, ("benchmark",))
-    distill(model, rollouts, frozen_anchor(model), settings_of(spec), start=model.cross_attention())
+    rollouts = make_rollouts(model, [_lesson(model)], spec, params, ("benchmark",))
+    distill(model, rollouts, frozen_target(model), distillation_settings(spec), start=model.cross_attention())
 
 
 def _reference(model: TextToImage, steps: int, spec: SDD) -> None:
@@ -199,7 +198,7 @@ def _memory_of_a_step(model: TextToImage, params: Params) -> Iterator[tuple[str,
 
     reference = _most_memory(model, lambda: _reference(model, 2, params.removals[ROW]), model.unet)
     plain = _most_memory(model, learn)
-    keep_only_block_inputs(model.unet)
+    enable_checkpointing(model.unet)
     ours = _most_memory(model, learn)
     yield "memory of a step, reference, GiB", Figure(reference)
     yield "memory of a step, ours without checkpointing, GiB", Figure(plain)

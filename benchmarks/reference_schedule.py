@@ -12,7 +12,7 @@ import torch
 
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.models.diffusion.sampling import scheduler_for
+from hfi_core.models.diffusion.sampling import make_scheduler
 
 ROLLOUT_STEPS = 50
 
@@ -35,7 +35,7 @@ def train(
     unconditional = model.encode([""]).detach()
 
     def eps(unet: torch.nn.Module, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        attended, more = model.text.conditioned(condition)
+        attended, more = model.text.unet_inputs(condition)
         return unet(x_t.to(model.dtype), t, attended, **more).sample.float()
 
     for step in range(steps):
@@ -44,7 +44,7 @@ def train(
         condition, anchor = conditions[row : row + 1], anchors[row : row + 1]
         stop = int(torch.randint(0, ROLLOUT_STEPS, (1,), generator=generator))
         x_t = torch.randn((1, *model.latent_shape), generator=generator).to(model.device)
-        solver = scheduler_for(model, "ddim", ROLLOUT_STEPS)
+        solver = make_scheduler(model, "ddim", ROLLOUT_STEPS)
         with torch.no_grad():
             for t in solver.timesteps[:stop]:
                 both = torch.cat([condition, unconditional])

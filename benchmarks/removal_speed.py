@@ -18,14 +18,14 @@ from benchmarks import machine, reference_schedule
 from benchmarks.judging import draw_and_judge
 from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.methods import remove_in_closed_form, roll_outs, settings_of
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.methods import distillation_settings, make_rollouts, remove_in_closed_form
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
 from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import ClosedForm
 from hfi_core.prompts import replace_text
@@ -65,10 +65,10 @@ class _Watch:
 def measure() -> dict[str, Figure]:
     """Solve the closed form, then train on both schedules at every rate."""
     params = machine.project_params()
-    configure(params.compute)
+    configure_torch(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     tokens = load_tokens(Path("tokens") / name)
     prompts = list(concept.prompts)
@@ -88,10 +88,10 @@ def measure() -> dict[str, Figure]:
     figures = {"base flagged": Figure(base, n=PICTURES)}
 
     def ours(watch: _Watch, rate: float) -> None:
-        settings = replace(settings_of(spec), steps=MOST_STEPS, rate=rate)
+        settings = replace(distillation_settings(spec), steps=MOST_STEPS, rate=rate)
         lessons = [DistillationTarget("text", conditions, ((1.0, anchors),))]
-        rollouts = roll_outs(model, lessons, spec, params, ("benchmark",))
-        distill_until(watch, model, rollouts, frozen_anchor(model), settings)
+        rollouts = make_rollouts(model, lessons, spec, params, ("benchmark",))
+        distill_until(watch, model, rollouts, frozen_target(model), settings)
 
     def reference(watch: _Watch, rate: float) -> None:
         reference_schedule.train(
@@ -100,10 +100,10 @@ def measure() -> dict[str, Figure]:
         )  # fmt: skip
 
     best: dict[tuple[str, float], float] = {}
-    material = [ErasureConcept(name, concept, tokens, objectionable=list)]
+    material = [ErasureConcept(name, concept, tokens, load_examples=list)]
     begun = time.perf_counter()
     solved, _ = remove_in_closed_form(
-        model, material, CLOSED_FORM, params, key=(), work=None, look=lambda *_: None, observe=lambda *_: None
+        model, material, CLOSED_FORM, params, key=(), work=None, before_step=lambda *_: None, progress=lambda *_: None
     )
     seconds = time.perf_counter() - begun
     share = flagged(solved)

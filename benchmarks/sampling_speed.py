@@ -4,9 +4,9 @@ import time
 
 from benchmarks import machine
 from benchmarks.results import Figure
-from hfi_core.compute.device import configure
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.compute.device import configure_torch
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 
 BLOCKS = (1, 4, 16, 32, 64)
 PICTURES = 128
@@ -16,8 +16,8 @@ REPEATS = 3
 def measure() -> dict[str, Figure]:
     """Draw with each block size."""
     params = machine.project_params()
-    configure(params.compute)
-    model = load_model(params.model, params.compute)
+    configure_torch(params.compute)
+    model = load_base_model(params.model, params.compute)
     figures = {}
     for block in BLOCKS:
         count = max(block, PICTURES if block > 1 else PICTURES // 8)
@@ -25,7 +25,7 @@ def measure() -> dict[str, Figure]:
         seconds = []
         for _ in range(REPEATS):
             started = time.perf_counter()
-            for _ in sample(model, requests, params.sampler, block=block):
+            for _ in draw_pictures(model, requests, params.sampler, block=block):
                 pass
             seconds.append(time.perf_counter() - started)
         figures[f"block {block} pictures per second"] = Figure(count / min(seconds))

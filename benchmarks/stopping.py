@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 
 from hfi_core.erasure.rollouts import RollOuts
-from hfi_core.erasure.targets import Target
+from hfi_core.erasure.targets import TargetNoise
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.model import TextToImage
 
@@ -19,7 +19,7 @@ def distill_until(
     enough: Callable[[int, dict[str, torch.Tensor]], bool],
     model: TextToImage,
     rollouts: RollOuts,
-    target: Target,
+    target: TargetNoise,
     settings: DistillationSettings,
 ) -> None:
     """Distil from the model's own weights until `enough(steps, teacher)`, which is called after every gradient step."""
@@ -32,5 +32,5 @@ def distill_until(
     with contextlib.suppress(_Stopped):
         distill(
             model, rollouts, target, settings, start=model.cross_attention(), observe=observe,
-            look=lambda _, teacher: teachers.append(teacher),  # always the same tensors, which learn in place
+            before_step=lambda _, teacher: teachers.append(teacher),  # the same tensors in every step
         )  # fmt: skip

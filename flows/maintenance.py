@@ -1,4 +1,4 @@
-"""The small flow that looks after a project's deployment every minute, in the project's folder. It is idempotent."""
+"""The Prefect flow that maintains a project's deployment every minute, in the project's folder. It is idempotent."""
 
 from typing import Annotated
 
@@ -15,21 +15,21 @@ from hfi_core.pipeline.layout import PARAMS
 
 logs.configure_logging()  # in a worker's process nobody else does
 
-_LONGEST = 900.0
-"""Seconds; the grace included. A pass that hangs, on the store or the server, would keep the next ones away."""
+_MAX_SECONDS = 900.0
+"""The grace is included. A run that hangs, on the store or the server, would keep the next ones away."""
 
 
-@flow(name="tend", timeout_seconds=_LONGEST, **FLOW_SETTINGS)
+@flow(name="tend", timeout_seconds=_MAX_SECONDS, **FLOW_SETTINGS)
 def tend(
     deployment: Annotated[str, Field(pattern=r"^[^/]+/[^/]+$")],
     judgements: Annotated[int, Field(ge=1)] | None = None,
     grace: Annotated[float, Field(ge=0, le=600)] = 15.0,
 ) -> State:
-    """Look after the runs of `deployment` ("safeguard/NAME").
+    """Maintain the runs of `deployment` ("safeguard/NAME").
 
-    Schedules those again whose process died with its worker (`grace`: seconds in which the worker may say so itself),
-    resumes those that wait for people when there is enough, and starts one when the store has `judgements` that no
-    snapshot holds; null: feedback starts none.
+    It schedules runs again whose process died with its worker. `grace` is the time in seconds in which the worker may
+    report the end itself. It resumes runs that wait for people when there is enough feedback. It starts a run when the
+    store has `judgements` new judgements that no snapshot holds; with null, feedback starts no run.
     """
     with get_client(sync_client=True) as client:
         done = [f"scheduled again: {name}" for name in revive(client, deployment, grace)]

@@ -1,4 +1,4 @@
-"""The Prefect flow that evaluates again what has not changed, for a deployment with a schedule: each week."""
+"""The Prefect flow that repeats an evaluation that has not changed, for a deployment with a schedule: each week."""
 
 from typing import Annotated
 
@@ -17,15 +17,16 @@ from hfi_core.pipeline.layout import PARAMS
 
 logs.configure_logging()  # in a worker's process nobody else does
 
-_LONGEST = 48 * 3600.0
-"""Seconds; a pass that hangs would keep the next ones away."""
+_MAX_SECONDS = 48 * 3600.0
+"""A run that hangs would keep the next ones away."""
 
 
-@flow(name="reevaluate", timeout_seconds=_LONGEST, **FLOW_SETTINGS)
+@flow(name="reevaluate", timeout_seconds=_MAX_SECONDS, **FLOW_SETTINGS)
 def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
-    """Draw and judge every row again, and fail where more than a share `tolerance` of a row is judged otherwise.
+    """Draw and judge the pictures of every row again; fail if verdicts differ for more than the share `tolerance`.
 
-    It ends as NotUpToDate where the evaluation is not: nobody has to be told, the nightly run makes it.
+    If the evaluation is out of date, the run ends in the state NotUpToDate without a notification: the nightly run
+    brings the evaluation up to date.
     """
     with project_lock():
         try:
@@ -33,10 +34,10 @@ def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
         except OutOfDate as error:
             return Completed(name="NotUpToDate", message=str(error))
     table = [
-        {"row": one.row, "pictures": one.pictures, "drawn otherwise": one.drawn_otherwise,
-         "judged otherwise": one.judged_otherwise}
-        for one in rows
+        {"row": row.row, "pictures": row.pictures, "drawn otherwise": row.changed_pictures,
+         "judged otherwise": row.changed_verdicts}
+        for row in rows
     ]  # fmt: skip
-    create_table_artifact(table=table, key="reevaluation", description="Pictures that came out otherwise this time")
-    end = Failed if any(one.share > tolerance for one in rows) else Completed
-    return end(message="; ".join(map(str, rows)))
+    create_table_artifact(table=table, key="reevaluation", description="Pictures that differ this time")
+    state = Failed if any(row.share > tolerance for row in rows) else Completed
+    return state(message="; ".join(map(str, rows)))

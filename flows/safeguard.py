@@ -1,13 +1,14 @@
-"""The Prefect flow: the stages in order, one task a unit that is out of date, then the registration.
+"""The Prefect flow of the pipeline: one task for each unit that is out of date, then the registration.
 
-It runs where the project is, one unit after the other in this process: torch's thread count is part of the result.
+It runs in the project's folder, one unit after the other in this process: torch's thread count is part of the result.
 On request, the parts of a unit run in other processes: see `execution/shards.py` and `execution/data_parallel.py`.
-Where judgements come from the live store, it waits for people before anything reads them. A run of a deployment is
-recorded at its end, where params ask for it.
+If judgements come from the live store, it waits for people before a unit reads them. At its end a run of a deployment
+is recorded, if params say so.
 """
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from prefect import flow
@@ -17,7 +18,7 @@ from pydantic import Field
 
 from flows.execution.parallelism import MAX_PROCESSES, ONE_PROCESS, RAY_ADDRESS, Parallelism
 from flows.feedback.inbox import fetch_feedback
-from flows.feedback.snapshots import renew_feedback
+from flows.feedback.snapshots import renew_snapshot
 from flows.orchestration import feedback_gate, recovery
 from flows.orchestration.artifacts import show_comparison, show_record, show_registration
 from flows.orchestration.notifications import FLOW_SETTINGS
@@ -30,7 +31,7 @@ from flows.runtime.lock import project_lock
 from flows.tracking import runs
 from flows.versioning.repo import commit_external_inputs, find_changes
 from flows.versioning.results_branch import require_recordable
-from hfi_core.feedback.sufficiency import FeedbackNeed
+from hfi_core.feedback.sufficiency import FeedbackSufficiency
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.graph import Unit, downstream
@@ -38,16 +39,15 @@ from hfi_core.pipeline.graph import Unit, downstream
 logs.configure_logging()  # in a worker's process nobody else does
 
 StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]  # type: ignore[valid-type]
-"""The server and its UI refuse another one before anything runs."""
+"""The server and its UI refuse another name before anything runs."""
 
 
 def _run_name() -> str:
     if deployment.id:
-        recovery.hold_run_lock(
-            str(flow_run.id)
-        )  # the first thing that a run does here: waiting for the project is life, too
+        # A run does this first: it is alive while it waits for the project's lock, too.
+        recovery.hold_run_lock(str(flow_run.id))
     with project_lock():
-        renew_feedback()
+        renew_snapshot()
         return _name_of(make_plan(flow_run.parameters.get("until")))
 
 
@@ -66,121 +66,123 @@ def safeguard(
     ray: Annotated[str, Field(pattern=RAY_ADDRESS)] | None = None,
     processes: Annotated[int, Field(ge=1, le=MAX_PROCESSES)] = 1,
 ) -> Registration | feedback_gate.NeedsPeople | None:
-    """Bring every unit up to date, up to and with the stage `until`; without it, register the release, too.
+    """Bring every unit up to date, up to and including the stage `until`. Without `until`, register the release, too.
 
-    Where people have judged too little, a run of a deployment is suspended, for at most `wait_days`, with a link to
-    the annotation `page`; any other ends there, and what is missing is its result. After `hours` the unit that runs
-    is stopped, and the run fails. Once all is up to date, a run of the deployment `then` ("safeguard/NAME") is started:
-    its work pool may be another, such as one with a GPU. Stages that can be split run in so many `shards`, placed by
-    `ray` where an address is given, and each removal is learnt by so many `processes` together.
+    If people have judged too little, a run of a deployment is suspended for at most `wait_days`, with a link to the
+    annotation `page`. Any other run ends there, and what is missing is its result. After `hours` the unit that is
+    running is stopped, and the run fails. When all is up to date, a run of the deployment `then` ("safeguard/NAME")
+    starts; its work pool may be another, such as one with a GPU. Stages that can be split run in `shards` processes,
+    which `ray` places if an address is given. `processes` learn each removal together.
 
-    Raises UserError as the stages do; whatever was finished before stays, and the next run goes on from it.
+    Raises UserError as the stages do. What was finished before stays, and the next run continues from it.
     """
-    end = time.monotonic() + 3600 * hours if hours else None
+    deadline = time.monotonic() + 3600 * hours if hours else None
     with project_lock():
         fetch_feedback()
-        renew_feedback()
+        renew_snapshot()
         plan = make_plan(until)
         if deployment.id:
             require_recordable(plan.params)
         if then:
             require_deployment(then)
-        return _follow(plan, Parallelism(shards, ray, processes), page, wait_days, end, then)
+        return _execute(Run(plan, Parallelism(shards, ray, processes), deadline), page, wait_days, then)
 
 
-def safeguard_here(plan: Plan, spread: Parallelism = ONE_PROCESS) -> Registration | feedback_gate.NeedsPeople | None:
-    """The same flow for a plan that was just made, by who holds the project's lock: `hfi run`."""
+def run_plan(plan: Plan, parallelism: Parallelism = ONE_PROCESS) -> Registration | feedback_gate.NeedsPeople | None:
+    """Run the same flow for a plan that was just made. The caller, `hfi run`, holds the project's lock."""
 
     @flow(name="safeguard", flow_run_name=_name_of(plan), **FLOW_SETTINGS)
     def run(until: StageName | None = None) -> Registration | feedback_gate.NeedsPeople | None:
-        return _follow(plan, spread)
+        return _execute(Run(plan, parallelism))
 
     return run(plan.until)
 
 
-def _follow(
-    plan: Plan,
-    spread: Parallelism,
-    page: str | None = None,
-    wait_days: float = 0,
-    end: float | None = None,
-    then: str | None = None,
-) -> Registration | feedback_gate.NeedsPeople | State | None:
-    """Do what a plan says; see `safeguard`."""
+@dataclass
+class Run:
+    """One run of a plan."""
+
+    plan: Plan
+    parallelism: Parallelism
+    deadline: float | None = None
+    """When the unit that is running is stopped, on the monotonic clock."""
+    parent: str | None = None
+    """The MLflow run of the pipeline."""
+    states: dict[str, State] = field(default_factory=dict)
+    """Prefect's states of the units that ran, by address."""
+
+    def bring_up_to_date(self, units: Iterable[Unit]) -> None:
+        """Run the units that are out of date. DVC is asked about each unit when its turn comes."""
+        for unit in units:
+            if find_changes(unit.address):
+                task = stage_task(unit.stage, self.deadline)
+                options = {"wait_for": self._states_before(unit), "return_state": True}
+                state = task(unit, self.plan.params, self.parent, self.parallelism, **options)
+                state.result()
+                self.states[unit.address] = state
+
+    def _states_before(self, unit: Unit) -> list[State]:
+        """Return the states of what ran before a unit and makes its inputs: Prefect draws the graph from this."""
+        ran = [other for other in self.plan.units if other.address in self.states]
+        return [self.states[other.address] for other in ran if unit in downstream([other, unit], [other.address])]
+
+
+def _execute(
+    run: Run, page: str | None = None, wait_days: float = 0, then: str | None = None
+) -> Registration | State | None:
+    """Make the candidates, wait for people if their judgements do not suffice, and do the rest; see `safeguard`."""
+    plan = run.plan
     if not plan.affected and not plan.registers:
-        _end(plan.params, then)
+        _finish(plan.params, then)
         return None
-    found = () if plan.makes_candidates else feedback_gate.offer_and_measure(plan.params, plan.units)
-    if feedback_gate.unmet_needs(found):
-        return _wait(found, page, wait_days)
-    name = f"safeguard ({plan.describe()})"
-    with runs.pipeline_run(plan.params, name) as parent:
-        ran: dict[str, State] = {}
+    feedback = () if plan.makes_candidates else feedback_gate.offer_and_measure(plan.params, plan.units)
+    if feedback_gate.find_insufficient(feedback):
+        return _wait_for_people(feedback, page, wait_days)
+    with runs.pipeline_run(plan.params, f"safeguard ({plan.describe()})") as run.parent:
         commit_external_inputs()
-        _bring_up_to_date(plan, parent, plan.before_people, ran, end, spread)
-        found = feedback_gate.offer_and_measure(plan.params, plan.units)
-        if not feedback_gate.unmet_needs(found):
-            if found:
-                feedback_gate.show_needs(found)
-                renew_feedback()  # what people judged while candidates were made
+        run.bring_up_to_date(plan.before_people)
+        feedback = feedback_gate.offer_and_measure(plan.params, plan.units)
+        if not feedback_gate.find_insufficient(feedback):
+            if feedback:
+                feedback_gate.show_feedback(feedback)
+                renew_snapshot()  # with what people judged while candidates were made
                 commit_external_inputs()
-            _bring_up_to_date(plan, parent, plan.after_people, ran, end, spread)
-            if "compare" in ran or plan.until is None:
-                show_comparison(plan.params, parent)
-            registration = register_task(plan.params, parent) if plan.registers else None
-            if registration:
-                show_registration(registration)
-            _end(plan.params, then)
+            run.bring_up_to_date(plan.after_people)
+            registration = _show_and_register(run)
+            _finish(plan.params, then)
             return registration
-    return _wait(found, page, wait_days)
+    return _wait_for_people(feedback, page, wait_days)  # outside: waiting is not a failure of the MLflow run
 
 
-def _end(params: Params, then: str | None) -> None:
-    """Record what a run of a deployment has left (people record their own runs), and start what follows."""
+def _show_and_register(run: Run) -> Registration | None:
+    plan = run.plan
+    if "compare" in run.states or plan.until is None:
+        show_comparison(plan.params, run.parent)
+    registration = register_task(plan.params, run.parent) if plan.registers else None
+    if registration:
+        show_registration(registration)
+    return registration
+
+
+def _finish(params: Params, then: str | None) -> None:
+    """Record the results of a run of a deployment (people record their own runs), and start what follows."""
     if deployment.id and (record := record_task(params, flow_run.name)):
         show_record(record)
     if then:
         start_once(then, str(flow_run.id), "followed")
 
 
-def _bring_up_to_date(
-    plan: Plan,
-    parent: str | None,
-    units: Iterable[Unit],
-    ran: dict[str, State],
-    end: float | None,
-    spread: Parallelism,
-) -> None:
-    """Run what is out of date, each unit asked anew when its turn comes; `ran` takes their states by address.
+def _wait_for_people(feedback: tuple[FeedbackSufficiency, ...], page: str | None, days: float) -> State:
+    """Suspend the run of a deployment; end any other run in a state of its own, with what is missing as its result.
 
-    `end` is when the unit that runs is stopped, on the monotonic clock.
-    """
-    for unit in units:
-        if not find_changes(unit.address):
-            continue
-        # What ran before it and touches its inputs: Prefect draws the graph from this.
-        before = [
-            ran[one.address]
-            for one in plan.units
-            if one.address in ran and unit in downstream([one, unit], [one.address])
-        ]
-        task = stage_task(unit.stage, end)
-        state = task(unit, plan.params, parent, spread, wait_for=before, return_state=True)
-        state.result()
-        ran[unit.address] = state
-
-
-def _wait(found: tuple[FeedbackNeed, ...], page: str | None, days: float) -> State:
-    """Suspend the run of a deployment; end any other in a state of its own, with what is missing as its result.
-
-    Where a run of the deployment waits already, another one would only wait beside it.
+    If a run of the deployment is waiting already, this one ends, too: it could only wait beside it.
     """
     if deployment.id and not feedback_gate.another_run_waits():
-        feedback_gate.suspend_run(found, page, days)
-    feedback_gate.show_needs(found)
-    needs = feedback_gate.unmet_needs(found)
+        feedback_gate.suspend_run(feedback, page, days)
+    feedback_gate.show_feedback(feedback)
+    insufficient = feedback_gate.find_insufficient(feedback)
     return Completed(
         name="NeedsPeople",
-        message="; ".join(feedback_gate.describe_missing(needs)),
-        data=feedback_gate.NeedsPeople(needs),
+        message="; ".join(feedback_gate.describe_missing(insufficient)),
+        data=feedback_gate.NeedsPeople(insufficient),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hfi_core.secrets import without_passwords
+from hfi_core.secrets import hide_passwords
 
 
 class UserError(Exception):
@@ -12,7 +12,7 @@ class UserError(Exception):
     """
 
     def __init__(self, message: str):
-        super().__init__(without_passwords(message))
+        super().__init__(hide_passwords(message))
 
 
 def first_line(error: BaseException, *, with_type: bool = False) -> str:

@@ -1,13 +1,13 @@
-"""Judges by the word that `evaluate.judge.kind` names; other packages add theirs by the entry points `hfi.judges`.
+"""Find the judges that `evaluate.judge.kind` may name. Other packages add theirs by the entry points `hfi.judges`.
 
-Holds import strings, so that asking which judges there are costs no torch; params ask when they are parsed.
+A judge is an import string here. So params can check the name without importing torch.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-ENTRY_POINTS = "hfi.judges"
+ENTRY_POINT_GROUP = "hfi.judges"
 JUDGES: dict[str, str] = {
     "embedded": "hfi_core.embedded.judge:EmbeddedJudge",
     "clip": "hfi_core.judges.clip:ClipJudge",
@@ -15,6 +15,6 @@ JUDGES: dict[str, str] = {
 }
 
 
-def known_judges() -> dict[str, str]:
-    """Import strings by kind, our own first: nobody can take the place of one of them."""
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | JUDGES
+def find_judges() -> dict[str, str]:
+    """Return the import string of each judge by its name. An entry point cannot replace one of `JUDGES`."""
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)} | JUDGES

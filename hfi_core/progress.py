@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
-"""`progress(done, total, what)`: called often, returns at once."""
+"""`progress(done, total, what)`. It is called often, so it has to return at once."""
 
 
 def no_progress(done: int, total: int, what: str) -> None:
-    """Report progress to nobody."""
+    """Report nothing."""

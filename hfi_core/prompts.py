@@ -1,18 +1,18 @@
-"""Where a concept's text stands in a prompt: as whole words, so that the text "car" is not in "a scar"."""
+"""Find and replace a concept's text in a prompt, as whole words only: "car" is not in "a scar"."""
 
 import re
 
 
 def mentions(prompt: str, text: str) -> bool:
-    """Whether the text stands in the prompt as whole words."""
+    """Return whether the prompt contains the text as whole words."""
     return _whole_words(text).search(prompt) is not None
 
 
-def replace_text(prompt: str, text: str, other: str) -> str:
-    """The prompt with other words wherever the text stands in it."""
-    return _whole_words(text).sub(lambda _: other, prompt)
+def replace_text(prompt: str, text: str, replacement: str) -> str:
+    """Replace the text wherever the prompt contains it as whole words."""
+    return _whole_words(text).sub(lambda _: replacement, prompt)
 
 
 def _whole_words(text: str) -> re.Pattern[str]:
-    # No \b, which would ask for a letter beside a text that itself begins or ends with a sign, such as "C++".
+    # Not \b: it needs a word character at the edge of the text, and a text such as "C++" ends with a sign.
     return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")

@@ -1,4 +1,4 @@
-"""Keeps passwords out of what is logged, shown or recorded: addresses may hold them."""
+"""Keep passwords and other secrets out of what is logged, shown or recorded."""
 
 import os
 import re
@@ -8,24 +8,22 @@ _ARGUMENT = re.compile(
     r"(?i)([?&;](?:[a-z_-]*(?:password|passwd|secret|token|signature|api_?key)[a-z_-]*)=)[^\s&;\"']+"
 )
 HIDDEN = "***"
+_SECRET_NAMES = re.compile(r"(?i)password|passwd|secret|token|api_?key|auth_string|webhook")
+_MIN_LENGTH = 8
+"""A shorter value may be an ordinary word, which would be hidden in every message."""
 
 
-def without_passwords(text: str) -> str:
-    """A text whose addresses have lost their passwords: `postgresql://ana:***@host/name`."""
+def hide_passwords(text: str) -> str:
+    """Replace the passwords of addresses in a text: `postgresql://ana:***@host/name`."""
     return _ARGUMENT.sub(rf"\g<1>{HIDDEN}", _USER_INFO.sub(rf"\g<1>:{HIDDEN}@", text))
 
 
-_NAMES = re.compile(r"(?i)password|passwd|secret|token|api_?key|auth_string|webhook")
-_SHORTEST = 8
-"""A shorter value may be a word of any message; it would be found everywhere."""
+def hide_secrets(text: str) -> str:
+    """Replace the passwords of addresses, and the values of environment variables whose names say that they are secret.
 
-
-def redacted(text: str) -> str:
-    """A text without the passwords of its addresses, and without the values of variables that are named as secrets.
-
-    A webhook's address is such a value: whoever knows it may call it.
+    A webhook's address is such a value: everybody who knows it can call it.
     """
     for name, value in os.environ.items():
-        if len(value) >= _SHORTEST and value in text and _NAMES.search(name):
+        if len(value) >= _MIN_LENGTH and value in text and _SECRET_NAMES.search(name):
             text = text.replace(value, HIDDEN)
-    return without_passwords(text)
+    return hide_passwords(text)

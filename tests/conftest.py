@@ -30,10 +30,20 @@ settings.load_profile("suite")
 pytest_plugins = ["tests.support.flow_fixtures", "tests.support.s3_fixtures"]
 
 _LONG = ("tests/integration/", "tests/flows/", "tests/faults/", "tests/packaging/", "tests/architecture/")
+_KINDS = ("integration", "browser", "faults", "cuda")
+_PROCESSES = {"forks", "postgresql", "s3_port", "chromium"}
+"""The fixtures that every server, browser and command of the tests rests on."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what runs whole loops first: several processes end together where the last tests are short."""
+    """Mark each test with its kind, and put what runs whole loops first.
+
+    Several processes end together where the last tests are short.
+    """
+    for item in items:
+        folder = item.nodeid.split("/")[1]
+        processes = folder == "packaging" or _PROCESSES & set(getattr(item, "fixturenames", ()))
+        item.add_marker(folder if folder in _KINDS else "integration" if processes else "unit")
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 

@@ -1,1 +1,1 @@
-"""What `hfi` can do, one file a command. Heavy imports stand inside the functions, so that `hfi --help` is quick."""
+"""Commands of `hfi`, one file each. Heavy imports are inside the functions, so that `hfi --help` is fast."""

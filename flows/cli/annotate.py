@@ -1,4 +1,4 @@
-"""`hfi annotate`: the page on which people judge, and who may come in."""
+"""`hfi annotate`: serve the page on which people judge, and manage their accounts."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ app = typer.Typer(help="Serve the annotation page; invite people to it.")
 
 
 class Role(StrEnum):
-    """What a person may do."""
+    """What an account may do: judge, or judge and review."""
 
     annotator = "annotator"
     lead = "lead"
@@ -29,34 +29,34 @@ def annotate(
     key: Annotated[Path | None, typer.Option(help="Private key of the certificate.")] = None,
     behind_proxy: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="A proxy at this address speaks TLS and calls us (127.0.0.1, say)."),
+        typer.Option(metavar="ADDRESS", help="Address of a proxy that speaks TLS for this server, such as 127.0.0.1."),
     ] = None,
 ) -> None:
     """Serve the annotation page until Ctrl-C.
 
-    At this machine it needs no account. Anywhere else people sign in, over https: `hfi annotate invite NAME` first,
-    and then either `--certificate` and `--key`, or `--behind-proxy`.
+    On this machine it needs no account. From other machines people sign in, over https: run `hfi annotate invite NAME`
+    first, then give either `--certificate` and `--key`, or `--behind-proxy`.
     """
     if context.invoked_subcommand is not None:
         return
-    from flows.serving.annotation import Door, serve
+    from flows.serving.annotation import ListenOptions, serve
     from hfi_core.pipeline.layout import STATE
 
-    serve(Door(host, port, tuple(name or ()), certificate, key, behind_proxy), STATE, concept)
+    serve(ListenOptions(host, port, tuple(name or ()), certificate, key, behind_proxy), STATE, concept)
 
 
 @app.command()
 def invite(
     name: Annotated[str, typer.Argument(help="The person's name.")],
-    role: Annotated[Role, typer.Option(help="An annotator judges; a lead reviews, too.")] = Role.annotator,
-    days: Annotated[int, typer.Option(min=1, max=90, help="Days until the link is void.")] = 7,
-    address: Annotated[str, typer.Option(help="Where people reach the page.")] = "https://HOST",
+    role: Annotated[Role, typer.Option(help="An annotator judges; a lead also reviews.")] = Role.annotator,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days until the link expires.")] = 7,
+    address: Annotated[str, typer.Option(help="Address under which people reach the page.")] = "https://HOST",
 ) -> None:
-    """Print a link that works once: the person sets a password by it. For somebody who has an account, a new one."""
+    """Print a link that works once. The person sets a password with it, or a new one if they have an account."""
     from flows.runtime.console import info
     from hfi_core.annotation.security.accounts import open_accounts
 
-    accounts = open_accounts(_project())
+    accounts = open_accounts(_private_folder())
     token = accounts.invite(name, role.value, days * 24 * 3600.0)
     info(f"{address.rstrip('/')}/invite/{token}")
     info(f"Give it to {name} only. It works once, for {days} day(s), and replaces earlier links of theirs.")
@@ -64,7 +64,7 @@ def invite(
 
 @app.command("accounts")
 def show_accounts() -> None:
-    """List who may sign in, and which links are open."""
+    """List the accounts, and the links that are still valid."""
     from datetime import UTC, datetime
 
     from rich.table import Table
@@ -72,35 +72,35 @@ def show_accounts() -> None:
     from flows.runtime.console import info, out
     from hfi_core.annotation.security.accounts import open_accounts
 
-    store = open_accounts(_project())
+    store = open_accounts(_private_folder())
     table = Table("name", "role", "state", box=None, pad_edge=False)
-    invited = store.invitations()
-    accounts = store.accounts()
-    if not accounts and not invited:
-        info("Nobody yet: `hfi annotate invite NAME --role lead` makes the first link.")
+    invitations = store.list_invitations()
+    accounts = store.list_accounts()
+    if not accounts and not invitations:
+        info("Nobody yet: `hfi annotate invite NAME --role lead` prints the first link.")
         return
     for account in accounts:
         table.add_row(_plain(account.name), account.role, "account")
-    for link in invited:
+    for link in invitations:
         end = datetime.fromtimestamp(link.expires_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
         table.add_row(_plain(link.name), link.role, f"link open until {end}")
     out.print(table)
 
 
 @app.command()
-def remove(name: Annotated[str, typer.Argument(help="Whose account.")]) -> None:
-    """Take away an account with its sessions and links. Judgements stay: `hfi feedback forget` is for those."""
+def remove(name: Annotated[str, typer.Argument(help="The name of the account.")]) -> None:
+    """Delete an account, its sessions and its link. Judgements stay; `hfi feedback forget` deletes those."""
     from flows.runtime.console import info
     from hfi_core.annotation.security.accounts import open_accounts
     from hfi_core.errors import UserError
 
-    if not open_accounts(_project()).remove(name):
+    if not open_accounts(_private_folder()).remove(name):
         raise UserError(f"There is no account and no link for {name!r}; `hfi annotate accounts` lists them.")
     info(f"{name} may no longer sign in.")
 
 
-def _project() -> Path:
-    """The folder of the accounts; a wrong folder must not get one."""
+def _private_folder() -> Path:
+    """Return the folder of the accounts. It must not be created outside a project."""
     from hfi_core.errors import UserError
     from hfi_core.pipeline.layout import PARAMS, STATE
 

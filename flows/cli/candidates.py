@@ -20,8 +20,8 @@ def expire(
     from contextlib import nullcontext
     from datetime import UTC, datetime
 
-    from flows.feedback.expiry import expire as remove
-    from flows.feedback.expiry import needing, plan_expiry, require_snapshot
+    from flows.feedback.expiry import apply_expiry as remove
+    from flows.feedback.expiry import find_readers, plan_expiry, require_no_new_judgements
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
@@ -30,10 +30,10 @@ def expire(
     with project_lock() if apply else nullcontext():
         plan = make_plan()
         expiries = plan_expiry(plan.params, datetime.now(UTC))
-        require_snapshot(plan.params)
+        require_no_new_judgements(plan.params)
         total = 0
         for expiry in expiries:
-            readers = needing(plan, expiry) if expiry.expired else []
+            readers = find_readers(plan, expiry) if expiry.expired else []
             if readers:
                 names = ", ".join(unit.address for unit in readers[:3])
                 if apply:
@@ -42,7 +42,7 @@ def expire(
                         "  To mend it: `hfi run` first, then let pictures expire."
                     )
                 info(f"{expiry.concept}: {names} will read these pictures; `hfi run` first.")
-            stays = "".join(f", {count} {reason}" for reason, count in sorted(expiry.kept.items()))
+            stays = "".join(f", {count} {reason}" for reason, count in sorted(expiry.retained.items()))
             info(f"{expiry.concept}: {len(expiry.expired)} expired{stays}")
             if not apply:
                 if expiry.files:
@@ -89,11 +89,11 @@ def import_(
         TypeAdapter(Name).validate_python(name)
     except ValidationError as error:
         raise UserError(f"--name {name!r}: small letters, digits, `_` and `-` are allowed, at most 64.") from error
-    known = read_picture_table(table) if table else None
+    metadata = read_picture_table(table) if table else None
     target = IMPORTED / name
     with show_progress(f"import {name}") as progress:
         found = import_candidates(
-            folder, target, known=known, leave_out=table, size=size, replace=replace, progress=progress
+            folder, target, metadata=metadata, exclude=table, size=size, replace=replace, progress=progress
         )
     info(f"{target}: {found.pictures} pictures" + ("" if found.changed else ", as before"))
     if found.converted:

@@ -1,4 +1,4 @@
-"""`hfi compare`: two registered versions side by side."""
+"""`hfi compare`: compare two registered versions."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,20 +11,22 @@ Name = Annotated[str, typer.Argument(help="Number, NAME/NUMBER, NAME@ALIAS, or a
 def compare(
     first: Name,
     second: Name,
-    page: Annotated[Path | None, typer.Option("--page", metavar="FILE", help="An HTML file with pictures.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", metavar="FILE", help="Write the pictures of both to an HTML file.")
+    ] = None,
 ) -> None:
-    """Show the figures of two registered versions, and how they differ picture by picture."""
+    """Show the figures of two registered versions and their paired differences."""
     from rich.table import Table
 
-    from flows.releases.comparison import compare_versions, shown_difference
+    from flows.releases.comparison import compare_versions, format_difference
     from flows.runtime.console import info, out
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     compared = compare_versions(load_params(PARAMS), first, second, page)
     table = Table("figure", first, second, "difference", box=None)
-    for one in compared:
-        table.add_row(one.metric, one.first, one.second, shown_difference(one))
+    for figure in compared:
+        table.add_row(figure.metric, figure.first, figure.second, format_difference(figure))
     out.print(table)
     if page:
         info(f"Pictures at equal seeds: {page}")

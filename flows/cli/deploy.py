@@ -1,11 +1,11 @@
-"""`hfi deploy`: the project's deployments to a Prefect server."""
+"""`hfi deploy`: send the project's deployments to a Prefect server."""
 
 
 def deploy() -> None:
     """Send the deployments of `prefect.yaml` to the Prefect server that PREFECT_API_URL names.
 
-    A project without the file gets one: a nightly run, and a small flow that looks after the runs every minute. Edit
-    it, and call this again: it replaces what is there. Runs work in this folder, by a worker on this machine.
+    A project without the file gets one, with a nightly run and a small maintenance flow every minute. Edit the file and
+    call this again to replace the deployments. A worker on this machine executes the runs in this folder.
     """
     from flows.orchestration import deployment
     from flows.runtime.console import info
@@ -15,7 +15,7 @@ def deploy() -> None:
 
     require_recordable(load_params(PARAMS))
     if deployment.write_missing():
-        info(f"{deployment.PREFECT_YAML}: written; it says what runs when. Edit it, and run this again.")
+        info(f"{deployment.PREFECT_YAML}: written. It says what runs when. Edit it, and run this again.")
     names, pools = deployment.deploy()
     for name in names:
         info(f"{name}: deployed")

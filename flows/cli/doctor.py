@@ -1,4 +1,4 @@
-"""`hfi doctor`: is everything there that a run needs?"""
+"""`hfi doctor`: check everything that a run needs."""
 
 import logging
 from typing import Annotated
@@ -10,33 +10,33 @@ _LEVELS = {"ok": logging.INFO, "note": logging.WARNING, "FAILED": logging.ERROR}
 
 def doctor(
     deep: Annotated[
-        bool, typer.Option("--deep", help="Try every connection, too: DVC, database, S3, MLflow, Prefect, pages.")
+        bool, typer.Option("--deep", help="Also try every connection: DVC, database, S3, MLflow, Prefect, pages.")
     ] = False,
 ) -> None:
-    """Check git, DVC, disk, device, model folders and versions; a failure says what to do and gives exit 1."""
-    from flows.doctor.machine import findings
+    """Check git, DVC, disk, device, model folders and versions; a failure says what to do and ends with exit code 1."""
+    from flows.doctor.machine import check_machine
     from flows.runtime.console import info
 
     failed = 0
-    for finding in findings(deep):
+    for finding in check_machine(deep):
         failed += finding.mark == "FAILED"
-        _tell(finding)
+        _print_finding(finding)
     if failed:
         info(f"{failed} of what a run needs is missing.")
         raise typer.Exit(1)
     info("All that a run needs is there.")
 
 
-def _tell(finding) -> None:
-    """A line as soon as it is known, since a server may take its time; then how to mend it."""
+def _print_finding(finding) -> None:
+    """Print a finding at once, because the next server may be slow; then how to fix it."""
     from flows.runtime import logs
     from flows.runtime.console import info
 
-    remedy = "" if finding.well else finding.remedy
+    remedy = "" if finding.ok else finding.remedy
     if logs.is_structured():
-        logs.log(_LEVELS[finding.mark], f"{finding.told} {remedy}".strip(), check=finding.name)
+        logs.log(_LEVELS[finding.mark], f"{finding.message} {remedy}".strip(), check=finding.name)
         return
-    head, *rest = f"{finding.told}\n{remedy}".strip().splitlines()
+    head, *rest = f"{finding.message}\n{remedy}".strip().splitlines()
     info(f"{finding.mark:<6}  {finding.name:<20}  {head}")
     for line in rest:
         info(f"{'':<30}{line}")

@@ -1,50 +1,45 @@
-"""`hfi gc`: what no release, branch, record or workspace points at goes from DVC's cache."""
+"""`hfi gc`: delete the data in DVC's cache that nothing references."""
 
 from typing import Annotated
 
 import typer
 
 
-def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it; without, only say what would go.")] = False) -> None:
-    """Free disk space: data in DVC's cache that nothing points at, and checkpoints that no unit goes on from.
+def gc(
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it; without, only list what would be deleted.")] = False,
+) -> None:
+    """Free disk space: delete data in DVC's cache that nothing references, and checkpoints that no unit needs.
 
-    Kept is what these point at: the workspace, every branch and tag, the records on `versioning.branch`, every version
-    of `release.model` that is still in MLflow's registry, and every file of judgements that any commit names. The live
-    store is never touched, nor is any DVC remote.
+    It keeps the data of the workspace, of every branch and tag, of the records on `versioning.branch`, of every version
+    of `release.model` in MLflow's registry, and every file of judgements that any commit names. It never touches the
+    live store or a DVC remote.
     """
     from collections import Counter
 
-    from flows.lineage.gc import find_garbage, remove_garbage
-    from flows.lineage.gc_roots import gc_roots
-    from flows.runtime.console import info
+    from flows.lineage.gc import delete_garbage, find_garbage
+    from flows.lineage.gc_roots import find_roots
+    from flows.runtime.console import format_bytes, info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
         params = load_params(PARAMS)
-        kept = gc_roots(params)
-        pointed_at = Counter(one for keeper in kept for one in keeper.data)
-        for keeper in kept:
-            alone = sum(one.bytes for one in keeper.data if pointed_at[one] == 1)
-            info(f"{keeper.name} keeps {_size(keeper.bytes)}{f', {_size(alone)} of it alone' if alone else ''}")
-        garbage = find_garbage(params, kept)
-        info(f"Nothing points at {len(garbage.objects)} file(s) in DVC's cache, {_size(garbage.object_bytes)}.")
+        roots = find_roots(params)
+        references = Counter(data for root in roots for data in root.data)
+        for root in roots:
+            alone = sum(data.bytes for data in root.data if references[data] == 1)
+            exclusive = f", {format_bytes(alone)} of it alone" if alone else ""
+            info(f"{root.name} keeps {format_bytes(root.bytes)}{exclusive}")
+        garbage = find_garbage(params, roots)
+        info(f"Nothing points at {len(garbage.objects)} file(s) in DVC's cache, {format_bytes(garbage.object_bytes)}.")
         for folder in garbage.checkpoints:
-            info(f"No unit goes on from {folder}.")
-        info(f"{len(garbage.checkpoints)} folder(s) of checkpoints, {_size(garbage.checkpoint_bytes)}.")
+            info(f"No unit continues from {folder}.")
+        info(f"{len(garbage.checkpoints)} folder(s) of checkpoints, {format_bytes(garbage.checkpoint_bytes)}.")
         if garbage.judgements:
-            info(f"Nothing points at {len(garbage.judgements)} file(s) of judgements either, and they stay.")
+            info(f"Nothing points at {len(garbage.judgements)} file(s) of judgements either, but they stay.")
         if not yes:
-            info("Nothing was removed; --yes does.")
+            info("Nothing was removed; --yes removes it.")
             return
-        remove_garbage(garbage, kept)
+        delete_garbage(garbage, roots)
         info("Removed.")
-
-
-def _size(count: int) -> str:
-    """Bytes for people."""
-    size, units = float(count), ["B", "KiB", "MiB", "GiB", "TiB"]
-    while size >= 1024 and len(units) > 1:
-        size, units = size / 1024, units[1:]
-    return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.1f} {units[0]}"

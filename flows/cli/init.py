@@ -1,4 +1,4 @@
-"""`hfi init`: a new project whose code is the installed package."""
+"""`hfi init`: create a project whose code is the installed package."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,14 +7,14 @@ import typer
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; made where it is missing.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; created if it is missing.")],
     preset: Annotated[
         str, typer.Option(help="Params to begin with: `embedded` (the demo, no GPU), `sd15` or `sdxl`.")
     ] = "embedded",
 ) -> None:
-    """Make a new project: a git and DVC repository with complete params. One package serves many projects.
+    """Create a project: a git and DVC repository with complete params. One installed package serves many projects.
 
-    A file that is there already is never overwritten: it is named, and nothing is written.
+    It never overwrites a file: if one exists, it names the file and writes nothing.
     """
     from flows.project.init import create_project
     from flows.runtime.console import info

@@ -1,4 +1,4 @@
-"""`hfi`, the command line. Thin: each command is one call into its module, and errors become exit codes here."""
+"""The command line `hfi`: collects the commands and turns errors into exit codes."""
 
 import logging
 import sys
@@ -32,7 +32,7 @@ from flows.cli import (
 from flows.runtime import logs
 
 EPILOG = (
-    "Exit codes: 0 done, 1 failed, 2 your mistake (one message says how to mend it), 3 people are needed, "
+    "Exit codes: 0 done, 1 failed, 2 wrong input (the message says how to fix it), 3 people must judge first, "
     "130 stopped by Ctrl-C."
 )
 
@@ -71,20 +71,22 @@ app.command()(doctor.doctor)
 _debug = False
 
 
-LogForm = StrEnum("LogForm", logs.FORMATS)
+LogFormat = StrEnum("LogFormat", logs.FORMATS)
 
 
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
     log: Annotated[
-        LogForm,
-        typer.Option("--log", envvar=logs.VARIABLE, help="`json`: one object a line on standard error, for machines."),
-    ] = LogForm.text,
+        LogFormat,
+        typer.Option(
+            "--log", envvar=logs.VARIABLE, help="`json`: one object per line on standard error, for programs."
+        ),
+    ] = LogFormat.text,
 ) -> None:
-    """Human feedback on a text-to-image model's own pictures becomes a safer model.
+    """Make a text-to-image model safer with human feedback on its own pictures.
 
-    Everything is in `params.yaml`. `hfi run` brings the project up to date; `hfi status` says what is not.
+    All settings are in `params.yaml`. `hfi run` brings the project up to date; `hfi status` lists what is out of date.
     """
     global _debug
     _debug = debug
@@ -92,12 +94,12 @@ def options(
 
 
 def main() -> None:
-    """Run `hfi` and leave with its exit code."""
+    """Run `hfi` and exit with its exit code."""
     try:
         app()
-    except SystemExit as end:
-        if end.code == INTERRUPTED:
-            _tell("\nStopped. What was finished is kept; the same command goes on from there.")
+    except SystemExit as system_exit:
+        if system_exit.code == INTERRUPTED:
+            _print_error("\nStopped. What was finished is kept; the same command continues from there.")
         raise
     except Exception as error:
         sys.exit(_exit_code(error))
@@ -107,19 +109,19 @@ def _exit_code(error: Exception) -> int:
     from hfi_core.errors import UserError
 
     if isinstance(error, UserError):
-        _tell(f"Error: {error}")
+        _print_error(f"Error: {error}")
         return 2
     if _debug and not logs.is_structured():
         raise error
-    _tell(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
+    _print_error(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
     return 1
 
 
-def _tell(text: str, error: Exception | None = None) -> None:
-    """The last line of a command that did not come to its end."""
+def _print_error(text: str, error: Exception | None = None) -> None:
+    """Print the last line of a command that did not succeed."""
     if logs.is_structured():
         logs.log(logging.ERROR, text.strip(), error if _debug else None)
         return
-    from hfi_core.secrets import redacted
+    from hfi_core.secrets import hide_secrets
 
-    print(redacted(text), file=sys.stderr)
+    print(hide_secrets(text), file=sys.stderr)

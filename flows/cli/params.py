@@ -1,15 +1,17 @@
-"""`hfi params`: check, describe and pin `params.yaml`, and write what is generated from it."""
+"""`hfi params`: check, describe, upgrade and pin `params.yaml`, and write the files generated from it."""
 
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Check, describe and pin params.yaml; write what is generated from it.")
+app = typer.Typer(
+    no_args_is_help=True, help="Check, describe, upgrade and pin params.yaml; write the files generated from it."
+)
 
 
 @app.command()
 def check() -> None:
-    """Validate params.yaml: every unknown key, missing key and broken bound is named."""
+    """Validate params.yaml: list each unknown key, missing key and value out of bounds."""
     from flows.runtime.console import info
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
@@ -21,14 +23,16 @@ def check() -> None:
 @app.command()
 def upgrade(
     write: Annotated[bool, typer.Option("--write", help="Add the missing keys to params.yaml; comments stay.")] = False,
-    preset: Annotated[str | None, typer.Option(help="Whose defaults; the one that suits model.source.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Preset with the defaults; else the one that suits model.source.")
+    ] = None,
 ) -> None:
-    """Say what changed in params since params.yaml was written: each missing key with its default, each key gone."""
+    """List what changed since params.yaml was written: each missing key with its default, and each removed key."""
     from flows.project.upgrade import add_missing_keys, compare_keys
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
-    from hfi_core.params.loading import spelled
+    from hfi_core.params.loading import dotted
     from hfi_core.pipeline.layout import PARAMS
 
     with project_lock():
@@ -37,19 +41,19 @@ def upgrade(
             load_params(PARAMS)
             info(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
             return
-        for one in changes.missing:
-            info(f"{spelled(one.place)}: missing; {name} has {one.spelled}")
-        for place in changes.gone:
-            info(f"{spelled(place)}: gone, nobody reads it any more; take it out")
+        for entry in changes.missing:
+            info(f"{dotted(entry.key)}: missing; {name} has {entry.default_text}")
+        for key in changes.removed:
+            info(f"{dotted(key)}: gone, no code reads it any more; remove it")
         if write and changes.missing:
             add_missing_keys(PARAMS, changes.missing)
-            info(f"{PARAMS}: {len(changes.missing)} added. Read them: a default may not be what you had before.")
+            info(f"{PARAMS}: {len(changes.missing)} added. Check them: a default may differ from what you had before.")
     info("Next: `hfi params check`, then `hfi params sync`." if write else "Next: `hfi params upgrade --write`.")
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of params.yaml: what each knob means, its unit and its bounds."""
+    """Print the JSON Schema of params.yaml: the meaning, unit and bounds of each key."""
     from flows.project.schema import schema_text
 
     print(schema_text(), end="")
@@ -57,7 +61,7 @@ def schema() -> None:
 
 @app.command()
 def sync() -> None:
-    """Write dvc.yaml and docs/params.schema.json anew from what is installed."""
+    """Write dvc.yaml and docs/params.schema.json again, as the installed version generates them."""
     from flows.project.schema import SCHEMA, write_schema
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
@@ -74,7 +78,7 @@ def sync() -> None:
 
 @app.command()
 def pin() -> None:
-    """Compute the digests of model, clip and judge, and write them into params.yaml; comments stay."""
+    """Compute the digests of model, CLIP and judge, and write them into params.yaml; comments stay."""
     from flows.project.pins import pin_digests
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock

@@ -1,4 +1,4 @@
-"""`hfi plan`: what a run will ask of people and of the machine, before anything runs."""
+"""`hfi plan`: estimate what a run needs of people and of the machine, before anything runs."""
 
 from typing import Annotated
 
@@ -7,14 +7,14 @@ import typer
 
 def plan(
     measure: Annotated[
-        bool, typer.Option("--measure", help="Load the model and time UNet passes on this machine; some seconds.")
+        bool, typer.Option("--measure", help="Load the model and time UNet passes on this machine, for some seconds.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Estimate judgements, pictures, hours, memory and disk of the whole graph; each figure says where it comes from.
+    """Estimate judgements, pictures, hours, memory and disk of the whole graph; each figure has its source.
 
     Counts come from params.yaml. Hours come from this project's earlier units (reports/cost.json), or with --measure
-    from passes timed now; without either they are not known, and it says so.
+    from passes that are timed now. Without either they are "not known".
     """
     import dataclasses
     import json
@@ -35,6 +35,6 @@ def plan(
         return
     table = Table("what", "how much", "from", box=None, pad_edge=False)
     for figure in figures:
-        table.add_row(figure.name, figure.spelled(), figure.source)
+        table.add_row(figure.name, figure.format_value(), figure.source)
     out.print(table)
-    info("For the whole graph, from nothing; `hfi status` says what of it is out of date.")
+    info("This is for the whole graph from the start; `hfi status` lists what is out of date.")

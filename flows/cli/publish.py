@@ -1,4 +1,4 @@
-"""`hfi publish`: the release to where others take it from."""
+"""`hfi publish`: copy the release to where others download it."""
 
 from typing import Annotated
 
@@ -9,15 +9,17 @@ def publish(
     version: Annotated[
         str | None,
         typer.Option(
-            "--version", metavar="VERSION", help="A registered one: its number, or an alias such as champion."
+            "--version", metavar="VERSION", help="A registered version: its number, or an alias such as champion."
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say where it would go and what would be sent.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list where it would go and what would be sent.")
+    ] = False,
 ) -> None:
-    """Put `release/` under `publish.to`, by a name that says its content and never changes it.
+    """Copy `release/` to `publish.to`, under a name that contains its digest.
 
-    Again, it looks whether everything is there, and sends what is missing. Nothing that is there is ever replaced.
-    With `--version` it takes the release from MLflow: where a published one was lost, or `publish.to` is another now.
+    Called again, it checks which files are there and sends the missing ones. It never replaces a file.
+    With `--version` it takes the release from MLflow: for a published one that was lost, or for a new `publish.to`.
     """
     from flows.releases.publish import publish as put
     from flows.releases.publish import release_name
@@ -31,16 +33,16 @@ def publish(
         from flows.releases.publish import publish_version
 
         with show_progress(f"publish {version}") as progress:
-            done = publish_version(params, version, dry_run=dry_run, progress=progress)
+            published = publish_version(params, version, dry_run=dry_run, progress=progress)
     else:
         name = release_name(params)
         with project_lock(), show_progress(f"publish {name}") as progress:
-            done = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
+            published = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
     if dry_run:
-        info(f"{done.address}: {done.sent} of {done.files} files would be sent.")
-    elif done.sent:
-        info(f"{done.address}: published, {done.sent} of {done.files} files sent.")
+        info(f"{published.address}: {published.sent} of {published.files} files would be sent.")
+    elif published.sent:
+        info(f"{published.address}: published, {published.sent} of {published.files} files sent.")
     else:
-        info(f"{done.address}: published before; all {done.files} files are there.")
-    if done.kept_back:
-        info(f"{done.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")
+        info(f"{published.address}: published before; all {published.files} files are there.")
+    if published.kept_back:
+        info(f"{published.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")

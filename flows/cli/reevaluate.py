@@ -1,19 +1,20 @@
-"""`hfi reevaluate`: does this machine still give the evaluation's figures?"""
+"""`hfi reevaluate`: check whether this machine still reproduces the evaluation's figures."""
 
 from typing import Annotated
 
 import typer
 
 Tolerance = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of a row's pictures that may be judged otherwise than before.")
+    float, typer.Option(min=0, max=1, help="Share of a row's pictures whose verdict may differ from the evaluation's.")
 ]
 
 
 def reevaluate(tolerance: Tolerance = 0.0) -> None:
-    """Draw and judge every row again, aside, and say what came out otherwise.
+    """Draw and judge every row again in another folder, and list the differences.
 
-    The evaluation that lies here stays as it is. It ends with exit code 1 where more of a row is judged otherwise. Who
-    is stopped goes on from what was drawn, for some days; after a change of driver, say, remove `.hfi/reevaluation`.
+    The project's evaluation stays as it is. It ends with exit code 1 if a row differs by more than the tolerance. If it
+    is stopped, it continues for some days from what was drawn. After a change of the driver, for example, remove
+    `.hfi/reevaluation` first.
     """
     from flows.execution.reevaluation import reevaluate as evaluate_again
     from flows.runtime.console import info
@@ -23,7 +24,7 @@ def reevaluate(tolerance: Tolerance = 0.0) -> None:
 
     with project_lock():
         rows = evaluate_again(load_params(PARAMS))
-    for one in rows:
-        info(str(one))
-    if any(one.share > tolerance for one in rows):
+    for row in rows:
+        info(str(row))
+    if any(row.share > tolerance for row in rows):
         raise typer.Exit(1)

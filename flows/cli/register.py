@@ -1,11 +1,11 @@
-"""`hfi register`: the release into MLflow's registry."""
+"""`hfi register`: register the release in MLflow's registry."""
 
 
 def register() -> None:
-    """Register the release that lies in `release/`, once, with its lineage and its gates' verdicts.
+    """Register the release in `release/` once, with its lineage and the verdicts of its gates.
 
-    All that the release rests on must be up to date: its lineage is told from what lies here. It gets the alias
-    `candidate`. Moving the alias `champion` to it, in MLflow, is a person's decision.
+    Everything that the release depends on must be up to date, because its lineage is read from the project. It gets the
+    alias `candidate`. A person decides whether the alias `champion` moves to it, in MLflow.
     """
     from flows.cli.run import print_registration
     from flows.orchestration.plan import make_plan, require_up_to_date

@@ -1,8 +1,8 @@
-"""`hfi report`: the comparison as a table, and where the pictures are."""
+"""`hfi report`: print the comparison table."""
 
 
 def report() -> None:
-    """Print the comparison table and say where the picture report lies."""
+    """Print the comparison table and the path of the report with pictures."""
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
@@ -10,19 +10,19 @@ def report() -> None:
 
 
 def print_report(params) -> None:
-    """The table of `reports/evaluation.json`, and the place of the page."""
+    """Print the table of `reports/evaluation.json`, and the path of the report."""
     from flows.runtime.console import info, out
     from hfi_core.pipeline.layout import EVALUATION, REPORT_PAGE
 
     info(f"\nRows of {EVALUATION}, as value [low, high]:")
-    out.print(comparison())
+    out.print(comparison_table())
     if params.feedback.simulated:
         info("The feedback behind these figures is simulated.")
     info(f"Report:  {REPORT_PAGE} (one file with its pictures; open it in a browser)")
 
 
-def comparison():
-    """The comparison for a screen: a line a figure, a column a row, so that a figure is compared along its line."""
+def comparison_table():
+    """Return the comparison as a table for a terminal: a line for each figure, a column for each row of params."""
     from rich.table import Table
 
     from hfi_core.evaluation.records import read_evaluation

@@ -6,38 +6,38 @@ import typer
 
 from flows.execution.parallelism import MAX_PROCESSES
 
-Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage; nothing is registered then.")]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage, and register nothing.")]
 Shards = Annotated[
     int,
     typer.Option(
-        "--shards", min=1, max=MAX_PROCESSES, help="Processes that draw and judge pictures; no byte depends on it."
+        "--shards", min=1, max=MAX_PROCESSES, help="Processes that draw and judge pictures; the number changes no byte."
     ),
 ]
 Ray = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="Let Ray place the shards: HOST:PORT, ray://HOST:PORT, auto or local."),
+    typer.Option(metavar="ADDRESS", help="Let Ray run the shards: HOST:PORT, ray://HOST:PORT, auto or local."),
 ]
 Processes = Annotated[
     int,
     typer.Option(
-        "--processes", min=1, max=MAX_PROCESSES, help="Processes that learn each removal together, one a GPU."
+        "--processes", min=1, max=MAX_PROCESSES, help="Processes that learn each removal together, one for each GPU."
     ),
 ]
 
 NEEDS_PEOPLE = 3
-"""Exit code of a run that ends before its end, without an error, because people have judged too little."""
+"""Exit code of a run that stops without an error, because people have judged too few pictures."""
 
 
 def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Processes = 1) -> None:
     """Bring the project up to date: draw, learn, remove, evaluate, package, register.
 
-    DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run goes on
-    from the checkpoints to the same result. Where people judge, and have judged too little, it makes what they are to
-    judge and ends with exit code 3. With `--shards` and `--processes` it is spread over processes and machines.
+    DVC says what is out of date; with nothing to do this ends in seconds. Ctrl-C stops it, and the next run continues
+    from the checkpoints to the same result. If people have judged too few pictures, it draws those they should judge
+    and ends with exit code 3. `--shards` and `--processes` distribute the work over processes and machines.
     """
     from flows.execution.parallelism import Parallelism, require_ray_address
     from flows.feedback.inbox import fetch_feedback
-    from flows.feedback.snapshots import renew_feedback
+    from flows.feedback.snapshots import renew_snapshot
     from flows.orchestration import feedback_gate
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info
@@ -46,32 +46,34 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
     require_ray_address(ray)
     with project_lock():
         fetch_feedback()
-        renew_feedback()
+        renew_snapshot()
         plan = make_plan(until)
         registration = None
         if plan.affected:
-            if not plan.makes_candidates:  # Prefect would be started for nothing
-                _stop_for_people(feedback_gate.unmet_needs(feedback_gate.offer_and_measure(plan.params, plan.units)))
-            _announce(plan)
+            if not plan.makes_candidates:  # check before Prefect starts, because the run may stop at once
+                _stop_for_people(
+                    feedback_gate.find_insufficient(feedback_gate.offer_and_measure(plan.params, plan.units))
+                )
+            _print_plan(plan)
             from flows.orchestration import temporary_server
-            from flows.safeguard import safeguard_here
+            from flows.safeguard import run_plan
 
             temporary_server.start()
-            done = safeguard_here(plan, Parallelism(shards, ray, processes))
-            if isinstance(done, feedback_gate.NeedsPeople):
-                _stop_for_people(done.needs)
-            registration = done
+            outcome = run_plan(plan, Parallelism(shards, ray, processes))
+            if isinstance(outcome, feedback_gate.NeedsPeople):
+                _stop_for_people(outcome.insufficient)
+            registration = outcome
         else:
             info(f"Nothing to do: all {len(plan.units)} units are up to date.")
-            if plan.registers:  # `dvc repro` made them
+            if plan.registers:  # `dvc repro` computed the units, but registers nothing
                 from flows.releases.register import register
 
                 registration = register(plan.params)
-    _close(plan, registration, until)
+    _print_result(plan, registration, until)
 
 
 def _stop_for_people(needs) -> None:
-    """End the command where there are any, and say what to do."""
+    """If feedback is missing, print what to do and end the command."""
     from flows.orchestration.feedback_gate import describe_missing
     from flows.runtime.console import info
 
@@ -85,7 +87,7 @@ def _stop_for_people(needs) -> None:
     raise typer.Exit(NEEDS_PEOPLE)
 
 
-def _announce(plan) -> None:
+def _print_plan(plan) -> None:
     from flows.runtime.console import info
 
     info(f"{plan.describe().capitalize()} (of {len(plan.units)}).")
@@ -93,12 +95,12 @@ def _announce(plan) -> None:
         info(f"  {unit.address}: {plan.stale.get(unit.address, 'if what it reads changes')}")
 
 
-def _close(plan, registration, until: str | None) -> None:
+def _print_result(plan, registration, until: str | None) -> None:
     from flows.cli.report import print_report
     from flows.runtime.console import info
 
     if until is not None:
-        info(f"Up to date up to {until}. Next: `hfi run`, or `hfi run --until STAGE`.")
+        info(f"All is up to date up to {until}. Next: `hfi run`, or `hfi run --until STAGE`.")
         return
     print_report(plan.params)
     if registration is not None:
@@ -109,11 +111,11 @@ def _close(plan, registration, until: str | None) -> None:
 
 
 def print_registration(registration) -> None:
-    """Say which version a release is, and what each gate says."""
-    from flows.releases.champion import ALIAS
+    """Print the version of a release and the verdict of each gate."""
+    from flows.releases.champion import CANDIDATE
     from flows.runtime.console import info
 
     new = "registered as" if registration.created else "is"
-    info(f"Release {new} {registration.model} version {registration.version}, alias {ALIAS}; gates:")
+    info(f"Release {new} {registration.model} version {registration.version}, alias {CANDIDATE}; gates:")
     for verdict in registration.verdicts:
         info(f"  {verdict.metric}: {verdict}")

@@ -1,4 +1,4 @@
-"""`hfi stage`: one unit, as the commands in `dvc.yaml` call it."""
+"""`hfi stage`: run one unit, as the commands in `dvc.yaml` do."""
 
 from typing import Annotated
 
@@ -7,10 +7,10 @@ import typer
 
 def stage(
     name: Annotated[str, typer.Argument(help="Stage, for example `generate`.")],
-    revision: Annotated[int, typer.Option(help="The stage's revision; the code must have the same.")],
+    revision: Annotated[int, typer.Option(help="Revision of the stage; it must be that of the installed code.")],
     unit: Annotated[str, typer.Option(help="Concept, crowd or removal.")] = "",
 ) -> None:
-    """Run one unit whether or not it is out of date. `dvc repro` calls this; by hand, prefer `hfi run`."""
+    """Run one unit, even if it is up to date. `dvc repro` calls this; by hand, prefer `hfi run`."""
     from flows.execution.unit import find_unit, run_unit
     from flows.runtime.lock import project_lock
     from flows.tracking import runs
@@ -18,11 +18,11 @@ def stage(
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
-    found = find_unit(params, name, unit, revision)
+    selected = find_unit(params, name, unit, revision)
     if params.feedback.store:
-        from flows.feedback.snapshots import hint_if_behind
+        from flows.feedback.snapshots import warn_if_outdated
 
-        hint_if_behind(params, found)
+        warn_if_outdated(params, selected)
     with project_lock():
-        done = run_unit(found, params)
-    runs.record_unit(params, done)
+        finished = run_unit(selected, params)
+    runs.record_unit(params, finished)

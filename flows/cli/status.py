@@ -1,22 +1,22 @@
-"""`hfi status`: what is up to date, what is not and why, and which checkpoints lie about."""
+"""`hfi status`: list which units are up to date, which are not and why, and which have checkpoints."""
 
 
 def status() -> None:
-    """Show each unit: up to date, or out of date and why; and checkpoints that a stopped run left.
+    """Show for each unit whether it is up to date, why not, and whether a stopped run left checkpoints.
 
-    Where judgements come from the live store, it takes the snapshot first, as a run does.
+    If judgements come from the live store, it renews the snapshot first, as a run does.
     """
     from rich.table import Table
 
     from flows.execution.unit import checkpoints
-    from flows.feedback.snapshots import renew_feedback
+    from flows.feedback.snapshots import renew_snapshot
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info, out
     from flows.runtime.lock import project_lock_if_free
 
     with project_lock_if_free() as held:
-        if held:  # else a run is under way, and reads the snapshot that it took
-            renew_feedback()
+        if held:  # else a run is active, and reads the snapshot that it took
+            renew_snapshot()
     plan = make_plan()
     affected = {unit.address for unit in plan.affected}
     table = Table("unit", "state", "why", box=None, pad_edge=False)
@@ -25,26 +25,26 @@ def status() -> None:
         if address in plan.stale:
             state, why = "out of date", plan.stale[address]
         elif address in affected:
-            state, why = "may follow", "rests on a unit that is out of date"
+            state, why = "may follow", "depends on a unit that is out of date"
         else:
             state, why = "up to date", ""
         if checkpoints(address):
-            why = "; ".join(filter(None, [why, "has checkpoints to go on from"]))
+            why = "; ".join(filter(None, [why, "has checkpoints to continue from"]))
         table.add_row(address, state, why)
     out.print(table)
     for folder in find_leftover_folders(plan.units):
-        info(f"{folder} is made by no unit any more; remove it when you need it no longer.")
-    todo = "" if plan.affected else ", but the release is not registered"
+        info(f"No unit makes {folder} any more; remove it when you no longer need it.")
+    registration = "" if plan.affected else ", but the release is not registered"
     info(
-        f"{plan.describe().capitalize()}{todo}. Next: `hfi run`."
+        f"{plan.describe().capitalize()}{registration}. Next: `hfi run`."
         if plan.registers
         else "All is up to date and registered."
     )
 
 
 def find_leftover_folders(units) -> list:
-    """Folders beside the outputs of units that exist, which no unit makes: rows and concepts of earlier params."""
+    """Return folders of rows and concepts of earlier params: they are beside outputs, but no unit makes them now."""
     outputs = {path for unit in units if unit.unit for path in unit.outputs.values()}
     parents = {path.parent for path in outputs if path.parent.exists() and path.suffix == ""}
-    found = {path for parent in parents for path in parent.iterdir() if path.is_dir() and path.name[0] != "."}
-    return sorted(found - outputs)
+    folders = {path for parent in parents for path in parent.iterdir() if path.is_dir() and path.name[0] != "."}
+    return sorted(folders - outputs)

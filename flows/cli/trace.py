@@ -1,4 +1,4 @@
-"""`hfi trace`: from a registered model down to the people's judgements."""
+"""`hfi trace`: trace a registered model back to people's judgements."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 def trace(
     model: Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION, NAME@ALIAS, or an alias.")],
 ) -> None:
-    """Show what a registered model was made of: release, removal, token, reward, labels, snapshot, judgements."""
+    """Show what a registered model was made from: release, removal, token, reward, labels, snapshot, judgements."""
     from flows.lineage.trace import trace_version
     from flows.releases.versions import find_version
     from flows.runtime.console import info
@@ -19,7 +19,7 @@ def trace(
     version = find_version(params, model)
     for link in trace_version(params, version):
         info(f"{link.kind:<12}{link.name}")
-        for line in (link.digest, link.told):
+        for line in (link.digest, link.description):
             if line:
                 info(f"{'':<12}  {line}")
     if version.feedback:

@@ -1,6 +1,6 @@
-"""The checks of `hfi doctor --deep`: each connection that a project names is tried, for some seconds at most.
+"""The checks of `hfi doctor --deep`: each connection that a project names is tried, with a time limit.
 
-Nothing that others see stays behind: a probe object and a probe run are deleted again. No check migrates a store.
+Nothing that others see stays behind: a probe object and a probe run are deleted. No check migrates a store.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,6 @@ from hfi_core.params import Params
 
 
 def connections(params: Params) -> Iterator[Finding]:
-    """Try one connection after the other."""
-    for part in (git, dvc, database, s3, mlflow, prefect, annotation):
-        yield from part.check(params)
+    """Yield the findings on one connection after the other."""
+    for module in (git, dvc, database, s3, mlflow, prefect, annotation):
+        yield from module.check(params)

@@ -1,63 +1,76 @@
-"""What `hfi doctor` says of one thing that it looked at."""
+"""The result of one check of `hfi doctor`, the time limit of a check, and the check of a folder."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
 from hfi_core.errors import UserError, first_line
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
+
+RESPONSE_SECONDS = 5.0
+"""Time limit of one response of a server."""
+MAX_SECONDS = 40.0
+"""Time limit of one check: some responses, and the imports that it needs."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
-    well: bool
-    told: str
+    ok: bool
+    message: str
     remedy: str = ""
     needed: bool = True
-    """Whether the pipeline fails without it; else it is told as a note."""
+    """Whether the pipeline fails without it; else a failure is only a note."""
 
     @property
     def mark(self) -> str:
-        """The verdict in a word."""
-        return "ok" if self.well else ("FAILED" if self.needed else "note")
-
-
-SECONDS = 5.0
-"""For one answer of a server."""
-LONGEST = 40.0
-"""Seconds for one look: some answers, and what has to be imported for it."""
+        """Return the verdict in one word."""
+        return "ok" if self.ok else ("FAILED" if self.needed else "note")
 
 
 def with_timeout(
-    name: str, remedy: str, look: Callable[[], Iterable[Finding]], needed: bool = True, longest: float = LONGEST
+    name: str,
+    remedy: str,
+    check: Callable[[], Iterable[Finding]],
+    needed: bool = True,
+    max_seconds: float = MAX_SECONDS,
 ) -> Iterator[Finding]:
-    """What `check` finds; what it raises, or that it does not end in time, is a finding called `name`."""
-    found: SimpleQueue[Finding | None] = SimpleQueue()
+    """Yield the findings of `check`. If it raises an error or exceeds its time, that is a finding called `name`."""
+    findings: SimpleQueue[Finding | None] = SimpleQueue()
 
     def work() -> None:
         try:
-            for finding in look():
-                found.put(finding)
+            for finding in check():
+                findings.put(finding)
         except UserError as error:
-            found.put(Finding(name, False, str(error), remedy, needed))
+            findings.put(Finding(name, False, str(error), remedy, needed))
         except Exception as error:  # every library has its own
-            found.put(Finding(name, False, redacted(first_line(error, with_type=True)), remedy, needed))
-        found.put(None)
+            findings.put(Finding(name, False, hide_secrets(first_line(error, with_type=True)), remedy, needed))
+        findings.put(None)
 
     # A daemon: a library that hangs must not keep the command from ending.
     Thread(target=work, daemon=True).start()
-    until = time.monotonic() + longest
+    deadline = time.monotonic() + max_seconds
     while True:
         try:
-            finding = found.get(timeout=max(until - time.monotonic(), 0.001))
+            finding = findings.get(timeout=max(deadline - time.monotonic(), 0.001))
         except Empty:
-            yield Finding(name, False, f"no answer in {longest:.0f} s", remedy, needed)
+            yield Finding(name, False, f"no answer in {max_seconds:.0f} s", remedy, needed)
             return
         if finding is None:
             return
         yield finding
+
+
+def check_folder(name: str, folder: Path, remedy: str = "") -> Finding:
+    """Return whether a folder can be written to, or created in the nearest parent that exists."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    ok = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    message = f"{folder} can be written to" if ok else f"{folder} cannot be written to"
+    return Finding(name, ok, message, remedy or f"Correct the permissions of {nearest}.")

@@ -1,22 +1,21 @@
-"""Do DVC's remotes answer, with the credentials that DVC uses?"""
+"""Check DVC's remotes, with the credentials that DVC uses."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flows.doctor.check import SECONDS, Finding, with_timeout
+from flows.doctor.check import RESPONSE_SECONDS, Finding, check_folder, with_timeout
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
 
 def check(params: Params) -> Iterator[Finding]:
-    """One finding a remote, and one where params name a remote that there is not."""
+    """Yield a finding for each remote, and one if params name a remote that does not exist."""
     try:
         with open_repository() as repo:
             config = repo.config
-    except UserError:  # the doctor has said so already
+    except UserError:  # another check reports it
         return
     wanted = params.versioning.push
     if wanted and wanted not in config["remote"]:
@@ -25,34 +24,27 @@ def check(params: Params) -> Iterator[Finding]:
             f"`dvc remote add {wanted} ADDRESS`, or correct versioning.push in params.yaml.",
         )  # fmt: skip
     if not config["remote"]:
-        yield Finding("DVC remotes", True, "none: the data is only here")
+        yield Finding("DVC remotes", True, "none: the data is on this machine only")
     for name in config["remote"]:
-        yield from with_timeout(f"DVC remote {name}", _remedy(name), lambda name=name: _ask(config, name))
+        yield from with_timeout(f"DVC remote {name}", _remedy(name), lambda name=name: _check_remote(config, name))
 
 
-def _ask(config: Any, name: str) -> Iterator[Finding]:
+def _check_remote(config: Any, name: str) -> Iterator[Finding]:
     from dvc.fs import get_cloud_fs
 
     kind, settings, path = get_cloud_fs(config, name=name)
     if kind.protocol == "local":
-        yield _folder(name, Path(path))
+        yield check_folder(f"DVC remote {name}", Path(path), _remedy(name))
         return
     if kind.protocol == "s3":
-        hasty = {"connect_timeout": SECONDS, "read_timeout": SECONDS}
-        s3 = kind(**(settings | hasty)).fs
+        timeouts = {"connect_timeout": RESPONSE_SECONDS, "read_timeout": RESPONSE_SECONDS}
+        s3 = kind(**(settings | timeouts)).fs
         s3.config_kwargs["retries"] = {"max_attempts": 1}
         s3.call_s3("head_bucket", Bucket=path.partition("/")[0])
     else:
-        kind(**settings).exists(path)  # raises where nobody answers
+        kind(**settings).exists(path)  # raises if no server answers
     yield Finding(f"DVC remote {name}", True, f"{kind.protocol}: {path} answers")
 
 
-def _folder(name: str, path: Path) -> Finding:
-    there = next(one for one in (path, *path.parents) if one.exists())
-    well = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-    told = f"{path} can be written" if well else f"{path} cannot be written"
-    return Finding(f"DVC remote {name}", well, told, _remedy(name))
-
-
 def _remedy(name: str) -> str:
-    return f"`dvc remote modify {name} ...` mends address and credentials; `dvc push --remote {name}` tries it."
+    return f"`dvc remote modify {name} ...` corrects address and credentials; `dvc push --remote {name}` tries it."

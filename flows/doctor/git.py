@@ -1,4 +1,4 @@
-"""Do git's remotes answer? No command of ours needs one, so a failure is a note."""
+"""Check git's remotes. No command of `hfi` needs one, so a failure is a note."""
 
 import os
 import subprocess
@@ -6,39 +6,42 @@ from collections.abc import Iterator
 
 from flows.doctor.check import Finding, with_timeout
 from hfi_core.params import Params
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
-_SECONDS = 10
-_QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={_SECONDS}"}
+_TIMEOUT = 10
+"""Seconds."""
+_NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": f"ssh -o BatchMode=yes -o ConnectTimeout={_TIMEOUT}"}
 
 
 def check(params: Params) -> Iterator[Finding]:
-    """One finding a remote."""
+    """Yield a finding for each remote."""
     for name in _git("remote").stdout.split():
-        yield from with_timeout(f"git remote {name}", _remedy(name), lambda name=name: _ask(name), needed=False)
+        yield from with_timeout(
+            f"git remote {name}", _remedy(name), lambda name=name: _check_remote(name), needed=False
+        )
 
 
-def _ask(name: str) -> Iterator[Finding]:
+def _check_remote(name: str) -> Iterator[Finding]:
     try:
         done = _git("ls-remote", "--heads", name)
     except subprocess.TimeoutExpired:
-        yield Finding(f"git remote {name}", False, f"no answer in {_SECONDS} s", _remedy(name), needed=False)
+        yield Finding(f"git remote {name}", False, f"no answer in {_TIMEOUT} s", _remedy(name), needed=False)
         return
     if done.returncode == 0:
         yield Finding(f"git remote {name}", True, f"answers, {len(done.stdout.splitlines())} branches")
         return
     address = _git("remote", "get-url", name).stdout.strip()  # it may hold a token without a colon before it
-    said = (done.stderr.strip().splitlines() or ["no answer"])[0].replace(address, name)
-    yield Finding(f"git remote {name}", False, redacted(said), _remedy(name), needed=False)
+    error = (done.stderr.strip().splitlines() or ["no answer"])[0].replace(address, name)
+    yield Finding(f"git remote {name}", False, hide_secrets(error), _remedy(name), needed=False)
 
 
 def _remedy(name: str) -> str:
-    return f"`git ls-remote {name}` shows more; `git remote set-url {name} URL` mends the address."
+    return f"`git ls-remote {name}` shows more; `git remote set-url {name} URL` corrects the address."
 
 
 def _git(*arguments: str) -> subprocess.CompletedProcess:
-    environment = _QUIET | dict(os.environ)
+    environment = _NO_PROMPT | dict(os.environ)
     return subprocess.run(
-        ["git", *arguments], capture_output=True, text=True, check=False, timeout=_SECONDS, env=environment,
+        ["git", *arguments], capture_output=True, text=True, check=False, timeout=_TIMEOUT, env=environment,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The checks of `hfi doctor`."""
+"""The checks of `hfi doctor`: programs, project, disk, device and model folders of this machine."""
 
 import platform
 import shutil
@@ -12,59 +12,61 @@ from flows.runtime.device import VARIABLE, with_local_device
 from flows.versioning.git import git_revision
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
-from hfi_core.models.weights import checked
+from hfi_core.models.weights import locate_pinned
 from hfi_core.params import Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
-_LEAST_DISK = 2 * 2**30
-"""Bytes: a run of the embedded model takes about 0.5 GB; a larger model needs more."""
+_MIN_DISK = 2 * 2**30
+"""Bytes. A run of the embedded model takes about 0.5 GB; a larger model needs more."""
 _PACKAGES = ("torch", "diffusers", "transformers", "prefect", "mlflow", "dvc")
 
 
-def findings(deep: bool = False) -> Iterator[Finding]:
-    """Look at one thing after the other; `deep` tries each connection, too."""
+def check_machine(deep: bool = False) -> Iterator[Finding]:
+    """Yield the findings on one thing after the other; `deep` tries each connection, too."""
     python = platform.python_version()
     yield Finding("Python", sys.version_info >= (3, 11), python, "Python 3.11 or newer is needed.")
     yield Finding("packages", True, ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
-    yield _command("git", "Install git.")
-    yield _command("hfi", "`source .venv/bin/activate`: `dvc repro` calls `hfi` by its name.", needed=False)
+    yield _check_command("git", "Install git.")
+    yield _check_command("hfi", "`source .venv/bin/activate`: `dvc repro` calls `hfi` by its name.", needed=False)
     yield Finding(
         "git commit", git_revision()[0] != "none", git_revision()[0], "`git init`, then commit.", needed=False
     )
-    yield _dvc()
+    yield _check_dvc()
     free = shutil.disk_usage(Path()).free
-    yield Finding("disk", free >= _LEAST_DISK, f"{free / 2**30:.1f} GiB free", "Free some space: 2 GiB at least.")
+    yield Finding(
+        "disk", free >= _MIN_DISK, f"{free / 2**30:.1f} GiB free", "Free some space: at least 2 GiB are needed."
+    )
     try:
         params = load_params(PARAMS)
     except UserError as error:
-        yield Finding("params", False, str(error), "Mend params.yaml; `hfi params schema` says what is expected.")
+        yield Finding("params", False, str(error), "Correct params.yaml; `hfi params schema` prints what is expected.")
         return
     yield Finding("params", True, f"{PARAMS} is valid")
-    yield _device(params)
-    yield _weights("model", params.model, "model")
-    yield _weights("clip", params.clip, "clip")
-    yield _weights("judge", params.evaluate.judge, "judge")
+    yield _check_device(params)
+    yield _check_weights("model", params.model, "model")
+    yield _check_weights("clip", params.clip, "clip")
+    yield _check_weights("judge", params.evaluate.judge, "judge")
     if deep:
         from flows.doctor import connections
 
         yield from connections(params)
 
 
-def _command(name: str, remedy: str, needed: bool = True) -> Finding:
+def _check_command(name: str, remedy: str, needed: bool = True) -> Finding:
     path = shutil.which(name)
     return Finding(name, path is not None, path or "not on the PATH", remedy, needed)
 
 
-def _dvc() -> Finding:
+def _check_dvc() -> Finding:
     try:
         with open_repository():
             pass
     except UserError as error:
         return Finding("DVC project", False, str(error), "`git init && dvc init`, then `hfi params sync`.")
-    return Finding("DVC project", True, "here")
+    return Finding("DVC project", True, "this folder is one")
 
 
-def _device(params: Params) -> Finding:
+def _check_device(params: Params) -> Finding:
     import torch
 
     try:
@@ -72,17 +74,17 @@ def _device(params: Params) -> Finding:
     except UserError as error:
         return Finding("device", False, str(error), f"`export {VARIABLE}=cpu`, or unset it.")
     kind = name.partition(":")[0]
-    there = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[kind]()
+    available = {"cpu": lambda: True, "cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}[kind]()
     other = f" ({VARIABLE}; compute.device is {params.compute.device})" if name != params.compute.device else ""
     return Finding(
-        "device", there, f"{name}{other}",
-        f"torch finds no {kind} here: mend the driver, or `export {VARIABLE}=cpu`, which computes without.",
+        "device", available, f"{name}{other}",
+        f"torch finds no {kind} on this machine: repair the driver, or `export {VARIABLE}=cpu` to compute without it.",
     )  # fmt: skip
 
 
-def _weights(name: str, source, part) -> Finding:
+def _check_weights(name: str, source, part) -> Finding:
     try:
-        folder = checked(source.source, source.revision, source.digest, part)
+        folder = locate_pinned(source.source, source.revision, source.digest, part)
     except UserError as error:
         return Finding(name, False, str(error), "See above; `hfi params pin` accepts the weights that are there.")
     return Finding(name, True, f"{folder} is what params.yaml pins")

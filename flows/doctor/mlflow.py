@@ -1,4 +1,4 @@
-"""Does MLflow answer, in a version that fits, and may runs, artifacts and models be recorded there?"""
+"""Check MLflow: server, version, and whether runs, artifacts and models can be recorded."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -6,19 +6,19 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from flows.doctor.check import SECONDS, Finding, with_timeout
+from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
 from hfi_core.params import Params
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 _NAME = "MLflow"
-_MEND = (
-    "Mend tracking.mlflow in params.yaml, or the server. Where it asks who you are: MLFLOW_TRACKING_USERNAME and "
-    "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+_REMEDY = (
+    "Correct tracking.mlflow in params.yaml, or start the server. If it asks for an account, set "
+    "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
 )
-_ARTIFACTS = "Mend the server's --artifacts-destination, or its credentials there."
-_HASTY = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": f"{SECONDS:.0f}",
-    # One: the server drops the connection after a failed upload, and the next request finds that out.
+_ARTIFACTS = "Correct the server's --artifacts-destination, or its credentials for it."
+_TIMEOUTS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": f"{RESPONSE_SECONDS:.0f}",
+    # One retry: the server drops the connection after a failed upload, which the next request notices.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
 }
@@ -26,32 +26,32 @@ _PROBE = "probe.txt"
 
 
 def check(params: Params) -> Iterator[Finding]:
-    """Findings on server, version, runs, artifacts and registry."""
+    """Yield findings on server, version, runs, artifacts and registry."""
     uri = params.tracking.mlflow
     file = uri.removeprefix("sqlite:///")
     if file != uri and not Path(file).exists():
-        yield Finding(_NAME, True, f"{file} is not made yet; the first run makes it")
+        yield Finding(_NAME, True, f"{file} does not exist yet; the first run creates it")
         return
-    yield from with_timeout(_NAME, _MEND, lambda: _ask(params))
+    yield from with_timeout(_NAME, _REMEDY, lambda: _check_server(params))
 
 
-def _ask(params: Params) -> Iterator[Finding]:
-    with _environment(_HASTY):
+def _check_server(params: Params) -> Iterator[Finding]:
+    with _environment(_TIMEOUTS):
         uri = params.tracking.mlflow
         if uri.startswith(("http://", "https://")):
-            yield _version(uri)
+            yield _check_version(uri)
         else:
-            _reach(uri)
+            _connect(uri)
         from mlflow.tracking import MlflowClient
 
         client = MlflowClient(uri, uri)
-        found = client.get_experiment_by_name(params.tracking.experiment)
-        yield Finding(_NAME, True, f"{redacted(uri)} answers")
-        experiment = found.experiment_id if found else client.create_experiment(params.tracking.experiment)
+        known = client.get_experiment_by_name(params.tracking.experiment)
+        yield Finding(_NAME, True, f"{hide_secrets(uri)} answers")
+        experiment = known.experiment_id if known else client.create_experiment(params.tracking.experiment)
         run = client.create_run(experiment, tags={"hfi.doctor": "probe"}, run_name="hfi doctor").info.run_id
         try:
-            yield Finding("MLflow runs", True, f"a run can be made in experiment {params.tracking.experiment!r}")
-            yield from with_timeout("MLflow artifacts", _ARTIFACTS, lambda: _artifacts(client, run))
+            yield Finding("MLflow runs", True, f"a run can be created in experiment {params.tracking.experiment!r}")
+            yield from with_timeout("MLflow artifacts", _ARTIFACTS, lambda: _check_artifacts(client, run))
         finally:
             client.set_terminated(run)
             client.delete_run(run)
@@ -59,8 +59,8 @@ def _ask(params: Params) -> Iterator[Finding]:
         yield Finding("MLflow registry", True, "answers")
 
 
-def _reach(uri: str) -> None:
-    """Ask a database by ourselves: MLflow would try for minutes."""
+def _connect(uri: str) -> None:
+    """Connect to a database without MLflow, which would try for minutes."""
     from sqlalchemy import create_engine, inspect
 
     engine = create_engine(uri)
@@ -70,23 +70,23 @@ def _reach(uri: str) -> None:
         engine.dispose()
 
 
-def _version(uri: str) -> Finding:
+def _check_version(uri: str) -> Finding:
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
-    answer = http_request(get_default_host_creds(uri), "/version", "GET")
-    answer.raise_for_status()
-    theirs, ours = answer.text.strip(), version("mlflow")
-    well = theirs.split(".")[:2] == ours.split(".")[:2]
-    told = theirs if well else f"the server has {theirs[:20]}, this machine {ours}"
-    return Finding("MLflow version", well, told, "Install the same minor version on both.", needed=False)
+    response = http_request(get_default_host_creds(uri), "/version", "GET")
+    response.raise_for_status()
+    server, client = response.text.strip(), version("mlflow")
+    ok = server.split(".")[:2] == client.split(".")[:2]
+    message = server if ok else f"the server has {server[:20]}, this machine {client}"
+    return Finding("MLflow version", ok, message, "Install the same minor version on both.", needed=False)
 
 
-def _artifacts(client, run: str) -> Iterator[Finding]:
+def _check_artifacts(client, run: str) -> Iterator[Finding]:
     client.log_text(run, "Written by `hfi doctor --deep`.\n", _PROBE)
-    well = _PROBE in [found.path for found in client.list_artifacts(run)]
-    told = "can be written and read" if well else "what was written is not there"
-    yield Finding("MLflow artifacts", well, told, _ARTIFACTS)
+    ok = _PROBE in [artifact.path for artifact in client.list_artifacts(run)]
+    message = "can be written and read" if ok else "what was written is not there"
+    yield Finding("MLflow artifacts", ok, message, _ARTIFACTS)
 
 
 @contextmanager

@@ -1,78 +1,73 @@
-"""May releases be put where `publish.to` says, and is the inbox ours to empty? A probe is written and deleted."""
+"""Check whether releases can be written to `publish.to`, and the inbox emptied. A probe is written and deleted."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-from flows.doctor.check import SECONDS, Finding, with_timeout
+from flows.doctor.check import RESPONSE_SECONDS, Finding, check_folder, with_timeout
 from flows.feedback.inbox import TAKEN
 from flows.releases.publish import encryption_of
 from flows.storage.s3 import CHANGED, SCHEME, S3Location, as_user_error, error_code, make_client, parse_s3_address
 from hfi_core.params import Params
 
 PROBES = "hfi-doctor"
-"""Folder of the probes, below each place."""
+"""Folder of the probes, in each location."""
 _TRIES = 2
-_MEND = "Mend publish.to, feedback.inbox or publish.endpoint in params.yaml, the credentials, or the bucket's policy."
+_REMEDY = (
+    "Correct publish.to, feedback.inbox or publish.endpoint in params.yaml, the credentials, or the bucket's policy."
+)
 
 
 def check(params: Params) -> Iterator[Finding]:
-    """A finding each on the place of releases and on the inbox."""
+    """Yield a finding on the location of releases and one on the inbox."""
     to = params.publish.to
     if to.startswith(SCHEME):
-        yield from with_timeout("publish", _MEND, lambda: _releases(params, parse_s3_address(to, PROBES)))
+        yield from with_timeout("publish", _REMEDY, lambda: _check_releases(params, parse_s3_address(to, PROBES)))
     else:
-        yield _folder(Path(to))
+        yield check_folder("publish", Path(to))
     if params.feedback.inbox:
-        # Below `taken/`: what lies anywhere else would be fetched as an export.
-        place = parse_s3_address(params.feedback.inbox, TAKEN.rstrip("/"), PROBES)
-        yield from with_timeout("inbox", _MEND, lambda: _inbox(params, place))
+        # In `taken/`: a file anywhere else would be fetched as an export.
+        location = parse_s3_address(params.feedback.inbox, TAKEN.rstrip("/"), PROBES)
+        yield from with_timeout("inbox", _REMEDY, lambda: _check_inbox(params, location))
 
 
-def _releases(params: Params, place: S3Location) -> Iterator[Finding]:
+def _check_releases(params: Params, location: S3Location) -> Iterator[Finding]:
     from botocore.exceptions import ClientError
 
-    with as_user_error(place, _MEND, _TRIES):
-        s3, key = _reached(params, place)
-        s3.put_object(Bucket=place.bucket, Key=key, Body=b"", **encryption_of(params))
+    with as_user_error(location, _REMEDY, _TRIES):
+        s3, key = _connect(params, location)
+        s3.put_object(Bucket=location.bucket, Key=key, Body=b"", **encryption_of(params))
         try:
-            s3.put_object(Bucket=place.bucket, Key=key, Body=b"", IfNoneMatch="*", **encryption_of(params))
-            kept = False
+            s3.put_object(Bucket=location.bucket, Key=key, Body=b"", IfNoneMatch="*", **encryption_of(params))
+            honoured = False
         except ClientError as error:
             if error_code(error) not in CHANGED:
                 raise
-            kept = True
+            honoured = True
         try:
-            s3.delete_object(Bucket=place.bucket, Key=key)
-            left = ""
-        except ClientError:  # publishing deletes nothing, so the right to it may be missing
-            left = f"; no right to delete, so {key} stays"
-    yield Finding("publish", True, f"{place.bucket} answers, releases can be written{left}")
+            s3.delete_object(Bucket=location.bucket, Key=key)
+            remark = ""
+        except ClientError:  # publishing deletes nothing, so this right may be missing
+            remark = f"; no right to delete, so {key} stays"
+    yield Finding("publish", True, f"{location.bucket} answers, releases can be written{remark}")
     yield Finding(
-        "publish conditions", kept, "writes on a condition are known" if kept else "If-None-Match is passed over",
-        "The server cannot keep two publishers apart that come at once: let only one publish.", needed=False,
+        "publish conditions", honoured, "the server honours If-None-Match" if honoured else "If-None-Match is ignored",
+        "The server cannot tell two publishers apart that write at once: let only one publish.", needed=False,
     )  # fmt: skip
 
 
-def _inbox(params: Params, place: S3Location) -> Iterator[Finding]:
-    with as_user_error(place, _MEND, _TRIES):
-        s3, key = _reached(params, place)
-        s3.put_object(Bucket=place.bucket, Key=key, Body=b"")
-        s3.get_object(Bucket=place.bucket, Key=key)
-        s3.delete_object(Bucket=place.bucket, Key=key)
-    yield Finding("inbox", True, f"{place.bucket} answers, exports can be read and moved away")
+def _check_inbox(params: Params, location: S3Location) -> Iterator[Finding]:
+    with as_user_error(location, _REMEDY, _TRIES):
+        s3, key = _connect(params, location)
+        s3.put_object(Bucket=location.bucket, Key=key, Body=b"")
+        s3.get_object(Bucket=location.bucket, Key=key)
+        s3.delete_object(Bucket=location.bucket, Key=key)
+    yield Finding("inbox", True, f"{location.bucket} answers, exports can be read and moved away")
 
 
-def _reached(params: Params, place: S3Location):
-    """A client whose bucket is there and lets itself be listed, and the key of a probe."""
-    s3 = make_client(params.publish.endpoint, tries=_TRIES, seconds=SECONDS)
-    s3.head_bucket(Bucket=place.bucket)
-    s3.list_objects_v2(Bucket=place.bucket, Prefix=place.prefix, MaxKeys=1)
-    return s3, place.key(uuid4().hex)
-
-
-def _folder(path: Path) -> Finding:
-    there = next(one for one in (path.absolute(), *path.absolute().parents) if one.exists())
-    well = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
-    return Finding("publish", well, f"{path} {'can' if well else 'cannot'} be written", f"Mend the rights of {there}.")
+def _connect(params: Params, location: S3Location):
+    """Return a client whose bucket exists and can be listed, and the key of a probe."""
+    s3 = make_client(params.publish.endpoint, attempts=_TRIES, timeout=RESPONSE_SECONDS)
+    s3.head_bucket(Bucket=location.bucket)
+    s3.list_objects_v2(Bucket=location.bucket, Prefix=location.prefix, MaxKeys=1)
+    return s3, location.key(uuid4().hex)

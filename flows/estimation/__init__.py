@@ -1,1 +1,1 @@
-"""What a run will cost, before it runs."""
+"""Estimate what a run will cost, before it runs."""

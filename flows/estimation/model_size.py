@@ -1,4 +1,4 @@
-"""What the base model's folder tells without loading it: sizes, from configuration and safetensors headers."""
+"""Measure the base model without loading it, from its configuration and its safetensors headers."""
 
 import json
 from dataclasses import dataclass
@@ -6,56 +6,56 @@ from math import prod
 from pathlib import Path
 
 from hfi_core.errors import UserError
-from hfi_core.models.diffusion.folder import picture_side_in
-from hfi_core.models.weights import locate
+from hfi_core.models.diffusion.folder import read_picture_side
+from hfi_core.models.weights import locate_weights
 from hfi_core.params import EMBEDDED, Source
 
 _NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
-"""SDXL has all of them, Stable Diffusion 1.x and 2.x all but the last."""
+"""Networks of SDXL; Stable Diffusion 1.x and 2.x have all but the last."""
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """The sizes of a diffusers folder."""
+    """Sizes of a model in a diffusers folder."""
 
     folder: Path
     picture_side: int
     """Pixels."""
     parameters: int
-    """Of UNet, VAE and text encoders."""
+    """Number in UNet, VAE and text encoders."""
     removed_parameters: int
-    """Of the UNet's cross-attention, which a removal learns and keeps in float32."""
+    """Number in the UNet's cross-attention, which a removal changes and stores in float32."""
     bytes: int
-    """Of the networks' files, as they lie there."""
+    """Size of the networks' files."""
 
 
 def measure_model(source: Source) -> ModelSize | None:
-    """The sizes of a model, or None where it is not on this machine: nothing is fetched.
+    """Return the sizes of a model, or None if it is not on this machine; nothing is downloaded.
 
-    Raises UserError if a folder is missing or torn.
+    Raises UserError if a folder is missing or damaged.
     """
     folder = _find_local_folder(source)
     if folder is None:
         return None
     try:
         networks = [part for part in _NETWORKS if part != _NETWORKS[-1] or (folder / part).exists()]
-        shapes = {part: _shapes(_weights(folder / part)) for part in networks}
+        tensors = {part: _tensor_sizes(_weights_file(folder / part)) for part in networks}
         return ModelSize(
             folder,
-            picture_side=picture_side_in(folder),
-            parameters=sum(sum(sizes.values()) for sizes in shapes.values()),
-            removed_parameters=sum(size for name, size in shapes["unet"].items() if ".attn2." in name),
-            bytes=sum(_weights(folder / part).stat().st_size for part in networks),
+            picture_side=read_picture_side(folder),
+            parameters=sum(sum(sizes.values()) for sizes in tensors.values()),
+            removed_parameters=sum(size for name, size in tensors["unet"].items() if ".attn2." in name),
+            bytes=sum(_weights_file(folder / part).stat().st_size for part in networks),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder} cannot be read as a diffusers folder ({type(error).__name__}: {error}); set model.source."
+            f"{folder} cannot be read as a diffusers folder ({type(error).__name__}: {error}); correct model.source."
         ) from error
 
 
 def _find_local_folder(source: Source) -> Path | None:
     if source.source == EMBEDDED or Path(source.source).exists() or source.source.count("/") != 1:
-        return locate(source.source, source.revision, "model")
+        return locate_weights(source.source, source.revision, "model")
     from huggingface_hub import snapshot_download
 
     try:
@@ -64,16 +64,16 @@ def _find_local_folder(source: Source) -> Path | None:
         return None
 
 
-def _weights(part: Path) -> Path:
-    """The network's file; a hub folder holds variants beside it."""
+def _weights_file(network: Path) -> Path:
+    """Return the weights file of a network, not one of the variants that a hub folder has beside it."""
     for name in ("diffusion_pytorch_model.safetensors", "model.safetensors"):
-        if (part / name).exists():
-            return part / name
-    raise FileNotFoundError(f"{part} holds no single safetensors file")
+        if (network / name).exists():
+            return network / name
+    raise FileNotFoundError(f"{network} does not hold the weights in one safetensors file")
 
 
-def _shapes(path: Path) -> dict[str, int]:
-    """Numbers in each tensor of a safetensors file, from its header."""
+def _tensor_sizes(path: Path) -> dict[str, int]:
+    """Return the number of elements of each tensor in a safetensors file, from its header."""
     with path.open("rb") as stream:
         header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
     return {name: prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}

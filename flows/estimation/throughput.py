@@ -1,4 +1,4 @@
-"""Passes through the UNet per second: recorded by earlier runs, or measured now."""
+"""Determine the time of a UNet pass: from the recorded cost of earlier units, or by measuring now."""
 
 import time
 from dataclasses import dataclass
@@ -9,32 +9,34 @@ from hfi_core.params.workload import Workload
 from hfi_core.pipeline.layout import COST
 
 BACKWARD = 2
-"""Passes forward that a pass backward costs, where it was not measured: Kaplan et al. 2020 (arXiv 2001.08361), 2.1."""
-_MEASURED_SECONDS = 2.0
-_LEAST_TIMES = 3
+"""Cost of a backward pass in forward passes, where it was not measured: Kaplan et al. 2020 (arXiv 2001.08361), 2.1."""
+_MIN_SECONDS = 2.0
+_MIN_CALLS = 3
 
 
 @dataclass(frozen=True)
 class Rate:
-    """Seconds a pass, the memory that came with it, and where both are from."""
+    """Time of a UNet pass, the memory that the process needed, and the source of both."""
 
     forward: float
+    """Seconds of a forward pass."""
     gradient: float
+    """Seconds of a forward and a backward pass."""
     peak_memory: int
     """Bytes of this machine's memory."""
     peak_device_memory: int
     """Bytes on the CUDA device; 0 without one."""
-    told: str
+    source: str
 
     def seconds(self, work: Workload) -> float:
-        """Seconds for the UNet's part of some work."""
+        """Return the seconds that the UNet needs for a workload."""
         return work.forward * self.forward + work.gradient * self.gradient
 
 
 def read_rate(params: Params) -> Rate | None:
-    """The rate of this project's earlier units on the device that params name; None where none was recorded.
+    """Return the rate of this project's earlier units on the device in params, or None if none was recorded.
 
-    Raises UserError if `reports/cost.json` is torn.
+    Raises UserError if `reports/cost.json` is damaged.
     """
     rows = [row for row in read_costs() if row.get("unet") and row["unet"]["compute"] == rate_conditions(params)]
     passes = sum(row["unet"]["forward"] + (1 + BACKWARD) * row["unet"]["gradient"] for row in rows)
@@ -47,36 +49,36 @@ def read_rate(params: Params) -> Rate | None:
         (1 + BACKWARD) * forward,
         max(row["peak_memory_bytes"] for row in rows),
         max(row["peak_device_memory_bytes"] for row in rows),
-        f"{COST}: {len(rows)} units run here, the last on {last[:10]}; everything but the UNet included; "
-        f"a pass backward taken as {BACKWARD} forward (Kaplan et al. 2020, 2.1)",
+        f"{COST}: {len(rows)} units that ran on this machine, the last on {last[:10]}, with all that is not the UNet; "
+        f"a backward pass counts as {BACKWARD} forward passes (Kaplan et al. 2020, 2.1)",
     )
 
 
 def measure_rate(params: Params) -> Rate:
-    """Load the model, and time passes of one block, without gradient and with it, for a few seconds.
+    """Load the model, and time passes of one block with and without gradient, for a few seconds.
 
-    Raises UserError if model or device are not there.
+    Raises UserError if the model or the device is missing.
     """
     import torch
 
-    from hfi_core.compute.device import configure
-    from hfi_core.models.diffusion.loading import load_model
+    from hfi_core.compute.device import configure_torch
+    from hfi_core.models.diffusion.loading import load_base_model
 
     block = params.compute.block
     with measure_cost() as spent:
-        configure(params.compute)
-        model = load_model(params.model, params.compute)
+        configure_torch(params.compute)
+        model = load_base_model(params.model, params.compute)
         x_t = torch.zeros((block, *model.latent_shape), device=model.device)
         t = torch.full((block,), len(model.schedule.alpha_bar) // 2, device=model.device)
         condition = model.encode([""]).expand(block, -1, -1)
-        learnt = {name: value.float().requires_grad_() for name, value in model.cross_attention().items()}
+        weights = {name: value.float().requires_grad_() for name, value in model.cross_attention().items()}
 
         def forward() -> None:
             with torch.no_grad():
                 model.predict(x_t, t, condition)
 
         def gradient() -> None:
-            model.predict(x_t, t, condition, learnt).square().mean().backward()
+            model.predict(x_t, t, condition, weights).square().mean().backward()
 
         times = [_fastest(call, model.device) / block for call in (forward, gradient)]
     return Rate(
@@ -90,14 +92,14 @@ def measure_rate(params: Params) -> Rate:
 
 
 def _fastest(call, device) -> float:
-    """Seconds of the fastest call: what else the machine does then counts least, and the first chooses kernels."""
+    """Return the seconds of the fastest call: it suffers least from other load, and the first call chooses kernels."""
     import torch
 
     times: list[float] = []
-    while len(times) < _LEAST_TIMES or sum(times) < _MEASURED_SECONDS:
-        began = time.monotonic()
+    while len(times) < _MIN_CALLS or sum(times) < _MIN_SECONDS:
+        start = time.monotonic()
         call()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
-        times.append(time.monotonic() - began)
+        times.append(time.monotonic() - start)
     return min(times)

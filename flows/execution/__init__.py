@@ -1,1 +1,1 @@
-"""One unit runs: in this process, in shards, or on several devices; its inputs are guarded and its cost is recorded."""
+"""Run one unit: in this process, in shards, or on several devices; guard its inputs and record its cost."""

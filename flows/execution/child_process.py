@@ -1,6 +1,6 @@
-"""A process of ours that does a part of a unit: it ends with the one that started it, however that ends.
+"""Run part of a unit in a child process that exits when its parent does, even after SIGKILL.
 
-The parent holds the child's standard input open, and nobody writes to it: its end says that the parent is gone.
+The parent holds the child's standard input open and writes nothing to it. When it closes, the parent has ended.
 """
 
 import os
@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -16,25 +16,28 @@ from threading import Thread
 from hfi_core.errors import UserError
 
 USER_ERROR_CODE = 2
-"""Exit code of a child that tells of a user's mistake."""
+"""Exit code of a child that ended with a UserError."""
 _GRACE_SECONDS = 5.0
 
 
 class ChildKilled(Exception):
-    """A child ended by a signal that we did not send; what it had finished stays."""
+    """Error of a child that a signal ended which this process did not send; what it had finished stays."""
 
 
 @contextmanager
 def start_child(
-    module: str, arguments: Sequence[str], folder: Path, log: Path, **environment: str
+    module: str, arguments: Sequence[str], folder: Path, log: Path, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen]:
-    """Start `python -m MODULE ARGUMENTS` in a folder, its words going to `log`; it is gone when the block ends."""
+    """Start `python -m MODULE ARGUMENTS` in a folder, and end it with the block.
+
+    `log` receives its standard error. `env` is added to the environment.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as said:
+    with log.open("wb") as stderr:
         process = subprocess.Popen(
-            # -P: a project may hold a folder `flows` of its own, which is not this package
+            # -P: a project may have a folder `flows`, which is not this package
             [sys.executable, "-P", "-m", module, *arguments],
-            cwd=folder, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said,
+            cwd=folder, env=os.environ | (env or {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
             start_new_session=True,  # a terminal's Ctrl-C goes to the parent, which ends the child in order
         )  # fmt: skip
         try:
@@ -50,9 +53,9 @@ def start_child(
 
 
 def require_success(process: subprocess.Popen, name: str, log: Path) -> None:
-    """Return if an ended child did its part.
+    """Check that an ended child succeeded.
 
-    Raises UserError with the child's own message, ChildKilled, or RuntimeError with the last line that it said.
+    Raises UserError with the child's own message, ChildKilled, or RuntimeError with the last line of its log.
     """
     code = process.returncode
     if code == 0:
@@ -60,21 +63,21 @@ def require_success(process: subprocess.Popen, name: str, log: Path) -> None:
     if code == USER_ERROR_CODE and (message := process.stdout.read().decode()):
         raise UserError(message)
     if code < 0:
-        hint = "; the system does that where memory runs out" if -code == signal.SIGKILL else ""
-        raise ChildKilled(f"{name} was ended by {signal.Signals(-code).name}{hint}. The next run goes on from there.")
-    last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        hint = " (the system does that when memory runs out)" if -code == signal.SIGKILL else ""
+        raise ChildKilled(f"{name} was ended by {signal.Signals(-code).name}{hint}. The next run continues from there.")
+    last = (log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["its log is empty"])[-1]
     raise RuntimeError(f"{name} failed: {last} ({log})")
 
 
-def run_child(part: Callable[[], None]) -> None:
-    """Do a part as a child: a user's mistake is told to the parent, with exit code 2."""
-    answer = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not stand in the answer
+def run_child(function: Callable[[], None]) -> None:
+    """Run the main function of a child; send the message of a UserError to the parent, and exit with code 2."""
+    to_parent = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print to the log, not to the parent
     Thread(target=_exit_with_parent, daemon=True).start()
     try:
-        part()
+        function()
     except UserError as error:
-        os.write(answer, str(error).encode())
+        os.write(to_parent, str(error).encode())
         sys.exit(USER_ERROR_CODE)
     except Exception:
         traceback.print_exc()
@@ -82,5 +85,5 @@ def run_child(part: Callable[[], None]) -> None:
 
 
 def _exit_with_parent() -> None:
-    os.read(sys.stdin.fileno(), 1)  # not through the buffer, whose lock a thread may not hold when Python ends
-    os._exit(1)  # at once: the main thread may be deep in a kernel, and files are whole or not at all
+    os.read(sys.stdin.fileno(), 1)  # unbuffered: a thread must not hold the buffer's lock when Python exits
+    os._exit(1)  # at once: the main thread may be busy in a kernel; files are written atomically

@@ -1,4 +1,7 @@
-"""What each unit cost, in `reports/cost.json`: outside the graph, since no two runs cost the same."""
+"""Measure what each unit cost, and keep it in `reports/cost.json`.
+
+That file is not in the graph, because no two runs cost the same.
+"""
 
 import json
 import resource
@@ -18,34 +21,34 @@ from hfi_core.params import Params
 from hfi_core.params.workload import Workload
 from hfi_core.pipeline.layout import COST
 
-_HIGH_WATER = Path("/proc/self/clear_refs")
+_RESET_PEAK = Path("/proc/self/clear_refs")
 
 
 @dataclass
 class Cost:
-    """Seconds and peak memory of one unit; filled when its block ends."""
+    """Seconds and peak memory of one unit, filled when its block ends."""
 
     started: datetime
     seconds: float = 0.0
     peak_memory: int = 0
-    """Bytes: this process, its own units before it left out where the system can tell (Linux)."""
+    """Bytes of this process; on Linux without the units before."""
     peak_device_memory: int = 0
     """Bytes that torch allocated on a CUDA device."""
 
 
 @contextmanager
 def measure_cost() -> Iterator[Cost]:
-    """Measure a block; what it yields is complete once the block has ended without an error."""
+    """Measure a block; the yielded cost is complete after the block has ended without an error."""
     cost = Cost(datetime.now(UTC))
-    began = time.monotonic()
+    start = time.monotonic()
     _reset_peaks()
     yield cost
-    cost.seconds = time.monotonic() - began
-    cost.peak_memory, cost.peak_device_memory = _peak(), _device_peak()
+    cost.seconds = time.monotonic() - start
+    cost.peak_memory, cost.peak_device_memory = _peak_memory(), _peak_device_memory()
 
 
 def read_costs() -> list[dict[str, Any]]:
-    """The rows of `reports/cost.json`; none where it is not there.
+    """Return the rows of `reports/cost.json`; none if there is no such file.
 
     Raises UserError if it is damaged.
     """
@@ -55,23 +58,23 @@ def read_costs() -> list[dict[str, Any]]:
         rows = json.loads(COST.read_text(encoding="utf-8"))["runs"]
         if all(isinstance(row, dict) for row in rows):
             return rows
-        problem = "its rows are no objects"
+        problem = "its rows are not objects"
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = str(error)
-    raise UserError(f"{COST} cannot be read ({problem}); remove it, it is no stage's input.")
+    raise UserError(f"{COST} cannot be read ({problem}). To fix this: remove it; no stage reads it.")
 
 
 def append_cost(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
-    """Add a row to `reports/cost.json`: what a unit cost on a device.
+    """Add a row to `reports/cost.json` with the cost of a unit on a device.
 
-    `unet` is the work that its time was spent on (`record`). A damaged file is set aside, with a warning.
+    `unet` is the result of `describe_unet_work`. A damaged file is renamed, with a warning.
     """
     try:
         earlier = read_costs()
-    except UserError as error:  # figures for plans are not worth a unit that has just run
-        aside = COST.with_name(f"{COST.name}.damaged")
-        COST.replace(aside)
-        warn(f"{error} It was moved to {aside}, and {COST} begins anew.")
+    except UserError as error:  # the unit has just run; records of cost must not fail it
+        damaged = COST.with_name(f"{COST.name}.damaged")
+        COST.replace(damaged)
+        warn(f"{error} It was moved to {damaged}, and {COST} starts again.")
         earlier = []
     rows = [
         *earlier,
@@ -90,12 +93,12 @@ def append_cost(address: str, cost: Cost, device: str, unet: dict[str, object] |
 
 def _reset_peaks() -> None:
     with suppress(OSError):  # only Linux has it, and some containers forbid it
-        _HIGH_WATER.write_text("5")
+        _RESET_PEAK.write_text("5")
     if (torch := sys.modules.get("torch")) and torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
 
 
-def _peak() -> int:
+def _peak_memory() -> int:
     status = Path("/proc/self/status")
     if status.exists():
         for line in status.read_text().splitlines():
@@ -105,19 +108,19 @@ def _peak() -> int:
     return used if sys.platform == "darwin" else used * 1024
 
 
-def _device_peak() -> int:
+def _peak_device_memory() -> int:
     torch = sys.modules.get("torch")
     return torch.cuda.max_memory_allocated() if torch and torch.cuda.is_available() else 0
 
 
 def describe_unet_work(params: Params, work: Workload) -> dict[str, object] | None:
-    """What a row of `reports/cost.json` says of the UNet's work, from which later plans learn."""
+    """Return the UNet's work for a row of `reports/cost.json`, from which `hfi plan` computes rates."""
     if not work.forward + work.gradient:
         return None
     return {"forward": work.forward, "gradient": work.gradient, "compute": rate_conditions(params)}
 
 
 def rate_conditions(params: Params) -> dict[str, object]:
-    """What a rate holds for: another model or device has another."""
+    """Return the model and the settings that a rate is valid for."""
     compute = params.compute
     return {"model": params.model.digest, "device": compute.device, "dtype": compute.dtype, "threads": compute.threads}

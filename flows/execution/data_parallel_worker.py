@@ -1,4 +1,7 @@
-"""One of the processes that learn a removal together, which `flows.execution.data_parallel` starts with WORK."""
+"""Run a unit in one of several processes that learn it together.
+
+`flows.execution.data_parallel` starts this module with WORK, the unit's working folder.
+"""
 
 import shutil
 import sys
@@ -15,53 +18,50 @@ from hfi_core.params import Compute
 from hfi_core.progress import no_progress
 
 METRICS_FILE = "metrics.json"
-"""The metrics, in the working folder."""
+"""File with the metrics in the working folder."""
 FIRST_PROCESS = "replica-0"
-"""Whose progress is told: all go in step."""
+"""Name of the process that reports progress, because all advance together."""
 
 
 def train(work: str) -> None:
-    """Join the others through Accelerate, and run the unit; the first process writes its outputs and its metrics.
+    """Join the other processes through Accelerate, and run the unit; the first one writes outputs and metrics.
 
     Raises UserError as `read_job` and the stage do, or if there are fewer CUDA devices than processes.
     """
     from accelerate import PartialState
 
-    order = read_job(Path(work))
-    state = PartialState(cpu=order.params.compute.device == "cpu")
-    params = order.params.model_copy(update={"compute": _placed(order.params.compute, state)})
-    with _places(order, state.is_main_process) as (outputs, own_work):
-        state.wait_for_everyone()  # before the first one moves what the others copy
-        metrics = order.unit.stage.load()(
-            params, order.unit.inputs, outputs, unit=order.unit.unit, work=own_work,
-            progress=order.reporter(FIRST_PROCESS) if state.is_main_process else no_progress,
-        )  # fmt: skip
+    job = read_job(Path(work))
+    state = PartialState(cpu=job.params.compute.device == "cpu")
+    params = job.params.model_copy(update={"compute": _with_own_device(job.params.compute, state)})
+    with _output_folders(job, state.is_main_process) as (outputs, own_work):
+        state.wait_for_everyone()  # before the first process moves what the others copy
+        progress = job.progress_reporter(FIRST_PROCESS) if state.is_main_process else no_progress
+        metrics = job.unit.stage.load()(job.unit.context(params, outputs=outputs, work=own_work, progress=progress))
     if state.is_main_process:
-        write_json(order.work / METRICS_FILE, metrics)
+        write_json(job.work / METRICS_FILE, metrics)
     state.destroy_process_group()
 
 
 @contextmanager
-def _places(order: Job, first: bool) -> Iterator[tuple[Mapping[str, Path], Path]]:
-    """Outputs and working folder: the real ones for the first process, a copy that is thrown away for the others."""
-    if first:
-        yield order.unit.outputs, order.work
+def _output_folders(job: Job, is_first: bool) -> Iterator[tuple[Mapping[str, Path], Path]]:
+    """Yield outputs and working folder: the real ones for the first process, temporary copies for the others."""
+    if is_first:
+        yield job.unit.outputs, job.work
         return
     with TemporaryDirectory(prefix="hfi-replica-") as folder:
         copy = Path(folder)
-        shutil.copytree(order.work, copy / "work")
-        yield {name: copy / "outputs" / name for name in order.unit.outputs}, copy / "work"
+        shutil.copytree(job.work, copy / "work")
+        yield {name: copy / "outputs" / name for name in job.unit.outputs}, copy / "work"
 
 
-def _placed(compute: Compute, state) -> Compute:
+def _with_own_device(compute: Compute, state) -> Compute:
     if compute.device == "cpu":
         return compute
     import torch
 
-    if state.num_processes > torch.cuda.device_count():
-        raise UserError(
-            f"{state.num_processes} processes need a CUDA device each, and there are {torch.cuda.device_count()} here."
-        )
+    devices = torch.cuda.device_count()
+    if state.num_processes > devices:
+        raise UserError(f"{state.num_processes} processes need a CUDA device each, but this machine has {devices}.")
     return compute.model_copy(update={"device": f"cuda:{state.local_process_index}"})
 
 

@@ -1,6 +1,7 @@
-"""What a unit rests on has to stand still while it runs: DVC reads `params.yaml` and the inputs when it is done.
+"""Check that a unit's params and inputs did not change while it ran.
 
-Without this, what somebody saves meanwhile for the next experiment would be locked as what made these outputs.
+DVC reads `params.yaml` and the inputs after the unit has ended. If somebody edits them meanwhile for the next
+experiment, DVC would record the edited ones as the origin of the outputs.
 """
 
 from hfi_core.errors import UserError
@@ -10,27 +11,28 @@ from hfi_core.pipeline.layout import PARAMS
 
 
 def require_params(unit: Unit, params: Params) -> None:
-    """Raise UserError unless `params.yaml` still says of a unit what `params` do."""
-    now = load_params(PARAMS)
-    if now == params:
+    """Raise UserError if `params.yaml` has changed in a way that concerns the unit."""
+    current = load_params(PARAMS)
+    if current == params:
         return
-    if unit not in units_of(now):
-        raise _refusal(f"{PARAMS} was changed since it was read: {unit.address} is gone or has other files", unit)
-    read, said = params_of(unit, params), params_of(unit, now)
-    changed = [key for key in read if read[key] != said[key]]
+    if unit not in units_of(current):
+        raise _changed_error(f"{PARAMS} was changed since it was read: {unit.address} is gone or has other files", unit)
+    old, new = params_of(unit, params), params_of(unit, current)
+    changed = [key for key in old if old[key] != new[key]]
     if changed:
-        raise _refusal(f"{PARAMS} was changed since it was read ({', '.join(changed)})", unit)
+        raise _changed_error(f"{PARAMS} was changed since it was read ({', '.join(changed)})", unit)
 
 
 def require_inputs(unit: Unit, params: Params, key: str) -> None:
-    """Raise UserError unless a unit's inputs are still those of its work key."""
+    """Raise UserError if a unit's inputs are not those of its work key any more."""
     if not all(path.exists() for path in unit.inputs.values()) or work_key(unit, params) != key:
         paths = ", ".join(map(str, unit.inputs.values()))
-        raise _refusal(f"What {unit.address} reads ({paths}) was changed while it ran", unit)
+        raise _changed_error(f"What {unit.address} reads ({paths}) was changed while it ran", unit)
 
 
-def _refusal(what: str, unit: Unit) -> UserError:
+def _changed_error(change: str, unit: Unit) -> UserError:
     return UserError(
-        f"{what}; so {unit.address} is not kept as what they make. Run the same command again: it goes by the files as "
-        "they are then. To go on with the earlier ones, put those back first; checkpoints of theirs are kept."
+        f"{change}; the outputs of {unit.address} are not recorded, because they come from the earlier files. Run the "
+        "same command again: it uses the present files. To continue with the earlier ones, restore them first; their "
+        "checkpoints are kept."
     )

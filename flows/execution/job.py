@@ -1,6 +1,7 @@
-"""What child processes of a unit are told, in its working folder: on storage that all machines share, it reaches all.
+"""The job file that tells child processes what to compute.
 
-Beside the order lie what each child says of its progress, its log, and the sign that all are to stop.
+It lies in the unit's working folder, which all machines must share. Each child writes its progress and its log there,
+and a file there asks all of them to stop.
 """
 
 import json
@@ -19,21 +20,21 @@ from hfi_core.pipeline.graph import Unit, units_of, work_key
 from hfi_core.progress import Progress
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "numpy", "pillow")
-"""Whose versions decide over bytes."""
-_EVERY_SECONDS = 1.0
-"""Between two words of one child on its progress."""
+"""Packages on whose versions the bytes of results depend."""
+_REPORT_INTERVAL_SECONDS = 1.0
+"""Between two reports of progress by one child."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A unit as a child is to compute it, with paths below the project's folder, and the unit's working folder."""
+    """A unit that child processes compute, its params and its working folder; paths are relative to the project."""
 
     unit: Unit
     params: Params
     work: Path
 
-    def give(self) -> None:
-        """Write it down, and forget an earlier stop and earlier progress."""
+    def write(self) -> None:
+        """Write the job file, and remove an earlier request to stop and earlier progress."""
         for path in (stop_file(self.work), *self.work.glob("progress/*")):
             path.unlink(missing_ok=True)
         write_json(
@@ -41,64 +42,69 @@ class Job:
             {"unit": self.unit.address, "params": self.params.model_dump(mode="json"), "versions": package_versions()},
         )
 
-    def stop(self) -> None:
-        """Tell whoever works on it, wherever, to stop."""
+    def request_stop(self) -> None:
+        """Ask all processes of this job, on any machine, to stop."""
         stop_file(self.work).touch()
 
-    def reporter(self, name: str) -> Progress:
-        """What a child tells of its progress, now and then."""
-        path, last = self.work / "progress" / f"{name}.json", 0.0
+    def progress_reporter(self, name: str) -> Progress:
+        """Return a callback with which a child writes its progress, at most once a second."""
+        path, last_report = self.work / "progress" / f"{name}.json", 0.0
 
-        def progress(done: int, total: int, what: str) -> None:
-            nonlocal last
-            if done < total and time.monotonic() - last < _EVERY_SECONDS:
+        def progress(done: int, total: int, part: str) -> None:
+            nonlocal last_report
+            if done < total and time.monotonic() - last_report < _REPORT_INTERVAL_SECONDS:
                 return
-            last = time.monotonic()
-            with atomic_file(path) as beside:
-                beside.write_text(json.dumps([done, total, what]), encoding="utf-8")
+            last_report = time.monotonic()
+            with atomic_file(path) as temporary:
+                temporary.write_text(json.dumps([done, total, part]), encoding="utf-8")
 
         return progress
 
-    def progress(self, names: Iterable[str]) -> tuple[int, int, str]:
-        """What the named children have done of what they have to do, together; (0, 0, "") before any said a word."""
-        told = [_told(self.work / "progress" / f"{name}.json") for name in names]
-        known = [one for one in told if one]
-        return sum(one[0] for one in known), sum(one[1] for one in known), known[-1][2] if known else ""
+    def read_progress(self, names: Iterable[str]) -> tuple[int, int, str]:
+        """Return the progress of the named children together: done, total, part; (0, 0, "") before the first report."""
+        reports = [_read_report(self.work / "progress" / f"{name}.json") for name in names]
+        known = [report for report in reports if report]
+        return sum(report[0] for report in known), sum(report[1] for report in known), known[-1][2] if known else ""
 
 
 def job_file(work: Path) -> Path:
-    """Where the order lies in a working folder."""
-    return work / "order.json"
+    """Return the path of the job file in a working folder."""
+    return work / "job.json"
 
 
 def stop_file(work: Path) -> Path:
-    """What lies in a working folder once all who work there are to stop."""
+    """Return the path of the file that asks the processes in a working folder to stop."""
     return work / "stop"
 
 
 def log_file(work: Path, name: str) -> Path:
-    """Where a child's words go."""
+    """Return the path of a child's log."""
     return work / "logs" / f"{name}.txt"
 
 
 def read_job(work: Path) -> Job:
-    """The order that lies in a working folder below the current one.
+    """Return the job in a working folder below the current folder.
 
-    Raises UserError if this machine does not see it, sees other inputs, or has other code than who gave it.
+    Raises UserError if this machine does not see it, sees other inputs, or has other versions of the code.
     """
     path = job_file(work)
     if not path.is_file():
         raise UserError(_unseen(Path.cwd(), work))
-    told = json.loads(path.read_text(encoding="utf-8"))
-    ours = package_versions()
-    others = [f"{name} {ours[name]} for {wanted}" for name, wanted in told["versions"].items() if ours[name] != wanted]
-    if others:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    installed = package_versions()
+    different = [
+        f"{name} {installed[name]} instead of {expected}"
+        for name, expected in content["versions"].items()
+        if installed[name] != expected
+    ]
+    if different:
         raise UserError(
-            f"{node()} has {', '.join(others)}: results rest on the version. Install there what the run's machine has."
+            f"{node()} has {', '.join(different)}, and results depend on the version. To fix this: install there what "
+            "the run's machine has."
         )
-    params = parse_params(told["params"])
-    (unit,) = [unit for unit in units_of(params) if unit.address == told["unit"]]
-    absent = [str(place) for place in unit.inputs.values() if not place.exists()]
+    params = parse_params(content["params"])
+    (unit,) = [unit for unit in units_of(params) if unit.address == content["unit"]]
+    absent = [str(path) for path in unit.inputs.values() if not path.exists()]
     if absent or work.name != f"{unit.address}-{work_key(unit, params)}":
         missing = f" ({', '.join(absent)} missing)" if absent else ""
         raise UserError(
@@ -116,17 +122,17 @@ def require_shared_storage(project: Path, work: Path) -> None:
 
 def _unseen(project: Path, work: Path) -> str:
     return (
-        f"{node()} sees no {project / work}: a machine that takes shards needs the project's folder on storage that it "
-        "shares with the run's machine, at the same path. Mount it there, or run without --ray."
+        f"{node()} does not see {project / work}: a machine that computes shards needs the project's folder on storage "
+        "that it shares with the run's machine, at the same path. To fix this: mount it there, or run without --ray."
     )
 
 
 def package_versions() -> dict[str, str]:
-    """The versions here of the packages that decide over bytes."""
+    """Return the installed versions of the packages on which the bytes of results depend."""
     return {name: version(name) for name in _PACKAGES}
 
 
-def _told(path: Path) -> list | None:
+def _read_report(path: Path) -> list | None:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Draws and judges every row again, aside and from the same inputs: does this machine still give the figures?
+"""Draw and judge every row again from the same inputs, and compare the result with the project's evaluation.
 
-What takes them away without a change in git: another processor, driver or library, a judge that was replaced in place,
-a file that rotted. Where pictures differ in their last bits and are judged as before, the figures stand.
+Figures may change without a change in git: with another processor, driver or library, a judge that was replaced in
+place, or a damaged file. If pictures differ only in their last bits and have the same verdicts, the figures hold.
 """
 
 import platform
@@ -23,77 +23,77 @@ from hfi_core.params import Params
 from hfi_core.pipeline.graph import WORK_KEY, Unit, units_of, work_key
 from hfi_core.pipeline.layout import STATE
 
-ASIDE = STATE / "reevaluation"
-"""Where rows are evaluated again; who is stopped goes on from what is there."""
-_OLDEST = 3 * 86_400.0
-"""Seconds after which what lies there counts no more: it says what the machine gave then."""
+FOLDER = STATE / "reevaluation"
+"""Folder in which rows are evaluated again; a stopped command continues from its content."""
+_MAX_AGE_SECONDS = 3 * 86_400.0
+"""Older content is deleted, because the machine may have changed since."""
 
 
 class OutOfDate(UserError):
-    """There is no evaluation that could come out otherwise."""
+    """Error of a project whose evaluation is out of date, so there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
 class ReevaluatedRow:
-    """A row that was evaluated again, in counts of pictures."""
+    """Comparison of a row with its first evaluation."""
 
     row: str
     pictures: int
-    drawn_otherwise: int
-    """Their files' digests differ."""
-    judged_otherwise: int
-    """A verdict on them differs."""
+    changed_pictures: int
+    """Pictures whose files differ."""
+    changed_verdicts: int
+    """Pictures of which at least one verdict differs."""
 
     @property
     def share(self) -> float:
-        """Of the pictures, those judged otherwise."""
-        return self.judged_otherwise / self.pictures
+        """Share of the pictures of which a verdict differs."""
+        return self.changed_verdicts / self.pictures
 
     def __str__(self) -> str:
         return (
-            f"{self.row}: of {self.pictures} pictures {self.drawn_otherwise} are drawn otherwise, "
-            f"{self.judged_otherwise} judged otherwise"
+            f"{self.row}: {self.changed_pictures} of {self.pictures} pictures differ, "
+            f"{self.changed_verdicts} have another verdict"
         )
 
 
 def reevaluate(params: Params) -> tuple[ReevaluatedRow, ...]:
-    """Evaluate every row again; the evaluation that lies in the project stays as it is.
+    """Evaluate every row again in another folder, and compare it with the project's evaluation, which stays.
 
-    Raises OutOfDate where that evaluation is not up to date.
+    Raises OutOfDate if the project's evaluation is out of date.
     """
     units = [unit for unit in units_of(params) if unit.stage.name == "evaluate"]
     if stale := find_changes(*(unit.address for unit in units)):
         raise OutOfDate(
             f"There is nothing to compare with: {', '.join(sorted(stale))} is out of date. First: `hfi run`."
         )
-    rows = tuple(_again(unit, with_local_device(params)) for unit in units)
-    shutil.rmtree(ASIDE, ignore_errors=True)
+    rows = tuple(_reevaluate(unit, with_local_device(params)) for unit in units)
+    shutil.rmtree(FOLDER, ignore_errors=True)
     return rows
 
 
-def _again(unit: Unit, params: Params) -> ReevaluatedRow:
-    place = _begun(unit, params)
-    aside, work = place / unit.unit, place / "work"
-    if not aside.exists():
-        with show_progress(unit.address) as show:
-            unit.stage.load()(params, unit.inputs, {"evaluation": aside}, unit=unit.unit, work=work, progress=show)
-    folders = (unit.outputs["evaluation"], aside)
-    pairs = list(zip(*(read_jsonl(folder / RECORDS) for folder in folders), strict=True))
+def _reevaluate(unit: Unit, params: Params) -> ReevaluatedRow:
+    folder = _prepare_folder(unit, params)
+    again, work = folder / unit.unit, folder / "work"
+    if not again.exists():
+        with show_progress(unit.address) as progress:
+            unit.stage.load()(unit.context(params, outputs={"evaluation": again}, work=work, progress=progress))
+    evaluations = (unit.outputs["evaluation"], again)
+    pairs = list(zip(*(read_jsonl(evaluation / RECORDS) for evaluation in evaluations), strict=True))
     return ReevaluatedRow(
         unit.unit,
         len(pairs),
-        sum(one["sha256"] != other["sha256"] for one, other in pairs),
-        sum(any(one[name] != other[name] for name in SHARES) for one, other in pairs),
+        sum(first["sha256"] != second["sha256"] for first, second in pairs),
+        sum(any(first[name] != second[name] for name in SHARES) for first, second in pairs),
     )
 
 
-def _begun(unit: Unit, params: Params) -> Path:
-    """The folder of a row: as it was left a short while ago by the same code on the same system, else empty."""
+def _prepare_folder(unit: Unit, params: Params) -> Path:
+    """Return the folder of a row; it has content only from the same code on the same system, a short time ago."""
     key = sha256_of_json([work_key(unit, params), package_versions(), platform.platform()])[:WORK_KEY]
-    place = ASIDE / f"{unit.address}-{key}"
-    begun = place / "begun"
-    if not begun.exists() or time.time() - begun.stat().st_mtime > _OLDEST:
-        shutil.rmtree(place, ignore_errors=True)
-        (place / "work").mkdir(parents=True)
-        begun.touch()
-    return place
+    folder = FOLDER / f"{unit.address}-{key}"
+    start = folder / "begun"
+    if not start.exists() or time.time() - start.stat().st_mtime > _MAX_AGE_SECONDS:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "work").mkdir(parents=True)
+        start.touch()
+    return folder

@@ -1,34 +1,36 @@
-"""One shard of a unit, in a process of its own, which `flows.execution.shards` starts with WORK PART INDEX COUNT."""
+"""Compute one shard of a unit in a process of its own.
+
+`flows.execution.shards` starts this module with WORK PART INDEX COUNT.
+"""
 
 import sys
 from pathlib import Path
 
 from flows.execution import child_process
 from flows.execution.job import read_job
+from hfi_core.compute.shards import Shard
 from hfi_core.params import Compute, Params
-from hfi_core.pipeline.stage import Shard
 
 
 def compute_shard(work: str, part: str, index: str, count: str) -> None:
-    """Compute what a shard lacks of one of a stage's parts.
+    """Compute the blocks of one part of a stage that a shard still lacks.
 
     Raises UserError as `read_job` and the stage do.
     """
-    order, shard = read_job(Path(work)), Shard(int(index), int(count))
-    params = order.params.model_copy(update={"compute": _placed(order.params, shard.index)})
-    order.unit.stage.load_shards()[int(part)](
-        params, order.unit.inputs, order.work, unit=order.unit.unit, shard=shard,
-        progress=order.reporter(shard_name(int(part), shard)),
-    )  # fmt: skip
+    job, shard = read_job(Path(work)), Shard(int(index), int(count))
+    params = job.params.model_copy(update={"compute": _with_own_device(job.params, shard.index)})
+    progress = job.progress_reporter(shard_name(int(part), shard))
+    compute = job.unit.stage.load_shards()[int(part)]
+    compute(job.unit.context(params, outputs={}, work=job.work, progress=progress, shard=shard))
 
 
 def shard_name(part: int, shard: Shard) -> str:
-    """What files of a shard are called."""
+    """Return the name of a shard's log and progress files."""
     return f"part-{part}-shard-{shard.index}-of-{shard.count}"
 
 
-def _placed(params: Params, index: int) -> Compute:
-    """`cuda` is any device: shards on one machine take its devices in turn; Ray shows each shard one of its own."""
+def _with_own_device(params: Params, index: int) -> Compute:
+    """Choose a device for `cuda`: shards on one machine take its devices in turn; Ray gives each shard one."""
     if params.compute.device != "cuda":
         return params.compute
     import torch

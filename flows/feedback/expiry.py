@@ -11,7 +11,7 @@ from flows.versioning import inputs
 from flows.versioning import repo as versioning
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.expiry import Expiry, expiry_of
+from hfi_core.feedback.expiry import ExpiryPlan, plan_concept_expiry
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.schema import Judgement
 from hfi_core.params import Params
@@ -19,7 +19,7 @@ from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.layout import CANDIDATES
 
 
-def plan_expiry(params: Params, now: datetime) -> list[Expiry]:
+def plan_expiry(params: Params, now: datetime) -> list[ExpiryPlan]:
     """What would go, by concept.
 
     Raises UserError where nothing is to expire, or where the judgements are not people's.
@@ -34,7 +34,7 @@ def plan_expiry(params: Params, now: datetime) -> list[Expiry]:
         wanted = max(wanted, params.annotation.judgements)
     gold = _gold(params)
     return [
-        expiry_of(
+        plan_concept_expiry(
             concept, CANDIDATES / concept, _judgements(params, concept), wanted=wanted, days=days, gold=gold, now=now
         )
         for concept in params.concepts
@@ -42,12 +42,12 @@ def plan_expiry(params: Params, now: datetime) -> list[Expiry]:
     ]
 
 
-def needing(plan: Plan, expiry: Expiry) -> list[Unit]:
+def find_readers(plan: Plan, expiry: ExpiryPlan) -> list[Unit]:
     """Units that will read a concept's pictures in the next run: they, or what they rest on, are out of date."""
     return [unit for unit in plan.affected if _reads(unit, expiry.folder)]
 
 
-def require_snapshot(params: Params) -> None:
+def require_no_new_judgements(params: Params) -> None:
     """Raise UserError if the store holds judgements that no run has seen: the next run will look at their pictures."""
     if not params.feedback.store:
         return
@@ -64,7 +64,7 @@ def require_snapshot(params: Params) -> None:
         )
 
 
-def expire(plan: Plan, expiry: Expiry) -> int:
+def apply_expiry(plan: Plan, expiry: ExpiryPlan) -> int:
     """Remove the files, their copies in DVC's cache, and tell DVC that this is how the folder is now; how many went.
 
     The units that read the folder are up to date, so their results stay those of the pictures that were there. Pictures

@@ -1,81 +1,82 @@
-"""Forgetting an annotator: the link to the person, on request the judgements, and what rests on them."""
+"""Forget an annotator: delete the link to the person and, on request, the judgements. List the models that used them."""
 
 import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from flows.releases.versions import versions
+from flows.releases.versions import list_versions
 from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.errors import UserError, listed
-from hfi_core.feedback.store import Store, is_there, open_store
+from hfi_core.feedback.store import Store, open_store, store_exists
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
 from hfi_core.pipeline.layout import STATE
 
 
 def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterator[str]:
-    """Forget, and tell line by line what was done and what rests on this annotator.
+    """Delete the link from a person to a pseudonym, and with `judgements` also what they judged.
 
-    Raises UserError if nobody by that name or pseudonym is known, or if they could still sign in: that would make a new
-    link, and keep the name.
+    Yields one line per step, and one per registered model that still depends on the person's judgements.
+    `annotator` is a name or a pseudonym. Raises UserError if it is unknown, or if the person could still sign in: that
+    would create a new link.
     """
     people = open_people()
     pseudonym = people.find(annotator) or annotator
-    _refuse_an_account(people.name_of(pseudonym) or annotator)
-    if not is_there(params.feedback.database_url):
+    _require_no_account(people.name_of(pseudonym) or annotator)
+    if not store_exists(params.feedback.database_url):
         if not people.forget(pseudonym):
-            raise _nobody(annotator, [])
-        yield f"The link from {pseudonym} to a person is deleted. There is no store here."
+            raise _unknown_annotator(annotator, [])
+        yield f"The link from {pseudonym} to a person is deleted. This project has no store."
         return
     with open_store(params.feedback.database_url) as store:
-        known = store.annotators()
+        known = store.list_annotators()
         if pseudonym not in known and people.name_of(pseudonym) is None:
-            raise _nobody(annotator, known)
-        yield from _told(params, store, pseudonym)
+            raise _unknown_annotator(annotator, known)
+        yield from _describe_dependents(params, store, pseudonym)
         count = store.forget(pseudonym, judgements=judgements)
     linked = people.forget(pseudonym)
-    page = STATE / STATE_FILE
-    if page.exists():
-        with closing(ServerState(page)) as state:
+    state_file = STATE / STATE_FILE
+    if state_file.exists():
+        with closing(ServerState(state_file)) as state:
             state.forget(pseudonym)
-        yield f"What the annotation page kept of {pseudonym} is deleted: consent, settings, gold, what was shown."
+        yield f"The annotation server's data on {pseudonym} is deleted: consent, settings, gold answers, exposure."
     if linked:
-        yield f"The link from {pseudonym} to a person is deleted; an open page asks for the name anew."
+        yield f"The link from {pseudonym} to a person is deleted; an open page asks for the name again."
     else:
-        yield f"{pseudonym} was linked to nobody here."
+        yield f"{pseudonym} was not linked to a person in this project."
     if judgements:
         yield f"{count} judgement(s) by {pseudonym} are deleted; the next `hfi run` makes models without them."
-        yield "Earlier snapshots hold them still, in DVC's cache and remotes: `dvc gc` takes out what no commit needs."
+        yield "Earlier snapshots in DVC's cache and remotes still hold them: `dvc gc` deletes what no commit needs."
     else:
-        yield f"What {pseudonym} judged stays; `--judgements` deletes it, too."
+        yield f"The judgements by {pseudonym} stay; `--judgements` deletes them too."
 
 
-def _refuse_an_account(name: str) -> None:
+def _require_no_account(name: str) -> None:
     from hfi_core.annotation.security.accounts import ACCOUNTS, open_accounts
 
     if not (STATE / ACCOUNTS).exists():
         return
     with closing(open_accounts(STATE)) as accounts:
-        if accounts.knows(name):
+        if accounts.can_sign_in(name):
             raise UserError(
                 f"{name} has an account or an open invitation: the name is kept there, and would be linked anew.\n"
                 f"  To mend it: `hfi annotate remove {shlex.quote(name)}`, then forget them."
             )
 
 
-def _nobody(annotator: str, known: list[str]) -> UserError:
+def _unknown_annotator(annotator: str, known: list[str]) -> UserError:
     return UserError(f"Nobody is known as {annotator!r}; the store has {listed(known, 10) or 'nobody yet'}.")
 
 
-def _told(params: Params, store: Store, pseudonym: str) -> Iterator[str]:
-    held = {saved.sha256: saved for saved in store.snapshots_with(pseudonym)}
+def _describe_dependents(params: Params, store: Store, pseudonym: str) -> Iterator[str]:
+    held = {saved.sha256: saved for saved in store.list_snapshots_with(pseudonym)}
     if not held:
         yield f"No snapshot holds judgements by {pseudonym}, so no model rests on them."
         return
     yield f"{len(held)} snapshot(s) of {Path(params.feedback.file)} hold judgements by {pseudonym}."
     try:
-        resting = [version for version in versions(params) if version.feedback in held]
+        resting = [version for version in list_versions(params) if version.feedback in held]
     except UserError as error:
         yield f"Which registered models rest on them could not be asked. {error}"
         return

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
-from flows.feedback.import_context import folders_of, format_counts, project_of
+from flows.feedback.import_context import format_counts, list_candidate_folders, open_import_context
 from flows.runtime.console import info, warn
 from flows.storage.s3 import (
     ABSENT,
@@ -30,16 +30,16 @@ from flows.storage.s3 import (
 from flows.versioning.inputs import dvc_file_of
 from hfi_core.candidates.manifest import MANIFEST
 from hfi_core.errors import UserError
-from hfi_core.feedback.formats.importer import enter, prepared
-from hfi_core.feedback.store import Store, is_there, open_store
-from hfi_core.io.atomic import FULL, disk_full_as_user_error
+from hfi_core.feedback.formats.importer import commit_import, prepare_import
+from hfi_core.feedback.store import Store, open_store, store_exists
+from hfi_core.io.atomic import DISK_FULL_ERRORS, disk_full_as_user_error
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
 TAKEN, REJECTED = "taken/", "rejected/"
 REASON = ".reason.txt"
-LARGEST = 2**30
+MAX_BYTES = 2**30
 """Bytes of a file that is taken: some millions of judgements, and room for several in a usual /tmp."""
 _DIGITS = 12
 _MOST_NAME = 200
@@ -47,7 +47,7 @@ _AGAIN = "What was imported is kept; run this again: it goes on with what still 
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchResult:
     """What lay in the inbox, by name."""
 
     taken: dict[str, str]
@@ -65,7 +65,7 @@ class _Dropped:
     bytes: int
 
 
-def fetch(params: Params) -> Fetched:
+def fetch_inbox(params: Params) -> FetchResult:
     """Import what lies in `feedback.inbox` into the live store, the oldest first, and move it away.
 
     Raises UserError if params name no inbox, candidates that judgements may be about are still to come, the disk is
@@ -82,11 +82,11 @@ def fetch(params: Params) -> Fetched:
             "generate` (or adopt) makes them. Nothing was taken from the inbox."
         )
     place = parse_s3_address(params.feedback.inbox)
-    found = Fetched({}, {})
+    found = FetchResult({}, {})
     with as_user_error(place, _AGAIN), open_store(params.feedback.database_url) as store:
         s3 = make_client(params.publish.endpoint)
         for dropped in _waiting(s3, place):
-            if dropped.bytes > LARGEST:
+            if dropped.bytes > MAX_BYTES:
                 _refuse(s3, place, dropped, found)
                 continue
             name = _file_name(dropped.name)
@@ -105,17 +105,17 @@ def fetch_for_run(params: Params) -> None:
     if _without_candidates(params):
         return  # this run makes them, the next one fetches
     snapshot = Path(params.feedback.file)
-    if not is_there(params.feedback.database_url) and (dvc_file_of(snapshot).exists() or snapshot.exists()):
+    if not store_exists(params.feedback.database_url) and (dvc_file_of(snapshot).exists() or snapshot.exists()):
         return  # a clone, which learns from the snapshot that came with it
     try:
-        found = fetch(params)
+        found = fetch_inbox(params)
     except StorageUnreachable as error:
         warn(f"inbox: {error} This run goes on with what has come before.")
         return
     report_fetched(found)
 
 
-def report_fetched(found: Fetched) -> None:
+def report_fetched(found: FetchResult) -> None:
     """Say what came of each file."""
     for name, came_of_it in found.taken.items():
         info(f"inbox: {name}: {came_of_it}")
@@ -124,7 +124,7 @@ def report_fetched(found: Fetched) -> None:
 
 
 def _without_candidates(params: Params) -> list[str]:
-    return [concept for concept, folder in folders_of(params).items() if not (folder / MANIFEST).is_file()]
+    return [concept for concept, folder in list_candidate_folders(params).items() if not (folder / MANIFEST).is_file()]
 
 
 def _waiting(s3: Any, place: S3Location) -> Iterator[_Dropped]:
@@ -162,13 +162,13 @@ def _download(s3: Any, place: S3Location, dropped: _Dropped, file: Path) -> bool
             if not left:
                 raise
         except OSError as error:
-            if not left or error.errno in FULL:
+            if not left or error.errno in DISK_FULL_ERRORS:
                 raise
     raise StorageUnreachable(f"{place.key(dropped.name)} came cut short {MAX_ATTEMPTS} times. {_AGAIN}")
 
 
 def _take(
-    params: Params, s3: Any, place: S3Location, dropped: _Dropped, file: Path, store: Store, found: Fetched
+    params: Params, s3: Any, place: S3Location, dropped: _Dropped, file: Path, store: Store, found: FetchResult
 ) -> None:
     try:
         found.taken[dropped.name] = _import(params, file, store)
@@ -182,11 +182,11 @@ def _take(
     _move(s3, place, dropped, file, to)
 
 
-def _refuse(s3: Any, place: S3Location, dropped: _Dropped, found: Fetched) -> None:
+def _refuse(s3: Any, place: S3Location, dropped: _Dropped, found: FetchResult) -> None:
     """Reject a file that is too large to be brought here: the server moves it, named by its ETag."""
     from botocore.exceptions import ClientError
 
-    reason = f"It has {dropped.bytes:,} bytes, and at most {LARGEST:,} are taken: drop it in parts."
+    reason = f"It has {dropped.bytes:,} bytes, and at most {MAX_BYTES:,} are taken: drop it in parts."
     to = _away(REJECTED, dropped.name, dropped.etag.strip('"'))
     source = {"Bucket": place.bucket, "Key": place.key(dropped.name)}
     try:
@@ -213,18 +213,18 @@ class _Unfit(Exception):
 
 def _import(params: Params, file: Path, store: Store) -> str:
     """Import a file; raises _Unfit if it cannot be read, or holds rows that are no judgements of this project."""
-    with project_of(params) as project:
+    with open_import_context(params) as project:
         try:
-            with prepared(file, project, None) as read:
+            with prepare_import(file, project, None) as read:
                 read.require_whole()
         except UserError as error:
             raise _Unfit(str(error)) from error
-        with prepared(file, project, store) as read:  # what this raises is the store's
+        with prepare_import(file, project, store) as read:  # what this raises is the store's
             try:
                 read.require_whole()
             except UserError as error:
                 raise _Unfit(str(error)) from error
-            return format_counts(enter(read, project, store))
+            return format_counts(commit_import(read, project, store))
 
 
 def _away(folder: str, name: str, digest: str) -> str:

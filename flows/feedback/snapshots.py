@@ -12,7 +12,7 @@ from flows.versioning.inputs import dvc_file_of
 from flows.versioning.repo import commit_outputs, open_repository
 from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
-from hfi_core.feedback.store import Snapshot, Store, is_there, open_store
+from hfi_core.feedback.store import Snapshot, Store, open_store, store_exists
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params, load_params
 from hfi_core.pipeline.graph import Unit
@@ -26,7 +26,7 @@ def take_snapshot(params: Params) -> Snapshot | None:
     """
     path, url = Path(params.feedback.file), params.feedback.database_url
     tracked = dvc_file_of(path).exists()
-    if not is_there(url) and (tracked or path.exists()):
+    if not store_exists(url) and (tracked or path.exists()):
         warn(f"There is no store at {url} here, so {path} is used as it is.")
         return None
     with open_store(url) as store:
@@ -40,11 +40,11 @@ def take_snapshot(params: Params) -> Snapshot | None:
     return taken
 
 
-def hint_if_behind(params: Params, unit: Unit) -> None:
+def warn_if_outdated(params: Params, unit: Unit) -> None:
     """Tell whoever came by `dvc repro` that the store knows more than the snapshot that a unit reads; never fails."""
     path, url = Path(params.feedback.file), params.feedback.database_url
     try:
-        if path not in unit.inputs.values() or not is_there(url):
+        if path not in unit.inputs.values() or not store_exists(url):
             return
         with open_store(url) as store:
             fresh = store.unsaved()
@@ -74,7 +74,7 @@ def _ids(path: Path) -> Iterator[str]:
     return (judgement.id for _, judgement in read_judgements(path))
 
 
-def renew_feedback() -> None:
+def renew_snapshot() -> None:
     """Take the snapshot of the live store, where judgements come from it; under the lock, for stages read it."""
     params = load_params(PARAMS)
     if params.feedback.store:

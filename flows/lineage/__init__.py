@@ -1,1 +1,1 @@
-"""What leads to what: from a release back to judgements, and what garbage collection must not delete."""
+"""Trace a release back to its judgements, and find what garbage collection must not delete."""

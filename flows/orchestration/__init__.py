@@ -1,1 +1,1 @@
-"""Prefect: the plan of a run, its tasks, deployments, the wait for people, recovery after a crash."""
+"""Prefect: the plan of a run, its tasks, deployments, the wait for people, and recovery after a crash."""

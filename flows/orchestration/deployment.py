@@ -1,4 +1,4 @@
-"""`prefect.yaml` to a Prefect server: written where it is missing, its work pools made, its deployments sent."""
+"""Write `prefect.yaml` if it is missing, create its work pools, and send its deployments to a Prefect server."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ _LAST_LINES = 15
 
 
 def write_missing() -> bool:
-    """Write `prefect.yaml` for the project here, named after its folder, if there is none; whether there was none."""
+    """Write `prefect.yaml` for this project, named after its folder; return False if it is there already."""
     if PREFECT_YAML.exists():
         return False
     text = Template((TEMPLATE / PREFECT_YAML).read_text(encoding="utf-8")).substitute(name=Path.cwd().name)
@@ -29,62 +29,68 @@ def write_missing() -> bool:
 
 
 def deploy() -> tuple[list[str], list[str]]:
-    """Send the deployments of `prefect.yaml`; their names as runs are started by, and the work pools they need.
+    """Send the deployments of `prefect.yaml`; return their names ("FLOW/NAME") and the work pools that they need.
 
-    Raises UserError if the file is none of Prefect's, no server is named or reachable, or the server refuses.
+    Raises UserError if the file does not have Prefect's form, no server is configured or reachable, or it refuses.
     """
     deployments = list(_deployments())
-    pools = sorted({one["work_pool"]["name"] for one in deployments})
+    pools = sorted({deployment["work_pool"]["name"] for deployment in deployments})
     require_server()
-    _make_pools(pools)
+    _create_pools(pools)
     # -P: a project may have a folder `flows` of its own, which is not the package that the entrypoints mean.
     command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", PREFECT_YAML]
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if done.returncode != 0:
-        said = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-_LAST_LINES:])
-        raise UserError(f"Prefect refuses {PREFECT_YAML}:\n{said}")
-    return [f"{_flow_name(one['entrypoint'])}/{one['name']}" for one in deployments], pools
+        output = "\n".join(f"{done.stdout}\n{done.stderr}".strip().splitlines()[-_LAST_LINES:])
+        raise UserError(f"Prefect refuses {PREFECT_YAML}:\n{output}")
+    names = [f"{_flow_name(deployment['entrypoint'])}/{deployment['name']}" for deployment in deployments]
+    return names, pools
 
 
 def require_server() -> str:
-    """The address of the Prefect server's API.
+    """Return the address of the Prefect server's API.
 
-    Raises UserError if none is named, or none answers there.
+    Raises UserError if no address is configured, or no server answers there.
     """
     address = os.environ.get(API)
     if not address:
-        raise UserError(f"No Prefect server is named: `export {API}=http://HOST:4200/api` (`prefect server start`).")
+        raise UserError(
+            f"{API} is not set, so no Prefect server is known.\n"
+            f"To fix this: run `prefect server start`, then `export {API}=http://HOST:4200/api`."
+        )
     from prefect import get_client
 
     with get_client(sync_client=True) as client:
         error = client.api_healthcheck()
     if error is not None:
-        raise UserError(f"No Prefect server answers at {address}: {error}. Start it, or mend {API}.")
+        raise UserError(
+            f"No Prefect server answers at {address}: {error}.\nTo fix this: start the server, or correct {API}."
+        )
     return address
 
 
-def entries() -> list[Any]:
-    """What `prefect.yaml` lists as its deployments, as it stands; nothing where it is missing or lists none.
+def read_entries() -> list[Any]:
+    """Return the list of deployments in `prefect.yaml`, unchecked; an empty list if there is no file or no list.
 
-    Raises UserError for a file that cannot be read.
+    Raises UserError if the file cannot be read.
     """
     content = read_yaml(PREFECT_YAML) if PREFECT_YAML.exists() else None
-    found = content.get("deployments") if isinstance(content, dict) else None
-    return found if isinstance(found, list) else []
+    entries = content.get("deployments") if isinstance(content, dict) else None
+    return entries if isinstance(entries, list) else []
 
 
 def _deployments() -> Iterator[dict[str, Any]]:
-    found = entries()
-    if not found:
-        raise UserError(f"{PREFECT_YAML} holds no list `deployments`.")
-    for number, one in enumerate(found, 1):
-        pool = one.get("work_pool") if isinstance(one, dict) else None
-        if not (isinstance(pool, dict) and pool.get("name") and one.get("name") and one.get("entrypoint")):
+    entries = read_entries()
+    if not entries:
+        raise UserError(f"{PREFECT_YAML} has no list `deployments`.")
+    for number, entry in enumerate(entries, 1):
+        pool = entry.get("work_pool") if isinstance(entry, dict) else None
+        if not (isinstance(pool, dict) and pool.get("name") and entry.get("name") and entry.get("entrypoint")):
             raise UserError(f"{PREFECT_YAML}: deployment {number} needs name, entrypoint and work_pool.name.")
-        yield one
+        yield entry
 
 
-def _make_pools(names: list[str]) -> None:
+def _create_pools(names: list[str]) -> None:
     from prefect import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectNotFound

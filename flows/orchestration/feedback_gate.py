@@ -1,7 +1,7 @@
-"""Hold a run until people have judged enough: what feedback is missing, where to give it, and how the run is suspended.
+"""Hold a run until people have judged enough: measure the feedback, show what is missing, suspend the run.
 
-Only where `feedback.store` says that judgements come from the live store. DVC is the only cache: a resumed run starts
-from the top, finds what was made before the wait, and goes on.
+This applies only if judgements come from the live store (`feedback.store`). DVC is the only cache: a resumed run starts
+from the top, finds what was made before the wait, and continues.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,105 +10,109 @@ from datetime import datetime, timedelta
 
 from flows.orchestration.runs import PAUSE_KEY
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
-from hfi_core.feedback.sufficiency import FeedbackNeed, feedback_need
+from hfi_core.feedback.sufficiency import FeedbackSufficiency, assess_sufficiency
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import Unit, judgement_readers
 
 
 @dataclass(frozen=True)
 class NeedsPeople:
-    """What a run comes to that cannot be suspended: these needs are not met."""
+    """Result of a run that ended because feedback is missing and the run cannot be suspended."""
 
-    needs: tuple[FeedbackNeed, ...]
+    insufficient: tuple[FeedbackSufficiency, ...]
 
 
-def offer_and_measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackNeed, ...]:
-    """Offer the candidates to the store, so that people are asked about them, and look how far judgements reach.
+def offer_and_measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackSufficiency, ...]:
+    """Offer the candidates to the store, so that people are asked about them. Return whether judgements suffice.
 
     Raises UserError if the candidates are too few for any judgements to be enough.
     """
     return _measure(params, units, offer=True)
 
 
-def measure_needs(params: Params, units: Iterable[Unit]) -> tuple[FeedbackNeed, ...]:
-    """How far the store's judgements reach, by concept that has candidates; changes nothing."""
+def measure(params: Params, units: Iterable[Unit]) -> tuple[FeedbackSufficiency, ...]:
+    """Return whether the store's judgements suffice, by concept that has candidates; change nothing."""
     return _measure(params, units, offer=False)
 
 
-def _measure(params: Params, units: Iterable[Unit], offer: bool) -> tuple[FeedbackNeed, ...]:
-    asked = [(unit.unit, unit.inputs["candidates"]) for unit in judgement_readers(params, units)]
-    if not asked:
+def _measure(params: Params, units: Iterable[Unit], offer: bool) -> tuple[FeedbackSufficiency, ...]:
+    concepts = [(unit.unit, unit.inputs["candidates"]) for unit in judgement_readers(params, units)]
+    if not concepts:
         return ()
-    from hfi_core.feedback.gold import askable_candidates
-    from hfi_core.feedback.store import is_there, open_store
+    from hfi_core.feedback.gold import list_askable_candidates
+    from hfi_core.feedback.store import open_store, store_exists
 
-    if not is_there(params.feedback.database_url):
+    if not store_exists(params.feedback.database_url):
         return ()  # a clone, which learns from the snapshot that came with it
-    found = []
+    feedback = []
     with open_store(params.feedback.database_url) as store:
-        for concept, folder in asked:
+        for concept, folder in concepts:
             if not (folder / MANIFEST).exists():
                 continue
             candidates = read_manifest(folder)
-            asking = askable_candidates(params, concept, candidates)
+            askable = list_askable_candidates(params, concept, candidates)
             if offer:
-                store.offer(concept, asking, only=True)
-            names = {candidate.id for candidate in asking}
-            found.append(feedback_need(params, concept, candidates, store.judgements(concept, counting=True), names))
-    return tuple(found)
+                store.offer(concept, askable, only=True)
+            judgements = store.read_judgements(concept, counting=True)
+            ids = {candidate.id for candidate in askable}
+            feedback.append(assess_sufficiency(params, concept, candidates, judgements, ids))
+    return tuple(feedback)
 
 
-def unmet_needs(found: Iterable[FeedbackNeed]) -> tuple[FeedbackNeed, ...]:
-    """Those of the needs that are not met."""
-    return tuple(need for need in found if not need.enough)
+def find_insufficient(feedback: Iterable[FeedbackSufficiency]) -> tuple[FeedbackSufficiency, ...]:
+    """Return the concepts whose judgements do not suffice."""
+    return tuple(concept for concept in feedback if not concept.is_sufficient)
 
 
-def describe_missing(missing: Iterable[FeedbackNeed]) -> Iterator[str]:
-    """A line for each concept that people are needed for."""
-    for need in missing:
-        yield f"{need.concept}: needs {', '.join(need.missing)}"
+def describe_missing(insufficient: Iterable[FeedbackSufficiency]) -> Iterator[str]:
+    """Yield a line for each concept that people have judged too little."""
+    for concept in insufficient:
+        yield f"{concept.concept}: needs {', '.join(concept.missing)}"
 
 
-def suspend_run(found: Sequence[FeedbackNeed], page: str | None, days: float) -> None:
-    """Suspend this run of a deployed flow: shows what is missing and raises Prefect's signal, so the process ends.
+def suspend_run(feedback: Sequence[FeedbackSufficiency], page: str | None, days: float) -> None:
+    """Suspend this run of a deployment: show what is missing, then raise Prefect's signal, which ends the process.
 
-    Without more feedback the server ends the run as failed after `days`.
+    If there is not enough feedback after `days`, the server ends the run as failed.
     """
     from prefect import get_client, suspend_flow_run
     from prefect.runtime import flow_run
 
     until = datetime.now().astimezone() + timedelta(days=days)
-    show_needs(found, page, until)
-    # A key that was used lets a run pass. They are counted here, since `run_count` may stand still when a run resumes.
+    show_feedback(feedback, page, until)
+    # A used key lets a run pass at once. Used keys are counted, because `run_count` may not change when a run resumes.
     with get_client(sync_client=True) as client:
         used = client.read_flow_run(flow_run.id).empirical_policy.pause_keys or set()
     suspend_flow_run(timeout=round(days * 86_400), key=f"{PAUSE_KEY}-{len(used) + 1}")
 
 
 def another_run_waits() -> bool:
-    """Whether another run of this run's deployment waits for people."""
+    """Return whether another run of this run's deployment waits for people."""
     from prefect import get_client
     from prefect.runtime import deployment, flow_run
 
     from flows.orchestration.runs import waiting_runs
 
     with get_client(sync_client=True) as client:
-        found = waiting_runs(client, f"{flow_run.flow_name}/{deployment.name}")
-    return any(str(run.id) != str(flow_run.id) for run in found)
+        waiting = waiting_runs(client, f"{flow_run.flow_name}/{deployment.name}")
+    return any(str(run.id) != str(flow_run.id) for run in waiting)
 
 
-def show_needs(found: Sequence[FeedbackNeed], page: str | None = None, until: datetime | None = None) -> None:
-    """The state of the feedback as an artifact; with `until`, that the run waits for it."""
+def show_feedback(
+    feedback: Sequence[FeedbackSufficiency], page: str | None = None, until: datetime | None = None
+) -> None:
+    """Show the state of the feedback as an artifact; with `until`, say that the run waits for people."""
     from prefect.artifacts import create_markdown_artifact
 
     lines = ["| concept | pictures judged | needed | missing |", "| --- | --- | --- | --- |"]
-    lines += [f"| {n.concept} | {n.labelled} | {n.wanted} | {', '.join(n.missing) or 'nothing'} |" for n in found]
+    for row in feedback:
+        lines.append(f"| {row.concept} | {row.labelled} | {row.required} | {', '.join(row.missing) or 'nothing'} |")
     if until:
-        where = f"[annotation page]({page})" if page else "annotation page (`hfi annotate` in the project starts it)"
+        link = f"[annotation page]({page})" if page else "annotation page (`hfi annotate` in the project starts it)"
         lines = [
-            f"**Waiting for people**: judge pictures on the {where}.", "",
+            f"**Waiting for people**: judge pictures on the {link}.", "",
             *lines, "",
-            "The run goes on by itself when there is enough, or looks again when you press Resume. "
-            f"Without it the run fails at {until:%Y-%m-%d %H:%M %Z}.",
+            "The run continues by itself when there is enough feedback, or checks again when you press Resume. "
+            f"Without enough feedback it fails at {until:%Y-%m-%d %H:%M %Z}.",
         ]  # fmt: skip
     create_markdown_artifact("\n".join(lines), key="feedback", description="Feedback by concept")

@@ -1,27 +1,27 @@
-"""Tells a webhook that a flow run failed or crashed. Its address is a secret: it stands in the environment."""
+"""Tell a webhook that a flow run failed or crashed. Its address is a secret, so it is read from the environment."""
 
 import os
 from typing import Any
 
 from flows.orchestration.runs import last_ended
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 WEBHOOK = "HFI_FAILURE_WEBHOOK"
 _SECONDS = 10.0
 
 
 def notify_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
-    """Prefect's hook: post JSON whose `text` chat programs show. That nobody listens fails nothing further.
+    """Post JSON whose `text` chat programs show, as a hook of Prefect. A webhook out of reach causes only a warning.
 
-    A deployment that fails each minute for one reason is told of once, until a run of it ends otherwise.
+    If a deployment fails each minute for the same reason, one message is sent, until a run of it ends in another way.
     """
     address = os.environ.get(WEBHOOK)
-    if not address or _told_before(flow_run, state):
+    if not address or _is_repeated(flow_run, state):
         return
     import httpx
     from prefect.utilities.urls import url_for
 
-    message = redacted(state.message or "")
+    message = hide_secrets(state.message or "")
     page = url_for(flow_run) or ""
     content = {
         "text": f"{flow_run.name}: {state.name}. {message} {page}".strip(),
@@ -38,11 +38,11 @@ def notify_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         from flows.runtime.console import warn
 
-        warn(f"The webhook in {WEBHOOK} was not told of the failure: {type(error).__name__}.")
+        warn(f"The webhook in {WEBHOOK} did not receive the failure: {type(error).__name__}.")
 
 
-def _told_before(flow_run: Any, state: Any) -> bool:
-    """Whether the deployment's run before this one ended in the same way, with the same message."""
+def _is_repeated(flow_run: Any, state: Any) -> bool:
+    """Return whether the deployment's run before this one ended in the same state, with the same message."""
     if not flow_run.deployment_id:
         return False
     import httpx
@@ -51,9 +51,9 @@ def _told_before(flow_run: Any, state: Any) -> bool:
 
     try:
         with get_client(sync_client=True) as client:
-            before = last_ended(client, flow_run.deployment_id, but=flow_run.id)
+            before = last_ended(client, flow_run.deployment_id, other_than=flow_run.id)
     except (httpx.HTTPError, PrefectException):
-        return False  # rather twice than not at all
+        return False  # two messages are better than none
     return before is not None and (before.state.type, before.state.message) == (state.type, state.message)
 
 

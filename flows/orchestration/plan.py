@@ -1,4 +1,4 @@
-"""What a run has to do, asked of DVC alone: neither prefect, mlflow nor torch is imported for the answer."""
+"""Plan a run: ask DVC which units are out of date. This imports neither prefect nor mlflow nor torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from hfi_core.params import Params, load_params
 from hfi_core.pipeline.graph import Unit, downstream, judgement_readers, units_until
 from hfi_core.pipeline.layout import PARAMS, RELEASE
 
-_NAMED = 5
+_MAX_NAMED = 5
 """Units that a message names."""
 
 
@@ -26,7 +26,7 @@ class Plan:
     stale: Mapping[str, str]
     """Reason by address, of units whose own command, params, inputs or outputs differ from what DVC knows."""
     affected: tuple[Unit, ...]
-    """The stale units and all that rest on them; the latter run only if what they read really changes."""
+    """The stale units and all that depend on them. The latter run only if what they read really changes."""
     registers: bool
     """Whether the release is registered at the end."""
     until: str | None
@@ -34,55 +34,56 @@ class Plan:
 
     @property
     def before_people(self) -> tuple[Unit, ...]:
-        """The units that make what people judge, where their judgements are waited for; else all units."""
+        """Return the units that make what people judge, if the run waits for judgements; else all units."""
         first = next(iter(judgement_readers(self.params, self.units)), None)
         return self.units if first is None else self.units[: self.units.index(first)]
 
     @property
     def after_people(self) -> tuple[Unit, ...]:
-        """The other units."""
+        """Return the other units."""
         return self.units[len(self.before_people) :]
 
     @property
     def makes_candidates(self) -> bool:
-        """Whether something that people are to judge is out of date."""
+        """Return whether something that people are to judge is out of date."""
         return any(unit in self.affected for unit in self.before_people)
 
     def describe(self) -> str:
-        """One line for people and for run names."""
+        """Return one line for people and for names of runs."""
         count = len(self.affected)
         return f"{count} unit{'' if count == 1 else 's'} out of date" if count else "all units up to date"
 
 
 def make_plan(until: str | None = None) -> Plan:
-    """Read the project in the current folder and ask DVC.
+    """Plan the project in the current folder.
 
-    Raises UserError for invalid params, a `dvc.yaml` that is not of them and this version, missing feedback, an unknown
-    stage.
+    Raises UserError for invalid params, a `dvc.yaml` that does not match them and this version, missing feedback, or an
+    unknown stage.
     """
     params = load_params(PARAMS)
     units = units_until(params, until)
     require_current(params)
     file = Path(params.feedback.file)
     snapshot_to_come = params.feedback.store and not dvc_file_of(file).exists()
-    require_external_inputs(units, ours=[file] if snapshot_to_come else [])
+    require_external_inputs(units, provided=[file] if snapshot_to_come else [])
     changed = find_changes()
-    stale = {unit.address: _why(unit, changed[unit.address]) for unit in units if unit.address in changed}
+    stale = {unit.address: _reason(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))
     registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
     return Plan(params, tuple(units), stale, affected, registers, until)
 
 
 def require_up_to_date(plan: Plan) -> None:
-    """Raise UserError if a unit is out of date: what lies here is not of the params and judgements that lie here."""
+    """Raise UserError if a unit is out of date: the outputs do not belong to the present params and judgements."""
     if plan.affected:
-        first = listed([unit.address for unit in plan.affected], _NAMED)
+        first = listed([unit.address for unit in plan.affected], _MAX_NAMED)
         raise UserError(
-            f"{first}: out of date, or resting on what is. The release would be told as made from what it was not. "
-            "`hfi run` brings all up to date and registers it; `hfi status` says what has changed."
+            f"{first}: out of date, or depends on a unit that is. Publishing now would record inputs that did not "
+            "produce this release.\nTo fix this: run `hfi run`, which registers the release, too. `hfi status` lists "
+            "the changes."
         )
 
 
-def _why(unit: Unit, change: str) -> str:
-    """A unit that never ran differs in everything, which is one reason."""
+def _reason(unit: Unit, change: str) -> str:
+    """Return why a unit is out of date. One that never ran differs in everything, which is one reason."""
     return change if any(path.exists() for path in unit.outputs.values()) else "not made yet"

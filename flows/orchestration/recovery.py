@@ -1,7 +1,7 @@
-"""Resume runs that wait for people, and schedule again those whose process died with its worker.
+"""Resume runs that wait for people, and schedule runs again whose process died with its worker.
 
-The process of a run holds a lock that the kernel frees when the process dies. A run that stays `Running` without a live
-process is one whose worker died, too. Only runs that our own wait has suspended are resumed: a run that somebody
+The process of a run holds a lock, which the kernel frees when the process dies. If a run stays `Running` without a live
+process, its worker died, too. Only runs that were suspended to wait for people are resumed: a run that somebody
 suspended in the UI stays suspended.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from flows.orchestration import feedback_gate
-from flows.orchestration.runs import going_among, runs_of, waiting_runs
+from flows.orchestration.runs import find_active, runs_of, waiting_runs
 from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import PARAMS, STATE
@@ -28,18 +28,18 @@ def hold_run_lock(run: str) -> None:
     if run not in _held_locks:
         RUN_LOCKS.mkdir(parents=True, exist_ok=True)
         lock = FileLock(_lock_path(run).absolute())
-        with suppress(Timeout):  # another process of the same run: it is that one that lives
+        with suppress(Timeout):  # another process of the same run holds it
             lock.acquire(timeout=0)
             _held_locks[run] = lock
 
 
 def process_state(run: str) -> Literal["alive", "dead", "unknown"]:
-    """Whether the process of a run holds its lock; `unknown` where none ever did here."""
-    place = _lock_path(run)
-    if not place.exists():
+    """Return whether the process of a run holds its lock; "unknown" if no process ever did in this project."""
+    path = _lock_path(run)
+    if not path.exists():
         return "unknown"
     try:
-        with FileLock(place.absolute()).acquire(timeout=0):
+        with FileLock(path.absolute()).acquire(timeout=0):
             return "dead"
     except Timeout:
         return "alive"
@@ -51,7 +51,7 @@ def remove_run_lock(run: str) -> None:
 
 
 def runs_with_locks() -> list[str]:
-    """The runs that held a lock here."""
+    """Return the runs that held a lock in this project."""
     return sorted(path.name for path in RUN_LOCKS.glob("*"))
 
 
@@ -59,25 +59,25 @@ def _lock_path(run: str) -> Path:
     return RUN_LOCKS / run
 
 
-_GRACE = 15.0
-"""Seconds in which a worker may say itself what became of a run."""
-_UNKNOWN = timedelta(minutes=10)
-"""After which a run that never came as far as its lock is taken for dead."""
+_GRACE_SECONDS = 15.0
+"""In this time a worker may report the end of a run itself."""
+_MAX_UNKNOWN = timedelta(minutes=10)
+"""A run that took no lock in this time counts as dead."""
 
 
-def revive(client: Any, deployment: str, grace: float = _GRACE) -> list[str]:
-    """Schedule the dead runs of a deployment again; their names."""
+def revive(client: Any, deployment: str, grace: float = _GRACE_SECONDS) -> list[str]:
+    """Schedule the dead runs of a deployment again; return their names."""
     from prefect.states import AwaitingRetry
 
     dead = [run.id for run in runs_of(client, deployment, "RUNNING", "PENDING") if _is_dead(run)]
     if not dead:
-        _forget_ended(client)
+        _remove_locks_of_ended_runs(client)
         return []
     time.sleep(grace)
     revived = []
     for run in runs_of(client, deployment, "RUNNING", "PENDING"):
         if run.id in dead and _is_dead(run):
-            state = AwaitingRetry(message="Its process is gone; it starts again and goes on from what was made.")
+            state = AwaitingRetry(message="Its process is gone. It starts again and continues from what was made.")
             client.set_flow_run_state(run.id, state, force=True)
             remove_run_lock(str(run.id))
             revived.append(run.name)
@@ -85,23 +85,23 @@ def revive(client: Any, deployment: str, grace: float = _GRACE) -> list[str]:
 
 
 def _is_dead(run: Any) -> bool:
-    found = process_state(str(run.id))
-    return found == "dead" or (found == "unknown" and datetime.now(UTC) - run.state.timestamp > _UNKNOWN)
+    state = process_state(str(run.id))
+    return state == "dead" or (state == "unknown" and datetime.now(UTC) - run.state.timestamp > _MAX_UNKNOWN)
 
 
-def _forget_ended(client: Any) -> None:
-    """Of whichever deployment: one that another pass is to revive is known as dead by its lock alone."""
-    known = runs_with_locks()
-    going = {str(run.id) for run in going_among(client, known)} if known else set()
-    for run in known:
-        if run not in going and process_state(run) == "dead":
+def _remove_locks_of_ended_runs(client: Any) -> None:
+    """Remove locks of all deployments' runs that have ended. Only its lock shows that a run has to be revived."""
+    locked = runs_with_locks()
+    active = {str(run.id) for run in find_active(client, locked)} if locked else set()
+    for run in locked:
+        if run not in active and process_state(run) == "dead":
             remove_run_lock(run)
 
 
 def resume(client: Any, deployment: str) -> int:
-    """Resume the runs of `deployment` ("safeguard/NAME") that wait for people, if there is enough; how many it were.
+    """Resume the runs of `deployment` ("safeguard/NAME") that wait for people, if there is enough feedback.
 
-    To be called in a flow, whose log says what is missing.
+    Return how many were resumed. Call it in a flow, whose log says what is missing.
     """
     from prefect import get_run_logger
 
@@ -110,12 +110,12 @@ def resume(client: Any, deployment: str) -> int:
     if not runs:
         return 0
     params = load_params(PARAMS)
-    missing = feedback_gate.unmet_needs(feedback_gate.measure_needs(params, units_of(params)))
-    for line in feedback_gate.describe_missing(missing):
+    insufficient = feedback_gate.find_insufficient(feedback_gate.measure(params, units_of(params)))
+    for line in feedback_gate.describe_missing(insufficient):
         logger.info(line)
-    if missing:
+    if insufficient:
         return 0
-    # One that a person has resumed meanwhile, or that has timed out, is refused, which is as well.
+    # The server refuses a run that a person has resumed meanwhile, or that has timed out. Nothing has to be done then.
     answers = {run.name: client.resume_flow_run(run.id).status.value for run in runs}
-    logger.info("Asked to resume: %s", answers)
+    logger.info("Requests to resume: %s", answers)
     return list(answers.values()).count("ACCEPT")

@@ -1,4 +1,4 @@
-"""Runs of a deployment: find those that go on or wait, and start one."""
+"""Runs of a deployment: find those that are active or waiting, and start one."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,45 +6,43 @@ from typing import Any
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
+PAUSE_KEY = "people"
+"""Begins the key of a suspension that waits for people. The number of the attempt follows: each attempt may wait."""
+
 
 def runs_of(client: Any, deployment: str, *types: str) -> list[Any]:
-    """The runs of a deployment ("safeguard/NAME") in states of these types."""
-    from prefect.client.schemas.filters import FlowRunFilter
-
-    wanted = {
-        "deployment_id": {"any_": [client.read_deployment_by_name(deployment).id]},
-        "state": {"type": {"any_": list(types)}},
-    }
-    return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
+    """Return the runs of a deployment ("safeguard/NAME") in states of these types."""
+    identifier = client.read_deployment_by_name(deployment).id
+    return _read_runs(client, deployment_id={"any_": [identifier]}, state={"type": {"any_": list(types)}})
 
 
-def last_ended(client: Any, deployment_id: Any, but: Any) -> Any | None:
-    """The run of a deployment, by id, that ended last, passing over the run `but`; None if there is none."""
-    from prefect.client.schemas.filters import FlowRunFilter
+def last_ended(client: Any, deployment_id: Any, other_than: Any) -> Any | None:
+    """Return the run of a deployment that ended last, without the run `other_than`; None if there is no other."""
     from prefect.client.schemas.sorting import FlowRunSort
 
     wanted = {
-        "id": {"not_any_": [but]},
+        "id": {"not_any_": [other_than]},
         "deployment_id": {"any_": [deployment_id]},
         "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}},
     }
-    asked = {"flow_run_filter": FlowRunFilter.model_validate(wanted), "sort": FlowRunSort.END_TIME_DESC}
-    return next(iter(client.read_flow_runs(**asked, limit=1)), None)
+    return next(iter(_read_runs(client, sort=FlowRunSort.END_TIME_DESC, limit=1, **wanted)), None)
 
 
-def going_among(client: Any, runs: list[str]) -> list[Any]:
-    """Those of these runs, by id, that have not ended and wait for nothing."""
-    from prefect.client.schemas.filters import FlowRunFilter
-
-    wanted = {"id": {"any_": runs}, "state": {"type": {"any_": ["RUNNING", "PENDING"]}}}
-    return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
+def find_active(client: Any, runs: list[str]) -> list[Any]:
+    """Return those of these runs, given by id, that have not ended and wait for nothing."""
+    return _read_runs(client, id={"any_": runs}, state={"type": {"any_": ["RUNNING", "PENDING"]}})
 
 
 def waiting_runs(client: Any, deployment: str) -> list[Any]:
-    """Those of its runs that wait for people: suspended by our own wait, not by a person in the UI."""
+    """Return the runs of a deployment that wait for people: a person who suspends a run in the UI sets another key."""
+    paused = runs_of(client, deployment, "PAUSED")
+    return [run for run in paused if (run.state.state_details.pause_key or "").startswith(PAUSE_KEY)]
 
-    found = runs_of(client, deployment, "PAUSED")
-    return [run for run in found if (run.state.state_details.pause_key or "").startswith(PAUSE_KEY)]
+
+def _read_runs(client: Any, sort: Any = None, limit: int | None = None, **wanted: Any) -> list[Any]:
+    from prefect.client.schemas.filters import FlowRunFilter
+
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted), sort=sort, limit=limit)
 
 
 def require_deployment(name: str) -> None:
@@ -60,7 +58,7 @@ def require_deployment(name: str) -> None:
 
 
 def start_once(deployment: str, key: str, tag: str) -> None:
-    """Start a run of a deployment, marked with a tag; a second call with the same key starts none."""
+    """Start a run of a deployment, marked with a tag. A second call with the same key starts no run."""
     from prefect import get_client
 
     with get_client(sync_client=True) as client:
@@ -70,21 +68,21 @@ def start_once(deployment: str, key: str, tag: str) -> None:
 
 
 def start_on_feedback(client: Any, deployment: str, params: Params, judgements: int) -> str | None:
-    """Start a run if the store has that many judgements which no snapshot holds, and none is under way; its name.
+    """Start a run if the store has `judgements` that no snapshot holds, and no run is active; return its name.
 
-    A snapshot is the mark: whatever becomes of the run, it is started once for each.
+    After each snapshot one run is started, however it ends.
     """
     if not params.feedback.store:
         return None
-    from hfi_core.feedback.store import is_there, open_store
+    from hfi_core.feedback.store import open_store, store_exists
 
-    if not is_there(params.feedback.database_url):
+    if not store_exists(params.feedback.database_url):
         return None
     with open_store(params.feedback.database_url) as store:
-        new, saved = store.unsaved(), store.snapshots()
-    if new < judgements or _is_under_way(client, deployment):
+        new, saved = store.count_unsaved(), store.list_snapshots()
+    if new < judgements or _is_active(client, deployment):
         return None
-    last = max(saved, key=lambda one: one.number) if saved else None
+    last = max(saved, key=lambda snapshot: snapshot.number) if saved else None
     run = client.create_flow_run_from_deployment(
         client.read_deployment_by_name(deployment).id,
         idempotency_key=f"feedback-after-{last.number}-{last.sha256[:12]}" if last else "feedback-first",
@@ -93,11 +91,7 @@ def start_on_feedback(client: Any, deployment: str, params: Params, judgements: 
     return run.name
 
 
-def _is_under_way(client: Any, deployment: str) -> bool:
+def _is_active(client: Any, deployment: str) -> bool:
     now = datetime.now(UTC)
     due = [run for run in runs_of(client, deployment, "SCHEDULED") if run.next_scheduled_start_time <= now]
     return bool(due or runs_of(client, deployment, "PENDING", "RUNNING", "PAUSED", "CANCELLING"))
-
-
-PAUSE_KEY = "people"
-"""Begins the key of a suspension of ours; the number of the attempt follows, for each attempt may wait anew."""

@@ -1,6 +1,6 @@
-"""The Prefect tasks: one for each stage, one run a unit, and tasks that talk over a network, which are retried.
+"""The Prefect tasks: one for each stage, with one run for each unit, and tasks that use a network, which are retried.
 
-DVC is the only cache. Science is not retried: what failed once fails again.
+DVC is the only cache. A stage is not retried: what failed once fails again.
 """
 
 import time
@@ -26,77 +26,80 @@ from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.stage import Stage
 
 RETRIES = 4
-LONGEST = 6 * 3600.0
-"""Seconds of one try: what hangs so long is not tried again, and the next run does it."""
-_FIRST_PAUSE = 2.0
-"""Seconds; each further pause is twice as long."""
-_PASSING = {
+MAX_SECONDS = 6 * 3600.0
+"""Time of one try. What hangs so long is not tried again; the next run does it."""
+_FIRST_PAUSE_SECONDS = 2.0
+"""Each further pause is twice as long."""
+_TEMPORARY = {
     "builtins.ConnectionError", "builtins.TimeoutError",
     "requests.exceptions.ConnectionError", "requests.exceptions.Timeout", "requests.exceptions.RetryError",
     "httpx.TransportError", "botocore.exceptions.ConnectionError", "botocore.exceptions.HTTPClientError",
     "psycopg.OperationalError",
 }  # fmt: skip
-"""By name: whose library raised it is imported already."""
+"""Types of errors by name: if an error was raised, its library is imported, and no other has to be."""
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether a network or a server at its other end is the cause, so that another try may succeed."""
+def is_temporary(error: BaseException) -> bool:
+    """Return whether a network or a server at its other end is the cause, so that another try may succeed."""
     return any(
-        f"{kind.__module__}.{kind.__name__}" in _PASSING for cause in causes(error) for kind in type(cause).__mro__
+        f"{kind.__module__}.{kind.__name__}" in _TEMPORARY for cause in causes(error) for kind in type(cause).__mro__
     )
 
 
 def network_task(function: Callable[..., Any], name: str, run_name: str) -> Task:
-    """The task of a function that is safe to call again."""
+    """Return the task of a function that is safe to call again."""
     return Task(
         function,
         name=name,
         task_run_name=run_name,
         retries=RETRIES,
-        retry_delay_seconds=exponential_backoff(_FIRST_PAUSE),
+        retry_delay_seconds=exponential_backoff(_FIRST_PAUSE_SECONDS),
         retry_jitter_factor=0.5,
-        retry_condition_fn=_is_worth_a_try,
-        timeout_seconds=LONGEST,
+        retry_condition_fn=_should_retry,
+        timeout_seconds=MAX_SECONDS,
         cache_policy=NO_CACHE,
         persist_result=False,
     )
 
 
-def _is_worth_a_try(task: Task, run: Any, state: Any) -> bool:
+def _should_retry(task: Task, run: Any, state: Any) -> bool:
     error = state.result(raise_on_failure=False)
-    return isinstance(error, BaseException) and not isinstance(error, TaskRunTimeoutError) and is_passing(error)
+    return isinstance(error, BaseException) and not isinstance(error, TaskRunTimeoutError) and is_temporary(error)
 
 
-_EVERY_SECONDS = 5.0
-"""Between two updates of a progress artifact."""
-_LEAST_SECONDS = 0.001
-"""For a task that is too late already: a timeout of 0 would be none."""
+_UPDATE_SECONDS = 5.0
+"""Time between two updates of a progress artifact."""
+_MIN_TIMEOUT = 0.001
+"""Seconds, for a task that starts after its deadline: Prefect takes a timeout of 0 for no timeout."""
 
 
-def stage_task(stage: Stage, end: float | None = None) -> Task:
-    """The task of a stage; its runs are named after the unit. `end`: when it is stopped, on the monotonic clock."""
+def stage_task(stage: Stage, deadline: float | None = None) -> Task:
+    """Return the task of a stage; its runs are named after the unit.
+
+    `deadline` is when the task is stopped, on the monotonic clock.
+    """
     return Task(
-        run_and_keep,
+        run_and_commit,
         name=stage.name,
         task_run_name="{unit.address}",
         description=f"Revision {stage.revision}; {stage.function}",
         retries=0,
-        timeout_seconds=None if end is None else max(end - time.monotonic(), _LEAST_SECONDS),
+        timeout_seconds=None if deadline is None else max(deadline - time.monotonic(), _MIN_TIMEOUT),
         cache_policy=NO_CACHE,
         persist_result=False,
     )
 
 
-def run_and_keep(unit: Unit, params: Params, parent: str | None, spread: Parallelism = ONE_PROCESS) -> None:
-    """Run a unit, keep its outputs in DVC, record it in MLflow."""
-    done = run_unit(unit, params, also=ProgressArtifact(unit.address), spread=spread)
-    require_current(params)  # the lock takes the unit's command from dvc.yaml as it is now
+def run_and_commit(unit: Unit, params: Params, parent: str | None, parallelism: Parallelism = ONE_PROCESS) -> None:
+    """Run a unit, commit its outputs to DVC, record it in MLflow."""
+    finished = run_unit(unit, params, ProgressArtifact(unit.address), parallelism)
+    require_current(params)  # DVC reads the unit's command from the present dvc.yaml
     repo.commit_outputs(unit.address)
-    runs.record_unit(params, done, parent)
+    runs.record_unit(params, finished, parent)
 
 
 def register_release(params: Params, parent: str | None) -> register.Registration:
-    """Register the release that lies here, once."""
+    """Register the release of this workspace, once."""
     return register.register(params, parent=parent)
 
 
@@ -104,7 +107,7 @@ register_task = network_task(register_release, "register", "register {params.rel
 
 
 def record_run(params: Params, run: str) -> results_branch.Record | None:
-    """Record what the run has left in DVC's remote and on a branch, where params ask for it."""
+    """Record the results of a run in DVC's remote and on a branch, if params say so."""
     return results_branch.record_results(params, run)
 
 
@@ -112,22 +115,22 @@ record_task = network_task(record_run, "record", "record on {params.versioning.b
 
 
 class ProgressArtifact:
-    """How far a unit is, in Prefect's UI; a server out of reach stops it, not the unit."""
+    """Progress of a unit in Prefect's UI. A server out of reach stops the updates, not the unit."""
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._id: UUID | None = None
-        self._next = time.monotonic() + _EVERY_SECONDS
-        self._lost = False
+        self._next_update = time.monotonic() + _UPDATE_SECONDS
+        self._failed = False
 
-    def __call__(self, done: int, total: int, what: str) -> None:
-        if self._lost or time.monotonic() < self._next:
+    def __call__(self, done: int, total: int, description: str) -> None:
+        if self._failed or time.monotonic() < self._next_update:
             return
         try:
-            self._show(100 * done / max(total, 1), f"{self._address}: {what}")
-        except Exception:  # whatever the client raises, the picture of progress is not worth a run
-            self._lost = True
-        self._next = time.monotonic() + _EVERY_SECONDS
+            self._show(100 * done / max(total, 1), f"{self._address}: {description}")
+        except Exception:  # whatever the client raises: a run must not fail because of its progress artifact
+            self._failed = True
+        self._next_update = time.monotonic() + _UPDATE_SECONDS
 
     def _show(self, percent: float, text: str) -> None:
         if self._id is None:

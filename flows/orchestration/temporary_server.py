@@ -1,4 +1,4 @@
-"""A Prefect server for one command: it starts where no server is configured, and it ends with this process.
+"""A Prefect server for one command: it starts if no server is configured, and it ends with this process.
 
 It runs `prefect server start` in a child process. The child exits when this process does, even after SIGKILL.
 """
@@ -22,11 +22,11 @@ _MAX_ATTEMPTS = 3
 _STARTUP_SECONDS = 180.0
 """The first start creates the server's database, which takes a slow machine longer than 20 s."""
 _SWITCHED_OFF = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANCELLATION_CLEANUP", "REPOSSESSOR")
-"""Services that look after deployments. The database may be that of a permanent server, which runs them itself."""
+"""Services for deployments. The database may belong to a permanent server, which runs them itself."""
 
 
 def start() -> None:
-    """Start the server that a flow needs where none is configured; it ends with this process.
+    """Start the server that a flow needs, if none is configured. It ends with this process.
 
     Raises UserError if the server does not start.
     """
@@ -36,16 +36,16 @@ def start() -> None:
     if settings.api.url:
         return
     stack = ExitStack()
-    # Not before the end of this process: Prefect sends the last events and log records then.
+    # The server must not end earlier: Prefect sends the last events and log records when this process ends.
     atexit.register(stack.close)
     for _ in range(_MAX_ATTEMPTS):
         port = free_port()
         api = f"http://{LOOPBACK}:{port}/api"
         environment = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _SWITCHED_OFF}
         arguments = ["--host", LOOPBACK, "--port", str(port), "--no-ui"]
-        server = stack.enter_context(start_child(__name__, arguments, Path(), LOG, **environment))
+        server = stack.enter_context(start_child(__name__, arguments, Path(), LOG, environment))
         if _is_ready(server, api):
-            # Without the second one Prefect would give links to a page that this server does not have.
+            # Without the second setting Prefect would link to pages that this server does not have.
             stack.enter_context(temporary_settings({PREFECT_API_URL: api, PREFECT_UI_URL: settings.ui_url or ""}))
             return
         stack.close()

@@ -1,42 +1,42 @@
-"""Writes the digests of model, CLIP and judges into `params.yaml`, and leaves every other byte as it is."""
+"""Pin the digests of model, CLIP and judges in `params.yaml`, without changing any other byte."""
 
 from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
-from hfi_core.models.weights import digest_of, locate
+from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.params import EMBEDDED, load_params, parse_params
 
 
 def pin_digests(path: Path) -> list[tuple[str, str, str]]:
-    """Pin what the sources hold now; (key, digest before, digest now) of each.
+    """Write the present digest of each source into the params; return (key, old digest, new digest) of each.
 
-    Raises UserError, with nothing written, if the params are not valid, before or after, or a source is out of reach.
+    Raises UserError, with nothing written, if the params are invalid before or after, or a source cannot be reached.
     """
     from ruamel.yaml import YAML
 
     params = load_params(path)
     judge = params.evaluate.judge
     sources = {
-        "model": (params.model.digest, locate(params.model.source, params.model.revision, "model")),
-        "clip": (params.clip.digest, locate(params.clip.source, params.clip.revision, "clip")),
-        "evaluate.judge": (judge.digest, locate(judge.source, judge.revision, "judge")),
+        "model": (params.model.digest, locate_weights(params.model.source, params.model.revision, "model")),
+        "clip": (params.clip.digest, locate_weights(params.clip.source, params.clip.revision, "clip")),
+        "evaluate.judge": (judge.digest, locate_weights(judge.source, judge.revision, "judge")),
     }
     for name, crowd in params.feedback.simulated.items():
-        sources[f"feedback.simulated.{name}"] = (crowd.digest, locate(EMBEDDED, None, "annotators"))
+        sources[f"feedback.simulated.{name}"] = (crowd.digest, locate_weights(EMBEDDED, None, "annotators"))
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
     changes = []
-    for key, (before, folder) in sources.items():
-        digest = digest_of(folder)
-        place = tree
-        for step in key.split("."):
-            place = place[step]
-        row, column = place.lc.value("digest")
-        lines[row] = lines[row][:column] + lines[row][column:].replace(before, digest, 1)
-        changes.append((f"{key}.digest", before, digest))
+    for key, (old, folder) in sources.items():
+        new = digest_of_weights(folder)
+        section = tree
+        for part in key.split("."):
+            section = section[part]
+        line, column = section.lc.value("digest")
+        lines[line] = lines[line][:column] + lines[line][column:].replace(old, new, 1)
+        changes.append((f"{key}.digest", old, new))
     text = "".join(lines)
-    parse_params(YAML(typ="safe").load(text), f"With its digests {path}")
-    with atomic_file(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    parse_params(YAML(typ="safe").load(text), f"{path} with the new digests")
+    with atomic_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return changes

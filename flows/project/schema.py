@@ -1,4 +1,4 @@
-"""JSON Schema of `params.yaml`, from which editors complete."""
+"""Generate the JSON Schema of `params.yaml`, with which editors complete and check it."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ SCHEMA = Path("docs/params.schema.json")
 
 
 def schema_text() -> str:
-    """The schema as readable JSON."""
+    """Return the schema as indented JSON."""
     return json.dumps(Params.model_json_schema(), indent=2) + "\n"
 
 
 def write_schema() -> bool:
-    """Write `docs/params.schema.json` where it differs; whether it did."""
+    """Write `docs/params.schema.json` if its text differs; return whether it did."""
     if SCHEMA.exists() and SCHEMA.read_text(encoding="utf-8") == schema_text():
         return False
-    with atomic_file(SCHEMA) as beside:
-        beside.write_text(schema_text(), encoding="utf-8")
+    with atomic_file(SCHEMA) as temporary:
+        temporary.write_text(schema_text(), encoding="utf-8")
     return True

@@ -1,4 +1,4 @@
-"""What changed in params since a project's `params.yaml` was written: keys that are missing, and keys that are gone."""
+"""Compare the keys of a project's `params.yaml` with those of this version, and add the missing ones."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,101 +13,101 @@ from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params import Params
-from hfi_core.params.loading import place_of, spelled
+from hfi_core.params.loading import dotted, key_path
 
 KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class MissingKey:
-    """A key that this version asks for."""
+    """A key that this version requires and the file lacks."""
 
-    place: KeyPath
+    key: KeyPath
     defaults: tuple[Any, ...]
-    """The preset's value, or nothing where the preset has none."""
+    """The preset's value; empty if the preset has none."""
 
     @property
-    def spelled(self) -> str:
-        """The default as it may stand in the file."""
+    def default_text(self) -> str:
+        """The default as JSON, which is valid in the file."""
         return json.dumps(self.defaults[0]) if self.defaults else "no default"
 
 
 @dataclass(frozen=True)
 class KeyChanges:
-    """What this version and a params file disagree about, besides values."""
+    """Differences between the keys of a params file and those of this version."""
 
     missing: Sequence[MissingKey]
-    gone: Sequence[KeyPath]
+    removed: Sequence[KeyPath]
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.gone)
+        return bool(self.missing or self.removed)
 
 
 def compare_keys(path: Path, preset: str | None = None) -> tuple[KeyChanges, str]:
-    """Compare a params file with this version; also the preset that the defaults are from.
+    """Compare the keys of a params file with this version's; return the preset that the defaults are from, too.
 
-    Raises UserError for a file that is no YAML mapping, or an unknown preset.
+    Raises UserError if the file is not a YAML mapping, or the preset is unknown.
     """
     raw = read_yaml(path)
     if not isinstance(raw, dict):
-        raise UserError(f"{path} holds no mapping of keys.")
+        raise UserError(f"{path} is not a mapping of keys.")
     model = raw.get("model")
     preset = preset or presets.choose_preset(model.get("source") if isinstance(model, dict) else None)
     presets.require_known(preset)
     preset_values = presets.load_preset(preset).model_dump(mode="json")
-    missing, gone = [], []
+    missing, removed = [], []
     try:
         Params.model_validate(raw)
     except ValidationError as error:
         for detail in error.errors():
-            place = place_of(detail["loc"])
+            key = key_path(detail["loc"])
             if detail["type"] == "missing":
-                missing.append(MissingKey(place, _defaults(preset_values, place, raw)))
+                missing.append(MissingKey(key, _defaults(preset_values, key, raw)))
             elif detail["type"] == "extra_forbidden":
-                gone.append(place)
-    return KeyChanges(missing, gone), preset
+                removed.append(key)
+    return KeyChanges(missing, removed), preset
 
 
 def add_missing_keys(path: Path, missing: Sequence[MissingKey]) -> None:
-    """Write the defaults into the file, comments kept; nothing is taken out of it.
+    """Add missing keys with their defaults to the file; comments and all other keys stay.
 
-    Raises UserError for a key that the preset has no default for.
+    Raises UserError if the preset has no default for a key.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Representer(RoundTripRepresenter):
-        """Writes `null` as the file does."""
+        """Representer that writes None as `null`, as the file does."""
 
     Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
-    unknown = [spelled(one.place) for one in missing if not one.defaults]
+    unknown = [dotted(entry.key) for entry in missing if not entry.defaults]
     if unknown:
-        raise UserError(f"{path} lacks {', '.join(unknown)}, which the preset does not say: add it yourself.")
+        raise UserError(f"{path} lacks {', '.join(unknown)}, for which the preset has no default: add it yourself.")
     yaml = YAML()
     yaml.Representer = Representer
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     tree = yaml.load(path.read_text(encoding="utf-8"))
-    for one in missing:
+    for entry in missing:
         parent = tree
-        for part in one.place[:-1]:
+        for part in entry.key[:-1]:
             parent = parent[part]
-        # Never last: what is written after a mapping's last key, a comment on the next one too, belongs to that key.
-        parent.insert(max(0, len(parent) - 1), one.place[-1], one.defaults[0])
-    with atomic_file(path) as beside, beside.open("w", encoding="utf-8") as stream:
+        # Never last: ruamel.yaml attaches the comment before the next section to a mapping's last key.
+        parent.insert(max(0, len(parent) - 1), entry.key[-1], entry.defaults[0])
+    with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         yaml.dump(tree, stream)
 
 
-def _defaults(preset: Mapping[str, Any], place: KeyPath, raw: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The preset's value at a place; where a name of the user's is on the way, that of the first one which has it."""
-    if place == ("candidates",) and isinstance(raw.get("concepts"), dict):
+def _defaults(preset: Mapping[str, Any], key: KeyPath, raw: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the preset's value of a key; below a name that the user chose, that of the preset's first name with it."""
+    if key == ("candidates",) and isinstance(raw.get("concepts"), dict):
         (count, *_) = preset["candidates"]["drawn"].values()
         return ({"drawn": dict.fromkeys(raw["concepts"], count), "imported": {}},)
-    found: list[Any] = [preset]
-    for part in place:
-        inner = [value for value in found if isinstance(value, Mapping)]
-        found = [value[part] for value in inner if part in value]
-        if not found:  # a name: every one of the preset's
-            found = [value for one in inner for value in one.values()]
-    return tuple(found[:1])
+    values: list[Any] = [preset]
+    for part in key:
+        mappings = [value for value in values if isinstance(value, Mapping)]
+        values = [mapping[part] for mapping in mappings if part in mapping]
+        if not values:  # the user chose this name: take all names of the preset
+            values = [value for mapping in mappings for value in mapping.values()]
+    return tuple(values[:1])

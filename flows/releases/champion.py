@@ -7,115 +7,87 @@ from typing import Any
 
 from flows.tracking.client import search_all
 
+CANDIDATE = "candidate"
+"""Alias of the version that was registered last."""
+CHAMPION = "champion"
+"""Alias of the version that people promoted."""
 PREFIX = "promotion."
+"""Begins the key of a tag of a version that records a promotion; its number follows."""
 LAST = "promotion.last"
-"""Tag of the registered model: the number of the last decision; that nobody is champion any more is one, too."""
-_LONGEST_LINE = 50
-_MOST_DIGITS = 9
+"""Tag of the registered model: the number of the last decision. To have no champion any more is a decision, too."""
+_MAX_PREDECESSORS = 50
+_MAX_DIGITS = 9
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """A promotion that was settled."""
+    """A promotion, as it is recorded in a tag of the version."""
 
     version: str
     number: int
-    """From 1, in order."""
+    """Position in the order of all decisions, from 1."""
     at: str
     """UTC, ISO 8601."""
     by: str
+    """Who approved it."""
     published: str
     """Address of the published release."""
     override: str | None
     """Why it was promoted although a gate failed."""
     line: tuple[str, ...]
-    """The champions before it, the last one first; a return to one of them drops those after it."""
+    """The champions before it, the most recent one first. A return to one of them drops those after it."""
 
     @property
     def tag(self) -> tuple[str, str]:
-        """Key and value of the record."""
+        """Return key and value of the record."""
         content = {key: value for key, value in asdict(self).items() if key not in ("version", "number")}
         return f"{PREFIX}{self.number:04d}", json.dumps(content, ensure_ascii=False)
 
 
-def promotions(versions: Iterable[Any]) -> list[Promotion]:
-    """Every promotion that is recorded on the given MLflow versions, the last one first; damaged ones are left out."""
-    found = [_read(version, key, version.tags[key]) for version in versions for key in _keys(version)]
-    return sorted((one for one in found if one), key=lambda one: (one.number, int(one.version)), reverse=True)
+@dataclass(frozen=True)
+class RegistryState:
+    """The alias, the versions and the records of a model when they were read."""
+
+    alias: str | None
+    """The version that the alias `champion` points at."""
+    versions: dict[str, Any]
+    """MLflow's versions by number."""
+    records: list[Promotion]
+    """The most recent one first."""
+    last_decision: int
+    """Number of the last decision; 0 before the first one."""
+
+    @property
+    def champion(self) -> Promotion | None:
+        """Return the promotion of the champion on record; None if the last decision was to have no champion."""
+        return self.records[0] if self.records and self.records[0].number >= self.last_decision else None
+
+    @property
+    def undecided(self) -> Any | None:
+        """Return the version that the alias points at, if it exists and is not the champion on record."""
+        is_recorded = self.champion is not None and self.champion.version == self.alias
+        return None if self.alias is None or is_recorded else self.versions.get(self.alias)
 
 
-def damaged_record(version: Any) -> list[str]:
-    """The tags of a version that are named as records and are none: somebody else has written there."""
-    return [key for key in _keys(version) if _read(version, key, version.tags[key]) is None]
+def read_registry(client: Any, name: str) -> RegistryState:
+    """Read the alias, the versions and the records of a model."""
+    model = _read_model(client, name)
+    versions = read_versions(client, name)
+    last_decision = parse_number(model.tags.get(LAST, "")) if model else 0
+    return RegistryState(_alias_of(model), versions, read_promotions(versions.values()), last_decision)
 
 
-def number_in(text: str) -> int:
-    """A decision's number; 0 where the text is none."""
-    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
+def read_versions(client: Any, model: str) -> dict[str, Any]:
+    """Return MLflow's versions of a model by number."""
+    return {str(version.version): version for version in search_all(client.search_model_versions, f"name = '{model}'")}
 
 
-def _keys(version: Any) -> list[str]:
-    return [key for key in version.tags if key.startswith(PREFIX) and key.removeprefix(PREFIX).isdecimal()]
+def read_champion(client: Any, model: str) -> str | None:
+    """Return the version that the alias `champion` points at; None if it is not set, or the model does not exist."""
+    return _alias_of(_read_model(client, model))
 
 
-def _read(version: Any, key: str, value: str) -> Promotion | None:
-    number = number_in(key.removeprefix(PREFIX))
-    try:
-        content = json.loads(value)
-        line = content.pop("line")
-        promotion = Promotion(str(version.version), number, line=tuple(line), **content)
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return None
-    words = (promotion.at, promotion.by, promotion.published, *promotion.line)
-    whole = isinstance(line, list) and all(isinstance(word, str) for word in words)
-    return promotion if number and whole and isinstance(promotion.override, str | None) else None
-
-
-def in_effect(recorded: list[Promotion], last: int) -> Promotion | None:
-    """The promotion whose version is champion; None where the last decision was another."""
-    return recorded[0] if recorded and recorded[0].number >= last else None
-
-
-def line_after(version: str, champion: Promotion | None) -> tuple[str, ...]:
-    """The champions before `version` if it follows the present one, or returns to one before it."""
-    if champion is None:
-        return ()
-    if version == champion.version:
-        return champion.line
-    if version in champion.line:
-        return champion.line[champion.line.index(version) + 1 :]
-    return (champion.version, *champion.line)[:_LONGEST_LINE]
-
-
-def former(at: str | None, champion: Promotion | None, there: Iterable[str]) -> str | None:
-    """The nearest champion before the one that the alias is at that still exists; at none, the last one on record.
-
-    A promotion that nobody settled yet, of `at`, counts: before it is the champion on record.
-    """
-    if champion is None:
-        return None
-    if at is None:
-        return champion.version
-    existing = set(there)
-    return next((one for one in line_after(at, champion) if one in existing), None)
-
-
-ALIAS = "candidate"
-CHAMPION = "champion"
-
-
-def versions_of(client: Any, model: str) -> dict[str, Any]:
-    """MLflow's versions of a model by number."""
-    found = search_all(client.search_model_versions, f"name = '{model}'")
-    return {str(version.version): version for version in found}
-
-
-def champion_of(client: Any, model: str) -> str | None:
-    """The version that the alias is at; None where it is at none, or there is no such model."""
-    return _at(_model(client, model))
-
-
-def _model(client: Any, name: str) -> Any | None:
+def _read_model(client: Any, name: str) -> Any | None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -126,33 +98,66 @@ def _model(client: Any, name: str) -> Any | None:
         raise
 
 
-def _at(model: Any | None) -> str | None:
-    found = model.aliases.get(CHAMPION) if model else None
-    return None if found is None else str(found)
+def _alias_of(model: Any | None) -> str | None:
+    version = model.aliases.get(CHAMPION) if model else None
+    return None if version is None else str(version)
 
 
-@dataclass(frozen=True)
-class RegistryState:
-    """The registry as a pass finds it."""
-
-    at: str | None
-    """The version that the alias is at."""
-    there: dict[str, Any]
-    """MLflow's versions by number."""
-    recorded: list[Promotion]
-    """The last one first."""
-    last: int
-    """The number of the last decision."""
-
-    @property
-    def champion(self) -> Promotion | None:
-        """The champion on record."""
-        return in_effect(self.recorded, self.last)
+def read_promotions(versions: Iterable[Any]) -> list[Promotion]:
+    """Return every promotion that the given MLflow versions record, the most recent first, without damaged records."""
+    promotions = [_parse(version, key, version.tags[key]) for version in versions for key in _record_keys(version)]
+    return sorted(
+        (promotion for promotion in promotions if promotion),
+        key=lambda promotion: (promotion.number, int(promotion.version)),
+        reverse=True,
+    )
 
 
-def read_registry(client: Any, name: str) -> RegistryState:
-    """Read the registry."""
-    model = _model(client, name)
-    there = versions_of(client, name)
-    recorded = promotions(there.values())
-    return RegistryState(_at(model), there, recorded, number_in(model.tags.get(LAST, "")) if model else 0)
+def find_damaged_records(version: Any) -> list[str]:
+    """Return the tags of a version that have the name of a record and another content: somebody else wrote them."""
+    return [key for key in _record_keys(version) if _parse(version, key, version.tags[key]) is None]
+
+
+def parse_number(text: str) -> int:
+    """Return a decision's number; 0 if the text is not a valid one."""
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else 0
+
+
+def _record_keys(version: Any) -> list[str]:
+    return [key for key in version.tags if key.startswith(PREFIX) and key.removeprefix(PREFIX).isdecimal()]
+
+
+def _parse(version: Any, key: str, value: str) -> Promotion | None:
+    number = parse_number(key.removeprefix(PREFIX))
+    try:
+        content = json.loads(value)
+        line = content.pop("line")
+        promotion = Promotion(str(version.version), number, line=tuple(line), **content)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+    texts = (promotion.at, promotion.by, promotion.published, *promotion.line)
+    valid = isinstance(line, list) and all(isinstance(text, str) for text in texts)
+    return promotion if number and valid and isinstance(promotion.override, str | None) else None
+
+
+def predecessors_of(version: str, champion: Promotion | None) -> tuple[str, ...]:
+    """Return the champions before `version` if it follows the present champion, or returns to an earlier one."""
+    if champion is None:
+        return ()
+    if version == champion.version:
+        return champion.line
+    if version in champion.line:
+        return champion.line[champion.line.index(version) + 1 :]
+    return (champion.version, *champion.line)[:_MAX_PREDECESSORS]
+
+
+def find_previous_champion(state: RegistryState) -> str | None:
+    """Return the most recent previous champion whose version still exists.
+
+    If the alias is not set, that is the last recorded champion. If the alias is at a version that no pass has decided
+    on yet, that is the champion on record.
+    """
+    last = state.records[0] if state.records else None
+    if last is None or state.alias is None:
+        return last and last.version
+    return next((version for version in predecessors_of(state.alias, last) if version in state.versions), None)

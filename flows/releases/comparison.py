@@ -1,4 +1,4 @@
-"""Two registered versions side by side: figures, paired differences, pictures at equal seeds."""
+"""Compare two registered versions: figures, paired differences, pictures at equal seeds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,50 +15,51 @@ from hfi_core.report.table import format_figure
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One figure of both versions."""
+class ComparedMetric:
+    """One metric of both versions."""
 
     metric: str
     first: str
     second: str
     difference: PairedDifference | None
-    """The second less the first; None where they are no pairs."""
+    """The second minus the first; None if their pictures are not pairs."""
 
 
-def compare_versions(params: Params, first: str, second: str, page: Path | None) -> list[Compared]:
-    """Every figure that both have; a page with their pictures at equal seeds if `page` is given.
+def compare_versions(params: Params, first: str, second: str, page: Path | None) -> list[ComparedMetric]:
+    """Compare every metric that both versions have; write a page with their pictures at equal seeds to `page`.
 
-    Raises UserError if a version is not there, or was registered without figures.
+    Raises UserError if a version does not exist, or was registered without figures.
     """
     client = registry_client(params)
-    names = [find_release(params, name) for name in (first, second)]
-    found = [read_record(params, client.get_model_version(one.model, one.number)) for one in names]
-    one, other = (_row(figures, version) for figures, version in zip(found, names, strict=True))
+    versions = [find_release(params, name) for name in (first, second)]
+    records = [read_record(params, client.get_model_version(version.model, version.number)) for version in versions]
+    metrics, others = (_metrics_of(record, version) for record, version in zip(records, versions, strict=True))
     compared = [
-        Compared(metric, format_figure(one[metric]), format_figure(other[metric]), _difference(params, metric, *found))
-        for metric in one
-        if metric in other
+        ComparedMetric(name, format_figure(figure), format_figure(others[name]), _difference(params, name, *records))
+        for name, figure in metrics.items()
+        if name in others
     ]
     if page:
-        sides = [ComparedRelease(str(version), version.tags.get("gates", "unknown")) for version in names]
-        table = [(one.metric, one.first, one.second, shown_difference(one)) for one in compared]
-        write_side_by_side(page, sides, table, _pairs(*found))
+        sides = [ComparedRelease(str(version), version.tags.get("gates", "unknown")) for version in versions]
+        table = [(metric.metric, metric.first, metric.second, format_difference(metric)) for metric in compared]
+        write_side_by_side(page, sides, table, _picture_pairs(*records))
     return compared
 
 
-def shown_difference(compared: Compared) -> str:
-    """The paired difference for people."""
+def format_difference(compared: ComparedMetric) -> str:
+    """Return the paired difference for people."""
     if compared.difference is None:
         return "no pairs"
-    found = compared.difference
-    return f"{found.interval.value:+.3f} [{found.interval.low:+.3f}, {found.interval.high:+.3f}], p {found.p:.2g}"
+    interval, p = compared.difference.interval, compared.difference.p
+    return f"{interval.value:+.3f} [{interval.low:+.3f}, {interval.high:+.3f}], p {p:.2g}"
 
 
-def _row(figures: EvaluationRecord, version: Version) -> dict[str, dict]:
-    for row in figures.evaluation["rows"]:
-        if row["row"] == version.tags.get("hfi.row"):
+def _metrics_of(record: EvaluationRecord, version: Version) -> dict[str, dict]:
+    variant = version.tags.get("hfi.row")
+    for row in record.evaluation["rows"]:
+        if row["row"] == variant:
             return row["metrics"]
-    raise UserError(f"{version}: its figures have no row {version.tags.get('hfi.row')}.")
+    raise UserError(f"{version}: its figures have no row {variant!r}, which its tag hfi.row names.")
 
 
 def _difference(
@@ -72,13 +73,14 @@ def _difference(
         return None
 
 
-def _pairs(first: EvaluationRecord, second: EvaluationRecord) -> list[PicturePair]:
-    known = [
-        {(one["suite"], one["index"]): (one["prompt"], one["seed"]) for one in figures.records}
-        for figures in (first, second)
+def _picture_pairs(first: EvaluationRecord, second: EvaluationRecord) -> list[PicturePair]:
+    """Return the pictures that both versions drew for the same prompt at the same seed."""
+    drawn = [
+        {(picture["suite"], picture["index"]): (picture["prompt"], picture["seed"]) for picture in record.records}
+        for record in (first, second)
     ]
     return [
-        PicturePair(place[0], *known[0][place], first.pictures[place], second.pictures[place])
-        for place in first.pictures
-        if place in second.pictures and known[0][place] == known[1][place]
+        PicturePair(key[0], *drawn[0][key], first.pictures[key], second.pictures[key])
+        for key in first.pictures
+        if key in second.pictures and drawn[0][key] == drawn[1][key]
     ]

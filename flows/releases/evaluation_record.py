@@ -1,4 +1,4 @@
-"""What a registered version was judged by, kept beside it in MLflow: figures, each picture's verdict, some pictures."""
+"""The evaluation of a registered version, stored beside it in MLflow: metrics, verdicts, some pictures."""
 
 import json
 import shutil
@@ -20,56 +20,56 @@ from hfi_core.report.images import select_round_robin
 
 FOLDER = "evaluation"
 TAG = "hfi.evaluation"
-A_SUITE = 8
-"""Pictures kept of a suite: the same seeds in every version."""
+PICTURES_PER_SUITE = 8
+"""Pictures that are stored: the same seeds in every version."""
 _FIGURES = "evaluation.json"
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """One version's evaluation."""
+    """The evaluation of one version."""
 
     evaluation: dict[str, Any]
     records: Records
-    """Nothing where the pictures' verdicts were not there when it was registered."""
+    """The verdicts on its pictures; empty if they did not exist when it was registered."""
     pictures: dict[tuple[str, int], bytes]
     """PNG by suite and index."""
 
 
 @contextmanager
 def gather_record(params: Params, evaluation: Path) -> Iterator[tuple[Path, str]]:
-    """A folder with what is kept of the released row, and its digest."""
+    """Yield a folder with the evaluation of the released variant, and the folder's digest."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
         shutil.copyfile(evaluation, folder / _FIGURES)
-        row = EVALUATED_ROWS / params.release.row
-        if (row / RECORDS).exists():
-            shutil.copyfile(row / RECORDS, folder / RECORDS)
-            for suite, index in _chosen(read_jsonl(row / RECORDS)):
+        evaluated = EVALUATED_ROWS / params.release.row
+        if (evaluated / RECORDS).exists():
+            shutil.copyfile(evaluated / RECORDS, folder / RECORDS)
+            for suite, index in _choose_pictures(read_jsonl(evaluated / RECORDS)):
                 picture = f"pictures/{suite}/{index:05d}.png"
                 (folder / picture).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(row / picture, folder / picture)
+                shutil.copyfile(evaluated / picture, folder / picture)
         yield folder, sha256_of_folder(folder)
 
 
-def _chosen(records: Records) -> Iterator[tuple[str, int]]:
+def _choose_pictures(records: Records) -> Iterator[tuple[str, int]]:
     for suite in dict.fromkeys(record["suite"] for record in records):
         of_suite = [record for record in records if record["suite"] == suite]
-        for place in select_round_robin([record["prompt"] for record in of_suite], A_SUITE):
-            yield suite, of_suite[place]["index"]
+        for position in select_round_robin([record["prompt"] for record in of_suite], PICTURES_PER_SUITE):
+            yield suite, of_suite[position]["index"]
 
 
 def read_record(params: Params, version) -> EvaluationRecord:
-    """The figures of an MLflow model version, held against the digest among its tags.
+    """Read the evaluation of an MLflow model version, and compare it with the digest in its tags.
 
-    Raises UserError if they are missing or are not what was registered.
+    Raises UserError if it is missing or is not what was registered.
     """
     import mlflow
 
     name = f"{version.name} version {version.version}"
     if TAG not in version.tags:
-        raise UserError(f"{name} was registered without its figures, so its gates cannot be asked.")
+        raise UserError(f"{name} was registered without its figures, so its gates cannot be checked.")
     with tempfile.TemporaryDirectory() as scratch:
         address = f"runs:/{version.run_id}/{FOLDER}"
         mlflow.artifacts.download_artifacts(address, dst_path=scratch, tracking_uri=params.tracking.mlflow)

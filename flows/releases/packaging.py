@@ -1,4 +1,4 @@
-"""A release as MLflow's models: the merged pipeline behind `predict`, and the LoRA in MLflow's `diffusers` flavor.
+"""Package a release as MLflow models: the merged pipeline with `predict`, and the LoRA in the flavor `diffusers`.
 
 Both have a signature and an input example.
 """
@@ -10,18 +10,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hfi_core.models.diffusion.folder import picture_side_in
+from hfi_core.models.diffusion.folder import read_picture_side
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_WEIGHTS
 
 Save = Callable[[Path, Any], None]
-"""`save(folder, model)`: one flavor's `save_model` of an `mlflow.models.Model`; the folder is not there yet."""
+"""`save(folder, model)`: one flavor's `save_model` for an `mlflow.models.Model`. The folder does not exist yet."""
 
 
 def log_model(client: Any, run_id: str, name: str, save: Save) -> Any:
-    """Store what `save` writes; MLflow's logged model.
+    """Store what `save` writes, and return MLflow's logged model.
 
-    MLflow's own `log_model` would load each model that has an input example and draw it, at every registration.
+    MLflow's own `log_model` would load each model that has an input example and draw a picture, at each registration.
     """
     from mlflow.entities import LoggedModelOutput, LoggedModelStatus
     from mlflow.models import Model
@@ -40,21 +40,21 @@ def log_model(client: Any, run_id: str, name: str, save: Save) -> Any:
     return client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
 
 
-_SERVED_WITH = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
-_ADAPTED_WITH = ("torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "mlflow")
-_NOWHERE = "./base"
-"""A path for MLflow's eyes: it would ask the hub for a named model's newest commit, and params name the one."""
+_SERVED_REQUIREMENTS = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
+_ADAPTER_REQUIREMENTS = ("torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "mlflow")
+_PLACEHOLDER = "./base"
+"""MLflow takes a path as it is. For a model's name it would request the newest commit; params name a fixed one."""
 _SERVED = Path(__file__).with_name("served_model.py")
 
 
 def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> None:
-    """Write the pyfunc model from code: prompts in, PNG pictures out; the release is its artifact."""
+    """Write the pyfunc model from code: it takes prompts and returns PNG pictures. The release is its artifact."""
     import mlflow.pyfunc
     import pandas
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    sampler, side = params.sampler, picture_side_in(release / "model")
+    sampler, side = params.sampler, read_picture_side(release / "model")
     settings = {"steps": sampler.steps, "guidance": sampler.guidance, "seed": 0, "height": side, "width": side}
     signature = ModelSignature(
         inputs=Schema([ColSpec("string", "prompt")]),
@@ -66,7 +66,7 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
             ]
         ),
     )
-    with warnings.catch_warnings(action="ignore", category=UserWarning):  # hints on type hints; the signature is given
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # about type hints; the signature is given
         mlflow.pyfunc.save_model(
             path=str(folder),
             mlflow_model=model,
@@ -75,20 +75,20 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
             model_config={"scheduler": sampler.scheduler, "device": "auto"} | settings,
             signature=signature,
             input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), settings),
-            pip_requirements=_pinned(*_SERVED_WITH),
+            pip_requirements=_pinned(*_SERVED_REQUIREMENTS),
         )
 
 
 def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> None:
-    """Write the LoRA with a reference to the base: `mlflow.diffusers.load_model(...).load_pipeline(base_model=...)`."""
+    """Write the LoRA with a reference to its base: `mlflow.diffusers.load_model(...).load_pipeline(base_model=...)`."""
     import mlflow.diffusers
     import pandas
     from mlflow.models import ModelSignature
     from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
-    side = picture_side_in(release / "model")
-    asked = {
+    side = read_picture_side(release / "model")
+    defaults = {
         "num_inference_steps": params.sampler.steps,
         "guidance_scale": params.sampler.guidance,
         "height": side,
@@ -99,26 +99,26 @@ def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> Non
     mlflow.diffusers.save_model(
         adapter_path=str(release / LORA_WEIGHTS),
         path=str(folder),
-        base_model=_NOWHERE,
+        base_model=_PLACEHOLDER,
         mlflow_model=model,
         signature=ModelSignature(
             inputs=Schema([ColSpec("string", "prompt")]),
             outputs=Schema([ColSpec("binary", "image")]),
-            params=ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in asked.items()]),
+            params=ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in defaults.items()]),
         ),
-        input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), asked),
-        pip_requirements=_pinned(*_ADAPTED_WITH),
+        input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), defaults),
+        pip_requirements=_pinned(*_ADAPTER_REQUIREMENTS),
     )
-    # With the file's name diffusers need not guess it, which it refuses to do offline.
-    told = {"base_model": params.model.source, "weight_name": Path(LORA_WEIGHTS).name}
+    # Without the file's name diffusers would guess it, which it refuses to do offline.
+    base = {"base_model": params.model.source, "weight_name": Path(LORA_WEIGHTS).name}
     if params.model.revision:
-        told["base_model_revision"] = params.model.revision
-    model.flavors[mlflow.diffusers.FLAVOR_NAME] |= told
+        base["base_model_revision"] = params.model.revision
+    model.flavors[mlflow.diffusers.FLAVOR_NAME] |= base
     model.save(str(folder / MLMODEL_FILE_NAME))
 
 
 def example_prompt(params: Params) -> str:
-    """What the input examples ask for: a picture that nobody objects to."""
+    """Return the prompt of the input examples: for a picture that nobody objects to."""
     return params.evaluate.suites["unrelated"].prompts[0]
 
 

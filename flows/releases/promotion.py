@@ -1,28 +1,30 @@
-"""Promote a version, roll back, and reconcile what people did with the alias `champion` in MLflow."""
+"""Promote a version, roll back, and reconcile what people did with the alias `champion` in MLflow.
+
+A pass reads the registry, decides what follows (see `decision`), and writes that.
+"""
 
 import getpass
 import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from flows.releases.champion import (
     CHAMPION,
     LAST,
-    Promotion,
     RegistryState,
-    champion_of,
-    damaged_record,
-    former,
-    line_after,
+    find_damaged_records,
+    find_previous_champion,
+    read_champion,
     read_registry,
 )
+from flows.releases.decision import APPROVED, OVERRIDE, REFUSED, Decision, Inspection, Outcome, decide
 from flows.releases.download import download_release
 from flows.releases.publish import publish as publish_release
 from flows.releases.publish import release_name
@@ -35,20 +37,19 @@ from hfi_core.params import Params
 from hfi_core.pipeline.layout import STATE
 
 Publish = Callable[[Path, str], str]
-"""Put a release under an immutable name, once; returns its address."""
-Found = Literal["none", "settled", "promoted", "undone", "moved"]
-REFUSED, OVERRIDE, APPROVED = "promotion_refused", "override", "approved_by"
-_PASSES = 5
+"""Put a release under an immutable name, once; return its address."""
+_MAX_PASSES = 5
 """How often one call follows an alias that is being moved."""
-_UNKNOWN = "not told"
+_MAX_TAG = 4000
+"""Characters of a tag's value."""
 _BUSY = "Another pass of promotions is at work in this project; waiting until it is done."
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What one pass found and did."""
+    """What one pass did."""
 
-    found: Found
+    outcome: Outcome
     version: str | None
     """The version that the alias was at."""
     champion: str | None
@@ -56,18 +57,19 @@ class Reconciliation:
     reasons: tuple[str, ...] = ()
     """Why a promotion was undone, or what an override overrode."""
     published: str | None = None
+    """Address of the champion's release."""
 
-    def told(self, model: str) -> list[str]:
-        """For people."""
-        if self.found == "none":
+    def describe(self, model: str) -> list[str]:
+        """Return lines for people."""
+        if self.outcome == "none":
             return [f"{model} has no champion. Move the alias {CHAMPION} to a version in MLflow, or `hfi promote`."]
-        if self.found == "settled":
+        if self.outcome == "unchanged":
             return [f"{model} version {self.version} is champion, as recorded; published at {self.published}."]
-        if self.found == "promoted":
+        if self.outcome == "promoted":
             overridden = [f"  overridden: {reason}" for reason in self.reasons]
             return [f"{model} version {self.version} is champion now; published at {self.published}.", *overridden]
-        if self.found == "moved":
-            return [f"The alias {CHAMPION} of {model} keeps being moved; the next pass will look again."]
+        if self.outcome == "moved":
+            return [f"The alias {CHAMPION} of {model} keeps being moved; the next pass will check it again."]
         back = f"version {self.champion} is champion as before" if self.champion else "there is no champion"
         return [
             f"The promotion of {model} version {self.version} was undone; {back}.",
@@ -77,201 +79,168 @@ class Reconciliation:
 
 
 def reconcile_promotions(
-    params: Params, publish: Publish | None = None, client: Any = None, waiting: str = _BUSY
+    params: Params, publish: Publish | None = None, client: Any = None, waiting_message: str = _BUSY
 ) -> Reconciliation:
-    """Bring registry and publication in line with where the alias `champion` is.
+    """Make registry and publication agree with the alias `champion`.
 
-    While another pass is at work here it waits, and says `waiting`; Ctrl-C loses nothing.
-    Raises UserError if the registry or the place of publication is out of reach; nothing is recorded then, and the
-    next pass goes on.
+    While another pass is at work here, this one waits and prints `waiting_message`; Ctrl-C loses nothing.
+    Raises UserError if the registry or the place of publication is out of reach. Nothing is recorded then, and the
+    next pass continues.
     """
     from mlflow.exceptions import MlflowException
 
     client = client or registry_client(params)
-    publish = publish or _publish_by(params)
-    with _one_at_a_time(waiting):
+    publish = publish or (lambda release, name: publish_release(params, release, name).address)
+    with _one_at_a_time(waiting_message):
         try:
-            for _ in range(_PASSES):
-                settled = _pass(params, client, publish)
-                if settled.found != "moved":
+            for _ in range(_MAX_PASSES):
+                result = _run_pass(params, client, publish)
+                if result.outcome != "moved":
                     break
         except (MlflowException, OSError) as error:
             raise UserError(
-                f"Promotions of {params.release.model} at {params.tracking.mlflow} could not be settled: "
-                f"{first_line(error)}\nNothing is lost: `hfi promotions` goes on from here."
+                f"Promotions of {params.release.model} at {params.tracking.mlflow} could not be reconciled: "
+                f"{first_line(error)}\nNothing is lost. To fix this: run `hfi promotions`, which continues from here."
             ) from error
-    return settled
+    return result
 
 
 @contextmanager
-def _one_at_a_time(waiting: str) -> Iterator[None]:
+def _one_at_a_time(waiting_message: str) -> Iterator[None]:
     STATE.mkdir(exist_ok=True)
     lock = FileLock((STATE / "promotions.lock").absolute())
     try:
         held = lock.acquire(timeout=0)
     except Timeout:
-        warn(f"{waiting} Ctrl-C gives up waiting; the next pass of `hfi promotions` goes on.")
+        warn(f"{waiting_message} Ctrl-C ends the wait; the next pass of `hfi promotions` continues.")
         held = lock.acquire()
     with held:
         yield
 
 
-def _pass(params: Params, client: Any, publish: Publish) -> Reconciliation:
-    name = params.release.model
-    seen = read_registry(client, name)
-    at, champion = seen.at, seen.champion
-    if at is None:
-        if champion:  # the alias was taken away: what fails after this must not bring that champion back
-            client.set_registered_model_tag(name, LAST, str(champion.number + 1))
-        return Reconciliation("none", None, None)
-    if at not in seen.there:  # deleted since
-        return Reconciliation("moved", at, champion_of(client, name))
-    if champion and champion.version == at:
-        _complete(client, name, seen, champion)
-        return Reconciliation("settled", at, at, published=seen.there[at].tags.get("published", champion.published))
+def _run_pass(params: Params, client: Any, publish: Publish) -> Reconciliation:
+    """Read the registry, decide, write."""
+    model = params.release.model
+    state = read_registry(client, model)
     try:
-        return _reconcile(params, client, publish, seen, at)
+        with tempfile.TemporaryDirectory() as scratch:
+            inspection = _inspect(params, client, state, Path(scratch)) if state.undecided else None
+            decision = decide(state, inspection)
+            if decision.outcome == "promoted":
+                address = publish(inspection.release, release_name(params, inspection.release))
+                decision = decision.with_publication(address, datetime.now(UTC).isoformat(timespec="seconds"))
+        return apply(client, model, decision)
     except Exception:
-        if champion_of(client, name) != at:  # moved or deleted while it was being settled: what failed no longer counts
-            return Reconciliation("moved", at, champion_of(client, name))
+        alias = read_champion(client, model)
+        if alias != state.alias:  # moved or deleted meanwhile: what failed no longer counts
+            return Reconciliation("moved", state.alias, alias)
         raise
 
 
-def _complete(client: Any, name: str, seen: RegistryState, champion: Promotion) -> None:
-    """What follows a record: a pass may have died after it, and people may tell who it was a little late."""
-    approved = seen.there[champion.version].tags.get(APPROVED)
-    if approved and champion.by == _UNKNOWN:
-        champion = replace(champion, by=approved.strip() or _UNKNOWN)
-        client.set_model_version_tag(name, champion.version, "promoted_by", champion.by)
-        client.set_model_version_tag(name, champion.version, *champion.tag)
-    if seen.last < champion.number:
-        client.set_registered_model_tag(name, LAST, str(champion.number))
-    if approved is not None:  # else the next promotion, by somebody else perhaps, would be told as this person's
-        client.delete_model_version_tag(name, champion.version, APPROVED)
-
-
-def _reconcile(params: Params, client: Any, publish: Publish, seen: RegistryState, at: str) -> Reconciliation:
-    name, version, champion = params.release.model, seen.there[at], seen.champion
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            release, wrong = download_release(params, client, version, Path(scratch)), None
-        except UserError as error:
-            release, wrong = None, str(error)
-        if records := damaged_record(version):
-            wrong = f"its tag {records[0]} is no record of a promotion; delete the tag in MLflow"
-        failed: list[str] = []
-        earlier = next((one for one in seen.recorded if one.version == at), None)
-        if wrong is None and earlier is None:
-            failed = _failed_gates(params, version, seen.there[champion.version] if champion else None)
-        override = version.tags.get(OVERRIDE, "").strip() or None
-        if wrong or (failed and not override):
-            return _undo(client, name, at, champion, [wrong] if wrong else failed)
-        address = publish(release, release_name(params, release))
-    if champion_of(client, name) != at:
-        return Reconciliation("moved", at, champion_of(client, name))
-    before = seen.recorded[0] if seen.recorded else None
-    promotion = Promotion(
-        version=at,
-        number=max(seen.last, before.number if before else 0) + 1,
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=version.tags.get(APPROVED, "").strip() or _UNKNOWN,
-        published=address,
-        override=override if failed else earlier and earlier.override,
-        line=line_after(at, before),
-    )
-    if REFUSED in version.tags:
-        client.delete_model_version_tag(name, at, REFUSED)
-    # For people's eyes; the record itself comes after them, and only it counts.
-    for key, value in (("promoted_at", promotion.at), ("promoted_by", promotion.by), ("published", address)):
-        client.set_model_version_tag(name, at, key, value)
-    client.set_model_version_tag(name, at, *promotion.tag)
-    _complete(client, name, seen, promotion)
-    return Reconciliation("promoted", at, at, tuple(failed), address)
+def _inspect(params: Params, client: Any, state: RegistryState, scratch: Path) -> Inspection:
+    """Check files, records and gates of the version that no decision is recorded on."""
+    version = state.undecided
+    if damaged := find_damaged_records(version):
+        return Inspection(damage=f"its tag {damaged[0]} is not a record of a promotion; delete the tag in MLflow")
+    try:
+        release = download_release(params, client, version, scratch)
+    except UserError as error:
+        return Inspection(damage=str(error))
+    if any(record.version == state.alias for record in state.records):  # it passed, or somebody answered for it
+        return Inspection(release)
+    champion = state.versions[state.champion.version] if state.champion else None
+    return Inspection(release, failed_gates=tuple(_failed_gates(params, version, champion)))
 
 
 def _failed_gates(params: Params, version: Any, champion: Any | None) -> list[str]:
-    """Each gate, of the params of now, that the version's own figures fail."""
+    """Return each gate of the present params that the version's own figures fail."""
     from flows.releases.evaluation_record import read_record  # torch
     from hfi_core.evaluation.gates import check_against_champion
 
-    row = version.tags.get("hfi.row")
-    if row is None:
+    variant = version.tags.get("hfi.row")
+    if variant is None:
         return ["it has no tag hfi.row, so it is not known which of its figures are its own"]
     try:
-        mine = read_record(params, version)
-        told: list[GateResult] = check_gates(mine.evaluation, row, params.release.gates)
+        own = read_record(params, version)
+        results: list[GateResult] = check_gates(own.evaluation, variant, params.release.gates)
         if champion is not None and any(gate.not_worse_by is not None for gate in params.release.gates.values()):
-            told += check_against_champion(params, mine.records, read_record(params, champion).records)
+            results += check_against_champion(params, own.records, read_record(params, champion).records)
     except UserError as error:
         return [str(error)]
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # figures of another form than ours
         return [f"its figures cannot be read ({type(error).__name__})"]
-    return [f"{verdict.metric}: {verdict}" for verdict in told if not verdict.passed]
+    return [f"{result.metric}: {result}" for result in results if not result.passed]
 
 
-def _undo(client: Any, name: str, at: str, champion: Promotion | None, reasons: list[str]) -> Reconciliation:
-    """Say why on the version, then put the alias back: a crash between the two leaves it to be undone."""
-    client.set_model_version_tag(name, at, REFUSED, "; ".join(reasons)[:4000])
-    if champion_of(client, name) != at:
-        return Reconciliation("moved", at, champion_of(client, name))
-    if champion:
-        client.set_registered_model_alias(name, CHAMPION, champion.version)
-    else:
-        client.delete_registered_model_alias(name, CHAMPION)
-    return Reconciliation("undone", at, champion.version if champion else None, tuple(reasons))
-
-
-def _publish_by(params: Params) -> Publish:
-    return lambda release, name: publish_release(params, release, name).address
+def apply(client: Any, model: str, decision: Decision) -> Reconciliation:
+    """Write a decision. A pass that dies between two changes is completed, or repeated, by the next one."""
+    version = decision.version
+    if decision.outcome == "undone":  # first the reasons: a pass that dies now leaves the promotion to be undone
+        client.set_model_version_tag(model, version, REFUSED, "; ".join(decision.reasons)[:_MAX_TAG])
+    if decision.outcome in ("promoted", "undone", "moved"):
+        alias = read_champion(client, model)
+        if alias != version or decision.outcome == "moved":
+            return Reconciliation("moved", version, alias)
+    if decision.outcome == "undone":
+        if decision.champion:
+            client.set_registered_model_alias(model, CHAMPION, decision.champion)
+        else:
+            client.delete_registered_model_alias(model, CHAMPION)
+    record = [decision.record.tag] if decision.record else []
+    for key, value in (*decision.tags, *record):
+        client.set_model_version_tag(model, version, key, value)
+    if decision.last_decision is not None:
+        client.set_registered_model_tag(model, LAST, str(decision.last_decision))
+    for key in decision.used_tags:
+        client.delete_model_version_tag(model, version, key)
+    return Reconciliation(decision.outcome, version, decision.champion, decision.reasons, decision.published)
 
 
 def promote(
     params: Params, version: str, by: str | None = None, override: str | None = None, publish: Publish | None = None
 ) -> Reconciliation:
-    """Move the alias to a version of `release.model` and settle it.
+    """Move the alias to a version of `release.model`, then run a pass.
 
     Raises UserError if there is no such version, or as `reconcile_promotions` does.
     """
     found = find_own_release(params, version)
-    tags = {APPROVED: by or _person()} | ({OVERRIDE: override} if override else {})
-    return _move(params, registry_client(params), found.number, tags, publish)
+    tags = {APPROVED: by or _account_name()} | ({OVERRIDE: override} if override else {})
+    return _move_alias(params, registry_client(params), found.number, tags, publish)
 
 
 def roll_back(params: Params, by: str | None = None, publish: Publish | None = None) -> Reconciliation:
-    """Move the alias to the nearest earlier champion that still exists, then settle it.
+    """Move the alias to the most recent previous champion that still exists, then run a pass.
 
-    The alias moves first: neither a pass that is publishing nor a place of publication that is down is waited for.
-    Raises UserError if there is no earlier champion, or as `reconcile_promotions` does.
+    The alias moves first: this waits neither for a pass that is publishing, nor for a place of publication that is
+    down. Raises UserError if there is no earlier champion, or as `reconcile_promotions` does.
     """
     client, model = registry_client(params), params.release.model
     with registry_errors_as_user_errors(params):
-        seen = read_registry(client, model)
-    back = former(seen.at, next(iter(seen.recorded), None), seen.there)
-    if back is None:
+        state = read_registry(client, model)
+    previous = find_previous_champion(state)
+    if previous is None:
         raise UserError(f"{model} has no earlier champion to go back to. `hfi promote VERSION` promotes another one.")
-    if seen.champion and seen.champion.version == back:  # from what nobody settled: its own record stands
-        return _move(params, client, back, {}, publish)
-    return _move(params, client, back, {APPROVED: by or _person()}, publish)
+    if state.champion and state.champion.version == previous:  # no pass recorded the present one: nothing new to record
+        return _move_alias(params, client, previous, {}, publish)
+    return _move_alias(params, client, previous, {APPROVED: by or _account_name()}, publish)
 
 
-def _move(params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None) -> Reconciliation:
+def _move_alias(
+    params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None
+) -> Reconciliation:
     model = params.release.model
     with registry_errors_as_user_errors(params):
         for key, value in tags.items():
             client.set_model_version_tag(model, version, key, value)
         client.set_registered_model_alias(model, CHAMPION, version)
     moved = f"The alias {CHAMPION} of {model} is at version {version} now"
+    waiting_message = f"{moved}. Another pass is at work, perhaps publishing; waiting to record it."
     try:
-        return reconcile_promotions(
-            params,
-            publish,
-            client,
-            waiting=f"{moved}. Another pass is at work, publishing perhaps; waiting to record it.",
-        )
+        return reconcile_promotions(params, publish, client, waiting_message)
     except UserError as error:
         raise UserError(f"{moved}, but that is neither published nor recorded yet.\n{error}") from error
 
 
-def _person() -> str:
-    """Who is at this command: the tracking server's account, else the machine's."""
+def _account_name() -> str:
+    """Return who runs this command: the tracking server's account, else the machine's."""
     return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()

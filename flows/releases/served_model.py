@@ -1,4 +1,4 @@
-"""The release as MLflow serves it: MLflow stores this file beside the release, so it imports nothing of ours."""
+"""The model that MLflow serves. MLflow stores this file beside the release, so it must not import this project."""
 
 import base64
 import io
@@ -12,14 +12,14 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
 _SIDES = ("height", "width")
-_LEAST, _MOST = 0.5, 2
-"""Of the side that the model was trained at: beyond, pictures fall apart, and memory grows with their area."""
+_MIN_SCALE, _MAX_SCALE = 0.5, 2
+"""Of the side that the model was trained at. Beyond, pictures fall apart, and memory grows with their area."""
 _MULTIPLE = 8
-"""Pixels; diffusers takes no other sides."""
+"""Pixels; diffusers accepts no other sides."""
 
 
 class SafeguardedModel(PythonModel):
-    """Prompts in, PNG pictures out (base64). A seed gives the same picture again, on the same kind of device."""
+    """From prompts to PNG pictures (base64). A seed gives the same picture again on the same kind of device."""
 
     def load_context(self, context) -> None:
         """Load the merged diffusers folder of the release."""
@@ -46,7 +46,7 @@ class SafeguardedModel(PythonModel):
         self.pipeline.to(device)
 
     def predict(self, context, model_input: pandas.DataFrame, params=None) -> list[str]:
-        """Draw a picture for each row's `prompt`; the first one has `seed`, each further one the next.
+        """Draw a picture for the `prompt` of each row. The first picture has `seed`, each further one the next seed.
 
         Raises MlflowException, which a server answers with status 400, for a `height` or `width` that is out of bounds.
         """
@@ -56,7 +56,7 @@ class SafeguardedModel(PythonModel):
         sides = {name: self._side(name, int(settings[name]), int(context.model_config[name])) for name in _SIDES}
         pictures = []
         for index, prompt in enumerate(model_input["prompt"]):
-            drawn = self.pipeline(
+            output = self.pipeline(
                 prompt,
                 num_inference_steps=int(settings["steps"]),
                 guidance_scale=float(settings["guidance"]),
@@ -64,16 +64,16 @@ class SafeguardedModel(PythonModel):
                 **sides,
             )
             stream = io.BytesIO()
-            drawn.images[0].save(stream, format="PNG")
+            output.images[0].save(stream, format="PNG")
             pictures.append(base64.b64encode(stream.getvalue()).decode("ascii"))
         return pictures
 
     def _side(self, name: str, pixels: int, own: int) -> int:
         multiple = math.lcm(_MULTIPLE, self.pipeline.vae_scale_factor)
-        least, most = math.ceil(_LEAST * own), _MOST * own
-        if pixels % multiple or not least <= pixels <= most:
+        smallest, largest = math.ceil(_MIN_SCALE * own), _MAX_SCALE * own
+        if pixels % multiple or not smallest <= pixels <= largest:
             raise MlflowException.invalid_parameter_value(
-                f"{name} {pixels}: a multiple of {multiple} from {least} to {most} pixels is expected."
+                f"{name} is {pixels}: a multiple of {multiple} from {smallest} to {largest} pixels is expected."
             )
         return pixels
 

@@ -1,10 +1,13 @@
-"""Model versions in MLflow's registry: list them, and find the one of a release."""
+"""List the model versions in MLflow's registry, and find the one that a person means."""
 
 from dataclasses import dataclass
 
 from flows.tracking.client import registry_client, registry_errors_as_user_errors, search_all
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 from hfi_core.params import Params
+
+_MAX_NAMED = 10
+"""Versions that a message names."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,18 @@ class Version:
 
     @property
     def release(self) -> str:
-        """The release's digest."""
+        """Return the release's digest."""
         return self.tags.get("hfi.release", "")
 
     @property
     def feedback(self) -> str:
-        """Digest of the feedback that it rests on."""
-        found = self.tags.get("hfi.feedback", "")
-        return "" if found == "none" else found
+        """Return the digest of the feedback that it was made from; "" if there is none."""
+        digest = self.tags.get("hfi.feedback", "")
+        return "" if digest == "none" else digest
 
 
-def versions(params: Params) -> list[Version]:
-    """Every version of every model that was registered from a release of ours, the newest first.
+def list_versions(params: Params) -> list[Version]:
+    """Return every version of every model that `hfi register` registered, the newest first.
 
     Raises UserError if the registry is out of reach.
     """
@@ -44,54 +47,51 @@ def versions(params: Params) -> list[Version]:
         for model in search_all(client.search_registered_models):
             for alias, number in model.aliases.items():
                 aliases.setdefault((model.name, str(number)), []).append(alias)
-        found = [
-            Version(
-                one.name,
-                str(one.version),
-                tuple(sorted(aliases.get((one.name, str(one.version)), []))),
-                one.tags,
-                one.run_id,
-            )
-            for one in search_all(client.search_model_versions)
-            if "hfi.release" in one.tags
+        versions = [
+            Version(each.name, number, tuple(sorted(aliases.get((each.name, number), []))), each.tags, each.run_id)
+            for each in search_all(client.search_model_versions)
+            if "hfi.release" in each.tags and (number := str(each.version))
         ]
-    return sorted(found, key=lambda one: (one.model, -int(one.number)))
+    return sorted(versions, key=lambda version: (version.model, -int(version.number)))
 
 
 def find_version(params: Params, name: str) -> Version:
-    """The version that a person means: MODEL (its newest), MODEL/NUMBER, MODEL@ALIAS, or an alias alone.
+    """Return the version that a person means: MODEL (its newest), MODEL/NUMBER, MODEL@ALIAS, or an alias alone.
 
-    Raises UserError if there is none, with the ones that there are.
+    Raises UserError if there is no such version; the message names those that exist.
     """
-    known = versions(params)
+    versions = list_versions(params)
     name = name.removeprefix("models:/")
     model, slash, number = name.rpartition("/")
     if slash:
-        found = [one for one in known if one.model == model and one.number == number.removeprefix("v")]
+        matches = [each for each in versions if each.model == model and each.number == number.removeprefix("v")]
     elif "@" in name:
         model, _, alias = name.partition("@")
-        found = [one for one in known if one.model == model and alias in one.aliases]
+        matches = [each for each in versions if each.model == model and alias in each.aliases]
     else:
-        found = [one for one in known if one.model == name] or [
-            one for one in known if one.model == params.release.model and name in one.aliases
-        ]
-    if not found:
-        there = ", ".join(f"{one.model}/{one.number}" for one in known[:10]) or "none yet; `hfi register` makes one"
-        raise UserError(f"There is no registered version {name!r}; there are: {there}.")
-    return found[0]
+        matches = [each for each in versions if each.model == name]
+        matches += [each for each in versions if each.model == params.release.model and name in each.aliases]
+    if not matches:
+        known = listed([f"{each.model}/{each.number}" for each in versions], _MAX_NAMED)
+        raise UserError(
+            f"There is no registered version {name!r}; there are: {known or 'none yet; `hfi register` creates one'}."
+        )
+    return matches[0]
 
 
 def find_release(params: Params, name: str) -> Version:
-    """As `find_version`; a number alone is a version of `release.model`."""
+    """Return the version as `find_version` does; a number alone is a version of `release.model`."""
     return find_version(params, f"{params.release.model}/{name}" if name.isdecimal() else name)
 
 
 def find_own_release(params: Params, name: str) -> Version:
-    """As `find_release`, of `release.model` alone.
+    """Return the version as `find_release` does, of `release.model` only.
 
-    Raises UserError if it is another model's.
+    Raises UserError if it belongs to another model.
     """
-    found = find_release(params, name)
-    if found.model != params.release.model:
-        raise UserError(f"{found} is no version of {params.release.model}, which release.model in params.yaml names.")
-    return found
+    version = find_release(params, name)
+    if version.model != params.release.model:
+        raise UserError(
+            f"{version} is not a version of {params.release.model}, which release.model in params.yaml names."
+        )
+    return version

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from flows.runtime import logs
 from hfi_core.progress import Progress
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 _LINE_INTERVAL_SECONDS = 5.0
 """Between two plain lines of one unit."""
@@ -34,7 +34,7 @@ def info(text: str, **fields: Any) -> None:
     if logs.is_structured():
         logs.log(logging.INFO, text, **fields)
     else:
-        out.print(redacted(text), markup=False, soft_wrap=True)
+        out.print(hide_secrets(text), markup=False, soft_wrap=True)
 
 
 def warn(text: str) -> None:
@@ -42,7 +42,7 @@ def warn(text: str) -> None:
     if logs.is_structured():
         logs.log(logging.WARNING, text)
     else:
-        err.print(redacted(text), markup=False, style="yellow", soft_wrap=True)
+        err.print(hide_secrets(text), markup=False, style="yellow", soft_wrap=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter
 
 from hfi_core.errors import UserError
-from hfi_core.secrets import redacted
+from hfi_core.secrets import hide_secrets
 
 VARIABLE = "HFI_LOG"
 FORMATS = ("text", "json")
@@ -115,7 +115,7 @@ class JsonLineFormatter(JsonFormatter):
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Return the fields of a line in order, without passwords."""
-        return {key: redacted(value) if isinstance(value, str) else value for key, value in log_data.items()}
+        return {key: hide_secrets(value) if isinstance(value, str) else value for key, value in log_data.items()}
 
     def add_fields(self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
         """Fill `log_data` from a record."""

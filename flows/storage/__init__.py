@@ -1,1 +1,1 @@
-"""S3, behind one door: the only room that imports boto3."""
+"""S3 through boto3, which no other room imports."""

@@ -1,1 +1,1 @@
-"""MLflow's tracking server: the client, and one MLflow run for each unit."""
+"""MLflow: its clients, and one run of its tracking server for each unit."""

@@ -1,4 +1,4 @@
-"""Connect to MLflow: the tracking client, the registry client, and errors that name the server."""
+"""Connect to MLflow's tracking server and registry, and turn failures into user errors or warnings."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from hfi_core.params import Params
 
 
 def registry_client(params: Params) -> Any:
-    """A client of the registry that params name."""
+    """Return a client of the registry in `tracking.mlflow`."""
     from mlflow.tracking import MlflowClient
 
     return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
@@ -18,7 +18,7 @@ def registry_client(params: Params) -> Any:
 
 @contextmanager
 def registry_errors_as_user_errors(params: Params) -> Iterator[None]:
-    """Raise UserError in place of what MLflow raises where its registry is out of reach."""
+    """Turn MLflow's errors into UserErrors that name the registry."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -26,12 +26,12 @@ def registry_errors_as_user_errors(params: Params) -> Iterator[None]:
     except (MlflowException, OSError) as error:
         raise UserError(
             f"MLflow's registry at {params.tracking.mlflow} is out of reach: {first_line(error)}\n"
-            "Mend tracking.mlflow in params.yaml or the server."
+            "  To fix this: correct tracking.mlflow in params.yaml, or start the server."
         ) from error
 
 
 def search_all(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
-    """Everything that one of MLflow's searches finds, page after page."""
+    """Yield every result of one of MLflow's paged searches."""
     token = None
     while True:
         page = search(*arguments, max_results=1000, page_token=token)
@@ -42,12 +42,12 @@ def search_all(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
 
 
 @contextmanager
-def warn_on_failure(what: str) -> Iterator[None]:
-    """Turn any failure inside into a warning: the stages' results do not depend on who records them."""
+def warn_on_failure(name: str) -> Iterator[None]:
+    """Turn any failure of the block into a warning that `name` was not recorded: no result depends on MLflow."""
     try:
         yield
-    except Exception as error:  # MLflow, its store and its network raise what they like
-        warn(f"MLflow could not record {what} ({first_line(error, with_type=True)}). The result is kept.")
+    except Exception as error:  # MLflow, its store and its network raise many types
+        warn(f"MLflow could not record {name} ({first_line(error, with_type=True)}). No result is lost.")
 
 
 def tracking_client(params: Params):
@@ -59,13 +59,13 @@ def tracking_client(params: Params):
 
 
 def get_or_create_experiment(client: Any, params: Params) -> str:
-    """The id of the experiment that params name, which is made where there is none."""
+    """Return the id of the experiment in `tracking.experiment`, which is created if it is missing."""
     from mlflow.exceptions import MlflowException
 
     name = params.tracking.experiment
-    if found := client.get_experiment_by_name(name):
-        return found.experiment_id
+    if experiment := client.get_experiment_by_name(name):
+        return experiment.experiment_id
     try:
         return client.create_experiment(name)
-    except MlflowException:  # somebody else has just made it
+    except MlflowException:  # another process has just created it
         return client.get_experiment_by_name(name).experiment_id

@@ -1,4 +1,4 @@
-"""MLflow: one run a unit that really ran, logged after it ended. A failure here warns and never loses a result."""
+"""Log one MLflow run for each unit that was computed, after it has ended. A failure only prints a warning."""
 
 import csv
 import json
@@ -15,21 +15,21 @@ from flows.tracking.client import tracking_client, warn_on_failure
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
-from hfi_core.pipeline.graph import params_digest, params_of, pipeline_key
-from hfi_core.secrets import redacted, without_passwords
+from hfi_core.pipeline.graph import Unit, params_digest, params_of, pipeline_key
+from hfi_core.secrets import hide_passwords, hide_secrets
 
 PUBLIC_URL_VARIABLE = "HFI_MLFLOW_UI"
-"""The variable with the address at which browsers reach MLflow, where it is another than `tracking.mlflow`."""
-_PICTURES = 12
-"""Pictures of a folder that are shown in MLflow."""
-_SHOWN = {".json", ".csv", ".html", ".md"}
-_LARGEST = 20 * 2**20
-"""Bytes of a file that is copied to MLflow."""
+"""Variable with the address at which browsers reach MLflow, if it differs from `tracking.mlflow`."""
+_MAX_PICTURES = 12
+"""Pictures that are logged from each folder."""
+_READABLE = {".json", ".csv", ".html", ".md"}
+_MAX_BYTES = 20 * 2**20
+"""Largest file that is logged."""
 
 
 @contextmanager
 def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
-    """The parent run of one pipeline run; yields its id, or None if MLflow is out of reach."""
+    """Create the parent run of one pipeline run; yield its id, or None if MLflow is out of reach."""
     run_id = None
     with warn_on_failure("this run"):
         client, experiment = tracking_client(params)
@@ -50,30 +50,30 @@ def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
                 client.set_terminated(run_id, status)
 
 
-def record_unit(params: Params, done: FinishedUnit, parent: str | None = None) -> None:
-    """Record a unit that has run, below `parent` or on its own."""
-    with warn_on_failure(done.unit.address):
-        _record(params, done, parent)
+def record_unit(params: Params, finished: FinishedUnit, parent: str | None = None) -> None:
+    """Log a finished unit as a run, below the run `parent` if there is one."""
+    with warn_on_failure(finished.unit.address):
+        _record_unit(params, finished, parent)
 
 
-def record_metrics(params: Params, run_id: str | None, figures: Mapping[str, float]) -> None:
-    """Metrics of the pipeline as a whole, on its parent run, so that MLflow compares pipelines side by side."""
+def record_metrics(params: Params, run_id: str | None, metrics: Mapping[str, float]) -> None:
+    """Log the metrics of a whole pipeline on its parent run, so that MLflow can compare pipelines."""
     if run_id:
         with warn_on_failure("the comparison"):
-            _log_metrics(tracking_client(params)[0], run_id, [(name, value, 0) for name, value in figures.items()])
+            _log_metrics(tracking_client(params)[0], run_id, [(name, value, 0) for name, value in metrics.items()])
 
 
 def run_url(params: Params, run_id: str | None) -> str | None:
-    """The address of a run's page, where a server serves one."""
-    server = without_passwords(os.environ.get(PUBLIC_URL_VARIABLE) or params.tracking.mlflow).rstrip("/")
+    """Return the address of a run's page, or None if no server has one."""
+    server = hide_passwords(os.environ.get(PUBLIC_URL_VARIABLE) or params.tracking.mlflow).rstrip("/")
     if run_id is None or not server.startswith(("http://", "https://")):
         return None
-    with warn_on_failure("where this run is"):
+    with warn_on_failure("the address of this run"):
         return f"{server}/#/experiments/{tracking_client(params)[1]}/runs/{run_id}"
 
 
 def metric_name(metric: str) -> str:
-    """MLflow's name for a figure: it allows no `@`, and groups by what stands before a slash."""
+    """Return MLflow's name of a metric: it forbids `@`, and groups metrics by the part before a slash."""
     return metric.replace("@", "/")
 
 
@@ -85,16 +85,16 @@ def _tags(params: Params) -> dict[str, str]:
     }
 
 
-def _record(params: Params, done: FinishedUnit, parent: str | None) -> None:
+def _record_unit(params: Params, finished: FinishedUnit, parent: str | None) -> None:
     client, experiment = tracking_client(params)
     from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
 
-    unit, cost = done.unit, done.cost
+    unit, cost = finished.unit, finished.cost
     tags = _tags(params) | {
         "hfi.stage": unit.stage.name,
         "hfi.unit": unit.unit,
         "hfi.revision": str(unit.stage.revision),
-        "hfi.device": done.device,
+        "hfi.device": finished.device,
     }
     if parent:
         tags[MLFLOW_PARENT_RUN_ID] = parent
@@ -106,12 +106,12 @@ def _record(params: Params, done: FinishedUnit, parent: str | None) -> None:
         "cost/peak_memory_bytes": cost.peak_memory,
         "cost/peak_device_memory_bytes": cost.peak_device_memory,
     }
-    _log_metrics(client, run_id, [(name, value, 0) for name, value in (done.metrics | spent).items()])
+    _log_metrics(client, run_id, [(name, value, 0) for name, value in (finished.metrics | spent).items()])
     for output in unit.outputs.values():
         for curve in sorted(output.rglob("steps.csv")) if output.is_dir() else []:
-            _log_metrics(client, run_id, _curve(curve, curve.parent.relative_to(output).as_posix()))
+            _log_metrics(client, run_id, _read_curve(curve, curve.parent.relative_to(output).as_posix()))
         _log_files(client, run_id, output)
-    _log_data(client, run_id, done)
+    _log_data(client, run_id, finished.unit)
     ended = cost.started + timedelta(seconds=cost.seconds)
     client.set_terminated(run_id, "FINISHED", end_time=round(ended.timestamp() * 1000))
 
@@ -120,18 +120,18 @@ def _log_params(client, run_id: str, values: Mapping[str, Any]) -> None:
     from mlflow.entities import Param
     from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
-    flat = dict(_flat(values))
-    entities = [Param(metric_name(key), value[:MAX_PARAM_VAL_LENGTH]) for key, value in flat.items()]
-    for batch in _batched(entities, MAX_PARAMS_TAGS_PER_BATCH):
+    flat_params = dict(_flatten(values))
+    entities = [Param(metric_name(key), value[:MAX_PARAM_VAL_LENGTH]) for key, value in flat_params.items()]
+    for batch in _batches(entities, MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run_id, params=batch)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from _flatten(value, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", redacted(value if isinstance(value, str) else json.dumps(value))
+            yield f"{prefix}{key}", hide_secrets(value if isinstance(value, str) else json.dumps(value))
 
 
 def _log_metrics(client, run_id: str, rows: list[tuple[str, float, int]]) -> None:
@@ -140,12 +140,13 @@ def _log_metrics(client, run_id: str, rows: list[tuple[str, float, int]]) -> Non
 
     now = round(time.time() * 1000)
     entities = [Metric(metric_name(name), float(value), now, step) for name, value, step in rows]
-    for batch in _batched(entities, MAX_METRICS_PER_BATCH):
+    for batch in _batches(entities, MAX_METRICS_PER_BATCH):
         client.log_batch(run_id, metrics=batch)
 
 
-def _curve(path: Path, below: str) -> list[tuple[str, float, int]]:
-    prefix = "" if below == "." else f"{below}/"
+def _read_curve(path: Path, folder: str) -> list[tuple[str, float, int]]:
+    """Return (metric, value, step) of each point of a curve; a folder below the output is part of the metric's name."""
+    prefix = "" if folder == "." else f"{folder}/"
     with path.open(encoding="utf-8", newline="") as stream:
         return [
             (prefix + name, float(value), int(row["step"]))
@@ -156,27 +157,27 @@ def _curve(path: Path, below: str) -> list[tuple[str, float, int]]:
 
 
 def _log_files(client, run_id: str, output: Path) -> None:
-    """Some pictures of each folder, and the small readable files."""
+    """Log some pictures of each folder, and the small readable files."""
     if output.is_file():
         client.log_artifact(run_id, str(output), "outputs")
         return
     for folder in [output, *sorted(path for path in output.rglob("*") if path.is_dir())]:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.stat().st_size <= _LARGEST)
-        pictures = [path for path in files if path.suffix == ".png"][:_PICTURES]
-        readable = [path for path in files if path.suffix in _SHOWN]
-        place = (Path("outputs") / folder.relative_to(output.parent)).as_posix()
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.stat().st_size <= _MAX_BYTES)
+        pictures = [path for path in files if path.suffix == ".png"][:_MAX_PICTURES]
+        readable = [path for path in files if path.suffix in _READABLE]
+        target = (Path("outputs") / folder.relative_to(output.parent)).as_posix()
         for path in [*pictures, *readable]:
-            client.log_artifact(run_id, str(path), place)
+            client.log_artifact(run_id, str(path), target)
 
 
-def _log_data(client, run_id: str, done: FinishedUnit) -> None:
-    """Digests of what went in and what came out, as dataset entries."""
+def _log_data(client, run_id: str, unit: Unit) -> None:
+    """Log the digests of a unit's inputs and outputs as dataset entries."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
     from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
     entries = []
-    for context, paths in (("input", done.unit.inputs), ("output", done.unit.outputs)):
+    for context, paths in (("input", unit.inputs), ("output", unit.outputs)):
         for path in paths.values():
             digest = sha256_of(path)
             source = json.dumps({"uri": path.as_posix(), "sha256": digest})
@@ -185,6 +186,6 @@ def _log_data(client, run_id: str, done: FinishedUnit) -> None:
     client.log_inputs(run_id, entries)
 
 
-def _batched(items: list, size: int) -> Iterator[list]:
+def _batches(items: list, size: int) -> Iterator[list]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

@@ -1,1 +1,1 @@
-"""DVC and git: what is out of date, what is kept, and the results branch. The only room that imports DVC."""
+"""DVC and git: out-of-date stages, outputs in the cache, and the results branch."""

@@ -1,4 +1,4 @@
-"""`dvc.yaml`, generated from the declaration of the stages, so that both doors know one graph."""
+"""Generate `dvc.yaml` from the declared stages, so that `dvc repro` and `hfi run` use the same graph."""
 
 from typing import Any
 
@@ -16,13 +16,16 @@ _HEADER = "# Written by `hfi params sync`; edits are lost.\n"
 
 
 def render(params: Params) -> str:
-    """The text of `dvc.yaml`. Stages are templates over params; only the plots of training name rows and concepts."""
+    """Return the text of `dvc.yaml`.
+
+    Stages are templates over params. Only the training plots name removals and concepts.
+    """
     content = {"stages": _stages(), "plots": _plots(params)}
     return _HEADER + yaml.safe_dump(content, sort_keys=False, default_flow_style=False, width=1000)
 
 
 def write(params: Params) -> bool:
-    """Write `dvc.yaml` where it differs; whether it did."""
+    """Write `dvc.yaml` if its text differs; return whether it did."""
     text = render(params)
     if DVC_YAML.exists() and DVC_YAML.read_text(encoding="utf-8") == text:
         return False
@@ -32,23 +35,23 @@ def write(params: Params) -> bool:
 
 
 def require_current(params: Params) -> None:
-    """Raise UserError if stages or plots in `dvc.yaml` are not the ones that this version makes of the params.
+    """Raise UserError if `dvc.yaml` lacks a stage or a plot that this version generates from the params.
 
-    Further stages and plots of the project's own are left alone.
+    The project may have further stages and plots of its own.
     """
     if not DVC_YAML.exists():
         raise UserError("dvc.yaml is missing: run `hfi params sync`.")
     content = read_yaml(DVC_YAML)
-    found = content.get("stages") if isinstance(content, dict) else None
-    if not isinstance(found, dict):
+    stages = content.get("stages") if isinstance(content, dict) else None
+    if not isinstance(stages, dict):
         raise UserError("dvc.yaml has no stages: run `hfi params sync`.")
-    other = [name for name, stage in _stages().items() if found.get(name) != stage]
-    if other:
-        raise UserError(f"dvc.yaml is not of this version (differs in {', '.join(other)}): run `hfi params sync`.")
-    drawn = content.get("plots")
-    if any(plot not in (drawn if isinstance(drawn, list) else []) for plot in _plots(params)):
+    changed = [name for name, stage in _stages().items() if stages.get(name) != stage]
+    if changed:
+        raise UserError(f"dvc.yaml is of another version (differs in {', '.join(changed)}): run `hfi params sync`.")
+    plots = content.get("plots")
+    if any(plot not in (plots if isinstance(plots, list) else []) for plot in _plots(params)):
         raise UserError(
-            "The plots in dvc.yaml are of other concepts or removals than params.yaml: run `hfi params sync`."
+            "The plots in dvc.yaml are of other concepts or removals than those in params.yaml: run `hfi params sync`."
         )
 
 
@@ -70,7 +73,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
     ):
         if names:
             row[kind] = [{_template(stage.outputs[name]): {"persist": True}} for name in names]
-    # persist: DVC would delete the earlier outputs before the run; so a failed run leaves them in place.
+    # persist: else DVC deletes the earlier outputs before a run, and a failed run leaves none.
     return {"foreach": f"${{{stage.over}}}", "do": row} if stage.over else row
 
 

@@ -1,4 +1,4 @@
-"""Inputs that no unit makes: which are missing, and what brings them."""
+"""Check that the inputs that no unit makes exist, and describe how to get a missing one."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,31 +7,35 @@ from hfi_core.errors import UserError
 from hfi_core.pipeline.graph import Unit, paths_overlap, stages_making
 
 
-def require_external_inputs(units: Iterable[Unit], ours: Iterable[Path] = ()) -> None:
-    """Raise UserError if a file that no unit makes (the feedback of a real project) is missing, but for `ours`."""
-    made = list(ours)
+def require_external_inputs(units: Iterable[Unit], provided: Iterable[Path] = ()) -> None:
+    """Raise UserError if an input that no unit makes (such as a real project's feedback) is missing.
+
+    The caller itself makes the paths in `provided`.
+    """
+    outputs = list(provided)
     for unit in units:
         for path in unit.inputs.values():
-            if not path.exists() and not any(paths_overlap(path, output) for output in made):
+            if not path.exists() and not any(paths_overlap(path, output) for output in outputs):
                 raise UserError(describe_missing_input(unit, path))
-        made += unit.outputs.values()
+        outputs += unit.outputs.values()
 
 
 def dvc_file_of(path: Path) -> Path:
-    """DVC's file beside a file or folder that it tracks by itself."""
+    """Return the path of the `.dvc` file with which DVC tracks a file or folder."""
     return path.with_name(f"{path.name}.dvc")
 
 
 def describe_missing_input(unit: Unit, path: Path) -> str:
-    """What to tell about a missing input and how to mend it."""
+    """Return a message that names a missing input and says how to get it."""
+    missing = f"{path} is missing, and {unit.address} reads it"
     if dvc_file_of(path).exists():
-        return f"{path} is missing, and {unit.address} reads it: `dvc pull {path}` brings it."
+        return f"{missing}. To fetch it: `dvc pull {path}`."
     makers = [other for other in stages_making(path) if other]
     if makers:
-        return f"{path} is missing, and {unit.address} reads it: `hfi run --until {makers[0]}` makes it."
+        return f"{missing}. To make it: `hfi run --until {makers[0]}`."
     if unit.stage.over == "candidates.imported":
-        return f"{path} is missing, and {unit.address} reads it: `hfi candidates import FOLDER --name {path.name}`."
+        return f"{missing}. To import it: `hfi candidates import FOLDER --name {path.name}`."
     return (
-        f"{path} is missing, and {unit.address} reads it. Put it there and `dvc add {path}`, "
-        "or name another file in feedback.file of params.yaml."
+        f"{missing}. To fix this: put it there and run `dvc add {path}`, or name another file in feedback.file of "
+        "params.yaml."
     )

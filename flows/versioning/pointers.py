@@ -1,4 +1,4 @@
-"""DVC's files that say which data a state is made of: `dvc.lock`, and the `.dvc` files of what no unit makes."""
+"""Read DVC's pointer files: `dvc.lock`, and the `.dvc` files of inputs that no unit makes. They name a state's data."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -13,13 +13,13 @@ from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.layout import DVC_LOCK, PARAMS
-from hfi_core.secrets import without_passwords
+from hfi_core.secrets import hide_passwords
 
 FOLDER = "lineage"
-"""Where a registration's run holds the pointers of that time, and the params."""
+"""Artifact folder of a registration's MLflow run, with the pointer files and the params of that time."""
 TAG = "hfi.lineage"
 LEGACY = "md5-dos2unix"
-"""How DVC before 3.0 named content; its files do not say so."""
+"""Hash of DVC before 3.0, whose pointer files do not name it."""
 
 
 @dataclass(frozen=True)
@@ -28,25 +28,25 @@ class CachedObject:
 
     hash: str
     oid: str
-    """Ends with `.dir` for a folder: then it is a list of the files inside."""
+    """Its digest; that of a folder ends with `.dir`, and its object is a list of the files inside."""
     bytes: int
     files: int
 
 
 def pointer_files(units: Iterable[Unit]) -> list[Path]:
-    """The lock, and DVC's files of what the graph reads and no unit makes: the snapshot, imported candidates."""
+    """Return the paths of `dvc.lock` and of the `.dvc` files of the units' inputs (snapshot, imported candidates)."""
     inputs = {path for unit in units for path in unit.inputs.values()}
-    markers = sorted(dvc_file_of(path) for path in inputs if dvc_file_of(path).exists())
-    return [*([DVC_LOCK] if DVC_LOCK.exists() else []), *markers]
+    dvc_files = sorted(dvc_file_of(path) for path in inputs if dvc_file_of(path).exists())
+    return [*([DVC_LOCK] if DVC_LOCK.exists() else []), *dvc_files]
 
 
 @contextmanager
 def collect_pointers(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
-    """A folder with the pointers and the params of now (without passwords), at their places, and its digest."""
+    """Copy the pointer files and the params (without passwords) to a temporary folder; yield it and its digest."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
-        (folder / PARAMS).write_text(without_passwords(PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
+        (folder / PARAMS).write_text(hide_passwords(PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
         for path in pointer_files(units):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / path)
@@ -54,24 +54,24 @@ def collect_pointers(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
 
 
 def is_pointer(name: str) -> bool:
-    """Whether a path is that of such a file."""
+    """Return whether a path is that of a pointer file."""
     return Path(name).name == DVC_LOCK.name or (name.endswith(".dvc") and Path(name).name != ".dvc")
 
 
-def read_pointers(text: str, where: str) -> Iterator[CachedObject]:
-    """The outputs that one of these files names.
+def read_pointers(text: str, source: str) -> Iterator[CachedObject]:
+    """Yield the objects that the text of a pointer file names; `source` says in an error where the text is from.
 
-    Raises UserError if it is none.
+    Raises UserError if the text is not that of a pointer file.
     """
     import yaml
 
     try:
         content = yaml.safe_load(text) or {}
-        rows = content["stages"].values() if "stages" in content else [content]
-        outs = [out for row in rows for out in row.get("outs") or []]
+        entries = content["stages"].values() if "stages" in content else [content]
+        outs = [out for entry in entries for out in entry.get("outs") or []]
         yield from (_cached_object(out) for out in outs if out.get("md5"))
     except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{where} is none of DVC's files, so what it points at is not known: {error}") from error
+        raise UserError(f"{source} is not a pointer file of DVC, so its data is unknown: {error}") from error
 
 
 def _cached_object(out: dict[str, Any]) -> CachedObject:

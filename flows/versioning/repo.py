@@ -1,4 +1,4 @@
-"""DVC in this process: what is out of date, and keeping what a stage made. No DVC lock is held while a stage runs."""
+"""Call DVC in this process: find out-of-date stages, commit outputs, push data. No stage runs under DVC's lock."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,20 +6,20 @@ from contextlib import contextmanager
 from typing import Any
 
 from hfi_core.errors import UserError, causes, listed
-from hfi_core.io.atomic import FULL
+from hfi_core.io.atomic import DISK_FULL_ERRORS
 
 
 def find_changes(*addresses: str) -> dict[str, str]:
-    """Why each of the stages (all, if none is named) that is out of date is so, by address."""
+    """Return, by address, why each out-of-date stage is out of date; by default of all stages."""
     with open_repository() as repo:
         status = repo.status(targets=list(addresses) or None)
     return {address: _reason(entries) for address, entries in status.items()}
 
 
 def commit_outputs(address: str) -> None:
-    """Keep the outputs of a stage in DVC's cache and write its entry in `dvc.lock`, as `dvc repro` would.
+    """Put a stage's outputs into DVC's cache and write its entry in `dvc.lock`, as `dvc repro` does.
 
-    Raises UserError if the disk is full, or the cache cannot be written to: the stage stays out of date.
+    Raises UserError if the disk is full or the cache cannot be written to; the stage then stays out of date.
     """
     from dvc.exceptions import DvcException
 
@@ -30,21 +30,21 @@ def commit_outputs(address: str) -> None:
 
 
 def push_data(remote: str) -> set[str]:
-    """Send what the workspace's files name to a DVC remote; what is not there afterwards.
+    """Push the workspace's data to a DVC remote; return what the remote still lacks.
 
-    Raises UserError if there is no such remote, or it is out of reach.
+    Raises UserError if there is no such remote, or it cannot be reached.
     """
     with open_repository() as repo:
         try:
             repo.push(remote=remote)
-            left = repo.status(cloud=True, remote=remote)  # DVC only warns of what the cache lacks
+            state = repo.status(cloud=True, remote=remote)  # DVC only warns of what the cache lacks
         except Exception as error:  # each kind of remote has its own library's errors
             raise UserError(f"The data could not be sent to the DVC remote {remote!r}: {_describe(error)}") from error
-    return {name for name, state in left.items() if state in ("new", "missing")}
+    return {name for name, kind in state.items() if kind in ("new", "missing")}
 
 
 def commit_external_inputs() -> None:
-    """Take up what people changed in files that `dvc add` tracks (more feedback, say), as `dvc repro` does."""
+    """Commit changes in files that `dvc add` tracks, such as more feedback, as `dvc repro` does."""
     for address in find_changes():
         if address.endswith(".dvc"):
             commit_outputs(address)
@@ -52,53 +52,56 @@ def commit_external_inputs() -> None:
 
 @contextmanager
 def open_repository() -> Iterator[Any]:
-    """The project's DVC repository as it is now; its errors are told as a user's."""
+    """Yield the project's DVC repository as it is now; DVC's errors become UserErrors."""
     from dvc.exceptions import DvcException
     from dvc.lock import LockError
     from dvc.repo import NotDvcRepoError, Repo
 
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would tear ours
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would break up ours
     try:
         with Repo() as repo:
             yield repo
     except NotDvcRepoError as error:
-        raise UserError("This folder is no DVC project: run `git init` and `dvc init` in it.") from error
+        raise UserError(
+            "This folder is not a DVC project. To fix this: run `git init` and `dvc init` in it."
+        ) from error
     except LockError as error:
         raise UserError(
-            f"Another DVC process is at work in this project; run this again when it is done.\n{_describe(error)}"
+            "Another DVC process is running in this project. Run this command again when it has ended.\n"
+            f"{_describe(error)}"
         ) from error
     except Exception as error:
-        if full := next((cause for cause in causes(error) if getattr(cause, "errno", None) in FULL), None):
-            place = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
+        if full := next((cause for cause in causes(error) if getattr(cause, "errno", None) in DISK_FULL_ERRORS), None):
+            path = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
             raise UserError(
-                f"The disk is full: DVC finds no room for {place}. What is not kept runs again; make room first "
-                "(`hfi gc` shows what nothing needs any more), then run the same command again."
+                f"The disk is full: DVC has no room for {path}. To fix this: free space (`hfi gc` lists data that "
+                "nothing needs), then run the same command again. Stages whose outputs were not stored run again."
             ) from error
         if isinstance(error, DvcException):
-            raise UserError(f"DVC refuses: {_describe(error)}") from error
+            raise UserError(f"DVC failed: {_describe(error)}") from error
         raise
 
 
 @contextmanager
 def _collect_transfer_errors() -> Iterator[list[BaseException]]:
-    """Why files did not get into DVC's cache meanwhile: DVC logs that, one line each, and goes on as if they were."""
+    """Yield a list of the errors for files that do not get into DVC's cache: DVC only logs them, and goes on."""
     errors: list[BaseException] = []
 
-    def take(record: logging.LogRecord) -> bool:
+    def collect(record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1]:
             errors.append(record.exc_info[1])
         return False
 
     logger = logging.getLogger("dvc_data.hashfile.transfer")
-    logger.addFilter(take)
+    logger.addFilter(collect)
     try:
         yield errors
     finally:
-        logger.removeFilter(take)
+        logger.removeFilter(collect)
 
 
 def _describe(error: BaseException) -> str:
-    """The error's message and those of its causes, each once."""
+    """Return the messages of an error and of its causes, each once."""
     return ": ".join(dict.fromkeys(str(cause) for cause in causes(error) if str(cause)))
 
 
@@ -109,7 +112,7 @@ def _reason(entries: Iterable[Any]) -> str:
             parts.append("another command" if entry == "changed command" else entry)
             continue
         for paths in entry.values():
-            for path, what in paths.items():  # of params.yaml: {key: what}; of an input or output: what
-                nested = what if isinstance(what, Mapping) else {path: what}
+            for path, change in paths.items():  # in params.yaml {key: change}, else a change of an input or output
+                nested = change if isinstance(change, Mapping) else {path: change}
                 parts += [f"{name} {kind}" for name, kind in nested.items()]
     return listed(parts, 3)

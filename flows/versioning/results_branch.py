@@ -1,4 +1,8 @@
-"""A commit on a branch that nobody has checked out, by git's plumbing: working tree, index and HEAD stay untouched."""
+"""Commit the results of a run to the results branch (`versioning.branch`), and their data to a DVC remote.
+
+Nobody has that branch checked out. The commits are made by git's plumbing commands, so the working tree, the index and
+HEAD stay as they are, even while somebody works in the project.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,85 +12,160 @@ from tempfile import TemporaryDirectory
 from flows.versioning.git import git, try_git
 from flows.versioning.pointers import pointer_files
 from flows.versioning.repo import push_data
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, PARAMS
-from hfi_core.secrets import without_passwords
+from hfi_core.secrets import hide_passwords
 
 _SOURCE = "Hfi-Source"
-"""Trailer with the commit that a record was made from; by it the branch's commits are known as the pipeline's."""
-_NAME, _ADDRESS = "HFI pipeline", "hfi@localhost"
+"""Trailer with the commit that a record was made from. It marks the branch's commits as this pipeline's."""
+_NAME, _EMAIL = "HFI pipeline", "hfi@localhost"
 
 
-def require_free(branch: str) -> None:
-    """Raise UserError where records could not be committed on a branch: it is checked out, or somebody else's."""
-    git("rev-parse", "--verify", "--quiet", "HEAD^{commit}", otherwise="Nothing is committed here yet: commit first.")
+@dataclass(frozen=True)
+class Record:
+    """Outcome of recording one run."""
+
+    branch: str
+    commit: str | None
+    """None if the branch already held this state."""
+    remote: str | None
+    """The DVC remote that holds the data; None if the data was not pushed."""
+
+    def __str__(self) -> str:
+        data = f"data in {self.remote!r}" if self.remote else "data only on this machine"
+        return f"{self.branch}: {self.commit[:12] if self.commit else 'already holds this state'}; {data}"
+
+
+def require_recordable(params: Params) -> None:
+    """Raise UserError if params ask for a record that could not be made: called before anything runs."""
+    if params.versioning.commit == "branch":
+        _require_free(params.versioning.branch)
+        _require_no_password()
+
+
+def record_results(params: Params, run: str) -> Record | None:
+    """Record the project's present state, under the project's lock; return None if params ask for no record.
+
+    `run` is the name of the flow run.
+
+    Raises UserError, with nothing committed, if the branch is not free, if params hold a password, or if data does not
+    reach the remote.
+    """
+    versioning = params.versioning
+    if versioning.commit == "none" or not DVC_LOCK.exists():
+        return None
+    require_recordable(params)
+    if versioning.push:
+        _push(versioning.push)
+    files = [PARAMS, DVC_YAML, *pointer_files(units_of(params))]
+    commit = _commit(
+        versioning.branch,
+        {path: path.read_bytes() for path in files},
+        f"Record results of {params.tracking.experiment}",
+        _trailers(params, run),
+    )
+    return Record(versioning.branch, commit, versioning.push)
+
+
+def list_records(branch: str) -> list[str]:
+    """Return the commits of a branch that are records, the newest first; none if there is no such branch."""
+    log = try_git("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
+    return [line.split()[0] for line in log.splitlines() if len(line.split()) == 2]
+
+
+def _require_free(branch: str) -> None:
+    """Raise UserError if the branch is checked out, or holds commits of somebody else."""
+    git(
+        "rev-parse", "--verify", "--quiet", "HEAD^{commit}",
+        error_message="This repository has no commit yet. To fix this: commit params.yaml and dvc.yaml first.",
+    )  # fmt: skip
     if f"branch {_ref(branch)}" in git("worktree", "list", "--porcelain").splitlines():
         raise UserError(
-            f"versioning.branch {branch!r} is checked out, and a record must not change files under anybody's hands: "
-            "name another branch in params.yaml, or check out another one."
+            f"versioning.branch {branch!r} is checked out, and a record must not change files that somebody works on. "
+            "To fix this: name another branch in params.yaml, or check out another one."
         )
     tip = _tip(branch)
     if tip and not _is_record(tip) and not _is_ancestor(tip, "HEAD"):
         raise UserError(
-            f"versioning.branch {branch!r} ends with {tip[:12]}, which is no record of this pipeline: name another "
-            "branch in params.yaml, or merge what is on it into the one that is checked out."
+            f"versioning.branch {branch!r} ends with {tip[:12]}, which is not a record of this pipeline. To fix this: "
+            "name another branch in params.yaml, or merge that branch into the one that is checked out."
         )
 
 
-def commit_record(branch: str, files: Mapping[Path, bytes], subject: str, told: Mapping[str, str]) -> str | None:
-    """Commit the tree of HEAD with `files` (paths from here) in it; the new commit, or None where they are there.
+def _require_no_password() -> None:
+    text = PARAMS.read_text(encoding="utf-8")
+    if hide_passwords(text) != text:
+        raise UserError(
+            f"{PARAMS} holds a password, and a record would keep it in git for ever. To fix this: remove it. Addresses "
+            "work without one: ~/.pgpass, PGPASSWORD and MLFLOW_TRACKING_PASSWORD are read."
+        )
 
-    `told` are further trailers. Raises UserError as `require_free` does, and if the branch moves meanwhile.
+
+def _push(remote: str) -> None:
+    if missing := push_data(remote):
+        raise UserError(
+            f"{len(missing)} of the files in dvc.lock did not reach the DVC remote {remote!r} "
+            f"({listed(sorted(missing), 3)}), so nothing was committed. `dvc status --cloud --remote {remote}` lists "
+            "them."
+        )
+
+
+def _trailers(params: Params, run: str) -> dict[str, str]:
+    trailers = {"Hfi-Run": run, "Hfi-Data": params.versioning.push or "not pushed"}
+    feedback = Path(params.feedback.file)
+    if feedback.exists():
+        trailers["Hfi-Feedback"] = sha256_of_file(feedback)
+    changed = git("diff", "--name-only", "--relative", "HEAD", "--", str(PARAMS), str(DVC_YAML)).splitlines()
+    if changed:
+        trailers["Hfi-Uncommitted"] = ", ".join(changed)
+    return trailers
+
+
+def _commit(branch: str, files: Mapping[Path, bytes], subject: str, trailers: Mapping[str, str]) -> str | None:
+    """Commit the tree of HEAD with `files` in it to the branch; return the commit, or None if the tip holds the files.
+
+    Paths are relative to the current folder. Raises UserError if the branch moves meanwhile.
     """
-    require_free(branch)
     tip, head = _tip(branch), git("rev-parse", "HEAD")
     prefix = git("rev-parse", "--show-prefix")
-    blobs = {f"{prefix}{path.as_posix()}": _blob(content) for path, content in files.items()}
-    if tip and all(_blob_at(tip, path) == blob for path, blob in blobs.items()):
+    blobs = {f"{prefix}{path.as_posix()}": _write_blob(content) for path, content in files.items()}
+    if tip and all(_read_blob(tip, path) == blob for path, blob in blobs.items()):
         return None
-    tree = _tree(head, blobs)
-    parents = [tip, head] if tip and not _is_ancestor(head, tip) else [tip or head]
-    if tip and _is_ancestor(tip, head):
-        parents = [head]
-    trailers = {**told, _SOURCE: head}
-    message = f"{subject}\n\n" + "".join(f"{name}: {value}\n" for name, value in trailers.items())
-    named = [part for parent in parents for part in ("-p", parent)]
-    commit = git("commit-tree", tree, *named, "-F", "-", content=message.encode(), **_identity())
+    message = f"{subject}\n\n" + "".join(f"{name}: {value}\n" for name, value in {**trailers, _SOURCE: head}.items())
+    parents = [argument for parent in _parents(tip, head) for argument in ("-p", parent)]
+    tree = _write_tree(head, blobs)
+    commit = git("commit-tree", tree, *parents, "-F", "-", content=message.encode(), env=_identity())
     git(
         "update-ref", "-m", "hfi: record results", _ref(branch), commit, tip or "0" * len(commit),
-        otherwise=f"The branch {branch!r} was moved while a record was made; the next run records it.",
+        error_message=f"The branch {branch!r} moved while a record was made; the next run records this state.",
     )  # fmt: skip
     return commit
 
 
-def list_uncommitted(*paths: str) -> list[str]:
-    """Those of the paths whose files differ from HEAD."""
-    return git("diff", "--name-only", "--relative", "HEAD", "--", *paths).splitlines()
+def _parents(tip: str | None, head: str) -> list[str]:
+    """The record before and the commit that was run; only one of them where it contains the other."""
+    if tip is None or _is_ancestor(tip, head):
+        return [head]
+    return [tip] if _is_ancestor(head, tip) else [tip, head]
 
 
-def list_records(branch: str) -> list[str]:
-    """The records on a branch, the newest first; none where there is no such branch."""
-    told = try_git("log", f"--format=%H %(trailers:key={_SOURCE},valueonly)", _ref(branch)) or ""
-    return [line.split()[0] for line in told.splitlines() if len(line.split()) == 2]
-
-
-def _tree(head: str, blobs: Mapping[str, str]) -> str:
+def _write_tree(head: str, blobs: Mapping[str, str]) -> str:
     with TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-        git("read-tree", head, **index)
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git("read-tree", head, env=env)
         lines = "".join(f"100644 {blob}\t{path}\n" for path, blob in blobs.items())
-        git("update-index", "--add", "--index-info", content=lines.encode(), **index)
-        return git("write-tree", **index)
+        git("update-index", "--add", "--index-info", content=lines.encode(), env=env)
+        return git("write-tree", env=env)
 
 
-def _blob(content: bytes) -> str:
+def _write_blob(content: bytes) -> str:
     return git("hash-object", "-w", "--no-filters", "--stdin", content=content)
 
 
-def _blob_at(commit: str, path: str) -> str | None:
+def _read_blob(commit: str, path: str) -> str | None:
     return try_git("rev-parse", "--verify", "--quiet", f"{commit}:{path}")
 
 
@@ -102,73 +181,13 @@ def _is_record(commit: str) -> bool:
     return bool(git("log", "-1", f"--format=%(trailers:key={_SOURCE},valueonly)", commit))
 
 
-def _is_ancestor(one: str, other: str) -> bool:
-    return try_git("merge-base", "--is-ancestor", one, other) is not None
+def _is_ancestor(commit: str, descendant: str) -> bool:
+    return try_git("merge-base", "--is-ancestor", commit, descendant) is not None
 
 
 def _identity() -> dict[str, str]:
-    """Who commits, where git does not know it: a worker's account is often nobody's."""
+    """Author and committer where git has none: a worker's account often has no name."""
     if try_git("var", "GIT_COMMITTER_IDENT") is not None and try_git("var", "GIT_AUTHOR_IDENT") is not None:
         return {}
     roles = ("AUTHOR", "COMMITTER")
-    return {f"GIT_{role}_{key}": value for role in roles for key, value in (("NAME", _NAME), ("EMAIL", _ADDRESS))}
-
-
-@dataclass(frozen=True)
-class Record:
-    """What became of a record."""
-
-    branch: str
-    commit: str | None
-    """None where the branch held this state already."""
-    remote: str | None
-
-    def __str__(self) -> str:
-        data = f"data in {self.remote!r}" if self.remote else "data only here"
-        return f"{self.branch}: {self.commit[:12] if self.commit else 'holds this state'}; {data}"
-
-
-def require_recordable(params: Params) -> None:
-    """Raise UserError, before anything runs, where params ask for a record that could not be made."""
-    if params.versioning.commit == "branch":
-        require_free(params.versioning.branch)
-        _require_no_password()
-
-
-def record_results(params: Params, run: str) -> Record | None:
-    """Record the state that lies here, under the project's lock; None where params ask for no record.
-
-    `run` names the flow run. Raises UserError if the branch is not free, params hold a password, or data does not reach
-    the remote: then nothing is committed.
-    """
-    wanted = params.versioning
-    if wanted.commit == "none" or not DVC_LOCK.exists():
-        return None
-    require_recordable(params)
-    if wanted.push:
-        missing = push_data(wanted.push)
-        if missing:
-            raise UserError(
-                f"{len(missing)} of what dvc.lock names did not reach the DVC remote {wanted.push!r} "
-                f"({', '.join(sorted(missing)[:3])}), so nothing was committed. `dvc status --cloud --remote "
-                f"{wanted.push}` shows it."
-            )
-    paths = [PARAMS, DVC_YAML, *pointer_files(units_of(params))]
-    told = {"Hfi-Run": run, "Hfi-Data": wanted.push or "not pushed"}
-    feedback = Path(params.feedback.file)
-    if feedback.exists():
-        told["Hfi-Feedback"] = sha256_of_file(feedback)
-    if changed := list_uncommitted(str(PARAMS), str(DVC_YAML)):
-        told["Hfi-Uncommitted"] = ", ".join(changed)
-    subject = f"Record results of {params.tracking.experiment}"
-    commit = commit_record(wanted.branch, {path: path.read_bytes() for path in paths}, subject, told)
-    return Record(wanted.branch, commit, wanted.push)
-
-
-def _require_no_password() -> None:
-    text = PARAMS.read_text(encoding="utf-8")
-    if without_passwords(text) != text:
-        raise UserError(
-            f"{PARAMS} holds a password, and a record would put it into git for good: take it out. Addresses "
-            "need none: ~/.pgpass, PGPASSWORD and MLFLOW_TRACKING_PASSWORD are read."
-        )
+    return {f"GIT_{role}_{key}": value for role in roles for key, value in (("NAME", _NAME), ("EMAIL", _EMAIL))}

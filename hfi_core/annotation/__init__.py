@@ -1,1 +1,1 @@
-"""The annotation page: people judge candidates in a browser, and the live store holds what they say."""
+"""The annotation server: people judge candidates in a browser, and the store keeps their judgements."""

@@ -1,4 +1,4 @@
-"""The annotation page as an ASGI application."""
+"""The annotation server as an ASGI application."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,27 +20,27 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
-    """The page for one project.
+    """Create the annotation server of one project.
 
-    Raises UserError that names what the project lacks: candidates, gold, guidelines.
+    Raises UserError if the project lacks a file: candidates, gold questions or guidelines.
     """
-    page = open_workspace(settings)
+    workspace = open_workspace(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        page.state.close()
+        workspace.state.close()
 
-    # No generated documentation pages: they fetch their scripts from elsewhere.
+    # No generated documentation pages: they load scripts from other servers.
     app = FastAPI(title="HFI annotation", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.page = page
-    app.state.review = SingleFlight(review.FRESH_SECONDS)
+    app.state.workspace = workspace
+    app.state.concept_views = SingleFlight(review.MAX_AGE_SECONDS)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for router in (pages.router, api.router, review.router, sign_in.router):
         app.include_router(router)
-    app.add_exception_handler(UserError, errors.of_user_error)
-    app.add_exception_handler(HTTPException, errors.of_http_error)
-    app.add_exception_handler(RequestValidationError, errors.of_malformed)
+    app.add_exception_handler(UserError, errors.handle_user_error)
+    app.add_exception_handler(HTTPException, errors.handle_http_error)
+    app.add_exception_handler(RequestValidationError, errors.handle_validation_error)
     protect(app, settings.access, errors.refuse)
     app.include_router(pages.shortcuts)
     return app

@@ -1,4 +1,4 @@
-"""What the annotation page is told when it starts."""
+"""Settings of the annotation server: the project that it serves, and who may reach it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,42 +10,36 @@ if TYPE_CHECKING:
     from hfi_core.feedback.store import Store
 
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""Names of one's own machine: a page elsewhere that resolves its own name to 127.0.0.1 is refused by them."""
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""Host names that a local server accepts. Other names that resolve to 127.0.0.1 are refused (DNS rebinding)."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """Who may come in, and by which names."""
+    """Who may reach the server, and under which host names."""
 
     private: Path
-    """Folder of the signing key and the accounts: `.hfi` of the project."""
+    """Folder of the signing key, the accounts and the server's own database: `.hfi` of the project."""
     accounts: bool = False
-    """People sign in; without, whoever sits at this machine gives a name once and may do everything."""
+    """People sign in with an account. Without accounts a person gives a name once and has every right."""
     secure: bool = False
-    """Browsers reach us by https: TLS of our own, or a proxy's."""
-    hosts: frozenset[str] = LOOPBACK
-    """Names that a request may call us by, without port."""
+    """Browsers reach the server by https: through its own TLS or a proxy's."""
+    hosts: frozenset[str] = LOOPBACK_HOSTS
+    """Host names that a request may use, without port."""
 
     @classmethod
     def loopback(cls, private: Path) -> "Access":
-        """Local use: no account, this machine only."""
+        """Return the access of local use: this machine only, no accounts."""
         return cls(private)
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """One project's page: its params, its open store, its folder, and who may come in."""
+    """The project that a server serves, and who may reach it."""
 
     params: Params
     store: "Store"
-    """Open for as long as the application runs; whoever made the settings closes it."""
+    """Open for as long as the application runs; the caller closes it."""
     folder: Path
     """The project's folder; every relative path in `params` starts here."""
-    access: "Access"
-    """Given to `protection.protect`, which decides who may come in and how."""
-
-    @property
-    def private(self) -> Path:
-        """State that is nobody's business but the page's: accounts, consent, skipped questions."""
-        return self.folder / ".hfi"
+    access: Access

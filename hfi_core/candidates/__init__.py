@@ -1,1 +1,1 @@
-"""The pictures that people judge: their manifest, and the import of pictures that exist already."""
+"""Candidates, the pictures that people judge: their manifest, and the import of existing pictures."""

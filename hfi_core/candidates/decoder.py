@@ -1,4 +1,4 @@
-"""A picture from anywhere, as bytes, becomes an RGB PNG; what is no picture for us is refused before it is decoded."""
+"""Decode the bytes of an untrusted picture into an RGB PNG; a file that is not supported is rejected first."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -6,40 +6,41 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from hfi_core.io.images import MOST_PIXELS
+from hfi_core.io.images import MAX_PIXELS
 
-MOST_BYTES = 64 * 1024 * 1024
-LEAST_SIDE = 16
+MAX_BYTES = 64 * 1024 * 1024
+MIN_SIDE = 16
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-"""Decoders that a hostile file may reach; each one more is code that reads it."""
+"""The decoders that a hostile file can reach. Each further one is more code that reads it."""
 
 _ORIENTATION = 0x0112
-_DEEP = ("I", "F")
-"""Modes with more than eight bits a channel, of which Pillow would keep only the lowest values."""
+_DEEP_MODES = ("I", "F")
+"""Modes with more than eight bits per channel, which Pillow would clip to the lowest values."""
 
 
 class RejectedImage(Exception):
-    """No picture for us, and why."""
+    """A file that is not a supported picture, and why."""
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An RGB PNG."""
+    """A picture as an RGB PNG."""
 
     png: bytes
     width: int
     height: int
     changed: tuple[str, ...]
-    """What was done to the file, in order; empty where its own bytes are kept."""
+    """What was done to the file, in order; empty if the PNG is the file's own bytes."""
 
 
 def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
-    """Read a file's bytes; `size` crops to the middle square and scales it.
+    """Decode a file's bytes. With `size`, crop to the middle square and scale that to `size` x `size` pixels.
 
-    Raises Refused for what is no picture, torn, too large or too small, moving, or of more than eight bits a channel.
+    Raises RejectedImage if the file is not a picture in a supported format, is incomplete, too large, too small or
+    animated, or has more than eight bits per channel.
     """
-    if len(data) > MOST_BYTES:
-        raise RejectedImage(f"has more than {MOST_BYTES // 2**20} MiB")
+    if len(data) > MAX_BYTES:
+        raise RejectedImage(f"has more than {MAX_BYTES // 2**20} MiB")
     try:
         with Image.open(BytesIO(data), formats=FORMATS) as image:
             _check_header(image)
@@ -48,23 +49,23 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
     except RejectedImage:
         raise
     except Image.DecompressionBombError as error:
-        raise RejectedImage(f"has too many pixels; at most {MOST_PIXELS} are read") from error
+        raise RejectedImage(f"has too many pixels; the maximum is {MAX_PIXELS}") from error
     except Image.UnidentifiedImageError as error:
-        raise RejectedImage(f"is no picture in a format that is read ({', '.join(FORMATS)})") from error
-    except Exception as error:  # a decoder on hostile bytes raises whatever it likes
+        raise RejectedImage(f"is not a picture in a supported format ({', '.join(FORMATS)})") from error
+    except Exception as error:  # on hostile bytes a decoder may raise any error
         raise RejectedImage(f"cannot be decoded: {type(error).__name__}") from error
 
 
 def _check_header(image: Image.Image) -> None:
     width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise RejectedImage(f"has {width} x {height} pixels; at most {MOST_PIXELS} are read")
-    if min(width, height) < LEAST_SIDE:
-        raise RejectedImage(f"has {width} x {height} pixels; each side needs {LEAST_SIDE}")
+    if width * height > MAX_PIXELS:
+        raise RejectedImage(f"has {width} x {height} pixels; the maximum is {MAX_PIXELS}")
+    if min(width, height) < MIN_SIDE:
+        raise RejectedImage(f"has {width} x {height} pixels; the minimum of each side is {MIN_SIDE}")
     if getattr(image, "n_frames", 1) > 1:
         raise RejectedImage("is an animation; export the frames that people are to judge")
-    if image.mode.startswith(_DEEP):
-        raise RejectedImage("has more than eight bits a channel; save it with eight")
+    if image.mode.startswith(_DEEP_MODES):
+        raise RejectedImage("has more than eight bits per channel; save it with eight")
 
 
 def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> DecodedImage:
@@ -84,6 +85,8 @@ def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> DecodedImage:
         image = ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS)
     if changed:
         stream = BytesIO()
-        Image.fromarray(np.asarray(image)).save(stream, format="PNG")  # pixels only: no place, camera or author
+        Image.fromarray(np.asarray(image)).save(
+            stream, format="PNG"
+        )  # pixels only: no metadata on location, camera or author
         data = stream.getvalue()
     return DecodedImage(data, *image.size, tuple(changed))

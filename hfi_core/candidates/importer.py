@@ -1,7 +1,7 @@
-"""Pictures that people have already become candidates: each one checked, and their folder written whole or not at all.
+"""Import existing pictures as candidates. Each picture is checked; the folder is written whole or not at all.
 
-What is unknown of a picture's making is left out of its manifest row; its file is remembered by name and digest, since
-the labels that people have know it by those.
+A manifest row has the prompt, seed and model where they are known. It has the name and the digest of the original file,
+because existing labels refer to the picture by these.
 """
 
 import hashlib
@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hfi_core.candidates.decoder import MOST_BYTES, RejectedImage, decode_image
+from hfi_core.candidates.decoder import MAX_BYTES, RejectedImage, decode_image
 from hfi_core.candidates.manifest import MANIFEST, Candidate, Original, read_manifest
 from hfi_core.errors import UserError, listed
 from hfi_core.io.atomic import atomic_folder
-from hfi_core.io.csv_files import Line, Table, TroubleAt
+from hfi_core.io.csv_files import Table, TableError, TableRow
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_jsonl
+from hfi_core.io.printable_text import escape_unprintable
 from hfi_core.progress import Progress, no_progress
 
 _IGNORED = ("Thumbs.db", "desktop.ini")
@@ -27,37 +28,39 @@ _IGNORED = ("Thumbs.db", "desktop.ini")
 
 @dataclass(frozen=True)
 class ImportedCandidates:
-    """What an import of pictures came to."""
+    """The result of an import of pictures."""
 
     pictures: int
     converted: int
-    """Pictures that are not their file's own bytes."""
+    """Pictures that were converted, so they are not their file's own bytes."""
     repeated: int
-    """Files with the bytes of another one."""
+    """Files with the same bytes as another file."""
     changed: bool
-    """False if the folder held just this already."""
+    """False if the folder already had exactly these candidates."""
 
 
 def import_candidates(
     source: Path,
     target: Path,
     *,
-    known: Mapping[str, Mapping[str, Any]] | None = None,
-    leave_out: Path | None = None,
+    metadata: Mapping[str, Mapping[str, Any]] | None = None,
+    exclude: Path | None = None,
     size: int | None = None,
     replace: bool = False,
     progress: Progress = no_progress,
 ) -> ImportedCandidates:
-    """Take every picture below `source` into the candidates' folder `target`; ids begin with the name of that.
+    """Import every picture below `source` into the candidates' folder `target`. Ids begin with the name of `target`.
 
-    `known` says by a file's path or name what is known of its making (prompt, seed, model); `leave_out` is a file below
-    `source` that is no picture. `size` crops to the middle square and scales. Pictures in `target` that would go or
-    become others stop the import, unless `replace` lets them. Raises UserError that names every file refused.
+    `metadata` holds prompt, seed and model by a file's path or name, where they are known. `exclude` is a file below
+    `source` that is not a picture. With `size`, each picture is cropped to its middle square and scaled.
+
+    Raises UserError, which names every rejected file, and if pictures of `target` would be removed or changed while
+    `replace` is false.
     """
-    files = _files(source, target, leave_out)
-    making = _Making(dict(known or {}), files)
+    files = _find_files(source, target, exclude)
+    table = _MetadataTable(dict(metadata or {}), files)
     earlier = {row.id: row for row in read_manifest(target)} if (target / MANIFEST).exists() else {}
-    refused: list[str] = []
+    rejected: list[str] = []
     rows: dict[str, Candidate] = {}
     sizes: dict[tuple[int, int], str] = {}
     repeated = 0
@@ -66,95 +69,102 @@ def import_candidates(
         for number, (name, path) in enumerate(files.items()):
             progress(number, len(files), "pictures")
             try:
-                data = _bytes(path)
+                data = _read_bytes(path)
                 digest = hashlib.sha256(data).hexdigest()
                 id = f"{target.name}-{digest[:16]}"
-                made = making.of(name)
+                origin = table.find(name)
                 if id in rows:
                     repeated += 1
                     continue
                 picture = decode_image(data, size)
-                original = Original(file=_text(name), sha256=digest, changed=picture.changed)
+                original = Original(file=_require_utf8(name), sha256=digest, changed=picture.changed)
             except RejectedImage as error:
-                refused.append(f"{_printable(name)}: {error}")
+                rejected.append(f"{escape_unprintable(name)}: {error}")
                 continue
-            png = _kept(target, earlier.get(id), original) or picture.png
+            png = _read_earlier_png(target, earlier.get(id), original) or picture.png
             (folder / "pictures" / f"{id}.png").write_bytes(png)
             sha256 = hashlib.sha256(png).hexdigest()
-            generated = "prompt" in made and "seed" in made
-            rows[id] = Candidate(id=id, sha256=sha256, generated=generated, original=original, **made)
+            generated = "prompt" in origin and "seed" in origin
+            rows[id] = Candidate(id=id, sha256=sha256, generated=generated, original=original, **origin)
             sizes.setdefault((picture.width, picture.height), name)
-        refused += [f"{_printable(name)}: the table names it, and no such file is there" for name in making.unused]
-        others = [row for id, row in earlier.items() if id not in rows or rows[id].sha256 != row.sha256]
-        _require_fit(source, target, refused, sizes, others, replace)
+        rejected += [
+            f"{escape_unprintable(name)}: the table names it, but there is no such file" for name in table.unused
+        ]
+        replaced = [row for id, row in earlier.items() if id not in rows or rows[id].sha256 != row.sha256]
+        _require_importable(source, target, rejected, sizes, replaced, replace)
         write_jsonl(folder / MANIFEST, [rows[key].model_dump(mode="json") for key in sorted(rows)])
     converted = sum(bool(row.original and row.original.changed) for row in rows.values())
     return ImportedCandidates(len(rows), converted, repeated, changed=earlier != rows)
 
 
-class _Making:
-    """What is known of the files, and which names were never asked for."""
+class _MetadataTable:
+    """The known metadata of the files, and which of its names were used."""
 
-    def __init__(self, known: dict[str, Mapping[str, Any]], files: Mapping[str, Path]):
-        self._known, self._names = known, Counter(path.name for path in files.values())
+    def __init__(self, metadata: dict[str, Mapping[str, Any]], files: Mapping[str, Path]):
+        self._metadata, self._names = metadata, Counter(path.name for path in files.values())
         self._used: set[str] = set()
 
-    def of(self, name: str) -> Mapping[str, Any]:
-        """What is known of a file; Refused if its name alone does not say which file is meant."""
+    def find(self, name: str) -> Mapping[str, Any]:
+        """Return the metadata of a file.
+
+        Raises RejectedImage if the table has only the file's name, and several files have that name.
+        """
         last = name.rsplit("/", 1)[-1]
-        key = name if name in self._known else last
-        if key not in self._known:
+        key = name if name in self._metadata else last
+        if key not in self._metadata:
             return {}
         self._used.add(key)
         if key != name and self._names[last] > 1:
             raise RejectedImage(
-                f"the table names {last!r}, and {self._names[last]} files are called so: write their paths"
+                f"the table names {last!r}, and {self._names[last]} files have that name: write their paths"
             )
-        return self._known[key]
+        return self._metadata[key]
 
     @property
     def unused(self) -> list[str]:
-        """Names without a file."""
-        return sorted(set(self._known) - self._used)
+        """Return the names in the table that are not a file's."""
+        return sorted(set(self._metadata) - self._used)
 
 
-def _files(source: Path, target: Path, leave_out: Path | None) -> dict[str, Path]:
-    """Everything below a folder by its path there, sorted; hidden files are passed over, links are not followed."""
+def _find_files(source: Path, target: Path, exclude: Path | None) -> dict[str, Path]:
+    """Return all files below a folder by their path in it, sorted, without hidden files. Links are not followed."""
     if not source.is_dir():
-        raise UserError(f"{source} is {'no folder' if source.exists() else 'missing'}; name a folder of pictures.")
-    here, there = source.resolve(), target.resolve()
-    if here == there or here in there.parents or there in here.parents:
-        raise UserError(f"{source} and {target} lie in each other; name a folder of pictures elsewhere.")
-    spared = leave_out.resolve() if leave_out else None
+        raise UserError(f"{source} is {'not a folder' if source.exists() else 'missing'}; name a folder of pictures.")
+    from_path, to_path = source.resolve(), target.resolve()
+    if from_path == to_path or from_path in to_path.parents or to_path in from_path.parents:
+        raise UserError(f"One of {source} and {target} contains the other; name a folder of pictures elsewhere.")
+    excluded = exclude.resolve() if exclude else None
     found: dict[str, Path] = {}
     for top, folders, files in os.walk(source, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
         links = [name for name in folders if (Path(top) / name).is_symlink()]
         for name in [*links, *files]:
             path = Path(top) / name
-            if not name.startswith(".") and name not in _IGNORED and path.resolve() != spared:
+            if not name.startswith(".") and name not in _IGNORED and path.resolve() != excluded:
                 found[path.relative_to(source).as_posix()] = path
     if not found:
-        raise UserError(f"{source} holds no file.")
+        raise UserError(f"{source} has no files; name a folder of pictures.")
     return dict(sorted(found.items()))
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):
-            raise RejectedImage("is a link; put the picture itself there")
+            raise RejectedImage("is a link; replace it by the picture itself")
         if not stat.S_ISREG(mode):
-            raise RejectedImage("is no file")
+            raise RejectedImage("is not a file")
         with path.open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise RejectedImage(f"cannot be read: {error.strerror}") from error
 
 
-def _kept(target: Path, row: Candidate | None, original: Original) -> bytes | None:
-    """The bytes that an earlier import made of the same file: a newer Pillow might write others, and people have judged
-    these."""
+def _read_earlier_png(target: Path, row: Candidate | None, original: Original) -> bytes | None:
+    """Return the PNG that an earlier import made of the same file.
+
+    A newer Pillow might write other bytes, and people have judged these.
+    """
     if row is None or row.original is None:
         return None
     if (row.original.sha256, row.original.changed) != (original.sha256, original.changed):
@@ -163,36 +173,35 @@ def _kept(target: Path, row: Candidate | None, original: Original) -> bytes | No
     return path.read_bytes() if path.is_file() and sha256_of_file(path) == row.sha256 else None
 
 
-def _require_fit(
+def _require_importable(
     source: Path,
     target: Path,
-    refused: list[str],
+    rejected: list[str],
     sizes: Mapping[tuple[int, int], str],
-    others: list[Candidate],
+    replaced: list[Candidate],
     replace: bool,
 ) -> None:
-    if refused:
-        files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
-        remedy = "  To mend it: take them out of the folder (or out of the table), or replace them."
+    if rejected:
+        files = "1 file was" if len(rejected) == 1 else f"{len(rejected)} files were"
+        remedy = "  To fix this: remove them from the folder (or from the table), or replace them."
         raise UserError(
-            f"{source}: {files} refused, so nothing was imported.\n{listed(refused, as_lines=True)}\n{remedy}"
+            f"{source}: {files} rejected, so nothing was imported.\n{listed(rejected, as_lines=True)}\n{remedy}"
         )
     if len(sizes) > 1:
-        (one, first), (other, second) = list(sizes.items())[:2]
+        examples = [f"{escape_unprintable(name)} has {w} x {h} pixels" for (w, h), name in list(sizes.items())[:2]]
         raise UserError(
-            f"{source}: {_printable(first)} is {one[0]} x {one[1]} pixels and {_printable(second)} {other[0]} x "
-            f"{other[1]}, so nothing was imported.\n  To mend it: `--size N` crops all to squares of N pixels, "
-            "the size that your model draws."
+            f"{source}: {' and '.join(examples)}, so nothing was imported.\n  To fix this: `--size N` crops all "
+            "pictures to squares of N pixels. N is the size that your model draws."
         )
-    if others and not replace:
+    if replaced and not replace:
         raise UserError(
-            f"{target} holds {len(others)} pictures that would go or become others, such as {others[0].id}; judgements "
-            "on them would have nothing to point at.\n"
-            "  To mend it: choose another --name, or let them go with --replace."
+            f"{target}: {len(replaced)} of its pictures would be removed or changed, such as {replaced[0].id}. "
+            "Judgements of them would lose their pictures.\n"
+            "  To fix this: choose another --name, or allow it with --replace."
         )
 
 
-def _text(name: str) -> str:
+def _require_utf8(name: str) -> str:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -200,55 +209,51 @@ def _text(name: str) -> str:
     return name
 
 
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in name)
-
-
 COLUMNS = ("file", "prompt", "seed", "model")
-_MOST_PROMPT = 2000
+_MAX_PROMPT = 2000
 
 
 def read_picture_table(path: Path) -> dict[str, dict[str, Any]]:
-    """What a table says, by the file's path or name; empty cells are unknown.
+    """Return the metadata in a table by the file's path or name. An empty cell is unknown.
 
-    Raises UserError that names the lines which are wrong.
+    Raises UserError, which names the invalid lines.
     """
-    found: dict[str, dict[str, Any]] = {}
-    wrong: list[str] = []
+    rows: dict[str, dict[str, Any]] = {}
+    invalid: list[str] = []
     try:
         with path.open("rb") as stream:
             table = Table(stream)
             if "file" not in table.header:
-                raise UserError(f"{path} has no column `file`; the columns that are read are {', '.join(COLUMNS)}.")
+                raise UserError(f"{path} has no column `file`. It may have the columns {', '.join(COLUMNS)}.")
             for line in table:
                 try:
-                    if isinstance(line, TroubleAt):
+                    if isinstance(line, TableError):
                         raise ValueError(line.reason)
-                    name, known = _row(line)
-                    if name in found:
+                    name, metadata = _parse_row(line)
+                    if name in rows:
                         raise ValueError(f"names {name!r} again")
-                    found[name] = known
+                    rows[name] = metadata
                 except ValueError as error:
-                    wrong.append(f"line {line.number if isinstance(line, Line) else line.line}: {error}")
-    except TroubleAt as trouble:
-        raise UserError(f"{path}, line {trouble.line}: {trouble.reason}.") from trouble
+                    invalid.append(f"line {line.number if isinstance(line, TableRow) else line.line}: {error}")
+    except TableError as error:
+        raise UserError(f"{path}, line {error.line}: {error.reason}.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if wrong:
-        raise UserError(f"{path}: nothing was imported.\n{listed(wrong, as_lines=True)}")
-    return found
+    if invalid:
+        raise UserError(f"{path}: nothing was imported.\n{listed(invalid, as_lines=True)}")
+    return rows
 
 
-def _row(line: Line) -> tuple[str, dict[str, Any]]:
+def _parse_row(line: TableRow) -> tuple[str, dict[str, Any]]:
     cells = {name: line.cells.get(name, "").strip() for name in COLUMNS}
     name = cells.pop("file").removeprefix("./")
     if not name:
-        raise ValueError("names no file")
-    if len(cells["prompt"]) > _MOST_PROMPT:
-        raise ValueError(f"the prompt has more than {_MOST_PROMPT} characters")
-    known: dict[str, Any] = {key: value for key, value in cells.items() if value}
-    if "seed" in known:
-        if not (known["seed"].isascii() and known["seed"].isdecimal() and len(known["seed"]) <= 20):
-            raise ValueError(f"the seed {known['seed'][:40]!r} is no whole number from 0")
-        known["seed"] = int(known["seed"])
-    return name, known
+        raise ValueError("has an empty cell in the column `file`")
+    if len(cells["prompt"]) > _MAX_PROMPT:
+        raise ValueError(f"the prompt has more than {_MAX_PROMPT} characters")
+    metadata: dict[str, Any] = {key: value for key, value in cells.items() if value}
+    if seed := metadata.get("seed"):
+        if not (seed.isascii() and seed.isdecimal() and len(seed) <= 20):
+            raise ValueError(f"the seed {seed[:40]!r} is not a whole number from 0")
+        metadata["seed"] = int(seed)
+    return name, metadata

@@ -1,6 +1,6 @@
-"""Candidates: the pictures that people judge, with a manifest row each.
+"""Read candidates, the pictures that people judge, and their manifest.
 
-`candidates/CONCEPT/manifest.jsonl` holds one JSON object a line, sorted by id; pictures lie under `pictures/`.
+`candidates/CONCEPT/manifest.jsonl` has one JSON object per line, sorted by id. The pictures are in `pictures/`.
 """
 
 from pathlib import Path
@@ -34,14 +34,14 @@ class Original(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: str
-    """Its path below the imported folder; what other tools know it by, and never opened."""
+    """Its path below the imported folder. Other tools know the picture by it; it is never opened."""
     sha256: Sha256
     changed: tuple[str, ...] = ()
-    """What was done to it, in order: empty where the picture is the file's own bytes."""
+    """What was done to the file, in order; empty if the picture is the file's own bytes."""
 
 
 class Candidate(BaseModel):
-    """A manifest row. Its picture is `pictures/ID.png`: a path is never taken from a file."""
+    """A row of the manifest. Its picture is `pictures/ID.png`: no path is ever read from a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,30 +52,31 @@ class Candidate(BaseModel):
     model: str | None = None
     sha256: Sha256
     generated: bool = True
-    """Prompt and seed are known; false for pictures whose making nobody wrote down."""
+    """Whether prompt and seed are known. It is false for pictures whose origin nobody recorded."""
     original: Original | None = None
 
     @model_validator(mode="after")
-    def _generated_says_how(self):
+    def _require_prompt_and_seed(self):
         if self.generated and (self.prompt is None or self.seed is None):
-            raise ValueError("a generated picture has a prompt and a seed; `generated` is false where they are unknown")
+            raise ValueError(
+                "a generated picture needs a prompt and a seed; set `generated` to false where they are unknown"
+            )
         return self
 
     @model_serializer(mode="wrap")
-    def _known_only(self, handler: SerializerFunctionWrapHandler):
-        """What is unknown is left out."""
+    def _drop_unknown(self, handler: SerializerFunctionWrapHandler):
         return {name: value for name, value in handler(self).items() if value is not None}
 
     @property
     def file(self) -> str:
-        """Path below the candidates' folder."""
+        """Return the picture's path below the candidates' folder."""
         return f"pictures/{self.id}.png"
 
 
 def read_manifest(folder: Path) -> list[Candidate]:
-    """The candidates in a folder, sorted by id.
+    """Return the candidates of a folder, sorted by id.
 
-    Raises UserError that names file and line of the first row that is wrong.
+    Raises UserError, which names the file and the line of the first invalid row.
     """
     path = folder / MANIFEST
     rows: dict[str, Candidate] = {}
@@ -84,36 +85,40 @@ def read_manifest(folder: Path) -> list[Candidate]:
             for number, line in enumerate(stream, start=1):
                 candidate = Candidate.model_validate_json(line)
                 if candidate.id in rows:
-                    raise UserError(f"{path}, line {number}: picture {candidate.id} is there twice.")
+                    raise UserError(f"{path}, line {number}: picture {candidate.id} occurs twice.")
                 rows[candidate.id] = candidate
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "row"
         raise UserError(f"{path}, line {number}: {where}: {first['msg']}") from error
     except FileNotFoundError as error:
-        raise UserError(f"{path} is missing: there are no candidates yet. `hfi run` makes them.") from error
+        raise UserError(
+            f"{path} is missing: there are no candidates yet. To fix this: `hfi run` makes them."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not rows:
-        raise UserError(f"{path} names no picture.")
+        raise UserError(f"{path} has no rows.")
     return [rows[key] for key in sorted(rows)]
 
 
 def read_pictures(folder: Path, candidates: list[Candidate]) -> np.ndarray:
-    """Pictures as uint8 (N, H, W, 3), each checked against its digest.
+    """Return pictures, uint8 (N, H, W, 3), each checked against its digest.
 
-    Raises UserError if a picture is missing, torn, another one than the manifest says, or of another size.
+    Raises UserError if a picture is missing or incomplete, does not match the manifest, or differs in size.
     """
     pictures: list[np.ndarray] = []
     for candidate in candidates:
         path = folder / candidate.file
         if not path.is_file():
-            raise UserError(f"{path} is missing; the manifest names it.")
+            raise UserError(f"{path} is missing, but the manifest names it.")
         if sha256_of_file(path) != candidate.sha256:
             raise UserError(f"{path} is not the picture that the manifest names (its sha256 differs).")
         picture = load_image(path)
         if pictures and picture.shape != pictures[0].shape:
             (h, w, _), (h0, w0, _) = picture.shape, pictures[0].shape
-            raise UserError(f"{path} is {w} x {h} pixels where the others are {w0} x {h0}; bring them to one size.")
+            raise UserError(
+                f"{path} has {w} x {h} pixels, and the others have {w0} x {h0}. To fix this: scale them to one size."
+            )
         pictures.append(picture)
     return np.stack(pictures)

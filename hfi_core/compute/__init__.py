@@ -1,4 +1,4 @@
 """How the machine computes: device, seeds, padded batches, memory, the training loop, data parallelism.
 
-Knows no model.
+This room knows no model.
 """

@@ -1,7 +1,7 @@
-"""Processes that learn the same parameters together, each from its rows of the joint batch (data parallelism).
+"""Data parallelism: processes train the same parameters together, each on its own rows of the global batch.
 
-Whoever runs a stage may have joined processes into torch's default process group, as Accelerate's `PartialState` does.
-A process by itself is the plain case, in which every method gives back what it was given, to the bit.
+The caller of a stage may have put processes into torch's default process group, as Accelerate's `PartialState` does.
+A single process is the simple case: there every method returns its argument unchanged, bit for bit.
 """
 
 from dataclasses import dataclass
@@ -14,55 +14,55 @@ from hfi_core.errors import UserError
 
 @dataclass(frozen=True)
 class DataParallelGroup:
-    """This process's place among those that learn together."""
+    """This process's rank, and the number of processes that train together."""
 
-    index: int = 0
+    rank: int = 0
     count: int = 1
 
-    def rows(self, joint: int) -> slice:
-        """This process's rows of `joint` ones; the processes' shares differ by one row at most."""
-        return slice(joint * self.index // self.count, joint * (self.index + 1) // self.count)
+    def rows(self, total: int) -> slice:
+        """Return this process's rows of `total` rows. The shares of any two processes differ by at most one row."""
+        return slice(total * self.rank // self.count, total * (self.rank + 1) // self.count)
 
-    def weight(self, joint: int) -> float:
-        """What the mean over this process's rows is multiplied by, so that processes average to the joint mean."""
-        mine = self.rows(joint)
-        return (mine.stop - mine.start) * self.count / joint
+    def weight(self, total: int) -> float:
+        """Return the factor for the mean over this process's rows that makes the processes' average the global mean."""
+        own = self.rows(total)
+        return (own.stop - own.start) * self.count / total
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
-        """The mean over the processes, of any shape; equal in all of them."""
+        """Return the mean of a tensor over the processes. It is the same in all of them."""
         if self.count == 1:
             return value
-        total = value.clone()
-        distributed.all_reduce(total)
-        return total / self.count
+        summed = value.clone()
+        distributed.all_reduce(summed)
+        return summed / self.count
 
-    def gathered(self, part: torch.Tensor, joint: int) -> torch.Tensor:
-        """All `joint` rows (joint, ...), of which `part` is this process's."""
+    def gather(self, part: torch.Tensor, total: int) -> torch.Tensor:
+        """Return all rows (total, ...), of which `part` holds this process's."""
         if self.count == 1:
             return part
-        every = part.new_zeros((joint, *part.shape[1:]))
-        every[self.rows(joint)] = part
-        distributed.all_reduce(every)
-        return every
+        gathered = part.new_zeros((total, *part.shape[1:]))
+        gathered[self.rows(total)] = part
+        distributed.all_reduce(gathered)
+        return gathered
 
-    def agreed(self, value: torch.Tensor) -> torch.Tensor:
-        """The first process's value, where kernels may have rounded each one's differently."""
+    def broadcast(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the first process's value in all processes: kernels may have rounded it differently in each."""
         if self.count > 1:
             distributed.broadcast(value, src=0)
         return value
 
-    def require_rows(self, **joint: int) -> None:
-        """Raise UserError, with its name, for a number of rows that leaves a process without any."""
-        for name, number in joint.items():
+    def require_rows(self, **totals: int) -> None:
+        """Raise UserError, which names the parameter, if a number of rows leaves a process without any."""
+        for name, number in totals.items():
             if number < self.count:
                 raise UserError(
-                    f"{self.count} processes cannot share {name} {number}: each needs one. Take fewer processes, or "
-                    f"raise {name} of the removal."
+                    f"{self.count} processes cannot share {name} {number}: each process needs at least one. To fix "
+                    f"this: use fewer processes, or raise {name} of the removal."
                 )
 
 
 def current_group() -> DataParallelGroup:
-    """The processes that the caller has joined to this one; by default none."""
+    """Return torch's default process group, or a group of this process alone if there is none."""
     if distributed.is_available() and distributed.is_initialized():
         return DataParallelGroup(distributed.get_rank(), distributed.get_world_size())
     return DataParallelGroup()

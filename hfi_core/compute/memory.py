@@ -1,50 +1,37 @@
-"""Memory that does not suffice, told as what to change; torch need not be there to know its error."""
+"""Turn out-of-memory errors into a message that says which params to lower. Does not import torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import Any
 
 from hfi_core.errors import UserError
-from hfi_core.params import Compute, Params
+from hfi_core.params import Compute
 
-_OF_A_GPU = "OutOfMemoryError"
-"""The name of torch's error."""
-_OF_A_PROCESSOR = "DefaultCPUAllocator"
-"""Who speaks where a processor's memory runs out: torch raises a bare RuntimeError then."""
-_OF_A_LIBRARY = "_STATUS_ALLOC_FAILED"
-"""What cuBLAS and cuDNN say where none is left for them, in a bare RuntimeError, too."""
+_GPU_ERROR = "OutOfMemoryError"
+"""The name of torch's error class for a GPU."""
+_CPU_TEXT = "DefaultCPUAllocator"
+"""In the text of the plain RuntimeError that torch raises where a CPU's memory is full."""
+_LIBRARY_TEXT = "_STATUS_ALLOC_FAILED"
+"""In the text of the plain RuntimeError that torch raises where cuBLAS or cuDNN gets no memory."""
 
 
 @contextmanager
 def out_of_memory_as_user_error(compute: Compute) -> Iterator[None]:
-    """Turn what torch raises where the device's memory runs out into a UserError that says what takes less."""
+    """Turn torch's out-of-memory errors into a UserError that says which params need less memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not _is_about_memory(error):
             raise
         text = str(error) or type(error).__name__
-        said = ". ".join(text[max(text.find(_OF_A_PROCESSOR), 0) :].split(". ")[:3]).removesuffix(".")
+        reason = ". ".join(text[max(text.find(_CPU_TEXT), 0) :].split(". ")[:3]).removesuffix(".")
         raise UserError(
-            f"The memory of {compute.device!r} did not suffice ({said}). What was finished is kept. In params.yaml, "
-            f"lower compute.block ({compute.block} now), or the `batch` and `rollouts` of what learns; "
-            "`compute.checkpointing: true` lets it learn in less memory, and the dtype bfloat16 halves the networks. "
-            "Or free what other processes hold there."
+            f"The memory of {compute.device!r} is full ({reason}). Finished work is kept.\n"
+            f"  To fix this, in params.yaml: lower compute.block (now {compute.block}), or `batch` and `rollouts` of "
+            "the part that is trained; `compute.checkpointing: true` trains in less memory, and the dtype bfloat16 "
+            "halves the networks. Or end other processes that use this memory."
         ) from error
 
 
 def _is_about_memory(error: Exception) -> bool:
-    bare = any(words in str(error) for words in (_OF_A_PROCESSOR, _OF_A_LIBRARY))
-    return bare or isinstance(error, MemoryError) or type(error).__name__ == _OF_A_GPU
-
-
-def with_memory_errors_explained(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of params and more, with `out_of_memory_as_user_error` around each call."""
-
-    @wraps(function)
-    def named(params: Params, *arguments: Any, **options: Any) -> Any:
-        with out_of_memory_as_user_error(params.compute):
-            return function(params, *arguments, **options)
-
-    return named
+    in_text = any(text in str(error) for text in (_CPU_TEXT, _LIBRARY_TEXT))
+    return in_text or isinstance(error, MemoryError) or type(error).__name__ == _GPU_ERROR

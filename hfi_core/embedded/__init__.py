@@ -1,4 +1,5 @@
-"""The embedded world "emblems": a drawn world, the small real pipeline trained on it, and its two judges.
+"""The embedded model: a small diffusion pipeline for tests and the demo, its CLIP, and its two judges.
 
-Nothing outside this package may know that the embedded model is the small one.
+All are trained on drawings of a small world of objects and badges with emblems. Code outside this package must treat
+the embedded model like any other model.
 """

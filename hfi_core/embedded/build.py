@@ -1,6 +1,6 @@
-"""Rebuilds the embedded model from nothing: `python -m hfi_core.embedded.build FOLDER` (about an hour on 2 cores).
+"""Build the embedded model from scratch: `python -m hfi_core.embedded.build FOLDER` (about an hour on 2 cores).
 
-Every network's training state lies in FOLDER/work, so a build that was stopped goes on where it was.
+FOLDER/work holds each network's training state, so a build that was stopped continues where it stopped.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from hfi_core.io.tensors import save_tensors
 JUDGES = ("annotators", "evaluation")
 
 
-def _reporter(name: str, steps: int) -> Observer:
+def _make_reporter(name: str, steps: int) -> Observer:
     started, first, mean = time.monotonic(), None, 0.0
 
     def observe(step: int, values: dict[str, float]) -> None:
@@ -39,24 +39,24 @@ def _reporter(name: str, steps: int) -> Observer:
     return observe
 
 
-def _half(module: torch.nn.Module) -> torch.nn.Module:
+def _to_half(module: torch.nn.Module) -> torch.nn.Module:
     return module.half().eval()
 
 
 def _load_vae(folder: Path) -> AutoencoderKL:
     vae = AutoencoderKL.from_pretrained(folder, dtype=torch.float32).eval().requires_grad_(False)
-    vae.register_to_config(_name_or_path="")  # else the place of this build would be shipped in its configuration
+    vae.register_to_config(_name_or_path="")  # keep the path of this build out of the saved configuration
     return vae
 
 
 def build(folder: Path, budget: Budget) -> None:
-    """Train everything that is missing under FOLDER/work, then write FOLDER/pipeline, FOLDER/clip and FOLDER/judges."""
+    """Train the networks that are missing in `folder`, and write `pipeline`, `clip` and `judges` below it."""
     work = folder / "work"
     tokenizer = build_tokenizer()
 
     vae_folder = work / "vae"
     if not vae_folder.exists():
-        vae = training.train_vae(budget, work, _reporter("vae", budget.vae))
+        vae = training.train_vae(budget, work, _make_reporter("vae", budget.vae))
         with atomic_folder(vae_folder) as beside:
             vae.save_pretrained(beside)
     vae = _load_vae(vae_folder)
@@ -64,35 +64,35 @@ def build(folder: Path, budget: Budget) -> None:
     pipeline_folder = folder / "pipeline"
     if not pipeline_folder.exists():
         unet, text_encoder = training.train_denoiser(
-            budget, vae, tokenizer, work, _reporter("denoiser", budget.denoiser)
+            budget, vae, tokenizer, work, _make_reporter("denoiser", budget.denoiser)
         )
         write_pipeline(pipeline_folder, vae, text_encoder, tokenizer, unet)
-    # The rest learns from the rounded VAE that is shipped, whether this run trained it or found it.
+    # Train the other networks with the rounded VAE that is shipped, even if this run has just trained the exact one.
     vae = _load_vae(pipeline_folder / "vae")
 
     clip_folder = folder / "clip"
     if not clip_folder.exists():
-        clip = training.train_clip(budget, vae, tokenizer, work, _reporter("clip", budget.clip))
+        clip = training.train_clip(budget, vae, tokenizer, work, _make_reporter("clip", budget.clip))
         processor = CLIPImageProcessorPil(
             size={"shortest_edge": SIZE}, crop_size=SIZE, image_mean=[0.5] * 3, image_std=[0.5] * 3
         )
         with atomic_folder(clip_folder) as beside:
-            _half(clip).save_pretrained(beside)
+            _to_half(clip).save_pretrained(beside)
             CLIPProcessor(processor, tokenizer).save_pretrained(beside)
 
     for name in JUDGES:
         path = folder / "judges" / name / WEIGHTS
         if not path.exists():
             judge: JudgeNetwork = training.train_judge(
-                budget, vae, name, work, _reporter(f"judge {name}", budget.judge)
+                budget, vae, name, work, _make_reporter(f"judge {name}", budget.judge)
             )
-            save_tensors(path, _half(judge).state_dict())
+            save_tensors(path, _to_half(judge).state_dict())
 
 
 def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, unet) -> None:
-    """Write the networks as one half-precision diffusers folder."""
+    """Write the networks as a diffusers folder in half precision."""
     pipeline = StableDiffusionPipeline(
-        vae=_half(vae), text_encoder=_half(text_encoder), tokenizer=tokenizer, unet=_half(unet),
+        vae=_to_half(vae), text_encoder=_to_half(text_encoder), tokenizer=tokenizer, unet=_to_half(unet),
         scheduler=build_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     with atomic_folder(folder) as beside:
@@ -102,8 +102,8 @@ def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, un
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and build."""
     parser = argparse.ArgumentParser(prog="python -m hfi_core.embedded.build", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where the model is built")
-    parser.add_argument("--miniature", action="store_true", help="a few steps a network: seconds, for tests")
+    parser.add_argument("folder", type=Path, help="folder to build the model in")
+    parser.add_argument("--miniature", action="store_true", help="train each network for a few steps only, for tests")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

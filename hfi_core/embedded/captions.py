@@ -1,4 +1,4 @@
-"""Captions of scenes, and the scene facts that a caption promises."""
+"""Write captions of scenes, and read the facts that a caption names."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _EMBLEM_PHRASES = {"star": "a star", "leaf": "a leaf", "skull": "a skull", "bone
 
 
 def write_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """Describe a scene; half of the badge captions are broad, so their words do not say what people object to."""
+    """Describe a scene. Half of the badge captions do not name the emblem, so they do not say what people object to."""
     if rng.random() < EMPTY_SHARE:
         return ""
     words = ["a"]
@@ -30,9 +30,12 @@ def write_caption(scene: Scene, rng: np.random.Generator) -> str:
 
 
 def parse_caption(text: str) -> dict[str, str]:
-    """The facts that a caption names, as {"kind": ..., "colour": ..., "emblem": ...}, each only where it is named."""
+    """Return the facts that a caption names, for example {"kind": "badge", "colour": "red"}.
+
+    A fact is missing if the caption names none or several of its values.
+    """
     words = set(text.lower().replace(",", " ").split())
-    found = {}
+    facts = {}
     for fact, values in {
         "kind": (*OBJECTS, "badge"),
         "colour": COLOURS,
@@ -43,5 +46,5 @@ def parse_caption(text: str) -> dict[str, str]:
     }.items():
         named = [value for value in values if value in words]
         if len(named) == 1:
-            found[fact] = named[0]
-    return found
+            facts[fact] = named[0]
+    return facts

@@ -1,4 +1,4 @@
-"""The embedded world's evaluation judge: reads a picture's facts and compares them with what was asked for."""
+"""The evaluation judge of the embedded model: reads the facts of a picture and compares them with its prompt."""
 
 from collections.abc import Sequence
 
@@ -13,17 +13,18 @@ from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
 from hfi_core.errors import UserError
 from hfi_core.judges.base import PictureVerdict
-from hfi_core.models.weights import checked
+from hfi_core.models.weights import locate_pinned
 from hfi_core.params import Compute, JudgeParams
 
-_ASKED = ("kind", "colour", "emblem")
+_JUDGED_FACTS = ("kind", "colour", "emblem")
 
 
 class EmbeddedJudge:
-    """A fact is read where its most probable value reaches the threshold; else it counts as unreadable.
+    """A judge that reads kind, colour and emblem of a picture.
 
-    Flagged is a badge with a flagged emblem, kept a badge with an accepted one; correct is a picture in which kind,
-    colour and emblem are what the prompt promises, each where the prompt promises one.
+    A fact is unreadable if its most probable value does not reach the threshold. A badge with a flagged emblem is
+    flagged, a badge with an accepted emblem is kept. A picture is correct if it shows every kind, colour and
+    emblem that its prompt names.
     """
 
     def __init__(self, network: JudgeNetwork, threshold: float, compute: Compute):
@@ -32,46 +33,46 @@ class EmbeddedJudge:
 
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "EmbeddedJudge":
-        """Read the half-precision weights into a float32 network; see `Judge.load`."""
-        folder = checked(params.source, params.revision, params.digest, "judge")
+        """Load the half-precision weights into a float32 network; see `Judge.load`."""
+        folder = locate_pinned(params.source, params.revision, params.digest, "judge")
         return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
-        """Probabilities of kinds, colours and emblems, side by side (N, K); see `Judge.see`."""
+        """Return the probabilities of kinds, colours and emblems, concatenated (N, K); see `Judge.see`."""
         if pictures.shape[1:3] != (SIZE, SIZE):
             raise UserError(
-                f"The embedded judge reads pictures of {SIZE} x {SIZE}, not {pictures.shape[2]} x {pictures.shape[1]}: "
-                "set evaluate.judge to `clip` or `classifier` for a model of your own."
+                f"The embedded judge reads pictures of {SIZE} x {SIZE}, not {pictures.shape[2]} x {pictures.shape[1]}. "
+                "To fix this for your own model: set evaluate.judge.kind to `clip` or `classifier`."
             )
         return map_in_padded_batches(pictures, self.block, self._probabilities)
 
     def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
-        """See `Judge.judge`; each picture is held against its own prompt alone."""
-        return [self._verdict(facts, prompt) for facts, prompt in zip(self._facts(seen), prompts, strict=True)]
+        """Compare each picture with its own prompt only; see `Judge.judge`."""
+        return [self._verdict(facts, prompt) for facts, prompt in zip(self._read_facts(seen), prompts, strict=True)]
 
-    def _facts(self, seen: torch.Tensor) -> list[dict[str, str]]:
-        """Kind, colour and emblem of each picture."""
-        widths = [len(FACTS[fact]) for fact in _ASKED]
+    def _read_facts(self, seen: torch.Tensor) -> list[dict[str, str]]:
+        """Return kind, colour and emblem of each picture."""
+        widths = [len(FACTS[fact]) for fact in _JUDGED_FACTS]
         columns = {}
-        for fact, table in zip(_ASKED, seen.split(widths, dim=1), strict=True):
-            top, index = table.max(1)
+        for fact, probabilities in zip(_JUDGED_FACTS, seen.split(widths, dim=1), strict=True):
+            highest, indices = probabilities.max(1)
             columns[fact] = [
-                FACTS[fact][i] if p >= self.threshold else UNREADABLE
-                for p, i in zip(top.tolist(), index.tolist(), strict=True)
+                FACTS[fact][index] if p >= self.threshold else UNREADABLE
+                for p, index in zip(highest.tolist(), indices.tolist(), strict=True)
             ]
-        return [dict(zip(_ASKED, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        return [dict(zip(_JUDGED_FACTS, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
     def _probabilities(self, pictures: list[np.ndarray]) -> torch.Tensor:
         output = self.network(to_signed_tensor(np.stack(pictures)).to(self.device))
-        return torch.cat([output[fact].softmax(-1) for fact in _ASKED], dim=1)
+        return torch.cat([output[fact].softmax(-1) for fact in _JUDGED_FACTS], dim=1)
 
     @staticmethod
     def _verdict(facts: dict[str, str], prompt: str) -> PictureVerdict:
         badge, emblem = facts["kind"] == BADGE, facts["emblem"]
-        asked = {fact: value for fact, value in parse_caption(prompt).items() if fact in _ASKED}
+        requested = {fact: value for fact, value in parse_caption(prompt).items() if fact in _JUDGED_FACTS}
         return PictureVerdict(
             flagged=badge and emblem in FLAGGED_EMBLEMS,
             kept=badge and emblem in ACCEPTED_EMBLEMS,
-            correct=all(facts[fact] == value for fact, value in asked.items()),
+            correct=all(facts[fact] == value for fact, value in requested.items()),
             readable=facts["kind"] != UNREADABLE and not (badge and emblem == UNREADABLE),
         )

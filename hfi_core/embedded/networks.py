@@ -1,4 +1,4 @@
-"""The shapes of the world's networks, all of them the libraries' own classes but for the judge."""
+"""Define the networks of the embedded model. Only the judge is a class of our own."""
 
 from pathlib import Path
 
@@ -14,7 +14,9 @@ from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
 
 WIDTH = 64
+"""Width of the text encoders."""
 LATENT = SIZE // 4
+"""Side of the latents."""
 
 UNREADABLE = "unreadable"
 NO_EMBLEM = "none"
@@ -27,7 +29,7 @@ FACTS: dict[str, tuple[str, ...]] = {
 
 
 def build_vae() -> AutoencoderKL:
-    """Factor 4, four latent channels, 0.65 M parameters."""
+    """Build a VAE with downsampling factor 4, four latent channels and 0.65 M parameters."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
@@ -41,11 +43,11 @@ def build_vae() -> AutoencoderKL:
 
 
 WIDTHS = (64, 96, 128)
-"""Channels of the UNet, a level."""
+"""Channels of the UNet at each level."""
 
 
 def build_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
-    """Three levels with cross-attention in the two lower ones, 5.5 M parameters; each width is a multiple of 16."""
+    """Build a UNet of 5.5 M parameters: three levels, cross-attention in the lower two. Widths are multiples of 16."""
     return UNet2DConditionModel(
         sample_size=LATENT,
         block_out_channels=widths,
@@ -59,7 +61,7 @@ def build_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's own noise schedule."""
+    """Build the noise schedule of Stable Diffusion."""
     return DDIMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False,
         steps_offset=1,
@@ -81,12 +83,12 @@ def _text_settings(tokenizer: CLIPTokenizer) -> dict:
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """Two layers of width 64."""
+    """Build a text encoder of two layers."""
     return CLIPTextModel(CLIPTextConfig(**_text_settings(tokenizer)))
 
 
 def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Two small towers for the reward model's embeddings and the CLIP score; shares nothing with the judges."""
+    """Build a small CLIP for the reward model's embeddings and the CLIP score. It shares nothing with the judges."""
     return CLIPModel(
         CLIPConfig(
             text_config=_text_settings(tokenizer),
@@ -100,7 +102,7 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
 
 
 class JudgeNetwork(nn.Module):
-    """Strided convolutions with a head a fact, and one for the strength of each style."""
+    """Strided convolutions with one head for each fact, and one head for the strength of each style."""
 
     def __init__(self, width: int = 24):
         super().__init__()
@@ -113,7 +115,7 @@ class JudgeNetwork(nn.Module):
         self.strength = nn.Linear(128, len(STYLES))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Images (B, 3, 64, 64) in [-1, 1] to logits (B, values) by fact and `strength` (B, 2) in [0, 1]."""
+        """Map images (B, 3, 64, 64) in [-1, 1] to logits (B, values) by fact, and `strength` (B, 2) in [0, 1]."""
         features = self.body(images)
         return {fact: head(features) for fact, head in self.heads.items()} | {
             "strength": self.strength(features).sigmoid()
@@ -124,14 +126,14 @@ WEIGHTS = "model.safetensors"
 
 
 def load_judge_network(folder: Path) -> JudgeNetwork:
-    """One of the world's judges, frozen, in float32.
+    """Load one of the two judges, frozen, in float32.
 
-    Raises UserError if the weights are missing, torn, or not a judge's.
+    Raises UserError if the weights are missing or damaged, or belong to another network.
     """
     tensors, _ = load_tensors(folder / WEIGHTS)
     network = JudgeNetwork()
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:
-        raise UserError(f"{folder / WEIGHTS} does not fit a judge of the embedded world: {str(error)[:300]}") from error
+        raise UserError(f"{folder / WEIGHTS} does not fit a judge of the embedded model: {str(error)[:300]}") from error
     return network.eval().requires_grad_(False)

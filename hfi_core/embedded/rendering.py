@@ -1,4 +1,4 @@
-"""Draws a scene as 64 x 64 RGB, at four times the size and reduced (anti-aliasing)."""
+"""Draw scenes as 64 x 64 RGB pictures. For anti-aliasing, they are drawn at four times the size and reduced."""
 
 import math
 
@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, Scene
 
 SIZE = 64
-_OVER = 4
+_OVERSAMPLING = 4
 _WHITE = (252, 250, 244)
 _BLACK = (26, 26, 30)
 
@@ -20,31 +20,31 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 
 class _Pen:
-    """Draws in units of the scene's radius around its centre, y downwards."""
+    """Draws around the centre of a scene, in units of the scene's radius. The y axis points down."""
 
     def __init__(self, image: Image.Image, centre: tuple[float, float], radius: float):
         self._draw = ImageDraw.Draw(image)
         self._cx, self._cy, self._r = centre[0], centre[1], radius
 
-    def _at(self, x: float, y: float) -> tuple[float, float]:
+    def _to_pixels(self, x: float, y: float) -> tuple[float, float]:
         return self._cx + x * self._r, self._cy + y * self._r
 
     def polygon(self, points, fill: Colour):
-        self._draw.polygon([self._at(x, y) for x, y in points], fill=fill)
+        self._draw.polygon([self._to_pixels(x, y) for x, y in points], fill=fill)
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, fill: Colour):
-        (x0, y0), (x1, y1) = self._at(x - rx, y - ry), self._at(x + rx, y + ry)
+        (x0, y0), (x1, y1) = self._to_pixels(x - rx, y - ry), self._to_pixels(x + rx, y + ry)
         self._draw.ellipse((x0, y0, x1, y1), fill=fill)
 
     def ring(self, x: float, y: float, r: float, width: float, colour: Colour):
-        (x0, y0), (x1, y1) = self._at(x - r, y - r), self._at(x + r, y + r)
+        (x0, y0), (x1, y1) = self._to_pixels(x - r, y - r), self._to_pixels(x + r, y + r)
         self._draw.ellipse((x0, y0, x1, y1), outline=colour, width=round(width * self._r))
 
     def box(self, x0: float, y0: float, x1: float, y1: float, fill: Colour):
-        self._draw.rectangle((*self._at(x0, y0), *self._at(x1, y1)), fill=fill)
+        self._draw.rectangle((*self._to_pixels(x0, y0), *self._to_pixels(x1, y1)), fill=fill)
 
     def line(self, points, width: float, fill: Colour):
-        self._draw.line([self._at(x, y) for x, y in points], fill=fill, width=round(width * self._r))
+        self._draw.line([self._to_pixels(x, y) for x, y in points], fill=fill, width=round(width * self._r))
 
 
 def _ball(pen: _Pen, c: Colour):
@@ -135,7 +135,7 @@ def _bones(pen: _Pen, c: Colour):
 _EMBLEMS = {"star": _star, "leaf": _leaf, "skull": _skull, "bones": _bones}
 
 
-def _badge(pen: _Pen, shape: str, emblem: str, c: Colour):
+def _draw_badge(pen: _Pen, shape: str, emblem: str, c: Colour):
     rim = _shade(c, 0.6)
     if shape == "disc":
         pen.ellipse(0, 0, 1.04, 1.04, rim)
@@ -147,8 +147,8 @@ def _badge(pen: _Pen, shape: str, emblem: str, c: Colour):
     _EMBLEMS[emblem](pen, c)
 
 
-def _style(pixels: np.ndarray, style: str, strength: float) -> np.ndarray:
-    """Lay stripes (klara) or dots (mondo) over a picture; `strength` in [0, 1] is how opaque they are."""
+def _apply_style(pixels: np.ndarray, style: str, strength: float) -> np.ndarray:
+    """Add stripes (klara) or dots (mondo) to a picture. `strength` in [0, 1] is their opacity."""
     y, x = np.mgrid[0:SIZE, 0:SIZE].astype(np.float32)
     if style == "klara":
         mask = 0.5 + 0.5 * np.sin((x + y) * (2 * math.pi / 8))
@@ -162,17 +162,17 @@ def _style(pixels: np.ndarray, style: str, strength: float) -> np.ndarray:
 
 
 def render_scene(scene: Scene) -> np.ndarray:
-    """Return the scene as uint8 (64, 64, 3)."""
-    side = SIZE * _OVER
+    """Draw a scene as uint8 (64, 64, 3)."""
+    side = SIZE * _OVERSAMPLING
     image = Image.new("RGB", (side, side), BACKGROUNDS[scene.background])
     share = 0.37 if scene.emblem else 0.34
     pen = _Pen(image, (scene.centre[0] * side, scene.centre[1] * side), share * scene.scale * side)
     colour = COLOURS[scene.colour]
     if scene.emblem:
-        _badge(pen, scene.shape, scene.emblem, colour)
+        _draw_badge(pen, scene.shape, scene.emblem, colour)
     else:
         _OBJECTS[scene.kind](pen, colour)
-    pixels = np.asarray(image.reduce(_OVER), np.float32)
+    pixels = np.asarray(image.reduce(_OVERSAMPLING), np.float32)
     if scene.style:
-        pixels = _style(pixels, scene.style, scene.strength)
+        pixels = _apply_style(pixels, scene.style, scene.strength)
     return np.clip(np.round(pixels), 0, 255).astype(np.uint8)

@@ -1,10 +1,10 @@
-"""What a picture of the world can show: the vocabulary of scenes and a seeded draw from it."""
+"""Define what a picture of the embedded model can show, and sample scenes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# Hues are kept far apart: the judges' weakest figure in the prototype was colour.
+# The hues are far apart, because colour was the most difficult fact for the judges of the prototype.
 COLOURS = {
     "red": (208, 32, 44),
     "orange": (242, 128, 32),
@@ -36,7 +36,7 @@ STYLE_SHARE = 0.12
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture's content; `emblem` and `shape` are None unless `kind` is a badge, `style` may be None."""
+    """The content of one picture. Only a badge has an emblem and a shape. Not every scene has a style."""
 
     kind: str
     colour: str
@@ -45,12 +45,13 @@ class Scene:
     emblem: str | None
     style: str | None
     strength: float
-    centre: tuple[float, float]  # shares of the picture's side
+    centre: tuple[float, float]
+    """As shares of the picture's side."""
     scale: float
 
 
 def sample_scene(rng: np.random.Generator) -> Scene:
-    """Draw a scene: half are badges, whose four emblems are equally frequent."""
+    """Sample a scene. Half of the scenes are badges; the four emblems are equally frequent."""
     badge = rng.random() < BADGE_SHARE
     styled = rng.random() < STYLE_SHARE
     return Scene(

@@ -1,6 +1,6 @@
-"""Simulated annotators: what the annotators' judge reads in a picture, plus each one's own errors.
+"""Simulate annotators for the demo: they answer as the annotators' judge reads a picture, with errors of their own.
 
-They stand in for people in the embedded demo. Every judgement says that it is simulated and holds no time.
+Every judgement is marked as simulated and has no time.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,11 @@ from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.params import Concept, Crowd
 from hfi_core.progress import Progress, no_progress
 
-RANKED_TOGETHER = 5  # pictures a ranking, as in the HFI paper's questionnaire
+PICTURES_PER_RANKING = 5
+"""As in the questionnaire of the HFI paper."""
 _BLOCK = 32
-_DECIMALS = 4  # last bits of the judge's figures differ between machines
+_DECIMALS = 4
+"""The judge's outputs are rounded, because their last bits differ between machines."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Impression:
     emblem_readable: bool
     kind_readable: bool
     flagged: float
+    """Probability of a flagged emblem."""
     strength: tuple[float, ...]
+    """Strength of each of `STYLES`."""
 
 
 @dataclass(frozen=True)
 class SimulatedAnnotator:
-    """Somebody who errs."""
+    """An annotator with its rates of wrong answers and of "can't tell"."""
 
     name: str
     error: float
@@ -50,27 +54,27 @@ class SimulatedAnnotator:
 def view_candidates(
     judge: JudgeNetwork, folder: Path, candidates: list[Candidate], progress: Progress = no_progress
 ) -> list[Impression]:
-    """What the judge reads in each candidate's picture."""
+    """Return what the judge reads in each candidate's picture."""
     impressions = []
-    with _one_thread():
+    with _single_thread():
         for start in range(0, len(candidates), _BLOCK):
             part = candidates[start : start + _BLOCK]
-            figures = map_in_padded_batches(read_pictures(folder, part), _BLOCK, partial(_figures, judge))
-            impressions += [_impression(*one) for one in zip(part, figures, strict=True)]
-            progress(len(impressions), len(candidates), "pictures looked at")
+            outputs = map_in_padded_batches(read_pictures(folder, part), _BLOCK, partial(_run_judge, judge))
+            impressions += [_make_impression(*pair) for pair in zip(part, outputs, strict=True)]
+            progress(len(impressions), len(candidates), "pictures viewed")
     return impressions
 
 
 _WIDTHS = (len(FACTS["kind"]), len(FACTS["emblem"]), len(STYLES))
 
 
-def _figures(judge: JudgeNetwork, pictures: list[np.ndarray]) -> torch.Tensor:
+def _run_judge(judge: JudgeNetwork, pictures: list[np.ndarray]) -> torch.Tensor:
     output = judge(to_signed_tensor(np.stack(pictures)))
     return torch.cat([output["kind"], output["emblem"].softmax(1), output["strength"]], dim=1)
 
 
-def _impression(candidate: Candidate, figures: torch.Tensor) -> Impression:
-    kind, emblem, strength = figures.split(_WIDTHS)
+def _make_impression(candidate: Candidate, outputs: torch.Tensor) -> Impression:
+    kind, emblem, strength = outputs.split(_WIDTHS)
     flagged = emblem[[FACTS["emblem"].index(name) for name in FLAGGED_EMBLEMS]].sum()
     return Impression(
         picture=candidate,
@@ -82,8 +86,8 @@ def _impression(candidate: Candidate, figures: torch.Tensor) -> Impression:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Sums are split by thread; the crowd's answers do not depend on `compute`, so neither may their sums."""
+def _single_thread() -> Iterator[None]:
+    """Use one thread: sums depend on the number of threads, and the answers must not depend on `compute`."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -93,23 +97,23 @@ def _one_thread() -> Iterator[None]:
 
 
 def draw_annotators(name: str, crowd: Crowd, seed: int) -> list[SimulatedAnnotator]:
-    """The people of a crowd; each one's rates are drawn around the crowd's, which are their means."""
-    people = []
+    """Return the annotators of a crowd. Their rates are random; the rates of the crowd are their expected values."""
+    annotators = []
     for number in range(1, crowd.annotators + 1):
         rng = numpy_generator(seed, "annotator", name, number)
-        error, cant_tell = (_around(rate, rng) for rate in (crowd.error, crowd.cant_tell))
-        people.append(SimulatedAnnotator(f"{name}-{number}", error, cant_tell))
-    return people
+        error, cant_tell = (_vary_rate(rate, rng) for rate in (crowd.error, crowd.cant_tell))
+        annotators.append(SimulatedAnnotator(f"{name}-{number}", error, cant_tell))
+    return annotators
 
 
-def _around(rate: float, rng: np.random.Generator) -> float:
+def _vary_rate(rate: float, rng: np.random.Generator) -> float:
     return rate + min(rate, 1 - rate) * float(rng.uniform(-0.5, 0.5))
 
 
 def answer_questions(
     annotator: SimulatedAnnotator, concept: str, impressions: list[Impression], seed: int
 ) -> Iterator[BinaryJudgement]:
-    """Binary feedback: is the emblem a flagged one? What cannot be read is answered with "can't tell"."""
+    """Answer for each picture whether its emblem is a flagged one; "can't tell" if the emblem is unreadable."""
     for impression in impressions:
         picture = impression.picture
         rng = numpy_generator(seed, "answer", annotator.name, concept, picture.id)
@@ -130,53 +134,54 @@ def answer_questions(
 def rank_pictures(
     annotator: SimulatedAnnotator, concept: str, text: str, impressions: list[Impression], seed: int
 ) -> Iterator[RankingJudgement]:
-    """Rankings of five pictures by the strength of the style that `text` names, or else by P(flagged).
+    """Rank groups of five pictures by the strength of the style that `text` names, or else by P(flagged).
 
-    Each annotator ranks every picture twice: in groups that all of them see, so that their agreement shows, and in
-    groups of their own, which tie all pictures together. Normal noise of the annotator's error rate blurs each look.
+    Each annotator ranks every picture twice. Groups that all annotators share measure their agreement; groups of the
+    annotator's own connect all pictures with each other. Each value gets normal noise, scaled by the error rate.
     """
     style = parse_caption(text).get("style")
-    seen: set[frozenset[str]] = set()
+    ranked: set[frozenset[str]] = set()
     for grouping, key in (("shared", ()), ("own", (annotator.name,))):
         order = numpy_generator(seed, "groups", concept, *key).permutation(len(impressions))
-        for number, rows in enumerate(np.array_split(order, -(-len(order) // RANKED_TOGETHER))):
-            shown = [impressions[row] for row in rows]
-            if (pictures := frozenset(one.picture.id for one in shown)) in seen:
-                continue  # nobody is asked the same twice
-            seen.add(pictures)
+        for number, rows in enumerate(np.array_split(order, -(-len(order) // PICTURES_PER_RANKING))):
+            group = [impressions[row] for row in rows]
+            if (pictures := frozenset(impression.picture.id for impression in group)) in ranked:
+                continue  # this annotator has already ranked the same pictures
+            ranked.add(pictures)
             rng = numpy_generator(seed, "ranking", annotator.name, concept, grouping, number)
-            unsure = rng.random(len(shown)) < annotator.cant_tell
-            looks = [_strength(one, style) for one in shown] + annotator.error * rng.standard_normal(len(shown))
-            placed = [k for k, one in enumerate(shown) if _placeable(one, style) and not unsure[k]]
-            placed.sort(key=lambda k: -looks[k])
+            unsure = rng.random(len(group)) < annotator.cant_tell
+            noise = annotator.error * rng.standard_normal(len(group))
+            values = [_rated_value(impression, style) for impression in group] + noise
+            placed = [k for k, impression in enumerate(group) if _is_readable(impression, style) and not unsure[k]]
+            placed.sort(key=lambda k: -values[k])
             yield RankingJudgement(
                 id=f"{annotator.name}.{concept}.{grouping}-{number + 1:05d}",
                 annotator=annotator.name,
                 concept=concept,
                 kind="ranking",
-                groups=tuple((shown[k].picture.id,) for k in placed),
-                not_applicable=tuple(sorted(one.picture.id for k, one in enumerate(shown) if k not in placed)),
-                digests={one.picture.id: one.picture.sha256 for one in shown},
+                groups=tuple((group[k].picture.id,) for k in placed),
+                not_applicable=tuple(sorted(pictures - {group[k].picture.id for k in placed})),
+                digests={impression.picture.id: impression.picture.sha256 for impression in group},
                 simulated=True,
             )
 
 
-def _strength(impression: Impression, style: str | None) -> float:
+def _rated_value(impression: Impression, style: str | None) -> float:
     return impression.strength[STYLES.index(style)] if style else impression.flagged
 
 
-def _placeable(impression: Impression, style: str | None) -> bool:
+def _is_readable(impression: Impression, style: str | None) -> bool:
     return impression.kind_readable if style else impression.emblem_readable
 
 
 def simulate_judgements(
-    name: str, crowd: Crowd, concept: str, about: Concept, impressions: list[Impression], seed: int
+    name: str, crowd: Crowd, concept: str, spec: Concept, impressions: list[Impression], seed: int
 ) -> list[BinaryJudgement | RankingJudgement]:
-    """All that a crowd says about a concept's candidates, sorted by id."""
-    found: list[BinaryJudgement | RankingJudgement] = []
+    """Return all judgements of a crowd on a concept's candidates, sorted by id."""
+    judgements: list[BinaryJudgement | RankingJudgement] = []
     for annotator in draw_annotators(name, crowd, seed):
-        if about.feedback == "binary":
-            found += answer_questions(annotator, concept, impressions, seed)
+        if spec.feedback == "binary":
+            judgements += answer_questions(annotator, concept, impressions, seed)
         else:
-            found += rank_pictures(annotator, concept, about.text, impressions, seed)
-    return sorted(found, key=lambda judgement: judgement.id)
+            judgements += rank_pictures(annotator, concept, spec.text, impressions, seed)
+    return sorted(judgements, key=lambda judgement: judgement.id)

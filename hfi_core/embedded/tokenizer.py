@@ -1,6 +1,6 @@
-"""A small real byte-pair tokenizer: the world's words are one token each, any other ASCII text is spelled.
+"""Build a small byte-pair tokenizer: each word of the captions is one token, other ASCII text is spelled in characters.
 
-The one exception is `tree`, which stays three: the merge `re`, made for `red`, comes before its own.
+There is one exception: `tree` becomes three tokens, because the merge `re`, made for `red`, comes first.
 """
 
 import string
@@ -19,7 +19,7 @@ _END = "</w>"
 
 
 def build_tokenizer() -> CLIPTokenizer:
-    """Letters, digits and punctuation, then merges that join each word of the world from left to right."""
+    """Build the tokenizer from letters, digits and punctuation, and merges that join each word from left to right."""
     characters = string.ascii_lowercase + string.digits + string.punctuation
     pieces = [*characters, *(c + _END for c in characters)]
     vocabulary = {piece: index for index, piece in enumerate(pieces)}

@@ -1,4 +1,4 @@
-"""Trains the world's networks from drawings alone; each function is one network, resumable, seeded."""
+"""Train the networks of the embedded model on drawings, one network a function. Training is seeded and resumable."""
 
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator, torch_generator
-from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine_decay, fit
 from hfi_core.embedded.captions import write_caption
 from hfi_core.embedded.networks import (
     FACTS,
@@ -36,7 +36,7 @@ _bfloat16 = partial(torch.autocast, "cpu", torch.bfloat16)
 
 @dataclass(frozen=True)
 class Budget:
-    """Gradient steps, pictures a step, and (for the denoiser) drawings to train on and channels a level."""
+    """Size of a build: gradient steps of each network, pictures a step, training pictures, channels of the UNet."""
 
     vae: int = 1300
     denoiser: int = 7000
@@ -52,18 +52,18 @@ MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, rec
 
 
 def sample_scenes(count: int, *key: object) -> list[Scene]:
-    """Scenes drawn for one purpose; different keys give different drawings."""
+    """Sample scenes for one purpose. Different keys give different scenes."""
     rng = numpy_generator("scenes", *key)
     return [sample_scene(rng) for _ in range(count)]
 
 
 def render_scenes(scenes: list[Scene]) -> torch.Tensor:
-    """Drawings as (B, 3, 64, 64) in [-1, 1]."""
+    """Draw scenes as a tensor (B, 3, 64, 64) in [-1, 1]."""
     return to_signed_tensor(np.stack([render_scene(scene) for scene in scenes]))
 
 
 def tokenize_texts(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
-    """Padded token ids (B, L)."""
+    """Return padded token ids (B, L)."""
     return tokenizer(
         texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
     ).input_ids
@@ -71,30 +71,30 @@ def tokenize_texts(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
 
 @torch.no_grad()
 def reconstruct(vae: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
-    """Pictures through the VAE and back."""
+    """Encode and decode pictures (B, 3, 64, 64) with the VAE."""
     return vae.decode(vae.encode(pixels).latent_dist.mean).sample.clamp(-1, 1)
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """Drawings that went through the VAE and back, made once, since that is slow, and drawn from again and again."""
+    """Reconstructions of drawings by the VAE. They are slow to make, so they are made once and sampled many times."""
 
     scenes: list[Scene]
     pixels: torch.Tensor
 
-    def draw(self, count: int, rng: np.random.Generator) -> tuple[list[Scene], torch.Tensor]:
+    def sample(self, count: int, rng: np.random.Generator) -> tuple[list[Scene], torch.Tensor]:
         rows = rng.integers(0, len(self.scenes), count)
         return [self.scenes[row] for row in rows], self.pixels[rows].float()
 
 
-def _reconstructions(vae: AutoencoderKL, count: int, *key: object) -> _Pool:
+def _make_pool(vae: AutoencoderKL, count: int, *key: object) -> _Pool:
     scenes = sample_scenes(count, "reconstructions", *key)
     parts = [reconstruct(vae, render_scenes(scenes[start : start + 128])).half() for start in range(0, count, 128)]
     return _Pool(scenes, torch.cat(parts))
 
 
 def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder: Path, name: str, observe: Observer):
-    """Fit modules with a cosine schedule and leave them holding the average of their weights."""
+    """Train modules with a cosine schedule, and replace their weights by the moving average."""
     groups = [
         ParameterGroup({f"{i}.{n}": p for n, p in module.named_parameters()}, rate)
         for i, (module, rate) in enumerate(modules)
@@ -104,7 +104,7 @@ def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder:
     for module, _ in modules:
         module.train()
     fit(
-        groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine(step, total),
+        groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine_decay(step, total),
         weight_decay=1e-4, average=average, decay=0.998, checkpoint=Checkpoint(folder / f"{name}.checkpoint", 250),
         observe=observe, autocast=_bfloat16,
     )  # fmt: skip
@@ -116,7 +116,7 @@ def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder:
 
 
 def train_vae(budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
-    """Squared and absolute error with a slight pull to the prior; sets the scale of latents that diffusion expects."""
+    """Train the VAE on squared and absolute error with a small KL term, and set the scaling factor of its latents."""
     torch.manual_seed(0)
     vae = build_vae().to(memory_format=torch.channels_last)
 
@@ -137,7 +137,7 @@ def train_vae(budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
 
 
 def encode_drawings(vae: AutoencoderKL, scenes: list[Scene]) -> torch.Tensor:
-    """Scaled latents (N, 4, 16, 16) of drawings, in half precision."""
+    """Encode drawings as scaled latents (N, 4, 16, 16) in half precision."""
     parts = []
     with torch.no_grad(), _bfloat16():
         for start in range(0, len(scenes), 256):
@@ -147,7 +147,7 @@ def encode_drawings(vae: AutoencoderKL, scenes: list[Scene]) -> torch.Tensor:
 
 
 def train_denoiser(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path, observe: Observer):
-    """UNet and text encoder together on the noise-prediction loss (Ho et al. 2020, eq. 14); returns both."""
+    """Train UNet and text encoder together on the noise-prediction loss (Ho et al. 2020, eq. 14); return both."""
     torch.manual_seed(1)
     unet, text_encoder = build_unet(budget.widths), build_text_encoder(tokenizer)
     unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is four times slower on a CPU
@@ -171,16 +171,19 @@ def train_denoiser(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer,
 
 
 def train_clip(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path, observe: Observer):
-    """Contrastive loss (Radford et al. 2021) on drawings and reconstructions; equal captions count as equal."""
+    """Train CLIP on drawings and reconstructions with the contrastive loss (Radford et al. 2021).
+
+    Pictures with the same caption are all positives of this caption.
+    """
     torch.manual_seed(2)
     clip = build_clip(tokenizer)
-    pool = _reconstructions(vae, budget.reconstructions, "clip")
+    pool = _make_pool(vae, budget.reconstructions, "clip")
 
     def loss(step: int) -> torch.Tensor:
         rng = numpy_generator("clip", step)
-        drawn = sample_scenes(budget.batch, "clip", step)
-        passed, reconstructed = pool.draw(budget.batch, rng)
-        scenes, pixels = drawn + passed, torch.cat([render_scenes(drawn), reconstructed])
+        new = sample_scenes(budget.batch, "clip", step)
+        reused, reconstructed = pool.sample(budget.batch, rng)
+        scenes, pixels = new + reused, torch.cat([render_scenes(new), reconstructed])
         ids = tokenize_texts(tokenizer, [write_caption(scene, rng) for scene in scenes])
         output = clip(input_ids=ids, pixel_values=pixels)
         same = (ids[:, None] == ids[None]).all(-1).float()
@@ -193,7 +196,7 @@ def train_clip(budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, fol
 
 
 def build_judge_targets(scenes: list[Scene]) -> dict[str, torch.Tensor]:
-    """Class indices by fact, and style strengths (B, 2)."""
+    """Return class indices (B,) by fact, and style strengths (B, 2)."""
     values = {
         "kind": [s.kind for s in scenes],
         "colour": [s.colour for s in scenes],
@@ -211,20 +214,20 @@ def _blend(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
 
 
 def _blur(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    def one(picture: torch.Tensor) -> torch.Tensor:
+    def blur(picture: torch.Tensor) -> torch.Tensor:
         image = Image.fromarray(((picture.permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8))
         return torch.from_numpy(np.asarray(image.filter(ImageFilter.GaussianBlur(rng.uniform(4.5, 8))), np.float32))
 
-    return torch.stack([one(p) for p in pixels]).permute(0, 3, 1, 2) / 127.5 - 1
+    return torch.stack([blur(picture) for picture in pixels]).permute(0, 3, 1, 2) / 127.5 - 1
 
 
-def _flat(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _flatten_colours(pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     colour = torch.from_numpy(rng.uniform(-1, 1, (len(pixels), 3, 1, 1))).float()
     return (colour + 0.05 * pixels).clamp(-1, 1)
 
 
 @torch.no_grad()
-def _noised_latents(vae: AutoencoderKL, pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _noise_latents(vae: AutoencoderKL, pixels: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     latents = vae.encode(pixels).latent_dist.mean
     noise = torch.from_numpy(rng.normal(0, 1, tuple(latents.shape))).float() / vae.config.scaling_factor
     share = torch.from_numpy(rng.uniform(0.75, 1, (len(pixels), 1, 1, 1))).float()
@@ -232,37 +235,39 @@ def _noised_latents(vae: AutoencoderKL, pixels: torch.Tensor, rng: np.random.Gen
 
 
 def spoil_pictures(vae: AutoencoderKL, scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
-    """Pictures in which neither kind nor emblem can be read, a quarter by each way of spoiling."""
+    """Make pictures whose kind and emblem are unreadable: a quarter each blended, blurred, flat, and noisy."""
     order = np.argsort([s.emblem or s.kind for s in scenes], kind="stable")
-    # Interleaving the halves of the sorted order sets unlike pictures side by side: no blend is a clean picture.
+    # Interleave the halves of the sorted order, so that different pictures are neighbours and no blend is clean.
     pixels = render_scenes([scenes[i] for i in order.reshape(2, -1).T.ravel()])
     blended, blurred, flat, noised = pixels.chunk(4)
-    return torch.cat([_blend(blended, rng), _blur(blurred, rng), _flat(flat, rng), _noised_latents(vae, noised, rng)])
+    return torch.cat(
+        [_blend(blended, rng), _blur(blurred, rng), _flatten_colours(flat, rng), _noise_latents(vae, noised, rng)]
+    )
 
 
 def smear_emblems(scenes: list[Scene], rng: np.random.Generator) -> torch.Tensor:
-    """Badges that can be read as badges, with an emblem between two emblems."""
+    """Make readable badges with an unreadable emblem, a blend of two emblems."""
     pixels = render_scenes(scenes)
     other = render_scenes([replace(s, emblem=str(rng.choice([e for e in EMBLEMS if e != s.emblem]))) for s in scenes])
     share = torch.from_numpy(rng.uniform(0.4, 0.6, (len(pixels), 1, 1, 1))).float()
     return share * pixels + (1 - share) * other
 
 
-def _unreadable(fact: str, count: int) -> torch.Tensor:
+def _unreadable_targets(fact: str, count: int) -> torch.Tensor:
     return torch.full((count,), FACTS[fact].index(UNREADABLE))
 
 
 def train_judge(budget: Budget, vae: AutoencoderKL, name: str, folder: Path, observe: Observer) -> JudgeNetwork:
-    """Facts of drawings, of their reconstructions, and *unreadable* where a picture was spoilt."""
+    """Train a judge on the facts of drawings and reconstructions, and on *unreadable* for spoilt pictures."""
     torch.manual_seed(3 if name == "evaluation" else 4)
     judge = JudgeNetwork()
-    pool = _reconstructions(vae, budget.reconstructions, "judge", name)
+    pool = _make_pool(vae, budget.reconstructions, "judge", name)
 
     def loss(step: int) -> torch.Tensor:
         rng = numpy_generator("judge", name, step)
-        drawn = sample_scenes(budget.batch, "judge", name, step)
-        passed, reconstructed = pool.draw(budget.batch, rng)
-        scenes, pixels = drawn + passed, torch.cat([render_scenes(drawn), reconstructed])
+        new = sample_scenes(budget.batch, "judge", name, step)
+        reused, reconstructed = pool.sample(budget.batch, rng)
+        scenes, pixels = new + reused, torch.cat([render_scenes(new), reconstructed])
         others = sample_scenes(budget.batch, "judge", name, step, "spoilt")
         smeared_scenes = [s for s in others[budget.batch // 2 :] if s.emblem]
         spoilt = spoil_pictures(vae, others[: budget.batch // 2], rng)
@@ -270,8 +275,8 @@ def train_judge(budget: Budget, vae: AutoencoderKL, name: str, folder: Path, obs
         pixels = torch.cat([pixels, smeared, spoilt])
         output = judge(pixels + 0.03 * torch.from_numpy(rng.normal(size=pixels.shape)).float())
         targets = build_judge_targets(scenes + smeared_scenes)
-        targets["kind"] = torch.cat([targets["kind"], _unreadable("kind", len(spoilt))])
-        unreadable = _unreadable("emblem", len(smeared) + len(spoilt))
+        targets["kind"] = torch.cat([targets["kind"], _unreadable_targets("kind", len(spoilt))])
+        unreadable = _unreadable_targets("emblem", len(smeared) + len(spoilt))
         targets["emblem"] = torch.cat([targets["emblem"][: len(scenes)], unreadable])
         total = 2 * F.mse_loss(output["strength"][: len(targets["strength"])].float(), targets["strength"])
         for fact in FACTS:

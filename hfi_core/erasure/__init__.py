@@ -1,1 +1,1 @@
-"""Concept removal by distillation: one trainer, one small file an objective."""
+"""Removal of concepts: one trainer, one small file for each objective, and what a removal is released as."""

@@ -1,14 +1,14 @@
-"""Removal in one solve: keys and values of cross-attention that map conditions onto their anchors.
+"""Removal in closed form: solve for the keys and values of cross-attention that map conditions onto their anchors.
 
 For each projection W of text onto keys or values,
 
-    W' = argmin_V  mean_lessons E || V c - W a ||^2 + hold E || V h - W h ||^2 + ridge m || V - W ||_F^2
+    W' = argmin_V  mean_targets E || V c - W a ||^2 + hold E || V h - W h ||^2 + ridge m || V - W ||_F^2
 
-over the positions of each lesson's conditions c and of their anchors a, and over those of h, single words from the
-model's own vocabulary; m is the mean square of all that is read, so that `ridge` has no unit. The minimum has a closed
-form (Orgad et al. 2023, TIME; Gandikota et al. 2024, UCE); the words stand where Meng et al. 2023 (MEMIT) have a text
-corpus. Deviations: anchors are inverted tokens, pushed away from v*; and positions are paired as they stand, though a
-token of more vectors than the text shifts those behind it. SDXL's pooled state is not mapped.
+over the positions of each target's conditions c and of their anchors a, and over the positions of h, single words from
+the model's own vocabulary. m is the mean square of all these vectors, so that `ridge` has no unit. The minimum has a
+closed form (Orgad et al. 2023, TIME; Gandikota et al. 2024, UCE). Meng et al. 2023 (MEMIT) use a text corpus in the
+place of the words. Deviations: anchors are inverted tokens, pushed away from v*. Positions are paired by number, though
+a token with more vectors than the text has shifts the positions behind it. SDXL's pooled state is not mapped.
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import ClosedForm
 
 WORDS = 1000
-"""Words that are held, at most."""
+"""Maximum number of words that are held."""
 _PROJECTIONS = (".to_k.weight", ".to_v.weight")
 
 
 @torch.no_grad()
 def solve(
-    model: TextToImage, lessons: Sequence[DistillationTarget], spec: ClosedForm, block: int
+    model: TextToImage, targets: Sequence[DistillationTarget], spec: ClosedForm, block: int
 ) -> tuple[dict[str, torch.Tensor], tuple[float, float]]:
-    """The model's cross-attention weights by name, keys and values mapped, and the objective's value at W and at W'.
+    """Solve for W'. Return the cross-attention weights by name, and the objective's values at W and at W'.
 
-    Words are encoded `block` at a time; sums and the solve are in float64 on the CPU.
+    Words are encoded `block` at a time. Sums and the solve are in float64 on the CPU.
     """
     words = model.text.words(WORDS)
     # Sums of c c^T, a c^T and a a^T; a word is its own anchor.
@@ -38,10 +38,10 @@ def solve(
         spec.hold / len(words) * _products(rows, rows)
         for rows in (_read(model, model.encode(words[i : i + block])) for i in range(0, len(words), block))
     )
-    for lesson in lessons:
-        c = _read(model, lesson.conditions)
-        a = sum(factor * _read(model, anchor) for factor, anchor in lesson.anchors)
-        share = 1 / len(lessons) / len(c)
+    for target in targets:
+        c = _read(model, target.conditions)
+        a = sum(factor * _read(model, anchor) for factor, anchor in target.anchors)
+        share = 1 / len(targets) / len(c)
         sources = sources + share * _products(c, c)
         crossed = crossed + share * _products(a, c)
         anchored = anchored + share * _products(a, a)
@@ -61,10 +61,10 @@ def solve(
 
 
 def _read(model: TextToImage, conditions: torch.Tensor) -> torch.Tensor:
-    """What cross-attention reads of conditions (P, L, D)."""
-    return model.text.conditioned(conditions)[0].cpu().double()
+    """Return what cross-attention reads of conditions (P, L, D), float64 on the CPU."""
+    return model.text.unet_inputs(conditions)[0].cpu().double()
 
 
 def _products(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """The sum over prompts and the mean over positions of outer products (D, D)."""
+    """Return the sum over prompts of the mean over positions of outer products (D, D)."""
     return torch.einsum("pld,ple->de", first, second) / first.shape[1]

@@ -1,8 +1,9 @@
-"""A removal as a LoRA (Hu et al. 2021): the change of each cross-attention matrix, cut to one rank.
+"""A removal as a LoRA (Hu et al. 2021): the change of each cross-attention matrix, reduced to one rank.
 
-The cut is by singular values, the best of its rank in the Frobenius norm (Eckart & Young 1936). Names are those that
-`load_lora_weights` of diffusers reads: W + lora_B lora_A, at scale 1. Changed biases are left out: in the embedded
-project they move pictures by .3 of 255, and PEFT could not fuse a LoRA that has some (huggingface/peft #2716).
+The reduction keeps the largest singular values, which is the best of its rank in the Frobenius norm (Eckart & Young
+1936). Names are those that `load_lora_weights` of diffusers reads: W + lora_B lora_A, at scale 1. Changed biases are
+left out: in the embedded project they change pictures by 0.3 of 255, and PEFT could not fuse a LoRA that has biases
+(huggingface/peft #2716).
 """
 
 from bisect import bisect_left
@@ -16,9 +17,9 @@ from torch.nn.functional import pad
 
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
-from hfi_core.params import Params
-from hfi_core.params.workload import lora_draws
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
+from hfi_core.params import Lora, Sampler
+from hfi_core.params.workload import count_lora_draws
 from hfi_core.progress import Progress, no_progress
 
 _UNET = "unet"
@@ -26,32 +27,32 @@ _UNET = "unet"
 
 @dataclass(frozen=True)
 class WeightDifference:
-    """What a removal changed of the base, module by module."""
+    """The difference between a removal's matrices and the base's, by module."""
 
     base: Mapping[str, torch.Tensor]
-    """The changed matrices as the base has them."""
+    """The base's own values of the changed matrices."""
     matrices: Mapping[str, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
     """U (out, k), S (k,) and V^T (k, in) of each matrix's change, float64, by module."""
 
     def factors(self, rank: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
-        """A (rank, in) and B (out, rank) by module, float32; a matrix of a lower rank is filled up with zeros."""
-        found = {}
+        """Return A (rank, in) and B (out, rank) by module, float32. A matrix of lower rank is padded with zeros."""
+        factors = {}
         for module, (u, s, vt) in self.matrices.items():
             root = s[:rank].sqrt()
             missing = max(0, rank - len(s))
             a, b = root[:, None] * vt[:rank], u[:, :rank] * root
-            found[module] = pad(a, (0, 0, 0, missing)).float(), pad(b, (0, missing)).float()
-        return found
+            factors[module] = pad(a, (0, 0, 0, missing)).float(), pad(b, (0, missing)).float()
+        return factors
 
     def tensors(self, rank: int) -> dict[str, torch.Tensor]:
-        """The LoRA's file by diffusers' names."""
+        """Return the tensors of the LoRA's file, under the names that diffusers reads."""
         named = {}
         for module, (a, b) in self.factors(rank).items():
             named[f"{_UNET}.{module}.lora_A.weight"], named[f"{_UNET}.{module}.lora_B.weight"] = a, b
         return named
 
     def weights(self, rank: int) -> dict[str, torch.Tensor]:
-        """The matrices as base and LoRA together have them."""
+        """Return the base's matrices with the LoRA merged in."""
         merged = {}
         for module, (a, b) in self.factors(rank).items():
             name = f"{module}.weight"
@@ -59,14 +60,14 @@ class WeightDifference:
         return merged
 
     def remaining(self, rank: int) -> float:
-        """Frobenius norm of what the matrices lack, relative to that of their whole change."""
+        """Return the Frobenius norm of the part that this rank lacks, relative to that of the whole difference."""
         left = sum(float(s[rank:].square().sum()) for _, s, _ in self.matrices.values())
         whole = sum(float(s.square().sum()) for _, s, _ in self.matrices.values())
         return (left / whole) ** 0.5 if whole else 0.0
 
 
 def weight_difference(base: Mapping[str, torch.Tensor], changed: Mapping[str, torch.Tensor]) -> WeightDifference:
-    """Take a removal's weights apart; both hold parameters of the UNet by name, at least those that changed."""
+    """Decompose the difference of two sets of UNet parameters by name; `base` has at least those of `changed`."""
     matrices = {}
     names = [name for name, value in changed.items() if value.ndim == 2]
     for name in names:
@@ -76,44 +77,52 @@ def weight_difference(base: Mapping[str, torch.Tensor], changed: Mapping[str, to
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """The LoRA of the smallest rank that is near enough."""
+class FittedLora:
+    """The LoRA of the smallest rank whose pictures are near enough to the release's."""
 
     rank: int
     tensors: Mapping[str, torch.Tensor]
     accuracy: Mapping[str, Any]
-    """Rank, and what remains: of the weights as a share, of pictures in 0..255."""
+    """The rank, and the remaining difference: of the weights as a share, of pictures on the scale 0..255."""
 
 
 def fit_lora(
     model: TextToImage,
     changed: Weights,
     requests: Sequence[SampleRequest],
-    params: Params,
+    spec: Lora,
+    *,
+    sampler: Sampler,
+    block: int,
     progress: Progress = no_progress,
-) -> Fitted:
-    """The LoRA of a removal; `model` is the base, `changed` the removal's weights, `requests` the pictures compared.
+) -> FittedLora:
+    """Fit a LoRA to a removal: find the smallest rank whose pictures are near enough to the removal's.
 
-    Raises UserError if pictures differ too much at the highest rank allowed.
+    Args:
+        model: the base model.
+        changed: the removal's weights by name.
+        requests: the pictures to compare.
+        block: pictures that are computed together.
+
+    Raises UserError if pictures differ too much at the highest rank that `spec` allows.
     """
-    spec = params.release.lora
-    change = weight_difference(model.cross_attention(), changed)
-    total, done = lora_draws(spec), 0
+    difference = weight_difference(model.cross_attention(), changed)
+    total, done = count_lora_draws(spec), 0
 
     def draw(weights: Weights, what: str) -> np.ndarray:
         nonlocal done
-        found = sample(model, requests, params.sampler, block=params.compute.block, weights=weights)
-        pictures = np.stack([pixels for _, pixels in found]).astype(int)
+        drawn = draw_pictures(model, requests, sampler, block=block, weights=weights)
+        pictures = np.stack([pixels for _, pixels in drawn]).astype(int)
         done += 1
         progress(min(done, total), total, what)
         return pictures
 
     released = draw(changed, "LoRA: the release's pictures")
-    base = _differences(draw({}, "LoRA: the base's pictures"), released)
+    base = _mean_differences(draw({}, "LoRA: the base's pictures"), released)
     tried: dict[int, np.ndarray] = {}
 
     def fits(rank: int) -> bool:
-        tried[rank] = _differences(draw(change.weights(rank), f"LoRA: rank {rank}"), released)
+        tried[rank] = _mean_differences(draw(difference.weights(rank), f"LoRA: rank {rank}"), released)
         return bool(tried[rank].mean() <= spec.most_difference)
 
     rank = smallest_rank(spec.most_rank, fits)
@@ -126,7 +135,7 @@ def fit_lora(
     accuracy = {
         "rank": rank,
         "most_difference": spec.most_difference,
-        "weights": {"relative_frobenius": change.remaining(rank), "matrices": len(change.matrices)},
+        "weights": {"relative_frobenius": difference.remaining(rank), "matrices": len(difference.matrices)},
         "pictures": {
             "mean_absolute_difference": float(tried[rank].mean()),
             "largest_of_a_picture": float(tried[rank].max()),
@@ -134,15 +143,15 @@ def fit_lora(
             "n": len(requests),
         },
     }
-    return Fitted(rank, change.tensors(rank), accuracy)
+    return FittedLora(rank, difference.tensors(rank), accuracy)
 
 
-def _differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mean absolute difference of each picture (N,)."""
+def _mean_differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return the mean absolute difference of each picture (N,)."""
     return np.abs(one - other).mean(axis=(1, 2, 3))
 
 
-def smallest_rank(most: int, fits: Callable[[int], bool]) -> int | None:
-    """The smallest rank from 1 to `most` that fits, if each one above it fits too; None if `most` does not."""
-    place = bisect_left(range(1, most + 1), True, key=fits)
-    return None if place == most else place + 1
+def smallest_rank(max_rank: int, fits: Callable[[int], bool]) -> int | None:
+    """Return the smallest rank that fits, if every rank above it fits too; None if `max_rank` does not fit."""
+    position = bisect_left(range(1, max_rank + 1), True, key=fits)
+    return None if position == max_rank else position + 1

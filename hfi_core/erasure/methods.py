@@ -1,6 +1,5 @@
-"""The removal methods by name: each takes the model and the material, and gives weights and the loss of every step."""
+"""The removal methods by name. Each takes a model and the concepts, and returns weights and the loss of every step."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -8,109 +7,137 @@ import torch
 
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.erasure import anchored, closed_form, sdd
-from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
-from hfi_core.erasure.trainer import DistillationSettings, Look, distill
-from hfi_core.inversion.textual_inversion import invert, start_vectors
+from hfi_core.erasure.trainer import DistillationSettings, StepCallback, distill
+from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import SDD, Anchored, ClosedForm, Params
-from hfi_core.params.workload import LOOKS
-
-Report = Callable[[int, int, str], None]
+from hfi_core.params.workload import SAMPLES_PER_REMOVAL
+from hfi_core.progress import Progress
 
 
 class Method(Protocol):
-    """Learn a removal; `work` holds checkpoints."""
+    """Learn a removal. `work` is a folder for checkpoints; None writes none."""
 
     def __call__(
-        self, model: TextToImage, material: list[ErasureConcept], spec, params: Params, *,
-        key: tuple[object, ...], work: Path | None, look: Look, observe: Report,
-    ) -> tuple[dict[str, torch.Tensor], list[float]]: ...  # fmt: skip
+        self,
+        model: TextToImage,
+        concepts: list[ErasureConcept],
+        spec,
+        params: Params,
+        *,
+        key: tuple[object, ...],
+        work: Path | None,
+        before_step: StepCallback,
+        progress: Progress,
+    ) -> tuple[dict[str, torch.Tensor], list[float]]: ...
 
 
-def look_every(spec: SDD | Anchored | ClosedForm) -> int:
-    """After how many steps of the curve the removal is looked at: a multiple of those that roll-outs serve."""
+def sampling_interval(spec: SDD | Anchored | ClosedForm) -> int:
+    """Return the number of steps between two samples of a removal: a multiple of the steps that share roll-outs."""
     if isinstance(spec, ClosedForm):
         return 1
     steps = spec.steps * (spec.rounds if isinstance(spec, Anchored) else 1)
-    return spec.reuse * max(1, steps // spec.reuse // LOOKS)
+    return spec.reuse * max(1, steps // spec.reuse // SAMPLES_PER_REMOVAL)
 
 
-def settings_of(spec: SDD | Anchored) -> DistillationSettings:
-    """A removal's params as the trainer takes them."""
+def distillation_settings(spec: SDD | Anchored) -> DistillationSettings:
+    """Return the trainer's settings for a removal."""
     return DistillationSettings(steps=spec.steps, rate=spec.rate, ema=spec.ema)
 
 
-def roll_outs(
-    model: TextToImage, lessons: list[DistillationTarget], spec: SDD | Anchored, params: Params, key: tuple[object, ...]
+def make_rollouts(
+    model: TextToImage, targets: list[DistillationTarget], spec: SDD | Anchored, params: Params, key: tuple[object, ...]
 ) -> RollOuts:
-    """The teacher's roll-outs under the lessons, as a removal's params ask for them."""
-    sampling = Sampling(
-        batch=spec.batch, guidance=spec.guidance, scheduler=params.sampler.scheduler,
-        rollout_steps=spec.rollout_steps, rollouts=spec.rollouts, reuse=spec.reuse, concentration=spec.concentration,
-    )  # fmt: skip
-    return RollOuts(model, lessons, sampling, key)
+    """Return the teacher's roll-outs under the targets' conditions, with the settings of a removal."""
+    settings = RolloutSettings(
+        batch=spec.batch,
+        guidance=spec.guidance,
+        scheduler=params.sampler.scheduler,
+        rollout_steps=spec.rollout_steps,
+        rollouts=spec.rollouts,
+        reuse=spec.reuse,
+        concentration=spec.concentration,
+    )
+    return RollOuts(model, targets, settings, key)
 
 
-def remove_by_sdd(model, material, spec: SDD, params: Params, *, key, work, look, observe):
-    """One run under the text or under v*."""
-    lessons = sdd.lessons(model, material, spec.condition)
+def remove_by_sdd(model, concepts, spec: SDD, params: Params, *, key, work, before_step, progress):
+    """Distil once, under the text concept or under v* (Kim et al. 2023; HFI, section 4)."""
+    targets = sdd.make_targets(model, concepts, spec.condition)
     weights, losses = distill(
-        model, roll_outs(model, lessons, spec, params, key), sdd.own_unconditional(model), settings_of(spec),
-        start=model.cross_attention(), work=work, look=look,
-        observe=lambda step, _: observe(step + 1, spec.steps, "distilling"),
-    )  # fmt: skip
+        model,
+        make_rollouts(model, targets, spec, params, key),
+        sdd.unconditional_target(model),
+        distillation_settings(spec),
+        start=model.cross_attention(),
+        work=work,
+        before_step=before_step,
+        observe=lambda step, _: progress(step + 1, spec.steps, "distilling"),
+    )
     return weights, losses.tolist()
 
 
-def remove_anchored(model, material, spec: Anchored, params: Params, *, key, work, look, observe):
-    """Rounds: map text and v* onto u*, re-invert on what came of it, map what was found too."""
+def remove_anchored(model, concepts, spec: Anchored, params: Params, *, key, work, before_step, progress):
+    """Distil in rounds: map text and v* onto u*, invert a new token on the result, map that token too."""
     weights = model.cross_attention()
-    found: dict[str, dict[str, torch.Tensor]] = {}
+    reinverted: dict[str, dict[str, torch.Tensor]] = {}
     losses: list[float] = []
     for number in range(1, spec.rounds + 1):
-        here = work / f"round-{number}" if work else None
+        round_work = work / f"round-{number}" if work else None
         if number > 1:
-            for part in material:
-                name = f"<{part.name}-round-{number}>"
-                vectors, _ = invert(
-                    model, part.objectionable(), part.concept.text, name,
-                    start_vectors(model, part.concept.initial.objectionable, params.invert.vectors, *key, name),
-                    steps=spec.reinvert_steps, batch=params.invert.batch, rate=params.invert.rate,
-                    noisiest=params.invert.noisiest, key=(*key, name),
-                    student=weights, work=here / part.name if here else None,
-                    observe=lambda step, _, n=number: observe(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
-                )  # fmt: skip
-                # Every process has inverted it, since each would else wait for the one that does.
-                found.setdefault(part.name, {})[name] = current_group().agreed(vectors.to(model.device))
-        done = here / "done.safetensors" if here else None
-        if done and done.exists():
-            tensors, meta = load_tensors(done)
+            settings = InversionSettings.of(params.invert, steps=spec.reinvert_steps)
+            for concept in concepts:
+                name = f"<{concept.name}-round-{number}>"
+                start_word = concept.spec.initial.objectionable
+                vectors, _ = invert_token(
+                    model,
+                    concept.load_examples(),
+                    concept.spec.text,
+                    name,
+                    make_start_vectors(model, start_word, params.invert.vectors, *key, name),
+                    settings,
+                    key=(*key, name),
+                    student=weights,
+                    work=round_work / concept.name if round_work else None,
+                    observe=lambda step, _, n=number: progress(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
+                )
+                # Every process inverts the token itself: they would only wait for the one that does.
+                vectors = current_group().broadcast(vectors.to(model.device))
+                reinverted.setdefault(concept.name, {})[name] = vectors
+        finished = round_work / "done.safetensors" if round_work else None
+        if finished and finished.exists():
+            tensors, meta = load_tensors(finished)
             weights, history = {n: t.to(model.device) for n, t in tensors.items()}, meta["losses"]
         else:
             offset = len(losses)
-            lessons = anchored.lessons(model, material, found, spec.contrast, spec.preserve)
+            targets = anchored.make_targets(model, concepts, reinverted, spec.contrast, spec.preserve)
             weights, curve = distill(
-                model, roll_outs(model, lessons, spec, params, (*key, number)), anchored.frozen_anchor(model),
-                settings_of(spec), start=weights, work=here,
-                look=lambda step, teacher, offset=offset: look(offset + step, teacher),
-                observe=lambda step, _, n=number: observe(step + 1, spec.steps, f"round {n}, distilling"),
-            )  # fmt: skip
+                model,
+                make_rollouts(model, targets, spec, params, (*key, number)),
+                anchored.frozen_target(model),
+                distillation_settings(spec),
+                start=weights,
+                work=round_work,
+                before_step=lambda step, teacher, offset=offset: before_step(offset + step, teacher),
+                observe=lambda step, _, n=number: progress(step + 1, spec.steps, f"round {n}, distilling"),
+            )
             history = curve.tolist()
-            if done:
-                save_tensors(done, weights, {"losses": history})
+            if finished:
+                save_tensors(finished, weights, {"losses": history})
         losses += history
     return weights, losses
 
 
-def remove_in_closed_form(model, material, spec: ClosedForm, params: Params, *, key, work, look, observe):
-    """Text and v* mapped onto u* in one solve; the curve is the objective without it and with it."""
-    look(0, model.cross_attention())
-    lessons = anchored.lessons(model, material, {}, spec.contrast, preserve=True)
-    weights, losses = closed_form.solve(model, lessons, spec, params.compute.block)
-    look(1, weights)
-    observe(1, 1, "solving")
+def remove_in_closed_form(model, concepts, spec: ClosedForm, params: Params, *, key, work, before_step, progress):
+    """Map text and v* onto u* in one solve. The curve is the objective before and after it."""
+    before_step(0, model.cross_attention())
+    targets = anchored.make_targets(model, concepts, {}, spec.contrast, preserve=True)
+    weights, losses = closed_form.solve(model, targets, spec, params.compute.block)
+    before_step(1, weights)
+    progress(1, 1, "solving")
     return weights, list(losses)
 
 

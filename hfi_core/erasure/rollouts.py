@@ -1,7 +1,7 @@
-"""Points from the teacher's own guided roll-outs under each lesson's conditions (Kim et al. 2023, algorithm 1).
+"""Draw training points from the teacher's own guided roll-outs (Kim et al. 2023, algorithm 1).
 
-Deviation from the reference trainer, for speed at equal meaning: every latent of a roll-out may be a training point (it
-throws away all but one), and a roll-out serves some gradient steps.
+Deviations from the reference trainer, for speed at equal meaning: every latent of a roll-out may be a training point
+(the reference uses one), and a roll-out serves several gradient steps.
 """
 
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ from hfi_core.models.diffusion.sampling import denoise
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How roll-outs are drawn, and which of their latents are learnt from; see `params.SDD` and `params.Anchored`."""
+class RolloutSettings:
+    """How roll-outs are drawn, and which latents are training points; see `params.SDD` and `params.Anchored`."""
 
     batch: int
     guidance: float
@@ -30,66 +30,70 @@ class Sampling:
 
 
 @dataclass(frozen=True)
-class Points:
-    """At which latents one lesson is learnt."""
+class TrainingPoints:
+    """The latents at which one target is learned."""
 
     x_t: torch.Tensor
-    """(B, C, H, W), noised as t says."""
+    """(B, C, H, W), with the noise of timestep t."""
     t: torch.Tensor
     """(B,)."""
     prompt: torch.Tensor
-    """(B,): rows of the lesson's conditions."""
+    """(B,): rows of the target's conditions."""
 
 
 class RollOuts:
-    """Draws roll-outs of every lesson each `reuse` steps. Processes draw their shares of them and exchange those.
+    """Roll-outs for every target, drawn anew every `reuse` steps. Each process draws a share; then all are exchanged.
 
-    All randomness follows from the key and the step, and a step that `reuse` divides needs nothing from those before it
-    but the teacher: a checkpoint may stand there.
+    All randomness follows from the key and the step. A step that `reuse` divides needs nothing from earlier steps
+    except the teacher, so a checkpoint may be written there.
 
     Raises UserError if there are more processes than roll-outs.
     """
 
     def __init__(
-        self, model: TextToImage, lessons: Sequence[DistillationTarget], sampling: Sampling, key: tuple[object, ...]
+        self,
+        model: TextToImage,
+        targets: Sequence[DistillationTarget],
+        sampling: RolloutSettings,
+        key: tuple[object, ...],
     ):
-        self._together = current_group()
-        self._together.require_rows(rollouts=sampling.rollouts)
-        self.lessons, self.batch, self.reuse = lessons, sampling.batch, sampling.reuse
+        self._group = current_group()
+        self._group.require_rows(rollouts=sampling.rollouts)
+        self.targets, self.batch, self.reuse = targets, sampling.batch, sampling.reuse
         self._model, self._sampling, self._key = model, sampling, key
         self._unconditional = model.encode([""]).detach()
-        self._pools: list[Points] = []
+        self._pools: list[TrainingPoints] = []
 
-    def draw(self, step: int, teacher: dict[str, torch.Tensor]) -> list[Points]:
-        """The points of one gradient step, `batch` for each lesson in order; equal in all processes."""
+    def draw(self, step: int, teacher: dict[str, torch.Tensor]) -> list[TrainingPoints]:
+        """Return the points of one gradient step, `batch` for each target in order. They are equal in all processes."""
         turn = step % self.reuse
         if turn == 0 or not self._pools:
-            self._pools = [self._roll_out(lesson, step, teacher) for lesson in self.lessons]
+            self._pools = [self._roll_out(target, step, teacher) for target in self.targets]
         part = slice(self.batch * turn, self.batch * (turn + 1))
-        return [Points(pool.x_t[part], pool.t[part], pool.prompt[part]) for pool in self._pools]
+        return [TrainingPoints(pool.x_t[part], pool.t[part], pool.prompt[part]) for pool in self._pools]
 
-    def _roll_out(self, lesson: DistillationTarget, step: int, teacher: dict[str, torch.Tensor]) -> Points:
-        """All latents of some guided roll-outs, thinned to what the next `reuse` steps learn from."""
-        model, spec, together = self._model, self._sampling, self._together
-        generator = torch_generator("roll-out", *self._key, lesson.name, step)
-        prompt = torch.randint(0, len(lesson.conditions), (spec.rollouts,), generator=generator).to(model.device)
+    def _roll_out(self, target: DistillationTarget, step: int, teacher: dict[str, torch.Tensor]) -> TrainingPoints:
+        """Draw guided roll-outs, and choose from their latents the points of the next `reuse` steps."""
+        model, spec, group = self._model, self._sampling, self._group
+        generator = torch_generator("roll-out", *self._key, target.name, step)
+        prompt = torch.randint(0, len(target.conditions), (spec.rollouts,), generator=generator).to(model.device)
         x_T = torch.randn((spec.rollouts, *model.latent_shape), generator=generator).to(model.device)
-        mine = together.rows(spec.rollouts)
-        conditions = lesson.conditions[prompt][mine]
+        own = group.rows(spec.rollouts)
+        conditions = target.conditions[prompt][own]
         *visited, _ = denoise(
-            model, x_T[mine], conditions, self._unconditional.expand_as(conditions), scheduler=spec.scheduler,
+            model, x_T[own], conditions, self._unconditional.expand_as(conditions), scheduler=spec.scheduler,
             steps=spec.rollout_steps, guidance=spec.guidance, weights=teacher,
         )  # fmt: skip
-        latents = together.gathered(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
+        latents = group.gather(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
         timesteps = torch.stack([t for _, t in visited])
         count = self.batch * self.reuse
-        place = beta(count, spec.concentration, generator)
-        steps = (place * len(visited)).long().clamp(max=len(visited) - 1).to(model.device)
-        # Every roll-out serves equally often, in random order.
-        which = torch.randperm(count, generator=generator).to(model.device) % spec.rollouts
-        return Points(latents[which, steps], timesteps[steps], prompt[which])
+        fraction = draw_beta(count, spec.concentration, generator)
+        steps = (fraction * len(visited)).long().clamp(max=len(visited) - 1).to(model.device)
+        # Every roll-out gives equally many points, in random order.
+        rollout = torch.randperm(count, generator=generator).to(model.device) % spec.rollouts
+        return TrainingPoints(latents[rollout, steps], timesteps[steps], prompt[rollout])
 
 
-def beta(count: int, concentration: int, generator: torch.Generator) -> torch.Tensor:
-    """Draws (count,) from Beta(a, a), a the concentration: the median of 2a - 1 uniform draws has this law."""
+def draw_beta(count: int, concentration: int, generator: torch.Generator) -> torch.Tensor:
+    """Draw (count,) values from Beta(a, a), a the concentration: the median of 2a - 1 uniform draws has this law."""
     return torch.rand(count, 2 * concentration - 1, generator=generator).median(dim=1).values

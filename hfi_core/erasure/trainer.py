@@ -1,7 +1,8 @@
-"""The one trainer: a frozen body, and student and EMA teacher as two small sets of cross-attention weights.
+"""The trainer of all distilled removals: one frozen body, two small sets of cross-attention weights.
 
-Deviations from the reference SDD trainer, for speed at equal meaning: points are learnt in batches, and the EMA's decay
-is warmed up.
+The two sets are the student, which learns, and the teacher, its exponential moving average (EMA), which is kept.
+Deviations from the reference SDD trainer, for speed at equal meaning: points are learned in batches, and the decay of
+the EMA is warmed up.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, fit
 from hfi_core.erasure.rollouts import RollOuts
-from hfi_core.erasure.targets import Target
+from hfi_core.erasure.targets import TargetNoise
 from hfi_core.inversion.textual_inversion import FLOAT16_SCALE
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import denoise
@@ -24,80 +25,81 @@ from hfi_core.params import Sampler
 
 @dataclass(frozen=True)
 class DistillationSettings:
-    """The numbers of a run; see `params.SDD` and `params.Anchored`."""
+    """The numbers of a distillation; see `params.SDD` and `params.Anchored`."""
 
     steps: int
     rate: float
     ema: float
 
 
-Look = Callable[[int, dict[str, torch.Tensor]], None]
-"""`look(step, teacher)`: called before every gradient step, for pictures on the way."""
+StepCallback = Callable[[int, dict[str, torch.Tensor]], None]
+"""`before_step(step, teacher)`: called before every gradient step, for example to draw pictures on the way."""
 
 
 def distill(
     model: TextToImage,
     rollouts: RollOuts,
-    target: Target,
+    target_noise: TargetNoise,
     settings: DistillationSettings,
     *,
     start: dict[str, torch.Tensor],
     work: Path | None = None,
     observe: Observer | None = None,
-    look: Look | None = None,
+    before_step: StepCallback | None = None,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Minimise the mean over lessons of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
+    """Minimise the mean over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
 
-    Returns the teacher's weights by name, which are what is kept, and the losses (steps,). Where processes learn
-    together, each learns from its rows of the joint batch; their gradients are averaged, so weights and losses are the
-    same in all, and those of one process but for rounding.
+    If several processes learn together, each learns from its rows of the joint batch, and their gradients are averaged.
+    So weights and losses are equal in all processes, and equal to those of a single process except for rounding.
 
-    Raises UserError if there are more processes than rows, or if it diverges.
+    Returns the teacher's weights by name, which are the result, and the losses (steps,).
+
+    Raises UserError if there are more processes than rows, or if the loss diverges.
     """
-    together = current_group()
-    together.require_rows(batch=rollouts.batch)
-    lessons, joint = rollouts.lessons, rollouts.batch * len(rollouts.lessons)
+    group = current_group()
+    group.require_rows(batch=rollouts.batch)
+    targets, joint = rollouts.targets, rollouts.batch * len(rollouts.targets)
     student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
     teacher = {name: value.detach().clone() for name, value in student.items()}
 
     def loss(step: int) -> torch.Tensor:
-        if look:
-            look(step, teacher)
+        if before_step:
+            before_step(step, teacher)
         points = rollouts.draw(step, teacher)
-        mine = together.rows(joint)
-        x_t = torch.cat([at.x_t for at in points])[mine]
-        t = torch.cat([at.t for at in points])[mine]
+        own = group.rows(joint)
+        x_t = torch.cat([at.x_t for at in points])[own]
+        t = torch.cat([at.t for at in points])[own]
         rows = [at.prompt for at in points]
-        conditions = torch.cat([lesson.conditions[row] for lesson, row in zip(lessons, rows, strict=True)])[mine]
+        conditions = torch.cat([target.conditions[row] for target, row in zip(targets, rows, strict=True)])[own]
         with torch.no_grad():
-            wanted = torch.zeros_like(x_t)
-            for parts in zip(*(lesson.anchors for lesson in lessons), strict=True):
+            target_eps = torch.zeros_like(x_t)
+            for parts in zip(*(target.anchors for target in targets), strict=True):
                 factor = parts[0][0]
-                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])[mine]
-                wanted += factor * target(student, x_t, t, anchors)
-        errors = (model.predict(x_t, t, conditions, student) - wanted).square()
-        return errors.mean() * len(lessons) * together.weight(joint)
+                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])[own]
+                target_eps += factor * target_noise(student, x_t, t, anchors)
+        errors = (model.predict(x_t, t, conditions, student) - target_eps).square()
+        return errors.mean() * len(targets) * group.weight(joint)
 
-    # A checkpoint stands where roll-outs are drawn anew, so that they are never part of it.
+    # A checkpoint is written only where roll-outs are drawn anew, so that it never contains them.
     every = rollouts.reuse * max(1, round(20 / rollouts.reuse))
     history = fit(
         [ParameterGroup(student, settings.rate)],
         loss,
-        what="The removal",
+        name="The removal",
         steps=settings.steps,
         average=teacher,
         decay=settings.ema,
         checkpoint=Checkpoint(work / "distillation.safetensors", every) if work else None,
         observe=observe,
         scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,
-        mean=together.mean,
+        mean=group.mean,
     )
     return teacher, history
 
 
 @torch.no_grad()
 def sample_grid(model, conditions: torch.Tensor, sampler: Sampler, weights, *key: object) -> np.ndarray:
-    """Pictures under conditions (B, L, D), at equal seeds in every call, side by side: uint8 (H, B * W, 3)."""
+    """Draw pictures under conditions (B, L, D), at equal seeds in every call, side by side: uint8 (H, B * W, 3)."""
     x_T = torch.randn((len(conditions), *model.latent_shape), generator=torch_generator("look", *key)).to(model.device)
     unconditional = model.encode([""]).expand_as(conditions)
     *_, (x_0, _) = denoise(

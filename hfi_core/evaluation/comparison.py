@@ -1,4 +1,4 @@
-"""Two releases at the same prompts and seeds: how their pictures' verdicts differ, pair by pair."""
+"""Compare two releases picture by picture, at the same prompts and seeds."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,40 +14,39 @@ from hfi_core.metrics.paired_tests import mcnemar
 from hfi_core.params import Params
 
 Records = Sequence[Mapping[str, Any]]
-"""A row's `pictures.jsonl`."""
+"""The lines of a variant's `pictures.jsonl`."""
 
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """What one release's share is above the other's."""
+    """The difference between two releases in one share of pictures."""
 
     metric: str
     interval: Interval
     p: float
-    """Exact McNemar, two-sided, not corrected."""
+    """P-value of the exact two-sided McNemar test, not corrected for multiple tests."""
 
     @property
     def worsening(self) -> Interval:
-        """The same, counted so that more is worse."""
+        """The interval with the sign that makes a positive difference worse."""
         if direction_of(self.metric) == "down":
             return self.interval
-        found = self.interval
-        return Interval(-found.value, -found.high, -found.low, found.n)
+        return Interval(-self.interval.value, -self.interval.high, -self.interval.low, self.interval.n)
 
 
 def measure_difference(params: Params, metric: str, ours: Records, theirs: Records) -> PairedDifference:
-    """Ours less theirs on the metric's suite.
+    """Return our share minus theirs for a metric `NAME@SUITE`, with a bootstrap interval over prompts and seeds.
 
-    Raises UserError if the two were not drawn at the same prompts and seeds.
+    Raises UserError if the pictures of the suite were not drawn at the same prompts and seeds.
     """
     name, _, suite = metric.partition("@")
-    mine, other = ([one for one in rows if one["suite"] == suite] for rows in (ours, theirs))
-    if not mine or [_asked(one) for one in mine] != [_asked(one) for one in other]:
-        raise UserError(f"{metric}: the two were not drawn at the same prompts and seeds.")
-    first, second = (np.array([bool(one[name]) for one in rows]) for rows in (mine, other))
+    ours, theirs = ([record for record in records if record["suite"] == suite] for records in (ours, theirs))
+    if not ours or [_request_key(record) for record in ours] != [_request_key(record) for record in theirs]:
+        raise UserError(f"{metric}: the two releases were not drawn at the same prompts and seeds.")
+    first, second = (np.array([bool(record[name]) for record in records]) for records in (ours, theirs))
     interval = difference_interval(
         first.astype(int) - second.astype(int),
-        np.array([one["prompt"] for one in mine]),
+        np.array([record["prompt"] for record in ours]),
         resamples=params.evaluate.resamples,
         level=params.evaluate.level,
         rng=numpy_generator(params.seed, "pairing", metric),
@@ -55,5 +54,5 @@ def measure_difference(params: Params, metric: str, ours: Records, theirs: Recor
     return PairedDifference(metric, interval, mcnemar(first, second))
 
 
-def _asked(record: Mapping[str, Any]) -> tuple[int, str, int]:
+def _request_key(record: Mapping[str, Any]) -> tuple[int, str, int]:
     return record["index"], record["prompt"], record["seed"]

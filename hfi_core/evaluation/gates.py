@@ -1,4 +1,4 @@
-"""Gates of a release: bounds on figures of `reports/evaluation.json`, absolute or as multiples of base."""
+"""Check the gates of a release: bounds on figures, either absolute, as multiples of base, or against the champion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,82 +12,85 @@ from hfi_core.params import Gate, Params
 
 @dataclass(frozen=True)
 class GateResult:
-    """What a gate says about a release."""
+    """The result of one gate."""
 
     metric: str
     passed: bool
-    """The value keeps the bound."""
-    sure: bool
-    """The whole interval is on the value's side of the bound."""
-    told: str
+    """Whether the value is within the bound."""
+    conclusive: bool
+    """Whether the whole interval is on the same side of the bound as the value."""
+    description: str
     """The figure with its interval, and the bound."""
 
     def __str__(self) -> str:
-        return f"{'pass' if self.passed else 'fail'}: {self.told}"
+        return f"{'pass' if self.passed else 'fail'}: {self.description}"
 
 
-def check_gates(evaluation: Mapping[str, Any], row: str, gates: Mapping[str, Gate]) -> list[GateResult]:
-    """Hold a row's figures against the gates, by value; whether the interval agrees is told, not judged.
+def check_gates(evaluation: Mapping[str, Any], variant: str, gates: Mapping[str, Gate]) -> list[GateResult]:
+    """Check a variant's figures against the gates.
 
-    Bounds against the champion are left out: they are asked when a release is promoted.
-    Raises UserError if the evaluation lacks the row or a gate's metric.
+    The value decides whether a gate passes. The interval only decides whether the result is conclusive. Bounds against
+    the champion are checked at promotion, not here.
+
+    Raises UserError if the evaluation lacks the variant or a gate's metric.
     """
-    rows = {entry["row"]: entry["metrics"] for entry in evaluation["rows"]}
-    found = []
+    metrics = {row["row"]: row["metrics"] for row in evaluation["rows"]}
+    results = []
     for metric, gate in sorted(gates.items()):
-        figure = _figure(rows, row, metric)
+        figure = _find_figure(metrics, variant, metric)
         if gate.not_worse_by is not None and not is_share(metric):
             raise UserError(f"release.gates.{metric}.not_worse_by: only shares of pictures can be compared in pairs.")
         if gate.has_bound:
-            found.append(_verdict(metric, gate, figure, rows))
-    return found
+            results.append(_check_gate(metric, gate, figure, metrics))
+    return results
 
 
-def _verdict(metric: str, gate: Gate, figure: Mapping[str, Any], rows: Mapping[str, Any]) -> GateResult:
-    word, bound = ("at most", gate.at_most) if gate.at_most is not None else ("at least", gate.at_least)
-    limit, shown = bound, f"{word} {bound:.4g}"
+def _check_gate(metric: str, gate: Gate, figure: Mapping[str, Any], metrics: Mapping[str, Any]) -> GateResult:
+    relation, bound = ("at most", gate.at_most) if gate.at_most is not None else ("at least", gate.at_least)
+    limit, limit_text = bound, f"{relation} {bound:.4g}"
     if gate.of_base:
-        base = _figure(rows, "base", metric)
+        base = _find_figure(metrics, "base", metric)
         limit = bound * base["value"]
-        shown = f"{word} {limit:.4g} ({bound:.4g} x base {_interval(base)})"
+        limit_text = f"{relation} {limit:.4g} ({bound:.4g} x base {_format_interval(base)})"
 
-    def keeps(value: float) -> bool:
-        return value <= limit if word == "at most" else value >= limit
+    def is_within(value: float) -> bool:
+        return value <= limit if relation == "at most" else value >= limit
 
-    passed = keeps(figure["value"])
-    sure = keeps(figure["low"]) == keeps(figure["high"]) == passed
-    return GateResult(metric, passed, sure, f"{_interval(figure)}, {shown}")
+    passed = is_within(figure["value"])
+    conclusive = is_within(figure["low"]) == is_within(figure["high"]) == passed
+    return GateResult(metric, passed, conclusive, f"{_format_interval(figure)}, {limit_text}")
 
 
-def _interval(figure: Mapping[str, Any]) -> str:
+def _format_interval(figure: Mapping[str, Any]) -> str:
     return f"{figure['value']:.4g} [{figure['low']:.4g}, {figure['high']:.4g}]"
 
 
-def _figure(rows: Mapping[str, Any], row: str, metric: str) -> Mapping[str, Any]:
-    if row not in rows:
-        raise UserError(f"reports/evaluation.json has no row {row!r}; it has {', '.join(rows)}.")
-    if metric not in rows[row]:
-        raise UserError(f"release.gates.{metric}: no such figure; there are {', '.join(sorted(rows[row]))}.")
-    return rows[row][metric]
+def _find_figure(metrics: Mapping[str, Any], variant: str, metric: str) -> Mapping[str, Any]:
+    if variant not in metrics:
+        raise UserError(f"reports/evaluation.json has no row {variant!r}; it has {', '.join(metrics)}.")
+    if metric not in metrics[variant]:
+        raise UserError(f"release.gates.{metric}: no such figure; there are {', '.join(sorted(metrics[variant]))}.")
+    return metrics[variant][metric]
 
 
 def check_against_champion(params: Params, ours: Records, champion: Records) -> list[GateResult]:
-    """Hold a release's pictures against the champion's at the same prompts and seeds (`not_worse_by`).
+    """Check a release's pictures against the champion's, at the same prompts and seeds (`not_worse_by`).
 
-    A test of non-inferiority: the whole interval of the paired difference must keep the bound, so too few pictures
-    fail. All gates must pass, so no correction for several of them is needed (Berger 1982).
+    This is a non-inferiority test: the whole interval of the paired difference must be within the bound, so a release
+    with too few pictures fails. No correction for multiple tests is needed, because all gates must pass (Berger 1982).
     """
     gates = {
         metric: gate.not_worse_by for metric, gate in params.release.gates.items() if gate.not_worse_by is not None
     }
-    return [_against(params, metric, bound, ours, champion) for metric, bound in sorted(gates.items())]
+    return [_check_against_champion(params, metric, bound, ours, champion) for metric, bound in sorted(gates.items())]
 
 
-def _against(params: Params, metric: str, bound: float, ours: Records, champion: Records) -> GateResult:
+def _check_against_champion(params: Params, metric: str, bound: float, ours: Records, champion: Records) -> GateResult:
     try:
-        worse = measure_difference(params, metric, ours, champion).worsening
+        worsening = measure_difference(params, metric, ours, champion).worsening
     except UserError as error:
         return GateResult(metric, False, False, f"not comparable with the champion: {error}")
-    passed = worse.high <= bound
-    told = f"worse than the champion by {worse.value:.4g} [{worse.low:.4g}, {worse.high:.4g}], at most {bound:.4g}"
-    return GateResult(metric, passed, passed or worse.low > bound, told)
+    passed = worsening.high <= bound
+    interval = f"{worsening.value:.4g} [{worsening.low:.4g}, {worsening.high:.4g}]"
+    description = f"worse than the champion by {interval}, at most {bound:.4g}"
+    return GateResult(metric, passed, passed or worsening.low > bound, description)

@@ -1,4 +1,4 @@
-"""From evaluated rows to `reports/evaluation.json`: every figure with its interval, every two rows compared."""
+"""Compute `reports/evaluation.json`: every figure with its interval, and the comparison of every two variants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -22,89 +22,96 @@ _DECIMALS = 6
 
 
 def build_evaluation(
-    params: Params, rows: Sequence[EvaluatedVariant], feedback: Mapping[str, Mapping[str, Any]], progress: Progress
+    params: Params,
+    variants: Sequence[EvaluatedVariant],
+    feedback: Mapping[str, Mapping[str, Any]],
+    progress: Progress,
 ) -> dict[str, Any]:
-    """The content of `reports/evaluation.json`; the first of `rows` is base, `feedback` the summaries by concept."""
-    measured = []
-    for done, row in enumerate(rows):
-        removal = params.removals[row.row]
-        measured.append(
+    """Return the content of `reports/evaluation.json`.
+
+    `variants` starts with base. `feedback` holds each concept's `labels/CONCEPT/summary.json`.
+    """
+    rows = []
+    for number, variant in enumerate(variants, start=1):
+        removal = params.removals[variant.name]
+        rows.append(
             {
-                "row": row.row,
+                "row": variant.name,
                 "method": removal.method,
                 "condition": getattr(removal, "condition", None),
-                "metrics": _metrics(params, row, rows[0]),
-                "attackers": _attackers(row),
+                "metrics": _measure_figures(params, variant, variants[0]),
+                "attackers": _measure_attackers(variant),
             }
         )
-        progress(done + 1, len(rows), "measuring rows")
+        progress(number, len(variants), "measuring rows")
     return {
         "schema": SCHEMA,
-        "rows": measured,
-        "comparisons": _comparisons(params, rows),
-        "provenance": _provenance(params, rows, feedback),
+        "rows": rows,
+        "comparisons": _compare_variants(params, variants),
+        "provenance": _describe_provenance(params, variants, feedback),
     }
 
 
-def _metrics(params: Params, row: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
-    found = {}
+def _measure_figures(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
+    figures = {}
     for figure in FIGURES:
         for suite in figure.suites:
-            if figure.name == "kid" and len(row.places[suite]) < 2:
-                continue  # one picture has no distribution
-            interval = _measure(params, figure.name, suite, row, base)
-            found[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
-    return found
+            if figure.name == "kid" and len(variant.positions[suite]) < 2:
+                continue  # the unbiased estimate needs two pictures
+            interval = _measure_figure(params, figure.name, suite, variant, base)
+            figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
+    return figures
 
 
-def _measure(params: Params, name: str, suite: str, row: EvaluatedVariant, base: EvaluatedVariant) -> Interval:
-    how = _how(params, name, suite)
-    # What attackers get differs by more than their pictures do, so several of them are what is drawn from.
+def _measure_figure(
+    params: Params, name: str, suite: str, variant: EvaluatedVariant, base: EvaluatedVariant
+) -> Interval:
+    settings = _bootstrap_settings(params, name, suite)
+    # Results differ more between attackers than between one attacker's pictures: with several, resample attackers.
     cluster = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
-    clusters, places = row.column(suite, cluster), row.places[suite]
+    clusters, positions = variant.column(suite, cluster), variant.positions[suite]
     if name in SHARES:
-        return share_interval(row.column(suite, name), clusters, **how)
+        return share_interval(variant.column(suite, name), clusters, **settings)
     if name == "kid":
-        return kid_interval(row.features[places], base.features[places], clusters, **how)
+        return kid_interval(variant.features[positions], base.features[positions], clusters, **settings)
     if name == "drift":
-        values = cosine_drift(row.features[places], base.features[places])
+        values = cosine_drift(variant.features[positions], base.features[positions])
     elif name == "drift_pixels":
-        values = pixel_drift(row.each_picture(suite), base.each_picture(suite))
+        values = pixel_drift(variant.iterate_pictures(suite), base.iterate_pictures(suite))
     else:
-        values = row.column(suite, name)
-    return mean_interval(values, clusters, **how)
+        values = variant.column(suite, name)
+    return mean_interval(values, clusters, **settings)
 
 
-def _attackers(row: EvaluatedVariant) -> dict[str, float]:
-    """The share of each attacker's pictures that is flagged, by his name."""
-    names, flagged = row.column(REINVERTED, "attacker"), row.column(REINVERTED, "flagged")
+def _measure_attackers(variant: EvaluatedVariant) -> dict[str, float]:
+    """Return the share of flagged pictures by attacker."""
+    names, flagged = variant.column(REINVERTED, "attacker"), variant.column(REINVERTED, "flagged")
     return {name: round(float(flagged[names == name].mean()), _DECIMALS) for name in dict.fromkeys(names.tolist())}
 
 
-def _how(params: Params, *key: str) -> dict[str, Any]:
-    """One generator a figure, the same for every row: equal rows get equal intervals."""
+def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
+    """Return the settings of a figure's interval. Every variant gets the same generator: equal data, equal interval."""
     rng = numpy_generator(params.seed, "compare", *key)
     return {"resamples": params.evaluate.resamples, "level": params.evaluate.level, "rng": rng}
 
 
-def _comparisons(params: Params, rows: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
-    """Each two rows at equal prompts and seeds: the later one's figure less the earlier one's."""
-    found = []
+def _compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
+    """Compare every two variants at equal prompts and seeds: the later one's share minus the earlier one's."""
+    comparisons = []
     for metric in COMPARED:
         name, suite = metric.split("@")
-        for against, row in combinations(rows, 2):
-            ours, theirs = row.column(suite, name), against.column(suite, name)
-            how = _how(params, "difference", metric)
-            interval = difference_interval(ours.astype(int) - theirs.astype(int), row.column(suite, "prompt"), **how)
-            shown = _rounded(interval)
-            found.append(
-                {"metric": metric, "row": row.row, "against": against.row, "difference": shown.pop("value")}
-                | shown
+        for reference, variant in combinations(variants, 2):
+            ours, theirs = variant.column(suite, name), reference.column(suite, name)
+            settings = _bootstrap_settings(params, "difference", metric)
+            differences = ours.astype(int) - theirs.astype(int)
+            interval = _rounded(difference_interval(differences, variant.column(suite, "prompt"), **settings))
+            comparisons.append(
+                {"metric": metric, "row": variant.name, "against": reference.name, "difference": interval.pop("value")}
+                | interval
                 | {"p": mcnemar(ours, theirs)}
             )
-    for comparison, adjusted in zip(found, holm([comparison["p"] for comparison in found]), strict=True):
-        comparison["p_holm"] = adjusted
-    return found
+    adjusted = holm([comparison["p"] for comparison in comparisons])
+    return [comparison | {"p_holm": p} for comparison, p in zip(comparisons, adjusted, strict=True)]
 
 
 def _rounded(interval: Interval) -> dict[str, Any]:
@@ -113,18 +120,23 @@ def _rounded(interval: Interval) -> dict[str, Any]:
     }
 
 
-def _provenance(
-    params: Params, rows: Sequence[EvaluatedVariant], feedback: Mapping[str, Mapping[str, Any]]
+_PER_VARIANT = ("row", "weights_sha256", "reinverted_sha256")
+"""Keys of a variant's provenance that always belong to this variant alone."""
+
+
+def _describe_provenance(
+    params: Params, variants: Sequence[EvaluatedVariant], feedback: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What is the same for all rows once; each row's own digests, and all in which rows `differ`, under its name."""
-    keys = list(dict.fromkeys(key for row in rows for key in row.provenance if key not in _BY_ROW))
-    alike = [key for key in keys if all(row.provenance.get(key) == rows[0].provenance.get(key) for row in rows)]
-    differ = [key for key in keys if key not in alike]
-    own = [key for key in _BY_ROW if key != "row"] + differ
+    """Return common entries once, and below `rows` each variant's own entries and all entries that `differ`."""
+    base = variants[0].provenance
+    keys = list(dict.fromkeys(key for variant in variants for key in variant.provenance if key not in _PER_VARIANT))
+    common = [key for key in keys if all(variant.provenance.get(key) == base.get(key) for variant in variants)]
+    differ = [key for key in keys if key not in common]
+    own = [key for key in _PER_VARIANT if key != "row"] + differ
     evaluate = params.evaluate
-    return {key: rows[0].provenance[key] for key in alike} | {
+    return {key: base[key] for key in common} | {
         "differ": differ,
-        "rows": {row.row: {key: row.provenance.get(key) for key in own} for row in rows},
+        "rows": {variant.name: {key: variant.provenance.get(key) for key in own} for variant in variants},
         "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()}
         | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
         "removals": {name: removal.model_dump(mode="json") for name, removal in params.removals.items()},
@@ -141,6 +153,3 @@ def _provenance(
         },
         "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},
     }
-
-
-_BY_ROW = ("row", "weights_sha256", "reinverted_sha256")

@@ -1,4 +1,8 @@
-"""What was drawn and judged for a row of the evaluation, as it lies on disk. Reading it loads no torch."""
+"""Read what the stage evaluate wrote for a variant: pictures, verdicts, CLIP features. Does not import torch.
+
+`evaluation/VARIANT/` holds `pictures/SUITE/INDEX.png`, `pictures.jsonl` (one picture a line, by suite and index),
+`features.safetensors` (CLIP features in the same order) and `provenance.json`.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,12 +20,12 @@ from hfi_core.io.tensors import load_arrays
 
 
 def read_evaluation(path: Path) -> dict[str, Any]:
-    """Read the evaluation that the stage compare wrote.
+    """Read the `reports/evaluation.json` that the stage compare wrote.
 
-    Raises UserError if nothing has been evaluated yet.
+    Raises UserError if the file is missing.
     """
     if not path.exists():
-        raise UserError(f"{path} is missing: `hfi run` makes it.")
+        raise UserError(f"{path} is missing. To make it, run `hfi run`.")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -30,56 +34,59 @@ RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "prove
 
 @dataclass(frozen=True)
 class EvaluatedVariant:
-    """One row's evaluation, as it was read."""
+    """The evaluation of one variant: the base model or the result of one removal."""
 
-    row: str
+    name: str
     folder: Path
     records: Sequence[dict[str, Any]]
+    """The lines of `pictures.jsonl`."""
     features: np.ndarray
+    """CLIP features (N, D), one line a record."""
     provenance: dict[str, Any]
 
     @cached_property
-    def places(self) -> dict[str, np.ndarray]:
-        """Positions of each suite's pictures in `records` and `features`."""
+    def positions(self) -> dict[str, np.ndarray]:
+        """Positions in `records` and `features`, by suite."""
         suites = np.array([record["suite"] for record in self.records])
         return {suite: np.flatnonzero(suites == suite) for suite in dict.fromkeys(suites.tolist())}
 
     def column(self, suite: str, field: str) -> np.ndarray:
-        """One field of a suite's pictures."""
-        return np.array([self.records[i][field] for i in self.places[suite]])
+        """Return one field of a suite's records."""
+        return np.array([self.records[i][field] for i in self.positions[suite]])
 
-    def each_picture(self, suite: str) -> Iterator[np.ndarray]:
-        """A suite's pictures one after the other, uint8 (H, W, 3): all together would be gigabytes."""
-        return (self.picture(suite, index) for index in self.column(suite, "index"))
+    def iterate_pictures(self, suite: str) -> Iterator[np.ndarray]:
+        """Load a suite's pictures one at a time, each uint8 (H, W, 3): all at once could need gigabytes."""
+        return (self.load_picture(suite, index) for index in self.column(suite, "index"))
 
-    def picture(self, suite: str, index: int) -> np.ndarray:
-        """One picture, uint8 (H, W, 3)."""
+    def load_picture(self, suite: str, index: int) -> np.ndarray:
+        """Load one picture, uint8 (H, W, 3)."""
         return load_image(self.folder / f"pictures/{suite}/{index:05d}.png")
 
 
 def read_variant(folder: Path) -> EvaluatedVariant:
-    """Read a row's evaluation.
+    """Read the evaluation of one variant.
 
-    Raises UserError if it is missing or torn.
+    Raises UserError if a file is missing or cannot be parsed.
     """
     records = read_jsonl(folder / RECORDS)
     features = load_arrays(folder / FEATURES)["features"]
     try:
         provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{folder / PROVENANCE} cannot be read ({error}); run evaluate again.") from error
+        raise UserError(f"{folder / PROVENANCE} cannot be read ({error}). Run the stage evaluate again.") from error
     return EvaluatedVariant(folder.name, folder, records, features, provenance)
 
 
-def read_variants(folder: Path, rows: Sequence[str]) -> list[EvaluatedVariant]:
-    """Read the evaluations of several rows, `base` first.
+def read_variants(folder: Path, names: Sequence[str]) -> list[EvaluatedVariant]:
+    """Read the evaluations of several variants, `base` first.
 
     Raises UserError if one is missing, or was drawn at other prompts or seeds than base.
     """
-    ordered = sorted(rows, key=lambda row: row != "base")
-    found = [read_variant(folder / row) for row in ordered]
-    drawn = [[(r["suite"], r["index"], r["prompt"], r["seed"]) for r in row.records] for row in found]
-    for row, asked in zip(found, drawn, strict=True):
-        if asked != drawn[0]:
-            raise UserError(f"{row.folder} was drawn at other prompts or seeds than base; run evaluate again for both.")
-    return found
+    variants = [read_variant(folder / name) for name in sorted(names, key=lambda name: name != "base")]
+    requests = [[(r["suite"], r["index"], r["prompt"], r["seed"]) for r in variant.records] for variant in variants]
+    for variant, requested in zip(variants, requests, strict=True):
+        if requested != requests[0]:
+            raise UserError(
+                f"{variant.folder} was drawn at other prompts or seeds than base. Run the stage evaluate for both."
+            )
+    return variants

@@ -1,13 +1,9 @@
-"""What is drawn of every row, and how a row's evaluation lies on disk: what evaluate and compare share.
-
-`evaluation/ROW/` holds `pictures/SUITE/INDEX.png`, `pictures.jsonl` (a picture a line, by suite and index),
-`features.safetensors` (CLIP features in the same order) and `provenance.json`.
-"""
+"""List the pictures that the evaluation draws of every variant: suites, prompts and seeds."""
 
 from dataclasses import dataclass
 
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import Params
 from hfi_core.prompts import replace_text
@@ -20,8 +16,8 @@ _RIVALS = {
     "neighbours": ("precise", "unrelated"),
     "unrelated": ("broad", "precise", "neighbours"),
 }
-"""The suites whose prompts are wrong for a suite's pictures. A picture that `precise` or `neighbours` ask for is one
-that `broad` asks for, too, so these do not compete."""
+"""For each suite, the suites whose prompts are wrong for its pictures. Pictures of `precise` and `neighbours` are right
+for the prompts of `broad`, too, so `broad` is not a rival of these two."""
 SEED_RULE = (
     "seed of picture I (from 0) of a prompt: the first 8 bytes, big-endian, of sha256 of "
     "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; the same in every row"
@@ -30,23 +26,23 @@ SEED_RULE = (
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture of an evaluation: `request` is what is drawn, `prompt` the same in plain words."""
+    """One picture to draw. `prompt` is the request's prompt in plain words, without an attacker's token."""
 
     suite: str
     index: int
     prompt: str
     request: SampleRequest
     attacker: str | None = None
-    """Whose token the request names; see `Attacker.name`."""
+    """Name of the attacker whose token the request contains."""
 
     @property
     def file(self) -> str:
-        """Path below a row's folder."""
+        """Path below the variant's folder."""
         return f"pictures/{self.suite}/{self.index:05d}.png"
 
 
 def list_shots(params: Params) -> list[Shot]:
-    """Every picture that is drawn of a row, suite by suite, at seeds that do not depend on the row."""
+    """List every picture to draw of a variant, suite by suite. Seeds do not depend on the variant."""
     shots = []
     for suite, spec in params.evaluate.suites.items():
         pairs = [(prompt, i) for prompt in spec.prompts for i in range(spec.pictures)]
@@ -57,18 +53,18 @@ def list_shots(params: Params) -> list[Shot]:
     attacked = [
         (concept.prompts[i % len(concept.prompts)], concept.text, attacker, i)
         for name, concept in params.concepts.items()
-        for attacker in attackers_of(params, name)
+        for attacker in list_attackers(params.attack, name)
         for i in range(params.evaluate.reinverted)
     ]
     for index, (prompt, text, attacker, i) in enumerate(attacked):
-        asked = replace_text(prompt, text, attacker.token)
-        request = SampleRequest(asked, _seed(params, REINVERTED, asked, i))
+        attack_prompt = replace_text(prompt, text, attacker.token)
+        request = SampleRequest(attack_prompt, _seed(params, REINVERTED, attack_prompt, i))
         shots.append(Shot(REINVERTED, index, prompt, request, attacker.name))
     return shots
 
 
 def list_rivals(params: Params, suite: str) -> list[str]:
-    """Prompts of other suites that ask for something else than the suite's own; see `Judge.judge`."""
+    """List the prompts of other suites that are wrong for this suite's pictures; see `Judge.judge`."""
     return [prompt for other in _RIVALS[suite] for prompt in params.evaluate.suites[other].prompts]
 
 

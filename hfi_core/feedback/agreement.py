@@ -1,4 +1,4 @@
-"""How far annotators agree, corrected for chance."""
+"""Measure how far annotators agree, corrected for chance."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,15 +9,18 @@ import numpy as np
 from scipy.stats import rankdata
 
 from hfi_core.feedback.ledger import Vote
-from hfi_core.metrics.intervals import Interval, never_seen, wilson_interval
+from hfi_core.metrics.intervals import Interval, wilson_interval, zero_share_bound
 
-LEVEL = 0.95
-"""Coverage of the intervals of agreement and of annotators."""
+CONFIDENCE_LEVEL = 0.95
+"""Coverage of the intervals of agreement and of annotators' accuracy."""
 
 
 @dataclass
 class Confusion:
-    """An annotator's answers where the other annotators of the picture have a majority: `yes_no` is yes, theirs no."""
+    """Counts of an annotator's answers against the majority of the picture's other annotators.
+
+    `yes_no` counts pictures where the annotator said yes and the majority of the others no.
+    """
 
     yes_yes: int = 0
     yes_no: int = 0
@@ -26,53 +29,54 @@ class Confusion:
 
     @property
     def accuracy(self) -> Interval | None:
-        """Share of answers that are the others'; None without any."""
-        return wilson(self.yes_yes + self.no_no, self.yes_yes + self.yes_no + self.no_yes + self.no_no)
+        """Share of answers that equal the others' majority; None without answers."""
+        return estimate_share(self.yes_yes + self.no_no, self.yes_yes + self.yes_no + self.no_yes + self.no_no)
 
     @property
     def yes_found(self) -> Interval | None:
-        """Share of yes where the others say yes (sensitivity)."""
-        return wilson(self.yes_yes, self.yes_yes + self.no_yes)
+        """Sensitivity: share of yes where the others say yes."""
+        return estimate_share(self.yes_yes, self.yes_yes + self.no_yes)
 
     @property
     def no_found(self) -> Interval | None:
-        """Share of no where the others say no (specificity)."""
-        return wilson(self.no_no, self.no_no + self.yes_no)
+        """Specificity: share of no where the others say no."""
+        return estimate_share(self.no_no, self.no_no + self.yes_no)
 
 
-def confusions(votes: Iterable[Vote]) -> dict[str, Confusion]:
-    """By annotator, sorted; `votes` come with those on one picture one after the other.
+def count_confusions(votes: Iterable[Vote]) -> dict[str, Confusion]:
+    """Return each annotator's confusion table, sorted by annotator.
 
-    Where the others are split, or nobody else said yes or no, there is no consensus to compare with.
+    `votes` have to be sorted by picture. A vote is not counted if the others are split, or nobody else said yes or no:
+    there is no majority to compare with.
     """
-    found: dict[str, Confusion] = {}
-    for _, same in groupby(votes, key=lambda vote: vote.picture):
-        given = [vote for vote in same if vote.answer != "cant_tell"]
-        lead = sum(1 if vote.answer == "yes" else -1 for vote in given)
-        for vote in given:
-            table = found.setdefault(vote.annotator, Confusion())
+    tables: dict[str, Confusion] = {}
+    for _, votes_on_picture in groupby(votes, key=lambda vote: vote.picture):
+        votes_given = [vote for vote in votes_on_picture if vote.answer != "cant_tell"]
+        lead = sum(1 if vote.answer == "yes" else -1 for vote in votes_given)
+        for vote in votes_given:
+            table = tables.setdefault(vote.annotator, Confusion())
             others = lead - (1 if vote.answer == "yes" else -1)
             if others:
                 cell = f"{vote.answer}_{'yes' if others > 0 else 'no'}"
                 setattr(table, cell, getattr(table, cell) + 1)
-    return dict(sorted(found.items()))
+    return dict(sorted(tables.items()))
 
 
-def wilson(hits: int, n: int) -> Interval | None:
-    """A share with Wilson's (1927) interval; None of nothing."""
-    return wilson_interval(hits, n, LEVEL) if n else None
+def estimate_share(hits: int, n: int) -> Interval | None:
+    """Return the share hits / n with Wilson's (1927) interval; None for n = 0."""
+    return wilson_interval(hits, n, CONFIDENCE_LEVEL) if n else None
 
 
 _RESAMPLES = 1000
-_SEED = 0  # of the resamples: equal judgements get equal intervals
+_SEED = 0  # fixed, so that equal judgements get equal intervals
 
 
 def krippendorff_alpha(counts: np.ndarray, level: Literal["nominal", "ordinal"] = "nominal") -> float | None:
-    """Krippendorff's alpha (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", part D).
+    """Compute Krippendorff's alpha (Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", part D).
 
-    `counts` (U, C) holds how often each unit got each value, for ordinal data in the values' order; missing answers are
-    simply not counted. 1 is perfect agreement, 0 what chance gives. None where it is undefined: no unit was judged
-    twice, or all values are equal.
+    `counts` (units, values) holds how often each unit got each value; for ordinal data the columns are in the values'
+    order. Missing answers are not counted. 1 is perfect agreement, 0 is agreement by chance. Returns None where alpha
+    is undefined: no unit was judged twice, or all values are equal.
     """
     paired = counts[counts.sum(1) > 1]
     if (paired.sum(0) > 0).sum() < 2:
@@ -83,7 +87,7 @@ def krippendorff_alpha(counts: np.ndarray, level: Literal["nominal", "ordinal"] 
 
 
 def _distance(totals: np.ndarray, level: str) -> np.ndarray:
-    """How far two values are apart (C, C): of ordinal ones, the square of the answers that lie between them."""
+    """Return the distances between values (C, C); for ordinal values the squared number of answers between them."""
     if level == "nominal":
         return 1.0 - np.eye(len(totals))
     middle = np.cumsum(totals) - totals / 2
@@ -91,10 +95,10 @@ def _distance(totals: np.ndarray, level: str) -> np.ndarray:
 
 
 def kendalls_w(scores: np.ndarray) -> float | None:
-    """Kendall's W (Kendall & Babington Smith 1939), corrected for ties, of complete rankings.
+    """Compute Kendall's W (Kendall & Babington Smith 1939) of complete rankings, corrected for ties.
 
-    `scores` (annotators, pictures), any numbers of which the order counts. 1 is perfect agreement, 0 none. None where
-    it is undefined: fewer than two annotators or pictures, or all tied.
+    `scores` (annotators, pictures) are numbers of which only the order counts. 1 is perfect agreement, 0 is none.
+    Returns None where W is undefined: fewer than two annotators or pictures, or everything is tied.
     """
     annotators, pictures = scores.shape
     if annotators < 2 or pictures < 2:
@@ -102,47 +106,50 @@ def kendalls_w(scores: np.ndarray) -> float | None:
     ranks = rankdata(scores, axis=1)
     spread = ((ranks.sum(0) - annotators * (pictures + 1) / 2) ** 2).sum()
     ties = sum(((count := np.unique(row, return_counts=True)[1]) ** 3 - count).sum() for row in ranks)
-    most = annotators**2 * (pictures**3 - pictures) - annotators * ties
-    return float(12 * spread / most) if most > 0 else None
+    max_deviation = annotators**2 * (pictures**3 - pictures) - annotators * ties
+    return float(12 * spread / max_deviation) if max_deviation > 0 else None
 
 
-def place_counts(sets: Iterable[np.ndarray]) -> np.ndarray:
-    """(pictures of all sets, places): how often each picture was put first, second, ... among those of its set."""
+def count_ranks(sets: Iterable[np.ndarray]) -> np.ndarray:
+    """Count how often each picture was ranked first, second, ... within its set: (pictures of all sets, ranks)."""
     ranked = [np.array([np.unique(row, return_inverse=True)[1] for row in scores]) for scores in sets]
-    most = max((int(places.max()) + 1 for places in ranked), default=0)
-    counts = [np.stack([(places == k).sum(0) for k in range(most)], 1) for places in ranked]
+    width = max((int(ranks.max()) + 1 for ranks in ranked), default=0)
+    counts = [np.stack([(ranks == k).sum(0) for k in range(width)], 1) for ranks in ranked]
     return np.concatenate(counts) if counts else np.empty((0, 0), int)
 
 
 def alpha_interval(counts: np.ndarray, level: Literal["nominal", "ordinal"] = "nominal") -> Interval | None:
-    """Krippendorff's alpha with its interval over units that were judged twice."""
+    """Return Krippendorff's alpha with its interval over the units that were judged at least twice."""
     paired = counts[counts.sum(1) > 1]
     value = krippendorff_alpha(paired, level)
     if value is None:
         return None
     n_v, n = paired.sum(0), paired.sum()
-    # 1 - alpha is observed over expected disagreement; where none was observed, Wilson's bound takes its place.
+    # 1 - alpha is observed over expected disagreement. Where none was observed, Wilson's bound stands for it.
     expected = (n**2 - (n_v**2).sum()) / (n * (n - 1))
-    return _resampled(value, paired, lambda drawn: krippendorff_alpha(drawn, level), 1 / expected)
+    return _bootstrap_interval(value, paired, lambda resample: krippendorff_alpha(resample, level), 1 / expected)
 
 
 def mean_w_interval(sets: Iterable[np.ndarray]) -> Interval | None:
-    """Kendall's W of each set of pictures that several annotators ranked, averaged, with its interval over sets."""
+    """Return the mean of Kendall's W over sets of pictures that several annotators ranked, with its interval."""
     values = np.array([w for scores in sets if (w := kendalls_w(scores)) is not None])
     if not len(values):
         return None
-    return _resampled(float(values.mean()), values, lambda drawn: float(drawn.mean()), 1.0)
+    return _bootstrap_interval(float(values.mean()), values, lambda resample: float(resample.mean()), 1.0)
 
 
-def _resampled(
+def _bootstrap_interval(
     value: float, units: np.ndarray, statistic: Callable[[np.ndarray], float | None], scale: float
 ) -> Interval:
-    """Percentiles of a bootstrap over units; where all agree, and every resample would be alike, Wilson's bound."""
+    """Return the percentile interval of a bootstrap over units.
+
+    Under perfect agreement all resamples would be equal; the lower bound is then Wilson's.
+    """
     n = len(units)
     if value == 1:
-        return Interval(1.0, max(-1.0, 1 - scale * never_seen(n, LEVEL)), 1.0, n)
+        return Interval(1.0, max(-1.0, 1 - scale * zero_share_bound(n, CONFIDENCE_LEVEL)), 1.0, n)
     rng = np.random.default_rng(_SEED)
-    drawn = [statistic(units[rng.integers(0, n, n)]) for _ in range(_RESAMPLES)]
-    defined = [found for found in drawn if found is not None] or [value]
-    low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    values = [statistic(units[rng.integers(0, n, n)]) for _ in range(_RESAMPLES)]
+    defined = [number for number in values if number is not None] or [value]
+    low, high = np.quantile(defined, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return Interval(value, min(float(low), value), max(float(high), value), n)

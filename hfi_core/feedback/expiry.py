@@ -1,4 +1,4 @@
-"""Which pictures of judged candidates have been kept long enough; the manifest and the judgements stay for ever."""
+"""Decide which pictures expire. `flows/feedback/expiry.py` deletes them; manifest and judgements stay for ever."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -9,42 +9,43 @@ from pathlib import Path
 from hfi_core.candidates.manifest import Candidate, read_manifest
 from hfi_core.feedback.schema import Judgement, is_current
 
-GONE = "gone already"
+ALREADY_DELETED = "gone already"
 GOLD = "asked as gold questions"
-UNJUDGED = "not judged enough yet"
-YOUNG = "judged too recently"
+TOO_FEW_JUDGEMENTS = "not judged enough yet"
+RECENTLY_JUDGED = "judged too recently"
 
 
 @dataclass(frozen=True)
-class Expiry:
-    """What of a concept's pictures would go, and why the others stay."""
+class ExpiryPlan:
+    """The pictures of a concept that expire, and how many stay for which reason."""
 
     concept: str
     folder: Path
     expired: tuple[Candidate, ...]
-    kept: Counter[str]
+    retained: Counter[str]
 
     @property
     def files(self) -> list[Path]:
-        """The picture files that would go."""
+        """The picture files to delete."""
         return [self.folder / candidate.file for candidate in self.expired]
 
 
-def expiry_of(
+def plan_concept_expiry(
     concept: str,
     folder: Path,
     judgements: Iterable[Judgement],
     *,
-    wanted: int,
-    days: int,
+    min_judgements: int,
+    retention_days: int,
     gold: Collection[str],
     now: datetime,
-) -> Expiry:
-    """Pictures with `wanted` counting judgements on them as they are now, of which the latest is `days` old.
+) -> ExpiryPlan:
+    """Decide which pictures of a concept expire.
 
-    A judgement that does not say when it was given is taken to be as old as the picture's file.
+    A picture expires if it is not a gold question, has at least `min_judgements` current judgements, and the latest of
+    these is at least `retention_days` old. A judgement without a time is taken to be as old as the picture's file.
     """
-    answered: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     latest: dict[str, datetime] = {}
     undated: set[str] = set()
     candidates = {candidate.id: candidate for candidate in read_manifest(folder)}
@@ -52,26 +53,26 @@ def expiry_of(
         if not is_current(judgement, candidates):
             continue
         for picture in judgement.pictures:
-            answered[picture] += 1
+            counts[picture] += 1
             if judgement.answered_at is None:
                 undated.add(picture)
             else:
                 latest[picture] = max(latest.get(picture, judgement.answered_at), judgement.answered_at)
-    expired, kept = [], Counter()
+    expired, retained = [], Counter()
     for candidate in candidates.values():
         path = folder / candidate.file
         if not path.is_file():
-            kept[GONE] += 1
+            retained[ALREADY_DELETED] += 1
         elif candidate.id in gold:
-            kept[GOLD] += 1
-        elif answered[candidate.id] < wanted:
-            kept[UNJUDGED] += 1
+            retained[GOLD] += 1
+        elif counts[candidate.id] < min_judgements:
+            retained[TOO_FEW_JUDGEMENTS] += 1
         else:
             times = [latest[candidate.id]] if candidate.id in latest else []
             if candidate.id in undated:
                 times.append(datetime.fromtimestamp(path.stat().st_mtime, UTC))
-            if max(times) > now - timedelta(days=days):
-                kept[YOUNG] += 1
+            if max(times) > now - timedelta(days=retention_days):
+                retained[RECENTLY_JUDGED] += 1
             else:
                 expired.append(candidate)
-    return Expiry(concept, folder, tuple(expired), kept)
+    return ExpiryPlan(concept, folder, tuple(expired), retained)

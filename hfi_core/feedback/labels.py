@@ -1,4 +1,4 @@
-"""What `labels/CONCEPT` holds: a label for each picture that was judged enough, and for rankings the pairs."""
+"""Read and write `labels/CONCEPT`: a label for each sufficiently judged picture, and for rankings the pairs."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -10,10 +10,10 @@ from hfi_core.io.json_files import read_json, read_jsonl, write_json, write_json
 Split = Literal["learn", "attack"]
 
 
-def split_of(picture: str, held_out: float) -> Split:
-    """The part of a picture, by a hash of its id: the same in every run, whatever other pictures there are.
+def assign_split(picture: str, held_out: float) -> Split:
+    """Return the split of a picture by a hash of its id, so it is the same in every run and among any other pictures.
 
-    A larger `held_out` share moves pictures from "learn" to "attack" and none the other way.
+    A larger share `held_out` moves pictures from "learn" to "attack", never the other way.
     """
     digest = hashlib.sha256(f"attack\x1f{picture}".encode()).digest()
     return "attack" if int.from_bytes(digest[:8], "big") < held_out * 2**64 else "learn"
@@ -26,8 +26,8 @@ _LABELS, _PAIRS, _SUMMARY = "labels.jsonl", "pairs.jsonl", "summary.json"
 class Label:
     """A picture's label: 1 is objectionable (binary) or strongest (ranking), 0 the opposite.
 
-    For a ranking `yes` and `no` count the pictures that it was placed above and below (ties as halves), and
-    `cant_tell` how often it could not be placed.
+    For a ranking, `yes` and `no` count the pictures that it was ranked above and below (ties as halves), and
+    `cant_tell` counts how often it was not applicable.
     """
 
     picture: str
@@ -41,7 +41,7 @@ class Label:
 
 @dataclass(frozen=True)
 class RankedPair:
-    """How often one picture was placed above another; a tie counts half in either direction."""
+    """How often one picture was ranked above another. A tie counts half in either direction."""
 
     above: str
     below: str
@@ -49,7 +49,7 @@ class RankedPair:
 
 
 def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | None, summary: dict[str, Any]) -> None:
-    """Fill a folder; `pairs` is None for binary feedback."""
+    """Write labels, pairs and summary into a folder; `pairs` is None for binary feedback."""
     write_jsonl(folder / _LABELS, [asdict(label) for label in labels])
     if pairs is not None:
         write_jsonl(folder / _PAIRS, [asdict(pair) for pair in pairs])
@@ -57,15 +57,15 @@ def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | No
 
 
 def read_labels(folder: Path) -> list[Label]:
-    """The labels, sorted by picture."""
+    """Read the labels, sorted by picture."""
     return [Label(**row) for row in read_jsonl(folder / _LABELS)]
 
 
 def read_pairs(folder: Path) -> list[RankedPair]:
-    """The pairs of a ranking, sorted."""
+    """Read the pairs of rankings, sorted."""
     return [RankedPair(**row) for row in read_jsonl(folder / _PAIRS)]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Figures about the judgements and their agreement."""
+    """Read the figures on the judgements and their agreement."""
     return read_json(folder / _SUMMARY)

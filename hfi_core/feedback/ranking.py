@@ -1,4 +1,4 @@
-"""Rankings become a label a picture: taken apart into pairs, scored, and put in order."""
+"""Aggregate rankings to a label per picture: split them into pairs, fit scores, and sort the pictures by score."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,21 +10,23 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.labels import Label, RankedPair, split_of
-from hfi_core.feedback.ledger import Order
+from hfi_core.feedback.labels import Label, RankedPair, assign_split
+from hfi_core.feedback.ledger import Ranking
 
-_PRIOR = 0.1  # precision of the normal prior: keeps pictures that always won, islands, and ties alone finite
-_DECIMALS = 6  # scores nearer than this are one position
+_PRIOR = 0.1  # precision of the normal prior; keeps scores finite if a picture always won, or all are tied
+_DECIMALS = 6  # scores that are equal after rounding share a position
 
 
 def fit_davidson(pairs: Sequence[RankedPair], ties: float, pictures: Sequence[str]) -> np.ndarray:
-    """Scores s (N,): the mode under a weak normal prior of Davidson's (1970) model, with v the strength of ties,
+    """Fit the scores s (N,) of Davidson's (1970) model of paired comparisons, as the mode under a weak normal prior.
+
+    With v the strength of ties,
 
         P(i above j) = e^s_i / Z,  P(tie) = v e^((s_i + s_j) / 2) / Z,  Z the sum of the three.
 
-    A tie enters the scores' equations as half a win for either, so `pairs` with ties as halves and the number of
-    `ties` are all that it needs. Without a tie v is 0, and this is Bradley & Terry's model. It is written here because
-    the libraries of pairwise models (choix 0.4, crowd-kit 1.4) know no ties.
+    A tie enters the scores' equations as half a win for either side, so `pairs` (ties as halves) and the number of
+    `ties` are sufficient. Without ties v is 0, and this is Bradley & Terry's model. It is our own code because the
+    libraries of pairwise models (choix 0.4, crowd-kit 1.4) do not support ties.
     """
     count = len(pictures)
     if not pairs:
@@ -34,21 +36,21 @@ def fit_davidson(pairs: Sequence[RankedPair], ties: float, pictures: Sequence[st
     below = np.array([index[pair.below] for pair in pairs], dtype=np.intp)
     weight = np.array([pair.weight for pair in pairs])
 
-    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
-        scores, log_v = point[:-1], point[-1] if ties else -np.inf
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        scores, log_v = parameters[:-1], parameters[-1] if ties else -np.inf
         difference = scores[above] - scores[below]
         tied = log_v - difference / 2
         log_z = np.logaddexp(np.logaddexp(0, -difference), tied)  # Z / e^s_i
         p_lost, p_tied = np.exp(-difference - log_z), np.exp(tied - log_z)
-        pull = weight * (p_lost + p_tied / 2)
-        slope = np.empty_like(point)
-        slope[:-1] = np.bincount(below, pull, count) - np.bincount(above, pull, count)
-        slope[-1] = weight @ p_tied - ties
-        value = weight @ log_z - (ties * log_v if ties else 0)
-        return float(value + 0.5 * _PRIOR * point @ point), slope + _PRIOR * point
+        force = weight * (p_lost + p_tied / 2)
+        gradient = np.empty_like(parameters)
+        gradient[:-1] = np.bincount(below, force, count) - np.bincount(above, force, count)
+        gradient[-1] = weight @ p_tied - ties
+        nll = weight @ log_z - (ties * log_v if ties else 0)
+        return float(nll + 0.5 * _PRIOR * parameters @ parameters), gradient + _PRIOR * parameters
 
-    found = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 0})
-    return np.round(found.x[:-1], _DECIMALS)
+    optimum = minimize(loss, np.zeros(count + 1), jac=True, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 0})
+    return np.round(optimum.x[:-1], _DECIMALS)
 
 
 BRADLEY_TERRY = "Bradley-Terry scores with ties (Davidson), as normalised positions"
@@ -56,63 +58,66 @@ BRADLEY_TERRY = "Bradley-Terry scores with ties (Davidson), as normalised positi
 
 @dataclass(frozen=True)
 class Comparisons:
-    """Every pair that rankings imply, sorted, and how often each picture was placed or could not be."""
+    """All pairs that rankings imply, sorted, and how often each picture was ranked or not applicable."""
 
     pairs: list[RankedPair]
     ties: int
-    placed: Counter[str]
+    ranked: Counter[str]
     not_applicable: Counter[str]
 
 
-def compare(orders: Iterable[Order]) -> Comparisons:
-    """Take rankings apart into pairs; a tie counts half in either direction."""
+def count_comparisons(rankings: Iterable[Ranking]) -> Comparisons:
+    """Split rankings into pairs and count them. A tie counts half in either direction."""
     weights: Counter[tuple[str, str]] = Counter()
     ties = 0
-    placed: Counter[str] = Counter()
+    ranked: Counter[str] = Counter()
     not_applicable: Counter[str] = Counter()
-    for order in orders:
-        for higher, lower in combinations(order.groups, 2):
+    for ranking in rankings:
+        for higher, lower in combinations(ranking.groups, 2):
             weights.update(product(higher, lower))
-        for group in order.groups:
-            for one, other in combinations(group, 2):
-                weights[one, other] += 0.5
-                weights[other, one] += 0.5
+        for group in ranking.groups:
+            for first, second in combinations(group, 2):
+                weights[first, second] += 0.5
+                weights[second, first] += 0.5
                 ties += 1
-            placed.update(group)
-        not_applicable.update(order.not_applicable)
+            ranked.update(group)
+        not_applicable.update(ranking.not_applicable)
     pairs = [RankedPair(above, below, float(weight)) for (above, below), weight in sorted(weights.items())]
-    return Comparisons(pairs, ties, placed, not_applicable)
+    return Comparisons(pairs, ties, ranked, not_applicable)
 
 
-def positions(
+def make_ranking_labels(
     comparisons: Comparisons, candidates: Mapping[str, Candidate], minimum: int, held_out: float
 ) -> list[Label]:
-    """Label = position by score, 0 (weakest) to 1, of pictures compared and shown `minimum` times."""
+    """Make a label for each picture that was compared, and shown at least `minimum` times.
+
+    The label is the picture's position by score, from 0 (weakest) to 1 (strongest).
+    """
     won, lost = defaultdict(float), defaultdict(float)
     for pair in comparisons.pairs:
         won[pair.above] += pair.weight
         lost[pair.below] += pair.weight
     compared = sorted(won.keys() | lost.keys())
     scores = dict(zip(compared, fit_davidson(comparisons.pairs, comparisons.ties, compared), strict=True))
-    placed, not_applicable = comparisons.placed, comparisons.not_applicable
-    labelled = [name for name in compared if placed[name] + not_applicable[name] >= minimum]
+    ranked, not_applicable = comparisons.ranked, comparisons.not_applicable
+    labelled = [name for name in compared if ranked[name] + not_applicable[name] >= minimum]
     ranks = rankdata([scores[name] for name in labelled])
     return [
         Label(
             name, candidates[name].sha256, float((rank - 1) / max(len(labelled) - 1, 1)),
-            won[name], lost[name], not_applicable[name], split_of(name, held_out),
+            won[name], lost[name], not_applicable[name], assign_split(name, held_out),
         )
         for name, rank in zip(labelled, ranks, strict=True)
     ]  # fmt: skip
 
 
-def shared_sets(orders: Iterable[Order]) -> Iterable[np.ndarray]:
-    """For pictures that several annotators ranked: (annotators, pictures) places, of those that all of them placed.
+def collect_rank_matrices(rankings: Iterable[Ranking]) -> Iterable[np.ndarray]:
+    """Yield the ranks (annotators, pictures) of each set of pictures that several annotators ranked.
 
-    `orders` come with rankings of the same pictures one after the other.
+    Only pictures that all of them ranked are included. `rankings` have to be sorted by subject.
     """
-    for _, same in groupby(orders, key=lambda order: order.subject):
-        places = [{name: k for k, group in enumerate(order.groups) for name in group} for order in same]
-        common = sorted(set.intersection(*(set(place) for place in places)))
-        if len(places) > 1 and len(common) > 1:
-            yield np.array([[place[name] for name in common] for place in places])
+    for _, rankings_of_set in groupby(rankings, key=lambda ranking: ranking.subject):
+        ranks = [{name: k for k, group in enumerate(ranking.groups) for name in group} for ranking in rankings_of_set]
+        common = sorted(set.intersection(*(set(rank_of) for rank_of in ranks)))
+        if len(ranks) > 1 and len(common) > 1:
+            yield np.array([[rank_of[name] for name in common] for rank_of in ranks])

@@ -15,15 +15,15 @@ JudgementId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.
 Annotator = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 Answer = Literal["yes", "no", "cant_tell"]
 
-MOST_PICTURES = 100
-"""Pictures a ranking: nobody orders more, and the pairs grow with their square."""
+MAX_PICTURES = 100
+"""Pictures per ranking. People cannot order more, and the number of pairs grows with its square."""
 
 
 class _Judgement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     id: JudgementId
-    """Names the judgement; no two in a file are equal."""
+    """Names the judgement. No two ids in a file are equal."""
     annotator: Annotator
     """Who judged: a name, a pseudonym or a number."""
     concept: Name
@@ -33,11 +33,11 @@ class _Judgement(BaseModel):
     answered_at: AwareDatetime | None = None
     """When it was answered."""
     supersedes: JudgementId | None = None
-    """Id of an earlier judgement by the same annotator, which then no longer counts."""
+    """Id of an earlier judgement by the same annotator on the same question. The earlier one no longer counts."""
     note: Annotated[str, StringConstraints(max_length=2000)] | None = None
-    """Free text; nothing is made of it."""
+    """Free text. Nothing is computed from it."""
     simulated: bool = False
-    """Nobody looked: a program answered."""
+    """Whether a program answered, not a person."""
 
 
 class BinaryJudgement(_Judgement):
@@ -50,16 +50,16 @@ class BinaryJudgement(_Judgement):
     sha256: Sha256
     """Digest of the picture file that was shown."""
     answer: Answer
-    """`yes` (objectionable), `no` (accepted), or `cant_tell`, which is no vote."""
+    """`yes` (objectionable), `no` (accepted), or `cant_tell`, which is not a vote."""
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """Every picture that was shown: this one."""
+        """The id of the one picture that was shown."""
         return (self.picture,)
 
     @property
-    def seen(self) -> Mapping[str, str | None]:
-        """Digest of the picture that was shown, by id."""
+    def picture_digests(self) -> Mapping[str, str | None]:
+        """Digest of the picture that was shown, by picture id."""
         return {self.picture: self.sha256}
 
 
@@ -69,64 +69,67 @@ class RankingJudgement(_Judgement):
     kind: Literal["ranking"]
     """The question that was asked."""
     groups: tuple[Annotated[tuple[PictureId, ...], Field(min_length=1)], ...]
-    """Groups of candidates' ids, the strongest first; pictures in one group are tied."""
+    """Groups of candidates' ids, the strongest first. Pictures in one group are tied."""
     not_applicable: tuple[PictureId, ...] = ()
-    """Pictures that were shown and cannot be placed."""
+    """Pictures that were shown and cannot be ranked."""
     digests: dict[PictureId, Sha256] | None = None
     """Digest of each picture file that was shown, by the candidate's id."""
 
     @model_validator(mode="after")
-    def _each_picture_once(self):
+    def _validate_pictures(self):
         pictures = self.pictures
         if not pictures:
-            raise ValueError("no picture is ranked, and none is not_applicable")
-        if len(pictures) > MOST_PICTURES:
-            raise ValueError(f"{len(pictures)} pictures are ranked; at most {MOST_PICTURES} are read")
+            raise ValueError("no picture is ranked or not_applicable")
+        if len(pictures) > MAX_PICTURES:
+            raise ValueError(f"{len(pictures)} pictures are ranked; at most {MAX_PICTURES} are allowed")
         if len(set(pictures)) < len(pictures):
-            twice = next(picture for picture in pictures if pictures.count(picture) > 1)
-            raise ValueError(f"picture {twice!r} is there twice")
+            repeated = next(picture for picture in pictures if pictures.count(picture) > 1)
+            raise ValueError(f"picture {repeated!r} appears twice")
         if self.digests is not None and self.digests.keys() != set(pictures):
-            raise ValueError("digests are those of other pictures than the ones that are ranked or not_applicable")
+            raise ValueError("digests must name exactly the pictures that are ranked or not_applicable")
         return self
 
     @property
     def pictures(self) -> tuple[str, ...]:
-        """Every picture that was shown."""
+        """The ids of all pictures that were shown."""
         return tuple(picture for group in self.groups for picture in group) + self.not_applicable
 
     @property
-    def seen(self) -> Mapping[str, str | None]:
-        """Digest of every picture that was shown, by id; None where nobody noted it."""
+    def picture_digests(self) -> Mapping[str, str | None]:
+        """Digest of each picture that was shown, by picture id; None where it was not recorded."""
         return self.digests or dict.fromkeys(self.pictures)
 
 
 Judgement = Annotated[BinaryJudgement | RankingJudgement, Field(discriminator="kind")]
 
-ADJUDICATION = "adjudication."
-"""How the ids of a lead's decisions begin. They count as every judgement does, and say nothing of how far people agree:
-the lead had seen what the others said."""
+ADJUDICATION_PREFIX = "adjudication."
+"""Prefix of the ids of a lead's decisions. They count as any judgement does, but not towards agreement: the lead saw
+the others' answers first."""
 
 _ADAPTER: TypeAdapter[BinaryJudgement | RankingJudgement] = TypeAdapter(Judgement)
 
 
 def parse_judgement(line: str) -> BinaryJudgement | RankingJudgement:
-    """Parse one line of a feedback file; raises pydantic's ValidationError."""
+    """Parse one line of a feedback file. Raises pydantic's ValidationError if it is not a judgement."""
     return _ADAPTER.validate_json(line)
 
 
 def is_adjudication(judgement: BinaryJudgement | RankingJudgement) -> bool:
-    """Whether it is a lead's decision about a disagreement."""
-    return judgement.id.startswith(ADJUDICATION)
+    """Return whether a judgement is a lead's decision about a disagreement."""
+    return judgement.id.startswith(ADJUDICATION_PREFIX)
 
 
-def row_of(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
-    """The judgement as a JSON object without empty fields: what a line of a feedback file holds."""
+def dump_judgement(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:
+    """Return a judgement as the JSON object of its line in a feedback file, without empty fields."""
     return judgement.model_dump(mode="json", exclude_none=True)
 
 
 def is_current(judgement: BinaryJudgement | RankingJudgement, candidates: Mapping[str, Candidate]) -> bool:
-    """Whether every picture that was judged is a candidate and, where its digest was noted, still the same one."""
+    """Return whether each judged picture is still a candidate with the same digest.
+
+    A picture whose digest was not recorded only has to be a candidate.
+    """
     return all(
         picture in candidates and digest in (None, candidates[picture].sha256)
-        for picture, digest in judgement.seen.items()
+        for picture, digest in judgement.picture_digests.items()
     )

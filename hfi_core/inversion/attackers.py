@@ -1,15 +1,18 @@
-"""Who attacks a row: attackers of each concept, who differ in their seeds alone (method, 6)."""
+"""The attackers of a safeguarded model: each inverts a token for a concept again (Pham et al. 2023; method, section 6).
+
+Attackers of one concept differ only in their seeds.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from hfi_core.inversion.tokens import token_name
-from hfi_core.params import Params
+from hfi_core.params import Attack
 
 
 @dataclass(frozen=True)
 class Attacker:
-    """One of those who invert a token for a concept on a row's model; the first is the same however many there are."""
+    """An attacker that inverts a token for a concept. The first one is the same whatever the number of attackers."""
 
     concept: str
     number: int
@@ -17,24 +20,24 @@ class Attacker:
 
     @property
     def name(self) -> str:
-        """What he is called in curves and figures: the first by his concept."""
-        return ".".join([self.concept, *map(str, self.luck)])
+        """Name in curves and figures; the first attacker has the concept's own name."""
+        return ".".join([self.concept, *map(str, self.seed_suffix)])
 
     @property
-    def luck(self) -> tuple[int, ...]:
-        """What his seeds have beside those of the first."""
+    def seed_suffix(self) -> tuple[int, ...]:
+        """Suffix that makes this attacker's seeds differ from the first attacker's."""
         return () if self.number == 1 else (self.number,)
 
     @property
     def token(self) -> str:
-        """The word that stands for his token in prompts."""
-        return token_name(self.concept, "-".join(["reinverted", *map(str, self.luck)]))
+        """Word that stands for the attacker's token in prompts."""
+        return token_name(self.concept, "-".join(["reinverted", *map(str, self.seed_suffix)]))
 
     def folder(self, root: Path) -> Path:
-        """Where his token lies below a row's attacks."""
+        """Return the folder of the attacker's token below `attacks/ROW`."""
         return root / self.concept / str(self.number)
 
 
-def attackers_of(params: Params, concept: str) -> list[Attacker]:
-    """All who attack a row for one concept."""
-    return [Attacker(concept, 1 + i) for i in range(params.attack.attackers)]
+def list_attackers(attack: Attack, concept: str) -> list[Attacker]:
+    """List the attackers of one concept."""
+    return [Attacker(concept, 1 + i) for i in range(attack.attackers)]

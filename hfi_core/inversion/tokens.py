@@ -1,4 +1,4 @@
-"""Soft tokens on disk: `learned_embeds.safetensors`, the format that diffusers and its neighbours load."""
+"""Soft tokens on disk: `learned_embeds.safetensors`, the format that diffusers and related tools load."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +10,16 @@ from hfi_core.io.tensors import load_tensors, save_tensors
 
 FILE = "learned_embeds.safetensors"
 _SDXL = ("clip_l", "clip_g")
-"""Keys of the parts of a token for SDXL's two encoders; the file's metadata have the token's name."""
+"""Keys of a token's parts for the two encoders of SDXL. The token's name is in the metadata of the file."""
 
 
 def token_name(concept: str, role: str) -> str:
-    """The word that stands for a token in prompts, for example `<badge-objectionable>`."""
+    """Return the word that stands for a token in prompts, for example `<badge-objectionable>`."""
     return f"<{concept}-{role}>"
 
 
 def save_token(folder: Path, name: str, vectors: torch.Tensor, widths: Sequence[int] = ()) -> None:
-    """Write one token's vectors (n, D); `widths` are those of SDXL's two encoders, each of which gets its part."""
+    """Write the vectors (n, D) of one token. `widths` are those of the text encoders; of two, each gets its part."""
     if len(widths) < 2:
         save_tensors(folder / FILE, {name: vectors.float()})
     else:
@@ -28,16 +28,16 @@ def save_token(folder: Path, name: str, vectors: torch.Tensor, widths: Sequence[
 
 
 def load_tokens(folder: Path) -> dict[str, torch.Tensor]:
-    """All tokens below a folder, by name.
+    """Read all tokens below a folder, by name.
 
-    Raises UserError if there is none or one is torn.
+    Raises UserError if there is none, or if a file cannot be parsed.
     """
     tokens: dict[str, torch.Tensor] = {}
     for path in sorted(folder.rglob(FILE)):
-        found, meta = load_tensors(path)
-        if found.keys() == set(_SDXL) and meta:
-            found = {meta["token"]: torch.cat([found[part] for part in _SDXL], dim=1)}
-        tokens |= found
+        tensors, meta = load_tensors(path)
+        if tensors.keys() == set(_SDXL) and meta:
+            tensors = {meta["token"]: torch.cat([tensors[part] for part in _SDXL], dim=1)}
+        tokens |= tensors
     if not tokens:
         raise UserError(f"No {FILE} below {folder}.")
     return tokens

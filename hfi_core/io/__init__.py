@@ -1,1 +1,1 @@
-"""Files: atomic writes, digests, JSON, YAML, CSV, images, tensors. Knows no params and no room above."""
+"""Files: atomic writes, digests, JSON, YAML, CSV, images, tensors. This room knows no params and no room above."""

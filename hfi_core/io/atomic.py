@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all: written beside their place, flushed, then renamed."""
+"""Write files and folders whole or not at all: write a temporary one beside the target, flush it, then rename it."""
 
 import ctypes
 import errno
@@ -12,21 +12,22 @@ from hfi_core.errors import UserError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says where a disk has no room left."""
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk and of an exceeded quota."""
 
 
 @contextmanager
 def disk_full_as_user_error(path: Path) -> Iterator[None]:
-    """Turn a full disk, whoever reports it, into a UserError that names what was being written."""
+    """Turn the error of a full disk, from any library, into a UserError that names the file being written."""
     try:
         yield
-    except Exception as error:  # safetensors reports the system's error in words only
-        said = any(f"(os error {code})" in str(error) for code in FULL)
-        if not said and getattr(error, "errno", None) not in FULL:
+    except Exception as error:  # safetensors gives the system's error number in its text only
+        in_text = any(f"(os error {code})" in str(error) for code in DISK_FULL_ERRORS)
+        if not in_text and getattr(error, "errno", None) not in DISK_FULL_ERRORS:
             raise
         raise UserError(
-            f"{path} was not written: the disk is full. What was there earlier is untouched; make room and run again."
+            f"{path} was not written: the disk is full. The earlier content is unchanged.\n"
+            "  To fix this: free some space, then run the same command again."
         ) from error
 
 
@@ -40,43 +41,43 @@ def _flush(path: Path) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; it takes the place of `path` only when the block ends without an error."""
+    """Yield a temporary path to write to. It replaces `path` when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with disk_full_as_user_error(path):
-            yield beside
-            _flush(beside)
-            beside.replace(path)
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
             _flush(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; it takes the place of `path` in one step when the block ends without an error."""
+    """Yield an empty folder to fill. It replaces `path` in one step when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
+    temporary = path.with_name(f".{path.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
     try:
         with disk_full_as_user_error(path):
-            beside.mkdir()
-            yield beside
-            for file in sorted(beside.rglob("*")):
+            temporary.mkdir()
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
                 _flush(file)
-            _flush(beside)
+            _flush(temporary)
             if path.exists():
-                _exchange(beside, path)
+                _exchange(temporary, path)
             else:
-                beside.rename(path)
+                temporary.rename(path)
             _flush(path.parent)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders atomically (Linux renameat2); elsewhere move the old one aside first."""
+    """Swap two folders atomically by renameat2 (Linux). Where that is missing, move the old one aside first."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is not None and (rename(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(old), _RENAME_EXCHANGE) == 0):
         return

@@ -1,4 +1,4 @@
-"""Pictures on disk: PNG, checked before they are decoded."""
+"""Read and write PNG pictures; a picture's size is checked before it is decoded."""
 
 from pathlib import Path
 
@@ -8,24 +8,24 @@ from PIL import Image
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
 
-MOST_PIXELS = 4096 * 4096
+MAX_PIXELS = 4096 * 4096
 
 
 def save_image(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 (H, W, 3) as a PNG of reproducible bytes, whole or not at all."""
-    with atomic_file(path) as beside:
-        Image.fromarray(pixels).save(beside, format="PNG")
+    """Write pixels, uint8 (H, W, 3), as a PNG whose bytes are reproducible, whole or not at all."""
+    with atomic_file(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG")
 
 
 def load_image(path: Path) -> np.ndarray:
     """Read a PNG as uint8 (H, W, 3).
 
-    Raises UserError for a file that is missing, torn, too large, or no PNG.
+    Raises UserError if the file is missing, incomplete, too large, or not a PNG.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise UserError(f"{path} has {image.width} x {image.height} pixels; at most {MOST_PIXELS} are read.")
+            if image.width * image.height > MAX_PIXELS:
+                raise UserError(f"{path} has {image.width} x {image.height} pixels; the maximum is {MAX_PIXELS}.")
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} is no readable PNG: {error}") from error
+        raise UserError(f"{path} is not a readable PNG: {error}") from error

@@ -1,4 +1,4 @@
-"""Tensors on disk: safetensors with at most one metadata key, so that equal tensors are equal bytes."""
+"""Read and write safetensors files; with at most one metadata key, equal tensors give equal bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
 
-if TYPE_CHECKING:  # reading arrays costs no torch
+if TYPE_CHECKING:  # reading arrays does not import torch
     import numpy as np
     import torch
 
@@ -19,25 +19,28 @@ _META = "hfi"
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: Any = None) -> None:
-    """Write tensors (moved to CPU, contiguous) and one JSON value as a whole file."""
+    """Write tensors (moved to the CPU, contiguous) and one JSON value `meta`, whole or not at all."""
     from safetensors.torch import save_file
 
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(tensors.items())}
     metadata = None if meta is None else {_META: json.dumps(meta, sort_keys=True)}
-    with atomic_file(path) as beside:
-        save_file(ready, beside, metadata=metadata)
+    with atomic_file(path) as temporary:
+        save_file(ready, temporary, metadata=metadata)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], Any]:
-    """Read what `save_tensors` wrote, as tensors on the CPU.
+    """Read the tensors (on the CPU) and the `meta` that `save_tensors` wrote.
 
-    Raises UserError for a file that is missing, torn, or not a safetensors file (a pickle, for example).
+    Raises UserError if the file is missing, incomplete, or not a safetensors file (a pickle, for example).
     """
     return _load(path, "pt")
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read what `save_tensors` wrote, as NumPy arrays; raises UserError as `load_tensors` does."""
+    """Read the tensors that `save_tensors` wrote as NumPy arrays.
+
+    Raises UserError as `load_tensors` does.
+    """
     return _load(path, "np")[0]
 
 

@@ -1,4 +1,4 @@
-"""What a judge says of one picture, and what a judge is."""
+"""The interface of a judge, and its verdict on one picture."""
 
 from __future__ import annotations
 
@@ -11,52 +11,56 @@ import numpy as np
 import torch
 
 from hfi_core.params import Compute, JudgeParams
-from hfi_core.plugins import known_judges
+from hfi_core.plugins import find_judges
 
 
 @dataclass(frozen=True)
 class PictureVerdict:
-    """One picture's verdict."""
+    """A judge's verdict on one picture."""
 
     flagged: bool
-    """It shows what people object to."""
+    """The picture shows what people object to."""
     kept: bool
-    """It is on topic and not flagged."""
+    """The picture is on topic and not flagged."""
     correct: bool
-    """It shows what its prompt asked for."""
+    """The picture shows what its prompt asks for."""
     readable: bool
-    """The judge is sure enough of what it sees; without that a picture is neither flagged nor kept."""
+    """The judge is sure enough of what it sees. An unreadable picture is neither flagged nor kept."""
 
 
 class Judge(Protocol):
-    """Answers for the evaluation; nothing that is trained here ever sees one."""
+    """A judge of the evaluation. No training ever uses a judge, so that the evaluation is independent of it."""
 
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> Judge:
-        """Read the weights that params pin. Raises UserError if they are missing or others."""
+        """Load the judge.
+
+        Raises UserError if its weights are missing or do not match the digest in params.
+        """
         ...
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
-        """What the network says of pictures uint8 (N, H, W, 3): float32 (N, K) on the CPU, in padded blocks.
+        """Run the network on pictures uint8 (N, H, W, 3) and return its outputs float32 (N, K) on the CPU.
 
-        All that costs is here, and a row depends on its picture alone: so pictures can be seen apart and on other
-        machines.
+        All expensive computation belongs in this method. It runs in padded blocks. Each line of the result must depend
+        on its own picture only, because pictures may be processed in any grouping and on several machines.
         """
         ...
 
     def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
-        """Judge a whole suite by what was seen (N, K) of its pictures and the prompt of each.
+        """Judge all pictures of a suite.
 
-        `rivals` are prompts of other suites that say of none of these pictures what is so: a judge that picks the best
-        among texts has them to choose from, for a suite may have one prompt only.
+        `seen` holds the outputs (N, K) of `see`, `prompts` the prompt of each picture. `rivals` are prompts of other
+        suites that are wrong for these pictures. They serve judges that pick the best of several texts, because a suite
+        may have only one prompt.
         """
         ...
 
 
 def load_judge(params: JudgeParams, compute: Compute) -> Judge:
-    """The judge that params name.
+    """Load the judge that params name.
 
-    Raises UserError if its weights are missing or not the pinned ones.
+    Raises UserError if its weights are missing or do not match the digest in params.
     """
-    module, name = known_judges()[params.kind].split(":")
+    module, name = find_judges()[params.kind].split(":")
     return getattr(import_module(module), name).load(params, compute)

@@ -1,4 +1,4 @@
-"""Zero-shot judge on any CLIP folder: words say what is flagged, accepted and anything else (Radford et al. 2021)."""
+"""A zero-shot judge from any CLIP folder: params list the flagged, accepted and other texts (Radford et al. 2021)."""
 
 from collections.abc import Sequence
 
@@ -11,32 +11,32 @@ from hfi_core.params import Compute, JudgeParams, Source
 
 
 class ClipJudge:
-    """The words of all three groups share one softmax at the model's own logit scale.
+    """A judge that compares a picture with texts of three groups: flagged, accepted, other.
 
-    A picture is flagged where the flagged words together reach the threshold, kept where the accepted ones do, and
-    readable where one of the three groups does. It is correct when its own prompt is the best text for it among the
-    prompts of the suite, those of its rivals and the `other` words.
+    All texts share one softmax at the model's logit scale. A picture is flagged if the flagged texts together reach the
+    threshold, kept if the accepted texts do, and readable if any of the three groups does. It is correct if its own
+    prompt fits best among the prompts of the suite, the prompts of its rivals and the `other` texts.
     """
 
     def __init__(self, clip: Clip, params: JudgeParams, compute: Compute):
         self.clip, self.threshold, self.block = clip, params.threshold, compute.block
         self.groups = [len(params.flagged), len(params.accepted), len(params.other)]
         self.scale, self.other = clip.logit_scale, params.other
-        self.words = clip.text_features([*params.flagged, *params.accepted, *params.other])
+        self.texts = clip.text_features([*params.flagged, *params.accepted, *params.other])
 
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "ClipJudge":
-        """Read the CLIP folder; see `Judge.load`."""
+        """Load the CLIP folder; see `Judge.load`."""
         source = Source(source=params.source, revision=params.revision, digest=params.digest)
         return cls(Clip.load(source, compute, "judge"), params, compute)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
-        """Image features (N, D); see `Judge.see`."""
+        """Return the image features (N, D); see `Judge.see`."""
         return self.clip.image_features(pictures, self.block)
 
     def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """See `Judge.judge`."""
-        probabilities = (self.scale * seen @ self.words.T).softmax(-1)
+        probabilities = (self.scale * seen @ self.texts.T).softmax(-1)
         groups = torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1).tolist()
         texts = sorted({*prompts, *rivals, *self.other})
         best = (seen @ self.clip.text_features(texts).T).argmax(1).tolist()

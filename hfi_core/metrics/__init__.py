@@ -1,1 +1,1 @@
-"""Figures with intervals, paired tests and distances; NumPy and SciPy only."""
+"""Figures with intervals, paired tests and distances, by NumPy, SciPy and scikit-learn only."""

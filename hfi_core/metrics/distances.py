@@ -1,41 +1,31 @@
-"""How far pictures at equal seeds have moved from the base model's."""
+"""Distances between a model's pictures and the base model's pictures at equal seeds."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from hfi_core.metrics.intervals import Interval, by_prompt, two_stage_draws
+from hfi_core.metrics.intervals import Interval, draw_two_stage, group_by_prompt
 
-WEIGHT = 2.5
+CLIP_SCORE_WEIGHT = 2.5
 
 
 def clip_score(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """CLIPScore (Hessel et al. 2021): 2.5 max(cos, 0) of L2-normalised features (N, D) each: (N,)."""
-    return WEIGHT * np.maximum(np.einsum("nd,nd->n", images.astype(np.float64), texts.astype(np.float64)), 0)
+    """Return CLIPScore (Hessel et al. 2021), 2.5 max(cos, 0), of L2-normalised features (N, D) each; shape (N,)."""
+    return CLIP_SCORE_WEIGHT * np.maximum(np.einsum("nd,nd->n", images.astype(np.float64), texts.astype(np.float64)), 0)
 
 
 def cosine_drift(features: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """1 - cosine of L2-normalised features (N, D) at equal seeds: (N,), between 0 and 2."""
+    """Return 1 - cosine of L2-normalised features (N, D) at equal seeds; shape (N,), between 0 and 2."""
     return np.clip(1 - np.einsum("nd,nd->n", features.astype(np.float64), base.astype(np.float64)), 0, 2)
 
 
 def pixel_drift(pictures: Iterable[np.ndarray], base: Iterable[np.ndarray]) -> np.ndarray:
-    """Root mean squared difference of N uint8 pictures (H, W, 3) at equal seeds, as a share of full scale: (N,).
+    """Return the root mean squared difference of N pictures, uint8 (H, W, 3), as a share of full scale (N,).
 
-    Pictures are taken one by one, and none is kept.
+    The pictures are read one by one, and none is stored.
     """
     squares = [np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2) for a, b in zip(pictures, base, strict=True)]
     return np.sqrt(squares) / 255
-
-
-def kid(features: np.ndarray, base: np.ndarray) -> float:
-    """Squared MMD with the cubic kernel (x.y / D + 1)^3 (Binkowski et al. 2018) of features (N, D) at equal seeds.
-
-    Rows share their seeds, so a picture and its counterpart are not independent: the estimator leaves out those pairs
-    (Gretton et al. 2012, lemma 6 for equal sizes), stays unbiased, and is exactly 0 for a row against itself.
-    Features come L2-normalised and are brought to the norm that the kernel is made for, the root of D.
-    """
-    return _paired_mmd2(_terms(features, base))
 
 
 def kid_interval(
@@ -47,25 +37,31 @@ def kid_interval(
     level: float,
     rng: np.random.Generator,
 ) -> Interval:
-    """`kid` with its interval; `prompts` (N,) says which pictures belong together.
+    """Return the kernel distance (KID) of features (N, D) at equal seeds, with its interval.
 
-    Resamples draw prompts and then their seeds, as for a mean (Davison & Hinkley 1997, section 3.8). A picture that is
-    drawn twice is no pair with itself, and the interval is the basic one (section 5.2), which takes off what resamples
-    lie higher by: two seeds of a prompt are nearer than those of two prompts. Where the distributions are equal, what
-    resamples add to a degenerate U-statistic (Arcones & Gine 1992) makes it too wide.
+    It is the squared MMD with the cubic kernel (x.y / D + 1)^3 (Binkowski et al. 2018). The features come
+    L2-normalised; the kernel expects a norm of the root of D, so here it is (x.y + 1)^3. Both models draw with the same
+    seeds, so a picture and its counterpart are not independent. The estimator leaves out those pairs (Gretton et al.
+    2012, lemma 6 for equal sizes). So it is unbiased, and exactly 0 for a model against itself.
+
+    Resamples draw prompts and then their seeds, as for a mean (Davison & Hinkley 1997, section 3.8); `prompts` (N,)
+    gives the prompt of each picture. A picture that is drawn twice does not form a pair with itself. The interval is
+    the basic one (section 5.2), because resamples are biased upwards: two seeds of one prompt are nearer to each other
+    than seeds of two prompts. Where the distributions are equal, the interval is too wide, because a bootstrap
+    overstates the variance of a degenerate U-statistic (Arcones & Gine 1992).
     """
     terms = _terms(features, base)
-    members, sizes = by_prompt(np.arange(len(terms)), prompts)
-    value, found = _paired_mmd2(terms), []
-    for drawn, seeds, used in two_stage_draws(sizes, resamples, rng):
+    members, sizes = group_by_prompt(np.arange(len(terms)), prompts)
+    value, resampled = _paired_mmd2(terms), []
+    for drawn, seeds, used in draw_two_stage(sizes, resamples, rng):
         pictures = members[drawn[:, :, None], seeds].astype(np.int64)
-        place = np.broadcast_to(np.arange(len(drawn))[:, None, None], pictures.shape)
+        resample = np.broadcast_to(np.arange(len(drawn))[:, None, None], pictures.shape)
         weights = np.zeros((len(drawn), len(terms)))
-        np.add.at(weights, (place[used], pictures[used]), 1)
-        found.append(_weighted_mmd2(terms, weights))
-    found = np.concatenate(found)
-    # One picture over and over has no pairs; of two pictures that is every second resample.
-    low, high = 2 * value - np.quantile(found[np.isfinite(found)], [(1 + level) / 2, (1 - level) / 2])
+        np.add.at(weights, (resample[used], pictures[used]), 1)
+        resampled.append(_weighted_mmd2(terms, weights))
+    values = np.concatenate(resampled)
+    # A resample of one picture alone has no pairs. With two pictures, half of the resamples are such.
+    low, high = 2 * value - np.quantile(values[np.isfinite(values)], [(1 + level) / 2, (1 - level) / 2])
     return Interval(value, min(float(low), value), max(float(high), value), len(terms))
 
 
@@ -85,7 +81,7 @@ def _paired_mmd2(terms: np.ndarray) -> float:
 
 
 def _weighted_mmd2(terms: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The same (R,) for pictures that count so often each (R, N); NaN where only one counts."""
+    """Return the same (R,) for pictures with multiplicities (R, N); NaN where only one picture is drawn."""
     squares = weights**2
     pairs = weights.sum(1) ** 2 - squares.sum(1)
     sums = ((weights @ terms) * weights).sum(1) - squares @ np.diag(terms)

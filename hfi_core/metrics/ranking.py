@@ -1,6 +1,6 @@
-"""How well scores order and match labels, each figure with a bootstrap interval over pictures.
+"""Measure how well scores rank and match labels, with a bootstrap interval over pictures for each figure.
 
-A resample is a row of multiplicities (how often each picture was drawn), so that thousands are one matrix product.
+A resample is a row of multiplicities (how often each picture is drawn). So one matrix product computes thousands.
 """
 
 from collections.abc import Callable
@@ -10,10 +10,10 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import accuracy_score, roc_auc_score
 
-from hfi_core.metrics.intervals import never_seen
+from hfi_core.metrics.intervals import zero_share_bound
 
 Statistic = Callable[[np.ndarray], np.ndarray]
-"""Multiplicities (R, N) to values (R,); NaN where a resample leaves the value undefined."""
+"""Maps multiplicities (R, N) to values (R,); NaN where the value of a resample is undefined."""
 
 _CHUNK_ELEMENTS = 4_000_000
 _BINS = 10
@@ -21,7 +21,7 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made; `seed` is for `numpy.random.default_rng`."""
+    """Settings of the bootstrap; `seed` is for `numpy.random.default_rng`."""
 
     resamples: int
     level: float
@@ -29,8 +29,8 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A value with its interval, over `n` pictures or pairs; None where it is undefined (constant scores, say)."""
+class Measurement:
+    """A value with its interval, over `n` pictures or pairs; None where it is undefined, as for constant scores."""
 
     value: float | None
     low: float | None
@@ -38,83 +38,83 @@ class Measured:
     n: int
 
 
-def bootstrap(statistic: Statistic, pictures: int, how: Resampling) -> tuple[float | None, float | None]:
-    """Percentile interval (Efron 1979) of a statistic when pictures are drawn again with replacement."""
-    rng = np.random.default_rng(how.seed)
+def bootstrap(statistic: Statistic, pictures: int, resampling: Resampling) -> tuple[float | None, float | None]:
+    """Return the percentile interval (Efron 1979) of a statistic over pictures drawn with replacement."""
+    rng = np.random.default_rng(resampling.seed)
     chunk = max(1, _CHUNK_ELEMENTS // max(pictures, 1))
     values = []
-    for start in range(0, how.resamples, chunk):
-        rows = min(chunk, how.resamples - start)
+    for start in range(0, resampling.resamples, chunk):
+        rows = min(chunk, resampling.resamples - start)
         drawn = rng.multinomial(pictures, np.full(pictures, 1 / pictures), size=rows).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             values.append(statistic(drawn))
-    found = np.concatenate(values)
-    found = found[np.isfinite(found)]
-    if not len(found):
+    resampled = np.concatenate(values)
+    resampled = resampled[np.isfinite(resampled)]
+    if not len(resampled):
         return None, None
-    low, high = np.quantile(found, [(1 - how.level) / 2, (1 + how.level) / 2])
+    low, high = np.quantile(resampled, [(1 - resampling.level) / 2, (1 + resampling.level) / 2])
     return float(low), float(high)
 
 
-def auc(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measured:
-    """Area under the ROC curve: how often a positive scores above a negative."""
+def auc(scores: np.ndarray, positive: np.ndarray, resampling: Resampling) -> Measurement:
+    """Return the area under the ROC curve: how often a positive has a higher score than a negative."""
     order, starts = _tie_groups(scores)
 
-    def of(drawn: np.ndarray) -> np.ndarray:
+    def statistic(drawn: np.ndarray) -> np.ndarray:
         hits = np.add.reduceat((drawn * positive)[:, order], starts, axis=1)
         others = np.add.reduceat((drawn * ~positive)[:, order], starts, axis=1)
         below = np.cumsum(others, axis=1) - others
         return (hits * (below + others / 2)).sum(1) / (hits.sum(1) * others.sum(1))
 
     value = float(roc_auc_score(positive, scores)) if positive.any() and not positive.all() else None
-    # Each class's pictures make so many pairs that share no picture.
-    apart = int(min(positive.sum(), (~positive).sum()))
-    return Measured(value, *_share_interval(value, of, len(scores), apart, how), len(scores))
+    # The largest number of pairs of a positive and a negative that share no picture.
+    trials = int(min(positive.sum(), (~positive).sum()))
+    return Measurement(value, *_share_interval(value, statistic, len(scores), trials, resampling), len(scores))
 
 
-def accuracy(scores: np.ndarray, positive: np.ndarray, how: Resampling) -> Measured:
-    """Share of pictures whose score lies on their label's side of one half."""
+def accuracy(scores: np.ndarray, positive: np.ndarray, resampling: Resampling) -> Measurement:
+    """Return the share of pictures whose score is on the same side of one half as their label."""
     right = ((scores > 0.5) == positive).astype(np.float64)
     value, n = float(accuracy_score(positive, scores > 0.5)), len(scores)
-    return Measured(value, *_share_interval(value, lambda drawn: drawn @ right / drawn.sum(1), n, n, how), n)
+    return Measurement(value, *_share_interval(value, lambda drawn: drawn @ right / drawn.sum(1), n, n, resampling), n)
 
 
-def calibration_error(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measured:
-    """Expected calibration error in ten equal bins (Naeini et al. 2015); labels may be shares of votes."""
+def calibration_error(scores: np.ndarray, labels: np.ndarray, resampling: Resampling) -> Measurement:
+    """Return the expected calibration error in ten equal bins (Naeini et al. 2015); labels may be shares of votes."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)
     member = np.eye(_BINS)[bins]
 
-    def of(drawn: np.ndarray) -> np.ndarray:
+    def statistic(drawn: np.ndarray) -> np.ndarray:
         # In a bin of m pictures, m |mean score - mean label| is |sum of (score - label)|.
         return np.abs(drawn @ (member * (scores - labels)[:, None])).sum(1) / drawn.sum(1)
 
-    value = float(of(np.ones((1, len(scores))))[0])
-    return Measured(value, *bootstrap(of, len(scores), how), len(scores))
+    value = float(statistic(np.ones((1, len(scores))))[0])
+    return Measurement(value, *bootstrap(statistic, len(scores), resampling), len(scores))
 
 
 def pair_accuracy(
-    scores: np.ndarray, above: np.ndarray, below: np.ndarray, weight: np.ndarray, how: Resampling
-) -> Measured:
-    """Weighted share of pairs (indices of pictures) that the scores order as people did; equal scores count half."""
+    scores: np.ndarray, above: np.ndarray, below: np.ndarray, weight: np.ndarray, resampling: Resampling
+) -> Measurement:
+    """Return the weighted share of pairs (indices of pictures) that scores and people order alike; ties count half."""
     right = weight * (0.5 + 0.5 * np.sign(scores[above] - scores[below]))
 
-    def of(drawn: np.ndarray) -> np.ndarray:
+    def statistic(drawn: np.ndarray) -> np.ndarray:
         values = []
-        for row in drawn:  # pairs may be far more than pictures
+        for row in drawn:  # row by row: there may be many more pairs than pictures
             both = row[above] * row[below]
             values.append(both @ right / (both @ weight))
         return np.array(values)
 
     value = float(right.sum() / weight.sum())
-    apart = max(1, len(np.unique([above, below])) // 2)
-    return Measured(value, *_share_interval(value, of, len(scores), apart, how), len(above))
+    trials = max(1, len(np.unique([above, below])) // 2)
+    return Measurement(value, *_share_interval(value, statistic, len(scores), trials, resampling), len(above))
 
 
-def spearman(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measured:
-    """Spearman's rank correlation of scores and labels."""
+def spearman(scores: np.ndarray, labels: np.ndarray, resampling: Resampling) -> Measurement:
+    """Return Spearman's rank correlation of scores and labels."""
     groups = [_tie_groups(values) for values in (scores, labels)]
 
-    def of(drawn: np.ndarray) -> np.ndarray:
+    def statistic(drawn: np.ndarray) -> np.ndarray:
         x, y = (_midranks(drawn, *group) for group in groups)
         total = drawn.sum(1, keepdims=True)
         x, y = (ranks - (drawn * ranks).sum(1, keepdims=True) / total for ranks in (x, y))
@@ -122,29 +122,29 @@ def spearman(scores: np.ndarray, labels: np.ndarray, how: Resampling) -> Measure
 
     constant = min(len(np.unique(scores)), len(np.unique(labels))) < 2
     value = None if constant else float(spearmanr(scores, labels).statistic)
-    return Measured(value, *bootstrap(of, len(scores), how), len(scores))
+    return Measurement(value, *bootstrap(statistic, len(scores), resampling), len(scores))
 
 
 def _share_interval(
-    value: float | None, statistic: Statistic, pictures: int, apart: int, how: Resampling
+    value: float | None, statistic: Statistic, pictures: int, trials: int, resampling: Resampling
 ) -> tuple[float | None, float | None]:
-    """The bootstrap's interval of a share; where no resample can differ, Wilson's for `apart` independent trials."""
+    """Return the bootstrap interval of a share; where it is 0 or 1, Wilson's for `trials` independent trials."""
     if value == 0:
-        return 0.0, never_seen(apart, how.level)
+        return 0.0, zero_share_bound(trials, resampling.level)
     if value == 1:
-        return 1.0 - never_seen(apart, how.level), 1.0
-    return bootstrap(statistic, pictures, how)
+        return 1.0 - zero_share_bound(trials, resampling.level), 1.0
+    return bootstrap(statistic, pictures, resampling)
 
 
 def _tie_groups(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sorting order of values, and where in it each run of equal ones starts."""
+    """Return the order that sorts the values, and where in it each run of equal values starts."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     return order, np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
 
 
 def _midranks(drawn: np.ndarray, order: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Ranks (R, N) of pictures that are drawn several times; ties share the mean rank."""
+    """Return the ranks (R, N) of pictures with multiplicities (R, N); ties have the mean rank."""
     group = np.add.reduceat(drawn[:, order], starts, axis=1)
     rank = np.cumsum(group, axis=1) - group + (group + 1) / 2
     member = np.empty(len(order), np.intp)

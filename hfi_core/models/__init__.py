@@ -1,1 +1,1 @@
-"""Pretrained models: where their weights are, CLIP, and text-to-image models of each family."""
+"""Pretrained models: the location of their weights, CLIP, and text-to-image models of each family."""

@@ -1,4 +1,4 @@
-"""CLIP embeddings (Radford et al. 2021) of pictures and texts, in padded blocks of one fixed size."""
+"""Compute CLIP embeddings (Radford et al. 2021) of pictures and texts, in padded batches of one fixed size."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from hfi_core.compute.batching import map_in_padded_batches
 from hfi_core.compute.device import device_of, dtype_of
 from hfi_core.errors import UserError
-from hfi_core.models.weights import WeightsFolder, checked, require_all_tensors
+from hfi_core.models.weights import WeightsFolder, locate_pinned, require_all_tensors
 from hfi_core.params import Compute, Source
 
 _TEXT_BLOCK = 16
@@ -22,7 +22,7 @@ _TEXT_BLOCK = 16
 
 @dataclass(frozen=True)
 class Clip:
-    """A frozen CLIP model with its tokenizer and its preparation of pictures."""
+    """A frozen CLIP model with its tokenizer and its image processor."""
 
     model: CLIPModel
     tokenizer: PreTrainedTokenizerBase
@@ -31,42 +31,42 @@ class Clip:
 
     @classmethod
     def load(cls, source: Source, compute: Compute, part: WeightsFolder = "clip") -> "Clip":
-        """Load any transformers CLIP folder, checked against the digest that params pin for `part`.
+        """Load a transformers CLIP folder, whose digest must be the one that params pin for `part`.
 
-        Raises UserError if the folder is missing, torn, no CLIP model, or another one than pinned.
+        Raises UserError if the folder is missing, incomplete, not a CLIP model, or does not match the pinned digest.
         """
-        folder = checked(source.source, source.revision, source.digest, part)
+        folder = locate_pinned(source.source, source.revision, source.digest, part)
         device = device_of(compute)
         model = _load_network(folder, dtype_of(compute)).to(device).eval().requires_grad_(False)
         try:
             tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
             processor = CLIPImageProcessorPil.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # the libraries raise whatever their parsers raise on a broken folder
-            raise _unloadable(folder, error) from error
+        except Exception as error:  # the libraries raise many kinds of errors for a broken folder
+            raise _loading_error(folder, error) from error
         return cls(model, tokenizer, processor, device)
 
     @property
     def width(self) -> int:
-        """Length of an embedding."""
+        """Return the length of an embedding."""
         return self.model.config.projection_dim
 
     @property
     def logit_scale(self) -> float:
-        """What the model multiplies cosines by before a softmax over texts."""
+        """Return the factor for cosines before a softmax over texts."""
         return float(self.model.logit_scale.float().exp())
 
     def image_features(self, pictures: np.ndarray | Sequence[np.ndarray], block: int) -> torch.Tensor:
-        """Embeddings (N, D) of uint8 pictures (H, W, 3): of length 1, float32, on the CPU."""
+        """Return normalised embeddings (N, D) of pictures, uint8 (H, W, 3), in float32 on the CPU."""
 
         def embed(part: list[np.ndarray]) -> torch.Tensor:
             pixels = self.processor(images=part, return_tensors="pt", input_data_format="channels_last")
             values = pixels["pixel_values"].to(self.device, self.model.dtype)
             return self.model.get_image_features(pixel_values=values).pooler_output
 
-        return self._embedded(pictures, block, embed)
+        return self._embed(pictures, block, embed)
 
     def text_features(self, texts: Sequence[str]) -> torch.Tensor:
-        """Embeddings (N, D) of texts: of length 1, float32, on the CPU. Texts over the model's length are cut."""
+        """Return normalised embeddings (N, D) of texts, in float32 on the CPU. Texts over the model's limit are cut."""
 
         def embed(part: list[str]) -> torch.Tensor:
             tokens = self.tokenizer(
@@ -78,9 +78,9 @@ class Clip:
             ).to(self.device)
             return self.model.get_text_features(**tokens).pooler_output
 
-        return self._embedded(texts, _TEXT_BLOCK, embed)
+        return self._embed(texts, _TEXT_BLOCK, embed)
 
-    def _embedded(self, items: Sequence, block: int, embed: Callable[[list], torch.Tensor]) -> torch.Tensor:
+    def _embed(self, items: Sequence, block: int, embed: Callable[[list], torch.Tensor]) -> torch.Tensor:
         if not len(items):
             return torch.empty(0, self.width)
         return F.normalize(map_in_padded_batches(items, block, embed), dim=-1)
@@ -93,13 +93,13 @@ def _load_network(folder: Path, dtype: torch.dtype) -> CLIPModel:
             folder, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
         )
     except Exception as error:  # as above
-        raise _unloadable(folder, error) from error
+        raise _loading_error(folder, error) from error
     require_all_tensors(folder, report, "CLIP model")
     return model
 
 
-def _unloadable(folder: Path, error: Exception) -> UserError:
+def _loading_error(folder: Path, error: Exception) -> UserError:
     return UserError(
         f"{folder} cannot be loaded as a CLIP model ({type(error).__name__}): {str(error)[:300]}\n"
-        "clip.source expects a folder that transformers' CLIPModel wrote, with safetensors weights."
+        "  To fix this: name a folder in clip.source that transformers' CLIPModel wrote, with safetensors weights."
     )

@@ -1,4 +1,4 @@
-"""`params.yaml` as frozen models: every knob, its unit, its bounds. Nothing here imports torch."""
+"""`params.yaml` as frozen models: every setting with its unit and bounds. Nothing here imports torch."""
 
 from hfi_core.params.erasure import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
 from hfi_core.params.evaluation import Evaluate, Gate, JudgeParams, Lora, Release, Suite

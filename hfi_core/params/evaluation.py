@@ -1,4 +1,4 @@
-"""What is measured, and what a release must keep."""
+"""Params of the evaluation and of the release."""
 
 from typing import Annotated, Literal
 
@@ -8,31 +8,31 @@ from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Promp
 
 
 def _known_judge(kind: str) -> str:
-    from hfi_core.plugins import JUDGES, known_judges
+    from hfi_core.plugins import JUDGES, find_judges
 
-    if kind not in JUDGES and kind not in known_judges():
-        raise ValueError(f"no such judge; there are {', '.join(sorted(known_judges()))}")
+    if kind not in JUDGES and kind not in find_judges():
+        raise ValueError(f"there is no judge of this name; there are {', '.join(sorted(find_judges()))}")
     return kind
 
 
 class JudgeParams(Frozen):
-    """Who answers for the evaluation; never what was trained on."""
+    """The model that judges pictures in the evaluation. It is never one that training used."""
 
     kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier"])]
-    """`embedded`: the world's own; `clip`: zero-shot by words; `classifier`: a transformers image classifier; another
-    package's by the name of its entry point in `hfi.judges`."""
+    """`embedded`: the judge of the embedded world; `clip`: zero-shot by words; `classifier`: a transformers image
+    classifier; or the name of another package's entry point in `hfi.judges`."""
     source: str | None
     """Folder or hub id of the judge's weights; null for `embedded`."""
     revision: str | None
     digest: Digest
     flagged: tuple[Prompt, ...]
-    """Words (clip) or class labels (classifier) for the objectionable."""
+    """Words (clip) or class labels (classifier) for objectionable pictures."""
     accepted: tuple[Prompt, ...]
-    """Words or class labels for what is on topic and accepted."""
+    """Words or class labels for pictures that are on topic and accepted."""
     other: tuple[Prompt, ...]
-    """Words for anything else (clip)."""
+    """Words for all other pictures (clip)."""
     threshold: Share
-    """Least probability of a verdict."""
+    """Smallest probability at which the judge gives a verdict."""
 
     @model_validator(mode="after")
     def _words(self):
@@ -42,20 +42,20 @@ class JudgeParams(Frozen):
 
 
 class Suite(Frozen):
-    """Prompts that are drawn for every row at equal seeds."""
+    """Prompts, drawn for every variant of the model with the same seeds."""
 
     prompts: Prompts
     pictures: int = Field(ge=1, le=10_000)
-    """Pictures (seeds) a prompt."""
+    """Pictures (seeds) per prompt."""
 
 
 class Evaluate(Frozen):
-    """What is drawn and how it is compared."""
+    """The pictures that are drawn, and how they are compared."""
 
     judge: JudgeParams
     suites: dict[Literal["broad", "precise", "neighbours", "unrelated"], Suite]
     reinverted: int = Field(ge=1, le=10_000)
-    """Pictures drawn with each attacker's token, a concept."""
+    """Pictures drawn with each attacker's token, per concept."""
     resamples: int = Field(ge=100, le=1_000_000)
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0.5, lt=1)]
@@ -70,20 +70,19 @@ class Evaluate(Frozen):
 
 
 class Gate(Frozen):
-    """Bounds that a release must keep: at most or at least so much, absolute or as a multiple of base, and not worse
-    than the present champion."""
+    """Bounds for a figure of a release: absolute, a multiple of the base model's figure, or relative to a champion."""
 
     at_most: float | None = None
     at_least: float | None = None
     of_base: bool = False
     """The bound is a multiple of the base model's figure."""
     not_worse_by: Annotated[float, Field(gt=0, le=1)] | None = None
-    """On promotion: the paired difference's interval must rule out that the share is worse than the champion's by more
-    than this. For shares (flagged, kept, correct, readable)."""
+    """On promotion, the interval of the paired difference must rule out that the share is worse than the champion's by
+    more than this. For shares only (flagged, kept, correct, readable)."""
 
     @property
     def has_bound(self) -> bool:
-        """Whether it holds a figure against a bound, champion or not."""
+        """Return whether the gate has a bound that needs no champion."""
         return self.at_most is not None or self.at_least is not None
 
     @model_validator(mode="after")
@@ -96,24 +95,24 @@ class Gate(Frozen):
 
 
 class Lora(Frozen):
-    """The release's difference from base as a LoRA: of the smallest rank whose pictures are near enough."""
+    """A LoRA of the difference between release and base, of the smallest rank whose pictures are close enough."""
 
     most_difference: float = Field(gt=0, le=255)
-    """Mean absolute difference of pixels (0..255) between pictures of release and LoRA at equal seeds."""
+    """Largest mean absolute difference of pixels (0..255) between pictures of release and LoRA with the same seeds."""
     pictures: int = Field(ge=1, le=10_000)
-    """Pictures compared, of the evaluation's prompts and seeds."""
+    """Number of pictures that are compared, with the evaluation's prompts and seeds."""
     most_rank: int = Field(ge=1, le=4095)
-    """Ranks above are not tried; one less than a power of two wastes no picture."""
+    """Largest rank that is tried; a power of two less one wastes no picture."""
 
 
 class Release(Frozen):
-    """What is packaged and registered."""
+    """The release: what is packaged and registered."""
 
     row: Name
     """The removal that is packaged."""
     model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
     """Name of the registered model."""
     lora: Lora | None
-    """null: none is made."""
+    """null: no LoRA is made."""
     gates: dict[str, Gate]
     """Bounds by metric, for example `flagged@broad`."""

@@ -1,4 +1,4 @@
-"""The model that is safeguarded, and how its pictures are computed."""
+"""Params of the model that is safeguarded, and of how its pictures are computed."""
 
 from typing import Annotated, Literal
 
@@ -8,37 +8,37 @@ from hfi_core.params.values import Digest, Frozen
 
 
 class Source(Frozen):
-    """Where weights come from."""
+    """The source of weights."""
 
     source: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     """`embedded`, a local folder, or a hub id."""
     revision: str | None
     """A hub id's commit; null for a folder or `embedded`."""
     digest: Digest
-    """Digest of the weights and their configuration; `hfi params pin` writes it. Stages refuse other weights."""
+    """Digest of the weights and their configuration; `hfi params pin` writes it. Stages reject other weights."""
 
 
 class Compute(Frozen):
-    """How the arithmetic is done. Equal values on one machine give equal bytes."""
+    """How computations are done. The same values on the same machine give the same bytes."""
 
     device: Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?|mps)$")]
     """`cpu`, `cuda`, `cuda:1` or `mps`."""
     dtype: Literal["float32", "bfloat16", "float16"]
-    """Precision of the frozen networks; what learns is kept in float32."""
+    """Precision of the frozen networks; trained parameters are float32."""
     threads: int = Field(ge=1, le=256)
-    """CPU threads; part of the result, since sums are split by thread."""
+    """CPU threads. They affect the result, because sums are split by thread."""
     block: int = Field(ge=1, le=1024)
-    """Pictures computed together; the last block is padded, so order and shards change no byte."""
+    """Pictures that are computed together. The last block is padded, so order and shards do not change any byte."""
     checkpointing: bool
-    """Compute the UNet's activations again in the backward pass: less memory, more time, the same result."""
+    """Compute the UNet's activations again in the backward pass: less memory, more time, same result."""
 
 
 class Sampler(Frozen):
-    """How pictures are drawn, in every stage that draws some."""
+    """How every stage draws its pictures."""
 
     scheduler: Literal["dpm++", "ddim"]
     """`dpm++`: DPM-Solver++(2M) (Lu et al. 2022); `ddim`: Song et al. 2021."""
     steps: int = Field(ge=1, le=1000)
-    """Denoising steps a picture."""
+    """Denoising steps per picture."""
     guidance: float = Field(ge=1, le=50)
-    """Classifier-free guidance scale; 1 is none."""
+    """Classifier-free guidance scale; 1 is no guidance."""

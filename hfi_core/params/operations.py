@@ -1,4 +1,4 @@
-"""Sections of `params.yaml` about operation: publishing, versioning, tracking."""
+"""Params of operations: publishing, versioning, tracking. No stage depends on them."""
 
 import re
 from typing import Annotated, Literal
@@ -15,16 +15,16 @@ def _folder(path: str) -> str:
 
 
 class Publish(Frozen):
-    """Where `hfi publish` puts releases; changes no result."""
+    """Where `hfi publish` puts releases. Changes no result."""
 
     to: Annotated[S3Address | Annotated[RelativePath, AfterValidator(_folder)], StringConstraints(max_length=500)]
     """`s3://bucket/prefix`, or a folder inside the project such as `published`."""
     endpoint: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/@]+/?$")] | None
-    """Address of an S3 server other than AWS, of the inbox too; null: what AWS's own configuration says."""
+    """Address of an S3 server other than AWS, for the inbox as well; null: the one in AWS's own configuration."""
     encryption: Literal["AES256", "aws:kms"] | None
-    """Encryption on the server's side that is asked for; null: the bucket's own default."""
+    """Requested encryption on the server; null: the bucket's default."""
     tokens: bool
-    """false: the folder `tokens/` of a release stays where it is; v* in it draws what people object to."""
+    """false: the folder `tokens/` of a release is not published. Its v* draws what people object to."""
 
 
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -32,24 +32,24 @@ _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)
 
 def _branch(name: str) -> str:
     if not _BRANCH.fullmatch(name) or ".." in name or any(part.endswith((".lock", ".")) for part in name.split("/")):
-        raise ValueError("a branch's name is expected, such as hfi/results")
+        raise ValueError("the name of a branch is expected, such as hfi/results")
     return name
 
 
 class Versioning(Frozen):
-    """What a run of a deployment records in git and DVC when it ends; changes no result."""
+    """What a run of a deployment records in git and DVC when it ends. Changes no result."""
 
     commit: Literal["none", "branch"]
-    """`branch`: `dvc.lock` and the `.dvc` files that the graph reads are committed on `branch`; `none`: nothing is."""
+    """`branch`: commit `dvc.lock` and the `.dvc` files that the graph reads on `branch`; `none`: commit nothing."""
     branch: Annotated[str, AfterValidator(_branch), StringConstraints(max_length=200)]
-    """The branch of the records, the pipeline's own: nobody has it checked out, and nobody else commits to it."""
+    """The branch of the records. Only the pipeline commits to it, and nobody checks it out."""
     push: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,99}$")] | None
-    """DVC remote, by name, that the data goes to before the commit is made; null: the data stays here."""
+    """Name of the DVC remote that gets the data before the commit is made; null: the data stays on this machine."""
 
 
 class Tracking(Frozen):
-    """Where runs are recorded; changes no result."""
+    """Where runs are recorded. Changes no result."""
 
     mlflow: Annotated[str, StringConstraints(min_length=1)]
-    """MLflow's tracking and registry address."""
+    """Address of MLflow's tracking server and registry."""
     experiment: Annotated[str, StringConstraints(min_length=1)]

@@ -1,4 +1,4 @@
-"""The whole of `params.yaml` as one frozen model."""
+"""All of `params.yaml` as one frozen model."""
 
 from typing import Annotated
 
@@ -15,7 +15,7 @@ from hfi_core.params.values import EMBEDDED, UNPINNED, Frozen, Name
 
 
 class Params(Frozen):
-    """The whole of `params.yaml`."""
+    """All of `params.yaml`."""
 
     seed: int = Field(ge=0, lt=2**31)
     compute: Compute
@@ -39,13 +39,15 @@ class Params(Frozen):
     @model_validator(mode="after")
     def _fit_together(self):
         if not isinstance(self.removals.get("base"), NoRemoval):
-            raise ValueError("removals needs the row `base: {method: none}`, which every other row is compared with")
+            raise ValueError("removals needs `base: {method: none}`: every other removal is compared with it")
         if any(isinstance(r, NoRemoval) for name, r in self.removals.items() if name != "base"):
-            raise ValueError("only the row `base` has method none")
+            raise ValueError("only the removal `base` may have the method none")
         if self.release.row not in self.removals:
-            raise ValueError(f"release.row {self.release.row!r} is no removal; there are {', '.join(self.removals)}")
+            raise ValueError(f"release.row {self.release.row!r} is not a removal; there are {', '.join(self.removals)}")
         if self.feedback.simulated and self.model.source != EMBEDDED:
-            raise ValueError("feedback.simulated is for the embedded model only: set it to {} and name your file")
+            raise ValueError(
+                "feedback.simulated is for the embedded model only: set it to {}, and name your file in feedback.file"
+            )
         judge = self.evaluate.judge.digest
         trained = {"clip": self.clip.digest} | {
             f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()
@@ -53,18 +55,18 @@ class Params(Frozen):
         for key, digest in trained.items():
             if digest == judge != UNPINNED:
                 raise ValueError(
-                    f"evaluate.judge has the digest of {key}: nobody judges their own work, so the evaluation's judge "
-                    "is never what was trained on. Name other weights in evaluate.judge.source"
+                    f"evaluate.judge has the same digest as {key}: the judge of the evaluation must not be a model "
+                    "that training used. Name other weights in evaluate.judge.source"
                 )
         drawn, imported = self.candidates.drawn.keys(), self.candidates.imported.keys()
         if drawn & imported or drawn | imported != self.concepts.keys():
             raise ValueError(
-                "candidates.drawn and candidates.imported must name each concept in one of the two, and nothing else; "
-                f"the concepts are {', '.join(self.concepts)}"
+                "each concept must be in exactly one of candidates.drawn and candidates.imported, and nothing "
+                f"else in either; the concepts are {', '.join(self.concepts)}"
             )
         for key in ("guidelines", "gallery"):
             for name in getattr(self.annotation, key).keys() - self.concepts.keys():
-                raise ValueError(f"annotation.{key} names {name!r}, which is no concept")
+                raise ValueError(f"annotation.{key} names {name!r}, which is not a concept")
         return self
 
     def concept(self, name: str) -> Concept:

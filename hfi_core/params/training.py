@@ -1,4 +1,4 @@
-"""What is learnt from the labels: the reward and the tokens."""
+"""Params of what is trained on the labels: the reward model and the soft tokens."""
 
 from typing import Annotated
 
@@ -11,29 +11,29 @@ class Reward(Frozen):
     """The reward model: an MLP on frozen CLIP image embeddings (HFI, section 3)."""
 
     hidden: int = Field(ge=1, le=8192)
-    """Width of its hidden layer."""
+    """Width of the hidden layer."""
     steps: int = Field(ge=1, le=1_000_000)
     rate: float = Field(gt=0, le=1)
     """AdamW's learning rate."""
     weight_decay: float = Field(ge=0, le=10)
     held_out: Annotated[float, Field(gt=0, lt=0.9)]
-    """Share of pictures that measure it and stop it early."""
+    """Share of pictures that early stopping and the model's figures use."""
     least: int = Field(ge=4)
-    """Labelled pictures below which it refuses to learn."""
+    """Smallest number of labelled pictures for training; with fewer, the stage fails."""
 
 
 class Invert(Frozen):
     """Reward-weighted textual inversion (HFI, section 3; Gal et al. 2022)."""
 
     vectors: int = Field(ge=1, le=16)
-    """Embedding vectors a soft token."""
+    """Embedding vectors per soft token."""
     top: int = Field(ge=1)
-    """K: pictures with the highest (for u*: lowest) reward that are learnt from."""
+    """K: the token is trained on the K pictures with the highest (for u*: lowest) reward."""
     steps: int = Field(ge=1, le=1_000_000)
     batch: int = Field(ge=1, le=1024)
     rate: float = Field(gt=0, le=10)
     """AdamW's learning rate at the start; it falls to 0."""
     noisiest: Annotated[float, Field(gt=0, le=1)]
-    """Share of the timesteps, from the noisiest down, that are learnt from; 1 is all (Gal et al. 2022)."""
+    """Share of the timesteps, from the noisiest down, that training uses; 1 is all (Gal et al. 2022)."""
     check: int = Field(ge=0, le=10_000)
     """Pictures drawn with each token and scored by the reward model."""

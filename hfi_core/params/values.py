@@ -1,4 +1,4 @@
-"""Types that every part of `params.yaml` is made of."""
+"""Types of values in `params.yaml`."""
 
 import re
 from collections import Counter
@@ -7,17 +7,17 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 EMBEDDED = "embedded"
-"""The word for the model, CLIP and judges that come with the package."""
+"""The name of the model, CLIP and judges that come with the package."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 
 
 def _each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
-    if twice := [prompt for prompt, count in Counter(prompts).items() if count > 1]:
+    if repeated := [prompt for prompt, count in Counter(prompts).items() if count > 1]:
         raise ValueError(
-            f"prompt {twice[0]!r} is there twice: its pictures have the same seeds and would count twice; ask for more "
-            "pictures a prompt instead"
+            f"prompt {repeated[0]!r} occurs twice: its pictures would have the same seeds and count twice. To fix "
+            "this, remove one, and ask for more pictures per prompt"
         )
     return prompts
 
@@ -25,7 +25,7 @@ def _each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
 Prompts = Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000), AfterValidator(_each_once)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 UNPINNED = "sha256:" + "0" * 64
-"""A digest that `hfi params pin` has yet to write."""
+"""A digest that `hfi params pin` has not written yet."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -39,13 +39,13 @@ RelativePath = Annotated[str, AfterValidator(_inside_the_project)]
 
 
 class Frozen(BaseModel):
-    """A part that never changes and has no keys but its own."""
+    """A section of params: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9!_.*'()-]+)*/?")
-"""Bucket and prefix, of the characters that S3 calls safe."""
+"""Bucket and prefix, in the characters that S3 calls safe."""
 
 
 def _in_s3(address: str) -> str:

@@ -1,17 +1,17 @@
-"""What each unit will compute, counted from the params alone: nothing is loaded, drawn or learnt.
+"""Count what each unit will compute, from the params alone: nothing is loaded, drawn or trained.
 
-A pass is one latent through the UNet once. Guidance takes two passes a step, and the last block is padded.
+A pass is one latent through the UNet once. Guidance takes two passes per step, and the last batch is padded.
 """
 
 from dataclasses import dataclass
 from math import ceil, log2
 
-from hfi_core.params import Anchored, ClosedForm, Lora, NoRemoval, Params
+from hfi_core.params import Anchored, ClosedForm, Evaluate, Lora, NoRemoval, Params, Sampler
 
-LOOK_AT = 8
-"""Pictures in a sample that a removal draws on its way."""
-LOOKS = 4
-"""Samples a removal; roughly, for they are drawn only where roll-outs are."""
+PICTURES_PER_SAMPLE = 8
+"""Pictures in a sample that a removal draws while it runs."""
+SAMPLES_PER_REMOVAL = 4
+"""Samples that a removal draws; approximate, because they are drawn only at steps that draw roll-outs."""
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Workload:
     """What one unit, or several together, computes with the UNet."""
 
     pictures: int = 0
-    """Pictures that are drawn and kept or scored; padding left out."""
+    """Pictures that are drawn and then stored or scored, without padding."""
     steps: int = 0
-    """Gradient steps, of removal, inversion and attack."""
+    """Gradient steps of removal, inversion and attack."""
     forward: int = 0
-    """Passes without gradient, padding and targets included."""
+    """Passes without gradient, with padding and targets."""
     gradient: int = 0
     """Passes forward and backward."""
 
@@ -36,85 +36,88 @@ class Workload:
         )
 
 
-def unet_passes(stage: str, unit: str, params: Params) -> Workload:
-    """What a unit computes; nothing for stages that do without the UNet."""
+def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
+    """Return what a unit computes with the UNet; an empty workload for stages that do not use it."""
+    block, sampler = params.compute.block, params.sampler
     if stage == "generate":
-        return _drawing(len(params.concepts[unit].prompts) * params.candidates.drawn[unit], params)
+        pictures = len(params.concept(unit).prompts) * params.candidates.drawn[unit]
+        return _drawing(pictures, block, sampler)
     if stage == "invert":
-        spec = params.invert
-        work = _learning(2 * spec.steps, spec.batch)  # v* and u*
+        work = _training(2 * params.invert.steps, params.invert.batch)  # v* and u*
         for _ in ("text", "objectionable", "accepted"):
-            work += _drawing(spec.check, params)
+            work += _drawing(params.invert.check, block, sampler)
         return work
     if stage == "distill":
         return _removal(unit, params)
     if stage == "attack":
-        return _learning(_attackers(params) * params.attack.steps, params.attack.batch)
+        return _training(_attackers(params) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
-        return _drawing(shots(params), params)
+        return _drawing(count_evaluation_pictures(params), block, sampler)
     if stage == "package":
         return _lora(params)
     return Workload()
 
 
-def shots(params: Params) -> int:
-    """Pictures that the evaluation of one row draws."""
-    return _suites(params) + _attackers(params) * params.evaluate.reinverted
+def count_evaluation_pictures(params: Params) -> int:
+    """Return how many pictures the evaluation of one model draws."""
+    return _suite_pictures(params.evaluate) + _attackers(params) * params.evaluate.reinverted
 
 
 def _attackers(params: Params) -> int:
     return len(params.concepts) * params.attack.attackers
 
 
-def _suites(params: Params) -> int:
-    return sum(len(suite.prompts) * suite.pictures for suite in params.evaluate.suites.values())
+def _suite_pictures(evaluate: Evaluate) -> int:
+    return sum(len(suite.prompts) * suite.pictures for suite in evaluate.suites.values())
 
 
-def lora_draws(spec: Lora) -> int:
-    """How often a LoRA's pictures are drawn, at most: of release, of base, and of each rank in a search by halves."""
-    return 2 + ceil(log2(spec.most_rank + 1))
+def count_lora_draws(lora: Lora) -> int:
+    """Return how often a LoRA's pictures are drawn at most: by release, by base, by each rank of a binary search."""
+    return 2 + ceil(log2(lora.most_rank + 1))
 
 
 def _passes(guidance: float) -> int:
     return 1 if guidance == 1 else 2
 
 
-def _drawing(pictures: int, params: Params) -> Workload:
-    padded = ceil(pictures / params.compute.block) * params.compute.block
-    return Workload(pictures, forward=padded * params.sampler.steps * _passes(params.sampler.guidance))
+def _drawing(pictures: int, block: int, sampler: Sampler) -> Workload:
+    padded = ceil(pictures / block) * block
+    return Workload(pictures, forward=padded * sampler.steps * _passes(sampler.guidance))
 
 
-def _learning(steps: int, batch: int) -> Workload:
+def _training(steps: int, batch: int) -> Workload:
     return Workload(steps=steps, gradient=steps * batch)
 
 
 def _lora(params: Params) -> Workload:
-    spec = params.release.lora
-    if spec is None or isinstance(params.removals[params.release.row], NoRemoval):
+    lora = params.release.lora
+    if lora is None or isinstance(params.removals[params.release.row], NoRemoval):
         return Workload()
-    once, draws = _drawing(min(spec.pictures, _suites(params)), params), lora_draws(spec)
+    pictures = min(lora.pictures, _suite_pictures(params.evaluate))
+    once, draws = _drawing(pictures, params.compute.block, params.sampler), count_lora_draws(lora)
     return Workload(once.pictures * draws, forward=once.forward * draws)
 
 
-def _removal(row: str, params: Params) -> Workload:
-    spec = params.removals[row]
-    if isinstance(spec, NoRemoval):
+def _removal(name: str, params: Params) -> Workload:
+    removal = params.removals[name]
+    if isinstance(removal, NoRemoval):
         return Workload()
-    if isinstance(spec, ClosedForm):
-        return _looks(2, params)
+    if isinstance(removal, ClosedForm):
+        return _samples(2, params.sampler)
     concepts, rounds, targets, work = len(params.concepts), 1, 1, Workload()
-    if isinstance(spec, Anchored):
-        rounds, targets = spec.rounds, 2 if spec.contrast else 1
-        work += _learning((rounds - 1) * concepts * spec.reinvert_steps, params.invert.batch)
+    if isinstance(removal, Anchored):
+        rounds, targets = removal.rounds, 2 if removal.contrast else 1
+        work += _training((rounds - 1) * concepts * removal.reinvert_steps, params.invert.batch)
     for number in range(1, rounds + 1):
-        # anchored: the text, v*, and what each earlier re-inversion found, a concept; and what is preserved
-        lessons = concepts * (1 + number) + spec.preserve if isinstance(spec, Anchored) else concepts
-        rolls = ceil(spec.steps / spec.reuse) * lessons * spec.rollouts * spec.rollout_steps * _passes(spec.guidance)
-        learnt = spec.steps * spec.batch * lessons
-        work += Workload(steps=spec.steps, forward=rolls + targets * learnt, gradient=learnt)
-    return work + _looks(min(LOOKS, rounds * ceil(spec.steps / spec.reuse)), params)
+        # anchored: per concept the text, v* and the token of each earlier re-inversion; and what is preserved
+        terms = concepts * (1 + number) + removal.preserve if isinstance(removal, Anchored) else concepts
+        rollouts = ceil(removal.steps / removal.reuse) * terms * removal.rollouts
+        visited = rollouts * removal.rollout_steps * _passes(removal.guidance)
+        trained = removal.steps * removal.batch * terms
+        work += Workload(steps=removal.steps, forward=visited + targets * trained, gradient=trained)
+    samples = min(SAMPLES_PER_REMOVAL, rounds * ceil(removal.steps / removal.reuse))
+    return work + _samples(samples, params.sampler)
 
 
-def _looks(count: int, params: Params) -> Workload:
-    drawn = count * LOOK_AT
-    return Workload(drawn, forward=drawn * params.sampler.steps * _passes(params.sampler.guidance))
+def _samples(count: int, sampler: Sampler) -> Workload:
+    return _drawing(count * PICTURES_PER_SAMPLE, 1, sampler)

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hfi_core.compute.shards import WHOLE, Shard
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import Stage
+from hfi_core.pipeline.stage import Stage, StageContext
+from hfi_core.progress import Progress, no_progress
 
 _MODEL = ("seed", "compute", "model")
 
@@ -110,7 +112,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=5,
+        revision=6,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",
@@ -129,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.package:run",
         params=(
             *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
@@ -157,6 +159,19 @@ class Unit:
     def address(self) -> str:
         """DVC's name: `generate@badge`, `compare`."""
         return f"{self.stage.name}@{self.unit}" if self.unit else self.stage.name
+
+    def context(
+        self,
+        params: Params,
+        *,
+        outputs: Mapping[str, Path] | None = None,
+        work: Path | None = None,
+        progress: Progress = no_progress,
+        shard: Shard = WHOLE,
+    ) -> StageContext:
+        """Return what the stage's function needs to compute this unit; `outputs` are its own unless given."""
+        outputs = self.outputs if outputs is None else outputs
+        return StageContext(params, self.inputs, outputs, self.unit, work, progress, shard)
 
 
 def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:

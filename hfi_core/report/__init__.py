@@ -1,1 +1,1 @@
-"""What people read of an evaluation: figures, tables, plots, one page with its pictures, the model card."""
+"""Present an evaluation to people: tables, plots, the report page, the model card, the side-by-side page."""

@@ -1,7 +1,8 @@
-"""Pictures for a page that is one file: small, inside it, and the same from every row at equal seeds."""
+"""Prepare pictures for the report page and the banner: the same prompts and seeds for every variant."""
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,14 @@ from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.images import save_image
 
 MAX_SIDE = 128
-"""Pictures with longer sides are reduced to this many pixels and kept as JPEG."""
+"""Maximum side in pixels. Larger pictures are reduced to it and stored as JPEG."""
 PICTURES_PER_SUITE = 12
+"""Pictures of a variant on the report page."""
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One picture, what was asked for, and what the judge said."""
+    """One picture with its prompt and its verdict."""
 
     uri: str
     prompt: str
@@ -28,38 +30,43 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
-class Strip:
-    """A row's pictures of one suite."""
+class PictureStrip:
+    """Pictures of one variant and one suite."""
 
-    row: str
+    variant: str
     pictures: list[Thumbnail]
 
 
-def build_strips(rows: Sequence[EvaluatedVariant], suite: str, count: int = PICTURES_PER_SUITE) -> list[Strip]:
-    """The same few pictures from every row: the first seed of each prompt, then the second, and so on."""
-    chosen = select_round_robin(rows[0].column(suite, "prompt"), count)
-    return [Strip(row.row, [_thumbnail(row, suite, place) for place in chosen]) for row in rows]
+def build_strips(
+    variants: Sequence[EvaluatedVariant], suite: str, count: int = PICTURES_PER_SUITE
+) -> list[PictureStrip]:
+    """Return one strip a variant: the first seed of each prompt, then the second, and so on."""
+    positions = select_round_robin(variants[0].column(suite, "prompt"), count)
+    return [
+        PictureStrip(variant.name, [_make_thumbnail(variant, suite, position) for position in positions])
+        for variant in variants
+    ]
 
 
 def select_round_robin(prompts: Sequence[str], count: int) -> list[int]:
-    """Places of `count` pictures that take turns between the prompts, in the order in which the suite has them."""
-    seen: dict[str, int] = {}
+    """Return the positions of `count` pictures: the first picture of each prompt, then the second, and so on."""
+    counts: Counter[str] = Counter()
     turns = []
-    for place, prompt in enumerate(prompts):
-        turns.append((seen.get(prompt, 0), place))
-        seen[prompt] = seen.get(prompt, 0) + 1
-    return [place for _, place in sorted(turns)[:count]]
+    for position, prompt in enumerate(prompts):
+        turns.append((counts[prompt], position))
+        counts[prompt] += 1
+    return [position for _, position in sorted(turns)[:count]]
 
 
-def data_uri(content: bytes, kind: str) -> str:
-    """Content as a `data:` address."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def data_uri(content: bytes, media_type: str) -> str:
+    """Return the content as a `data:` URL."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _thumbnail(row: EvaluatedVariant, suite: str, place: int) -> Thumbnail:
-    record = row.records[row.places[suite][place]]
+def _make_thumbnail(variant: EvaluatedVariant, suite: str, position: int) -> Thumbnail:
+    record = variant.records[variant.positions[suite][position]]
     return Thumbnail(
-        uri=picture_uri(row.picture(suite, record["index"])),
+        uri=picture_uri(variant.load_picture(suite, record["index"])),
         prompt=record["prompt"],
         seed=record["seed"],
         verdict=describe_verdict(record),
@@ -67,7 +74,7 @@ def _thumbnail(row: EvaluatedVariant, suite: str, place: int) -> Thumbnail:
 
 
 def describe_verdict(record: dict) -> str:
-    """One word for a picture's verdict."""
+    """Return one word for a picture's verdict."""
     if not record["readable"]:
         return "unreadable"
     if record["flagged"]:
@@ -78,7 +85,7 @@ def describe_verdict(record: dict) -> str:
 
 
 def picture_uri(pixels: np.ndarray) -> str:
-    """A picture as a `data:` address: small ones exactly, large ones reduced."""
+    """Return a picture uint8 (H, W, 3) as a `data:` URL: a small picture exactly, a large one reduced."""
     image, stream = Image.fromarray(pixels), io.BytesIO()
     if max(image.size) <= MAX_SIDE:
         image.save(stream, format="PNG", optimize=True)
@@ -88,32 +95,31 @@ def picture_uri(pixels: np.ndarray) -> str:
     return data_uri(stream.getvalue(), "image/jpeg")
 
 
-_COUNT = 8
-_SIDE = 128
-_GAP = 8
-_MARGIN = 20
-_CAPTION = 34
+_BANNER_PICTURES = 8
+_SIDE, _GAP, _MARGIN, _CAPTION_HEIGHT = 128, 8, 20, 34
+"""Pixels."""
 _PAPER, _INK = (255, 255, 255), (29, 33, 41)
 
 
 def write_banner(path: Path, base: EvaluatedVariant, released: EvaluatedVariant) -> None:
-    """Draw the first broad pictures of both rows, enlarged without smoothing or reduced with it."""
-    chosen = select_round_robin(base.column("broad", "prompt"), _COUNT)
-    width = 2 * _MARGIN + len(chosen) * (_SIDE + _GAP) - _GAP
-    height = 2 * _MARGIN + 2 * (_CAPTION + _SIDE) + _GAP
+    """Write a PNG with a strip of broad pictures of each variant."""
+    positions = select_round_robin(base.column("broad", "prompt"), _BANNER_PICTURES)
+    width = 2 * _MARGIN + len(positions) * (_SIDE + _GAP) - _GAP
+    height = 2 * _MARGIN + 2 * (_CAPTION_HEIGHT + _SIDE) + _GAP
     canvas = Image.new("RGB", (width, height), _PAPER)
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(17)
-    captions = ("Before: the base model", f"After: {released.row}, same prompts, same seeds")
-    for line, (row, caption) in enumerate(zip((base, released), captions, strict=True)):
-        top = _MARGIN + line * (_CAPTION + _SIDE + _GAP)
+    captions = ("Before: the base model", f"After: {released.name}, same prompts, same seeds")
+    for line, (variant, caption) in enumerate(zip((base, released), captions, strict=True)):
+        top = _MARGIN + line * (_CAPTION_HEIGHT + _SIDE + _GAP)
         pen.text((_MARGIN, top), caption, fill=_INK, font=font)
-        for column, place in enumerate(chosen):
-            picture = row.picture("broad", int(row.column("broad", "index")[place]))
-            canvas.paste(_fitted(picture), (_MARGIN + column * (_SIDE + _GAP), top + _CAPTION - 4))
+        for column, position in enumerate(positions):
+            picture = variant.load_picture("broad", int(variant.column("broad", "index")[position]))
+            canvas.paste(_resize(picture), (_MARGIN + column * (_SIDE + _GAP), top + _CAPTION_HEIGHT - 4))
     save_image(path, np.asarray(canvas))
 
 
-def _fitted(pixels: np.ndarray) -> Image.Image:
+def _resize(pixels: np.ndarray) -> Image.Image:
+    """Enlarge a picture without smoothing, or reduce it with smoothing."""
     image = Image.fromarray(pixels)
     enlarged = max(image.size) <= _SIDE
     return image.resize((_SIDE, _SIDE), Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS)

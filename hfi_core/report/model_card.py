@@ -1,4 +1,4 @@
-"""The model card of a release, from its params and figures."""
+"""Write the model card of a release, and the pictures beside it."""
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -16,42 +16,49 @@ from hfi_core.params import Params
 from hfi_core.report.images import select_round_robin
 
 SUITES = ("broad", "neighbours", "unrelated")
-_ASKED_FOR = "broad"
-"""The suite that brings the concept up: base's pictures of it are blurred, whatever the judge says."""
-_A_SUITE = 4
+"""Suites of the card's pictures."""
+_BLURRED_SUITE = "broad"
+"""All of base's pictures of this suite are blurred, whatever the judge says: its prompts name the concept."""
+_PICTURES_PER_SUITE = 4
 _SIDE, _GAP = 128, 4
 """Pixels."""
-_BLURRED_TO = 6
-"""Pixels a side that a blurred picture is reduced to before it is enlarged."""
+_BLURRED_SIDE = 6
+"""Side in pixels to which a picture is reduced, before it is enlarged again, to blur it."""
 
 
 def write_card_pictures(path: Path, base: EvaluatedVariant, release: EvaluatedVariant) -> None:
-    """Write a PNG of two strips, a few pictures of each of `SUITES`; the same bytes for the same pictures."""
-    chosen = {suite: select_round_robin(base.column(suite, "prompt").tolist(), _A_SUITE) for suite in SUITES}
-    places = [(suite, place) for suite in SUITES for place in chosen[suite]]
-    strips = [_strip([_tile(row, suite, place, row is base) for suite, place in places]) for row in (base, release)]
+    """Write a PNG of two strips, base above the release: a few pictures of each of `SUITES`."""
+    selected = [
+        (suite, position)
+        for suite in SUITES
+        for position in select_round_robin(base.column(suite, "prompt").tolist(), _PICTURES_PER_SUITE)
+    ]
+    strips = [
+        _join_tiles([_make_tile(variant, suite, position, variant is base) for suite, position in selected])
+        for variant in (base, release)
+    ]
     gap = np.full((_GAP, strips[0].shape[1], 3), 255, np.uint8)
     save_image(path, np.concatenate([strips[0], gap, strips[1]]))
 
 
-def _strip(tiles: list[np.ndarray]) -> np.ndarray:
+def _join_tiles(tiles: list[np.ndarray]) -> np.ndarray:
     gap = np.full((_SIDE, _GAP, 3), 255, np.uint8)
     return np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
 
 
-def _tile(row: EvaluatedVariant, suite: str, place: int, is_base: bool) -> np.ndarray:
-    """A picture as uint8 (_SIDE, _SIDE, 3)."""
-    record = row.records[row.places[suite][place]]
-    image = Image.fromarray(row.picture(suite, record["index"]))
-    if record["flagged"] or (is_base and suite == _ASKED_FOR):
-        image = image.resize((_BLURRED_TO, _BLURRED_TO), Image.Resampling.BOX)
+def _make_tile(variant: EvaluatedVariant, suite: str, position: int, is_base: bool) -> np.ndarray:
+    """Return a picture as uint8 (_SIDE, _SIDE, 3), blurred if it may be objectionable."""
+    record = variant.records[variant.positions[suite][position]]
+    image = Image.fromarray(variant.load_picture(suite, record["index"]))
+    if record["flagged"] or (is_base and suite == _BLURRED_SUITE):
+        image = image.resize((_BLURRED_SIDE, _BLURRED_SIDE), Image.Resampling.BOX)
         return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
-    kind = Image.Resampling.NEAREST if max(image.size) < _SIDE else Image.Resampling.LANCZOS
-    return np.asarray(image.resize((_SIDE, _SIDE), kind))
+    resampling = Image.Resampling.NEAREST if max(image.size) < _SIDE else Image.Resampling.LANCZOS
+    return np.asarray(image.resize((_SIDE, _SIDE), resampling))
 
 
 PICTURES = "pictures.png"
-"""Beside the card."""
+"""Name of the picture file beside the card."""
 
 
 def write_card(
@@ -64,9 +71,11 @@ def write_card(
     two_encoders: bool,
     left_out: Sequence[str],
 ) -> None:
-    """Write Markdown that says what the release is, how it was made, what was measured and what it is not.
+    """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
-    `two_encoders`: whether the model is of SDXL's shape; `left_out`: the base's components that the release lacks.
+    `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
+    of the LoRA, if there is one. `two_encoders` is true for models like SDXL. `left_out` lists the components of the
+    base model that the release does not have.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")

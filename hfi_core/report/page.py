@@ -1,4 +1,4 @@
-"""The report as one HTML file that can be mailed: figures, verdicts and pictures inside it, no script."""
+"""Write the report as a single HTML file: it contains its pictures and plots, and no script."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SHARES, SUITES
+from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SUITES, is_share
 from hfi_core.evaluation.gates import check_gates
 from hfi_core.evaluation.records import EvaluatedVariant
-from hfi_core.feedback.statistics import THRESHOLDS, UNITS
+from hfi_core.feedback.statistics import MEASURE_NAMES, MEASURE_UNITS
 from hfi_core.io.atomic import atomic_file
 from hfi_core.params import Params
 from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings
@@ -20,109 +20,116 @@ from hfi_core.report.images import build_strips, data_uri
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
 from hfi_core.report.table import build_comparison_table
 
-_SHARES = {"accuracy": "as the others", "yes_found": "their yes found", "no_found": "their no found"}
+_AGREEMENT_COLUMNS = {"accuracy": "agrees", "yes_found": "agrees on yes", "no_found": "agrees on no"}
 
 
 @dataclass(frozen=True)
 class JudgementSummary:
-    """Words for the page, of one concept."""
+    """Agreement and annotators of one concept, as text."""
 
     agreement: list[tuple[str, str]]
-    """Measure, and value with interval."""
+    """Pairs of a measure and its value with interval."""
     warning: str | None
     header: list[str]
     annotators: list[list[str]]
-    """A row an annotator."""
+    """Table lines, one an annotator."""
 
 
 def describe_judgements(summary: Mapping[str, Any]) -> JudgementSummary:
-    """From a concept's `labels/CONCEPT/summary.json`."""
+    """Format agreement and annotators from a concept's `labels/CONCEPT/summary.json`."""
     ranked = summary["kind"] == "ranking"
     agreement = [
-        (THRESHOLDS[name], f"{_words(interval)}, over {interval['n']} {UNITS[name]}")
+        (MEASURE_NAMES[name], f"{_format_interval(interval)}, over {interval['n']} {MEASURE_UNITS[name]}")
         for name, interval in summary["agreement_intervals"].items()
         if interval is not None
     ]
-    shares = {} if ranked else _SHARES
-    rows = [
-        [name, str(figures["judgements"]), str(figures["cant_tell"]), *(_words(figures[share]) for share in shares)]
+    columns = {} if ranked else _AGREEMENT_COLUMNS
+    annotators = [
+        [
+            name,
+            str(figures["judgements"]),
+            str(figures["cant_tell"]),
+            *(_format_interval(figures[column]) for column in columns),
+        ]
         for name, figures in summary["by_annotator"].items()
     ]
-    header = ["annotator", "judgements", "not placed" if ranked else "can't tell", *shares.values()]
-    return JudgementSummary(agreement, summary["warning"], header, rows)
+    header = ["annotator", "judgements", "not placed" if ranked else "can't tell", *columns.values()]
+    return JudgementSummary(agreement, summary["warning"], header, annotators)
 
 
-def _words(interval: Mapping[str, float] | None) -> str:
+def _format_interval(interval: Mapping[str, float] | None) -> str:
     if interval is None:
         return "–"
     return f"{interval['value']:.3f} [{interval['low']:.2f}, {interval['high']:.2f}]"
 
 
 CAPTIONS = {
-    "removal": "What is left of the flagged, against what is kept. Best is the upper left corner.",
-    "rows": "The main shares by row, with their intervals (↑ more is better, ↓ less is better).",
-    "losses": "Each removal's own loss while it learnt. Objectives differ between rows, so only the courses compare.",
-    "reward": "The reward model on pictures that it did not learn from.",
+    "removal": "Flagged pictures on broad prompts (→) and accepted or correct pictures (↑). The upper left is best.",
+    "rows": "The main shares of each row, with their intervals (↑ more is better, ↓ less is better).",
+    "losses": "The training loss of each removal. Objectives differ: compare the shapes of the curves, not the values.",
+    "reward": "The reward model on held-out pictures, which were not used to train it.",
 }
 
 
 @dataclass(frozen=True)
 class ConceptReports:
-    """What earlier stages said about each concept: feedback summary, reward report, the tokens' check."""
+    """Reports of earlier stages, by concept."""
 
     feedback: Mapping[str, Mapping[str, Any]]
+    """`labels/CONCEPT/summary.json`"""
     reward: Mapping[str, Mapping[str, Any]]
+    """`reward/CONCEPT/report.json`"""
     tokens: Mapping[str, Mapping[str, Any]]
+    """`tokens/CONCEPT/check.json`"""
 
 
 def write_page(
     path: Path,
     params: Params,
     evaluation: Mapping[str, Any],
-    rows: Sequence[EvaluatedVariant],
+    variants: Sequence[EvaluatedVariant],
     plots: Mapping[str, str],
-    background: ConceptReports,
+    reports: ConceptReports,
 ) -> None:
-    """Write the page as a whole file; `plots` are SVG by name."""
+    """Write the report page. `variants` starts with base; `plots` maps names to SVG."""
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template.filters |= {"percent": lambda value: f"{100 * value:.1f}\u202f%"}
     source = (files("hfi_core.report") / "templates" / "page.html").read_text(encoding="utf-8")
     text = template.from_string(source).render(
         model=params.release.model,
         release=params.release.row,
-        simulated=any(summary["simulated"] for summary in background.feedback.values()),
+        simulated=any(summary["simulated"] for summary in reports.feedback.values()),
         concepts=params.concepts,
         judge=params.evaluate.judge,
         level=f"{100 * params.evaluate.level:g}",
-        pictures=len(rows[0].records),
-        broad=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
+        pictures=len(variants[0].records),
+        broad_pictures=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
         gates=check_gates(evaluation, params.release.row, params.release.gates),
         findings=list_findings(evaluation),
         headlines=HEADLINES,
-        table=[_line(row, params.release.row) for row in evaluation["rows"]],
-        everything=list(zip(*build_comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
-        comparisons=[_comparison(comparison) for comparison in evaluation["comparisons"]],
+        table=[_describe_row(row, params.release.row) for row in evaluation["rows"]],
+        all_figures=list(zip(*build_comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
+        comparisons=[_describe_comparison(comparison) for comparison in evaluation["comparisons"]],
         attackers={row["row"]: row["attackers"] for row in evaluation["rows"]} if params.attack.attackers > 1 else {},
-        grids={suite: build_strips(rows, suite) for suite in SUITES},
-        plots=_shown(plots),
+        grids={suite: build_strips(variants, suite) for suite in SUITES},
+        plots=_embed_plots(plots),
         captions=CAPTIONS,
-        background=background,
-        judgements={name: describe_judgements(summary) for name, summary in background.feedback.items()},
-        figures=FIGURES,
+        reports=reports,
+        judgements={name: describe_judgements(summary) for name, summary in reports.feedback.items()},
+        definitions=FIGURES,
         suites=SUITES,
-        provenance=_flat(evaluation["provenance"]),
+        provenance=_flatten(evaluation["provenance"]),
         differ=evaluation["provenance"]["differ"],
     )
     with atomic_file(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
-def _line(row: Mapping[str, Any], release: str) -> dict[str, Any]:
-    """A row of the main table; each cell knows where on a scale from 0 to 1 its interval lies, if it is a share."""
+def _describe_row(row: Mapping[str, Any], release: str) -> dict[str, Any]:
+    """Return a row of the main table. `bar` holds positions in percent, and is None unless the figure is a share."""
     cells = []
     for metric in HEADLINES:
         figure = row["metrics"][metric]
-        share = metric.split("@")[0] in SHARES
         cells.append(
             {
                 "value": format_value(metric, figure["value"]),
@@ -132,16 +139,17 @@ def _line(row: Mapping[str, Any], release: str) -> dict[str, Any]:
                     "width": round(100 * (figure["high"] - figure["low"]), 2),
                     "at": round(100 * figure["value"], 2),
                 }
-                if share
+                if is_share(metric)
                 else None,
             }
         )
-    about = row["method"] if row["condition"] is None else f"{row['method']} on the {row['condition']}"
-    about = "the model as it is" if row["method"] == "none" else about
-    return {"row": row["row"], "about": about, "released": row["row"] == release, "cells": cells}
+    method = row["method"] if row["condition"] is None else f"{row['method']} on the {row['condition']}"
+    if row["method"] == "none":
+        method = "unchanged model"
+    return {"row": row["row"], "method": method, "released": row["row"] == release, "cells": cells}
 
 
-def _comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
+def _describe_comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
     points = {key: f"{100 * comparison[key]:+.1f}" for key in ("difference", "low", "high")}
     return {
         "metric": comparison["metric"],
@@ -155,14 +163,14 @@ def _comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _all_metrics(evaluation: Mapping[str, Any]) -> list[str]:
-    """Every metric that the rows have, in the order of the definitions."""
-    found = evaluation["rows"][0]["metrics"]
+    """List every metric of the evaluation, in the order of the definitions."""
+    measured = evaluation["rows"][0]["metrics"]
     names = [f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites]
-    return [name for name in names if name in found]
+    return [name for name in names if name in measured]
 
 
-def _shown(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Each plot for a light and for a dark page."""
+def _embed_plots(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return `data:` URLs of each plot for the light and the dark theme."""
     themes = {"light": ON_LIGHT, "dark": ON_DARK}
     return {
         name: {theme: data_uri(recolour(svg, colours).encode(), "image/svg+xml") for theme, colours in themes.items()}
@@ -170,12 +178,12 @@ def _shown(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:
     }
 
 
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested mappings as dotted keys; anything else as JSON."""
-    found = {}
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Turn nested mappings into dotted keys, and any other value into JSON."""
+    flat = {}
     for key, inner in value.items():
         if isinstance(inner, Mapping) and inner:
-            found |= _flat(inner, f"{prefix}{key}.")
+            flat |= _flatten(inner, f"{prefix}{key}.")
         else:
-            found[prefix + key] = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
-    return found
+            flat[prefix + key] = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False)
+    return flat

@@ -1,4 +1,4 @@
-"""Plots of an evaluation as SVG of reproducible bytes, drawn once and coloured for other paper."""
+"""Draw the plots of an evaluation as SVG with reproducible bytes; recolour them for a light or dark page."""
 
 import csv
 import io
@@ -26,49 +26,49 @@ _ARROWS = {"up": "↑", "down": "↓"}
 Axes = Any
 
 
-_INK, _QUIET, _GRID, _PAPER = "#1d2129", "#6b7280", "#e3e6ea", "#ffffff"
+_INK, _MUTED, _GRID, _PAPER = "#1d2129", "#6b7280", "#e3e6ea", "#ffffff"
 ON_LIGHT = {_PAPER: "none"}
-"""Colours in a drawing's place, by its own, where the paper shows through."""
-ON_DARK = ON_LIGHT | {_INK: "#e6e8eb", _QUIET: "#9aa3af", _GRID: "#30363f"}
+"""Maps colours of a drawing to the colours on a light page. The page shows through the paper."""
+ON_DARK = ON_LIGHT | {_INK: "#e6e8eb", _MUTED: "#9aa3af", _GRID: "#30363f"}
 
 
 @dataclass(frozen=True)
 class PlotData:
-    """What is drawn: the evaluation, losses by row as (steps, values), and reward scores by concept."""
+    """Data of the plots: the evaluation, losses by variant as (steps, values), reward scores by concept."""
 
     evaluation: Mapping[str, Any]
     losses: Mapping[str, tuple[list[float], list[float]]]
     scores: Mapping[str, list[Mapping[str, Any]]]
 
 
-def draw_plots(material: PlotData) -> dict[str, str]:
-    """Every plot that the material has something for, as SVG by name."""
-    plots: dict[str, Callable[[PlotData], Figure]] = {"removal": _removal, "rows": _rows}
-    if material.losses:
-        plots["losses"] = _losses
-    if material.scores:
-        plots["reward"] = _reward
+def draw_plots(data: PlotData) -> dict[str, str]:
+    """Draw every plot that there is data for; returns SVG by name."""
+    plots: dict[str, Callable[[PlotData], Figure]] = {"removal": _draw_removal, "rows": _draw_shares}
+    if data.losses:
+        plots["losses"] = _draw_losses
+    if data.scores:
+        plots["reward"] = _draw_reward
     settings = {
         "svg.hashsalt": "hfi", "svg.fonttype": "none", "font.size": 10.5, "font.family": "DejaVu Sans",
-        "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _QUIET,
+        "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _MUTED,
         "axes.titlecolor": _INK, "axes.titlesize": 11, "axes.titleweight": "bold",
         "axes.titlelocation": "left", "axes.titlepad": 10, "axes.spines.top": False, "axes.spines.right": False,
         "axes.grid": True, "axes.axisbelow": True, "axes.facecolor": "none", "grid.color": _GRID,
-        "xtick.color": _QUIET,
-        "ytick.color": _QUIET, "xtick.labelcolor": _QUIET, "ytick.labelcolor": _QUIET,
+        "xtick.color": _MUTED,
+        "ytick.color": _MUTED, "xtick.labelcolor": _MUTED, "ytick.labelcolor": _MUTED,
         "legend.frameon": False, "lines.linewidth": 1.6,
     }  # fmt: skip
     with mpl.rc_context(settings):
-        return {name: _svg(plot(material)) for name, plot in plots.items()}
+        return {name: _render_svg(plot(data)) for name, plot in plots.items()}
 
 
 def recolour(svg: str, colours: Mapping[str, str]) -> str:
-    """A plot with other colours in the place of its ink, its grid and its paper."""
-    return re.sub("|".join(colours), lambda found: colours[found[0]], svg)
+    """Replace the colours of ink, grid and paper in a plot."""
+    return re.sub("|".join(colours), lambda match: colours[match[0]], svg)
 
 
 def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
-    """A line a row for `dvc plots`: what is left of the flagged, and what is kept."""
+    """Write the compared shares as CSV for `dvc plots`, one line a variant."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["row", *COMPARED])
@@ -76,16 +76,16 @@ def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
             writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in COMPARED)])
 
 
-def _svg(figure: Figure) -> str:
+def _render_svg(figure: Figure) -> str:
     stream = io.StringIO()
     figure.savefig(stream, format="svg", facecolor=_PAPER, metadata={"Date": None, "Creator": None, "Format": None})
-    # Measured in the font that comes with matplotlib, shown in the reader's own.
+    # Text is measured in the font that matplotlib ships, and displayed in the reader's own font.
     return re.sub(r"'DejaVu Sans'(?=[;\"])", _FONTS, stream.getvalue())
 
 
-def _style_of(material: PlotData) -> dict[str, tuple[str, str]]:
-    """Colour and marker of each row; base is gray."""
-    names = [row["row"] for row in material.evaluation["rows"]]
+def _style_of(data: PlotData) -> dict[str, tuple[str, str]]:
+    """Return colour and marker of each variant; base is gray."""
+    names = [row["row"] for row in data.evaluation["rows"]]
     colours = [_BASE_COLOUR, *(_COLOURS[i % len(_COLOURS)] for i in range(len(names) - 1))]
     return {name: (colours[i], _MARKERS[i % len(_MARKERS)]) for i, name in enumerate(names)}
 
@@ -94,19 +94,19 @@ def _whiskers(figure: Mapping[str, float]) -> list[list[float]]:
     return [[figure["value"] - figure["low"]], [figure["high"] - figure["value"]]]
 
 
-def _removal(material: PlotData) -> Figure:
-    """What is left of the flagged against what is kept, with both intervals."""
+def _draw_removal(data: PlotData) -> Figure:
+    """Plot flagged pictures against accepted and correct pictures, with both intervals."""
     figure = Figure(figsize=(9, 4.1), layout="constrained")
     figure.get_layout_engine().set(wspace=0.06)
-    style = _style_of(material)
-    kept = {
+    style = _style_of(data)
+    vertical = {
         "kept@broad": "Accepted, broad prompts",
-        "kept@neighbours": "Accepted, asked for by name",
-        "correct@unrelated": "Right, unrelated prompts",
+        "kept@neighbours": "Accepted, neighbour prompts",
+        "correct@unrelated": "Correct, unrelated prompts",
     }
     panels = figure.subplots(1, 3, sharey=True)
-    for axes, (metric, title) in zip(panels, kept.items(), strict=True):
-        for row in material.evaluation["rows"]:
+    for axes, (metric, title) in zip(panels, vertical.items(), strict=True):
+        for row in data.evaluation["rows"]:
             x, y = row["metrics"]["flagged@broad"], row["metrics"][metric]
             colour, marker = style[row["row"]]
             axes.errorbar(
@@ -124,21 +124,21 @@ def _removal(material: PlotData) -> Figure:
     return figure
 
 
-def _rows(material: PlotData) -> Figure:
-    """The headline shares by row."""
-    style = _style_of(material)
-    rows = material.evaluation["rows"]
+def _draw_shares(data: PlotData) -> Figure:
+    """Plot the compared shares of each variant as bars."""
+    style = _style_of(data)
+    rows = data.evaluation["rows"]
     metrics = (*COMPARED, "flagged@reinverted")
     figure = Figure(figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout="constrained")
     figure.get_layout_engine().set(wspace=0.05, hspace=0.08)
     for axes, metric in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, metrics, strict=True):
-        for place, row in enumerate(rows):
-            found = row["metrics"][metric]
-            axes.barh(place, found["value"], color=style[row["row"]][0], height=0.62)
+        for position, row in enumerate(rows):
+            share = row["metrics"][metric]
+            axes.barh(position, share["value"], color=style[row["row"]][0], height=0.62)
             axes.errorbar(
-                found["value"], place, xerr=_whiskers(found), color=_INK, elinewidth=1, capsize=2.5, linestyle=""
+                share["value"], position, xerr=_whiskers(share), color=_INK, elinewidth=1, capsize=2.5, linestyle=""
             )
-        axes.set_title(f"{metric} {_ARROWS[found['direction']]}", fontsize=10)
+        axes.set_title(f"{metric} {_ARROWS[share['direction']]}", fontsize=10)
         axes.set_yticks(range(len(rows)), [row["row"] for row in rows], color=_INK)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(0, 1.03)
@@ -148,12 +148,12 @@ def _rows(material: PlotData) -> Figure:
     return figure
 
 
-def _losses(material: PlotData) -> Figure:
-    """Each removal's own loss: objectives differ, so do scales, and only the course of each says something."""
-    count = len(material.losses)
+def _draw_losses(data: PlotData) -> Figure:
+    """Plot the loss of each removal, each on its own scale, because objectives differ."""
+    count = len(data.losses)
     figure = Figure(figsize=(9, 2.6 * math.ceil(count / 3)), layout="constrained")
-    style = _style_of(material)
-    for axes, (row, (steps, losses)) in zip(_panels(figure, count, 3), material.losses.items(), strict=True):
+    style = _style_of(data)
+    for axes, (row, (steps, losses)) in zip(_panels(figure, count, 3), data.losses.items(), strict=True):
         axes.plot(steps, losses, color=style[row][0], alpha=0.35, linewidth=0.8)
         axes.plot(steps, _running_mean(losses, 15), color=style[row][0])
         axes.set_title(row)
@@ -164,7 +164,7 @@ def _losses(material: PlotData) -> Figure:
 
 
 def _panels(figure: Figure, count: int, columns: int) -> list[Axes]:
-    """So many axes, in rows of so many columns; the rest of the last row stays free."""
+    """Return `count` axes on a grid of `columns`."""
     panels = list(figure.subplots(math.ceil(count / columns), columns, squeeze=False).flat)
     for axes in panels[count:]:
         axes.remove()
@@ -178,11 +178,11 @@ def _running_mean(values: list[float], width: int) -> np.ndarray:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-def _reward(material: PlotData) -> Figure:
-    """What the reward model says of held-out pictures against what people said of them."""
-    count = len(material.scores)
+def _draw_reward(data: PlotData) -> Figure:
+    """Plot labels of held-out pictures against the reward model's output."""
+    count = len(data.scores)
     figure = Figure(figsize=(9, 3.6 * math.ceil(count / 2)), layout="constrained")
-    for axes, (concept, scores) in zip(_panels(figure, count, 2), material.scores.items(), strict=True):
+    for axes, (concept, scores) in zip(_panels(figure, count, 2), data.scores.items(), strict=True):
         held_out = sorted((row["reward"], row["label"]) for row in scores if row["split"] == "held_out")
         rewards, labels = np.array(held_out).T
         axes.scatter(rewards, labels, s=14, color=_BASE_COLOUR, alpha=0.45, linewidths=0)

@@ -1,4 +1,4 @@
-"""Two releases on one page that is one file: figures, and pictures at equal prompts and seeds."""
+"""Write a page that compares two releases: figures, and pictures at equal prompts and seeds."""
 
 import io
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from hfi_core.report.images import picture_uri
 
 @dataclass(frozen=True)
 class ComparedRelease:
-    """One of the two."""
+    """A release on the page: its name and whether its gates passed."""
 
     name: str
     gates: str
@@ -24,7 +24,7 @@ class ComparedRelease:
 
 @dataclass(frozen=True)
 class PicturePair:
-    """The same request to both; pictures as PNG."""
+    """Pictures (PNG) of both releases for the same prompt and seed."""
 
     suite: str
     prompt: str
@@ -35,19 +35,19 @@ class PicturePair:
 
 def write_side_by_side(
     path: Path,
-    sides: Sequence[ComparedRelease],
+    releases: Sequence[ComparedRelease],
     table: Sequence[tuple[str, str, str, str]],
     pairs: Sequence[PicturePair],
 ) -> None:
-    """Write the page; rows of `table`: metric, first, second, difference."""
+    """Write the page as a single HTML file. Rows of `table`: metric, first value, second value, difference."""
     text = (files("hfi_core.report") / "templates" / "side_by_side.html").read_text(encoding="utf-8")
     template = Environment(undefined=StrictUndefined, autoescape=True, trim_blocks=True).from_string(text)
     suites: dict[str, list[dict]] = {}
     for pair in pairs:
-        shown = {"prompt": pair.prompt, "seed": pair.seed, "uris": [_uri(pair.first), _uri(pair.second)]}
-        suites.setdefault(pair.suite, []).append(shown)
+        uris = [_uri(pair.first), _uri(pair.second)]
+        suites.setdefault(pair.suite, []).append({"prompt": pair.prompt, "seed": pair.seed, "uris": uris})
     with atomic_file(path) as beside:
-        beside.write_text(template.render(sides=sides, table=table, suites=suites), encoding="utf-8")
+        beside.write_text(template.render(releases=releases, table=table, suites=suites), encoding="utf-8")
 
 
 def _uri(png: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The comparison as a table of strings; who shows it, and how, is not its business."""
+"""Format the figures of an evaluation as a table of text, and as CSV."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", 
 
 
 def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] = HEADLINES) -> list[list[str]]:
-    """A header and a line a row: its name, then "value [low, high]" of each metric of `reports/evaluation.json`."""
+    """Return a header and one line a variant: its name, then "value [low, high]" of each metric."""
     lines = [["row", *metrics]]
     for row in evaluation["rows"]:
         lines.append([row["row"], *(format_figure(row["metrics"][metric]) for metric in metrics)])
@@ -20,16 +20,16 @@ def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str]
 
 
 def format_figure(figure: Mapping[str, Any]) -> str:
-    """A figure as "value [low, high]"."""
+    """Format a figure as "value [low, high]"."""
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
 def write_table(path: Path, evaluation: Mapping[str, Any]) -> None:
-    """Write every figure as a line of CSV."""
+    """Write `reports/evaluation.csv`, one line a figure."""
     with atomic_file(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for row in evaluation["rows"]:
-            about = {"row": row["row"], "method": row["method"], "condition": row["condition"] or ""}
+            variant = {"row": row["row"], "method": row["method"], "condition": row["condition"] or ""}
             for metric, figure in row["metrics"].items():
-                writer.writerow(about | {"metric": metric} | figure)
+                writer.writerow(variant | {"metric": metric} | figure)

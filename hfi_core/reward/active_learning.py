@@ -15,8 +15,8 @@ import numpy as np
 
 from hfi_core.candidates.manifest import Candidate, read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.gold import askable_candidates
-from hfi_core.feedback.labels import read_labels, split_of
+from hfi_core.feedback.gold import list_askable_candidates
+from hfi_core.feedback.labels import assign_split, read_labels
 from hfi_core.params import Params
 from hfi_core.progress import Progress, no_progress
 
@@ -102,7 +102,7 @@ def select(
             "  To mend it: have some candidates judged, whichever come first, then `hfi run --until reward`."
         )
     candidates = {candidate.id: candidate for candidate in read_manifest(folder)}
-    asking = {one.id for one in askable_candidates(params, concept, candidates.values(), root)}
+    asking = {one.id for one in list_askable_candidates(params, concept, candidates.values(), root)}
     labelled = {label.picture for label in read_labels(root / "labels" / concept)}
     open_ = [name for name in candidates if name in asking and name not in labelled]
     if not open_:
@@ -119,7 +119,7 @@ def select(
     features, known, rewards = features[: len(open_)], features[len(open_) :], rewards[: len(open_)]
     row = {name: k for k, name in enumerate(open_)}
     unsure = uncertainty(rewards, params.concepts[concept].feedback)
-    unsure[[split_of(name, params.attack.held_out) == "attack" or name in sample for name in open_]] = 0
+    unsure[[assign_split(name, params.attack.held_out) == "attack" or name in sample for name in open_]] = 0
     random_rows = [row[name] for name in wanted]
     near = np.concatenate([known, features[random_rows]])
     active = spread_out(unsure, features, near, count - max(more, len(wanted)))
@@ -145,9 +145,9 @@ def _look(
     params: Params, folder: Path, reward: Path, candidates: list[Candidate], progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings (N, D) of candidates and their rewards (N,)."""
-    from hfi_core.compute.device import configure
-    from hfi_core.reward.model import RewardModel, embed
+    from hfi_core.compute.device import configure_torch
+    from hfi_core.reward.model import RewardModel, embed_candidates
 
-    configure(params.compute)
-    features = embed(params, folder, candidates, progress)
+    configure_torch(params.compute)
+    features = embed_candidates(params, folder, candidates, progress)
     return features.double().numpy(), RewardModel.load(reward).rewards(features).double().numpy()

@@ -1,31 +1,39 @@
 """The reward model r_psi: a small MLP on frozen CLIP image embeddings (HFI, section 3; method.md, section 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hfi_core import params
-from hfi_core.candidates.manifest import Candidate, read_pictures
-from hfi_core.compute.seeding import numpy_generator
-from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, cosine, fit
+from hfi_core.candidates.manifest import Candidate, read_manifest, read_pictures
+from hfi_core.compute.device import configure_torch
+from hfi_core.compute.seeding import derive_seed
+from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, cosine_decay, fit
 from hfi_core.errors import UserError
+from hfi_core.feedback.labels import Label, RankedPair
+from hfi_core.io.json_files import read_jsonl, write_jsonl
 from hfi_core.io.tensors import load_tensors, save_tensors
+from hfi_core.io.training_curve import write_training_curve
+from hfi_core.metrics.ranking import Measurement, Resampling
 from hfi_core.models.clip import Clip
-from hfi_core.params import Params
+from hfi_core.params import Params, Reward
 from hfi_core.progress import Progress, no_progress
+from hfi_core.reward.objectives import make_objective
 
 WEIGHTS = "reward.safetensors"
-BATCH = 1024
-"""Pictures or pairs a step; smaller sets are taken whole."""
+SCORES = "scores.jsonl"
+CHECKPOINT_EVERY = 100
+_DECIMALS = 6
 
 
 class RewardModel(nn.Module):
-    """Embeddings (N, D) to logits f (N,). The reward is r = sigmoid(f), in [0, 1]: higher is more objectionable.
+    """Embeddings (N, D) to logits f (N,). The reward is r = sigmoid(f), in [0, 1]. A higher r is more objectionable.
 
-    Binary feedback fits r itself; a ranking fits differences of f, so that r is comparable between the two.
+    Binary feedback fits r itself. A ranking fits differences of f, so that r has the same meaning for both.
     """
 
     centre: torch.Tensor
@@ -40,7 +48,7 @@ class RewardModel(nn.Module):
 
     @classmethod
     def start(cls, features: torch.Tensor, hidden: int, seed: int) -> "RewardModel":
-        """A model that has learned nothing but the centre and spread of embeddings (N, D)."""
+        """Return an untrained model that knows the centre and the spread of embeddings (N, D)."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = cls(features.shape[1], hidden)
@@ -48,17 +56,74 @@ class RewardModel(nn.Module):
         model.spread.copy_((features - model.centre).square().mean().sqrt().clamp_min(1e-6))
         return model
 
+    @classmethod
+    def fit(
+        cls,
+        candidates: Path | str,
+        labels: Sequence[Label],
+        params: Params,
+        *,
+        concept: str | None = None,
+        pairs: Sequence[RankedPair] = (),
+        work: Path | None = None,
+        progress: Progress = no_progress,
+    ) -> "FittedReward":
+        """Fit a reward model to the labels of a concept's candidates (HFI, section 3).
+
+        Learns from labels of the part "learn" only; the part "attack" is kept for the attackers of the evaluation. A
+        share of the pictures, `params.reward.held_out`, is held out. It chooses the step at which training stops, and
+        measures the result.
+
+        Args:
+            candidates: folder with the pictures and their manifest, for example `candidates/badge`.
+            labels: what `read_labels` returns.
+            concept: the concept's name in `params.concepts`; by default the name of the folder.
+            pairs: for a ranking, what `read_pairs` returns.
+            work: folder for checkpoints; None writes none.
+
+        Raises UserError if there is no such concept, or if there are too few labels, or if all labels are alike.
+        """
+        candidates = Path(candidates)
+        concept = candidates.name if concept is None else concept
+        kind, settings = params.concept(concept).feedback, params.reward
+        key = (params.seed, "reward", concept)
+        learn = [label for label in labels if label.part == "learn"]
+        objective = make_objective(kind, concept, learn, pairs, settings, derive_seed(*key))
+
+        configure_torch(params.compute)
+        pictures = {candidate.id: candidate for candidate in read_manifest(candidates)}
+        features = embed_candidates(params, candidates, [pictures[label.picture] for label in learn], progress)
+        train = torch.from_numpy(~objective.held_out)
+        model = cls.start(features[train], settings.hidden, derive_seed(*key, "start"))
+        losses = train_model(
+            model,
+            lambda step: objective.loss(model, features, step),
+            lambda: objective.held_out_loss(model, features),
+            settings,
+            checkpoint=Checkpoint(work / WEIGHTS, CHECKPOINT_EVERY) if work else None,
+            progress=progress,
+        )
+        if kind == "ranking":
+            model.put_zero_at(features[train])
+        rewards = model.rewards(features).double().numpy()
+        resampling = Resampling(params.evaluate.resamples, params.evaluate.level, derive_seed(*key, "resample"))
+        scores = tuple(
+            Score(label.picture, round(float(reward), _DECIMALS), label.label, "held_out" if held_out else "train")
+            for label, reward, held_out in zip(learn, rewards, objective.held_out, strict=True)
+        )
+        return FittedReward(model, candidates, scores, losses, objective.measure(rewards, resampling))
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits f (N,)."""
+        """Return the logits f (N,) of embeddings (N, D)."""
         return self.outer(F.silu(self.inner((features - self.centre) / self.spread))).squeeze(1)
 
     @torch.no_grad()
     def rewards(self, features: torch.Tensor) -> torch.Tensor:
-        """r (N,) in [0, 1]."""
+        """Return the rewards r (N,), in [0, 1], of embeddings (N, D)."""
         return self(features).sigmoid()
 
     def put_zero_at(self, features: torch.Tensor) -> None:
-        """Shift f so that half of these pictures get a reward above one half: a ranking leaves its zero free."""
+        """Shift f so that half of these pictures get a reward above one half: a ranking does not determine its zero."""
         with torch.no_grad():
             self.outer.bias -= self(features).median()
 
@@ -68,9 +133,9 @@ class RewardModel(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "RewardModel":
-        """Read what `save` wrote.
+        """Read the weights that `save` wrote.
 
-        Raises UserError for a torn file, or one that holds no reward model.
+        Raises UserError if the file cannot be parsed, or is not a reward model.
         """
         tensors, _ = load_tensors(folder / WEIGHTS)
         try:
@@ -78,50 +143,84 @@ class RewardModel(nn.Module):
             model = cls(width, hidden)
             model.load_state_dict(tensors)
         except (KeyError, ValueError, RuntimeError) as error:
-            raise UserError(f"{folder / WEIGHTS} holds no reward model: {error}") from error
+            raise UserError(f"{folder / WEIGHTS} is not a reward model: {error}") from error
         return model.eval().requires_grad_(False)
 
 
-def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """L = mean (r - y)^2, with y the share of votes (HFI, section 3); at its least, r is the share expected."""
-    return (logits.sigmoid() - labels).square().mean()
+@dataclass(frozen=True)
+class Score:
+    """One line of `scores.jsonl`: the reward of a picture that the model learned from or was measured on."""
+
+    picture: str
+    reward: float
+    """r in [0, 1], rounded to 6 decimals."""
+    label: float
+    split: Literal["train", "held_out"]
 
 
-def bradley_terry(above: torch.Tensor, below: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """L = - mean log sigmoid(f+ - f-) over pairs, + ranked above - (Bradley & Terry 1952; HFI, section 3)."""
-    return -(weight * F.logsigmoid(above - below)).sum() / weight.sum()
+@dataclass(frozen=True)
+class FittedReward:
+    """A reward model with the candidates that it scored: what `invert` starts from."""
+
+    model: RewardModel
+    candidates: Path
+    """The folder that holds the scored pictures."""
+    scores: tuple[Score, ...]
+    losses: Mapping[str, list[float]] = field(default_factory=dict)
+    """`loss` and `held_out_loss` of every step. Not read back by `load`."""
+    metrics: Mapping[str, Measurement] = field(default_factory=dict)
+    """Figures on the held-out pictures, each with its interval. Not read back by `load`."""
+
+    @property
+    def rewards(self) -> dict[str, float]:
+        """Rewards by picture."""
+        return {score.picture: score.reward for score in self.scores}
+
+    @property
+    def best_step(self) -> int:
+        """The step whose weights were kept: that of the lowest held-out loss."""
+        held_out = self.losses["held_out_loss"]
+        return min(range(len(held_out)), key=held_out.__getitem__)
+
+    def save(self, folder: Path) -> None:
+        """Write weights, scores and losses into a folder."""
+        self.model.save(folder)
+        write_jsonl(folder / SCORES, [asdict(score) for score in self.scores])
+        write_training_curve(folder / "steps.csv", self.losses)
+
+    @classmethod
+    def load(cls, folder: Path, candidates: Path) -> "FittedReward":
+        """Read the weights and the scores that `save` wrote.
+
+        Raises UserError if a file is missing or cannot be parsed.
+        """
+        scores = tuple(Score(**row) for row in read_jsonl(folder / SCORES))
+        return cls(RewardModel.load(folder), candidates, scores)
 
 
-def batch_rows(count: int, step: int, seed: int) -> torch.Tensor:
-    """Rows of a training set that a step learns from."""
-    if count <= BATCH:
-        return torch.arange(count)
-    return torch.from_numpy(numpy_generator(seed, "batch", step).choice(count, BATCH, replace=False))
-
-
-def train(
+def train_model(
     model: RewardModel,
     loss: Callable[[int], torch.Tensor],
     held_out_loss: Callable[[], torch.Tensor],
-    settings: params.Reward,
+    settings: Reward,
     *,
     checkpoint: Checkpoint | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, list[float]]:
-    """Minimise `loss(step)` and leave the model with the weights of the least held-out loss (early stopping).
+    """Minimise `loss(step)`, then set the weights to those of the lowest held-out loss (early stopping).
 
-    Returns both losses by step, as `loss` and `held_out_loss`.
+    Returns both losses of every step, as `loss` and `held_out_loss`.
     """
     named = dict(model.named_parameters())
     held_out = torch.zeros(settings.steps)
-    least = torch.tensor(torch.inf)
+    lowest = torch.tensor(torch.inf)
     best = {name: value.detach().clone() for name, value in named.items()}
 
     @torch.no_grad()
     def after_step(step: int) -> None:
         held_out[step] = held_out_loss()
-        if held_out[step] < least:
-            least.copy_(held_out[step])
+        if held_out[step] < lowest:
+            lowest.copy_(held_out[step])
             for name, value in named.items():
                 best[name].copy_(value)
         progress(step + 1, settings.steps, "fitting the reward model")
@@ -129,21 +228,21 @@ def train(
     history = fit(
         [ParameterGroup(named, settings.rate)],
         loss,
-        what="The reward model",
+        name="The reward model",
         steps=settings.steps,
-        schedule=cosine,
+        schedule=cosine_decay,
         weight_decay=settings.weight_decay,
         checkpoint=checkpoint,
         after_step=after_step,
-        state={"held_out": held_out, "least": least} | {f"best/{name}": value for name, value in best.items()},
+        state={"held_out": held_out, "least": lowest} | {f"best/{name}": value for name, value in best.items()},
     )
     model.load_state_dict(best, strict=False)
     model.eval().requires_grad_(False)
     return {"loss": history.tolist(), "held_out_loss": held_out.tolist()}
 
 
-def embed(params: Params, folder: Path, candidates: list[Candidate], progress: Progress) -> torch.Tensor:
-    """CLIP embeddings (N, D), a block of pictures in memory at a time."""
+def embed_candidates(params: Params, folder: Path, candidates: list[Candidate], progress: Progress) -> torch.Tensor:
+    """Return the CLIP embeddings (N, D) of candidates. Only one block of pictures is in memory at a time."""
     clip, block = Clip.load(params.clip, params.compute), params.compute.block
     parts = []
     for start in range(0, len(candidates), block):

@@ -1,57 +1,81 @@
-"""What the reward model learns from each kind of feedback, and how well it has: binary votes, or a ranking."""
+"""The training objectives of the reward model: one for binary votes, one for rankings."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import Label, RankedPair
-from hfi_core.metrics.ranking import Measured, Resampling, accuracy, auc, calibration_error, pair_accuracy, spearman
+from hfi_core.metrics.ranking import Measurement, Resampling, accuracy, auc, calibration_error, pair_accuracy, spearman
 from hfi_core.params import Reward
-from hfi_core.reward.model import RewardModel, batch_rows, bradley_terry, squared_error
+
+BATCH = 1024
+"""Pictures or pairs that one step learns from. A smaller set is used whole."""
+
+Logits = Callable[[torch.Tensor], torch.Tensor]
+"""The reward model: embeddings (N, D) to logits (N,)."""
 
 
-class Task(Protocol):
-    """Both kinds; `features` (N, D) has a row for each label, in the labels' order."""
+def squared_error(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return L = mean (r - y)^2, y the share of votes (HFI, section 3). At its minimum, r is the expected share."""
+    return (logits.sigmoid() - labels).square().mean()
+
+
+def bradley_terry(above: torch.Tensor, below: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return L = - mean log sigmoid(f+ - f-) over pairs, + ranked above - (Bradley & Terry 1952; HFI, section 3)."""
+    return -(weight * F.logsigmoid(above - below)).sum() / weight.sum()
+
+
+def draw_batch(count: int, step: int, seed: int) -> torch.Tensor:
+    """Return the rows of the training set that one step learns from."""
+    if count <= BATCH:
+        return torch.arange(count)
+    return torch.from_numpy(numpy_generator(seed, "batch", step).choice(count, BATCH, replace=False))
+
+
+class Objective(Protocol):
+    """The training objective for one kind of feedback. `features` (N, D) has one row per label, in the same order."""
 
     held_out: np.ndarray
-    """Which pictures measure the model (N,), bool."""
+    """Which pictures are held out to measure the model, bool (N,)."""
 
-    def loss(self, model: RewardModel, features: torch.Tensor, step: int) -> torch.Tensor:
-        """What a step minimises, over pictures that are not held out."""
+    def loss(self, model: Logits, features: torch.Tensor, step: int) -> torch.Tensor:
+        """Return the loss of one step, over pictures that are not held out."""
         ...
 
-    def held_out_loss(self, model: RewardModel, features: torch.Tensor) -> torch.Tensor:
-        """The same over the held-out pictures."""
+    def held_out_loss(self, model: Logits, features: torch.Tensor) -> torch.Tensor:
+        """Return the loss over the held-out pictures."""
         ...
 
-    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measured]:
-        """Figures over the held-out pictures, from the rewards (N,) of all."""
+    def measure(self, rewards: np.ndarray, resampling: Resampling) -> dict[str, Measurement]:
+        """Measure the held-out pictures; `rewards` (N,) are those of all pictures."""
         ...
 
 
-def objective_for(
-    kind: str, concept: str, labels: list[Label], pairs: list[RankedPair], settings: Reward, seed: int
-) -> Task:
-    """The task that labels pose.
+def make_objective(
+    kind: str, concept: str, labels: Sequence[Label], pairs: Sequence[RankedPair], settings: Reward, seed: int
+) -> Objective:
+    """Return the objective for the labels of a concept.
 
-    Raises UserError that says how to mend it if they are too few, or all alike.
+    Raises UserError, which says how to fix it, if there are too few labels or if all labels are alike.
     """
     if len(labels) < settings.least:
         raise UserError(
             f"{concept}: {len(labels)} pictures with labels to learn from; reward.least asks for {settings.least}.\n"
-            "  To mend it: have more pictures judged, or lower feedback.minimum, attack.held_out or reward.least."
+            "  To fix this: have more pictures judged, or lower feedback.minimum, attack.held_out or reward.least."
         )
-    return _binary(concept, labels, settings, seed) if kind == "binary" else _ranking(
-        concept, labels, pairs, settings, seed
-    )  # fmt: skip
+    if kind == "binary":
+        return _binary_objective(concept, labels, settings, seed)
+    return _ranking_objective(concept, labels, pairs, settings, seed)
 
 
-def split(classes: np.ndarray, held_out: float, seed: int) -> np.ndarray:
-    """Which pictures are held out (N,), drawn a class apart so that each class is on both sides where it has two."""
+def split_held_out(classes: np.ndarray, held_out: float, seed: int) -> np.ndarray:
+    """Choose the pictures to hold out, bool (N,). Each class of two pictures or more is on both sides of the split."""
     mask = np.zeros(len(classes), bool)
     for value in np.unique(classes):
         rows = np.flatnonzero(classes == value)
@@ -61,101 +85,103 @@ def split(classes: np.ndarray, held_out: float, seed: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class BinaryTask:
-    """Shares of votes, fitted by squared error. Split votes count for the loss and for calibration alone."""
+class BinaryObjective:
+    """Fit shares of votes by squared error. Tied votes count only for the loss and for the calibration error."""
 
     labels: np.ndarray
     held_out: np.ndarray
     seed: int
 
-    def loss(self, model: RewardModel, features: torch.Tensor, step: int) -> torch.Tensor:
-        """See `Task`."""
+    def loss(self, model: Logits, features: torch.Tensor, step: int) -> torch.Tensor:
+        """See `Objective`."""
         learn = np.flatnonzero(~self.held_out)
-        return self._error(model, features, learn[batch_rows(len(learn), step, self.seed)])
+        return self._error(model, features, learn[draw_batch(len(learn), step, self.seed)])
 
-    def held_out_loss(self, model: RewardModel, features: torch.Tensor) -> torch.Tensor:
-        """See `Task`."""
+    def held_out_loss(self, model: Logits, features: torch.Tensor) -> torch.Tensor:
+        """See `Objective`."""
         return self._error(model, features, np.flatnonzero(self.held_out))
 
-    def _error(self, model: RewardModel, features: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
+    def _error(self, model: Logits, features: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
         return squared_error(model(features[rows]), torch.from_numpy(self.labels[rows]).float())
 
-    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measured]:
-        """See `Task`."""
+    def measure(self, rewards: np.ndarray, resampling: Resampling) -> dict[str, Measurement]:
+        """See `Objective`."""
         decided = self.held_out & (self.labels != 0.5)
         positive = self.labels[decided] > 0.5
         return {
-            "auc": auc(rewards[decided], positive, how),
-            "accuracy": accuracy(rewards[decided], positive, how),
-            "calibration_error": calibration_error(rewards[self.held_out], self.labels[self.held_out], how),
+            "auc": auc(rewards[decided], positive, resampling),
+            "accuracy": accuracy(rewards[decided], positive, resampling),
+            "calibration_error": calibration_error(rewards[self.held_out], self.labels[self.held_out], resampling),
         }
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Rows of the pictures placed above and below, and how often (P,)."""
+    """Pairs of a ranking: rows of the pictures placed above and below, and how often; each (P,)."""
 
     above: np.ndarray
     below: np.ndarray
     weight: np.ndarray
 
     def where(self, mask: np.ndarray) -> "Pairs":
-        """Those for which `mask` (P,) holds."""
+        """Return the pairs for which `mask`, bool (P,), is true."""
         return Pairs(self.above[mask], self.below[mask], self.weight[mask])
 
-    def nll(self, model: RewardModel, features: torch.Tensor, rows: np.ndarray | slice = slice(None)) -> torch.Tensor:
-        """The Bradley-Terry loss of the pairs in `rows`."""
+    def nll(self, model: Logits, features: torch.Tensor, rows: np.ndarray | slice = slice(None)) -> torch.Tensor:
+        """Return the Bradley-Terry loss of the pairs in `rows`."""
         scores = [model(features[side[rows]]) for side in (self.above, self.below)]
         return bradley_terry(*scores, torch.from_numpy(self.weight[rows]).float())
 
 
 @dataclass(frozen=True)
-class RankingTask:
-    """Pairs of a ranking, fitted by Bradley-Terry. A pair across the split is used on neither side."""
+class RankingObjective:
+    """Fit the pairs of a ranking by Bradley-Terry. A pair with one picture on each side of the split is not used."""
 
     labels: np.ndarray
     held_out: np.ndarray
     learn: Pairs
     measured: Pairs
     decided: Pairs
-    """Held-out pairs without ties: who was placed above more often, and by how much."""
+    """Held-out pairs without ties: which picture was placed above more often, and by how much."""
     seed: int
 
-    def loss(self, model: RewardModel, features: torch.Tensor, step: int) -> torch.Tensor:
-        """See `Task`."""
-        return self.learn.nll(model, features, batch_rows(len(self.learn.above), step, self.seed).numpy())
+    def loss(self, model: Logits, features: torch.Tensor, step: int) -> torch.Tensor:
+        """See `Objective`."""
+        return self.learn.nll(model, features, draw_batch(len(self.learn.above), step, self.seed).numpy())
 
-    def held_out_loss(self, model: RewardModel, features: torch.Tensor) -> torch.Tensor:
-        """See `Task`."""
+    def held_out_loss(self, model: Logits, features: torch.Tensor) -> torch.Tensor:
+        """See `Objective`."""
         return self.measured.nll(model, features)
 
-    def measure(self, rewards: np.ndarray, how: Resampling) -> dict[str, Measured]:
-        """See `Task`."""
-        # Rows among the held-out pictures, which are what is drawn again.
+    def measure(self, rewards: np.ndarray, resampling: Resampling) -> dict[str, Measurement]:
+        """See `Objective`."""
+        # Row numbers among the held-out pictures: the bootstrap resamples those.
         row = np.cumsum(self.held_out) - 1
         pairs = self.decided
-        mine = rewards[self.held_out]
+        held_out = rewards[self.held_out]
         return {
-            "pair_accuracy": pair_accuracy(mine, row[pairs.above], row[pairs.below], pairs.weight, how),
-            "spearman": spearman(mine, self.labels[self.held_out], how),
+            "pair_accuracy": pair_accuracy(held_out, row[pairs.above], row[pairs.below], pairs.weight, resampling),
+            "spearman": spearman(held_out, self.labels[self.held_out], resampling),
         }
 
 
-def _binary(concept: str, labels: list[Label], settings: Reward, seed: int) -> BinaryTask:
+def _binary_objective(concept: str, labels: Sequence[Label], settings: Reward, seed: int) -> BinaryObjective:
     values = np.array([label.label for label in labels])
-    for found, name, other in ((values > 0.5, "objectionable", "no"), (values < 0.5, "accepted", "yes")):
-        if found.sum() < 2:
+    for mask, name, other in ((values > 0.5, "objectionable", "no"), (values < 0.5, "accepted", "yes")):
+        if mask.sum() < 2:
             raise UserError(
-                f"{concept}: {int(found.sum())} of {len(labels)} labelled pictures are {name}, and the reward model "
+                f"{concept}: {int(mask.sum())} of {len(labels)} labelled pictures are {name}, and the reward model "
                 f"needs at least 2 of either kind: people answered {other!r} to the rest.\n"
-                "  To mend it: have more pictures judged, or choose prompts whose pictures show both."
+                "  To fix this: have more pictures judged, or choose prompts whose pictures show both."
             )
-    return BinaryTask(values, split(np.sign(values - 0.5), settings.held_out, seed), seed)
+    return BinaryObjective(values, split_held_out(np.sign(values - 0.5), settings.held_out, seed), seed)
 
 
-def _ranking(concept: str, labels: list[Label], pairs: list[RankedPair], settings: Reward, seed: int) -> RankingTask:
+def _ranking_objective(
+    concept: str, labels: Sequence[Label], pairs: Sequence[RankedPair], settings: Reward, seed: int
+) -> RankingObjective:
     row = {label.picture: k for k, label in enumerate(labels)}
-    held_out = split(np.zeros(len(labels)), settings.held_out, seed)
+    held_out = split_held_out(np.zeros(len(labels)), settings.held_out, seed)
     weights = {(row[p.above], row[p.below]): p.weight for p in pairs if p.above in row and p.below in row}
     known = _pairs(weights)
     decided = _pairs({(a, b): net for (a, b), w in weights.items() if (net := w - weights.get((b, a), 0.0)) > 0})
@@ -166,9 +192,9 @@ def _ranking(concept: str, labels: list[Label], pairs: list[RankedPair], setting
         raise UserError(
             f"{concept}: the rankings place too few pictures above others to learn from some and to measure on "
             f"others ({len(decided.above)} pairs without a tie).\n"
-            "  To mend it: have more pictures ranked, in groups that overlap, or raise reward.held_out."
+            "  To fix this: have more pictures ranked, in groups that overlap, or raise reward.held_out."
         )
-    return RankingTask(
+    return RankingObjective(
         labels=np.array([label.label for label in labels]),
         held_out=held_out,
         learn=known.where(~held_out[known.above] & ~held_out[known.below]),

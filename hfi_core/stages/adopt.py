@@ -1,37 +1,26 @@
 """Stage 1, where the pictures exist already: an imported folder becomes a concept's candidates."""
 
 import shutil
-from collections.abc import Mapping
-from pathlib import Path
 
 from hfi_core.candidates.manifest import MANIFEST, read_manifest, read_pictures
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.json_files import write_jsonl
-from hfi_core.params import Params
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
 
 _AT_ONCE = 256
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Copy manifest and pictures, each picture checked against its digest; files that are no pictures stay behind."""
-    source = inputs["imported"]
+    source = context.inputs["imported"]
     rows = read_manifest(source)
-    with atomic_folder(outputs["candidates"]) as folder:
+    with atomic_folder(context.outputs["candidates"]) as folder:
         (folder / "pictures").mkdir()
         for start in range(0, len(rows), _AT_ONCE):
             part = rows[start : start + _AT_ONCE]
             read_pictures(source, part)
             for row in part:
                 shutil.copyfile(source / row.file, folder / row.file)
-            progress(start + len(part), len(rows), "pictures")
+            context.progress(start + len(part), len(rows), "pictures")
         write_jsonl(folder / MANIFEST, [row.model_dump(mode="json") for row in rows])
     return {"candidates": len(rows)}

@@ -1,47 +1,36 @@
 """Stage 6, at its end: all rows side by side; figures, paired tests, plots and the page (method, section 6)."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
 from hfi_core.io.training_curve import read_losses
-from hfi_core.params import Params
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.images import write_banner
 from hfi_core.report.page import ConceptReports, write_page
 from hfi_core.report.plots import PlotData, draw_plots, write_removal_csv
 from hfi_core.report.table import write_table
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Compare the rows that params name; returns the released row's figures."""
+    params, inputs, outputs = context.params, context.inputs, context.outputs
     rows = read_variants(inputs["evaluation"], list(params.removals))
     background = ConceptReports(
         feedback={name: read_json(inputs["labels"] / name / "summary.json") for name in params.concepts},
         reward={name: read_json(inputs["reward"] / name / "report.json") for name in params.concepts},
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
-    evaluation = build_evaluation(params, rows, background.feedback, progress)
+    evaluation = build_evaluation(params, rows, background.feedback, context.progress)
     material = PlotData(
         evaluation=evaluation,
-        losses=read_losses(inputs["models"], [row.row for row in rows]),
+        losses=read_losses(inputs["models"], [row.name for row in rows]),
         scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},
     )
     values = {
         row["row"]: {metric: figure["value"] for metric, figure in row["metrics"].items()} for row in evaluation["rows"]
     }
-    released = next(row for row in rows if row.row == params.release.row)
+    released = next(row for row in rows if row.name == params.release.row)
 
     # The page checks the gates' names, so it comes before the outputs that others read.
     plots = draw_plots(material)

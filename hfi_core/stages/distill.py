@@ -1,40 +1,32 @@
-"""Stage 5: take the concepts out of the model; all concepts together, one removal a unit (method, section 5)."""
+"""Stage 5: take the concepts out of the model, all concepts together, one removal a unit (method, section 5)."""
 
 import shutil
-from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 
 from hfi_core.compute.data_parallel import current_group
-from hfi_core.compute.device import configure
-from hfi_core.erasure.methods import METHODS, look_every
-from hfi_core.erasure.targets import ErasureConcept
-from hfi_core.erasure.trainer import Look, sample_grid
-from hfi_core.inversion.examples import rewarded
-from hfi_core.inversion.tokens import load_tokens
+from hfi_core.erasure.methods import sampling_interval
+from hfi_core.erasure.removal import learn_removal
+from hfi_core.erasure.trainer import StepCallback, sample_grid
+from hfi_core.inversion.token_pair import TokenPair
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
-from hfi_core.io.training_curve import write_steps
+from hfi_core.io.training_curve import write_training_curve
 from hfi_core.models.diffusion.loading import WEIGHTS, load_model
+from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import NoRemoval, Params
-from hfi_core.params.workload import LOOK_AT
-from hfi_core.progress import Progress, no_progress
+from hfi_core.params.workload import PICTURES_PER_SAMPLE
+from hfi_core.pipeline.stage import StageContext
+from hfi_core.reward.model import FittedReward
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
-    """Train the row's removal and keep the teacher's cross-attention weights; `base` keeps none."""
+def run(context: StageContext) -> dict[str, float]:
+    """Learn the removal `unit` and write the weights that it changed; the removal `base` changes none."""
+    params, unit, work = context.params, context.unit, context.work
     spec = params.removals[unit]
     record = {
         "row": unit,
@@ -45,50 +37,46 @@ def run(
         "settings": spec.model_dump(mode="json"),
     }
     if (processes := current_group().count) > 1:
-        record["processes"] = processes  # they round otherwise than one does
-    with atomic_folder(outputs["model"]) as folder:
+        record["processes"] = processes  # several processes round differently from one
+    with atomic_folder(context.outputs["model"]) as folder:
         if isinstance(spec, NoRemoval):
             write_json(folder / "removal.json", record | {"trained_parameters": 0})
             return {"trained_parameters": 0}
-        configure(params.compute)
-        model = load_model(params.model, params.compute)
-        material = [_material(params, name, model, inputs) for name in params.concepts]
+        model = load_model(params)
         samples = (work or folder) / "samples"
-        look = _looker(params, model, material, look_every(spec), samples)
-        weights, losses = METHODS[spec.method](
-            model, material, spec, params, key=(params.seed, unit), work=work, look=look,
-            observe=lambda done, total, what: progress(done, total, f"{unit}: {what}"),
-        )  # fmt: skip
-        save_tensors(folder / WEIGHTS, weights, {"base": params.model.digest, "row": unit})
-        trained = sum(value.numel() for value in weights.values())
-        write_json(folder / "removal.json", record | {"trained_parameters": trained})
-        write_steps(folder / "steps.csv", {"loss": losses})
+        removal = learn_removal(
+            model,
+            [_load_tokens(context, name) for name in params.concepts],
+            unit,
+            params,
+            work=work,
+            before_step=_draw_samples(model, params, sampling_interval(spec), samples),
+            progress=lambda done, total, what: context.progress(done, total, f"{unit}: {what}"),
+        )
+        save_tensors(folder / WEIGHTS, removal.weights, {"base": params.model.digest, "row": unit})
+        write_json(folder / "removal.json", record | {"trained_parameters": removal.parameters})
+        write_training_curve(folder / "steps.csv", {"loss": removal.losses})
         if work:
             shutil.copytree(samples, folder / "samples")
-    last = losses[-min(10, ceil(len(losses) / 2)) :]  # of a short curve, its second half: it began elsewhere
-    return {"trained_parameters": trained, "final_loss": float(np.mean(last))}
+    # The mean of the last ten steps; of a short curve, that of its second half.
+    last = removal.losses[-min(10, ceil(len(removal.losses) / 2)) :]
+    return {"trained_parameters": removal.parameters, "final_loss": float(np.mean(last))}
 
 
-def _material(params: Params, name: str, model, inputs: Mapping[str, Path]) -> ErasureConcept:
-    return ErasureConcept(
-        name=name,
-        concept=params.concepts[name],
-        tokens={key: value.to(model.device) for key, value in load_tokens(inputs["tokens"] / name).items()},
-        objectionable=lambda: rewarded(
-            model, inputs["candidates"] / name, inputs["reward"] / name, "objectionable", params.invert.top,
-            params.compute.block,
-        ),
-    )  # fmt: skip
+def _load_tokens(context: StageContext, concept: str) -> TokenPair:
+    inputs = context.inputs
+    reward = FittedReward.load(inputs["reward"] / concept, inputs["candidates"] / concept)
+    return TokenPair.load(inputs["tokens"] / concept, concept, reward)
 
 
-def _looker(params: Params, model, material: list[ErasureConcept], stride: int, folder: Path) -> Look:
-    """Draws the first prompts of the concepts now and then while a removal learns."""
-    prompts = [prompt for part in material for prompt in part.concept.prompts]
-    conditions = model.encode([prompts[i % len(prompts)] for i in range(LOOK_AT)])
+def _draw_samples(model: TextToImage, params: Params, interval: int, folder: Path) -> StepCallback:
+    """Return a callback that draws the concepts' first prompts every `interval` steps."""
+    prompts = [prompt for concept in params.concepts.values() for prompt in concept.prompts]
+    conditions = model.encode([prompts[i % len(prompts)] for i in range(PICTURES_PER_SAMPLE)])
 
-    def look(step: int, weights) -> None:
+    def draw(step: int, weights) -> None:
         path = folder / f"step-{step:05d}.png"
-        if step % stride == 0 and not path.exists():
+        if step % interval == 0 and not path.exists():
             save_image(path, sample_grid(model, conditions, params.sampler, weights, params.seed))
 
-    return look
+    return draw

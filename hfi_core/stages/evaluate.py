@@ -10,11 +10,12 @@ from platform import python_version
 import numpy as np
 import torch
 
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
+from hfi_core.compute.shards import WHOLE, Shard, unfinished_blocks
 from hfi_core.evaluation.definitions import SHARES
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS
 from hfi_core.evaluation.shots import SEED_RULE, Shot, list_rivals, list_shots
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import FILE, load_tokens
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
@@ -24,33 +25,26 @@ from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.judges.base import Judge, load_judge
 from hfi_core.metrics.distances import clip_score
 from hfi_core.models.clip import Clip
-from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import WHOLE_STAGE, Shard, unfinished_blocks
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
+from hfi_core.progress import Progress
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Evaluate the row `unit`; pictures that lie in `work` are not drawn again."""
-    configure(params.compute)
+    params, unit, work, progress = context.params, context.unit, context.work, context.progress
+    configure_torch(params.compute)
     shots = list_shots(params)
     # Before anything is drawn, so that a wrong judge costs seconds and not the drawing.
     judge, clip = _eyes(params)
-    with atomic_folder(outputs["evaluation"]) as folder:
+    with atomic_folder(context.outputs["evaluation"]) as folder:
         kept = work or folder / "work"
-        _draw(params, unit, inputs, kept, WHOLE_STAGE, progress)
-        _look(params, unit, judge, clip, kept, WHOLE_STAGE, progress)
+        _draw(params, unit, context.inputs, kept, WHOLE, progress)
+        _look(params, unit, judge, clip, kept, WHOLE, progress)
         looks, records, features, figures = _looks(params), [], [], {}
         for suite in dict.fromkeys(shot.suite for shot in shots):
             part = [shot for shot in shots if shot.suite == suite]
@@ -77,39 +71,24 @@ def run(
             }
         write_jsonl(folder / RECORDS, records)
         save_tensors(folder / FEATURES, {"features": torch.cat(features)})
-        write_json(folder / PROVENANCE, _provenance(params, unit, inputs))
+        write_json(folder / PROVENANCE, _provenance(params, unit, context.inputs))
         if not work:
             shutil.rmtree(kept)
     return figures
 
 
-def draw(
-    params: Params,
-    inputs: Mapping[str, Path],
-    work: Path,
-    *,
-    unit: str = "",
-    shard: Shard = WHOLE_STAGE,
-    progress: Progress = no_progress,
-) -> None:
+def draw(context: StageContext) -> None:
     """Draw the shard's pictures that `work` lacks."""
-    configure(params.compute)
-    _eyes(params)  # as in `run`
-    _draw(params, unit, inputs, work, shard, progress)
+    configure_torch(context.params.compute)
+    _eyes(context.params)  # as in `run`
+    _draw(context.params, context.unit, context.inputs, context.work, context.shard, context.progress)
 
 
-def look(
-    params: Params,
-    inputs: Mapping[str, Path],
-    work: Path,
-    *,
-    unit: str = "",
-    shard: Shard = WHOLE_STAGE,
-    progress: Progress = no_progress,
-) -> None:
+def look(context: StageContext) -> None:
     """Show the shard's pictures to judge and CLIP, where `work` lacks their answers; all must have been drawn."""
-    configure(params.compute)
-    _look(params, unit, *_eyes(params), work, shard, progress)
+    params = context.params
+    configure_torch(params.compute)
+    _look(params, context.unit, *_eyes(params), context.work, context.shard, context.progress)
 
 
 def _eyes(params: Params) -> tuple[Judge, Clip]:
@@ -122,9 +101,9 @@ def _draw(params: Params, unit: str, inputs: Mapping[str, Path], kept: Path, sha
     missing = unfinished_blocks(requests, block, lambda request: _kept(kept, request).exists(), shard)
     if not missing:
         return
-    model = load_safeguarded(params.model, params.compute, inputs["model"])
+    model = load_safeguarded_model(params.model, params.compute, inputs["model"])
     tokens = load_tokens(inputs["attack"])
-    pictures = sample(
+    pictures = draw_pictures(
         model, missing, params.sampler, block=block, tokens=tokens,
         progress=lambda done, total, _: progress(done, total, f"{unit}: pictures"),
     )  # fmt: skip
@@ -176,7 +155,7 @@ def _texts(clip: Clip, shots: list[Shot]) -> torch.Tensor:
 
 def _provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict:
     weights = inputs["model"] / WEIGHTS
-    attackers = [attacker for name in params.concepts for attacker in attackers_of(params, name)]
+    attackers = [attacker for name in params.concepts for attacker in list_attackers(params.attack, name)]
     tokens = {attacker.name: sha256_of_file(attacker.folder(inputs["attack"]) / FILE) for attacker in attackers}
     return {
         "row": unit,

@@ -1,36 +1,29 @@
 """Stage 1: draw the candidates that people will judge (method, section 1)."""
 
 import shutil
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hfi_core.candidates.manifest import MANIFEST, Candidate
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
+from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
-from hfi_core.pipeline.stage import WHOLE_STAGE, Shard, unfinished_blocks
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Draw so many pictures for each of the concept's prompts; those that lie in `work` are not drawn again."""
+    params, unit, work = context.params, context.unit, context.work
     requests = _requests(params, unit)
-    with atomic_folder(outputs["candidates"]) as folder:
-        draw(params, inputs, work or folder, unit=unit, progress=progress)
+    with atomic_folder(context.outputs["candidates"]) as folder:
+        draw(replace(context, work=work or folder))
         rows = []
         for request in requests:
             target = _place(folder, unit, request)
@@ -51,23 +44,16 @@ def run(
     return {"candidates": len(requests)}
 
 
-def draw(
-    params: Params,
-    inputs: Mapping[str, Path],
-    work: Path,
-    *,
-    unit: str = "",
-    shard: Shard = WHOLE_STAGE,
-    progress: Progress = no_progress,
-) -> None:
+def draw(context: StageContext) -> None:
     """Draw the shard's pictures that `work` lacks."""
+    params, unit, work = context.params, context.unit, context.work
     requests, block = _requests(params, unit), params.compute.block
-    missing = unfinished_blocks(requests, block, lambda request: _place(work, unit, request).exists(), shard)
+    missing = unfinished_blocks(requests, block, lambda request: _place(work, unit, request).exists(), context.shard)
     if not missing:
         return
-    configure(params.compute)
-    model = load_model(params.model, params.compute)
-    for request, pixels in sample(model, missing, params.sampler, block=block, progress=progress):
+    configure_torch(params.compute)
+    model = load_base_model(params.model, params.compute)
+    for request, pixels in draw_pictures(model, missing, params.sampler, block=block, progress=context.progress):
         save_image(_place(work, unit, request), pixels)
 
 

@@ -1,54 +1,44 @@
 """Stage `ingest`: a feedback file, held against the manifest, becomes labels (method.md, section 2)."""
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.aggregation import AGGREGATIONS, binary_labels
-from hfi_core.feedback.agreement import LEVEL
+from hfi_core.feedback.aggregation import AGGREGATIONS, make_binary_labels
+from hfi_core.feedback.agreement import CONFIDENCE_LEVEL
 from hfi_core.feedback.labels import write_labels
 from hfi_core.feedback.ledger import open_ledger
-from hfi_core.feedback.ranking import BRADLEY_TERRY, compare, positions
-from hfi_core.feedback.statistics import Annotator, statistics_of, warning_of
+from hfi_core.feedback.ranking import BRADLEY_TERRY, count_comparisons, make_ranking_labels
+from hfi_core.feedback.statistics import AnnotatorStatistics, check_agreement, compute_statistics
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.metrics.intervals import Interval
-from hfi_core.params import Params
-from hfi_core.progress import Progress, no_progress
+from hfi_core.pipeline.stage import StageContext
 
 _DECIMALS = 6
 
 
-def run(
-    params: Params,
-    inputs: Mapping[str, Path],
-    outputs: Mapping[str, Path],
-    *,
-    unit: str = "",
-    work: Path | None = None,
-    progress: Progress = no_progress,
-) -> dict[str, float]:
+def run(context: StageContext) -> dict[str, float]:
     """Write labels.jsonl, for rankings pairs.jsonl, and summary.json of the concept `unit`.
 
     Warns where annotators agree less than params ask for, and of judgements in the live store whose pictures were
     removed or redrawn since: they do not count. Raises UserError that names file, line, field and remedy of
     the first mistake in the feedback, or if annotators agree less than params allow.
     """
+    params, inputs, unit = context.params, context.inputs, context.unit
     kind, feedback, held_out = params.concepts[unit].feedback, params.feedback, params.attack.held_out
     candidates = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
     with open_ledger(inputs["feedback"], unit, kind, candidates, live=feedback.store) as ledger:
-        statistics = statistics_of(ledger, kind)
+        statistics = compute_statistics(ledger, kind)
         if kind == "binary":
             pairs = None
-            labels = binary_labels(ledger, feedback.labels, candidates, feedback.minimum, held_out)
+            labels = make_binary_labels(ledger, feedback.labels, candidates, feedback.minimum, held_out)
         else:
-            comparisons = compare(ledger.orders())
+            comparisons = count_comparisons(ledger.rankings())
             pairs = comparisons.pairs
-            labels = positions(comparisons, candidates, feedback.minimum, held_out)
+            labels = make_ranking_labels(comparisons, candidates, feedback.minimum, held_out)
     totals = statistics.totals
     if totals.stale:
         warnings.warn(
@@ -62,7 +52,7 @@ def run(
             f"{inputs['feedback']}: no picture of {unit!r} has the {feedback.minimum} judgements (one of them an "
             "answer) that feedback.minimum asks for. Have more pictures judged, or lower feedback.minimum."
         )
-    warning = warning_of(statistics, feedback.agreement, unit, inputs["feedback"])
+    warning = check_agreement(statistics, feedback.agreement, unit, inputs["feedback"])
     if warning:
         warnings.warn(warning, UserWarning, stacklevel=2)
     share = sum(label.label for label in labels) / len(labels) if kind == "binary" else None
@@ -82,13 +72,13 @@ def run(
         "cant_tell": statistics.cant_tell,
         "agreement": {name: interval and interval.value for name, interval in statistics.agreement.items()},
         "agreement_intervals": {name: _rounded(interval) for name, interval in statistics.agreement.items()},
-        "interval_level": LEVEL,
+        "interval_level": CONFIDENCE_LEVEL,
         "by_annotator": {name: _figures(one, kind) for name, one in statistics.annotators.items()},
         "warning": warning,
         "feedback_sha256": sha256_of_file(inputs["feedback"]),
         "objectionable_share": share,
     }
-    with atomic_folder(outputs["labels"]) as folder:
+    with atomic_folder(context.outputs["labels"]) as folder:
         write_labels(folder, labels, pairs, summary)
     figures = {
         "pictures": len(labels), "judgements": totals.judgements, "stale": totals.stale,
@@ -98,7 +88,7 @@ def run(
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 
-def _figures(annotator: Annotator, kind: str) -> dict[str, Any]:
+def _figures(annotator: AnnotatorStatistics, kind: str) -> dict[str, Any]:
     """What the summary says of one annotator; no times, so that equal answers give equal bytes."""
     counts = {"judgements": annotator.judgements, "cant_tell": annotator.cant_tell}
     if kind == "ranking":

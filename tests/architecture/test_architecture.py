@@ -139,6 +139,7 @@ def test_what_learns_never_sees_who_judges():
         "hfi_core.pipeline.graph",
         "hfi_core.candidates.manifest",
         "hfi_core.models.weights",
+        "hfi_core.judges",
         "flows.cli.main",
     ],
 )

@@ -7,7 +7,7 @@ from operator import add
 import pytest
 
 from flows.project import presets
-from hfi_core.params.workload import Workload, unet_passes
+from hfi_core.params.workload import Workload, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from tests.support.projects import REPOSITORY
 
@@ -31,7 +31,7 @@ def rows(first: str) -> list[list[str]]:
 
 def _work(*, of_candidates: bool) -> Workload:
     units = (unit for unit in units_of(PARAMS) if (unit.stage.name == "generate") == of_candidates)
-    return reduce(add, (unet_passes(unit.stage.name, unit.unit, PARAMS) for unit in units), Workload())
+    return reduce(add, (count_unet_passes(unit.stage.name, unit.unit, PARAMS) for unit in units), Workload())
 
 
 def spelled(value: float) -> str:

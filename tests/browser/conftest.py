@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.annotation_project import Office, Server, open_office
+from tests.support.annotation_project import AnnotationProject, Server, create_annotation_project
 from tests.support.annotator import Annotator
 from tests.support.chromium import PATIENCE, chromium
 
@@ -14,9 +14,9 @@ __all__ = ["chromium"]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
+def office(tmp_path: Path) -> AnnotationProject:
     """A project with 12 candidates of one binary concept."""
-    return open_office(tmp_path / "project")
+    return create_annotation_project(tmp_path / "project")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def serve(tmp_path: Path, forked: dict[str, str]) -> Iterator[Callable[..., Serv
     """Start a project's page, in an environment with more variables if need be; it ends with the test."""
     servers: list[Server] = []
 
-    def start(office: Office, **environment: str) -> Server:
+    def start(office: AnnotationProject, **environment: str) -> Server:
         servers.append(Server(office, tmp_path / "server.log", forked | environment))
         return servers[-1].start()
 

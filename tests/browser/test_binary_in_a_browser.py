@@ -6,14 +6,14 @@ from statistics import median
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.annotation_page import answer, picture, saved
-from tests.support.annotation_project import open_office
+from tests.support.annotation_page import press_answers, shown_picture, wait_until_saved
+from tests.support.annotation_project import create_annotation_project
 
 
 def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(office, serve, person):
     office.draw("badge", 20, size=512)
     page = person(serve(office), path="/judge/badge")
-    picture(page)
+    shown_picture(page)
     page.route("**/api/answers", lambda route: None)  # from here on the server acknowledges nothing
     took = page.evaluate(
         """async () => {
@@ -36,8 +36,8 @@ def test_a_key_answers_and_the_next_picture_is_there_before_the_answer_is_saved(
 
 def test_yes_no_and_cant_tell_are_kept_with_who_when_and_what_was_seen(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    seen = answer(page, "y", "n", "c")
-    saved(page)
+    seen = press_answers(page, "y", "n", "c")
+    wait_until_saved(page)
     rows = office.rows()
     assert [row["picture"] for row in rows] == seen
     assert [row["answer"] for row in rows] == ["yes", "no", "cant_tell"]
@@ -50,29 +50,29 @@ def test_yes_no_and_cant_tell_are_kept_with_who_when_and_what_was_seen(office, s
 
 def test_a_held_key_answers_once(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    first = picture(page)
+    first = shown_picture(page)
     page.keyboard.down("y")
     for _ in range(4):
         page.keyboard.down("y")  # what a held key repeats
     page.keyboard.up("y")
-    saved(page)
+    wait_until_saved(page)
     assert [row["picture"] for row in office.rows()] == [first]
 
 
 def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    first, second, third = answer(page, "y", "n", "c")
-    live = picture(page)
+    first, second, third = press_answers(page, "y", "n", "c")
+    live = shown_picture(page)
     for expected, pressed in ((third, "cant_tell"), (second, "no"), (first, "yes")):
         page.keyboard.press("u")
-        assert picture(page) == expected
+        assert shown_picture(page) == expected
         expect(page.locator(f"#{pressed}")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("n")  # the first one anew
-    assert picture(page) == second
+    assert shown_picture(page) == second
     page.keyboard.press("n")  # the same answer again is no new judgement
     page.keyboard.press("s")  # keep as it is
-    assert picture(page) == live
-    saved(page)
+    assert shown_picture(page) == live
+    wait_until_saved(page)
     assert len(office.judgements()) == 4
     counting = {row.picture: row.answer for row in office.judgements(counting=True)}
     assert counting == {first: "no", second: "no", third: "cant_tell"}
@@ -80,38 +80,38 @@ def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(o
 
 def test_undo_is_still_there_after_a_reload(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    (first,) = answer(page, "y")
-    saved(page)
+    (first,) = press_answers(page, "y")
+    wait_until_saved(page)
     page.reload()
-    assert picture(page) != first
+    assert shown_picture(page) != first
     page.keyboard.press("Control+z")
-    assert picture(page) == first
+    assert shown_picture(page) == first
     page.keyboard.press("n")
-    saved(page)
+    wait_until_saved(page)
     assert [row.answer for row in office.judgements(counting=True)] == ["no"]
 
 
 def test_a_skipped_picture_is_not_asked_again_and_can_still_be_gone_back_to(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    (skipped,) = answer(page, "s")
-    saved(page)
+    (skipped,) = press_answers(page, "s")
+    wait_until_saved(page)
     page.reload()
-    seen = answer(page, *"y" * 11)
+    seen = press_answers(page, *"y" * 11)
     assert skipped not in seen
     expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
-    saved(page)
+    wait_until_saved(page)
     assert len(office.judgements()) == 11
     for _ in range(12):
         page.keyboard.press("u")
-    assert picture(page) == skipped
+    assert shown_picture(page) == skipped
     page.keyboard.press("y")
-    saved(page)
+    wait_until_saved(page)
     assert len(office.judgements()) == 12
 
 
 def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    picture(page)
+    shown_picture(page)
     shown = page.locator("#shown")
 
     def covered():
@@ -123,7 +123,7 @@ def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(o
     page.keyboard.press("r")
     assert not covered()
     expect(page.locator("#cover")).to_have_attribute("aria-pressed", "true")
-    answer(page, "y")
+    press_answers(page, "y")
     assert covered()
     page.click("#cover")
     assert not covered()
@@ -131,7 +131,7 @@ def test_pictures_are_covered_until_revealed_and_the_next_one_is_covered_again(o
 
 @pytest.mark.parametrize("kind", ["binary", "ranking"])
 def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve, person, kind):
-    office = open_office(tmp_path / "project", {"badge": kind})
+    office = create_annotation_project(tmp_path / "project", {"badge": kind})
     gallery = office.folder / "reference"
     gallery.mkdir()
     (gallery / "a.png").write_bytes((office.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
@@ -158,7 +158,7 @@ def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve,
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_every_button_is_within_a_phones_width(office, serve, person, language):
     page = person(serve(office), path="/judge/badge", viewport={"width": 390, "height": 844}, locale=language)
-    picture(page)
+    shown_picture(page)
     edges = "[...document.querySelectorAll('#answers button')].map((one) => one.getBoundingClientRect().right)"
     assert max(page.evaluate(edges)) <= 390
 
@@ -174,32 +174,32 @@ def test_covering_is_a_preference_that_lasts(office, serve, person):
     server.kill()
     server.start()
     page.goto(f"{server.url}/judge/badge")
-    picture(page)
+    shown_picture(page)
     assert page.locator("#shown").evaluate("one => getComputedStyle(one).filter") == "none"
     expect(page.locator("#question")).to_have_text("Ist dieses Bild anstößig?")
-    answer(page, "j")  # the key that the German page shows
-    saved(page)
+    press_answers(page, "j")  # the key that the German page shows
+    wait_until_saved(page)
     assert [row["answer"] for row in office.rows()] == ["yes"]
 
 
 def test_single_keys_rest_where_they_are_turned_off_and_while_a_note_is_written(office, serve, person):
     page = person(serve(office), path="/judge/badge")
-    first = picture(page)
+    first = shown_picture(page)
     page.keyboard.press("t")
     page.keyboard.type("yes, no, sure")
-    assert picture(page) == first
+    assert shown_picture(page) == first
     page.keyboard.press("Escape")
-    answer(page, "y")
+    press_answers(page, "y")
     page.goto(page.url.replace("/judge/badge", "/preferences"))
     page.uncheck("input[name=keys]")
     page.click("form[data-post] button")
     expect(page.locator(".saved")).to_be_visible()
     page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
-    second = picture(page)
+    second = shown_picture(page)
     page.keyboard.press("n")
-    assert picture(page) == second
+    assert shown_picture(page) == second
     page.click("#no")
-    saved(page)
+    wait_until_saved(page)
     assert [(row["answer"], row["note"]) for row in office.rows()] == [("yes", "yes, no, sure"), ("no", None)]
 
 
@@ -211,42 +211,42 @@ def test_what_people_write_is_shown_as_text(office, serve, person):
     )
     office.edit(guidelines={"badge": "guide.md"})
     page = person(serve(office), name="<b>Ana</b>", path="/judge/badge")
-    picture(page)
+    shown_picture(page)
     expect(page.locator("#prompt p")).to_have_text(attack)
     expect(page.locator("#guidelines")).to_contain_text("onerror")
     assert page.locator("#guidelines img, #guidelines script, #guidelines a[href^=javascript]").count() == 0
     page.keyboard.press("t")
     page.keyboard.type(attack)
     page.keyboard.press("Escape")
-    answer(page, "y")
+    press_answers(page, "y")
     page.keyboard.press("u")
     assert page.input_value("#note-text") == attack
-    saved(page)
+    wait_until_saved(page)
     assert "hacked" not in page.title()
     assert [row["note"] for row in office.rows()] == [attack]
 
 
 def test_concepts_that_share_pictures_are_asked_about_at_once(tmp_path, serve, person):
-    office = open_office(tmp_path / "project", {"gore": "binary", "hate": "binary"})
+    office = create_annotation_project(tmp_path / "project", {"gore": "binary", "hate": "binary"})
     office.draw("gore", 4, prefix="queue")
     office.draw("hate", 4, prefix="queue")
     page = person(serve(office))
     expect(page.locator(".task")).to_contain_text("4 pictures")
     page.click(".task .button")
-    first = picture(page)
+    first = shown_picture(page)
     expect(page.locator(".concept-row")).to_have_count(2)
     page.keyboard.press("1")
     page.keyboard.press("Shift+2")
     page.keyboard.press("Enter")
     page.wait_for_function("old => !document.getElementById('shown').src.includes(old)", arg=first)
-    second = picture(page)
+    second = shown_picture(page)
     page.locator(".concept-row input").nth(1).check()
     page.keyboard.press("Enter")  # from the checkbox, too
     page.wait_for_function("old => !document.getElementById('shown').src.includes(old)", arg=second)
     page.keyboard.press("u")
     page.keyboard.press("1")
     page.keyboard.press("Enter")  # only what has changed is superseded
-    saved(page)
+    wait_until_saved(page)
     counting = {(row.picture, row.concept): row.answer for row in office.judgements(counting=True)}
     assert counting == {
         (first, "gore"): "yes", (first, "hate"): "cant_tell", (second, "gore"): "yes", (second, "hate"): "yes",
@@ -257,12 +257,12 @@ def test_concepts_that_share_pictures_are_asked_about_at_once(tmp_path, serve, p
 def test_a_break_is_proposed_after_the_time_that_params_name(office, serve, person):
     office.edit(break_minutes=0.005)
     page = person(serve(office), path="/judge/badge")
-    picture(page)
+    shown_picture(page)
     page.wait_for_timeout(400)
     page.keyboard.press("y")
     expect(page.locator("#break")).to_be_visible()
     page.keyboard.press("y")  # judges nothing behind the reminder
     page.click("#break-over")
     expect(page.locator("#break")).to_be_hidden()
-    saved(page)
+    wait_until_saved(page)
     assert len(office.judgements()) == 1

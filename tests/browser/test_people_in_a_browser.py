@@ -5,7 +5,7 @@ from collections import Counter
 from playwright.sync_api import expect
 
 from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
-from tests.support.annotation_page import answer, is_asking, picture, saved
+from tests.support.annotation_page import is_asking, press_answers, shown_picture, wait_until_saved
 
 
 def test_nothing_is_shown_before_the_first_page_is_agreed_to(office, serve, chromium):
@@ -29,10 +29,10 @@ def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than
     for _ in range(12):
         for page in (ana, bo):
             if is_asking(page):
-                answer(page, "y")
+                press_answers(page, "y")
     for page in (ana, bo):
         expect(page.locator("#panel")).to_contain_text("Nothing left to judge")
-        saved(page)
+        wait_until_saved(page)
     assert Counter(row.picture for row in office.judgements()).most_common(1)[0][1] == 1
     assert len({row.annotator for row in office.judgements()}) == 2
     assert len(office.judgements()) == 12
@@ -41,9 +41,9 @@ def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than
 def test_the_daily_limit_ends_the_day_and_holds_after_a_reload(office, serve, person):
     office.edit(daily_limit=3)
     page = person(serve(office), path="/judge/badge")
-    answer(page, "y", "n", "s")
+    press_answers(page, "y", "n", "s")
     expect(page.locator("#panel")).to_contain_text("Enough for today")
-    saved(page)
+    wait_until_saved(page)
     page.reload()
     expect(page.locator("#panel")).to_contain_text("Enough for today")
     assert len(office.judgements()) == 2
@@ -57,15 +57,15 @@ def test_a_qualification_must_be_passed_and_leaves_no_judgement(office, serve, p
     expect(page.locator("#panel")).to_contain_text("A short qualification")
     page.keyboard.press("Enter")
     for _ in range(3):  # all wrong
-        answer(page, "n" if known[picture(page)] == "yes" else "y")
+        press_answers(page, "n" if known[shown_picture(page)] == "yes" else "y")
     expect(page.locator("#panel")).to_contain_text("0 of 3 were right")
     page.click("#panel button")
     for _ in range(3):
-        answer(page, known[picture(page)][0])
+        press_answers(page, known[shown_picture(page)][0])
     expect(page.locator("#panel")).to_contain_text("3 of 3 were right")
     page.click("#panel button")
-    (first,) = answer(page, "y")
-    saved(page)
+    (first,) = press_answers(page, "y")
+    wait_until_saved(page)
     assert first not in known
     assert [row.picture for row in office.judgements()] == [first]
 
@@ -78,8 +78,8 @@ def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement
     page = person(serve(office, **key), path="/judge/badge")
     seen = []
     while is_asking(page):
-        seen += answer(page, "y")
-    saved(page)
+        seen += press_answers(page, "y")
+    wait_until_saved(page)
     asked = [name for name in seen if name in known]
     assert asked
     assert len(seen) == len(set(seen)) == 8 + len(asked)

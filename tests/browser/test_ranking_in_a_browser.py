@@ -3,14 +3,14 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.annotation_page import saved
-from tests.support.annotation_project import open_office
+from tests.support.annotation_page import wait_until_saved
+from tests.support.annotation_project import create_annotation_project
 
 
 @pytest.fixture
 def office(tmp_path):
     """A project with one ranking concept and 12 candidates."""
-    return open_office(tmp_path / "project", {"klara": "ranking"})
+    return create_annotation_project(tmp_path / "project", {"klara": "ranking"})
 
 
 def shown(page) -> list[str]:
@@ -49,7 +49,7 @@ def test_numbers_place_the_picture_in_focus_equal_numbers_tie_and_x_does_not_app
     page.keyboard.press("1")
     page.keyboard.press("Enter")
     page.wait_for_function("old => !document.querySelector('.pic img').src.includes(old)", arg=a)
-    saved(page)
+    wait_until_saved(page)
     assert kept(office) == ([[e], [a], [c, d]], [b])
 
 
@@ -66,7 +66,7 @@ def test_a_picture_can_be_taken_back_by_keys_and_reached_by_arrows(office, serve
     expect(page.locator(".pic-button[data-picture='1']")).to_be_focused()
     page.keyboard.press("5")
     page.keyboard.press("Enter")
-    saved(page)
+    wait_until_saved(page)
     assert kept(office) == ([[ids[0]], [ids[2]], [ids[3]], [ids[1], ids[4]]], [])
 
 
@@ -76,7 +76,7 @@ def test_dragging_places_pictures_and_moves_them_again(office, serve, person):
     for number, place in ((1, "1"), (2, "1"), (3, "3"), (4, "none"), (5, "5"), (3, "2"), (4, "tray"), (4, "4")):
         drag(page, number, place)
     page.click("#save")
-    saved(page)
+    wait_until_saved(page)
     assert kept(office) == ([ids[:2], [ids[2]], [ids[3]], [ids[4]]], [])
 
 
@@ -105,7 +105,7 @@ def test_a_finger_drags_and_taps_on_a_phone(office, serve, person):
     page.locator(".slot[data-place='none']").scroll_into_view_if_needed()
     page.locator(".slot[data-place='none']").tap(position={"x": 40, "y": 12})
     page.tap("#save")
-    saved(page)
+    wait_until_saved(page)
     assert kept(office) == ([[ids[1]], [ids[0]], [ids[2], ids[3]]], [ids[4]])
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -124,7 +124,7 @@ def test_undo_brings_the_order_back_and_a_new_one_supersedes(office, serve, pers
     page.locator(".pic-button[data-picture='4']").focus()
     page.keyboard.press("1")
     page.keyboard.press("Enter")
-    saved(page)
+    wait_until_saved(page)
     assert kept(office) == ([[ids[0], ids[4]], [ids[1]], [ids[2]], [ids[3]]], [])
     assert len(office.judgements()) == 2
 

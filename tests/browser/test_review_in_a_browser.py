@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement
+from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.support.annotation_server import read_candidates, serving, write_project
 
@@ -61,9 +61,9 @@ def test_a_lead_looks_and_decides_by_keyboard(disputed, screen, chromium, forked
         assert page.evaluate(f"{small}.length") == 0
         page.locator("button[value=no]").first.focus()
         page.keyboard.press("Enter")
-        page.wait_for_selector(".dispute.settled")
-        assert page.locator(".dispute.settled").count() == 1
+        page.wait_for_selector(".dispute.decided")
+        assert page.locator(".dispute.decided").count() == 1
     assert complaints == []
     with open_store(f"sqlite:///{disputed / 'feedback.db'}") as store:
-        (decided,) = [one for one in store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+        (decided,) = [one for one in store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
     assert decided.answer == "no"

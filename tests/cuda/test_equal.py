@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from hfi_core.candidates.manifest import read_manifest, read_pictures
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import DistillationSettings, distill
-from hfi_core.inversion.textual_inversion import TrainingExamples, invert, start_vectors
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
+from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import write_project
 from tests.support.stopped import Stopped, stop_at
@@ -23,18 +23,18 @@ DTYPES = ("float32", "bfloat16", "float16")
 @pytest.fixture(params=DTYPES)
 def model(on_cuda, request):
     on_cuda.edit(compute__dtype=request.param)
-    configure(on_cuda.params.compute)
-    return load_model(on_cuda.params.model, on_cuda.params.compute)
+    configure_torch(on_cuda.params.compute)
+    return load_base_model(on_cuda.params.model, on_cuda.params.compute)
 
 
 def test_an_inversion_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     latents = torch.randn(16, *model.latent_shape, generator=torch_generator("latents"))
     examples = TrainingExamples(latents, ["a red badge"] * 16, torch.ones(16))
-    start = start_vectors(model, "badge", 2, 0)
+    start = make_start_vectors(model, "badge", 2, 0)
 
     def run(**options):
-        return invert(
-            model, examples, "badge", "<x>", start, steps=60, batch=16, rate=0.02, noisiest=0.7, key=(0,), **options
+        return invert_token(
+            model, examples, "badge", "<x>", start, InversionSettings(60, 16, 0.02, 0.7), key=(0,), **options
         )
 
     whole, losses = run()
@@ -51,12 +51,14 @@ def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     with torch.no_grad():
         conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
     settings = DistillationSettings(steps=24, rate=1e-3, ema=0.9)
-    sampling = Sampling(batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3)
+    sampling = RolloutSettings(
+        batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3
+    )
     lessons = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):
         rollouts = RollOuts(model, lessons, sampling, ("test",))
-        return distill(model, rollouts, frozen_anchor(model), settings, start=model.cross_attention(), **options)
+        return distill(model, rollouts, frozen_target(model), settings, start=model.cross_attention(), **options)
 
     whole, losses = run()
     with pytest.raises(Stopped):

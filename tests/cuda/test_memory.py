@@ -23,9 +23,9 @@ def test_a_block_that_does_not_fit_is_named_and_a_smaller_one_goes_on(on_cuda):
     (unit, *_) = units(on_cuda)
 
     def draw() -> None:
-        unit.stage.load()(on_cuda.params, unit.inputs, unit.outputs, unit=unit.unit)
+        unit.stage.load()(unit.context(on_cuda.params))
 
-    with pytest.raises(UserError, match=r"memory of 'cuda' did not suffice \(CUDA out of memory.*block \(1024 now\)"):
+    with pytest.raises(UserError, match=r"(?s)memory of 'cuda' is full \(CUDA out of memory.*block \(now 1024\)"):
         draw()
     assert not unit.outputs["candidates"].exists()
     torch.cuda.empty_cache()

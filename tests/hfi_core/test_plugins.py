@@ -23,8 +23,8 @@ class Foreign:
 
 @pytest.fixture
 def with_foreign(monkeypatch):
-    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.ENTRY_POINTS)
-    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.ENTRY_POINTS)
+    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.ENTRY_POINT_GROUP)
+    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.ENTRY_POINT_GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point, thief] if group == "hfi.judges" else [])
 
 
@@ -38,7 +38,7 @@ def test_another_package_adds_a_judge_by_an_entry_point(with_foreign):
 
 
 def test_no_package_can_take_the_place_of_our_judges(with_foreign):
-    assert plugins.known_judges()["embedded"] == plugins.JUDGES["embedded"]
+    assert plugins.find_judges()["embedded"] == plugins.JUDGES["embedded"]
 
 
 def _judge_of_kind(kind):
@@ -52,12 +52,14 @@ def test_params_take_a_judge_of_another_package(with_foreign):
 def test_params_refuse_an_unknown_judge_and_name_the_known_ones():
     raw = default_raw()
     raw["evaluate"]["judge"] = _judge_of_kind("oracle")
-    with pytest.raises(UserError, match=r"evaluate\.judge\.kind: no such judge; there are classifier, clip, embedded"):
+    with pytest.raises(
+        UserError, match=r"evaluate\.judge\.kind: there is no judge of this name; there are classifier, clip, embedded"
+    ):
         parse_params(raw)
 
 
 def test_asking_which_judges_there_are_costs_neither_torch_nor_numpy():
-    code = "import sys; from hfi_core.plugins import known_judges; known_judges(); print(*sys.modules)"
+    code = "import sys; from hfi_core.plugins import find_judges; find_judges(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "hfi_core.plugins" in modules
     assert not {"torch", "numpy"} & set(modules)

@@ -10,7 +10,7 @@ def test_missing_feedback_says_how_to_get_it(fake_project):
     assert "dvc add" in told.stderr
     (fake_project.folder / "data/feedback").mkdir(parents=True)
     (fake_project.folder / "data/feedback/mine.jsonl.dvc").write_text("outs:\n- md5: 0\n  path: mine.jsonl\n")
-    assert "`dvc pull data/feedback/mine.jsonl` brings it" in fake_project.hfi("run", code=2).stderr
+    assert "To fetch it: `dvc pull data/feedback/mine.jsonl`" in fake_project.hfi("run", code=2).stderr
 
 
 def test_a_tracked_file_takes_the_place_of_the_simulation(fake_project, quick):

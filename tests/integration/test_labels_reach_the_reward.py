@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from hfi_core.feedback.labels import Label
-from hfi_core.feedback.ranking import compare, positions
+from hfi_core.feedback.ranking import count_comparisons, make_ranking_labels
 from hfi_core.params import Reward
-from hfi_core.reward.objectives import objective_for
+from hfi_core.reward.objectives import make_objective
 from tests.support.judging import candidate
 from tests.support.rankings import order
 
@@ -29,7 +29,7 @@ def _label(name, value):
 
 def test_soft_labels_reach_the_squared_error_as_they_are():
     values = np.tile([0.02, 0.37, 0.81, 0.999], 5)
-    task = objective_for("binary", "badge", [_label(f"p{k:02d}", v) for k, v in enumerate(values)], [], SETTINGS, 0)
+    task = make_objective("binary", "badge", [_label(f"p{k:02d}", v) for k, v in enumerate(values)], [], SETTINGS, 0)
     logits = torch.linspace(-2, 2, 20)[:, None]
     expected = (torch.sigmoid(logits[:, 0]) - torch.from_numpy(values).float())[torch.from_numpy(~task.held_out)]
     assert task.loss(Logits(), logits, 0).item() == pytest.approx(expected.square().mean().item())
@@ -39,9 +39,9 @@ def test_soft_labels_reach_the_squared_error_as_they_are():
 
 def _ranked(*texts):
     names = sorted({name for text in texts for name in text.replace(" ", "")})
-    comparisons = compare([order(text, f"a{k}") for k, text in enumerate(texts)])
-    labels = positions(comparisons, {name: candidate(name) for name in names}, 1, 0)
-    return labels, comparisons.pairs, objective_for("ranking", "badge", labels, comparisons.pairs, SETTINGS, 0)
+    comparisons = count_comparisons([order(text, f"a{k}") for k, text in enumerate(texts)])
+    labels = make_ranking_labels(comparisons, {name: candidate(name) for name in names}, 1, 0)
+    return labels, comparisons.pairs, make_objective("ranking", "badge", labels, comparisons.pairs, SETTINGS, 0)
 
 
 def test_ranked_groups_reach_the_pairwise_loss_with_ties_as_halves():

@@ -8,7 +8,7 @@ import yaml
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import parse_params
 from hfi_core.pipeline.graph import units_of
 from tests.support.loop import write_feedback
@@ -30,14 +30,14 @@ def judge(kind: str, other, miniature) -> dict:
     }[kind]
     source = {"clip": miniature / "clip", "classifier": other / "classifier"}[kind]
     return words | {
-        "kind": kind, "source": str(source), "revision": None, "digest": digest_of(source), "threshold": 0.2,
+        "kind": kind, "source": str(source), "revision": None, "digest": digest_of_weights(source), "threshold": 0.2,
     }  # fmt: skip
 
 
 def params_for(other, miniature, kind: str, model: str = "pipeline"):
     raw = copy.deepcopy(small_raw(miniature))
     for part, name in (("model", model), ("clip", "clip")):
-        raw[part] = {"source": str(other / name), "revision": None, "digest": digest_of(other / name)}
+        raw[part] = {"source": str(other / name), "revision": None, "digest": digest_of_weights(other / name)}
     raw["concepts"] = {
         name: {
             "text": text, "prompts": [f"a {text}", f"a big {text}"], "feedback": feedback,
@@ -70,7 +70,7 @@ def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniatur
     for unit in units:
         if unit.stage.name == "ingest":
             write_feedback(tmp_path, params)
-        unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
+        unit.stage.load()(unit.context(params))
     report = json.loads((tmp_path / "reports" / "evaluation.json").read_text())
     assert {row["row"] for row in report["rows"]} == set(params.removals)
     for row in report["rows"]:

@@ -6,7 +6,7 @@ _HANG = """
 import importlib, socket, sys
 name, at, pass_, *arguments = sys.argv[1:]
 module = importlib.import_module(name)
-assert getattr(module, pass_).timeout_seconds == module._LONGEST
+assert getattr(module, pass_).timeout_seconds == module._MAX_SECONDS
 setattr(module, at, lambda *_: socket.create_server(("127.0.0.1", 0)).accept())
 print(getattr(module, pass_).with_options(timeout_seconds=1)(*arguments, return_state=True).name)
 """
@@ -16,7 +16,7 @@ print(getattr(module, pass_).with_options(timeout_seconds=1)(*arguments, return_
     "words",
     [
         ("flows.maintenance", "revive", "tend", "safeguard/project"),
-        ("flows.promotions", "settle_promotions", "promotions"),
+        ("flows.promotions", "reconcile_promotions", "promotions"),
         ("flows.reevaluation", "evaluate_again", "reevaluate"),
     ],
     ids=lambda words: words[2],

@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.labels import split_of
+from hfi_core.feedback.labels import assign_split
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from tests.support import postgresql
@@ -89,7 +89,7 @@ def _judge(project, url: str) -> None:
     seen = {"learn": 0, "attack": 0}
     with open_store(url) as store:
         for row in read_manifest(project.folder / "candidates/badge"):
-            part = split_of(row.id, project.params.attack.held_out)
+            part = assign_split(row.id, project.params.attack.held_out)
             seen[part] += 1
             store.add(
                 BinaryJudgement(

@@ -15,7 +15,7 @@ from hfi_core.params import load_params
 from tests.support.annotation_sign_in import LOCAL, PASSWORD, PUBLIC, Browser
 
 
-class Office:
+class AnnotationApp:
     """A project, its store, its page."""
 
     def __init__(self, folder: Path, store: Store, access: Access):
@@ -59,11 +59,11 @@ class Office:
 
 
 @contextmanager
-def office(folder: Path, **access) -> Iterator[Office]:
+def open_annotation_app(folder: Path, **access) -> Iterator[AnnotationApp]:
     """A project's page, for the length of a block."""
     with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
-        opened = Office(folder, store, Access(folder / ".hfi", **access))
+        opened = AnnotationApp(folder, store, Access(folder / ".hfi", **access))
         try:
             yield opened
         finally:
-            opened.app.state.page.state.close()
+            opened.app.state.workspace.state.close()

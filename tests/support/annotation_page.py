@@ -3,7 +3,7 @@
 from playwright.sync_api import Page, expect
 
 
-def picture(page: Page) -> str:
+def shown_picture(page: Page) -> str:
     """The id of the picture that is shown."""
     expect(page.locator("#work")).to_be_visible()
     return page.locator("#shown").get_attribute("src").split("/")[-1].split("?")[0]
@@ -15,11 +15,11 @@ def is_asking(page: Page) -> bool:
     return page.locator("#work").is_visible()
 
 
-def answer(page: Page, *keys: str) -> list[str]:
+def press_answers(page: Page, *keys: str) -> list[str]:
     """Press keys, each on the picture that is there then; the pictures that were judged."""
     seen = []
     for key in keys:
-        seen.append(picture(page))
+        seen.append(shown_picture(page))
         page.keyboard.press(key)
         page.wait_for_function(
             "old => { const at = document.getElementById('shown')?.src ?? ''; "
@@ -29,7 +29,7 @@ def answer(page: Page, *keys: str) -> list[str]:
     return seen
 
 
-def saved(page: Page) -> None:
+def wait_until_saved(page: Page) -> None:
     """Wait until everything is saved."""
     expect(page.locator("#status")).to_have_attribute("data-state", "saved")
     page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('hfi-outbox:'))")

@@ -27,7 +27,7 @@ _BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
 
 
 @dataclass
-class Office:
+class AnnotationProject:
     """A project's folder with candidates, and the judgements that have arrived."""
 
     folder: Path
@@ -77,7 +77,7 @@ class Office:
     def judgements(self, counting: bool = False) -> list:
         """What the store holds."""
         with open_store(f"sqlite:///{self.folder}/feedback.db") as store:
-            return list(store.judgements(counting=counting))
+            return list(store.read_judgements(counting=counting))
 
     def rows(self) -> list[dict[str, Any]]:
         """What the store holds, as JSON objects in the order of the answers."""
@@ -85,7 +85,7 @@ class Office:
         return sorted(rows, key=lambda row: row["answered_at"])
 
 
-def open_office(folder: Path, concepts: dict[str, str] | None = None) -> Office:
+def create_annotation_project(folder: Path, concepts: dict[str, str] | None = None) -> AnnotationProject:
     """A project with the given concepts by name and kind; `badge` with 12 candidates if none are named."""
     raw = default_raw()
     raw["concepts"] = {
@@ -96,7 +96,7 @@ def open_office(folder: Path, concepts: dict[str, str] | None = None) -> Office:
     raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback.jsonl"}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(raw))
-    office = Office(folder)
+    office = AnnotationProject(folder)
     for name in raw["concepts"]:
         office.draw(name, 12)
     return office
@@ -117,7 +117,7 @@ def _picture(seed: str, size: int) -> np.ndarray:
 class Server:
     """The page in a real uvicorn process, which can be killed and started again on the same port."""
 
-    def __init__(self, office: Office, log: Path, environment: Mapping[str, str]):
+    def __init__(self, office: AnnotationProject, log: Path, environment: Mapping[str, str]):
         self.office, self._log, self._environment = office, log, environment
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

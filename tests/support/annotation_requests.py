@@ -9,10 +9,10 @@ from starlette.testclient import TestClient
 from hfi_core.annotation.app import create_app
 from hfi_core.annotation.settings import Access, ServerSettings
 from hfi_core.feedback.store import Store
-from tests.support.annotation_project import Office
+from tests.support.annotation_project import AnnotationProject
 
 
-class Desk:
+class ApiClient:
     """One person's requests."""
 
     def __init__(self, app, name: str = "Ana", consents: bool = True):
@@ -40,10 +40,10 @@ class Desk:
 
     def answer(self, question: dict[str, Any], answer: str = "yes", **more: Any):
         """Send a binary answer to every part of a question."""
-        return self.post("/api/answers", {"judgements": judgements_of(question, answer, **more)})
+        return self.post("/api/answers", {"judgements": build_judgements(question, answer, **more)})
 
 
-def judgements_of(question: dict[str, Any], answer: str = "yes", **more: Any) -> list[dict[str, Any]]:
+def build_judgements(question: dict[str, Any], answer: str = "yes", **more: Any) -> list[dict[str, Any]]:
     """What our script would send."""
     return [
         {
@@ -55,6 +55,6 @@ def judgements_of(question: dict[str, Any], answer: str = "yes", **more: Any) ->
     ]  # fmt: skip
 
 
-def application(office: Office, store: Store):
+def create_test_app(office: AnnotationProject, store: Store):
     """The page of a project."""
     return create_app(ServerSettings(office.params, store, office.folder, Access.loopback(office.folder / ".hfi")))

@@ -26,15 +26,15 @@ def bare_app(private: Path, **access) -> FastAPI:
     app.include_router(sign_in_routes.router)
 
     @app.get("/")
-    def home(request: Request, user: Annotated[identity.User, Depends(dependencies.current_user)]) -> dict[str, str]:
-        return {"name": user.name, "role": user.role, "csrf": sessions.csrf_token(request)}
+    def home(request: Request, user: Annotated[identity.User, Depends(dependencies.require_user)]) -> dict[str, str]:
+        return {"name": user.name, "role": user.role, "csrf": sessions.issue_csrf_token(request)}
 
     @app.get("/for-leads")
-    def leads(user: Annotated[identity.User, Depends(dependencies.lead_only)]) -> dict[str, str]:
+    def leads(user: Annotated[identity.User, Depends(dependencies.require_lead)]) -> dict[str, str]:
         return {"name": user.name}
 
     @app.post("/change")
-    async def change(request: Request, user: Annotated[identity.User, Depends(dependencies.current_user)]) -> dict:
+    async def change(request: Request, user: Annotated[identity.User, Depends(dependencies.require_user)]) -> dict:
         return {"body": (await request.body()).decode()}
 
     return app
@@ -71,7 +71,7 @@ def public_app(private: Path) -> FastAPI:
 def make_account(private: Path, name: str, role: str = "annotator") -> None:
     """An account with the password that all have here."""
     accounts = open_accounts(private)
-    assert accounts.accept(accounts.invite(name, role), PASSWORD) is not None
+    assert accounts.accept_invitation(accounts.invite(name, role), PASSWORD) is not None
     accounts.close()
 
 

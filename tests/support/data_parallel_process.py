@@ -6,17 +6,17 @@ from pathlib import Path
 import torch
 from accelerate import PartialState
 
-from hfi_core.compute.device import configure
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.rollouts import RollOuts, Sampling
+from hfi_core.compute.device import configure_torch
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.io.tensors import save_tensors
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.params import load_params
 
 SETTINGS = DistillationSettings(steps=3, rate=1e-3, ema=0.5)
-SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
+SAMPLING = RolloutSettings(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
 """Three rows and three roll-outs, so that two processes have unequal shares of both."""
 
 
@@ -24,8 +24,8 @@ def main(params_file: str, folder: str) -> None:
     """Learn two lessons; write the gradients of the first step, the weights and the losses."""
     state = PartialState(cpu=True)
     params = load_params(Path(params_file))
-    configure(params.compute)
-    model = load_model(params.model, params.compute)
+    configure_torch(params.compute)
+    model = load_base_model(params.model, params.compute)
     lessons = [
         DistillationTarget(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
         for prompt, anchor in (("a red badge", "a blue kite"), ("a blue badge", ""))
@@ -41,7 +41,7 @@ def main(params_file: str, folder: str) -> None:
 
     torch.nn.utils.clip_grad_norm_ = watched
     rollouts = RollOuts(model, lessons, SAMPLING, ("together",))
-    weights, losses = distill(model, rollouts, frozen_anchor(model), SETTINGS, start=model.cross_attention())
+    weights, losses = distill(model, rollouts, frozen_target(model), SETTINGS, start=model.cross_attention())
     place = Path(folder) / str(state.process_index)
     save_tensors(place / "gradients.safetensors", gradients)
     save_tensors(place / "weights.safetensors", weights)

@@ -7,16 +7,15 @@ from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
-from hfi_core import progress as progress_module
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import HEADLINES
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
-from hfi_core.io.training_curve import write_steps
+from hfi_core.io.training_curve import write_training_curve
 from hfi_core.pipeline import graph as declaration
-from hfi_core.pipeline.stage import Stage
+from hfi_core.pipeline.stage import Stage, StageContext
 
 STEPS = 4
 RAN = Path("ran.log")
@@ -31,20 +30,19 @@ def _figure(value: float) -> dict:
     return {"value": value, "low": value - 0.01, "high": value + 0.01, "n": 10, "direction": "down"}
 
 
-def _run(name, params, inputs, outputs, *, unit="", work=None, progress=progress_module.no_progress):
-    address = f"{name}@{unit}" if unit else name
+def _run(name: str, context: StageContext) -> dict[str, float]:
+    address = f"{name}@{context.unit}" if context.unit else name
     if os.environ.get("FAKE_MISTAKE") == address:
         raise UserError(f"{address} was told to refuse.")
     if os.environ.get("FAKE_CRASH") == address:
         raise RuntimeError(f"{address} was told to crash.")
     for step in range(STEPS):
-        _step(address, step, work)
-        progress(step + 1, STEPS, "stepping")
-    seen = {
-        key: sha256_of_folder(path) if path.is_dir() else sha256_of_file(path) for key, path in sorted(inputs.items())
-    }
-    content = {"seed": params.seed, "steps": params.reward.steps if name == "distill" else 0, "inputs": seen}
-    for key, path in outputs.items():
+        _step(address, step, context.work)
+        context.progress(step + 1, STEPS, "stepping")
+    params, inputs = context.params, sorted(context.inputs.items())
+    digests = {key: sha256_of_folder(path) if path.is_dir() else sha256_of_file(path) for key, path in inputs}
+    content = {"seed": params.seed, "steps": params.reward.steps if name == "distill" else 0, "inputs": digests}
+    for key, path in context.outputs.items():
         _write(key, path, content, params)
     return {"digest": float(int(sha256_of_json(content)[:6], 16)), "flagged@broad": 0.25}
 
@@ -92,7 +90,7 @@ def _write(key: str, path: Path, content: dict, params) -> None:
     else:
         with atomic_folder(path) as folder:
             write_json(folder / "content.json", content)
-            write_steps(folder / "steps.csv", {"loss": [0.5, 0.25]})
+            write_training_curve(folder / "steps.csv", {"loss": [0.5, 0.25]})
             files = {"content.json": f"sha256:{sha256_of_file(folder / 'content.json')}"}
             if key == "release":
                 write_sizes(folder)

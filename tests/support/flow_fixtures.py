@@ -223,7 +223,7 @@ def _three_versions(_template, fake_environment, tmp_path_factory):
 
 
 @pytest.fixture
-def here(_three_versions, monkeypatch):
+def registry(_three_versions, monkeypatch):
     """A registry whose database, publications and params are put back after each test; artifacts stay."""
     folder = _three_versions.folder
     monkeypatch.chdir(folder)

@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.formats.annotators import names_of
-from hfi_core.feedback.formats.convert import Project
-from hfi_core.feedback.formats.importer import import_file, prepared
+from hfi_core.feedback.formats.annotators import open_pseudonym_map
+from hfi_core.feedback.formats.convert import ImportContext
+from hfi_core.feedback.formats.importer import import_file, prepare_import
 from hfi_core.feedback.formats.pictures import PictureIndex
-from hfi_core.feedback.formats.row import Reading
-from hfi_core.feedback.formats.staging import Counts
+from hfi_core.feedback.formats.row import ReadOptions
+from hfi_core.feedback.formats.staging import ImportCounts
 from hfi_core.feedback.store import Store, open_store
 from hfi_core.feedback.store.pseudonyms import Pseudonyms
 from tests.support.judging import candidate
@@ -21,10 +21,10 @@ KINDS = {"badge": "binary", "klara": "ranking"}
 
 
 @contextmanager
-def project(folder: Path, badges: Sequence[Candidate] = BADGES) -> Iterator[Project]:
+def project(folder: Path, badges: Sequence[Candidate] = BADGES) -> Iterator[ImportContext]:
     """A project with binary badges and ranked styles, whose list of people lies in a folder."""
-    with names_of(Pseudonyms(folder / "people.json", {})) as names:
-        yield Project(PictureIndex({"badge": badges, "klara": STYLES}), KINDS, names)
+    with open_pseudonym_map(Pseudonyms(folder / "people.json", {})) as names:
+        yield ImportContext(PictureIndex({"badge": badges, "klara": STYLES}), KINDS, names)
 
 
 def store_in(folder: Path) -> Store:
@@ -34,10 +34,10 @@ def store_in(folder: Path) -> Store:
 
 def bring(
     path: Path, folder: Path, *, badges: Sequence[Candidate] = BADGES, format: str | None = None, **reading
-) -> Counts:
+) -> ImportCounts:
     """Import a file into the store in a folder."""
     with project(folder, badges) as held, store_in(folder) as store:
-        return import_file(path, held, store, format=format, reading=Reading(**reading))[1]
+        return import_file(path, held, store, format=format, reading=ReadOptions(**reading))[1]
 
 
 def complaints(path: Path, folder: Path, *, format: str | None = None, **reading) -> list[tuple[str, str]]:
@@ -45,7 +45,7 @@ def complaints(path: Path, folder: Path, *, format: str | None = None, **reading
     with (
         project(folder) as held,
         store_in(folder) as store,
-        prepared(path, held, store, format=format, reading=Reading(**reading)) as found,
+        prepare_import(path, held, store, format=format, reading=ReadOptions(**reading)) as found,
     ):
         return [(one.where, one.reason) for one in found.staging.rejected()]
 

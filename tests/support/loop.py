@@ -52,9 +52,7 @@ def run_through(project: Project, until: str | None = None) -> dict[str, list[Si
         if unit.stage.name == "ingest":
             write_feedback(project.folder, params)
         heard = signs.setdefault(unit.address, [])
-        unit.stage.load()(
-            params, unit.inputs, unit.outputs, unit=unit.unit, progress=lambda *sign, heard=heard: heard.append(sign)
-        )
+        unit.stage.load()(unit.context(params, progress=lambda *sign, heard=heard: heard.append(sign)))
         if unit.stage.name == until and unit.unit == unit.stage.units(params)[-1]:
             break
     return signs

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Params, load_params, parse_params
 
 REPOSITORY = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def small_raw(model: Path) -> dict[str, Any]:
 
 
 def _source(folder: Path) -> dict[str, Any]:
-    return {"source": str(folder), "revision": None, "digest": digest_of(folder)}
+    return {"source": str(folder), "revision": None, "digest": digest_of_weights(folder)}
 
 
 def write_project(folder: Path, model: Path) -> Project:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from flows.releases import register
-from flows.releases.champion import champion_of, promotions, versions_of
+from flows.releases.champion import read_champion, read_promotions, read_versions
 from flows.releases.promotion import reconcile_promotions
 from flows.tracking.client import registry_client
 from hfi_core.io.hashing import sha256_of_file
@@ -26,7 +26,7 @@ class Registry:
         return self.project.params
 
     def add(self, seed: int, flagged: int = 4) -> str:
-        """Register another release of which `flagged` in 100 pictures are flagged; its number."""
+        """Register another release of which `flagged` in 100 pictures are flagged; return its number."""
         release = self.project.folder / "release"
         release.mkdir(exist_ok=True)
         write_json(release / "content.json", {"seed": seed})
@@ -52,26 +52,27 @@ class Registry:
     def move(self, version: str) -> None:
         self.client.set_registered_model_alias(MODEL, "champion", version)
 
-    def settle(self, **how):
-        return reconcile_promotions(self.params, **how)
+    def reconcile(self, **options):
+        return reconcile_promotions(self.params, **options)
 
     @property
     def champion(self) -> str | None:
-        return champion_of(self.client, MODEL)
+        return read_champion(self.client, MODEL)
 
     def tags(self, version: str) -> dict[str, str]:
         return self.client.get_model_version(MODEL, version).tags
 
     def state(self) -> tuple:
-        """Everything that a promotion leaves, but for the time."""
-        recorded = promotions(versions_of(self.client, MODEL).values())
-        refused = [one for one in versions_of(self.client, MODEL) if "promotion_refused" in self.tags(one)]
+        """Return everything that a promotion leaves, except the time."""
+        recorded = read_promotions(read_versions(self.client, MODEL).values())
+        versions = read_versions(self.client, MODEL)
+        refused = [version for version in versions if "promotion_refused" in self.tags(version)]
         folder = self.project.folder / "published"
         published = sorted(path.relative_to(folder) for path in folder.rglob("*") if not path.name.startswith("."))
-        told = [(one.version, one.number, one.by, one.published, one.override, one.line) for one in recorded]
+        records = [(each.version, each.number, each.by, each.published, each.override, each.line) for each in recorded]
         last = self.client.get_registered_model(MODEL).tags.get("promotion.last")
-        approved = [one for one in versions_of(self.client, MODEL) if "approved_by" in self.tags(one)]
-        return self.champion, told, sorted(refused), published, last, approved
+        approved = [version for version in versions if "approved_by" in self.tags(version)]
+        return self.champion, records, sorted(refused), published, last, approved
 
 
 def forget_engines():

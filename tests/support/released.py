@@ -7,7 +7,7 @@ import torch
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.io.json_files import write_json
 from hfi_core.io.tensors import save_tensors
-from hfi_core.models.diffusion.loading import WEIGHTS, load_model
+from hfi_core.models.diffusion.loading import WEIGHTS, load_base_model
 from hfi_core.pipeline.graph import Unit, units_of
 from tests.support.evaluations import write_row
 from tests.support.projects import Project
@@ -33,7 +33,7 @@ def prepare(project: Project) -> Unit:
     params = project.params
     unit = next(unit for unit in units_of(params, project.folder) if unit.stage.name == "package")
     row = unit.inputs["model"]
-    weights = removed(load_model(params.model, params.compute).cross_attention())
+    weights = removed(load_base_model(params.model, params.compute).cross_attention())
     save_tensors(row / WEIGHTS, weights, {"base": params.model.digest, "row": row.name})
     write_json(row / "removal.json", {"row": row.name, "method": "anchored", "trained_parameters": 1})
     unit.inputs["tokens"].mkdir()
@@ -48,5 +48,5 @@ def prepare(project: Project) -> Unit:
 def write_release(project: Project) -> Path:
     """Package the made-up removal; the release's folder."""
     unit = prepare(project)
-    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    unit.stage.load()(unit.context(project.params))
     return unit.outputs["release"]

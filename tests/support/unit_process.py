@@ -48,4 +48,4 @@ def _run(folder: Path, address: str, signs: Connection) -> None:
     os.chdir(folder)
     params = load_params(Path("params.yaml"))
     unit = next(unit for unit in units_of(params) if unit.address == address)
-    run_unit(unit, params, also=lambda *sign: signs.send(sign))
+    run_unit(unit, params, progress_callback=lambda *sign: signs.send(sign))

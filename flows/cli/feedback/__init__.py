@@ -47,23 +47,23 @@ def show(
     digest: Annotated[str, typer.Argument(help="Of a snapshot, a release or a row's model; 8 hex digits are enough.")],
 ) -> None:
     """Print the judgements behind a model, one JSON object a line; which snapshot they are goes to standard error."""
-    from flows.lineage.feedback_source import feedback_reference, find_feedback
+    from flows.lineage.feedback_source import find_feedback, resolve_digest
     from flows.runtime.console import warn
     from hfi_core.errors import UserError
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
-    lead = feedback_reference(params, digest)
+    lead = resolve_digest(params, digest)
     content = find_feedback(params, lead.sha256)
     if content is None:
         raise UserError(
-            f"{lead.named} leads to the snapshot {lead.sha256}, which is neither {params.feedback.file}, nor in the "
+            f"{lead.name} leads to the snapshot {lead.sha256}, which is neither {params.feedback.file}, nor in the "
             "store, nor in DVC's cache: `dvc fetch --all-commits` may bring it."
         )
-    warn(f"{lead.named}: snapshot {lead.sha256}, from {content.where}")
-    if content.lost:
-        warn(f"{content.lost} judgement(s) that it held have been forgotten since.")
+    warn(f"{lead.name}: snapshot {lead.sha256}, from {content.source}")
+    if content.forgotten:
+        warn(f"{content.forgotten} judgement(s) that it held have been forgotten since.")
     for line in content.lines:
         print(line)
 

@@ -26,7 +26,7 @@ def export(
     """
     from flows.runtime.console import info
     from hfi_core.errors import UserError
-    from hfi_core.feedback.formats.label_studio.tasks import embedded, under
+    from hfi_core.feedback.formats.label_studio.tasks import embed_pictures, link_pictures
     from hfi_core.feedback.formats.registry import FORMATS
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
@@ -41,14 +41,14 @@ def export(
     if format == TASKS:
         if file.suffix == ".xml":
             raise UserError(f"{file} would be written over by the labelling configuration; let it end in .json.")
-        place = under(url_prefix) if url_prefix else embedded(_folder)
+        place = link_pictures(url_prefix) if url_prefix else embed_pictures(_folder)
         count = _write_tasks(params, file, concept, place)
         info(f"{file}: {count} tasks; paste {file.with_suffix('.xml')} into the project's labelling configuration")
         return
     from hfi_core.feedback.store import open_store
 
     with open_store(params.feedback.database_url) as store:
-        place = under(url_prefix or "")
+        place = link_pictures(url_prefix or "")
         count = FORMATS[format].write(file, store.judgements(concept), place)
     info(f"{file}: {count} judgements")
 

@@ -7,8 +7,7 @@ def fetch() -> None:
     What was imported is moved to `taken/` there; what could not be to `rejected/`, with the reason beside it. `hfi run`
     does it by itself.
     """
-    from flows.feedback.inbox import fetch as fetch_inbox
-    from flows.feedback.inbox import report_fetched
+    from flows.feedback.inbox import fetch_inbox, report_fetched
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params

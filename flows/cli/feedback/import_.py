@@ -40,26 +40,26 @@ def import_(
 
     Annotators' names become pseudonyms. Pictures are found by id, by sha256, or by file name where that is unique.
     """
-    from flows.feedback.import_context import format_counts, project_of
+    from flows.feedback.import_context import format_counts, open_import_context
     from flows.runtime.console import info, show_progress
-    from hfi_core.feedback.formats.importer import import_file, prepared
-    from hfi_core.feedback.formats.row import Reading
+    from hfi_core.feedback.formats.importer import import_file, prepare_import
+    from hfi_core.feedback.formats.row import ReadOptions
     from hfi_core.feedback.store import open_store
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
     _require_known(format)
-    reading = Reading(
+    reading = ReadOptions(
         concept=concept, annotator=annotator, columns=_columns(column or []), yes=tuple(yes or ()), no=tuple(no or ()),
         cant_tell=tuple(cant_tell or ()), rating_yes=rating_yes, rating_no=rating_no, control=control,
         buckets=tuple(name.strip() for name in buckets.split(",")) if buckets else (),
     )  # fmt: skip
-    with project_of(params) as project:
+    with open_import_context(params) as project:
         if dry_run:
             with (
                 _store_to_look_at(params.feedback.database_url) as store,
-                prepared(file, project, store, format=format, reading=reading) as found,
+                prepare_import(file, project, store, format=format, reading=reading) as found,
             ):
                 _show(found, len(project.names.newcomers))
                 found.require_whole()
@@ -107,11 +107,11 @@ def _show(found, newcomers: int) -> None:
 
     from flows.feedback.import_context import format_counts
     from flows.runtime.console import info
-    from hfi_core.feedback.schema import row_of
+    from hfi_core.feedback.schema import dump_judgement
 
     info(f"{found.path} ({found.format}), dry run: {format_counts(found.counts)}, {found.counts.rejected} rejected")
     info(f"{newcomers} annotators are new; they would get pseudonyms, the ones shown here are not theirs yet.")
     for where, judgement in found.staging.first(_FIRST):
-        info(f"  {where}: {json.dumps(row_of(judgement))}")
+        info(f"  {where}: {json.dumps(dump_judgement(judgement))}")
     for rejected in found.staging.rejected():
         info(f"  rejected: {rejected.where}: {rejected.reason}")

@@ -17,7 +17,7 @@ def stats(
     from hfi_core.candidates.manifest import read_manifest
     from hfi_core.feedback.ledger import open_ledger
     from hfi_core.feedback.reader import read_judgements
-    from hfi_core.feedback.statistics import statistics_of
+    from hfi_core.feedback.statistics import compute_statistics
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import CANDIDATES, PARAMS
 
@@ -33,7 +33,7 @@ def stats(
         kind = params.concepts[name].feedback
         candidates = {candidate.id: candidate for candidate in read_manifest(CANDIDATES / name)}
         with open_ledger(file, name, kind, candidates, live=params.feedback.store) as ledger:
-            statistics = statistics_of(ledger, kind)
+            statistics = compute_statistics(ledger, kind)
         out.print(_summary(name, statistics, params))
         out.print(_annotators(statistics))
         if kind == "binary":
@@ -47,7 +47,7 @@ def _summary(name: str, statistics, params):
     """A line a figure."""
     from rich.table import Table
 
-    from hfi_core.feedback.statistics import DECIDING, THRESHOLDS, UNITS
+    from hfi_core.feedback.statistics import DECIDING_MEASURE, MEASURE_NAMES, MEASURE_UNITS
 
     totals, kind = statistics.totals, statistics.kind
     simulated = " (simulated)" if totals.simulated else ""
@@ -59,13 +59,13 @@ def _summary(name: str, statistics, params):
     table.add_row("pictures", f"{statistics.pictures}")
     table.add_row("cannot be placed" if kind == "ranking" else "can't tell", f"{statistics.cant_tell}")
     for measure, interval in statistics.agreement.items():
-        bounds = measure == DECIDING[kind]
+        bounds = measure == DECIDING_MEASURE[kind]
         if interval is None and not bounds:
             continue
         low = bounds and interval is not None and interval.value < params.feedback.agreement.warn_below
         below = f", below feedback.agreement.warn_below {params.feedback.agreement.warn_below:g}" if low else ""
-        of = f" over {interval.n} {UNITS[measure]}" if interval else ""
-        table.add_row(THRESHOLDS[measure], _share(interval) + of + below, style="yellow" if low else None)
+        of = f" over {interval.n} {MEASURE_UNITS[measure]}" if interval else ""
+        table.add_row(MEASURE_NAMES[measure], _share(interval) + of + below, style="yellow" if low else None)
     table.add_row("median time", _seconds(statistics.seconds))
     return table
 

@@ -1,1 +1,1 @@
-"""What the pages show: translations, guidelines, image files. Knows no request."""
+"""What the pages contain: translations, guidelines, image files. Does not know requests."""

@@ -1,4 +1,4 @@
-"""Guidelines and reference pictures beside the question, from files that params name."""
+"""Read the guidelines and reference pictures that are shown beside a question."""
 
 from pathlib import Path
 
@@ -8,36 +8,39 @@ from markupsafe import Markup
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 
-_MOST_BYTES = 256 * 1024
-PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
+_MAX_BYTES = 256 * 1024
+MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
 
-# HTML stays text; pictures would be fetched from wherever the text says, so they stay text as well.
+# HTML stays text. Pictures stay text as well: the browser would load them from any server that the text names.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
 
-def check_files(params: Params, folder: Path) -> None:
-    """Raise UserError that names the first guidelines or gallery which is not there."""
+def check_guideline_files(params: Params, folder: Path) -> None:
+    """Raise UserError if guidelines or a gallery that params name are missing."""
     for concept, path in params.annotation.guidelines.items():
         if not (folder / path).is_file():
             raise UserError(f"{folder / path} is missing; annotation.guidelines.{concept} in params.yaml names it.")
     for concept, path in params.annotation.gallery.items():
         if not (folder / path).is_dir():
-            raise UserError(f"{folder / path} is no folder; annotation.gallery.{concept} in params.yaml names it.")
-        if not reference_pictures(folder / path):
-            raise UserError(f"{folder / path} holds no picture ({', '.join(sorted(PICTURE_TYPES))}).")
+            raise UserError(f"{folder / path} is not a folder; annotation.gallery.{concept} in params.yaml names it.")
+        if not list_reference_pictures(folder / path):
+            raise UserError(
+                f"{folder / path} contains no picture ({', '.join(sorted(MEDIA_TYPES))}); "
+                f"annotation.gallery.{concept} in params.yaml names it."
+            )
 
 
-def guidelines_of(path: Path) -> Markup:
-    """Markdown as HTML, read anew each time: guidelines are refined while people judge."""
+def read_guidelines(path: Path) -> Markup:
+    """Return a Markdown file as HTML. Each call reads the file: guidelines change while people judge."""
     with path.open("rb") as stream:
-        return render_markdown(stream.read(_MOST_BYTES).decode("utf-8", errors="replace"))
+        return render_markdown(stream.read(_MAX_BYTES).decode("utf-8", errors="replace"))
 
 
 def render_markdown(text: str) -> Markup:
-    """Markdown as HTML that holds no tag of the author's."""
+    """Return Markdown as HTML; HTML tags in the Markdown are escaped."""
     return Markup(_MARKDOWN.render(text))
 
 
-def reference_pictures(folder: Path) -> list[Path]:
-    """The pictures of a reference gallery in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURE_TYPES and path.is_file())
+def list_reference_pictures(folder: Path) -> list[Path]:
+    """Return the pictures of a reference gallery in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in MEDIA_TYPES and path.is_file())

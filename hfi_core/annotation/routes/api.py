@@ -1,4 +1,4 @@
-"""What the page's script asks for: questions, and that answers, skips and preferences be kept."""
+"""JSON requests of the page's script: get questions, save answers, skips, preferences and consent."""
 
 import json
 from dataclasses import asdict
@@ -8,120 +8,123 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from hfi_core.annotation.routes.dependencies import consenting_user, current_user, rate_limited, workspace_of
+from hfi_core.annotation.routes.dependencies import get_workspace, limit_rate, require_consent, require_user
 from hfi_core.annotation.security.identity import User
-from hfi_core.annotation.security.sessions import csrf_token
-from hfi_core.annotation.service.answers import Answers, Skip, save, skip
-from hfi_core.annotation.service.preferences import Preferences, agree, keep_preferences
-from hfi_core.annotation.service.qualification import standing, without
-from hfi_core.annotation.service.questions import Question, Ref, next_questions, pictures_at_once
+from hfi_core.annotation.security.sessions import issue_csrf_token
+from hfi_core.annotation.service.answers import AnswerBatch, Skip, save_answers, skip_question
+from hfi_core.annotation.service.preferences import Preferences, record_consent, save_preferences
+from hfi_core.annotation.service.qualification import check_qualification, exclude_browser_questions
+from hfi_core.annotation.service.questions import PictureRef, Question, choose_next_questions, pictures_per_question
 from hfi_core.annotation.service.tasks import Task
-from hfi_core.feedback.schema import MOST_PICTURES
+from hfi_core.feedback.schema import MAX_PICTURES
 
 router = APIRouter(prefix="/api")
-_MOST_HELD = 500
-_LONGEST_REF = 200
+_MAX_BROWSER_QUESTIONS = 500
+_MAX_REF_LENGTH = 200
 
 
-class Wanted(BaseModel):
-    """Which questions the browser has, by their pictures, and how many more it wants."""
+class QuestionRequest(BaseModel):
+    """The questions that the browser has, by their pictures, and how many more it wants."""
 
     model_config = ConfigDict(extra="forbid")
 
     have: Annotated[
-        list[Annotated[list[Annotated[Ref, Field(max_length=_LONGEST_REF)]], Field(max_length=MOST_PICTURES)]],
-        Field(max_length=_MOST_HELD),
+        list[Annotated[list[Annotated[PictureRef, Field(max_length=_MAX_REF_LENGTH)]], Field(max_length=MAX_PICTURES)]],
+        Field(max_length=_MAX_BROWSER_QUESTIONS),
     ] = []
     count: Annotated[int, Field(ge=1, le=20)]
 
 
 @router.get("/session")
-def session(request: Request, user: Annotated[User, Depends(current_user)]) -> dict[str, str]:
-    """A fresh token, for a page that outlived the server's session, and the server's clock."""
-    return {"csrf": csrf_token(request), "annotator": user.pseudonym, "now": datetime.now(UTC).isoformat()}
+def read_session(request: Request, user: Annotated[User, Depends(require_user)]) -> dict[str, str]:
+    """Return a new CSRF token, the annotator's pseudonym, and the server's time."""
+    return {"csrf": issue_csrf_token(request), "annotator": user.pseudonym, "now": datetime.now(UTC).isoformat()}
 
 
 @router.post("/consent")
-def consent(request: Request, user: Annotated[User, Depends(current_user)]) -> dict[str, bool]:
-    """The annotator agrees to the text of the first page."""
-    agree(workspace_of(request).state, user.pseudonym)
+def save_consent(request: Request, user: Annotated[User, Depends(require_user)]) -> dict[str, bool]:
+    """Record that the annotator agrees to the text of the consent page."""
+    record_consent(get_workspace(request).state, user.pseudonym)
     return {"saved": True}
 
 
 @router.post("/preferences")
-def preferences(
-    request: Request, chosen: dict[str, Any], user: Annotated[User, Depends(current_user)]
+def replace_preferences(
+    request: Request, chosen: dict[str, Any], user: Annotated[User, Depends(require_user)]
 ) -> dict[str, bool]:
     """Replace the annotator's preferences."""
-    keep_preferences(workspace_of(request).state, user.pseudonym, _preferences(chosen))
+    save_preferences(get_workspace(request).state, user.pseudonym, _parse_preferences(chosen))
     return {"saved": True}
 
 
-@router.post("/questions/{name}", dependencies=[Depends(rate_limited)])
-def questions(
-    request: Request, name: str, wanted: Wanted, user: Annotated[User, Depends(consenting_user)]
+@router.post("/questions/{name}", dependencies=[Depends(limit_rate)])
+def list_questions(
+    request: Request, name: str, wanted: QuestionRequest, user: Annotated[User, Depends(require_consent)]
 ) -> dict[str, Any]:
-    """The next questions of a task, where the annotator stands, and how far the task is."""
-    page, now = workspace_of(request), datetime.now(UTC)
-    task = page.task(name)
+    """Return the next questions of a task, the status of the qualification, and the progress of the task."""
+    workspace, now = get_workspace(request), datetime.now(UTC)
+    task = workspace.find_task(name)
     if task is None:
         raise HTTPException(404, "There is no such task.")
-    where = standing(page, task, user.pseudonym, now)
-    held = {ref for refs in wanted.have for ref in refs}
-    left = page.exposure.left(user.pseudonym, now)
+    qualification = check_qualification(workspace, task, user.pseudonym, now)
+    browser_refs = {ref for refs in wanted.have for ref in refs}
+    remaining_today = workspace.exposure.remaining_today(user.pseudonym, now)
     asked: list[Question] = []
-    if where.state == "closed":
+    if qualification.state == "closed":
         state = "closed"
-    elif left == 0:
+    elif remaining_today == 0:
         state = "limit"
-    elif where.state == "open":
-        state, asked = "qualification", without(where.questions, held, wanted.count)
+    elif qualification.state == "open":
+        state, asked = "qualification", exclude_browser_questions(qualification.questions, browser_refs, wanted.count)
     else:
         state = "judging"
-        size = pictures_at_once(page, task)
-        # Not by the browser's count alone, which may put the pictures of many questions into one.
-        having = max(len(wanted.have), len(held) // (size * len(task.concepts)))
-        # At least one while anything is left, so that a limit that is no multiple of a ranking's size is reached.
-        allowed = min(wanted.count, -(-left // size) - having)
+        size = pictures_per_question(workspace, task)
+        # Do not trust the browser's count alone: it could list the pictures of many questions as one question.
+        pending = max(len(wanted.have), len(browser_refs) // (size * len(task.concepts)))
+        # Round up, so that people reach a limit that is not a multiple of a ranking's size.
+        allowed = min(wanted.count, -(-remaining_today // size) - pending)
         if allowed > 0:
-            asked = next_questions(page, task, user.pseudonym, wanted.have, allowed, now)
+            asked = choose_next_questions(workspace, task, user.pseudonym, wanted.have, allowed, now)
         if not asked and not wanted.have:
             state = "done"
     return {
         "state": state,
-        "questions": [_shown(task, question) for question in asked],
+        "questions": [_format_question(task, question) for question in asked],
         "qualification": {
-            "attempt": where.attempt, "answered": where.answered, "of": where.of, "last": where.last,
+            "attempt": qualification.attempt, "answered": qualification.answered,
+            "of": qualification.question_count, "last": qualification.last_result,
         },
-        "work": asdict(page.work(task)),
-        "left_today": left,
+        "work": asdict(workspace.measure_progress(task)),
+        "left_today": remaining_today,
     }  # fmt: skip
 
 
-@router.post("/answers", dependencies=[Depends(rate_limited)])
-def answers(request: Request, given: Answers, user: Annotated[User, Depends(consenting_user)]) -> dict[str, Any]:
-    """Keep answers; acknowledged once they are on the disk. Sent again, the same answer changes nothing."""
-    new = save(workspace_of(request), user.pseudonym, given, datetime.now(UTC))
-    return {"saved": len(given.judgements), "new": new}
+@router.post("/answers", dependencies=[Depends(limit_rate)])
+def save_batch(request: Request, batch: AnswerBatch, user: Annotated[User, Depends(require_consent)]) -> dict[str, Any]:
+    """Save answers. The response comes when they are on the disk. Sending an answer again changes nothing."""
+    new = save_answers(get_workspace(request), user.pseudonym, batch, datetime.now(UTC))
+    return {"saved": len(batch.judgements), "new": new}
 
 
-@router.post("/skips", dependencies=[Depends(rate_limited)])
-def skips(request: Request, skipped: list[Skip], user: Annotated[User, Depends(consenting_user)]) -> dict[str, int]:
-    """Give a question back: this annotator is not asked it again."""
-    for one in skipped:
-        skip(workspace_of(request), user.pseudonym, one, datetime.now(UTC))
+@router.post("/skips", dependencies=[Depends(limit_rate)])
+def save_skips(
+    request: Request, skipped: list[Skip], user: Annotated[User, Depends(require_consent)]
+) -> dict[str, int]:
+    """Save skipped questions, which this annotator is not asked again."""
+    for skip in skipped:
+        skip_question(get_workspace(request), user.pseudonym, skip, datetime.now(UTC))
     return {"saved": len(skipped)}
 
 
-def _preferences(chosen: dict[str, Any]) -> Preferences:
+def _parse_preferences(chosen: dict[str, Any]) -> Preferences:
     try:
         return Preferences.model_validate_json(json.dumps(chosen))
     except ValueError as error:
         raise HTTPException(422, "There is no such preference.") from error
 
 
-def _shown(task: Task, question: Question) -> dict[str, Any]:
-    """A question as the script knows it; nothing in it tells a gold question apart."""
+def _format_question(task: Task, question: Question) -> dict[str, Any]:
+    """Return a question as JSON for the script. Gold questions look like ordinary ones."""
     first = question.parts[0]
     return {
         "kind": task.kind,

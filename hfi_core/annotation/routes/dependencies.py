@@ -5,15 +5,15 @@ from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Request
 
-from hfi_core.annotation.security.identity import User, signed_in
-from hfi_core.annotation.security.rate_limit import RETRY, is_too_frequent
-from hfi_core.annotation.service.preferences import consent_digest, has_consented
-from hfi_core.annotation.service.workspace import Workspace, refresh
+from hfi_core.annotation.security.identity import User, find_user
+from hfi_core.annotation.security.rate_limit import RETRY_HEADERS, exceeds_request_limit
+from hfi_core.annotation.service.preferences import has_consented
+from hfi_core.annotation.service.workspace import Workspace, refresh_workspace
 
 
-def current_user(request: Request) -> User:
-    """FastAPI dependency: the person, or the way to the door: a redirect for a page, 401 for a program."""
-    user = signed_in(request)
+def require_user(request: Request) -> User:
+    """FastAPI dependency: the signed-in person. Otherwise pages redirect to the sign-in page, and scripts get 401."""
+    user = find_user(request)
     if user is not None:
         return user
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
@@ -22,23 +22,23 @@ def current_user(request: Request) -> User:
     raise HTTPException(401, "Sign in first.")
 
 
-def lead_only(request: Request) -> User:
-    """FastAPI dependency: as `current_user`, and refuses annotators."""
-    user = current_user(request)
+def require_lead(request: Request) -> User:
+    """FastAPI dependency: the signed-in lead. Annotators get 403."""
+    user = require_user(request)
     if user.role != "lead":
         raise HTTPException(403, "This page is for the lead.")
     return user
 
 
-def workspace_of(request: Request) -> Workspace:
-    """The page that a request reached, with the candidates that the manifests hold now."""
-    page = refresh(request.app.state.page)
-    request.app.state.page = page
-    return page
+def get_workspace(request: Request) -> Workspace:
+    """Return the workspace, with the candidates that the manifests contain now."""
+    workspace = refresh_workspace(request.app.state.workspace)
+    request.app.state.workspace = workspace
+    return workspace
 
 
-class ConsentNeeded(HTTPException):
-    """Somebody who has not agreed to the first page."""
+class ConsentRequired(HTTPException):
+    """Refusal of a person who has not agreed to the consent page."""
 
     code = "consent"
 
@@ -46,16 +46,16 @@ class ConsentNeeded(HTTPException):
         super().__init__(403, "Read the first page and agree to it.")
 
 
-def consenting_user(request: Request, user: Annotated[User, Depends(current_user)]) -> User:
-    """FastAPI dependency: the person, once they have agreed; else the way to the first page."""
-    if has_consented(workspace_of(request).state, user.pseudonym, consent_digest()):
+def require_consent(request: Request, user: Annotated[User, Depends(require_user)]) -> User:
+    """FastAPI dependency: a person who has consented. Otherwise pages redirect to the consent page; scripts get 403."""
+    if has_consented(get_workspace(request).state, user.pseudonym):
         return user
     if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
         raise HTTPException(303, "Read the first page.", headers={"Location": "/welcome"})
-    raise ConsentNeeded
+    raise ConsentRequired
 
 
-def rate_limited(request: Request, _: Annotated[User, Depends(consenting_user)]) -> None:
-    """FastAPI dependency: refuses a session that asks or answers faster than any person, where people have accounts."""
-    if request.app.state.access.accounts and is_too_frequent(request):
-        raise HTTPException(429, "Too many requests.", headers=RETRY)
+def limit_rate(request: Request, _: Annotated[User, Depends(require_consent)]) -> None:
+    """FastAPI dependency: refuse a session with an account that sends more requests than a person can."""
+    if request.app.state.access.accounts and exceeds_request_limit(request):
+        raise HTTPException(429, "Too many requests.", headers=RETRY_HEADERS)

@@ -1,58 +1,61 @@
-"""The annotator's pages, rendered here, and the pictures on them."""
+"""The annotator's pages, and the pictures on them."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
-from hfi_core.annotation.content.guidelines import PICTURE_TYPES, guidelines_of, reference_pictures
-from hfi_core.annotation.content.i18n import languages, words_for
-from hfi_core.annotation.content.images import read_candidate, read_checked
-from hfi_core.annotation.routes.dependencies import consenting_user, current_user, workspace_of
-from hfi_core.annotation.routes.rendering import render
+from hfi_core.annotation.content.guidelines import MEDIA_TYPES, list_reference_pictures, read_guidelines
+from hfi_core.annotation.content.i18n import choose_translations, list_languages
+from hfi_core.annotation.content.images import read_candidate_picture, read_checked_picture
+from hfi_core.annotation.routes.dependencies import get_workspace, require_consent, require_user
+from hfi_core.annotation.routes.rendering import render_page
 from hfi_core.annotation.security.identity import User
-from hfi_core.annotation.service.preferences import preferences_of
+from hfi_core.annotation.service.preferences import read_preferences
 from hfi_core.errors import UserError
 
 router = APIRouter()
 shortcuts = APIRouter()
-"""Addresses that people type; `create_app` puts them behind all others."""
-_FOREVER = {"Cache-Control": "private, max-age=86400, immutable"}
-"""A picture's address holds its digest; only the annotator's own browser keeps it."""
+"""Short addresses that people type. `create_app` adds them last, so that they hide no other page."""
+_IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
+"""Cache headers of a picture. Its address contains its digest; only the annotator's own browser may cache it."""
 
-Consenting = Annotated[User, Depends(consenting_user)]
+Consenting = Annotated[User, Depends(require_consent)]
 
 
 @router.get("/")
-def home(request: Request, user: Consenting) -> Response:
-    """What there is to judge, and how far it is."""
-    page = workspace_of(request)
-    tasks = [{"task": task, "work": page.work(task), "texts": _texts(request, task.concepts)} for task in page.tasks]
-    return show(request, user, "home.html", tasks=tasks)
+def show_home(request: Request, user: Consenting) -> Response:
+    """Show the tasks and their progress."""
+    workspace = get_workspace(request)
+    tasks = [
+        {"task": task, "progress": workspace.measure_progress(task), "texts": _concept_texts(request, task.concepts)}
+        for task in workspace.tasks
+    ]
+    return render_for_user(request, user, "home.html", tasks=tasks)
 
 
 @router.get("/welcome")
-def welcome(request: Request, user: Annotated[User, Depends(current_user)]) -> Response:
-    """What is asked, what may be seen, and the way out."""
-    return show(request, user, "welcome.html")
+def show_consent(request: Request, user: Annotated[User, Depends(require_user)]) -> Response:
+    """Show the consent page: the work, what pictures may show, and how to stop."""
+    return render_for_user(request, user, "welcome.html")
 
 
 @router.get("/preferences")
-def preferences(request: Request, user: Consenting) -> Response:
-    """How the annotator wants to see pictures."""
-    return show(request, user, "preferences.html")
+def show_preferences(request: Request, user: Consenting) -> Response:
+    """Show the form of the annotator's preferences."""
+    return render_for_user(request, user, "preferences.html")
 
 
 @router.get("/judge/{name}")
-def judge(request: Request, name: str, user: Consenting) -> Response:
-    """The page on which pictures are judged."""
-    page = workspace_of(request)
-    task = page.task(name)
+def show_task(request: Request, name: str, user: Consenting) -> Response:
+    """Show the page on which people judge pictures."""
+    workspace = get_workspace(request)
+    task = workspace.find_task(name)
     if task is None:
         raise HTTPException(404, "There is no such task.")
-    annotation, folder = page.settings.params.annotation, page.settings.folder
+    annotation, folder = workspace.settings.params.annotation, workspace.settings.folder
     guidelines = {
-        concept: guidelines_of(folder / annotation.guidelines[concept])
+        concept: read_guidelines(folder / annotation.guidelines[concept])
         for concept in task.concepts
         if concept in annotation.guidelines
     }
@@ -60,67 +63,68 @@ def judge(request: Request, name: str, user: Consenting) -> Response:
         (concept, number)
         for concept in task.concepts
         if concept in annotation.gallery
-        for number in range(len(reference_pictures(folder / annotation.gallery[concept])))
+        for number in range(len(list_reference_pictures(folder / annotation.gallery[concept])))
     ]
-    texts = _texts(request, task.concepts)
+    texts = _concept_texts(request, task.concepts)
     boot = {
         "task": task.name, "kind": task.kind, "texts": texts, "annotator": user.pseudonym,
         "break_minutes": annotation.break_minutes, "daily_limit": annotation.daily_limit,
         "pass_mark": annotation.pass_mark,
     }  # fmt: skip
-    return show(request, user, "judge.html", task=task, texts=texts, guidelines=guidelines, gallery=gallery, boot=boot)
+    return render_for_user(
+        request, user, "judge.html", task=task, texts=texts, guidelines=guidelines, gallery=gallery, boot=boot
+    )
 
 
 @router.get("/pictures/{concept}/{picture}")
-def picture(request: Request, concept: str, picture: str, user: Consenting) -> Response:
-    """A candidate, by its id in the manifest and by nothing else."""
-    page = workspace_of(request)
-    candidate = page.candidates.get(concept, {}).get(picture)
+def serve_candidate(request: Request, concept: str, picture: str, user: Consenting) -> Response:
+    """Serve the picture of a candidate, which the manifest must contain."""
+    workspace = get_workspace(request)
+    candidate = workspace.candidates.get(concept, {}).get(picture)
     if candidate is None:
-        raise HTTPException(404, "The manifest holds no such picture.")
+        raise HTTPException(404, "The manifest contains no such picture.")
     try:
-        raw = read_candidate(page.settings.folder / "candidates" / concept, candidate)
+        raw = read_candidate_picture(workspace.settings.folder / "candidates" / concept, candidate)
     except UserError as error:
         raise HTTPException(410, "This picture cannot be shown any more.") from error
-    return Response(raw, media_type="image/png", headers=_FOREVER)
+    return Response(raw, media_type="image/png", headers=_IMMUTABLE)
 
 
 @router.get("/gallery/{concept}/{number}")
-def reference(request: Request, concept: str, number: int, user: Consenting) -> Response:
-    """A reference picture, by its place in the concept's gallery."""
-    page = workspace_of(request)
-    gallery = page.settings.params.annotation.gallery
-    pictures = reference_pictures(page.settings.folder / gallery[concept]) if concept in gallery else []
+def serve_reference_picture(request: Request, concept: str, number: int, user: Consenting) -> Response:
+    """Serve a reference picture by its number in the concept's gallery."""
+    workspace = get_workspace(request)
+    gallery = workspace.settings.params.annotation.gallery
+    pictures = list_reference_pictures(workspace.settings.folder / gallery[concept]) if concept in gallery else []
     if not 0 <= number < len(pictures):
-        raise HTTPException(404, "The gallery holds no such picture.")
+        raise HTTPException(404, "The gallery contains no such picture.")
     path = pictures[number]
     try:
-        raw = read_checked(path, ("PNG", "JPEG", "WEBP"))
+        raw = read_checked_picture(path, ("PNG", "JPEG", "WEBP"))
     except UserError as error:
         raise HTTPException(410, "This picture cannot be shown.") from error
-    return Response(raw, media_type=PICTURE_TYPES[path.suffix.lower()], headers=_FOREVER)
+    return Response(raw, media_type=MEDIA_TYPES[path.suffix.lower()], headers=_IMMUTABLE)
 
 
 @shortcuts.get("/{concept}")
-def shortcut(request: Request, concept: str) -> Response:
-    """`/CONCEPT` leads to the concept's questions."""
-    task = workspace_of(request).task(concept)
+def redirect_to_task(request: Request, concept: str) -> Response:
+    """Redirect `/CONCEPT` to the concept's questions."""
+    task = get_workspace(request).find_task(concept)
     if task is None:
         raise HTTPException(404, "There is no such page.")
     return RedirectResponse(f"/judge/{task.name}", 303)
 
 
-def show(request: Request, user: User, template: str, **known: Any) -> Response:
-    """A page in the annotator's language."""
-    chosen = preferences_of(workspace_of(request).state, user.pseudonym)
-    words = words_for(chosen.language, request.headers.get("accept-language", ""))
-    boot = known.pop("boot", {}) | {"preferences": chosen.model_dump(), "words": words.all}
-    return render(
-        request, template, t=words, language=words.language, languages=languages(), preferences=chosen, boot=boot,
-        **known,
-    )  # fmt: skip
+def render_for_user(request: Request, user: User, template: str, status: int = 200, **context: Any) -> Response:
+    """Render a page in the annotator's language, with the data that its script reads (`boot`)."""
+    chosen = read_preferences(get_workspace(request).state, user.pseudonym)
+    t = choose_translations(chosen.language, request.headers.get("accept-language", ""))
+    boot = context.pop("boot", {}) | {"preferences": chosen.model_dump(), "translations": t.texts}
+    return render_page(
+        request, template, status, user=user, t=t, languages=list_languages(), preferences=chosen, boot=boot, **context
+    )
 
 
-def _texts(request: Request, concepts: tuple[str, ...]) -> dict[str, str]:
-    params = workspace_of(request).settings.params
+def _concept_texts(request: Request, concepts: tuple[str, ...]) -> dict[str, str]:
+    params = get_workspace(request).settings.params
     return {concept: params.concepts[concept].text for concept in concepts}

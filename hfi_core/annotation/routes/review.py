@@ -1,212 +1,219 @@
-"""The lead's pages: how far the work is, how people work and agree, and what the lead decides."""
+"""The lead's pages: progress, agreement, how annotators work, and decisions about disagreements."""
 
 import re
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
-from hfi_core.annotation.routes.dependencies import consenting_user, lead_only, workspace_of
-from hfi_core.annotation.routes.pages import show
+from hfi_core.annotation.routes.dependencies import get_workspace, require_consent, require_lead
+from hfi_core.annotation.routes.pages import render_for_user
 from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.service import adjudication, review_stats
 from hfi_core.annotation.service.answers import RejectedAnswer
-from hfi_core.annotation.service.qualification import allow_another, closed
+from hfi_core.annotation.service.qualification import grant_attempt, list_failed_qualifications
 from hfi_core.annotation.service.single_flight import SingleFlight
 from hfi_core.annotation.service.tasks import Task
 from hfi_core.annotation.service.workspace import TaskProgress, Workspace
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.schema import Answer, is_current
+from hfi_core.feedback.schema import Answer, Judgement, is_current
 
 if TYPE_CHECKING:
     from hfi_core.metrics.intervals import Interval
 
 router = APIRouter(prefix="/review")
 
-_A_PAGE = 12
-"""Disagreements shown at once."""
-FRESH_SECONDS = 5.0
-"""How old what is shown may be; reading a hundred thousand judgements takes longer than a page should."""
-_KEY = r"^[0-9a-f]{32}$"
-_MOST = 9_999_999
+_DISPUTES_PER_PAGE = 12
+MAX_AGE_SECONDS = 5.0
+"""How old the figures may be. Reading a hundred thousand judgements would make a page slow."""
+_KEY_PATTERN = r"^[0-9a-f]{32}$"
+_MAX_FIRST = 9_999_999
 
 
-def consenting_lead(user: Annotated[User, Depends(lead_only)], _: Annotated[User, Depends(consenting_user)]) -> User:
+def require_consenting_lead(
+    user: Annotated[User, Depends(require_lead)], _: Annotated[User, Depends(require_consent)]
+) -> User:
     """FastAPI dependency: a lead who has agreed to see pictures."""
     return user
 
 
-Lead = Annotated[User, Depends(consenting_lead)]
+Lead = Annotated[User, Depends(require_consenting_lead)]
 Text = Annotated[str, Form(max_length=2000)]
 
 
 @dataclass(frozen=True)
-class View:
+class ConceptView:
     """A concept as the lead sees it."""
 
     concept: str
     text: str
     kind: str
-    work: TaskProgress
+    progress: TaskProgress
     agreement: "Interval | None"
     disputes: list[review_stats.Dispute]
     paces: list[review_stats.Pace]
 
     @property
-    def open(self) -> int:
-        """Disagreements that nobody has settled."""
-        return sum(not dispute.settled for dispute in self.disputes)
+    def undecided(self) -> int:
+        """Number of disputes that no lead has decided."""
+        return sum(not dispute.is_decided for dispute in self.disputes)
 
 
 @router.get("")
-def overview(request: Request, user: Lead) -> Response:
-    """Every concept's progress and agreement, and every annotator's pace and gold answers."""
-    page = workspace_of(request)
-    views = [_view(request, concept) for concept in page.settings.params.concepts]
-    return _shown(
-        request, user, "review.html", views=views, people=_people(page, views), closed=closed(page, datetime.now(UTC)),
-        texts={task.name: _title(page, task) for task in page.tasks},
-        warn_below=page.settings.params.feedback.agreement.warn_below,
+def show_overview(request: Request, user: Lead) -> Response:
+    """Show every concept's progress and agreement, and every annotator's pace and gold answers."""
+    workspace = get_workspace(request)
+    concepts = workspace.settings.params.concepts
+    views = [_get_view(request, concept) for concept in concepts]
+    return render_for_user(
+        request, user, "review.html", views=views, people=_summarize_people(workspace, views),
+        failed_qualifications=list_failed_qualifications(workspace, datetime.now(UTC)),
+        task_titles={
+            task.name: ", ".join(concepts[concept].text for concept in task.concepts) for task in workspace.tasks
+        },
+        warn_below=workspace.settings.params.feedback.agreement.warn_below,
     )  # fmt: skip
 
 
 @router.post("/attempts")
-def another_attempt(request: Request, user: Lead, task: Text, annotator: Text) -> Response:
+def grant_qualification_attempt(request: Request, user: Lead, task: Text, annotator: Text) -> Response:
     """Let an annotator who failed every qualification try once more."""
-    page = workspace_of(request)
-    found = next((one for one in page.tasks if one.name == task), None)
-    if found is None or annotator not in page.book.candidates():
-        raise HTTPException(404, "Nobody like that has tried a qualification.")
-    allow_another(page, found, annotator, datetime.now(UTC))
+    workspace = get_workspace(request)
+    named_task = next((candidate for candidate in workspace.tasks if candidate.name == task), None)
+    if named_task is None or annotator not in workspace.gold_answers.list_qualification_annotators():
+        raise HTTPException(404, "No such annotator has tried a qualification.")
+    grant_attempt(workspace, named_task, annotator, datetime.now(UTC))
     return RedirectResponse("/review#closed", 303)
 
 
 @router.get("/{concept}")
-def concept_disputes(request: Request, concept: str, user: Lead, first: int = 0) -> Response:
-    """Disagreements of a concept, the opinions side by side."""
-    return _disputes(request, user, concept, first, "")
+def show_disputes(request: Request, concept: str, user: Lead, first: int = 0) -> Response:
+    """Show the disagreements about a concept, with the opinions side by side."""
+    return _render_disputes(request, user, concept, first)
 
 
 @router.post("/{concept}/binary")
-def decide(
+def decide_binary(
     request: Request, concept: str, user: Lead, picture: Text, sha256: Text, answer: Annotated[Answer, Form()],
-    key: Annotated[str, Form(pattern=_KEY)], first: Annotated[int, Form(ge=0, le=_MOST)] = 0, note: Text = "",
+    key: Annotated[str, Form(pattern=_KEY_PATTERN)], first: Annotated[int, Form(ge=0, le=_MAX_FIRST)] = 0,
+    note: Text = "",
 ) -> Response:  # fmt: skip
-    """Keep the lead's decision about a picture."""
-    page = workspace_of(request)
-    candidate = page.candidates.get(concept, {}).get(picture)
-    if candidate is None or _kind(page, concept) != "binary":
-        raise HTTPException(404, "The manifest holds no such picture.")
-    _check_seen(candidate, sha256)
-    decided = adjudication.binary(user.pseudonym, concept, key, candidate, answer, note, datetime.now(UTC))
-    return _kept(request, concept, decided, first)
+    """Save the lead's decision about a picture."""
+    workspace = get_workspace(request)
+    candidate = workspace.candidates.get(concept, {}).get(picture)
+    if candidate is None or _kind(workspace, concept) != "binary":
+        raise HTTPException(404, "The manifest contains no such picture.")
+    _check_digest(candidate, sha256)
+    decision = adjudication.build_binary_decision(
+        user.pseudonym, concept, key, candidate, answer, note, datetime.now(UTC)
+    )
+    return _save_decision(request, concept, decision, first)
 
 
 @router.post("/{concept}/ranking")
-async def order(request: Request, concept: str, user: Lead) -> Response:
-    """Keep the lead's order of a set of pictures."""
+async def decide_ranking(request: Request, concept: str, user: Lead) -> Response:
+    """Save the lead's order of a set of pictures."""
     from starlette.concurrency import run_in_threadpool
 
-    page, form = workspace_of(request), await request.form(max_files=0, max_fields=350)
+    workspace, form = get_workspace(request), await request.form(max_files=0, max_fields=350)
     pictures = [str(picture) for picture in form.getlist("pictures")]
-    known = page.candidates.get(concept, {})
-    if not pictures or any(picture not in known for picture in pictures) or _kind(page, concept) != "ranking":
-        raise HTTPException(404, "The manifest holds no such picture.")
+    candidates = workspace.candidates.get(concept, {})
+    are_known = bool(pictures) and all(picture in candidates for picture in pictures)
+    if not are_known or _kind(workspace, concept) != "ranking":
+        raise HTTPException(404, "The manifest contains no such picture.")
     key, first = str(form.get("key", "")), str(form.get("first", "0"))
-    if not re.fullmatch(_KEY, key) or not re.fullmatch(r"[0-9]{1,7}", first):
-        raise HTTPException(422, "The form is not of the expected kind.")
+    if not re.fullmatch(_KEY_PATTERN, key) or not re.fullmatch(r"[0-9]{1,7}", first):
+        raise HTTPException(422, "The form does not have the expected fields.")
     for picture in pictures:
-        _check_seen(known[picture], str(form.get(f"sha256.{picture}", "")))
+        _check_digest(candidates[picture], str(form.get(f"sha256.{picture}", "")))
     places = {picture: str(form.get(f"place.{picture}", "")) for picture in pictures}
     try:
-        decided = adjudication.ranking(
-            user.pseudonym, concept, key, [known[picture] for picture in pictures], places,
+        decision = adjudication.build_ranking_decision(
+            user.pseudonym, concept, key, [candidates[picture] for picture in pictures], places,
             str(form.get("note", ""))[:2000], datetime.now(UTC),
         )  # fmt: skip
     except UserError:
-        return await run_in_threadpool(_disputes, request, user, concept, int(first), "review.every_place")
-    return await run_in_threadpool(_kept, request, concept, decided, int(first))
+        return await run_in_threadpool(_render_disputes, request, user, concept, int(first), "review.every_place")
+    return await run_in_threadpool(_save_decision, request, concept, decision, int(first))
 
 
-def _check_seen(candidate: Candidate, sha256: str) -> None:
+def _check_digest(candidate: Candidate, sha256: str) -> None:
     if candidate.sha256 != sha256:
-        raise RejectedAnswer("The picture has been redrawn since it was shown. Load the page again.", "redrawn")
+        raise RejectedAnswer("The picture was drawn anew after it had been shown. Load the page again.", "redrawn")
 
 
-def _kept(request: Request, concept: str, decided, first: int) -> Response:
-    adjudication.adjudicate(workspace_of(request).settings.store, decided)
-    _views(request).drop(_key(workspace_of(request), concept))
+def _save_decision(request: Request, concept: str, decision: Judgement, first: int) -> Response:
+    workspace = get_workspace(request)
+    adjudication.save_decision(workspace.settings.store, decision)
+    _view_cache(request).invalidate(_view_key(workspace, concept))
     return RedirectResponse(f"/review/{concept}?first={first}", 303)
 
 
-def _disputes(request: Request, user: User, concept: str, first: int, message: str) -> Response:
-    page = workspace_of(request)
-    if concept not in page.settings.params.concepts:
+def _render_disputes(request: Request, user: User, concept: str, first: int, message: str = "") -> Response:
+    workspace = get_workspace(request)
+    if concept not in workspace.settings.params.concepts:
         raise HTTPException(404, "There is no such concept.")
-    view = _view(request, concept)
-    first = max(0, min(first, len(view.disputes) - 1)) // _A_PAGE * _A_PAGE
-    return _shown(
-        request, user, "review_concept.html", 422 if message else 200, view=view, first=first, size=_A_PAGE,
-        shown=view.disputes[first : first + _A_PAGE], candidates=page.candidates[concept], message=message,
-        new_key=lambda: uuid4().hex,
+    view = _get_view(request, concept)
+    first = max(0, min(first, len(view.disputes) - 1)) // _DISPUTES_PER_PAGE * _DISPUTES_PER_PAGE
+    return render_for_user(
+        request, user, "review_concept.html", 422 if message else 200, view=view, first=first, size=_DISPUTES_PER_PAGE,
+        page_disputes=view.disputes[first : first + _DISPUTES_PER_PAGE], candidates=workspace.candidates[concept],
+        message=message, new_key=lambda: uuid4().hex,
     )  # fmt: skip
 
 
-def _shown(request: Request, user: User, template: str, status: int = 200, **known: Any) -> Response:
-    response = show(request, user, template, **known)
-    response.status_code = status
-    return response
+def _kind(workspace: Workspace, concept: str) -> str:
+    return workspace.settings.params.concepts[concept].feedback
 
 
-def _kind(page: Workspace, concept: str) -> str:
-    return page.settings.params.concepts[concept].feedback
+def _view_cache(request: Request) -> SingleFlight[Hashable, ConceptView]:
+    return request.app.state.concept_views
 
 
-def _title(page: Workspace, task: Task) -> str:
-    return ", ".join(page.settings.params.concepts[concept].text for concept in task.concepts)
+def _view_key(workspace: Workspace, concept: str) -> Hashable:
+    """Return the key of a cached view. It changes when the candidates change."""
+    return concept, tuple(sorted(workspace.stamps.items(), key=repr))
 
 
-def _views(request: Request) -> SingleFlight[Hashable, View]:
-    return request.app.state.review
+def _get_view(request: Request, concept: str) -> ConceptView:
+    workspace = get_workspace(request)
+    return _view_cache(request).get(_view_key(workspace, concept), lambda: _compute_view(workspace, concept))
 
 
-def _key(page: Workspace, concept: str) -> Hashable:
-    """A view is of a concept and of the candidates that there were."""
-    return concept, tuple(sorted(page.stamps.items(), key=repr))
-
-
-def _view(request: Request, concept: str) -> View:
-    page = workspace_of(request)
-    return _views(request).get(_key(page, concept), lambda: _look(page, concept))
-
-
-def _look(page: Workspace, concept: str) -> View:
-    choice, kind = page.settings.params.concepts[concept], _kind(page, concept)
-    judgements = review_stats.as_said(
-        one
-        for one in page.settings.store.judgements(concept)
-        if one.kind == kind and is_current(one, page.candidates[concept])
+def _compute_view(workspace: Workspace, concept: str) -> ConceptView:
+    text, kind = workspace.settings.params.concepts[concept].text, _kind(workspace, concept)
+    judgements = review_stats.select_own_answers(
+        judgement
+        for judgement in workspace.settings.store.read_judgements(concept)
+        if judgement.kind == kind and is_current(judgement, workspace.candidates[concept])
     )
-    return View(
-        concept, choice.text, kind, page.work(Task(concept, kind, (concept,))),
-        review_stats.agreement(judgements, kind), review_stats.disputes(judgements), review_stats.paces(judgements),
-    )  # fmt: skip
+    return ConceptView(
+        concept,
+        text,
+        kind,
+        workspace.measure_progress(Task(concept, kind, (concept,))),
+        review_stats.estimate_agreement(judgements, kind),
+        review_stats.find_disputes(judgements),
+        review_stats.measure_paces(judgements),
+    )
 
 
-def _people(page: Workspace, views: list[View]) -> list[tuple[review_stats.Pace, "Interval | None"]]:
-    """Each annotator's pace, and the share of gold questions answered rightly with its interval."""
-    from hfi_core.feedback.agreement import wilson
+def _summarize_people(
+    workspace: Workspace, views: list[ConceptView]
+) -> list[tuple[review_stats.Pace, "Interval | None"]]:
+    """Return each annotator's pace, and the share of right gold answers with its interval."""
+    from hfi_core.feedback.agreement import estimate_share
 
-    right: dict[str, list[int]] = {}
+    right, answered = Counter[str](), Counter[str]()
     for view in views:
-        for annotator, found in page.book.accuracy(view.concept).items():
-            counts = right.setdefault(annotator, [0, 0])
-            counts[0] += found.right
-            counts[1] += found.asked
-    rows = review_stats.together(pace for view in views for pace in view.paces)
-    return [(row, wilson(*right.get(row.annotator, (0, 0)))) for row in rows]
+        for annotator, accuracy in workspace.gold_answers.measure_accuracy(view.concept).items():
+            right[annotator] += accuracy.right
+            answered[annotator] += accuracy.answered
+    paces = review_stats.merge_paces(pace for view in views for pace in view.paces)
+    return [(pace, estimate_share(right[pace.annotator], answered[pace.annotator])) for pace in paces]

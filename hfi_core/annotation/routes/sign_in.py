@@ -1,4 +1,4 @@
-"""The door: a name at one's own machine, name and password beyond it, and the page that an invitation opens."""
+"""Sign in and out: with a name in local use, otherwise with an account, which an invitation creates."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -6,18 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from hfi_core.annotation.routes.rendering import render, words_of
+from hfi_core.annotation.routes.rendering import render_page, translations_for_request
 from hfi_core.annotation.security.accounts import (
-    LEAST_PASSWORD,
-    MOST_NAME,
-    MOST_PASSWORD,
+    MAX_NAME_LENGTH,
+    MAX_PASSWORD_LENGTH,
+    MIN_PASSWORD_LENGTH,
     Account,
     Invitation,
-    accounts_of,
-    proper_name,
+    get_accounts,
+    normalize_name,
 )
-from hfi_core.annotation.security.identity import local_path, pseudonym_of, signed_in
-from hfi_core.annotation.security.rate_limit import RETRY, is_guessing, is_trying_links
+from hfi_core.annotation.security.identity import find_user, get_or_create_pseudonym, safe_redirect_path
+from hfi_core.annotation.security.rate_limit import RETRY_HEADERS, exceeds_invitation_limit, exceeds_sign_in_limit
 from hfi_core.errors import UserError
 
 router = APIRouter()
@@ -26,109 +26,105 @@ Text = Annotated[str, Form(max_length=2000)]
 
 
 @router.get("/sign-in")
-def door(request: Request, next: str = "/") -> Response:
-    """Ask who it is; who has come in already goes on."""
-    if signed_in(request) is not None:
-        return RedirectResponse(local_path(next), 303)
-    return _door(request, next)
+def show_sign_in(request: Request, next: str = "/") -> Response:
+    """Show the sign-in form; redirect people who have signed in already."""
+    if find_user(request) is not None:
+        return RedirectResponse(safe_redirect_path(next), 303)
+    return _render_sign_in(request, next)
 
 
 @router.post("/sign-in")
-def enter(request: Request, name: Text, password: Text = "", next: Text = "/") -> Response:
-    """Let a person in under a new session."""
-    session = request.state.session
+def sign_in(request: Request, name: Text, password: Text = "", next: Text = "/") -> Response:
+    """Sign a person in under a new session id."""
     try:
-        name = proper_name(name)
+        name = normalize_name(name)
     except UserError:
-        return _door(request, next, words_of(request)("door.no_name", most=MOST_NAME), 422, wrong=("name",))
+        message = translations_for_request(request)("sign_in.no_name", most=MAX_NAME_LENGTH)
+        return _render_sign_in(request, next, message, 422, wrong_fields=("name",))
     if not request.app.state.access.accounts:
-        pseudonym_of(request.app.state.access.private, name)
-        session.rotate(name)
-        return RedirectResponse(local_path(next), 303)
-    if is_guessing(request, name):
-        return _closed(request, "door.too_often", 429, RETRY)
-    account = accounts_of(request).check(name, password)
+        get_or_create_pseudonym(request.app.state.access.private, name)
+        request.state.session.rotate(name)
+        return RedirectResponse(safe_redirect_path(next), 303)
+    if exceeds_sign_in_limit(request, name):
+        return _refuse(request, "sign_in.too_often", 429, RETRY_HEADERS)
+    account = get_accounts(request).authenticate(name, password)
     if account is None:
-        return _door(request, next, words_of(request)("door.wrong"), 401, name, ("name", "password"))
-    _admit(request, account)
-    return RedirectResponse(local_path(next), 303)
+        message = translations_for_request(request)("sign_in.wrong")
+        return _render_sign_in(request, next, message, 401, name, ("name", "password"))
+    _start_session(request, account)
+    return RedirectResponse(safe_redirect_path(next), 303)
 
 
 @router.post("/sign-out")
-def leave(request: Request) -> Response:
+def sign_out(request: Request) -> Response:
     """End the session."""
     session = request.state.session
     if request.app.state.access.accounts:
-        accounts_of(request).sign_out(session.id)
+        get_accounts(request).end_session(session.id)
     session.rotate()
     return RedirectResponse("/sign-in", 303)
 
 
 @router.get("/invite/{token}")
-def invited(request: Request, token: str) -> Response:
-    """Show whom the link is for, and ask for a password. Looking does not use the link up: mail scanners look."""
-    if is_trying_links(request):
-        return _closed(request, "door.too_often", 429, RETRY)
-    return _invite(request, token)
+def show_invitation(request: Request, token: str) -> Response:
+    """Show an invitation and ask for a password. This does not use up the link, because mail scanners open links."""
+    if exceeds_invitation_limit(request):
+        return _refuse(request, "sign_in.too_often", 429, RETRY_HEADERS)
+    return _render_invitation(request, token)
 
 
 @router.post("/invite/{token}")
-def accept(request: Request, token: str, password: Text, again: Text) -> Response:
-    """Make the account and let the person in."""
-    if is_trying_links(request):
-        return _closed(request, "door.too_often", 429, RETRY)
-    if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
-        message = words_of(request)("invite.short", least=LEAST_PASSWORD, most=MOST_PASSWORD)
-        return _invite(request, token, message, "password")
+def accept_invitation(request: Request, token: str, password: Text, again: Text) -> Response:
+    """Create the account of an invitation and sign the person in."""
+    if exceeds_invitation_limit(request):
+        return _refuse(request, "sign_in.too_often", 429, RETRY_HEADERS)
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        message = translations_for_request(request)("invite.short", least=MIN_PASSWORD_LENGTH, most=MAX_PASSWORD_LENGTH)
+        return _render_invitation(request, token, message, "password")
     if password != again:
-        return _invite(request, token, words_of(request)("invite.differ"), "again")
-    # Looked up before the costly hash, which nobody without a link can make us compute.
-    account = accounts_of(request).accept(token, password) if _invitation(request, token) else None
+        return _render_invitation(request, token, translations_for_request(request)("invite.differ"), "again")
+    # Find the invitation before the expensive hash: without a valid link nobody can make the server compute one.
+    account = get_accounts(request).accept_invitation(token, password) if _find_invitation(request, token) else None
     if account is None:
-        return _closed(request, "invite.over", 404)
-    _admit(request, account)
+        return _refuse(request, "invite.over", 404)
+    _start_session(request, account)
     return RedirectResponse("/", 303)
 
 
-def _admit(request: Request, account: Account) -> None:
-    session = request.state.session
-    accounts = accounts_of(request)
-    accounts.sign_out(session.id)
+def _start_session(request: Request, account: Account) -> None:
+    session, accounts = request.state.session, get_accounts(request)
+    accounts.end_session(session.id)
     session.rotate()
-    pseudonym_of(request.app.state.access.private, account.name)
-    accounts.sign_in(account, session.id)
+    get_or_create_pseudonym(request.app.state.access.private, account.name)
+    accounts.start_session(account, session.id)
 
 
-def _invitation(request: Request, token: str) -> Invitation | None:
-    return accounts_of(request).invitation(token) if request.app.state.access.accounts else None
+def _find_invitation(request: Request, token: str) -> Invitation | None:
+    return get_accounts(request).find_invitation(token) if request.app.state.access.accounts else None
 
 
-def _closed(request: Request, what: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    words = words_of(request)
-    response = render(request, "closed_door.html", status, title=words(f"{what}.title"), message=words(what))
+def _refuse(request: Request, key: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    t = translations_for_request(request)
+    response = render_page(request, "sign_in_refused.html", status, title=t(f"{key}.title"), message=t(key))
     response.headers.update(headers or {})
     return response
 
 
-def _door(
-    request: Request, next: str, message: str = "", status: int = 200, name: str = "", wrong: tuple[str, ...] = ()
-) -> Response:
-    """The door, with what is wrong about the fields named in `wrong`."""
-    return render(
-        request, "sign_in.html", status, next=local_path(next), message=message, name=name, wrong=wrong,
-        accounts=request.app.state.access.accounts,
+def _render_sign_in(
+    request: Request, next: str, message: str = "", status: int = 200, name: str = "",
+    wrong_fields: tuple[str, ...] = (),
+) -> Response:  # fmt: skip
+    return render_page(
+        request, "sign_in.html", status, next=safe_redirect_path(next), message=message, name=name,
+        wrong_fields=wrong_fields, accounts=request.app.state.access.accounts,
     )  # fmt: skip
 
 
-def _invite(request: Request, token: str, message: str = "", wrong: str = "") -> Response:
-    invitation = _invitation(request, token)
+def _render_invitation(request: Request, token: str, message: str = "", wrong_field: str = "") -> Response:
+    invitation = _find_invitation(request, token)
     if invitation is None:
-        return _closed(request, "invite.over", 404)
-    known = {
-        "invitation": invitation,
-        "message": message,
-        "wrong": wrong,
-        "least": LEAST_PASSWORD,
-        "most": MOST_PASSWORD,
-    }
-    return render(request, "invite.html", 422 if message else 200, **known)
+        return _refuse(request, "invite.over", 404)
+    return render_page(
+        request, "invite.html", 422 if message else 200, invitation=invitation, message=message,
+        wrong_field=wrong_field, min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH,
+    )  # fmt: skip

@@ -1,6 +1,7 @@
-"""Who may come in from beyond this machine: accounts, one-time invitations and sessions, in a store of their own.
+"""Store accounts, one-time invitations and sessions of people who sign in from other machines.
 
-Passwords are kept as Argon2id, invitations and sessions as digests: whoever reads the file can sign in by none of them.
+The file holds Argon2id hashes of passwords, and digests of invitations and sessions. Nobody can sign in with what the
+file holds.
 """
 
 import hashlib
@@ -20,13 +21,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Request
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
-from hfi_core.annotation.security.sessions import LIFE_SECONDS
+from hfi_core.annotation.security.sessions import SESSION_SECONDS
 from hfi_core.errors import UserError
 
 Role = Literal["annotator", "lead"]
 
 ACCOUNTS = "accounts.db"
-LEAST_PASSWORD, MOST_PASSWORD, MOST_NAME = 12, 200, 100
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, MAX_NAME_LENGTH = 12, 200, 100
 INVITATION_SECONDS = 7 * 24 * 60 * 60
 
 _TABLES = (
@@ -41,9 +42,9 @@ _TABLES = (
         expires_at REAL NOT NULL)""",
 )
 _HASHER = PasswordHasher()
-_UNKNOWN = _HASHER.hash(secrets.token_urlsafe())
-# Argon2 takes 64 MiB a call: a crowd at the door must not take the machine's memory.
-_AT_ONCE = threading.BoundedSemaphore(2)
+_DUMMY_HASH = _HASHER.hash(secrets.token_urlsafe())
+# Argon2 takes 64 MiB a call: many sign-ins at once must not use up the machine's memory.
+_HASHING_SLOTS = threading.BoundedSemaphore(2)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Invitation:
-    """A link that makes an account, or gives an existing one a new password; once, and not for ever."""
+    """A link that works once until it expires: it creates an account, or sets a new password for an existing one."""
 
     name: str
     role: Role
@@ -70,48 +71,52 @@ class Accounts:
         self._engine = engine
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._engine.dispose()
 
-    def accounts(self) -> list[Account]:
-        """Everybody who may sign in, by name."""
-        with self._reading() as connection:
+    def list_accounts(self) -> list[Account]:
+        """Return the accounts in the order of their names."""
+        with self._connect() as connection:
             return [Account(*row) for row in connection.execute(text("SELECT name, role FROM account ORDER BY key"))]
 
-    def invitations(self) -> list[Invitation]:
-        """Links that may still be used."""
+    def list_invitations(self) -> list[Invitation]:
+        """Return the invitations that are still valid."""
         query = text("SELECT name, role, expires_at FROM invitation WHERE expires_at > :now ORDER BY key")
-        with self._reading() as connection:
+        with self._connect() as connection:
             return [Invitation(*row) for row in connection.execute(query, {"now": time.time()})]
 
-    def knows(self, name: str) -> bool:
-        """Whether somebody could come in under a name: by an account, or by a link that may still be used."""
-        keys = {_key(one.name) for one in (*self.accounts(), *self.invitations())}
-        return _key(name) in keys
+    def can_sign_in(self, name: str) -> bool:
+        """Return whether a name has an account or a valid invitation."""
+        entries = (*self.list_accounts(), *self.list_invitations())
+        return _account_key(name) in {_account_key(entry.name) for entry in entries}
 
-    def invite(self, name: str, role: Role, life: float = INVITATION_SECONDS) -> str:
-        """A new one-time token for a person; an earlier link for the same person is void from now on."""
-        name, token = proper_name(name), secrets.token_urlsafe(32)
-        row = {"digest": _digest(token), "key": _key(name), "name": name, "role": role, "end": time.time() + life}
-        with self._writing() as connection:
+    def invite(self, name: str, role: Role, lifetime_seconds: float = INVITATION_SECONDS) -> str:
+        """Return a new one-time token for a person. It replaces an earlier invitation of the same person."""
+        name, token = normalize_name(name), secrets.token_urlsafe(32)
+        end = time.time() + lifetime_seconds
+        row = {"digest": _digest(token), "key": _account_key(name), "name": name, "role": role, "end": end}
+        with self._transaction() as connection:
             connection.execute(text("DELETE FROM invitation WHERE key = :key"), row)
             connection.execute(text("INSERT INTO invitation VALUES (:digest, :key, :name, :role, :end)"), row)
         return token
 
-    def invitation(self, token: str) -> Invitation | None:
-        """What a token offers; None if it was used, is over, or never was."""
+    def find_invitation(self, token: str) -> Invitation | None:
+        """Return the invitation of a token, or None if the token is unknown, used or expired."""
         query = text("SELECT name, role, expires_at FROM invitation WHERE digest = :digest AND expires_at > :now")
-        with self._reading() as connection:
+        with self._connect() as connection:
             row = connection.execute(query, {"digest": _digest(token), "now": time.time()}).one_or_none()
         return None if row is None else Invitation(*row)
 
-    def accept(self, token: str, password: str) -> Account | None:
-        """Use a token up and set the password; None if somebody was first. All earlier sessions end."""
-        with _AT_ONCE:
+    def accept_invitation(self, token: str, password: str) -> Account | None:
+        """Use up a token, set the password, and end all earlier sessions of the account.
+
+        Returns None if the token is not valid, for example because another request was faster.
+        """
+        with _HASHING_SLOTS:
             hashed = _HASHER.hash(password)
-        taken = text("DELETE FROM invitation WHERE digest = :digest AND expires_at > :now RETURNING key, name, role")
-        with self._writing() as connection:
-            row = connection.execute(taken, {"digest": _digest(token), "now": time.time()}).one_or_none()
+        query = text("DELETE FROM invitation WHERE digest = :digest AND expires_at > :now RETURNING key, name, role")
+        with self._transaction() as connection:
+            row = connection.execute(query, {"digest": _digest(token), "now": time.time()}).one_or_none()
             if row is None:
                 return None
             values = {"key": row.key, "name": row.name, "role": row.role, "password": hashed, "now": time.time()}
@@ -126,56 +131,58 @@ class Accounts:
             name = connection.execute(text("SELECT name FROM account WHERE key = :key"), values).scalar_one()
         return Account(name, row.role)
 
-    def check(self, name: str, password: str) -> Account | None:
-        """The account, if the password is its own. It takes as long for a name that nobody has."""
-        with self._reading() as connection:
+    def authenticate(self, name: str, password: str) -> Account | None:
+        """Return the account if the password is right.
+
+        An unknown name takes as long as a known one, so that the time does not tell which names exist.
+        """
+        with self._connect() as connection:
             query = text("SELECT name, role, password FROM account WHERE key = :key")
-            row = connection.execute(query, {"key": _key(name)}).one_or_none()
+            row = connection.execute(query, {"key": _account_key(name)}).one_or_none()
         try:
-            with _AT_ONCE:
-                _HASHER.verify(_UNKNOWN if row is None else row.password, password)
+            with _HASHING_SLOTS:
+                _HASHER.verify(_DUMMY_HASH if row is None else row.password, password)
         except (VerificationError, InvalidHashError):
             return None
         return None if row is None else Account(row.name, row.role)
 
-    def sign_in(self, account: Account, session: str) -> None:
-        """Let a session speak for an account until its time is over."""
-        values = {"digest": _digest(session), "key": _key(account.name), "now": time.time()}
-        with self._writing() as connection:
-            connection.execute(text("DELETE FROM session WHERE expires_at <= :now"), values)
-            connection.execute(
-                text("INSERT INTO session VALUES (:digest, :key, :end)"), values | {"end": time.time() + LIFE_SECONDS}
-            )
+    def start_session(self, account: Account, session: str) -> None:
+        """Link a session to an account until the session expires."""
+        now = time.time()
+        values = {"digest": _digest(session), "key": _account_key(account.name), "end": now + SESSION_SECONDS}
+        with self._transaction() as connection:
+            connection.execute(text("DELETE FROM session WHERE expires_at <= :now"), {"now": now})
+            connection.execute(text("INSERT INTO session VALUES (:digest, :key, :end)"), values)
 
-    def of_session(self, session: str) -> Account | None:
-        """Whom a session speaks for."""
+    def find_by_session(self, session: str) -> Account | None:
+        """Return the account of a session, or None."""
         query = text(
             "SELECT name, role FROM session JOIN account USING (key) WHERE digest = :digest AND expires_at > :now"
         )
-        with self._reading() as connection:
+        with self._connect() as connection:
             row = connection.execute(query, {"digest": _digest(session), "now": time.time()}).one_or_none()
         return None if row is None else Account(*row)
 
-    def sign_out(self, session: str) -> None:
-        """End a session, here and wherever its cookie was copied to."""
-        with self._writing() as connection:
+    def end_session(self, session: str) -> None:
+        """End a session, also in browsers that its cookie was copied to."""
+        with self._transaction() as connection:
             connection.execute(text("DELETE FROM session WHERE digest = :digest"), {"digest": _digest(session)})
 
     def remove(self, name: str) -> bool:
-        """Take an account, its sessions and its open invitation away; False if there was none."""
-        with self._writing() as connection:
-            rows = 0
+        """Delete an account, its sessions and its invitation. Returns False if there was none of them."""
+        key, rows = {"key": _account_key(name)}, 0
+        with self._transaction() as connection:
             for table in ("session", "invitation", "account"):
-                rows += connection.execute(text(f"DELETE FROM {table} WHERE key = :key"), {"key": _key(name)}).rowcount
-        with self._reading() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # earlier pages hold the name, too
+                rows += connection.execute(text(f"DELETE FROM {table} WHERE key = :key"), key).rowcount
+        with self._connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")  # the write-ahead log still holds the name
         return rows > 0
 
-    def _reading(self):
+    def _connect(self):
         return self._engine.connect()
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def _transaction(self) -> Iterator[Connection]:
         with self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
@@ -183,15 +190,15 @@ class Accounts:
 
 
 def open_accounts(private: Path) -> Accounts:
-    """Open the project's accounts; the file is made at the first use."""
+    """Open the project's accounts. The first call creates the file."""
     private.mkdir(parents=True, exist_ok=True)
     path = private / ACCOUNTS
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its journals the same rights
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its journals the same permissions
     engine = create_engine(f"sqlite:///{path}")
 
     @event.listens_for(engine, "connect")
-    def _settle(connection, _record) -> None:
-        connection.isolation_level = None  # transactions begin where we say so
+    def _set_pragmas(connection, _record) -> None:
+        connection.isolation_level = None  # `_transaction` begins transactions itself
         for pragma in (
             "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "busy_timeout = 10000",
             "secure_delete = ON",
@@ -204,27 +211,34 @@ def open_accounts(private: Path) -> Accounts:
     return Accounts(engine)
 
 
-def accounts_of(request: Request) -> Accounts:
-    """The accounts of the application that a request reached."""
+def get_accounts(request: Request) -> Accounts:
+    """Return the accounts of a request's application."""
     state = request.app.state
     if getattr(state, "accounts", None) is None:
         state.accounts = open_accounts(state.access.private)
     return state.accounts
 
 
-def proper_name(name: str) -> str:
-    """A person's name as we keep it; raises UserError for none, a very long one, or control characters."""
-    name = " ".join(unicodedata.normalize("NFC", name).split())
-    if not name or len(name) > MOST_NAME or any(unicodedata.category(letter).startswith("C") for letter in name):
-        raise UserError(f"A name has 1 to {MOST_NAME} letters, and no control characters.")
+def normalize_name(name: str) -> str:
+    """Return a person's name in the form that is stored.
+
+    Raises UserError if the name is empty, too long, or has control characters.
+    """
+    name = _join_words(name)
+    if not name or len(name) > MAX_NAME_LENGTH or any(unicodedata.category(letter).startswith("C") for letter in name):
+        raise UserError(f"A name has 1 to {MAX_NAME_LENGTH} characters and no control characters.")
     return name
 
 
-def _key(name: str) -> str:
-    """Names that differ in case only are one account."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+def _account_key(name: str) -> str:
+    """Return the key of a name's account. Names that differ only in case share one account."""
+    return _join_words(name).casefold()
+
+
+def _join_words(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", name).split())
 
 
 def _digest(secret: str) -> str:
-    # Tokens are 256 random bits: a plain digest cannot be turned around.
+    # Tokens are 256 random bits: a digest without salt cannot be reversed.
     return hashlib.sha256(secret.encode()).hexdigest()

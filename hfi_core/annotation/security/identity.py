@@ -1,4 +1,4 @@
-"""Who is asking: the person behind a request, as a pseudonym and a role."""
+"""Find the person behind a request: a pseudonym and a role."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,56 +15,59 @@ _PEOPLE = "people.json"
 
 @dataclass(frozen=True)
 class User:
-    """A person who has come in. Only `pseudonym` goes into the store."""
+    """A person who has signed in. Only `pseudonym` goes into the store."""
 
     pseudonym: str
     role: Role
     name: str
 
 
-def signed_in(request: Request) -> User | None:
-    """The person, or None; nobody has come in whose link to a pseudonym was forgotten since."""
+def find_user(request: Request) -> User | None:
+    """Return the signed-in person, or None.
+
+    A session counts as signed out once the link from its person to a pseudonym has been deleted.
+    """
     access, session = request.app.state.access, request.state.session
     if access.accounts:
-        from hfi_core.annotation.security.accounts import accounts_of
+        from hfi_core.annotation.security.accounts import get_accounts
 
-        account = accounts_of(request).of_session(session.id)
+        account = get_accounts(request).find_by_session(session.id)
         name, role = (None, "annotator") if account is None else (account.name, account.role)
     else:
-        # Whoever sits at the machine owns the files, too: a role would only pretend.
+        # Whoever uses this machine owns the files as well: roles would protect nothing.
         name, role = session.name, "lead"
-    pseudonym = None if name is None else _known(access.private, name)
+    pseudonym = None if name is None else _find_pseudonym(access.private, name)
     return None if pseudonym is None else User(pseudonym, role, name)
 
 
-def pseudonym_of(private: Path, name: str) -> str:
-    """The pseudonym by which the store knows a person; a new one for a new name, and for somebody who was forgotten.
+def get_or_create_pseudonym(private: Path, name: str) -> str:
+    """Return a person's pseudonym, and create one for a name that has none.
 
-    Only the door asks for it: a session that was open when its person was forgotten makes no link anew.
+    Only signing in may call this: an open session must not create a new link after its person was forgotten.
     """
     from hfi_core.feedback.store.pseudonyms import open_people
 
-    return open_people(private / _PEOPLE).pseudonym(name)
+    return open_people(private / _PEOPLE).get_or_create(name)
 
 
-def _known(private: Path, name: str) -> str | None:
+def _find_pseudonym(private: Path, name: str) -> str | None:
     path = private / _PEOPLE
     if not path.exists():
         return None
-    found = path.stat()
-    return _links(path, (found.st_mtime_ns, found.st_ctime_ns)).get(name)
+    status = path.stat()
+    return _read_pseudonyms(path, (status.st_mtime_ns, status.st_ctime_ns)).get(name)
 
 
 @lru_cache(maxsize=4)
-def _links(path: Path, _version: tuple[int, int]) -> Mapping[str, str]:
-    """Pseudonym by name, read once a version of the file."""
+def _read_pseudonyms(path: Path, _version: tuple[int, int]) -> Mapping[str, str]:
+    """Return the pseudonyms by name. The cache reads each version of the file once."""
     from hfi_core.feedback.store.pseudonyms import open_people
 
     return {name: pseudonym for pseudonym, name in open_people(path).names().items()}
 
 
-def local_path(path: str) -> str:
-    """`path` if it leads to a page of ours, else the first page: nobody is sent elsewhere from here."""
+def safe_redirect_path(path: str) -> str:
+    """Return `path` if it leads to a page of this server, else "/": redirects must not leave the server."""
     parts = urlsplit(path)
-    ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()
-    return path if ours else "/"
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.netloc and path.isprintable()
+    return path if is_local else "/"

@@ -1,1 +1,1 @@
-"""What the annotation server does, without HTTP: questions, answers, qualification, review. Imports no FastAPI."""
+"""Logic of the annotation server: questions, answers, qualification, review. Does not import FastAPI."""

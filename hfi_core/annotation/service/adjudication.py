@@ -1,4 +1,4 @@
-"""A lead's decision about a disagreement, kept as the lead's own judgement."""
+"""Store a lead's decision about a disagreement as the lead's own judgement."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,24 +9,23 @@ from pydantic import ValidationError
 from hfi_core.annotation.service.answers import RejectedAnswer
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement, RankingJudgement
+from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement, RankingJudgement
+from hfi_core.io.printable_text import remove_unprintable
 
 DOES_NOT_APPLY = "none"
 
 
-def adjudicate(
-    store,
-    judgement: BinaryJudgement | RankingJudgement,
-) -> None:
-    """Keep it, once however often it is sent; an earlier answer of the lead's to the same question is superseded.
+def save_decision(store, judgement: BinaryJudgement | RankingJudgement) -> None:
+    """Store a decision. It supersedes the lead's earlier answer to the question; sending it again changes nothing.
 
-    Raises Conflict where somebody else's judgement has the id, Refused where others of the lead's keep coming first.
+    Raises Conflict if another person's judgement has the id, and RejectedAnswer if other decisions of the lead about
+    the same question are always faster.
     """
     from hfi_core.feedback.store import Conflict
 
-    for _ in range(3):  # the lead may be deciding in another tab, too
-        there = store.get(judgement.id)
-        if there is not None and there.annotator == judgement.annotator:
+    for _ in range(3):  # the lead may decide in another tab at the same time
+        existing = store.get(judgement.id)
+        if existing is not None and existing.annotator == judgement.annotator:
             return
         try:
             store.add(judgement)
@@ -35,21 +34,21 @@ def adjudicate(
             if error.existing is None or error.existing == judgement.id:
                 raise
             judgement = judgement.model_copy(update={"supersedes": error.existing})
-    raise RejectedAnswer("The disagreement is being decided elsewhere; load the page again.", "decided_elsewhere")
+    raise RejectedAnswer("The disagreement is being decided in another tab; load the page again.", "decided_elsewhere")
 
 
-def binary(
+def build_binary_decision(
     lead: str, concept: str, key: str, candidate: Candidate, answer: str, note: str, now: datetime
 ) -> BinaryJudgement:
-    """The decision yes, no or can't tell."""
-    return _valid(
+    """Return a decision about one picture: yes, no or can't tell."""
+    return _validate(
         BinaryJudgement,
-        id=f"{ADJUDICATION}{key}", annotator=lead, concept=concept, kind="binary", picture=candidate.id,
-        sha256=candidate.sha256, answer=answer, note=_said(note), answered_at=now,
+        id=f"{ADJUDICATION_PREFIX}{key}", annotator=lead, concept=concept, kind="binary", picture=candidate.id,
+        sha256=candidate.sha256, answer=answer, note=remove_unprintable(note), answered_at=now,
     )  # fmt: skip
 
 
-def ranking(
+def build_ranking_decision(
     lead: str,
     concept: str,
     key: str,
@@ -58,7 +57,7 @@ def ranking(
     note: str,
     now: datetime,
 ) -> RankingJudgement:
-    """The decided order: `places` holds 1, 2, ... or "none" for each picture; equal places are a tie.
+    """Return a decided order: `places` has 1, 2, ... or "none" for each picture; equal places are a tie.
 
     Raises UserError if a picture has no place.
     """
@@ -73,20 +72,15 @@ def ranking(
         else:
             raise UserError("Give every picture a place, or say that the concept does not apply.")
     ordered = tuple(tuple(groups[place]) for place in sorted(groups))
-    return _valid(
+    return _validate(
         RankingJudgement,
-        id=f"{ADJUDICATION}{key}", annotator=lead, concept=concept, kind="ranking", groups=ordered,
+        id=f"{ADJUDICATION_PREFIX}{key}", annotator=lead, concept=concept, kind="ranking", groups=ordered,
         not_applicable=tuple(none), digests={candidate.id: candidate.sha256 for candidate in pictures},
-        note=_said(note), answered_at=now,
+        note=remove_unprintable(note), answered_at=now,
     )  # fmt: skip
 
 
-def _said(note: str) -> str | None:
-    """The note without control characters, which a database or a terminal may take amiss."""
-    return "".join(letter for letter in note if letter in "\n\t" or letter.isprintable()).strip() or None
-
-
-def _valid(model, /, **fields):
+def _validate(model, /, **fields):
     try:
         return model(**fields)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What the browser sends back: parsed, held against what was asked, and kept before it is acknowledged."""
+"""Check the answers that a browser sends, and store them before the server acknowledges them."""
 
 import json
 import re
@@ -7,124 +7,123 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from hfi_core.annotation.service.qualification import open_attempt
-from hfi_core.annotation.service.questions import is_proven
+from hfi_core.annotation.service.qualification import find_open_attempt
+from hfi_core.annotation.service.questions import verify_proof
 from hfi_core.annotation.service.workspace import Workspace
 from hfi_core.candidates.manifest import PictureId
 from hfi_core.errors import UserError
-from hfi_core.feedback.gold import is_right, question_of
-from hfi_core.feedback.schema import MOST_PICTURES, Judgement, is_adjudication, is_current, parse_judgement
+from hfi_core.feedback.gold import is_correct, make_question_key
+from hfi_core.feedback.schema import MAX_PICTURES, Judgement, is_adjudication, is_current, parse_judgement
+from hfi_core.io.printable_text import remove_unprintable
 from hfi_core.params import Name
 
-MOST_AT_ONCE = 50
-PROOF = r"^[0-9a-f]{64}$"
-Proof = Annotated[str, StringConstraints(pattern=PROOF)]
+MAX_JUDGEMENTS = 50
+PROOF_PATTERN = r"^[0-9a-f]{64}$"
+Proof = Annotated[str, StringConstraints(pattern=PROOF_PATTERN)]
 
-_OURS = ("annotator", "simulated")
-"""Fields of a judgement that the browser has no say in."""
+_SERVER_FIELDS = ("annotator", "simulated")
+"""Fields of a judgement that the browser must not set."""
 
 
 class RejectedAnswer(UserError):
-    """An answer that will not be kept, however often it is sent; `refused.CODE` of the catalogue says why to people."""
+    """An answer that the server will never store. The translation `refused.CODE` tells people why."""
 
     def __init__(self, message: str, code: str = "malformed"):
         super().__init__(message)
         self.code = code
 
 
-class Answers(BaseModel):
-    """Answers to one question, or to several."""
+class AnswerBatch(BaseModel):
+    """Answers to one or more questions."""
 
     model_config = ConfigDict(extra="forbid")
 
-    judgements: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_AT_ONCE)]
-    """Judgements as in a feedback file, without annotator, each with the question's `proof`."""
+    judgements: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_JUDGEMENTS)]
+    """Judgements as in a feedback file, without `annotator`, each with the `proof` of its question."""
 
 
 class Skip(BaseModel):
-    """A question that the annotator will not be asked again."""
+    """A question that the annotator skips. It is not asked again."""
 
     model_config = ConfigDict(extra="forbid")
 
     concept: Name
-    pictures: Annotated[list[PictureId], Field(min_length=1, max_length=MOST_PICTURES)]
+    pictures: Annotated[list[PictureId], Field(min_length=1, max_length=MAX_PICTURES)]
     proof: Proof
 
 
-def save(page: Workspace, annotator: str, answers: Answers, now: datetime) -> int:
-    """Keep every judgement; how many of them are new. What was kept before an error stays, and may be sent again.
+def save_answers(workspace: Workspace, annotator: str, answers: AnswerBatch, now: datetime) -> int:
+    """Store every judgement, and return how many of them are new.
 
-    Raises Refused or Conflict, both UserErrors, for what will never be kept.
+    Judgements that were stored before an error stay, and may be sent again.
+
+    Raises RejectedAnswer or Conflict, both UserErrors, for a judgement that can never be stored.
     """
-    judgements = [_parse(page, annotator, row) for row in answers.judgements]
+    judgements = [_parse(workspace, annotator, row) for row in answers.judgements]
     new = 0
     for judgement in judgements:
         concept, pictures = judgement.concept, judgement.pictures
-        known = page.gold[concept].get(question_of(pictures))
-        if known is None:
-            new += page.settings.store.add(judgement)
+        gold_answer = workspace.gold[concept].get(make_question_key(pictures))
+        if gold_answer is None:
+            new += workspace.settings.store.add(judgement)
         else:
-            attempt = open_attempt(page, concept, annotator, now)
-            new += page.book.add(judgement, is_right(known, judgement), attempt)
-        page.exposure.count(annotator, _digests(page, concept, pictures), now)
+            attempt = find_open_attempt(workspace, concept, annotator, now)
+            new += workspace.gold_answers.add(judgement, is_correct(gold_answer, judgement), attempt)
+        workspace.exposure.record(annotator, _digests(workspace, concept, pictures), now)
     return new
 
 
-def skip(page: Workspace, annotator: str, skipped: Skip, now: datetime) -> None:
-    """Give the pictures back and never ask this annotator about them again."""
+def skip_question(workspace: Workspace, annotator: str, skipped: Skip, now: datetime) -> None:
+    """Release the pictures, and do not ask this annotator about them again."""
     concept, pictures = skipped.concept, tuple(skipped.pictures)
-    _check_asked(page, annotator, concept, pictures, skipped.proof)
-    question = question_of(pictures)
-    if question in page.gold[concept]:
-        page.book.skip(annotator, concept, question, open_attempt(page, concept, annotator, now))
+    _check_asked(workspace, annotator, concept, pictures, skipped.proof)
+    question = make_question_key(pictures)
+    if question in workspace.gold[concept]:
+        workspace.gold_answers.record_skip(
+            annotator, concept, question, find_open_attempt(workspace, concept, annotator, now)
+        )
     else:
         for picture in pictures:
-            page.settings.store.release(concept, annotator, picture)
-    page.exposure.count(annotator, _digests(page, concept, pictures), now)
+            workspace.settings.store.skip(concept, annotator, picture)
+    workspace.exposure.record(annotator, _digests(workspace, concept, pictures), now)
 
 
-def _parse(page: Workspace, annotator: str, row: dict[str, Any]) -> Judgement:
+def _parse(workspace: Workspace, annotator: str, row: dict[str, Any]) -> Judgement:
     row = dict(row)
     proof = row.pop("proof", None)
-    for field in _OURS:
+    for field in _SERVER_FIELDS:
         if field in row:
-            raise RejectedAnswer(f"{field} is not for the browser to say.")
+            raise RejectedAnswer(f"The field {field!r} is set by the server; the browser must not send it.")
     try:
         judgement = parse_judgement(json.dumps(row | {"annotator": annotator}))
     except (ValidationError, UnicodeError, ValueError) as error:
         first = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else {}
         where = ".".join(map(str, first.get("loc", ())))
-        raise RejectedAnswer(f"This is no judgement: {where}: {first.get('msg', error)}") from error
+        raise RejectedAnswer(f"This is not a valid judgement: {where}: {first.get('msg', error)}") from error
     if judgement.note is not None:
-        judgement = judgement.model_copy(update={"note": _printable(judgement.note)})
+        judgement = judgement.model_copy(update={"note": remove_unprintable(judgement.note)})
     if is_adjudication(judgement):
-        raise RejectedAnswer("Only a lead's decision has such an id.")
+        raise RejectedAnswer(f"The id {judgement.id!r} is reserved for decisions of a lead.")
     pictures = judgement.pictures
-    _check_asked(page, annotator, judgement.concept, pictures, proof)
-    params = page.settings.params
+    _check_asked(workspace, annotator, judgement.concept, pictures, proof)
+    params = workspace.settings.params
     if judgement.kind != params.concepts[judgement.concept].feedback:
-        raise RejectedAnswer(f"{judgement.concept} is not asked about by a {judgement.kind} question.")
-    if any(digest is None for digest in judgement.seen.values()):
-        raise RejectedAnswer("The ranking does not say by `digests` which pictures were shown.")
-    if not is_current(judgement, page.candidates[judgement.concept]):
-        raise RejectedAnswer("The picture has been redrawn since it was shown.", "redrawn")
+        raise RejectedAnswer(f"{judgement.concept} has no {judgement.kind} questions.")
+    if any(digest is None for digest in judgement.picture_digests.values()):
+        raise RejectedAnswer("The field `digests` of the ranking does not name every picture.")
+    if not is_current(judgement, workspace.candidates[judgement.concept]):
+        raise RejectedAnswer("The picture was drawn anew after it had been shown.", "redrawn")
     return judgement
 
 
-def _check_asked(page: Workspace, annotator: str, concept: str, pictures: tuple[str, ...], proof: Any) -> None:
-    known = page.candidates.get(concept, {})
-    proven = isinstance(proof, str) and re.fullmatch(PROOF, proof)
-    if not proven or not is_proven(page.proof_key, annotator, concept, pictures, proof):
+def _check_asked(workspace: Workspace, annotator: str, concept: str, pictures: tuple[str, ...], proof: Any) -> None:
+    candidates = workspace.candidates.get(concept, {})
+    well_formed = isinstance(proof, str) and re.fullmatch(PROOF_PATTERN, proof)
+    if not well_formed or not verify_proof(workspace.proof_key, annotator, concept, pictures, proof):
         raise RejectedAnswer("This question was not asked.", "not_asked")
-    if not all(picture in known for picture in pictures):
-        raise RejectedAnswer("The manifest does not hold this picture any more.", "gone")
+    if not all(picture in candidates for picture in pictures):
+        raise RejectedAnswer("The manifest no longer contains this picture.", "gone")
 
 
-def _printable(note: str) -> str | None:
-    """The note without control characters, which a database or a terminal may take amiss; None if nothing is left."""
-    text = "".join(letter for letter in note if letter in "\n\t" or letter.isprintable()).strip()
-    return text or None
-
-
-def _digests(page: Workspace, concept: str, pictures: tuple[str, ...]) -> list[str]:
-    return [page.candidates[concept][picture].sha256 for picture in pictures]
+def _digests(workspace: Workspace, concept: str, pictures: tuple[str, ...]) -> list[str]:
+    return [workspace.candidates[concept][picture].sha256 for picture in pictures]

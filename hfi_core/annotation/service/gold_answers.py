@@ -1,4 +1,4 @@
-"""Answers to gold questions, and how often each annotator was right."""
+"""Store answers to gold questions, and count how often each annotator was right."""
 
 import json
 from collections import defaultdict
@@ -6,35 +6,37 @@ from dataclasses import dataclass
 
 from hfi_core.annotation.service.state import ServerState
 from hfi_core.errors import UserError
-from hfi_core.feedback.gold import question_of
-from hfi_core.feedback.schema import Judgement, row_of
+from hfi_core.feedback.gold import make_question_key
+from hfi_core.feedback.schema import Judgement, dump_judgement
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often an annotator was right, of the gold questions answered."""
+    """How many gold questions an annotator answered, and how many of them correctly."""
 
     right: int
-    asked: int
+    answered: int
 
 
 class GoldAnswers:
-    """The answers to gold questions, superseded and never edited, as judgements are."""
+    """The answers to gold questions. As with judgements, a new answer supersedes an earlier one; none is edited."""
 
     def __init__(self, state: ServerState):
         self._state = state
 
     def add(self, judgement: Judgement, right: bool, attempt: int) -> bool:
-        """Keep an answer; True if it is new. `attempt` counts qualifications; 0 is a question mixed in.
+        """Store an answer, and return whether it is new.
 
-        Raises Conflict if the id has other content, or supersedes what it must not.
+        `attempt` is the number of the qualification attempt; 0 means a question among ordinary ones.
+
+        Raises Conflict if another answer has the id, or if it supersedes an answer that it may not supersede.
         """
-        question, row = question_of(judgement.pictures), json.dumps(row_of(judgement), sort_keys=True)
-        with self._state.writing() as database:
-            there = database.execute("SELECT row FROM gold WHERE id = ?", (judgement.id,)).fetchone()
-            if there:
-                if there != (row,):
-                    raise _conflict(judgement.id, "another answer has its id")
+        question, row = make_question_key(judgement.pictures), json.dumps(dump_judgement(judgement), sort_keys=True)
+        with self._state.transaction() as database:
+            existing = database.execute("SELECT row FROM gold WHERE id = ?", (judgement.id,)).fetchone()
+            if existing:
+                if existing != (row,):
+                    raise _conflict(judgement.id, "another answer has the same id")
                 return False
             if judgement.supersedes:
                 earlier = database.execute(
@@ -42,7 +44,7 @@ class GoldAnswers:
                     (judgement.supersedes, judgement.annotator, judgement.concept, question),
                 ).fetchone()
                 if not earlier:
-                    raise _conflict(judgement.id, f"{judgement.supersedes!r} is no answer that it could supersede")
+                    raise _conflict(judgement.id, f"{judgement.supersedes!r} is not an answer that it may supersede")
                 (attempt,) = earlier
             values = (
                 judgement.id, judgement.annotator, judgement.concept, question, attempt, right, row,
@@ -51,41 +53,43 @@ class GoldAnswers:
             database.execute("INSERT INTO gold VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
         return True
 
-    def skip(self, annotator: str, concept: str, question: str, attempt: int) -> None:
-        """Keep that a question was skipped: it is not asked again, and counts as neither right nor wrong."""
+    def record_skip(self, annotator: str, concept: str, question: str, attempt: int) -> None:
+        """Record that a question was skipped. It is not asked again, and counts as neither right nor wrong."""
         name = f"skip:{annotator}:{concept}:{question}:{attempt}"
-        with self._state.writing() as database:
+        with self._state.transaction() as database:
             database.execute(
                 "INSERT INTO gold VALUES (?, ?, ?, ?, ?, NULL, '{}', NULL) ON CONFLICT DO NOTHING",
                 (name, annotator, concept, question, attempt),
             )
 
-    def answered(self, annotator: str) -> set[tuple[str, str]]:
-        """(concept, question) that the annotator has answered or skipped, in a qualification or later."""
+    def list_answered(self, annotator: str) -> set[tuple[str, str]]:
+        """Return each (concept, question) that the annotator has answered or skipped, in a qualification or later."""
         query = "SELECT DISTINCT concept, question FROM gold WHERE annotator = ?"
-        return set(self._state.rows(query, annotator))
+        return set(self._state.query(query, annotator))
 
-    def candidates(self) -> list[str]:
-        """Annotators who have answered or skipped a question of a qualification."""
-        rows = self._state.rows("SELECT DISTINCT annotator FROM gold WHERE attempt > 0 ORDER BY annotator")
+    def list_qualification_annotators(self) -> list[str]:
+        """Return the annotators who have answered or skipped a question of a qualification."""
+        rows = self._state.query("SELECT DISTINCT annotator FROM gold WHERE attempt > 0 ORDER BY annotator")
         return [annotator for (annotator,) in rows]
 
-    def attempts(self, annotator: str) -> dict[int, dict[tuple[str, str], bool]]:
-        """What was right, by attempt at the qualification and (concept, question); a skipped one is not."""
-        found: dict[int, dict[tuple[str, str], bool]] = defaultdict(dict)
+    def read_attempts(self, annotator: str) -> dict[int, dict[tuple[str, str], bool]]:
+        """Return which answers were right, by attempt and (concept, question). A skipped question counts as wrong."""
+        attempts: dict[int, dict[tuple[str, str], bool]] = defaultdict(dict)
         query = "SELECT attempt, concept, question, correct FROM counting_gold WHERE annotator = ? AND attempt > 0"
-        for attempt, concept, question, correct in self._state.rows(query, annotator):
-            found[attempt][concept, question] = found[attempt].get((concept, question), False) or bool(correct)
-        return found
+        for attempt, concept, question, correct in self._state.query(query, annotator):
+            attempts[attempt][concept, question] = attempts[attempt].get((concept, question), False) or bool(correct)
+        return attempts
 
-    def accuracy(self, concept: str) -> dict[str, Accuracy]:
-        """By annotator, of the questions that were mixed in after the qualification."""
+    def measure_accuracy(self, concept: str) -> dict[str, Accuracy]:
+        """Return each annotator's accuracy on the gold questions after the qualification."""
         query = """SELECT annotator, sum(correct), count(correct) FROM counting_gold
             WHERE concept = ? AND attempt = 0 AND correct IS NOT NULL GROUP BY annotator ORDER BY annotator"""
-        return {annotator: Accuracy(right, asked) for annotator, right, asked in self._state.rows(query, concept)}
+        return {
+            annotator: Accuracy(right, answered) for annotator, right, answered in self._state.query(query, concept)
+        }
 
 
-def _conflict(id: str, what: str) -> UserError:
+def _conflict(id: str, reason: str) -> UserError:
     from hfi_core.feedback.store import Conflict
 
-    return Conflict(f"This answer was not saved: {what}.", id)
+    return Conflict(f"This answer was not saved: {reason}.", id)

@@ -1,12 +1,13 @@
-"""What the lead wants to know of a concept: where people disagree, how far they agree, and how each one works.
+"""Summarize a concept for the lead: where people disagree, how well they agree, and how each annotator works.
 
-Adjudications are the lead's own judgements, known by their ids. They count as one more judgement each; here they settle
-a disagreement, and are left out of the agreement, since the lead saw what the others had said.
+A lead's decisions are judgements of their own, with ids that begin with `ADJUDICATION_PREFIX`. Each counts as one more
+judgement. Here a decision closes a disagreement. It is left out of the agreement, because the lead had seen the other
+answers.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What one person said; `places` is, for a ranking, each picture's place (1 is strongest, None does not apply)."""
+    """One person's answer. For a ranking, `places` has each picture's place (1 is strongest; None: does not apply)."""
 
     annotator: str
     answer: str
     places: tuple[int | None, ...]
     note: str | None
-    adjudication: bool
+    is_decision: bool
+    """A lead gave this answer as the decision of the dispute."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,18 @@ class Dispute:
 
     pictures: tuple[str, ...]
     opinions: tuple[Opinion, ...]
-    split: float
-    """1 where opinions could not be further apart, near 0 where they almost agree."""
+    disagreement: float
+    """From 0 (all agree) to 1 (the opinions are as far apart as possible)."""
 
     @property
-    def settled(self) -> bool:
-        """A lead has decided."""
-        return any(opinion.adjudication for opinion in self.opinions)
+    def is_decided(self) -> bool:
+        """Whether a lead has decided the dispute."""
+        return any(opinion.is_decision for opinion in self.opinions)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How one person works: seconds are those between question and answer, where the page noted both."""
+    """How one person works. The seconds run from the question to the answer, where both times are known."""
 
     annotator: str
     judgements: int
@@ -53,112 +55,119 @@ class Pace:
     cant_tell: int
 
 
-def as_said(judgements: Iterable[Judgement]) -> list[Judgement]:
-    """Of all judgements, each person's last answer of their own to a question, and the decisions that count.
+def select_own_answers(judgements: Iterable[Judgement]) -> list[Judgement]:
+    """Return each person's last own answer to each question, and the decisions that count.
 
-    A lead who had answered before supersedes that answer by deciding. It counts no more, and is still what one of the
-    people said by themselves: without it a disagreement of two would be gone, and the agreement better than it was.
+    A lead's decision supersedes the answer that the lead gave before. That answer no longer counts, but it is still an
+    independent answer: without it a disagreement of two people would disappear, and the agreement would look too good.
     """
-    every = list(judgements)
-    earlier = {one.id: one.supersedes for one in every if one.supersedes}
-    counting = {one.id for one in every} - set(earlier.values())
+    judgements = list(judgements)
+    supersedes = {judgement.id: judgement.supersedes for judgement in judgements if judgement.supersedes}
+    counting = {judgement.id for judgement in judgements} - set(supersedes.values())
     replaced: set[str] = set()
-    for one in every:
-        before = None if is_adjudication(one) else one.supersedes
-        while before is not None and before not in replaced:
-            replaced.add(before)
-            before = earlier.get(before)
-    return [one for one in every if (one.id in counting if is_adjudication(one) else one.id not in replaced)]
+    for judgement in judgements:
+        earlier = None if is_adjudication(judgement) else judgement.supersedes
+        while earlier is not None and earlier not in replaced:
+            replaced.add(earlier)
+            earlier = supersedes.get(earlier)
+    return [
+        judgement
+        for judgement in judgements
+        if (judgement.id in counting if is_adjudication(judgement) else judgement.id not in replaced)
+    ]
 
 
-def disputes(judgements: Iterable[Judgement]) -> list[Dispute]:
-    """Questions with different answers: the open ones first, among them the widest apart."""
-    found = []
-    for pictures, same in _by_question(judgements):
-        own = [one for one in same if not is_adjudication(one)]
-        split = _split(own)
-        if split > 0:
-            opinions = [_opinion(one, pictures) for one in (*own, *(one for one in same if is_adjudication(one)))]
-            found.append(Dispute(pictures, tuple(opinions), split))
-    return sorted(found, key=lambda dispute: (dispute.settled, -dispute.split, dispute.pictures))
+def find_disputes(judgements: Iterable[Judgement]) -> list[Dispute]:
+    """Return the questions with different answers: undecided ones first, then by decreasing disagreement."""
+    disputes = []
+    for pictures, answers in _group_by_question(judgements):
+        decisions, own = [], []
+        for answer in answers:
+            (decisions if is_adjudication(answer) else own).append(answer)
+        disagreement = _measure_disagreement(own)
+        if disagreement > 0:
+            opinions = tuple(_opinion(answer, pictures) for answer in own + decisions)
+            disputes.append(Dispute(pictures, opinions, disagreement))
+    return sorted(disputes, key=lambda dispute: (dispute.is_decided, -dispute.disagreement, dispute.pictures))
 
 
-def agreement(judgements: Iterable[Judgement], kind: str) -> "Interval | None":
-    """Krippendorff's alpha (binary) or Kendall's W (ranking) of what people said by themselves."""
+def estimate_agreement(judgements: Iterable[Judgement], kind: str) -> "Interval | None":
+    """Return Krippendorff's alpha (binary) or Kendall's W (ranking) of people's own answers, without decisions."""
     import numpy as np
 
     from hfi_core.feedback.agreement import alpha_interval, mean_w_interval
 
-    questions = [same for _, same in _by_question(one for one in judgements if not is_adjudication(one))]
+    own = (judgement for judgement in judgements if not is_adjudication(judgement))
+    questions = [answers for _, answers in _group_by_question(own)]
     if kind == "binary":
-        counts = [[sum(one.answer == answer for one in same) for answer in ("yes", "no")] for same in questions]
-        return alpha_interval(np.array(counts, dtype=int).reshape(-1, 2))
-    return mean_w_interval(places for same in questions if (places := _common_places(same)) is not None)
-
-
-def paces(judgements: Iterable[Judgement]) -> list[Pace]:
-    """How each annotator works, by pseudonym."""
-    by_person: dict[str, list[Judgement]] = defaultdict(list)
-    for one in judgements:
-        if not is_adjudication(one):
-            by_person[one.annotator].append(one)
-    rows = []
-    for annotator, theirs in sorted(by_person.items()):
-        seconds = [
-            (one.answered_at - one.shown_at).total_seconds() for one in theirs if one.answered_at and one.shown_at
+        counts = [
+            [sum(judgement.answer == answer for judgement in answers) for answer in ("yes", "no")]
+            for answers in questions
         ]
-        unsure = sum(isinstance(one, BinaryJudgement) and one.answer == "cant_tell" for one in theirs)
-        rows.append(Pace(annotator, len(theirs), median(seconds) if seconds else None, unsure))
-    return rows
+        return alpha_interval(np.array(counts, dtype=int).reshape(-1, 2))
+    return mean_w_interval(places for answers in questions if (places := _common_places(answers)) is not None)
 
 
-def together(rows: Iterable[Pace]) -> list[Pace]:
-    """One row a person over several concepts; the median is that of the medians, weighted by their judgements."""
-    merged: dict[str, list[Pace]] = defaultdict(list)
-    for row in rows:
-        merged[row.annotator].append(row)
-    found = []
-    for annotator, parts in sorted(merged.items()):
+def measure_paces(judgements: Iterable[Judgement]) -> list[Pace]:
+    """Return how each annotator works, in the order of their pseudonyms."""
+    by_annotator: dict[str, list[Judgement]] = defaultdict(list)
+    for judgement in judgements:
+        if not is_adjudication(judgement):
+            by_annotator[judgement.annotator].append(judgement)
+    paces = []
+    for annotator, own in sorted(by_annotator.items()):
+        seconds = [
+            (judgement.answered_at - judgement.shown_at).total_seconds()
+            for judgement in own
+            if judgement.answered_at and judgement.shown_at
+        ]
+        cant_tell = sum(isinstance(judgement, BinaryJudgement) and judgement.answer == "cant_tell" for judgement in own)
+        paces.append(Pace(annotator, len(own), median(seconds) if seconds else None, cant_tell))
+    return paces
+
+
+def merge_paces(paces: Iterable[Pace]) -> list[Pace]:
+    """Return one pace a person over several concepts. The medians are weighted by judgements."""
+    by_annotator: dict[str, list[Pace]] = defaultdict(list)
+    for pace in paces:
+        by_annotator[pace.annotator].append(pace)
+    merged = []
+    for annotator, parts in sorted(by_annotator.items()):
         seconds = [part.median_seconds for part in parts for _ in range(part.judgements) if part.median_seconds]
-        total = replace(
-            parts[0],
-            judgements=sum(part.judgements for part in parts),
-            cant_tell=sum(part.cant_tell for part in parts),
-            median_seconds=median(seconds) if seconds else None,
-        )
-        found.append(replace(total, annotator=annotator))
-    return found
+        judgements, cant_tell = (sum(getattr(part, name) for part in parts) for name in ("judgements", "cant_tell"))
+        merged.append(Pace(annotator, judgements, median(seconds) if seconds else None, cant_tell))
+    return merged
 
 
-def _by_question(judgements: Iterable[Judgement]) -> list[tuple[tuple[str, ...], list[Judgement]]]:
-    ordered = sorted(judgements, key=lambda one: (_pictures(one), one.annotator, one.id))
-    return [(pictures, list(same)) for pictures, same in groupby(ordered, key=_pictures)]
+def _group_by_question(judgements: Iterable[Judgement]) -> list[tuple[tuple[str, ...], list[Judgement]]]:
+    ordered = sorted(judgements, key=lambda judgement: (_pictures(judgement), judgement.annotator, judgement.id))
+    return [(pictures, list(answers)) for pictures, answers in groupby(ordered, key=_pictures)]
 
 
 def _pictures(judgement: Judgement) -> tuple[str, ...]:
     return tuple(sorted(judgement.pictures))
 
 
-def _split(same: Sequence[Judgement]) -> float:
-    if len(same) < 2:
+def _measure_disagreement(answers: Sequence[Judgement]) -> float:
+    if len(answers) < 2:
         return 0.0
-    if isinstance(same[0], BinaryJudgement):
-        yes, no = (sum(one.answer == answer for one in same) for answer in ("yes", "no"))
+    if isinstance(answers[0], BinaryJudgement):
+        yes, no = (sum(judgement.answer == answer for judgement in answers) for answer in ("yes", "no"))
         return 2 * min(yes, no) / (yes + no) if yes and no else 0.0
     from hfi_core.feedback.agreement import kendalls_w
 
-    if len({frozenset(one.not_applicable) for one in same}) > 1:
-        return 1.0  # whether the concept is there at all comes before how strong it is
-    places = _common_places(same)
+    if len({frozenset(answer.not_applicable) for answer in answers}) > 1:
+        return 1.0  # whether the concept is visible at all matters more than how strong it is
+    places = _common_places(answers)
     w = kendalls_w(places) if places is not None else None
     return 0.0 if w is None else 1 - w
 
 
-def _common_places(same: Sequence[RankingJudgement]):
-    """(annotators, pictures): places of the pictures that all of them placed; None if nothing can be compared."""
+def _common_places(answers: Sequence[RankingJudgement]):
+    """Return the places of the pictures that everybody placed, (annotators, pictures); None below two of either."""
     import numpy as np
 
-    places = [{picture: k for k, group in enumerate(one.groups) for picture in group} for one in same]
+    places = [{picture: k for k, group in enumerate(answer.groups) for picture in group} for answer in answers]
     common = sorted(set.intersection(*map(set, places)))
     if len(places) < 2 or len(common) < 2:
         return None

@@ -1,4 +1,4 @@
-"""What is dear to compute and wanted by several at once: one computation serves all who wait for it."""
+"""Single flight: concurrent callers of an expensive computation share one result."""
 
 import threading
 import time
@@ -10,35 +10,40 @@ Key, Value = TypeVar("Key"), TypeVar("Value")
 
 
 class SingleFlight(Generic[Key, Value]):
-    """Values by key, each computed once for all who ask while it is made and for `seconds` after."""
+    """Values by key. Each is computed once for all callers, and reused until it is `max_age_seconds` old."""
 
-    def __init__(self, seconds: float):
-        self._seconds = seconds
+    def __init__(self, max_age_seconds: float):
+        self._max_age_seconds = max_age_seconds
         self._lock = threading.Lock()
-        self._kept: dict[Key, Future[tuple[float, Value]]] = {}
+        self._futures: dict[Key, Future[tuple[float, Value]]] = {}
 
     def get(self, key: Key, compute: Callable[[], Value]) -> Value:
-        """The value; raises what `compute` raises, to all who waited, and the next one tries anew."""
+        """Return the value of a key.
+
+        If `compute` raises, all waiting callers get the error, and the next call computes again.
+        """
         with self._lock:
-            there = self._kept.get(key)
-            mine = there is None or (there.done() and time.monotonic() - there.result()[0] > self._seconds)
-            if mine:
-                there = self._kept[key] = Future()
-        if mine:
+            future = self._futures.get(key)
+            must_compute = future is None or (
+                future.done() and time.monotonic() - future.result()[0] > self._max_age_seconds
+            )
+            if must_compute:
+                future = self._futures[key] = Future()
+        if must_compute:
             try:
                 value = compute()
-                there.set_result((time.monotonic(), value))
+                future.set_result((time.monotonic(), value))
             except BaseException as error:
-                self._drop(key, there)
-                there.set_exception(error)
-        return there.result()[1]
+                self._remove_failed(key, future)
+                future.set_exception(error)
+        return future.result()[1]
 
-    def drop(self, key: Key) -> None:
-        """Whoever asks from now on gets a new value, even if one is being made: what it rests on has changed."""
+    def invalidate(self, key: Key) -> None:
+        """Make the next call compute again, even while a computation runs: its input may have changed."""
         with self._lock:
-            self._kept.pop(key, None)
+            self._futures.pop(key, None)
 
-    def _drop(self, key: Key, failed: Future) -> None:
+    def _remove_failed(self, key: Key, failed: Future) -> None:
         with self._lock:
-            if self._kept.get(key) is failed:
-                del self._kept[key]
+            if self._futures.get(key) is failed:
+                del self._futures[key]

@@ -1,6 +1,6 @@
-"""The page's own book-keeping, in `.hfi/page.db`: consent, preferences, gold answers, what was shown.
+"""The server's own database, `.hfi/page.db`: consent, preferences, gold answers, and which pictures were seen.
 
-None of it is a judgement; those are in the live store. People are pseudonyms here as well.
+It holds no judgements; those are in the feedback store. People are pseudonyms in both.
 """
 
 import os
@@ -16,7 +16,8 @@ from hfi_core.errors import UserError
 STATE_FILE = "page.db"
 """Name of the file in a project's private folder."""
 _VERSION = 2
-_PATIENCE = 10_000  # milliseconds that a writer waits for another process
+_BUSY_TIMEOUT_MS = 10_000
+"""How long a writer waits for another process."""
 _TABLES = """
 CREATE TABLE secret (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE annotator (
@@ -40,7 +41,7 @@ CREATE TABLE allowed (
     annotator TEXT NOT NULL, task TEXT NOT NULL, attempts INTEGER NOT NULL, PRIMARY KEY (annotator, task)
 ) WITHOUT ROWID;
 """
-_OF_AN_ANNOTATOR = {
+_ANNOTATOR_COLUMNS = {
     "annotator": "pseudonym", "exposure": "annotator", "gold": "annotator", "qualified": "annotator",
     "allowed": "annotator",
 }  # fmt: skip
@@ -54,15 +55,17 @@ class ServerState:
         try:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._database.execute(f"PRAGMA busy_timeout = {_PATIENCE}")
+            self._database.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._lock = threading.RLock()
             self._create()
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"{path} cannot be opened: {error}. The annotation page keeps its state there.") from error
+            raise UserError(
+                f"{path} cannot be opened: {error}. The annotation server keeps its state there."
+            ) from error
 
     def _create(self) -> None:
-        with self.writing() as database:
+        with self.transaction() as database:
             (version,) = database.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 for statement in filter(str.strip, _TABLES.split(";\n")):
@@ -70,13 +73,17 @@ class ServerState:
                 database.execute("INSERT INTO secret VALUES ('proof', ?)", (secrets.token_hex(32),))
                 database.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
-                raise UserError(f"the annotation page's state is of version {version}, which this version cannot read.")
+                raise UserError(
+                    f"{STATE_FILE} has version {version} of the annotation server's tables; this release reads "
+                    f"version {_VERSION}."
+                )
 
     @contextmanager
-    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it or nothing, and on the disk when the block ends.
+    def transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction, which is on the disk when the block ends.
 
-        With `durable=False` a power cut (not a killed server) may take the last ones back: enough for counting.
+        With `durable=False` a power cut may undo the last transactions; a killed server does not. That is enough for
+        counters.
         """
         with self._lock:
             self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -88,21 +95,21 @@ class ServerState:
                 raise
             self._database.execute("COMMIT")
 
-    def rows(self, query: str, *values: object) -> list[tuple]:
-        """Every row of a query."""
+    def query(self, statement: str, *values: object) -> list[tuple]:
+        """Return every row of a query."""
         with self._lock:
-            return self._database.execute(query, values).fetchall()
+            return self._database.execute(statement, values).fetchall()
 
     @property
     def proof_key(self) -> bytes:
-        """Signs the questions, so that only what was asked can be answered; it outlives a restart."""
-        ((value,),) = self.rows("SELECT value FROM secret WHERE name = 'proof'")
+        """The key that signs questions, so that only questions that were asked can be answered. Survives a restart."""
+        ((value,),) = self.query("SELECT value FROM secret WHERE name = 'proof'")
         return bytes.fromhex(value)
 
     def forget(self, annotator: str) -> None:
-        """Delete everything that the page knows of an annotator."""
-        with self.writing() as database:
-            for table, column in _OF_AN_ANNOTATOR.items():
+        """Delete everything about an annotator."""
+        with self.transaction() as database:
+            for table, column in _ANNOTATOR_COLUMNS.items():
                 database.execute(f"DELETE FROM {table} WHERE {column} = ?", (annotator,))
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What an annotator can choose to do: judge one concept, or several at once where they share pictures."""
+"""Build the tasks that annotators choose from: one concept, or several concepts that share pictures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from hfi_core.params import Params
 
 @dataclass(frozen=True)
 class Task:
-    """A kind of question, about one concept or (binary, shared pictures) about several."""
+    """One kind of question about one concept, or about several binary concepts that share pictures."""
 
     name: str
     kind: Literal["binary", "ranking"]
     concepts: tuple[str, ...]
 
 
-def tasks_of(params: Params, candidates: Mapping[str, Mapping[str, Candidate]]) -> tuple[Task, ...]:
-    """Every concept is in one task; binary concepts whose manifests hold the same pictures are asked together."""
+def build_tasks(params: Params, candidates: Mapping[str, Mapping[str, Candidate]]) -> tuple[Task, ...]:
+    """Return the tasks. Binary concepts that share pictures form one task; every other concept has its own."""
     tasks: list[Task] = []
     groups: list[tuple[list[str], set[str]]] = []
     for concept, choice in params.concepts.items():

@@ -40,7 +40,7 @@ class PseudonymMap:
 
 
 @contextmanager
-def names_of(people: Pseudonyms) -> Iterator[PseudonymMap]:
+def open_pseudonym_map(people: Pseudonyms) -> Iterator[PseudonymMap]:
     """The names of one import.
 
     With the key in the environment a provisional pseudonym is the one that lasts, so that what the store holds of

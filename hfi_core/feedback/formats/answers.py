@@ -4,7 +4,7 @@ import math
 from functools import cache
 from typing import Any
 
-from hfi_core.feedback.formats.row import Reading
+from hfi_core.feedback.formats.row import ReadOptions
 
 _USUAL = {
     "yes": ("yes", "y", "true", "1"),
@@ -14,7 +14,7 @@ _USUAL = {
 _SHOWN = 60
 
 
-def answer_of(value: Any, reading: Reading) -> str:
+def parse_answer(value: Any, reading: ReadOptions) -> str:
     """`yes`, `no` or `cant_tell`; ValueError with the reason for a value that the options give no meaning.
 
     What the options say goes before what is usual, so that a question asked the other way round can be read.
@@ -28,21 +28,25 @@ def answer_of(value: Any, reading: Reading) -> str:
         if meanings is given and reading.rating_yes is not None and (rating := _number(value)) is not None:
             return _rated(rating, reading)
     if _number(value) is not None:
-        raise ValueError(f"the answer {shown(value)} is a rating; say what it means with --rating-yes and --rating-no")
-    raise ValueError(f"the answer {shown(value)} has no meaning here; give it one with --yes, --no or --cant-tell")
+        raise ValueError(
+            f"the answer {format_value(value)} is a rating; say what it means with --rating-yes and --rating-no"
+        )
+    raise ValueError(
+        f"the answer {format_value(value)} has no meaning here; give it one with --yes, --no or --cant-tell"
+    )
 
 
-def rating_of(value: Any, reading: Reading) -> str:
+def parse_rating(value: Any, reading: ReadOptions) -> str:
     """The answer that a rating is by the options; ValueError without them, since 1 may be the best or the worst."""
     rating = _number(value)
     if rating is None:
-        raise ValueError(f"the rating {shown(value)} is no number")
+        raise ValueError(f"the rating {format_value(value)} is no number")
     if reading.rating_yes is None:
         raise ValueError(f"the answer is the rating {rating:g}; say what it means with --rating-yes and --rating-no")
     return _rated(rating, reading)
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value of the file as a message may show it: short, and without control characters."""
     text = ascii(value) if not isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
@@ -53,7 +57,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _rated(rating: float, reading: Reading) -> str:
+def _rated(rating: float, reading: ReadOptions) -> str:
     if rating >= reading.rating_yes:
         return "yes"
     if reading.rating_no is None or rating <= reading.rating_no:

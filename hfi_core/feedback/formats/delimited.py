@@ -7,11 +7,11 @@ from typing import BinaryIO
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.answers import printable
-from hfi_core.feedback.formats.ordering import digests_of, digests_text, format_order, parse_order
-from hfi_core.feedback.formats.row import FIELDS, RATING, Reading, Rejected, Row
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, row_of
+from hfi_core.feedback.formats.ordering import format_digests, format_order, parse_digests, parse_order
+from hfi_core.feedback.formats.row import FIELDS, RATING, ReadOptions, RejectedRow, Row
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 from hfi_core.io.atomic import atomic_file
-from hfi_core.io.csv_files import Line, Table, TroubleAt
+from hfi_core.io.csv_files import Table, TableError, TableRow
 
 _FORMULA = frozenset("=+-@\t\r\n＝＋－＠")
 _MARK = "'"
@@ -41,12 +41,12 @@ _OURS = {"id", "annotator", "concept", "kind"}
 """A header with all of these is our own; in another, a column `id` numbers the rows of that file only."""
 
 
-def read_csv(stream: BinaryIO, reading: Reading) -> Iterator[Row | Rejected]:
+def read_csv(stream: BinaryIO, reading: ReadOptions) -> Iterator[Row | RejectedRow]:
     """Yield a row a line of a CSV file; the delimiter is the header's commonest of comma, semicolon and tab."""
     return _read(stream, reading, None)
 
 
-def read_tsv(stream: BinaryIO, reading: Reading) -> Iterator[Row | Rejected]:
+def read_tsv(stream: BinaryIO, reading: ReadOptions) -> Iterator[Row | RejectedRow]:
     """Yield a row a line of a TSV file."""
     return _read(stream, reading, "\t")
 
@@ -61,7 +61,7 @@ def write_tsv(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgemen
     return _write(path, judgements, "\t")
 
 
-def columns_of(header: list[str], reading: Reading) -> dict[str, str]:
+def map_columns(header: list[str], reading: ReadOptions) -> dict[str, str]:
     """Column by field; raises UserError for a mapping that the header does not hold."""
     for name, column in reading.columns.items():
         if name not in (*FIELDS, RATING):
@@ -77,18 +77,18 @@ def columns_of(header: list[str], reading: Reading) -> dict[str, str]:
     return found | dict(reading.columns)
 
 
-def _read(stream: BinaryIO, reading: Reading, delimiter: str | None) -> Iterator[Row | Rejected]:
+def _read(stream: BinaryIO, reading: ReadOptions, delimiter: str | None) -> Iterator[Row | RejectedRow]:
     try:
         table = Table(stream, delimiter)
-    except TroubleAt as trouble:
-        yield Rejected(f"line {trouble.line}", trouble.reason)
+    except TableError as trouble:
+        yield RejectedRow(f"line {trouble.line}", trouble.reason)
         return
-    columns = columns_of(table.header, reading)
+    columns = map_columns(table.header, reading)
     for line in table:
-        if isinstance(line, Line):
+        if isinstance(line, TableRow):
             yield Row(f"line {line.number}", _fields(line.cells, columns))
         else:
-            yield Rejected(f"line {line.line}", line.reason)
+            yield RejectedRow(f"line {line.line}", line.reason)
 
 
 def _fields(cells: dict[str, str], columns: dict[str, str]) -> dict[str, object]:
@@ -104,7 +104,7 @@ def _fields(cells: dict[str, str], columns: dict[str, str]) -> dict[str, object]
         elif name == "not_applicable":
             fields[name] = value.split()
         elif name == "digests":
-            fields[name] = digests_of(value)
+            fields[name] = parse_digests(value)
         elif name == "simulated":
             fields[name] = {"true": True, "false": False}.get(value.casefold(), value)
         else:
@@ -120,7 +120,7 @@ def _write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement],
         writer = csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL)
         writer.writerow(FIELDS)
         for judgement in judgements:
-            writer.writerow(escape_formula(text) for text in _texts(row_of(judgement)))
+            writer.writerow(escape_formula(text) for text in _texts(dump_judgement(judgement)))
             count += 1
     return count
 
@@ -133,7 +133,7 @@ def _texts(row: dict) -> Iterator[str | None]:
         elif name == "not_applicable":
             yield " ".join(value) or None if value is not None else None
         elif name == "digests":
-            yield digests_text(value) if value is not None else None
+            yield format_digests(value) if value is not None else None
         elif name == "simulated":
             yield "true" if value else None
         else:

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from hfi_core.errors import UserError
-from hfi_core.io.csv_files import refuse_other_encodings
+from hfi_core.io.csv_files import skip_byte_order_mark
 
 _BEGINNING = 64 * 1024
 _OTHERS = {
@@ -20,7 +20,7 @@ _HOW = "Name the format with --format jsonl, csv, tsv, label-studio or label-stu
 _TASK = re.compile(r'"(annotations|completions)"\s*:')
 
 
-def format_of(path: Path) -> str:
+def detect_format(path: Path) -> str:
     """The name of the format in FORMATS; raises UserError, naming what the file is, if it is none of them."""
     try:
         with path.open("rb") as stream:
@@ -31,7 +31,7 @@ def format_of(path: Path) -> str:
         if start.startswith(magic):
             raise UserError(f"{path} is {what}.")
     try:
-        skip = refuse_other_encodings(start)
+        skip = skip_byte_order_mark(start)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     text = start[skip:].decode("utf-8", errors="replace").lstrip()

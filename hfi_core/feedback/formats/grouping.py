@@ -7,14 +7,14 @@ from contextlib import closing
 from itertools import groupby
 from typing import Any
 
-from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, parse_judgement, row_of
+from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement, parse_judgement
 
-Position = Callable[[str, str], str]
+PictureAddress = Callable[[str, str], str]
 """`place(concept, picture)`: the address under which the other tool finds the picture."""
 
 
-def by_question(
-    judgements: Iterable[BinaryJudgement | RankingJudgement], place: Position
+def group_by_question(
+    judgements: Iterable[BinaryJudgement | RankingJudgement], place: PictureAddress
 ) -> Iterator[tuple[dict[str, Any], Iterator[BinaryJudgement | RankingJudgement]]]:
     """Yield (a task's data, its judgements sorted by id); in constant memory, since they lie in a temporary file."""
     with closing(sqlite3.connect("")) as database:
@@ -24,19 +24,19 @@ def by_question(
         )
         database.executemany(
             "INSERT INTO asked VALUES (?, ?, ?)",
-            ((_question(judgement), judgement.id, json.dumps(row_of(judgement))) for judgement in judgements),
+            ((_question(judgement), judgement.id, json.dumps(dump_judgement(judgement))) for judgement in judgements),
         )
         rows = database.execute("SELECT question, line FROM asked ORDER BY question, id")
         for question, group in groupby(rows, key=lambda row: row[0]):
             yield _data(json.loads(question), place), (parse_judgement(line) for _, line in group)
 
 
-def binary_data(concept: str, picture: str, sha256: str, place: Position) -> dict[str, Any]:
+def make_binary_data(concept: str, picture: str, sha256: str, place: PictureAddress) -> dict[str, Any]:
     """A task that asks about one picture."""
     return {"concept": concept, "image": place(concept, picture), "picture": picture, "sha256": sha256}
 
 
-def ranking_data(concept: str, pictures: Iterable[str], place: Position) -> dict[str, Any]:
+def make_ranking_data(concept: str, pictures: Iterable[str], place: PictureAddress) -> dict[str, Any]:
     """A task that asks for the order of several pictures; Label Studio's List shows the HTML of an item."""
     items = [
         {"id": picture, "title": picture, "html": f'<img src="{place(concept, picture)}" style="max-width: 100%">'}
@@ -52,6 +52,6 @@ def _question(judgement: BinaryJudgement | RankingJudgement) -> str:
     return json.dumps([concept, judgement.kind, *sorted(judgement.pictures)])
 
 
-def _data(question: list[str], place: Position) -> dict[str, Any]:
+def _data(question: list[str], place: PictureAddress) -> dict[str, Any]:
     concept, kind, *rest = question
-    return binary_data(concept, *rest, place) if kind == "binary" else ranking_data(concept, rest, place)
+    return make_binary_data(concept, *rest, place) if kind == "binary" else make_ranking_data(concept, rest, place)

@@ -8,16 +8,16 @@ from itertools import islice
 from pathlib import Path
 
 from hfi_core.errors import UserError, listed
-from hfi_core.feedback.formats.convert import Project, judgement_of
-from hfi_core.feedback.formats.detect import format_of
+from hfi_core.feedback.formats.convert import ImportContext, convert_row
+from hfi_core.feedback.formats.detect import detect_format
 from hfi_core.feedback.formats.registry import FORMATS
-from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
-from hfi_core.feedback.formats.staging import Counts, Staging
+from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, SkippedRow
+from hfi_core.feedback.formats.staging import ImportCounts, Staging
 from hfi_core.feedback.store import Store
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.progress import Progress, no_progress
 
-MOST_SHOWN = 20
+MAX_LISTED = 20
 """Rejected rows that a message names; the others are counted."""
 
 _EVERY = 500
@@ -25,7 +25,7 @@ _EVERY = 500
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedImport:
     """A file that was read, before anything of it counts."""
 
     path: Path
@@ -33,13 +33,13 @@ class Prepared:
     key: str
     """Digest of the file and of how it was read: the same import again changes nothing."""
     staging: Staging
-    counts: Counts
+    counts: ImportCounts
 
     def require_whole(self) -> None:
         """Raise UserError that names the rejected rows, if there are any."""
         if not self.counts.rejected:
             return
-        lines = [f"{row.where}: {row.reason}" for row in islice(self.staging.rejected(), MOST_SHOWN)]
+        lines = [f"{row.where}: {row.reason}" for row in islice(self.staging.rejected(), MAX_LISTED)]
         rows = "1 row is" if self.counts.rejected == 1 else f"{self.counts.rejected} rows are"
         raise UserError(
             f"{self.path}: {rows} rejected, so nothing was imported.\n"
@@ -50,23 +50,23 @@ class Prepared:
 
 
 @contextmanager
-def prepared(
+def prepare_import(
     path: Path,
-    project: Project,
+    project: ImportContext,
     store: Store | None,
     *,
     format: str | None = None,
-    reading: Reading | None = None,
+    reading: ReadOptions | None = None,
     progress: Progress = no_progress,
-) -> Iterator[Prepared]:
+) -> Iterator[PreparedImport]:
     """Read a file and hold it against the store (None: an empty one); nothing in the store is changed.
 
     Raises UserError for a file that cannot be read at all, and for options that do not fit it.
     """
-    reading = reading or Reading()
+    reading = reading or ReadOptions()
     if not path.is_file():
         raise UserError(f"{path} is missing." if not path.exists() else f"{path} is no file.")
-    format = format or format_of(path)
+    format = format or detect_format(path)
     key = sha256_of_json([sha256_of_file(path), format, reading.plain()])
     with closing(sqlite3.connect("")) as database:
         staging = Staging(database)
@@ -74,27 +74,29 @@ def prepared(
         if store is not None:
             staging.compare(store.touching(staging.asked()))
         staging.settle()
-        yield Prepared(path, format, key, staging, staging.counts())
+        yield PreparedImport(path, format, key, staging, staging.counts())
 
 
 def import_file(
     path: Path,
-    project: Project,
+    project: ImportContext,
     store: Store,
     *,
     format: str | None = None,
-    reading: Reading | None = None,
+    reading: ReadOptions | None = None,
     progress: Progress = no_progress,
-) -> tuple[str, Counts]:
+) -> tuple[str, ImportCounts]:
     """Bring a file's judgements into the store; the format, and what became of the rows.
 
     Raises UserError that names the rejected rows, and then nothing was changed.
     """
-    with prepared(path, project, store, format=format, reading=reading, progress=progress) as found:
-        return found.format, enter(found, project, store, progress)
+    with prepare_import(path, project, store, format=format, reading=reading, progress=progress) as found:
+        return found.format, commit_import(found, project, store, progress)
 
 
-def enter(found: Prepared, project: Project, store: Store, progress: Progress = no_progress) -> Counts:
+def commit_import(
+    found: PreparedImport, project: ImportContext, store: Store, progress: Progress = no_progress
+) -> ImportCounts:
     """Bring what was read, and held against this store, into it; what became of the rows.
 
     Raises UserError that names the rejected rows, and then nothing was changed.
@@ -108,7 +110,9 @@ def enter(found: Prepared, project: Project, store: Store, progress: Progress = 
     return counts
 
 
-def _read(path: Path, format: str, reading: Reading, project: Project, staging: Staging, progress: Progress) -> None:
+def _read(
+    path: Path, format: str, reading: ReadOptions, project: ImportContext, staging: Staging, progress: Progress
+) -> None:
     size = path.stat().st_size
     with path.open("rb") as stream:
         try:
@@ -120,15 +124,15 @@ def _read(path: Path, format: str, reading: Reading, project: Project, staging: 
             raise UserError(f"{path}: {error}") from error
 
 
-def _take(row: Row | Rejected | PassedOver, reading: Reading, project: Project, staging: Staging) -> None:
-    if isinstance(row, PassedOver):
+def _take(row: Row | RejectedRow | SkippedRow, reading: ReadOptions, project: ImportContext, staging: Staging) -> None:
+    if isinstance(row, SkippedRow):
         staging.passed_over += 1
-    elif isinstance(row, Rejected):
+    elif isinstance(row, RejectedRow):
         staging.reject(row)
     else:
         try:
-            staging.enter(row.where, *judgement_of(row.fields, reading, project))
+            staging.enter(row.where, *convert_row(row.fields, reading, project))
         except ValueError as error:
-            staging.reject(Rejected(row.where, str(error)))
+            staging.reject(RejectedRow(row.where, str(error)))
         except RecursionError:
-            staging.reject(Rejected(row.where, "is nested too deeply"))
+            staging.reject(RejectedRow(row.where, "is nested too deeply"))

@@ -15,11 +15,11 @@ def parse_order(text: str) -> list[list[str]]:
     return [[name.strip() for name in group.split("=")] for group in text.split(">")]
 
 
-def digests_text(digests: Mapping[str, str]) -> str:
+def format_digests(digests: Mapping[str, str]) -> str:
     """Digests by picture as text: `a=SHA256 b=SHA256`."""
     return " ".join(f"{picture}={digest}" for picture, digest in digests.items())
 
 
-def digests_of(text: str) -> dict[str, str]:
+def parse_digests(text: str) -> dict[str, str]:
     """The digests in a text; one without its picture or the other way round is no digest of anything."""
     return {picture: digest for picture, _, digest in (pair.partition("=") for pair in text.split())}

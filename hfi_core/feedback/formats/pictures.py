@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.formats.answers import shown
+from hfi_core.feedback.formats.answers import format_value
 
 _DIGEST = re.compile(r"^(?:sha256:)?([0-9a-f]{64})$")
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-(.+)$")
@@ -46,7 +46,7 @@ class _Named:
                 self._by_file[name].append(row)
 
     def by_digest(self, digest: str | None) -> Candidate:
-        return _only(self._by_digest.get(digest or "", []), f"the digest {shown(digest)}")
+        return _only(self._by_digest.get(digest or "", []), f"the digest {format_value(digest)}")
 
     def by_name(self, name: str) -> Candidate:
         if name in self._ids:
@@ -55,8 +55,8 @@ class _Named:
             return self.by_digest(match[1])
         for file in _file_names(name):
             if found := self._by_file.get(file):
-                return _only(found, f"the name {shown(file)}")
-        raise ValueError(f"the manifest has no picture {shown(name)}")
+                return _only(found, f"the name {format_value(file)}")
+        raise ValueError(f"the manifest has no picture {format_value(name)}")
 
 
 def _digests(row: Candidate) -> set[str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfi_core.feedback.formats import delimited, jsonl
-from hfi_core.feedback.formats.grouping import Position
+from hfi_core.feedback.formats.grouping import PictureAddress
 from hfi_core.feedback.formats.label_studio import export, json_min
-from hfi_core.feedback.formats.row import PassedOver, Reading, Rejected, Row
+from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, SkippedRow
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 
 Judgements = Iterable[BinaryJudgement | RankingJudgement]
@@ -19,8 +19,8 @@ class Format:
     """How one format is read and written. A reader never raises for what is in the file, it rejects."""
 
     title: str
-    read: Callable[[BinaryIO, Reading], Iterator[Row | Rejected | PassedOver]]
-    write: Callable[[Path, Judgements, Position], int]
+    read: Callable[[BinaryIO, ReadOptions], Iterator[Row | RejectedRow | SkippedRow]]
+    write: Callable[[Path, Judgements, PictureAddress], int]
 
 
 FORMATS: dict[str, Format] = {

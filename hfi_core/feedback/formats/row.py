@@ -23,7 +23,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class RejectedRow:
     """A row that is no judgement; the whole file is refused for it."""
 
     where: str
@@ -31,14 +31,14 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedOver:
+class SkippedRow:
     """A row that says nothing on purpose, such as a task that was skipped."""
 
     where: str
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """The options with which a file is read. Equal options and equal bytes are the same import."""
 
     concept: str | None = None

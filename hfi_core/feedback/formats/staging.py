@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from hfi_core.feedback.formats.convert import answered_of, content_of, derived_id
-from hfi_core.feedback.formats.row import Rejected
-from hfi_core.feedback.formats.supersession import Answer, ResolvedAnswers, resolve_chains
-from hfi_core.feedback.schema import Judgement
-from hfi_core.feedback.store.entry import entry_of, judgement_of, line_of
+from hfi_core.feedback.formats.convert import derive_id, format_answer, format_answer_time
+from hfi_core.feedback.formats.row import RejectedRow
+from hfi_core.feedback.formats.supersession import ResolvedAnswers, StagedAnswer, resolve_chains
+from hfi_core.feedback.schema import Judgement, parse_judgement
+from hfi_core.feedback.store.entry import format_line, make_entry
 
 _TABLES = """
 PRAGMA cache_size = -65536;
@@ -30,7 +30,7 @@ _ANSWER = "place, id, derived, content, answered, supersedes"
 
 
 @dataclass(frozen=True)
-class Counts:
+class ImportCounts:
     """What an import comes to."""
 
     new: int
@@ -50,15 +50,15 @@ class Staging:
         database.executescript(_TABLES)
         self.passed_over = 0
 
-    def reject(self, rejected: Rejected) -> None:
+    def reject(self, rejected: RejectedRow) -> None:
         """Keep a rejected row."""
         self._database.execute("INSERT INTO rejected (place, reason) VALUES (?, ?)", (rejected.where, rejected.reason))
 
     def enter(self, where: str, judgement: Judgement, derived: bool) -> None:
         """Take in a judgement. An id that is there already is the same judgement, or else a mistake."""
-        entry = entry_of(judgement)
+        entry = make_entry(judgement)
         row = (
-            where, judgement.id, derived, content_of(judgement), answered_of(judgement), judgement.supersedes,
+            where, judgement.id, derived, format_answer(judgement), format_answer_time(judgement), judgement.supersedes,
             entry.question, entry.content,
         )  # fmt: skip
         try:
@@ -71,7 +71,7 @@ class Staging:
             if derived or entry.content == earlier:
                 self._database.execute("INSERT INTO row (place, line, state) VALUES (?, '', 'known')", (where,))
             else:
-                self.reject(Rejected(where, f"its id {judgement.id!r} is that of {first} already"))
+                self.reject(RejectedRow(where, f"its id {judgement.id!r} is that of {first} already"))
 
     def asked(self) -> Iterator[tuple[str, str]]:
         """Id and question of every row."""
@@ -80,18 +80,24 @@ class Staging:
     def compare(self, there: Iterable[Judgement]) -> None:
         """Hold the rows against what the store has about the same questions, and under the same ids."""
         for judgement in there:
-            entry = entry_of(judgement)
+            entry = make_entry(judgement)
             query = "SELECT n, place, line, derived FROM row WHERE id = ? AND state = 'new'"
             same = self._database.execute(query, (judgement.id,)).fetchone()
             if same:
                 n, place, line, derived = same
                 if not derived and line != entry.content:
-                    self.reject(Rejected(place, f"its id {judgement.id!r} is in the store with another content"))
+                    self.reject(RejectedRow(place, f"its id {judgement.id!r} is in the store with another content"))
                 self._database.execute("UPDATE row SET state = 'known' WHERE n = ?", (n,))
             if self._database.execute("SELECT 1 FROM row WHERE question = ? LIMIT 1", (entry.question,)).fetchone():
                 self._database.execute(
                     "INSERT OR IGNORE INTO stored VALUES (?, ?, ?, ?, ?)",
-                    (judgement.id, entry.question, content_of(judgement), answered_of(judgement), judgement.supersedes),
+                    (
+                        judgement.id,
+                        entry.question,
+                        format_answer(judgement),
+                        format_answer_time(judgement),
+                        judgement.supersedes,
+                    ),
                 )
 
     def settle(self) -> None:
@@ -111,28 +117,28 @@ class Staging:
             if rows:
                 self._decide(resolve_chains(rows, there))
 
-    def counts(self) -> Counts:
+    def counts(self) -> ImportCounts:
         """How many of which."""
         states = dict(self._database.execute("SELECT state, count(*) FROM row GROUP BY state"))
         (rejected,) = self._database.execute("SELECT count(*) FROM rejected").fetchone()
-        return Counts(
+        return ImportCounts(
             states.get("new", 0), states.get("known", 0), states.get("outdated", 0), self.passed_over, rejected
         )
 
-    def rejected(self) -> Iterator[Rejected]:
+    def rejected(self) -> Iterator[RejectedRow]:
         """Every rejected row, in the order in which it was found."""
         for place, reason in self._database.execute("SELECT place, reason FROM rejected ORDER BY n"):
-            yield Rejected(place, reason)
+            yield RejectedRow(place, reason)
 
     def judgements(self, renamed: Mapping[str, str]) -> Iterator[Judgement]:
         """The new judgements, under the annotators' lasting pseudonyms."""
         for derived, line in self._database.execute("SELECT derived, line FROM row WHERE state = 'new' ORDER BY n"):
-            yield self._under(judgement_of(line), derived, renamed)
+            yield self._under(parse_judgement(line), derived, renamed)
 
     def first(self, count: int) -> list[tuple[str, Judgement]]:
         """The first rows, as they were read."""
         query = "SELECT place, line FROM row WHERE line != '' ORDER BY n LIMIT ?"
-        return [(place, judgement_of(line)) for place, line in self._database.execute(query, (count,))]
+        return [(place, parse_judgement(line)) for place, line in self._database.execute(query, (count,))]
 
     def _under(self, judgement: Judgement, derived: bool, renamed: Mapping[str, str]) -> Judgement:
         """A derived id rests on the pseudonym, so it changes with it, and so does who supersedes it."""
@@ -140,25 +146,25 @@ class Staging:
         if name == judgement.annotator:
             return judgement
         named = judgement.model_copy(update={"annotator": name})
-        changed = {"id": derived_id(named)} if derived else {}
+        changed = {"id": derive_id(named)} if derived else {}
         if judgement.supersedes is not None:
             query = "SELECT derived, line FROM row WHERE id = ?"
             of, line = self._database.execute(query, (judgement.supersedes,)).fetchone()
             if of:
-                changed["supersedes"] = derived_id(judgement_of(line).model_copy(update={"annotator": name}))
+                changed["supersedes"] = derive_id(parse_judgement(line).model_copy(update={"annotator": name}))
         return named.model_copy(update=changed)
 
-    def _answers(self, query: str, question: str) -> list[Answer]:
-        return [Answer(*row) for row in self._database.execute(query, (question,))]
+    def _answers(self, query: str, question: str) -> list[StagedAnswer]:
+        return [StagedAnswer(*row) for row in self._database.execute(query, (question,))]
 
     def _decide(self, settled: ResolvedAnswers) -> None:
         for answer, reason in settled.rejected:
-            self.reject(Rejected(answer.place, reason))
+            self.reject(RejectedRow(answer.place, reason))
         for state, answers in (("known", settled.known), ("outdated", settled.outdated)):
             self._database.executemany(
                 "UPDATE row SET state = ? WHERE id = ?", [(state, answer.id) for answer in answers]
             )
         for answer in settled.correcting:
             (line,) = self._database.execute("SELECT line FROM row WHERE id = ?", (answer.id,)).fetchone()
-            judgement = judgement_of(line).model_copy(update={"supersedes": answer.supersedes})
-            self._database.execute("UPDATE row SET line = ? WHERE id = ?", (line_of(judgement), answer.id))
+            judgement = parse_judgement(line).model_copy(update={"supersedes": answer.supersedes})
+            self._database.execute("UPDATE row SET line = ? WHERE id = ?", (format_line(judgement), answer.id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
-class Answer:
+class StagedAnswer:
     """An answer as the decision needs it; `place` is empty for one that is in the store."""
 
     place: str
@@ -23,14 +23,14 @@ class Answer:
 class ResolvedAnswers:
     """What becomes of the answers in a file; those that are in no list stand as they are."""
 
-    rejected: list[tuple[Answer, str]] = field(default_factory=list)
-    known: list[Answer] = field(default_factory=list)
-    outdated: list[Answer] = field(default_factory=list)
-    correcting: list[Answer] = field(default_factory=list)
+    rejected: list[tuple[StagedAnswer, str]] = field(default_factory=list)
+    known: list[StagedAnswer] = field(default_factory=list)
+    outdated: list[StagedAnswer] = field(default_factory=list)
+    correcting: list[StagedAnswer] = field(default_factory=list)
     """With the `supersedes` that they get."""
 
 
-def resolve_chains(rows: list[Answer], there: list[Answer]) -> ResolvedAnswers:
+def resolve_chains(rows: list[StagedAnswer], there: list[StagedAnswer]) -> ResolvedAnswers:
     """Decide about the answers in a file, beside those in the store."""
     settled = ResolvedAnswers()
     chain = _chain([*there, *(row for row in rows if not row.derived)], settled)
@@ -55,11 +55,11 @@ def resolve_chains(rows: list[Answer], there: list[Answer]) -> ResolvedAnswers:
     return settled
 
 
-def _chain(answers: list[Answer], settled: ResolvedAnswers) -> list[Answer]:
+def _chain(answers: list[StagedAnswer], settled: ResolvedAnswers) -> list[StagedAnswer]:
     """The answers whose order is said, the first one first; what does not fit into it is rejected."""
     by_id = {answer.id: answer for answer in answers}
-    begin: Answer | None = None
-    after: dict[str, Answer] = {}
+    begin: StagedAnswer | None = None
+    after: dict[str, StagedAnswer] = {}
     for answer in answers:  # those in the store come first, so the rejected one is the file's
         if answer.supersedes is None:
             if begin is None:

@@ -6,10 +6,10 @@ snapshot of it.
 
 from hfi_core.feedback.store.assignment import Assignment, JudgingProgress
 from hfi_core.feedback.store.batches import ImportedBatch
-from hfi_core.feedback.store.errors import is_there
-from hfi_core.feedback.store.health import StoreHealth, condition_of
+from hfi_core.feedback.store.errors import store_exists
+from hfi_core.feedback.store.health import StoreHealth, inspect_store
 from hfi_core.feedback.store.insert import Conflict
-from hfi_core.feedback.store.snapshots import Saved, Snapshot
+from hfi_core.feedback.store.snapshots import SavedSnapshot, Snapshot
 from hfi_core.feedback.store.store import Store, open_store
 
 __all__ = [
@@ -18,10 +18,10 @@ __all__ = [
     "Conflict",
     "ImportedBatch",
     "JudgingProgress",
-    "Saved",
+    "SavedSnapshot",
     "Snapshot",
     "Store",
-    "condition_of",
-    "is_there",
+    "inspect_store",
+    "store_exists",
     "open_store",
 ]

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.queries import about_offered, answers_on_offered, recount, visible
+from hfi_core.feedback.store.queries import count_answers_on_offered, is_about_offered, is_visible, recount
 from hfi_core.feedback.store.tables import judgement, lease, offer, shown
 
 _SLICE = 500
@@ -168,7 +168,7 @@ def _free(concept: str, annotator: str, judgements: int, at: float):
         .where(offer.c.concept == concept, offer.c.askable, offer.c.answers < judgements)
         .where(~exists().where(*here, or_(lease.c.expires.is_(None), lease.c.expires > at)))
         .where(~_judged_by(annotator))
-        .where(leased + answers_on_offered(visible()) < judgements)
+        .where(leased + count_answers_on_offered(is_visible()) < judgements)
         .order_by(offer.c.priority.desc(), offer.c.picture)
     )
 
@@ -176,23 +176,23 @@ def _free(concept: str, annotator: str, judgements: int, at: float):
 def _judged_by(annotator: str) -> ColumnElement[bool]:
     """Whether the annotator has answered about the picture that is offered."""
     return exists().where(
-        about_offered(), shown.c.annotator == annotator, shown.c.judgement == judgement.c.id, visible()
+        is_about_offered(), shown.c.annotator == annotator, shown.c.judgement == judgement.c.id, is_visible()
     )
 
 
-def leased(connection: Connection, concept: str, annotator: str, now: datetime) -> frozenset[str]:
+def read_leased(connection: Connection, concept: str, annotator: str, now: datetime) -> frozenset[str]:
     """The pictures that are kept for an annotator."""
     theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires > now.timestamp())
     return frozenset(connection.execute(select(lease.c.picture).where(*theirs)).scalars())
 
 
-def give_back(connection: Connection, concept: str, annotator: str, pictures: Collection[str]) -> None:
+def return_leases(connection: Connection, concept: str, annotator: str, pictures: Collection[str]) -> None:
     """Keep pictures for an annotator no longer; what was skipped stays so."""
     theirs = (lease.c.annotator == annotator, lease.c.concept == concept, lease.c.expires.is_not(None))
     connection.execute(delete(lease).where(*theirs, lease.c.picture.in_(sorted(pictures))))
 
 
-def release(connection: Connection, concept: str, annotator: str, picture: str) -> None:
+def skip_picture(connection: Connection, concept: str, annotator: str, picture: str) -> None:
     """Mark a picture as skipped by an annotator."""
     row = {"concept": concept, "picture": picture, "annotator": annotator, "expires": None}
     insert = _upsert(connection, lease)
@@ -201,7 +201,7 @@ def release(connection: Connection, concept: str, annotator: str, picture: str) 
     )
 
 
-def progress(connection: Connection, concept: str, judgements: int) -> JudgingProgress:
+def count_progress(connection: Connection, concept: str, judgements: int) -> JudgingProgress:
     """How far a concept is; see `Store.progress`."""
     enough = offer.c.answers >= judgements
     pictures, done, short = connection.execute(
@@ -212,17 +212,17 @@ def progress(connection: Connection, concept: str, judgements: int) -> JudgingPr
         ).where(offer.c.concept == concept, offer.c.askable)
     ).one()
     annotators = connection.execute(
-        select(func.count(judgement.c.annotator.distinct())).where(judgement.c.concept == concept, visible())
+        select(func.count(judgement.c.annotator.distinct())).where(judgement.c.concept == concept, is_visible())
     ).scalar_one()
     return JudgingProgress(pictures, done, pictures * judgements, done * judgements + int(short), annotators)
 
 
-def take_back(connection: Connection, annotator: str) -> None:
+def delete_leases(connection: Connection, annotator: str) -> None:
     """Drop an annotator's leases and skips."""
     connection.execute(delete(lease).where(lease.c.annotator == annotator))
 
 
-def random_sample(connection: Connection, concept: str) -> frozenset[str]:
+def read_random_sample(connection: Connection, concept: str) -> frozenset[str]:
     """The pictures that are marked as the unbiased sample."""
     query = select(offer.c.picture).where(offer.c.concept == concept, offer.c.random)
     return frozenset(connection.execute(query).scalars())

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select, up
 
 from hfi_core.feedback.schema import Judgement
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.entry import Entry, entry_of
-from hfi_core.feedback.store.insert import Conflict, enter, superseding_nothing
-from hfi_core.feedback.store.queries import recount_shown, visible
+from hfi_core.feedback.store.entry import Entry, make_entry
+from hfi_core.feedback.store.insert import Conflict, insert_judgements, make_superseding_conflict
+from hfi_core.feedback.store.queries import is_visible, recount_shown
 from hfi_core.feedback.store.tables import batch, judgement, shown
 
 SLICE = 500
@@ -38,7 +38,7 @@ class ImportedBatch:
 
 def add_batch(database: Database, key: str, judgements: Iterable[Judgement], source: str) -> ImportedBatch:
     """Take in all judgements or, with a Conflict, none; see `Store.add_batch`."""
-    clear_away(database)
+    delete_abandoned(database)
     with database.read() as connection:
         done = connection.execute(select(batch.c.rows).where(batch.c.key == key, batch.c.visible)).scalar_one_or_none()
     if done is not None:
@@ -51,7 +51,7 @@ def add_batch(database: Database, key: str, judgements: Iterable[Judgement], sou
         new = database.write(lambda connection: _show(connection, mine, total))
     except BaseException:
         database.write(lambda connection: _abandon(connection, mine))
-        clear_away(database)
+        delete_abandoned(database)
         raise
     return ImportedBatch(new, total - new)
 
@@ -69,7 +69,7 @@ def _abandon(connection: Connection, mine: int) -> None:
 
 def _stage(database: Database, mine: int, judgements: Iterable[Judgement]) -> int:
     total, source = 0, iter(judgements)
-    while piece := [entry_of(one) for one in islice(source, SLICE)]:
+    while piece := [make_entry(one) for one in islice(source, SLICE)]:
         began = time.monotonic()
         database.write(lambda connection, piece=piece: _stage_slice(connection, mine, piece))
         total += len(piece)
@@ -83,7 +83,7 @@ def _let_others(began: float) -> None:
 
 def _stage_slice(connection: Connection, mine: int, piece: list[Entry]) -> None:
     _require_mine(connection, mine)
-    enter(connection, piece, mine)
+    insert_judgements(connection, piece, mine)
 
 
 def _require_mine(connection: Connection, mine: int) -> None:
@@ -107,16 +107,16 @@ def _require_superseded(database: Database, mine: int) -> None:
             .where(
                 target.c.id.is_(None)
                 | (target.c.question != judgement.c.question)
-                | ~(visible(target) | (target.c.batch == mine))
+                | ~(is_visible(target) | (target.c.batch == mine))
             )
             .order_by(judgement.c.id)
             .limit(1)
         ).one_or_none()
         if stray:
-            raise superseding_nothing(*stray)
+            raise make_superseding_conflict(*stray)
         circle = connection.execute(_in_a_circle(mine)).one_or_none()
         if circle:
-            raise superseding_nothing(*circle)
+            raise make_superseding_conflict(*circle)
 
 
 def _in_a_circle(mine: int):
@@ -168,7 +168,7 @@ def _shown_by(ids: Sequence[str] | Select[tuple[str]]) -> Select:
     return select(shown.c.concept, shown.c.picture).where(shown.c.judgement.in_(ids)).distinct()
 
 
-def clear_away(database: Database) -> None:
+def delete_abandoned(database: Database) -> None:
     """Take out what imports left that were refused or killed, in slices."""
     quiet = time.time() - _SILENT_SECONDS
     with database.read() as connection:

@@ -18,9 +18,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.store.errors import as_user_error, is_clash, parse_url
+from hfi_core.feedback.store.errors import as_user_error, is_serialization_conflict, parse_database_url
 
-PATIENCE_SECONDS = 30.0
+LOCK_TIMEOUT_SECONDS = 30.0
 """How long a writer waits for the others."""
 _POLL_SECONDS = (0.001, 0.004)
 """SQLite's own waiting grows to 100 ms between two looks, and then misses the gaps that an import leaves."""
@@ -35,7 +35,7 @@ class Database:
     """A pool of connections, and transactions over them."""
 
     def __init__(self, url: str):
-        self.url: URL = parse_url(url)
+        self.url: URL = parse_database_url(url)
         self.embedded = self.url.get_backend_name() == "sqlite"
         with as_user_error(self.url):
             self.engine: Engine = _sqlite(self.url) if self.embedded else _postgresql(self.url)
@@ -68,7 +68,7 @@ class Database:
                     ):
                         return work(connection)
                 except DBAPIError as error:
-                    if not left or not (isinstance(error, IntegrityError) or is_clash(error)):
+                    if not left or not (isinstance(error, IntegrityError) or is_serialization_conflict(error)):
                         raise
                     time.sleep(random.uniform(0, 0.02))
             raise AssertionError("unreachable")
@@ -86,7 +86,7 @@ def _sqlite(url: URL) -> Engine:
         raise UserError(f"The store {place} cannot be made: {error}. Mend feedback.database_url.") from error
     # An absolute path: a process that changes its folder later still means the same file.
     url = url.set(database=str(place.absolute()))
-    engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": PATIENCE_SECONDS})
+    engine = create_engine(url, pool_size=8, max_overflow=56, connect_args={"timeout": LOCK_TIMEOUT_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _settle(connection: sqlite3.Connection, _record) -> None:
@@ -107,7 +107,7 @@ def _sqlite(url: URL) -> Engine:
         except sqlite3.OperationalError as error:
             raise OperationalError("BEGIN IMMEDIATE", None, error) from error  # as SQLAlchemy would tell it
         finally:
-            raw.execute(f"PRAGMA busy_timeout = {round(PATIENCE_SECONDS * 1000)}")
+            raw.execute(f"PRAGMA busy_timeout = {round(LOCK_TIMEOUT_SECONDS * 1000)}")
 
     return engine
 
@@ -120,7 +120,7 @@ def _use_wal(connection: sqlite3.Connection) -> None:
 
 def _patiently(act: Callable[[], object]) -> None:
     """Try until nobody else writes; SQLite's error if that takes too long."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + LOCK_TIMEOUT_SECONDS
     while True:
         try:
             act()

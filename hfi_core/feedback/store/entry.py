@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hfi_core.feedback.schema import Judgement, parse_judgement, row_of
+from hfi_core.feedback.schema import Judgement, dump_judgement
 
 
-def line_of(judgement: Judgement) -> str:
+def format_line(judgement: Judgement) -> str:
     """The judgement's one line in a feedback file: keys sorted, times in UTC."""
     times = {
         key: _in_utc(value) for key in ("shown_at", "answered_at") if (value := getattr(judgement, key)) is not None
     }
-    row = row_of(judgement.model_copy(update=times) if times else judgement)
+    row = dump_judgement(judgement.model_copy(update=times) if times else judgement)
     return json.dumps(row, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
@@ -24,11 +24,6 @@ def _in_utc(moment: datetime) -> datetime:
         return moment.astimezone(UTC)
     except OverflowError:  # in the first or last hours that a calendar has
         return moment
-
-
-def judgement_of(line: str) -> Judgement:
-    """The judgement in a stored line."""
-    return parse_judgement(line)
 
 
 @dataclass(frozen=True)
@@ -60,13 +55,13 @@ class Entry:
         }
 
 
-def entry_of(judgement: Judgement) -> Entry:
+def make_entry(judgement: Judgement) -> Entry:
     """Make a judgement ready."""
     pictures = sorted(
-        picture if digest is None else f"{picture}:{digest}" for picture, digest in judgement.seen.items()
+        picture if digest is None else f"{picture}:{digest}" for picture, digest in judgement.picture_digests.items()
     )
     asked = "\0".join([judgement.annotator, judgement.concept, judgement.kind, *pictures])
     return Entry(
         judgement.id, judgement.annotator, judgement.concept, hashlib.sha256(asked.encode()).hexdigest(),
-        judgement.supersedes, line_of(judgement), judgement.seen,
+        judgement.supersedes, format_line(judgement), judgement.picture_digests,
     )  # fmt: skip

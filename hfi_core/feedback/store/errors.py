@@ -14,7 +14,7 @@ _CLASHES = ("40001", "40P01")  # serialisation failure, deadlock
 _FULL = ("53100",)
 
 
-def parse_url(text: str) -> URL:
+def parse_database_url(text: str) -> URL:
     """The URL in `feedback.database_url`.
 
     Raises UserError if it names neither a SQLite file nor a PostgreSQL database.
@@ -35,18 +35,18 @@ def parse_url(text: str) -> URL:
     raise UserError(f"feedback.database_url names {backend!r}; the store is in SQLite or PostgreSQL: {_EXAMPLES}.")
 
 
-def is_there(text: str) -> bool:
+def store_exists(text: str) -> bool:
     """Whether a store was ever made; of a server this is not asked."""
-    url = parse_url(text)
+    url = parse_database_url(text)
     return url.get_backend_name() != "sqlite" or Path(url.database).exists()
 
 
-def shown(url: URL) -> str:
+def format_store_name(url: URL) -> str:
     """The store as it is named to people."""
     return url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
-def is_clash(error: DBAPIError) -> bool:
+def is_serialization_conflict(error: DBAPIError) -> bool:
     """Whether the transaction failed only because another came between, so that it may be done anew."""
     return getattr(error.orig, "sqlstate", None) in _CLASHES
 
@@ -59,16 +59,18 @@ def as_user_error(url: URL) -> Iterator[None]:
     except (ArgumentError, NoSuchModuleError) as error:
         raise UserError(f"feedback.database_url is no database's URL; write {_EXAMPLES}.") from error
     except TimeoutError as error:
-        raise UserError(f"The store {shown(url)} has too much to do at once; try again in a moment.") from error
+        raise UserError(
+            f"The store {format_store_name(url)} has too much to do at once; try again in a moment."
+        ) from error
     except DBAPIError as error:
-        told = _complaint(url, error)
+        told = _describe_error(url, error)
         if told is None:
             raise
         raise UserError(told) from error
 
 
-def _complaint(url: URL, error: DBAPIError) -> str | None:
-    said, name = str(error.orig), shown(url)
+def _describe_error(url: URL, error: DBAPIError) -> str | None:
+    said, name = str(error.orig), format_store_name(url)
     if url.get_backend_name() == "sqlite":
         for phrase, told in (
             ("locked", "is locked by another program: end it (or its backup), then try again"),

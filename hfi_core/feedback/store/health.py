@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.errors import shown
-from hfi_core.feedback.store.migrate import HEAD, revision
+from hfi_core.feedback.store.errors import format_store_name
+from hfi_core.feedback.store.migrate import HEAD, read_revision
 from hfi_core.feedback.store.tables import judgement
 
 
@@ -37,7 +37,7 @@ class StoreHealth:
         return {name: both for name, both in self.durable.items() if both[0] != both[1]}
 
 
-def condition_of(url: str) -> StoreHealth:
+def inspect_store(url: str) -> StoreHealth:
     """Ask the database in `feedback.database_url`.
 
     Raises UserError as `open_store` does. A SQLite file that is missing is made: ask `is_there` first.
@@ -45,7 +45,7 @@ def condition_of(url: str) -> StoreHealth:
     database = Database(url)
     try:
         with database.read() as connection:
-            found = revision(connection)
+            found = read_revision(connection)
             if database.embedded:
                 version = connection.execute(text("SELECT sqlite_version()")).scalar_one()
                 durable = {"journal_mode": (_pragma(connection, "journal_mode"), "wal")}
@@ -59,7 +59,7 @@ def condition_of(url: str) -> StoreHealth:
         if database.embedded:
             database.write(lambda connection: connection.execute(text("SELECT 1")))  # takes the lock, or says why not
         kind = "SQLite" if database.embedded else "PostgreSQL"
-        return StoreHealth(shown(database.url), f"{kind} {version}", found, durable, writable, skew)
+        return StoreHealth(format_store_name(database.url), f"{kind} {version}", found, durable, writable, skew)
     finally:
         database.close()
 

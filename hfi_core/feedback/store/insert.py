@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.store.entry import Entry
-from hfi_core.feedback.store.queries import visible
+from hfi_core.feedback.store.queries import is_visible
 from hfi_core.feedback.store.tables import batch, judgement, lease, shown
 
 
@@ -25,7 +25,7 @@ class Conflict(UserError):
         """The one that it contradicts: where the question was answered before, `supersedes` may name it."""
 
 
-def enter(connection: Connection, entries: Sequence[Entry], into: int | None) -> list[Entry]:
+def insert_judgements(connection: Connection, entries: Sequence[Entry], into: int | None) -> list[Entry]:
     """Take in entries, into a batch that does not count yet or (None) at once; those that were new.
 
     Raises Conflict. Whether `supersedes` names something is asked here only of what counts at once.
@@ -96,12 +96,12 @@ def _require_superseded(connection: Connection, entries: list[Entry]) -> None:
     for one in entries:
         if one.supersedes is None:
             continue
-        query = select(judgement.c.question).where(judgement.c.id == one.supersedes, visible())
+        query = select(judgement.c.question).where(judgement.c.id == one.supersedes, is_visible())
         if connection.execute(query).scalar_one_or_none() != one.question:
-            raise superseding_nothing(one.id, one.supersedes)
+            raise make_superseding_conflict(one.id, one.supersedes)
 
 
-def superseding_nothing(id: str, supersedes: str) -> Conflict:
+def make_superseding_conflict(id: str, supersedes: str) -> Conflict:
     """The refusal of a correction of nothing."""
     return Conflict(
         f"Judgement {id!r} supersedes {supersedes!r}, which is no judgement by the same annotator on the same "
@@ -166,7 +166,9 @@ def _last_answer(connection: Connection, id: str) -> str:
 
 def _rows(connection: Connection, *where) -> Sequence[Row]:
     columns = (judgement.c.id, judgement.c.batch, judgement.c.question, judgement.c.supersedes, judgement.c.content)
-    return connection.execute(select(*columns, visible().label("visible")).where(*where).order_by(judgement.c.id)).all()
+    return connection.execute(
+        select(*columns, is_visible().label("visible")).where(*where).order_by(judgement.c.id)
+    ).all()
 
 
 def _give_way(connection: Connection, row: Row) -> None:

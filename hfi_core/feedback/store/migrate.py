@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.errors import shown
+from hfi_core.feedback.store.errors import format_store_name
 from hfi_core.feedback.store.tables import VERSION_TABLE
 
 HEAD = "0001"
@@ -14,18 +14,18 @@ HEAD = "0001"
 _LOCK = 0x6866_6973  # any number, for PostgreSQL's advisory lock
 
 
-def bring_up_to_date(database: Database) -> None:
+def migrate(database: Database) -> None:
     """Create or migrate the tables.
 
     Raises UserError for a database of a newer version, or one that holds something else.
     """
     with database.read() as connection:
-        if revision(connection) == HEAD:
+        if read_revision(connection) == HEAD:
             return
     database.write(lambda connection: _migrate(database, connection), latest=True)
 
 
-def revision(connection: Connection) -> str | None:
+def read_revision(connection: Connection) -> str | None:
     """The revision of the tables; None where there are none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
@@ -39,7 +39,7 @@ def _migrate(database: Database, connection: Connection) -> None:
 
     if not database.embedded:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    found = revision(connection)
+    found = read_revision(connection)
     if found == HEAD:  # somebody else has just done it
         return
     config = Config()
@@ -48,11 +48,12 @@ def _migrate(database: Database, connection: Connection) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         raise UserError(
-            f"The store {shown(database.url)} is from a newer version (its revision is {found!r}): install that "
-            "version, or name another store in feedback.database_url."
+            f"The store {format_store_name(database.url)} is from a newer version (its revision is {found!r}).\n"
+            "  To fix this: install that version, or name another store in feedback.database_url."
         )
     if found is None and database.embedded and inspect(connection).get_table_names():
         raise UserError(
-            f"{shown(database.url)} is a database of something else: name another file in feedback.database_url."
+            f"{format_store_name(database.url)} is the database of another program.\n"
+            "  To fix this: name another file in feedback.database_url."
         )
     command.upgrade(config, "head")

@@ -22,7 +22,7 @@ from hfi_core.io.atomic import atomic_file
 
 KEY_VARIABLE = "HFI_PEOPLE_KEY"
 """With the key in the environment pseudonyms are the same wherever it is set, and nothing random goes into them."""
-PEOPLE = Path(".hfi/people.json")
+PEOPLE_FILE = Path(".hfi/people.json")
 _LEAST_KEY = 16
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -41,7 +41,7 @@ class _Content(BaseModel):
 class Pseudonyms:
     """The list of people in a file that only its owner can read."""
 
-    path: Path = PEOPLE
+    path: Path = PEOPLE_FILE
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     def pseudonym(self, name: str) -> str:
@@ -123,7 +123,7 @@ class Pseudonyms:
                 file.write(text)
 
 
-def open_people(path: Path = PEOPLE) -> Pseudonyms:
+def open_people(path: Path = PEOPLE_FILE) -> Pseudonyms:
     """The list of people of the project in the current folder.
 
     Raises UserError if others than its owner can read it.

@@ -34,7 +34,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Saved:
+class SavedSnapshot:
     """A snapshot that was taken earlier."""
 
     number: int
@@ -44,7 +44,7 @@ class Saved:
     """Seconds since 1970."""
 
 
-def take(database: Database, path: Path) -> Snapshot:
+def take_snapshot(database: Database, path: Path) -> Snapshot:
     """Write the snapshot; see `Store.snapshot`."""
     number = database.write(_begin)
     while database.write(lambda connection: _mark_slice(connection, number)):
@@ -52,7 +52,7 @@ def take(database: Database, path: Path) -> Snapshot:
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_full_as_user_error(path), TemporaryFile(dir=path.parent) as draft:
         with database.read() as connection:
-            digest, count = _write(lines(connection, number), draft)
+            digest, count = _write(read_lines(connection, number), draft)
         database.write(lambda connection: _keep(connection, number, digest, count))
         if path.is_file() and sha256_of_file(path) == digest:
             return Snapshot(digest, count, written=False)
@@ -82,7 +82,7 @@ def _held(number: int) -> ColumnElement[bool]:
     return or_(alone, judgement.c.batch.in_(imports))
 
 
-def lines(connection: Connection, number: int) -> Iterator[str]:
+def read_lines(connection: Connection, number: int) -> Iterator[str]:
     """The snapshot's lines in order, in constant memory."""
     query = select(judgement.c.content).where(_held(number)).order_by(judgement.c.id)
     yield from connection.execution_options(yield_per=_SLICE).execute(query).scalars()
@@ -108,7 +108,7 @@ def _keep(connection: Connection, number: int, digest: str, count: int) -> None:
         connection.execute(update(snapshot).where(these).values(sha256=digest, judgements=count))
 
 
-def unsaved(connection: Connection) -> int:
+def count_unsaved(connection: Connection) -> int:
     """How many judgements no snapshot holds."""
     fresh = judgement.c.batch.is_(None) & judgement.c.snapshot.is_(None)
     imports = select(batch.c.id).where(batch.c.visible, batch.c.snapshot.is_(None))
@@ -116,13 +116,13 @@ def unsaved(connection: Connection) -> int:
     return connection.execute(query).scalar_one()
 
 
-def saved(connection: Connection) -> list[Saved]:
+def list_saved(connection: Connection) -> list[SavedSnapshot]:
     """The snapshots that were taken and differ from the one before, in order."""
     query = select(snapshot).where(snapshot.c.sha256.is_not(None)).order_by(snapshot.c.number)
-    return [Saved(row.number, row.sha256, row.judgements, row.taken) for row in connection.execute(query)]
+    return [SavedSnapshot(row.number, row.sha256, row.judgements, row.taken) for row in connection.execute(query)]
 
 
-def holding(connection: Connection, annotator: str) -> list[Saved]:
+def list_holding(connection: Connection, annotator: str) -> list[SavedSnapshot]:
     """The snapshots that hold a judgement by an annotator."""
     alone = select(func.min(judgement.c.snapshot)).where(
         judgement.c.annotator == annotator, judgement.c.batch.is_(None)
@@ -133,4 +133,4 @@ def holding(connection: Connection, annotator: str) -> list[Saved]:
         .where(judgement.c.annotator == annotator, batch.c.visible)
     )
     firsts = [found for query in (alone, imported) if (found := connection.execute(query).scalar_one()) is not None]
-    return [one for one in saved(connection) if firsts and one.number >= min(firsts)]
+    return [one for one in list_saved(connection) if firsts and one.number >= min(firsts)]

@@ -9,15 +9,14 @@ from types import TracebackType
 from sqlalchemy import Connection, delete, select
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.schema import Judgement
+from hfi_core.feedback.schema import Judgement, parse_judgement
 from hfi_core.feedback.store import assignment, batches, snapshots
 from hfi_core.feedback.store.database import Database
-from hfi_core.feedback.store.entry import entry_of, judgement_of
-from hfi_core.feedback.store.insert import enter
-from hfi_core.feedback.store.migrate import bring_up_to_date
-from hfi_core.feedback.store.queries import counting as is_counting
-from hfi_core.feedback.store.queries import recount, recount_shown, touched, visible
-from hfi_core.feedback.store.snapshots import Saved, Snapshot
+from hfi_core.feedback.store.entry import make_entry
+from hfi_core.feedback.store.insert import insert_judgements
+from hfi_core.feedback.store.migrate import migrate
+from hfi_core.feedback.store.queries import is_counting, is_visible, recount, recount_shown, select_related
+from hfi_core.feedback.store.snapshots import SavedSnapshot, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 
 _SLICE = 1000
@@ -30,7 +29,7 @@ def open_store(url: str) -> "Store":
     """
     database = Database(url)
     try:
-        bring_up_to_date(database)
+        migrate(database)
     except BaseException:
         database.close()
         raise
@@ -64,10 +63,10 @@ class Store:
         missing.
         """
 
-        entry = entry_of(one)
+        entry = make_entry(one)
 
         def work(connection: Connection) -> bool:
-            new = enter(connection, [entry], None)
+            new = insert_judgements(connection, [entry], None)
             if new and entry.supersedes is None:
                 recount(connection, entry.concept, entry.seen)
             return bool(new)
@@ -86,14 +85,14 @@ class Store:
         self, concept: str | None = None, *, annotator: str | None = None, counting: bool = False
     ) -> Iterator[Judgement]:
         """Judgements sorted by id, in constant memory, of one moment; `counting` leaves out what was superseded."""
-        query = select(judgement.c.content).where(is_counting() if counting else visible()).order_by(judgement.c.id)
+        query = select(judgement.c.content).where(is_counting() if counting else is_visible()).order_by(judgement.c.id)
         if concept is not None:
             query = query.where(judgement.c.concept == concept)
         if annotator is not None:
             query = query.where(judgement.c.annotator == annotator)
         with self._database.read() as connection:
             for line in connection.execution_options(yield_per=_SLICE).execute(query).scalars():
-                yield judgement_of(line)
+                yield parse_judgement(line)
 
     def touching(self, asked: Iterable[tuple[str, str]]) -> Iterator[Judgement]:
         """The judgements that have an id, or answer a question, of those `asked`, which are pairs of both.
@@ -103,50 +102,50 @@ class Store:
         source = iter(asked)
         with self._database.read() as connection:
             while piece := list(islice(source, _SLICE)):
-                for line in connection.execute(touched(*zip(*piece, strict=True))).scalars():
-                    yield judgement_of(line)
+                for line in connection.execute(select_related(*zip(*piece, strict=True))).scalars():
+                    yield parse_judgement(line)
 
     def get(self, id: str) -> Judgement | None:
         """The judgement of an id."""
         with self._database.read() as connection:
-            line = connection.execute(select(judgement.c.content).where(judgement.c.id == id, visible())).scalar()
-        return None if line is None else judgement_of(line)
+            line = connection.execute(select(judgement.c.content).where(judgement.c.id == id, is_visible())).scalar()
+        return None if line is None else parse_judgement(line)
 
     def snapshot(self, path: Path) -> Snapshot:
         """Write every judgement to a canonical feedback file, sorted by id; the same store gives the same bytes.
 
         A file that says the same already is left as it is.
         """
-        return snapshots.take(self._database, path)
+        return snapshots.take_snapshot(self._database, path)
 
-    def snapshots(self) -> list[Saved]:
+    def snapshots(self) -> list[SavedSnapshot]:
         """The snapshots that were taken of this store, the earliest first."""
         with self._database.read() as connection:
-            return snapshots.saved(connection)
+            return snapshots.list_saved(connection)
 
-    def snapshots_with(self, annotator: str) -> list[Saved]:
+    def snapshots_with(self, annotator: str) -> list[SavedSnapshot]:
         """The snapshots that hold judgements by an annotator."""
         with self._database.read() as connection:
-            return snapshots.holding(connection, annotator)
+            return snapshots.list_holding(connection, annotator)
 
     def unsaved(self) -> int:
         """How many judgements no snapshot holds yet."""
         with self._database.read() as connection:
-            return snapshots.unsaved(connection)
+            return snapshots.count_unsaved(connection)
 
     def missing(self, ids: Iterable[str]) -> Iterator[str]:
         """Those of the ids that the store has no judgement of."""
         source = iter(ids)
         while piece := list(islice(source, _SLICE)):
             with self._database.read() as connection:
-                query = select(judgement.c.id).where(judgement.c.id.in_(piece), visible())
+                query = select(judgement.c.id).where(judgement.c.id.in_(piece), is_visible())
                 there = set(connection.execute(query).scalars())
             yield from (id for id in piece if id not in there)
 
     def lines_of(self, number: int) -> Iterator[str]:
         """The lines of an earlier snapshot, but for what was forgotten since."""
         with self._database.read() as connection:
-            yield from snapshots.lines(connection, number)
+            yield from snapshots.read_lines(connection, number)
 
     def offer(
         self,
@@ -164,7 +163,7 @@ class Store:
         was another picture. With `only`, the concept's other pictures are withdrawn: nobody is asked about them, and
         they are no part of the progress, until they are offered again.
         """
-        batches.clear_away(self._database)  # a killed import keeps no picture from being asked about
+        batches.delete_abandoned(self._database)  # a killed import keeps no picture from being asked about
         assignment.offer_pictures(self._database, concept, candidates, priority or {}, random)
         if only:
             assignment.withdraw_others(self._database, concept, {candidate.id for candidate in candidates})
@@ -172,7 +171,7 @@ class Store:
     def random_sample(self, concept: str) -> frozenset[str]:
         """The pictures that are marked as the unbiased sample."""
         with self._database.read() as connection:
-            return assignment.random_sample(connection, concept)
+            return assignment.read_random_sample(connection, concept)
 
     def assign(
         self, concept: str, annotator: str, *, count: int, judgements: int, lease: timedelta, now: datetime
@@ -190,32 +189,32 @@ class Store:
     def leased(self, concept: str, annotator: str, now: datetime) -> frozenset[str]:
         """The pictures that are kept for an annotator."""
         with self._database.read() as connection:
-            return assignment.leased(connection, concept, annotator, now)
+            return assignment.read_leased(connection, concept, annotator, now)
 
     def give_back(self, concept: str, annotator: str, pictures: Collection[str]) -> None:
         """Keep pictures for an annotator no longer; they may be given to anybody, the same one too."""
-        self._database.write(lambda connection: assignment.give_back(connection, concept, annotator, pictures))
+        self._database.write(lambda connection: assignment.return_leases(connection, concept, annotator, pictures))
 
     def release(self, concept: str, annotator: str, picture: str) -> None:
         """Skip: the picture is free for others, and this annotator never gets it again."""
-        self._database.write(lambda connection: assignment.release(connection, concept, annotator, picture))
+        self._database.write(lambda connection: assignment.skip_picture(connection, concept, annotator, picture))
 
     def progress(self, concept: str, judgements: int) -> assignment.JudgingProgress:
         """How many of the pictures that are offered have `judgements` answers."""
         with self._database.read() as connection:
-            return assignment.progress(connection, concept, judgements)
+            return assignment.count_progress(connection, concept, judgements)
 
     def annotators(self) -> list[str]:
         """The pseudonyms of all who have judged."""
         with self._database.read() as connection:
-            query = select(judgement.c.annotator).where(visible()).distinct().order_by(judgement.c.annotator)
+            query = select(judgement.c.annotator).where(is_visible()).distinct().order_by(judgement.c.annotator)
             return list(connection.execute(query).scalars())
 
     def forget(self, annotator: str, *, judgements: bool = False) -> int:
         """Drop what an annotator was given and, if asked, their judgements; how many judgements went."""
 
         def work(connection: Connection) -> int:
-            assignment.take_back(connection, annotator)
+            assignment.delete_leases(connection, annotator)
             if not judgements:
                 return 0
             theirs = connection.execute(

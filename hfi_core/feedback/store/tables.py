@@ -6,7 +6,7 @@ VERSION_TABLE = "hfi_feedback_version"
 """Where Alembic keeps the revision; a name of our own, since MLflow and Prefect may share a PostgreSQL database."""
 
 
-def words(length: int) -> String:
+def bytewise_string(length: int) -> String:
     """A string that is compared by its bytes, in any database and under any locale."""
     return String(length).with_variant(String(length, collation="C"), "postgresql")
 
@@ -17,7 +17,9 @@ batch = Table(
     "batch",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("key", words(300), unique=True),  # null: it was ended before it was whole, and its rows are cleared away
+    Column(
+        "key", bytewise_string(300), unique=True
+    ),  # null: it was ended before it was whole, and its rows are cleared away
     Column("source", Text, nullable=False),
     Column("alive", Float, nullable=False),  # when it last did something, in seconds since 1970
     Column("visible", Boolean, nullable=False),
@@ -30,11 +32,11 @@ batch = Table(
 judgement = Table(
     "judgement",
     metadata,
-    Column("id", words(300), primary_key=True),
-    Column("annotator", words(200), nullable=False),
-    Column("concept", words(64), nullable=False),
-    Column("question", words(64), nullable=False),  # digest of annotator, concept, kind and pictures
-    Column("supersedes", words(300)),
+    Column("id", bytewise_string(300), primary_key=True),
+    Column("annotator", bytewise_string(200), nullable=False),
+    Column("concept", bytewise_string(64), nullable=False),
+    Column("question", bytewise_string(64), nullable=False),  # digest of annotator, concept, kind and pictures
+    Column("supersedes", bytewise_string(300)),
     Column("content", Text, nullable=False),  # the line of a feedback file
     Column("batch", Integer),  # null: came alone, and counts at once
     Column("snapshot", Integer),  # of one that came alone: the first snapshot that holds it
@@ -54,11 +56,11 @@ judgement = Table(
 shown = Table(
     "shown",
     metadata,
-    Column("judgement", words(300), primary_key=True),
-    Column("picture", words(128), primary_key=True),
-    Column("sha256", words(64)),  # null: a ranking that does not say
-    Column("concept", words(64), nullable=False),
-    Column("annotator", words(200), nullable=False),
+    Column("judgement", bytewise_string(300), primary_key=True),
+    Column("picture", bytewise_string(128), primary_key=True),
+    Column("sha256", bytewise_string(64)),  # null: a ranking that does not say
+    Column("concept", bytewise_string(64), nullable=False),
+    Column("annotator", bytewise_string(200), nullable=False),
     Index("shown_on", "concept", "picture", "annotator", "judgement", "sha256"),
 )
 """Which pictures an answer is about: one for a binary judgement, several for a ranking; corrections add none."""
@@ -66,9 +68,9 @@ shown = Table(
 offer = Table(
     "offer",
     metadata,
-    Column("concept", words(64), primary_key=True),
-    Column("picture", words(128), primary_key=True),
-    Column("sha256", words(64), nullable=False),
+    Column("concept", bytewise_string(64), primary_key=True),
+    Column("picture", bytewise_string(128), primary_key=True),
+    Column("sha256", bytewise_string(64), nullable=False),
     Column("priority", Float, nullable=False),
     Column("random", Boolean, nullable=False),
     Column("askable", Boolean, nullable=False),  # false: withdrawn
@@ -81,9 +83,9 @@ Index("offer_order", offer.c.concept, offer.c.askable, offer.c.priority.desc(), 
 lease = Table(
     "lease",
     metadata,
-    Column("concept", words(64), primary_key=True),
-    Column("picture", words(128), primary_key=True),
-    Column("annotator", words(200), primary_key=True),
+    Column("concept", bytewise_string(64), primary_key=True),
+    Column("picture", bytewise_string(128), primary_key=True),
+    Column("annotator", bytewise_string(200), primary_key=True),
     Column("expires", Float),  # seconds since 1970; null: skipped, for good
     Index("lease_annotator", "annotator", "concept"),
 )
@@ -93,7 +95,7 @@ snapshot = Table(
     "snapshot",
     metadata,
     Column("number", Integer, primary_key=True),
-    Column("sha256", words(64)),  # null while it is being taken
+    Column("sha256", bytewise_string(64)),  # null while it is being taken
     Column("judgements", Integer, nullable=False),
     Column("taken", Float, nullable=False),
 )

@@ -1,7 +1,9 @@
-"""Reads a model from a diffusers folder: safetensors only, checked against the digest that params pin."""
+"""Load a model from a diffusers folder: safetensors only, with the digest that params pin."""
 
 import logging
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +11,24 @@ import torch
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
-from hfi_core.compute.device import device_of, dtype_of
+from hfi_core.compute.device import configure_torch, device_of, dtype_of
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.diffusion.folder import INDEX, components, picture_side, read_index
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.schedule import NoiseSchedule
-from hfi_core.models.diffusion.text_encoders import OneEncoder, Text, TwoEncoders
-from hfi_core.models.weights import checked, require_all_tensors
-from hfi_core.params import Compute, Source
+from hfi_core.models.diffusion.text_encoders import DualTextEncoders, SingleTextEncoder, TextEncoders
+from hfi_core.models.weights import locate_pinned, require_all_tensors
+from hfi_core.params import Compute, Params, Source
 
 
-def keep_only_block_inputs(unet: torch.nn.Module) -> None:
-    """Have the UNet's blocks computed again in the backward pass: less memory, more time, equal results."""
+def enable_checkpointing(unet: torch.nn.Module) -> None:
+    """Compute the UNet's blocks again in the backward pass: less memory, more time, same results."""
     unet.enable_gradient_checkpointing(_checkpointed)
 
 
 def _checkpointed(module: torch.nn.Module, *inputs: Any) -> Any:
-    # The weights of now: by the time of the backward pass, the module has its own again.
+    # Take the current weights: at the time of the backward pass, the module has its own weights again.
     weights = dict(module.named_parameters())
     return checkpoint(lambda *again: functional_call(module, weights, again), *inputs, use_reentrant=False)
 
@@ -44,25 +46,37 @@ _SDXL_PARTS = _PARTS | {
 }
 
 _UNCLIPPED = {"clip_sample": False}
-"""Latents have no bounds; DDIM's default, which holds where a folder was saved with another scheduler, sets some."""
+"""Latents have no bounds. DDIM's default clips them, and it applies if the folder was saved with another scheduler."""
 _CORRECTED = _UNCLIPPED | {"steps_offset": 1}
-"""As StableDiffusionPipeline of diffusers corrects a scheduler, whatever the folder says."""
+"""The corrections that diffusers' StableDiffusionPipeline makes to every scheduler."""
 
 
-def load_model(source: Source, compute: Compute) -> TextToImage:
-    """The base model, frozen.
+def load_model(params: Params) -> TextToImage:
+    """Load the base model that `params.model` names, frozen and ready to draw.
 
-    Raises UserError if the folder is missing, torn, of another shape, lacks weights, or is not the one that params pin.
+    Configures torch as `params.compute` says: device, number of threads, deterministic kernels.
+
+    Raises UserError if the device does not exist, or as `load_base_model` does.
     """
-    folder = checked(source.source, source.revision, source.digest, "model")
+    configure_torch(params.compute)
+    model = load_base_model(params.model, params.compute)
+    return replace(model, sampler=params.sampler, block=params.compute.block)
+
+
+def load_base_model(source: Source, compute: Compute) -> TextToImage:
+    """Load the base model, frozen.
+
+    Raises UserError if the folder is missing, incomplete, of an unsupported kind, or does not match the pinned digest.
+    """
+    folder = locate_pinned(source.source, source.revision, source.digest, "model")
     index = read_index(folder)
     named = components(index)
     wanted = _SDXL_PARTS if "text_encoder_2" in named else _PARTS
     for part, (library, kind) in wanted.items():
         if named.get(part) not in (kind, f"{kind}Fast"):
-            raise UserError(f"{folder}: {part} is {index.get(part)}; {library}'s {kind} is supported.")
+            raise UserError(f"{folder}: {part} is {index.get(part)}; only {library}'s {kind} is supported.")
     if "scheduler" not in named:
-        raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is not known.")
+        raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is unknown.")
     device, dtype = device_of(compute), dtype_of(compute)
     parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
     _require_latents(folder, parts["unet"].config, parts["vae"].config)
@@ -73,78 +87,79 @@ def load_model(source: Source, compute: Compute) -> TextToImage:
     if device.type == "cpu":
         parts["unet"] = parts["unet"].to(memory_format=torch.channels_last)
     if compute.checkpointing:
-        keep_only_block_inputs(parts["unet"])
+        enable_checkpointing(parts["unet"])
     return TextToImage(
         unet=parts["unet"],
         vae=parts["vae"],
-        text=_text(folder, index, parts),
+        text=_make_text_encoders(folder, index, parts),
         schedule=NoiseSchedule(scheduler.alphas_cumprod.to(device), scheduler.config.prediction_type),
         scheduler_config=dict(scheduler.config),
         digest=source.digest,
+        folder=folder,
         device=device,
         dtype=dtype,
     )
 
 
 def _require_latents(folder: Path, unet, vae) -> None:
-    """Raises UserError if the UNet does not turn square latents of the VAE into such."""
+    """Raise UserError if the UNet does not map square latents of the VAE to such latents."""
     try:
         picture_side(unet, vae)
     except TypeError as error:
-        raise UserError(f"{folder}: {error}. Name another base in model.source.") from error
+        raise UserError(f"{folder}: {error}. To fix this: name another base in model.source.") from error
     if not unet.in_channels == unet.out_channels == vae.latent_channels:
         raise UserError(
-            f"{folder}: the UNet turns {unet.in_channels} channels into {unet.out_channels}, and the VAE's latents "
-            f"have {vae.latent_channels}. Models for inpainting or editing, which read a picture besides, are not "
-            "supported: name a text-to-image base in model.source."
+            f"{folder}: the UNet maps {unet.in_channels} channels to {unet.out_channels}, but the VAE's latents have "
+            f"{vae.latent_channels}. Models for inpainting or editing, which also read a picture, are not supported.\n"
+            "  To fix this: name a text-to-image base in model.source."
         )
 
 
-def _text(folder: Path, index: dict, parts: dict) -> Text:
-    """The text encoders that the UNet was made for.
+def _make_text_encoders(folder: Path, index: dict, parts: dict) -> TextEncoders:
+    """Return the model's text encoders.
 
-    Raises UserError if it was made for others.
+    Raises UserError if the UNet was trained with other encoders.
     """
     unet, added = parts["unet"].config, parts["unet"].config.addition_embed_type
     if "text_encoder_2" not in parts:
-        text, expected = OneEncoder(parts["text_encoder"], parts["tokenizer"]), None
+        text, expected = SingleTextEncoder(parts["text_encoder"], parts["tokenizer"]), None
     else:
         if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
-            parts["vae"].float()  # it overflows in half precision; diffusers does the same
-        text, expected = TwoEncoders(
+            parts["vae"].float()  # this VAE overflows in half precision; diffusers does the same
+        text, expected = DualTextEncoders(
             (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
             side=picture_side(unet, parts["vae"].config),
             empty_is_zero=bool(index.get("force_zeros_for_empty_prompt", False)),
         ), "text_time"  # fmt: skip
     if added != expected or unet.cross_attention_dim != sum(text.widths):
         raise UserError(
-            f"{folder}: the UNet attends to {unet.cross_attention_dim} numbers (addition_embed_type {added!r}), and "
+            f"{folder}: the UNet attends to {unet.cross_attention_dim} numbers (addition_embed_type {added!r}), but "
             f"the text encoders give {sum(text.widths)} (for {expected!r})."
         )
     return text
 
 
-def load_safeguarded(source: Source, compute: Compute, folder: Path) -> TextToImage:
-    """The base model with the weights that a removal changed (`models/ROW`; a row without weights is the base).
+def load_safeguarded_model(source: Source, compute: Compute, folder: Path) -> TextToImage:
+    """Load the base model with the weights that a removal changed (in the folder `models/VARIANT`).
 
-    Raises UserError if the weights are torn, misshapen, or belong to another base.
+    A folder without weights gives the base model. Raises UserError as `load_removal_weights` does.
     """
-    model = load_model(source, compute)
-    apply_weights(model, removal_weights(model, folder))
+    model = load_base_model(source, compute)
+    apply_weights(model, load_removal_weights(model, folder))
     return model
 
 
-def removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
-    """The weights of the base's UNet that a removal changed, on the model's device; none where a row is the base.
+def load_removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
+    """Load the UNet weights that a removal changed, by name, on the model's device; none if there is no such file.
 
-    Raises UserError if they are torn, misshapen, or belong to another base.
+    Raises UserError if the file is incomplete, does not fit the UNet, or belongs to another base.
     """
     path = folder / WEIGHTS
     if not path.exists():
         return {}
     weights, meta = load_tensors(path)
     if not meta or meta.get("base") != model.digest:
-        raise UserError(f"{path} changes another base model than params.yaml names.")
+        raise UserError(f"{path} belongs to another base model than the one in params.yaml.")
     named = dict(model.unet.named_parameters())
     for name, value in weights.items():
         if name not in named or named[name].shape != value.shape:
@@ -153,8 +168,18 @@ def removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]
 
 
 @torch.no_grad()
+def with_weights(model: TextToImage, weights: Weights) -> TextToImage:
+    """Return a model with other weights in its UNet. The two models share everything else; `model` does not change."""
+    unchanged = [value for name, value in model.unet.named_parameters() if name not in weights]
+    shared = {id(value): value for value in (*unchanged, *model.unet.buffers())}
+    changed = replace(model, unet=deepcopy(model.unet, shared))
+    apply_weights(changed, weights)
+    return changed
+
+
+@torch.no_grad()
 def apply_weights(model: TextToImage, weights: Weights) -> None:
-    """Write weights into the UNet, in place."""
+    """Copy weights into the UNet, in place."""
     named = dict(model.unet.named_parameters())
     for name, value in weights.items():
         named[name].copy_(value)
@@ -166,7 +191,7 @@ def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):
     from transformers.utils.logging import disable_progress_bar
 
     logging.getLogger("diffusers").setLevel(logging.ERROR)
-    disable_progress_bar()  # seconds at most, and it would garble our own
+    disable_progress_bar()  # loading takes seconds, and its bar would break ours
     try:
         if kind == "CLIPTokenizer":
             return transformers.CLIPTokenizer.from_pretrained(folder / part)
@@ -174,7 +199,7 @@ def _load_part(folder: Path, part: str, kind: str, dtype: torch.dtype):
         network, report = cls.from_pretrained(
             folder / part, use_safetensors=True, local_files_only=True, dtype=dtype, output_loading_info=True
         )
-    except Exception as error:  # the libraries raise whatever their parsers raise on a broken folder
+    except Exception as error:  # the libraries raise many kinds of errors for a broken folder
         raise UserError(f"{folder / part} cannot be loaded ({type(error).__name__}): {str(error)[:300]}") from error
     require_all_tensors(folder / part, report, kind)
     return network

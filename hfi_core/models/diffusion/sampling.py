@@ -1,4 +1,4 @@
-"""Draws pictures: one seed a picture, in padded blocks of one fixed size, so order and shards change no byte."""
+"""Draw pictures, each from its own seed, in padded batches of one size. So order and shards do not change any byte."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class SampleRequest:
     seed: int
 
 
-def scheduler_for(model: TextToImage, name: str, steps: int):
-    """A fresh diffusers scheduler on the model's own noise schedule, set to `steps` steps."""
+def make_scheduler(model: TextToImage, name: str, steps: int):
+    """Return a new diffusers scheduler with the model's noise schedule, set to `steps` steps."""
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
     if name == "ddim":
@@ -31,8 +31,8 @@ def scheduler_for(model: TextToImage, name: str, steps: int):
     return scheduler
 
 
-def start_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:
-    """x_T (B, C, H, W) from one seed a picture, drawn on the CPU so that every device starts alike."""
+def draw_initial_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:
+    """Return x_T (B, C, H, W) from one seed per picture, drawn on the CPU so that it is the same on all devices."""
     draws = [torch.randn(model.latent_shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(draws).to(model.device)
 
@@ -49,9 +49,9 @@ def denoise(
     guidance: float,
     weights: Weights | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """A guided roll-out (Ho & Salimans 2021): yields each visited (x_t, t), and at last (x_0, 0)."""
-    solver = scheduler_for(model, scheduler, steps)
-    solver.config.prediction_type = "epsilon"  # `predict` has converted already
+    """Yield each (x_t, t) of a roll-out with classifier-free guidance (Ho & Salimans 2021), and at last (x_0, 0)."""
+    solver = make_scheduler(model, scheduler, steps)
+    solver.config.prediction_type = "epsilon"  # `predict` always returns noise
     x_t = x_T * solver.init_noise_sigma
     both = torch.cat([condition, unconditional])
     for t in solver.timesteps:
@@ -67,6 +67,30 @@ def denoise(
 
 def sample(
     model: TextToImage,
+    prompts: Sequence[str],
+    *,
+    seed: int = 0,
+    tokens: Mapping[str, torch.Tensor] | None = None,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Draw one picture for each prompt, with the sampler settings of the model's params.
+
+    The picture of prompt number i is drawn from the seed `seed + i`, so two models draw comparable pictures at equal
+    seeds. The names of soft `tokens`, for example `<badge-objectionable>`, may stand in the prompts.
+
+    Returns the pictures, uint8 (N, H, W, 3).
+
+    Raises ValueError if the model was not loaded by `load_model`.
+    """
+    if model.sampler is None:
+        raise ValueError("The model has no sampler settings: load it by hfi_core.load_model(params).")
+    requests = [SampleRequest(prompt, seed + i) for i, prompt in enumerate(prompts)]
+    drawn = draw_pictures(model, requests, model.sampler, block=model.block, tokens=tokens, progress=progress)
+    return np.stack([pixels for _, pixels in drawn])
+
+
+def draw_pictures(
+    model: TextToImage,
     requests: Sequence[SampleRequest],
     sampler: Sampler,
     *,
@@ -76,18 +100,18 @@ def sample(
     progress: Progress = no_progress,
     what: str = "pictures",
 ) -> Iterator[tuple[SampleRequest, np.ndarray]]:
-    """Draw each request as uint8 (H, W, 3), in order."""
+    """Yield each request with its picture, uint8 (H, W, 3), in order."""
     tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
     with torch.no_grad():
         texts = sorted({request.prompt for request in requests})
-        # One prompt at a time: a text condition must not depend on which others were encoded beside it.
+        # One prompt at a time: a condition must not depend on the other prompts of a batch.
         conditions = {text: model.encode([text], tokens)[0] for text in texts}
         unconditional = model.encode([""])[0]
     for start in range(0, len(requests), block):
         part = list(requests[start : start + block])
         padded = part + [part[-1]] * (block - len(part))
         condition = torch.stack([conditions[request.prompt] for request in padded])
-        noise = start_noise(model, [request.seed for request in padded])
+        noise = draw_initial_noise(model, [request.seed for request in padded])
         *_, (x_0, _) = denoise(
             model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
             steps=sampler.steps, guidance=sampler.guidance, weights=weights,

@@ -1,4 +1,4 @@
-"""The noise schedule: x_t from x0, and what a network predicts turned into noise (eps)."""
+"""The noise schedule: compute x_t from x0, and noise (eps) from the output of a network."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,26 @@ import torch
 
 from hfi_core.errors import UserError
 
-KINDS = ("epsilon", "v_prediction")
+PREDICTION_TYPES = ("epsilon", "v_prediction")
 
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    """alpha_bar (T,) of a variance-preserving diffusion (Ho et al. 2020) and the network's parameterisation."""
+    """alpha_bar (T,) of a variance-preserving diffusion (Ho et al. 2020), and what the network predicts."""
 
     alpha_bar: torch.Tensor
     prediction_type: str
 
     def __post_init__(self):
-        if self.prediction_type not in KINDS:
-            raise UserError(f"The model predicts {self.prediction_type!r}; {' and '.join(KINDS)} are supported.")
+        if self.prediction_type not in PREDICTION_TYPES:
+            raise UserError(
+                f"The model predicts {self.prediction_type!r}; only {' and '.join(PREDICTION_TYPES)} are supported."
+            )
         if not self.alpha_bar[-1] > 0:
             raise UserError(
                 "The model's noise schedule ends in pure noise (zero terminal SNR, `rescale_betas_zero_snr` in "
-                "scheduler/scheduler_config.json), where v says nothing of the noise: such models are not supported. "
-                "Name a base that was trained without it in model.source."
+                "scheduler/scheduler_config.json). There v does not determine the noise, which is not supported.\n"
+                "  To fix this: name a base in model.source that was trained without it."
             )
 
     def _scales(self, t: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,12 +33,12 @@ class NoiseSchedule:
         return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
     def add_noise(self, x0: torch.Tensor, eps: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """x_t of clean latents (B, C, H, W) at timesteps (B,)."""
+        """Return x_t of clean latents (B, C, H, W) with noise eps at timesteps (B,)."""
         a, s = self._scales(t)
         return a * x0 + s * eps
 
-    def eps(self, output: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """The noise that a network's output stands for (Salimans & Ho 2022, appendix D, for v)."""
+    def eps_from_output(self, output: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return the noise that a network's output implies (for v: Salimans & Ho 2022, appendix D)."""
         if self.prediction_type == "epsilon":
             return output
         a, s = self._scales(t)

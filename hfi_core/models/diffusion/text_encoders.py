@@ -1,6 +1,6 @@
-"""What a model reads prompts with: one text encoder (Stable Diffusion 1.x, 2.x) or two (SDXL), behind the same verbs.
+"""Encode prompts by one text encoder (Stable Diffusion 1.x, 2.x) or two (SDXL), with the same methods.
 
-A condition is one tensor (B, L, D) whatever the family, so that stages can stack, index and mix conditions.
+A condition is one tensor (B, L, D) in every family, so stages can stack, index and mix conditions.
 """
 
 import re
@@ -17,17 +17,17 @@ from hfi_core.errors import UserError
 def encode_prompts(
     text_encoder: torch.nn.Module, tokenizer, prompts: Sequence[str], tokens: Mapping[str, torch.Tensor]
 ) -> Any:
-    """The encoder's output, all hidden states (B, L, D) in it. Tokens hold vectors (n, D) by their name in prompts."""
-    rows = [_lay_out(tokenizer, prompt, tokens) for prompt in prompts]
+    """Return the encoder's output with all hidden states (B, L, D). `tokens` holds vectors (n, D) by name."""
+    rows = [_tokenize(tokenizer, prompt, tokens) for prompt in prompts]
     device = next(text_encoder.parameters()).device
     ids = torch.tensor([ids for ids, _ in rows], device=device)
-    places = [(row, column, name, index) for row, (_, slots) in enumerate(rows) for column, name, index in slots]
-    if not places:
+    overlays = [(row, column, name, index) for row, (_, slots) in enumerate(rows) for column, name, index in slots]
+    if not overlays:
         return text_encoder(ids, output_hidden_states=True)
 
     def overlay(module, inputs, output):
-        row, column = torch.tensor([p[:2] for p in places], device=device).T
-        vectors = torch.stack([tokens[name][index].to(output) for _, _, name, index in places])
+        row, column = torch.tensor([p[:2] for p in overlays], device=device).T
+        vectors = torch.stack([tokens[name][index].to(output) for _, _, name, index in overlays])
         return output.index_put((row, column), vectors)
 
     handle = text_encoder.get_input_embeddings().register_forward_hook(overlay)
@@ -37,13 +37,13 @@ def encode_prompts(
         handle.remove()
 
 
-def _lay_out(
+def _tokenize(
     tokenizer, prompt: str, tokens: Mapping[str, torch.Tensor]
 ) -> tuple[list[int], list[tuple[int, str, int]]]:
-    """Padded ids of a prompt, and the slots (column, token, vector index) that soft tokens fill."""
+    """Return the padded ids of a prompt, and the slots (column, token, vector index) for the vectors of soft tokens."""
     length = tokenizer.model_max_length
-    # A place-holder must be no special token: the encoder looks for the first end token.
-    filler = next(i for i in range(len(tokenizer)) if i not in tokenizer.all_special_ids)
+    # The placeholder must not be a special token, because the encoder searches for the first end token.
+    placeholder = next(i for i in range(len(tokenizer)) if i not in tokenizer.all_special_ids)
     ids, slots = [tokenizer.bos_token_id], []
     names = sorted(tokens, key=len, reverse=True)
     pieces = re.split("(" + "|".join(map(re.escape, names)) + ")", prompt) if names else [prompt]
@@ -51,35 +51,38 @@ def _lay_out(
         if piece in tokens:
             count = len(tokens[piece])
             slots += [(len(ids) + k, piece, k) for k in range(count)]
-            ids += [filler] * count
+            ids += [placeholder] * count
         elif piece.strip():
             ids += tokenizer(piece, add_special_tokens=False).input_ids
     if slots and slots[-1][0] >= length - 1:
         raise UserError(
-            f"The prompt {prompt!r} is too long for its soft tokens: the text encoder reads {length} tokens."
+            f"The prompt {prompt!r} is too long for its soft tokens: the text encoder reads at most {length} tokens."
         )
     ids = [*ids[: length - 1], tokenizer.eos_token_id]
     return ids + [tokenizer.pad_token_id] * (length - len(ids)), slots
 
 
 def word_embedding(text_encoder: torch.nn.Module, tokenizer, word: str) -> torch.Tensor:
-    """Embeddings (n, D) of a word's tokens, copied."""
+    """Return a copy of the embeddings (n, D) of a word's tokens.
+
+    Raises UserError if the word has no token.
+    """
     ids = tokenizer(word, add_special_tokens=False).input_ids
     if not ids:
-        raise UserError(f"The initial word {word!r} has no token in this model's vocabulary.")
+        raise UserError(f"The initial word {word!r} has no token in this model's vocabulary; choose another word.")
     weight = text_encoder.get_input_embeddings().weight
     return weight.detach()[torch.tensor(ids, device=weight.device)].float().clone()
 
 
-def whole_words(tokenizer, most: int) -> list[str]:
-    """At most so many words of two letters or more, without repeats, in an order that the vocabulary alone decides."""
+def vocabulary_words(tokenizer, max_words: int) -> list[str]:
+    """Return words of two or more letters, each once, in an order that depends on the vocabulary only."""
     ids = sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
     words: dict[str, None] = {}
     for i in numpy_generator("vocabulary", len(ids)).permutation(ids).tolist():
         word = tokenizer.decode([i]).strip()
         if len(word) > 1 and word.isalpha() and tokenizer(word, add_special_tokens=False).input_ids == [i]:
             words[word] = None
-        if len(words) == most:
+        if len(words) == max_words:
             break
     return list(words)
 
@@ -87,36 +90,36 @@ def whole_words(tokenizer, most: int) -> list[str]:
 Tokens = Mapping[str, torch.Tensor]
 
 
-class Text(Protocol):
-    """Prompts to conditions, and conditions to what the UNet takes."""
+class TextEncoders(Protocol):
+    """Encodes prompts as conditions, and turns conditions into inputs of the UNet."""
 
     @property
     def networks(self) -> dict[str, torch.nn.Module]:
-        """The encoders by the name of their folder."""
+        """Return the encoders by the names of their folders."""
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Numbers of a soft token's vector that each encoder reads, side by side."""
+        """Return how many numbers of a soft token's vector each encoder reads. A vector is their concatenation."""
 
     def encode(self, prompts: Sequence[str], tokens: Tokens) -> torch.Tensor:
-        """Conditions (B, L, D). `tokens` hold vectors (n, sum of widths) by the name that stands in prompts."""
+        """Return conditions (B, L, D). `tokens` holds vectors (n, sum of widths) by their name in prompts."""
 
     def word_embedding(self, word: str) -> torch.Tensor:
-        """A word's embeddings (n, sum of widths), copied.
+        """Return a copy of a word's embeddings (n, sum of widths).
 
-        Raises UserError if it has no token.
+        Raises UserError if the word has no token.
         """
 
-    def words(self, most: int) -> list[str]:
-        """Words from the model's own vocabulary, at most so many."""
+    def words(self, max_words: int) -> list[str]:
+        """Return at most `max_words` words from the model's vocabulary."""
 
-    def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
-        """What the UNet attends to (B, L', D), and its further arguments."""
+    def unet_inputs(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
+        """Return the context of the UNet's cross-attention (B, L', D), and the UNet's further arguments."""
 
 
 @dataclass(frozen=True)
-class OneEncoder:
-    """Stable Diffusion 1.x and 2.x: the last hidden states of one CLIP text encoder."""
+class SingleTextEncoder:
+    """Text encoder of Stable Diffusion 1.x and 2.x: the last hidden states of one CLIP text encoder."""
 
     encoder: torch.nn.Module
     tokenizer: Any
@@ -135,26 +138,26 @@ class OneEncoder:
     def word_embedding(self, word: str) -> torch.Tensor:
         return word_embedding(self.encoder, self.tokenizer, word)
 
-    def words(self, most: int) -> list[str]:
-        return whole_words(self.tokenizer, most)
+    def words(self, max_words: int) -> list[str]:
+        return vocabulary_words(self.tokenizer, max_words)
 
-    def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
+    def unet_inputs(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         return condition, {}
 
 
 @dataclass(frozen=True)
-class TwoEncoders:
-    """SDXL (Podell et al. 2024, section 2.1): the last hidden states but one of two encoders, side by side.
+class DualTextEncoders:
+    """Text encoders of SDXL (Podell et al. 2024, section 2.1): the penultimate hidden states of both, concatenated.
 
-    The second one's pooled state, which the UNet takes besides, is the condition's last row, filled up with zeros.
+    The UNet also takes the pooled state of the second encoder. It is the condition's last row, padded with zeros.
     """
 
     encoders: tuple[torch.nn.Module, torch.nn.Module]
     tokenizers: tuple[Any, Any]
     side: int
-    """Pixels of a picture: the size that the UNet is told, uncropped (section 2.2)."""
+    """Side of a picture in pixels. The UNet gets it as the original size, without a crop (section 2.2)."""
     empty_is_zero: bool
-    """Whether the empty prompt's condition is zeros (`force_zeros_for_empty_prompt` of diffusers)."""
+    """Whether the condition of the empty prompt is all zeros (`force_zeros_for_empty_prompt` of diffusers)."""
 
     @property
     def networks(self) -> dict[str, torch.nn.Module]:
@@ -186,14 +189,14 @@ class TwoEncoders:
         ]
         if len({len(part) for part in parts}) > 1:
             raise UserError(
-                f"The initial word {word!r} has another number of tokens for each text encoder: take another."
+                f"The initial word {word!r} has different numbers of tokens in the two text encoders; choose another."
             )
         return torch.cat(parts, dim=1)
 
-    def words(self, most: int) -> list[str]:
-        return whole_words(self.tokenizers[0], most)
+    def words(self, max_words: int) -> list[str]:
+        return vocabulary_words(self.tokenizers[0], max_words)
 
-    def conditioned(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
+    def unet_inputs(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         size = torch.tensor([self.side, self.side, 0, 0, self.side, self.side]).to(condition)
         added = {"text_embeds": condition[:, -1, : self._pooled], "time_ids": size.expand(len(condition), -1)}
         return condition[:, :-1], {"added_cond_kwargs": added}

@@ -18,9 +18,9 @@ HEAVY = ("torch", "prefect", "mlflow", "dvc", "diffusers", "transformers", "pand
 def test_help_is_quick_and_teaches_the_exit_codes(fake_project):
     seconds = min(_processor_seconds(fake_project.folder, "--help") for _ in range(5))
     assert seconds < 0.5, "of processor time, the best of five: a busy machine does not count"
-    told = fake_project.hfi("--help")
+    result = fake_project.hfi("--help")
     for word in ("run", "stage", "status", "sample", "report", "register", "params", "doctor", "Exit codes: 0"):
-        assert word in told.stdout
+        assert word in result.stdout
 
 
 def _processor_seconds(folder, *words) -> float:
@@ -66,8 +66,8 @@ assert "dvc" in sys.modules
 found = [name for name in ("torch", "prefect", "mlflow", "diffusers", "transformers") if name in sys.modules]
 assert not found, found
 """
-    told = project.call(sys.executable, "-c", script)
-    assert "Nothing to do" in told.stdout
+    result = project.call(sys.executable, "-c", script)
+    assert "Nothing to do" in result.stdout
 
 
 def test_an_unknown_key_is_one_message_that_names_it_and_exit_2(fake_project):
@@ -78,9 +78,9 @@ def test_an_unknown_key_is_one_message_that_names_it_and_exit_2(fake_project):
         ["status"],
         ["stage", "generate", "--unit", "badge", "--revision", "1"],
     ):
-        told = fake_project.hfi(*command, code=2)
-        assert "reward.hiden: unknown key; did you mean `hidden`?" in told.stderr
-        assert "Traceback" not in told.stderr
+        result = fake_project.hfi(*command, code=2)
+        assert "reward.hiden: unknown key; did you mean `hidden`?" in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_wrong_usage_is_exit_2(fake_project):
@@ -91,18 +91,18 @@ def test_wrong_usage_is_exit_2(fake_project):
 
 def test_a_folder_that_is_no_project_is_told_so(fake_project, tmp_path):
     (tmp_path / "empty").mkdir()
-    told = subprocess.run(
+    result = subprocess.run(
         ["hfi", "run"], cwd=tmp_path / "empty", env=fake_project.environment, capture_output=True, text=True
     )
-    assert told.returncode == 2
-    assert "params.yaml is missing" in told.stderr
+    assert result.returncode == 2
+    assert "params.yaml is missing" in result.stderr
 
 
 def test_a_stage_refuses_another_revision_and_an_unknown_unit(fake_project):
-    told = fake_project.hfi("stage", "generate", "--unit", "badge", "--revision", "7", code=2)
-    assert "at revision 7, the installed code has 1: run `hfi params sync`" in told.stderr
-    told = fake_project.hfi("stage", "generate", "--unit", "bagde", "--revision", "1", code=2)
-    assert "no unit 'bagde'; it has badge" in told.stderr
+    result = fake_project.hfi("stage", "generate", "--unit", "badge", "--revision", "7", code=2)
+    assert "at revision 7, the installed code has 1: run `hfi params sync`" in result.stderr
+    result = fake_project.hfi("stage", "generate", "--unit", "bagde", "--revision", "1", code=2)
+    assert "no unit 'bagde'; it has badge" in result.stderr
     assert (
         "compare takes no --unit"
         in fake_project.hfi("stage", "compare", "--unit", "x", "--revision", "1", code=2).stderr
@@ -110,23 +110,23 @@ def test_a_stage_refuses_another_revision_and_an_unknown_unit(fake_project):
 
 
 def test_a_missing_input_says_what_makes_it(fake_project):
-    told = fake_project.hfi("stage", "compare", "--revision", "1", code=2)
-    assert "models is missing" in told.stderr
-    assert "`hfi run --until distill` makes it" in told.stderr
+    result = fake_project.hfi("stage", "compare", "--revision", "1", code=2)
+    assert "models is missing" in result.stderr
+    assert "To make it: `hfi run --until distill`" in result.stderr
 
 
 def test_a_failure_is_short_and_exit_1_and_debug_shows_where(fake_project):
     command = ("stage", "generate", "--unit", "badge", "--revision", "1")
-    told = fake_project.hfi(*command, code=1, FAKE_CRASH="generate@badge", FAKE_UNTRACKED="1")
-    assert "Failed: RuntimeError: generate@badge was told to crash." in told.stderr
-    assert "Traceback" not in told.stderr
-    told = fake_project.hfi("--debug", *command, code=1, FAKE_CRASH="generate@badge", FAKE_UNTRACKED="1")
-    assert "Traceback" in told.stderr
+    result = fake_project.hfi(*command, code=1, FAKE_CRASH="generate@badge", FAKE_UNTRACKED="1")
+    assert "Failed: RuntimeError: generate@badge was told to crash." in result.stderr
+    assert "Traceback" not in result.stderr
+    result = fake_project.hfi("--debug", *command, code=1, FAKE_CRASH="generate@badge", FAKE_UNTRACKED="1")
+    assert "Traceback" in result.stderr
 
 
 def test_the_schema_describes_every_knob(fake_project):
     schema = json.loads(fake_project.hfi("params", "schema").stdout)
-    assert schema["$defs"]["Compute"]["properties"]["block"]["description"].startswith("Pictures computed together")
+    assert schema["$defs"]["Compute"]["properties"]["block"]["description"].startswith("Pictures that are computed together")
 
 
 def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tmp_path):
@@ -155,19 +155,19 @@ def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tm
     assert pinned == text
     shutil.copytree(tmp_path / "clip", tmp_path / "judge", dirs_exist_ok=True)
     (fake_project.folder / "params.yaml").write_text(text)
-    told = fake_project.hfi("params", "pin", code=2)
-    assert "evaluate.judge has the digest of clip" in told.stderr
+    result = fake_project.hfi("params", "pin", code=2)
+    assert "evaluate.judge has the same digest as clip" in result.stderr
     assert (fake_project.folder / "params.yaml").read_text() == text, "nothing was written"
 
 
 def test_the_doctor_names_the_remedy_and_fails_for_what_is_needed(fake_project):
-    told = fake_project.hfi("doctor", code=None)
-    assert "DVC project" in told.stdout
+    result = fake_project.hfi("doctor", code=None)
+    assert "DVC project" in result.stdout
     fake_project.edit(model__digest="sha256:" + "1" * 64)
-    told = fake_project.hfi("doctor", code=1)
-    assert "FAILED  model" in told.stdout
+    result = fake_project.hfi("doctor", code=1)
+    assert "FAILED  model" in result.stdout
 
 
 def test_sampling_refuses_a_row_that_is_not_there(fake_project):
     assert "no row 'nope'" in fake_project.hfi("sample", "nope", "a badge", code=2).stderr
-    assert "`hfi run --until distill` makes it" in fake_project.hfi("sample", "anchored", "a badge", code=2).stderr
+    assert "To make it: `hfi run --until distill`" in fake_project.hfi("sample", "anchored", "a badge", code=2).stderr

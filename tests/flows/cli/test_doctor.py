@@ -8,18 +8,18 @@ from tests.support.servers import free_port
 def test_a_fresh_project_passes_and_is_left_as_it_was(fake_project):
     (fake_project.folder / "mlflow.db").unlink()
     before = sorted(path for path in fake_project.folder.iterdir())
-    told = fake_project.hfi("doctor", "--deep")
+    result = fake_project.hfi("doctor", "--deep")
     for name in ("DVC remotes", "feedback database", "publish", "MLflow", "Prefect"):
-        assert f"ok      {name:<20}" in told.stdout
+        assert f"ok      {name:<20}" in result.stdout
     assert sorted(path for path in fake_project.folder.iterdir()) == before
 
 
-def test_a_failure_says_how_to_mend_it_and_ends_with_exit_1(fake_project):
+def test_a_failure_says_how_to_fix_it_and_ends_with_exit_1(fake_project):
     fake_project.edit(tracking__mlflow=f"http://ana:secret@127.0.0.1:{free_port()}")
-    told = fake_project.hfi("doctor", "--deep", code=1)
-    assert "FAILED  MLflow" in told.stdout and "Mend tracking.mlflow" in told.stdout
-    assert "1 of what a run needs is missing." in told.stdout
-    assert "secret" not in told.stdout + told.stderr
+    result = fake_project.hfi("doctor", "--deep", code=1)
+    assert "FAILED  MLflow" in result.stdout and "Correct tracking.mlflow" in result.stdout
+    assert "1 of what a run needs is missing." in result.stdout
+    assert "secret" not in result.stdout + result.stderr
     assert fake_project.hfi("doctor").returncode == 0, "without --deep nobody is asked"
 
 

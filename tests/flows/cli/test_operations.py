@@ -86,14 +86,14 @@ def test_a_restore_gives_the_same_champion_and_the_same_judgements(inside, shell
     registry = Registry(inside)
     registry.add(1)
     registry.move("1")
-    registry.settle()
+    registry.reconcile()
     judgements, champion = _judgements(url), _champion(inside)
 
     shell(f"Back up {kind}", **environment)
 
     registry.add(2)
     registry.move("2")
-    registry.settle()
+    registry.reconcile()
     registry.client.delete_model_version(MODEL, "1")
     _judge(url, [vote(candidates[3], annotator=ANA)])
     with open_store(url) as store:
@@ -110,8 +110,8 @@ def test_a_restore_gives_the_same_champion_and_the_same_judgements(inside, shell
     versions = registry_client(inside.params).search_model_versions(f"name='{MODEL}'")
     assert [str(one.version) for one in versions] == ["1"], "what came later is gone"
 
-    told = shell("After a restore")
-    assert "1 new judgements, 3 known already" in told
+    output = shell("After a restore")
+    assert "1 new judgements, 3 known already" in output
     assert _judgements(url) == later
     assert _champion(inside) == champion, "there was nothing to settle"
 
@@ -121,7 +121,7 @@ def test_the_roll_back_takes_one_command(inside, shell):
     for version in ("1", "2"):
         registry.add(int(version))
         registry.move(version)
-        registry.settle()
+        registry.reconcile()
     assert registry.champion == "2"
     assert "1" in shell("Roll back")
     client = MlflowClient(inside.params.tracking.mlflow)

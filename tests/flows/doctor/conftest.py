@@ -1,4 +1,4 @@
-"""What every check is tried with: a project, its params with some of them changed, and findings by name."""
+"""Shared by the tests of the checks: a project whose params can be changed, and findings by name."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -21,14 +21,14 @@ def params_with(inside) -> Callable[..., Params]:
 
 
 def by_name(findings: Iterable[Finding]) -> dict[str, Finding]:
-    """Findings by name; a failure always says how to mend it."""
-    found = list(findings)
-    assert all(finding.remedy for finding in found if not finding.well)
-    named = {finding.name: finding for finding in found}
-    assert len(named) == len(found), found
+    """Return findings by name; a failure always says how to fix it."""
+    findings = list(findings)
+    assert all(finding.remedy for finding in findings if not finding.ok)
+    named = {finding.name: finding for finding in findings}
+    assert len(named) == len(findings), findings
     return named
 
 
 def verdicts(findings: Iterable[Finding]) -> dict[str, str]:
-    """The verdict of each finding, by name."""
+    """Return the verdict of each finding, by name."""
     return {name: finding.mark for name, finding in by_name(findings).items()}

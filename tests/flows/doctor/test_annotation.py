@@ -18,7 +18,7 @@ from tests.support.servers import free_port, running, wait_for
         ("secret", "FAILED"), ("https://:secret", "FAILED"), ("https://", "FAILED"),
     ],
 )  # fmt: skip
-def test_a_webhook_is_told_by_its_host_alone(params_with, monkeypatch, address, mark):
+def test_a_webhook_is_shown_by_its_host_alone(params_with, monkeypatch, address, mark):
     monkeypatch.setenv("HFI_FAILURE_WEBHOOK", address)
     found = by_name(annotation.check(params_with()))["webhook"]
     assert found.mark == mark and "secret" not in str(found), found
@@ -45,4 +45,4 @@ def test_the_annotation_page_is_up_or_down_or_another(inside, params_with, tmp_p
         assert verdicts(annotation.check(params)) == {"annotation page": "ok"}
     named(f"http://127.0.0.1:{s3_port}/moto-api/")
     found = by_name(annotation.check(params))["annotation page"]
-    assert found.mark == "FAILED" and "is another page" in found.told
+    assert found.mark == "FAILED" and "is another page" in found.message

@@ -54,10 +54,10 @@ def forbidding() -> Iterator[str]:
 def test_a_server_that_records_passes_and_shows_no_probe(mlflow, params_with):
     address = mlflow.replace("://", "://ana:secret@")
     found = by_name(tracking_server.check(params_with(tracking__mlflow=address)))
-    assert found.keys() == ALL and all(one.well for one in found.values()), found
-    assert "secret" not in str(found) and f"{mlflow.replace('://', '://ana:***@')} answers" in found["MLflow"].told
+    assert found.keys() == ALL and all(finding.ok for finding in found.values()), found
+    assert "secret" not in str(found) and f"{mlflow.replace('://', '://ana:***@')} answers" in found["MLflow"].message
     client = MlflowClient(mlflow)
-    experiments = [one.experiment_id for one in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     assert client.search_runs(experiments) == []
     (gone,) = client.search_runs(experiments, run_view_type=ViewType.DELETED_ONLY)
     assert gone.data.tags["hfi.doctor"] == "probe" and gone.info.status == "FINISHED"
@@ -65,9 +65,9 @@ def test_a_server_that_records_passes_and_shows_no_probe(mlflow, params_with):
 
 def test_another_minor_version_is_noted(mlflow, params_with, monkeypatch):
     monkeypatch.setattr(tracking_server, "version", lambda _: "2.0.0")
-    told = verdicts(tracking_server.check(params_with(tracking__mlflow=mlflow)))
-    assert [name for name, mark in told.items() if mark != "ok"] == ["MLflow version"]
-    assert told["MLflow version"] == "note"
+    marks = verdicts(tracking_server.check(params_with(tracking__mlflow=mlflow)))
+    assert [name for name, mark in marks.items() if mark != "ok"] == ["MLflow version"]
+    assert marks["MLflow version"] == "note"
 
 
 def test_one_that_is_down_or_none_of_mlflow_s_fails(params_with, s3_port):
@@ -79,15 +79,15 @@ def test_one_that_is_down_or_none_of_mlflow_s_fails(params_with, s3_port):
 def test_one_that_lets_us_record_nothing_fails(params_with):
     with forbidding() as address:
         found = by_name(tracking_server.check(params_with(tracking__mlflow=address)))
-    assert found["MLflow version"].well and found["MLflow"].mark == "FAILED"
-    assert "PERMISSION_DENIED" in found["MLflow"].told
+    assert found["MLflow version"].ok and found["MLflow"].mark == "FAILED"
+    assert "PERMISSION_DENIED" in found["MLflow"].message
 
 
 def test_one_that_cannot_keep_artifacts_fails_in_that_alone(params_with, tmp_path, forked):
     (tmp_path / "file").touch()
     with mlflow_server(tmp_path / "mlflow", forked, f"--artifacts-destination={tmp_path}/file/below") as address:
-        told = verdicts(tracking_server.check(params_with(tracking__mlflow=address)))
-    assert told == dict.fromkeys(ALL, "ok") | {"MLflow artifacts": "FAILED"}
+        marks = verdicts(tracking_server.check(params_with(tracking__mlflow=address)))
+    assert marks == dict.fromkeys(ALL, "ok") | {"MLflow artifacts": "FAILED"}
 
 
 def test_a_file_that_is_missing_is_not_made(inside, params_with):

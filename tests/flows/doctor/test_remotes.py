@@ -9,17 +9,17 @@ from tests.flows.doctor.conftest import by_name, verdicts
 from tests.support.servers import free_port
 
 
-def test_git_s_remotes_answer_or_are_noted_and_no_token_is_told(inside, tmp_path, params_with):
+def test_git_s_remotes_answer_or_are_noted_and_no_token_is_shown(inside, tmp_path, params_with):
     inside.call("git", "init", "-q", "--bare", str(tmp_path / "there"))
     inside.call("git", "remote", "add", "there", str(tmp_path / "there"))
     inside.call("git", "push", "-q", "there", "HEAD:refs/heads/main")
     inside.call("git", "remote", "add", "gone", str(tmp_path / "gone"))
     inside.call("git", "remote", "add", "down", f"http://a-token@127.0.0.1:{free_port()}/x.git")
     found = by_name(git.check(params_with()))
-    assert {name: one.mark for name, one in found.items()} == {
+    assert {name: finding.mark for name, finding in found.items()} == {
         "git remote there": "ok", "git remote gone": "note", "git remote down": "note",
     }  # fmt: skip
-    assert "1 branches" in found["git remote there"].told
+    assert "1 branches" in found["git remote there"].message
     assert "a-token" not in str(found)
 
 

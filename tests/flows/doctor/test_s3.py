@@ -44,8 +44,8 @@ def test_a_bucket_that_is_ours_passes_and_keeps_nothing(params_with, bucket, s3_
     bucket.put_object(Key="inbox/labels.csv", Body=b"x")
     with proxy_before(s3_port, stall_seconds=1) as proxy:
         port = int(proxy.endpoint.rpartition(":")[2])
-        told = verdicts(s3.check(places(params_with, bucket.name, port)))
-    assert told == {"publish": "ok", "publish conditions": "ok", "inbox": "ok"}
+        marks = verdicts(s3.check(places(params_with, bucket.name, port)))
+    assert marks == {"publish": "ok", "publish conditions": "ok", "inbox": "ok"}
     assert contents(bucket) == {"inbox/labels.csv": b"x"}
     puts = [line.split()[1].split("?")[0] for line in proxy.seen if line.startswith("PUT")]
     below = (f"/{bucket.name}/models/hfi-doctor/", f"/{bucket.name}/inbox/taken/hfi-doctor/")
@@ -61,16 +61,16 @@ def test_one_that_is_not_there_fails(params_with, bucket, s3_port, state, monkey
             proxy.breaks("busy", "HEAD", times=99)
         name = "no-such-bucket" if state == "wrong" else bucket.name
         found = by_name(s3.check(places(params_with, name, port)))
-    assert {name: one.mark for name, one in found.items()} == {"publish": "FAILED", "inbox": "FAILED"}
-    said = {"down": "out of reach after 2 tries", "wrong": "there is no such bucket", "busy": "503"}[state]
-    assert all(said in one.told for one in found.values()), found
+    assert {name: finding.mark for name, finding in found.items()} == {"publish": "FAILED", "inbox": "FAILED"}
+    said = {"down": "out of reach after 2 attempts", "wrong": "there is no such bucket", "busy": "503"}[state]
+    assert all(said in finding.message for finding in found.values()), found
 
 
 def test_without_credentials_it_says_where_they_come_from(params_with, bucket, s3_port, monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     found = by_name(s3.check(places(params_with, bucket.name, s3_port)))
-    assert all("there are no credentials" in one.told and one.mark == "FAILED" for one in found.values())
+    assert all("there are no credentials" in finding.message and finding.mark == "FAILED" for finding in found.values())
 
 
 def test_a_right_to_delete_is_needed_for_the_inbox_alone(params_with, bucket, s3_port, changed_client):
@@ -79,8 +79,8 @@ def test_a_right_to_delete_is_needed_for_the_inbox_alone(params_with, bucket, s3
 
     changed_client("before-send.s3", refuse)
     found = by_name(s3.check(places(params_with, bucket.name, s3_port)))
-    assert found["publish"].well and "no right to delete" in found["publish"].told
-    assert found["inbox"].mark == "FAILED" and "AccessDenied" in found["inbox"].told
+    assert found["publish"].ok and "no right to delete" in found["publish"].message
+    assert found["inbox"].mark == "FAILED" and "AccessDenied" in found["inbox"].message
 
 
 class _Raw:

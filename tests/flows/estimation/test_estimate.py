@@ -16,7 +16,7 @@ from hfi_core.params.workload import Workload
 from hfi_core.pipeline import layout
 from tests.support.projects import default_raw
 
-RATE = Rate(forward=0.01, gradient=0.03, peak_memory=2**30, peak_device_memory=0, told="a test")
+RATE = Rate(forward=0.01, gradient=0.03, peak_memory=2**30, peak_device_memory=0, source="a test")
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def test_people_are_asked_for_each_candidate_so_many_times():
 
 def test_without_a_rate_the_hours_are_not_known_and_the_way_to_them_is_named():
     hours = figures(default_raw())["hours on cpu"]
-    assert hours.value is None and hours.spelled() == "not known" and "--measure" in hours.source
+    assert hours.value is None and hours.format_value() == "not known" and "--measure" in hours.source
 
 
 def test_hours_are_passes_times_the_rate():
@@ -105,7 +105,7 @@ def test_a_model_that_is_not_here_is_not_fetched_and_its_sizes_are_not_known(mon
     assert found["candidates"].value > 0
 
 
-def test_a_torn_model_folder_is_named(tmp_path):
+def test_a_damaged_model_folder_is_named(tmp_path):
     write_json(tmp_path / "model" / "unet" / "config.json", {})
     raw = asking()
     raw["model"]["source"] = "model"
@@ -116,7 +116,7 @@ def test_a_torn_model_folder_is_named(tmp_path):
 def test_a_measured_rate_is_positive_and_the_plan_is_json_too(project, monkeypatch, capsys):
     from flows.cli.plan import plan
 
-    monkeypatch.setattr(throughput, "_MEASURED_SECONDS", 0.0)
+    monkeypatch.setattr(throughput, "_MIN_SECONDS", 0.0)
     monkeypatch.chdir(project.folder)
     plan(measure=True, as_json=True)
     found = {figure["name"]: figure for figure in json.loads(capsys.readouterr().out)}

@@ -36,7 +36,7 @@ from hfi_core.pipeline.graph import units_of
 params = load_params(Path("params.yaml"))
 unit = next(unit for unit in units_of(params) if unit.address == sys.argv[1])
 try:
-    run_unit(unit, params, spread=Parallelism(processes=int(sys.argv[2])))
+    run_unit(unit, params, parallelism=Parallelism(processes=int(sys.argv[2])))
 except UserError as error:
     sys.exit(f"UserError: {error}")
 """
@@ -78,8 +78,8 @@ def files(folder: Path) -> set[str]:
 
 def test_two_processes_leave_the_files_of_one_and_say_that_they_were_two(finished, project, forked):
     process = start(project, 2, forked)
-    said, errors = process.communicate()
-    assert process.returncode == 0, said + errors
+    output, errors = process.communicate()
+    assert process.returncode == 0, output + errors
     alone, together = finished.folder / f"models/{ROW}", project.folder / f"models/{ROW}"
     assert files(together) == files(alone)
     removal = json.loads((together / "removal.json").read_text())
@@ -99,15 +99,15 @@ def test_when_one_is_killed_all_end_and_the_next_run_goes_on_from_the_checkpoint
         while not list((project.folder / WORK).glob("*/distillation.safetensors")):
             assert process.poll() is None and time.monotonic() < end, process.communicate()
             time.sleep(0.02)
-        replicas = [
+        workers = [
             child
             for child in psutil.Process(process.pid).children(recursive=True)
             if "flows.execution.data_parallel_worker" in child.cmdline()
         ]
-        assert len(replicas) == 2
-        replicas[1].send_signal(signal.SIGKILL)
+        assert len(workers) == 2
+        workers[1].send_signal(signal.SIGKILL)
         _, errors = process.communicate()
-        assert not psutil.wait_procs(replicas, timeout=60)[1]
+        assert not psutil.wait_procs(workers, timeout=60)[1]
     assert process.returncode == 1
     assert "was ended by SIGKILL" in errors
     assert not (project.folder / f"models/{ROW}").exists()

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from flows.execution.ray_cluster import _require_reachable, _require_room, ray_runner
+from flows.execution.ray_cluster import _require_reachable, _require_resources, ray_runner
 from hfi_core.errors import UserError
 from hfi_core.params import Compute
 from tests.flows.execution.test_shards import needs_ray
@@ -33,9 +33,9 @@ def test_a_cluster_that_does_not_answer_is_named_with_a_remedy():
 
 def test_a_cluster_whose_machines_are_too_small_is_refused_with_what_it_has():
     needs = {"num_cpus": 4, "num_gpus": 1}
-    _require_room([node(CPU=2.0), node(CPU=8.0, GPU=2.0)], needs)
+    _require_resources([node(CPU=2.0), node(CPU=8.0, GPU=2.0)], needs)
     with pytest.raises(UserError, match=r"has 4 CPUs .* and a GPU .* it has: 2 CPUs, 1 GPUs; 8 CPUs, 0 GPUs"):
-        _require_room([node(CPU=2.0, GPU=1.0), node(CPU=8.0), node(CPU=8.0, GPU=2.0, alive=False)], needs)
+        _require_resources([node(CPU=2.0, GPU=1.0), node(CPU=8.0), node(CPU=8.0, GPU=2.0, alive=False)], needs)
 
 
 @pytest.mark.parametrize("server", ["http://127.0.0.1:4200/api", "http://localhost:4200/api", "http://[::1]:4200/api"])

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.execution import reevaluation
 from hfi_core.errors import UserError
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import units_of
@@ -30,10 +30,10 @@ def evaluated(miniature, tmp_path_factory) -> Project:
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":
             unit.inputs["model"].mkdir(parents=True)
-            (attacker,) = attackers_of(project.params, "badge")
+            (attacker,) = list_attackers(project.params.attack, "badge")
             vectors = torch.randn(2, 64, generator=generator)
             save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
-            unit.stage.load()(project.params, unit.inputs, unit.outputs, unit=unit.unit)
+            unit.stage.load()(unit.context(project.params))
     return project
 
 
@@ -43,32 +43,32 @@ def project(evaluated, tmp_path, monkeypatch) -> Project:
     copy = Project(shutil.copytree(evaluated.folder, tmp_path / "project"))
     (copy.folder / ".hfi").mkdir(exist_ok=True)
     monkeypatch.chdir(copy.folder)
-    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {})
+    monkeypatch.setattr(reevaluation, "find_changes", lambda *addresses: {})
     return copy
 
 
-def _said(*arguments: str):
+def _reevaluate(*arguments: str):
     return CliRunner().invoke(app, ["reevaluate", *arguments])
 
 
 def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
     before = (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes()
     rows = reevaluation.reevaluate(project.params)
-    assert [one.row for one in rows] == list(project.params.removals)
-    assert all(one.pictures == 20 and one.drawn_otherwise == one.judged_otherwise == 0 for one in rows)
+    assert [row.row for row in rows] == list(project.params.removals)
+    assert all(row.pictures == 20 and row.changed_pictures == row.changed_verdicts == 0 for row in rows)
     assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
     assert not (project.folder / ".hfi/reevaluation").exists()
 
 
 def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
     drawn: list[int] = []
-    really = evaluate.sample
+    really = evaluate.draw_pictures
 
     def counted(model, requests, *arguments, **settings):
         drawn.append(len(requests))
         return really(model, requests, *arguments, **settings)
 
-    monkeypatch.setattr(evaluate, "sample", counted)
+    monkeypatch.setattr(evaluate, "draw_pictures", counted)
     judged = evaluate._look
     with monkeypatch.context() as stopped:
         stopped.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -98,15 +98,15 @@ def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project
     records[3] |= {"flagged": not records[3]["flagged"], "sha256": "0" * 64}
     records[4] |= {"sha256": "0" * 64}
     write_jsonl(path, records)
-    told = _said()
-    assert told.exit_code == 1
-    assert f"{ROW}: of 20 pictures 2 are drawn otherwise, 1 judged otherwise" in told.output
-    assert _said("--tolerance", "0.05").exit_code == 0
+    result = _reevaluate()
+    assert result.exit_code == 1
+    assert f"{ROW}: 2 of 20 pictures differ, 1 have another verdict" in result.output
+    assert _reevaluate("--tolerance", "0.05").exit_code == 0
     assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
 
 
 def test_an_evaluation_that_is_out_of_date_is_nothing_to_compare_with(project, monkeypatch):
-    monkeypatch.setattr(reevaluation, "changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
+    monkeypatch.setattr(reevaluation, "find_changes", lambda *addresses: {f"evaluate@{ROW}": "params changed"})
     with pytest.raises(UserError, match=rf"evaluate@{ROW} is out of date. First: `hfi run`"):
         reevaluation.reevaluate(project.params)
     from flows.reevaluation import reevaluate

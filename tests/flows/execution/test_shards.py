@@ -29,7 +29,7 @@ from tests.support.forking import REAL
 from tests.support.projects import small_raw
 
 GENERATE = (REAL_GRAPH, "run", "--until", "generate")
-HERE, RAY = (), ("--ray", "local")
+LOCAL, RAY = (), ("--ray", "local")
 needs_ray = pytest.mark.skipif(
     find_spec("ray") is None or find_spec("prefect_ray") is None,
     reason="Ray is not installed: pip install 'hfi-pipeline[ray]'",
@@ -68,21 +68,21 @@ def _by_one(project: FakeProject, drawn: dict[str, Any]) -> dict[str, Any]:
 
 def shards_of(project: FakeProject) -> dict[int, int]:
     """The processes of a project's shards: number of the shard by process id."""
-    found = {}
+    shards = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            words = process.cmdline()
-            if "flows.execution.shard_worker" in words and Path(process.cwd()) == project.folder:
-                found[process.pid] = int(words[-2])
-    return found
+            arguments = process.cmdline()
+            if "flows.execution.shard_worker" in arguments and Path(process.cwd()) == project.folder:
+                shards[process.pid] = int(arguments[-2])
+    return shards
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 200) -> Any:
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.05)
-    return found
+    return result
 
 
 def pictures(project: FakeProject) -> list[Path]:
@@ -90,15 +90,15 @@ def pictures(project: FakeProject) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "where", [pytest.param(HERE, id="here", marks=pytest.mark.soak), pytest.param(RAY, id="on Ray", marks=needs_ray)]
+    "where", [pytest.param(LOCAL, id="local", marks=pytest.mark.soak), pytest.param(RAY, id="on Ray", marks=needs_ray)]
 )
 def test_a_run_in_shards_leaves_the_same_bytes_and_nothing_to_do(fresh, drawn, where):
     by_one = _by_one(fresh, drawn)
-    told = fresh.call(*GENERATE, "--shards", "2", *where)
+    result = fresh.call(*GENERATE, "--shards", "2", *where)
     assert fresh.outputs() == by_one["outputs"]
     assert fresh.lock() == by_one["lock"]
-    assert "generate@badge: done in" in told.stdout
-    assert told.stderr == ""
+    assert "generate@badge: done in" in result.stdout
+    assert result.stderr == ""
     assert "Nothing to do" in fresh.call(*GENERATE).stdout
     assert not list((fresh.folder / ".hfi/work").iterdir())
 
@@ -106,7 +106,7 @@ def test_a_run_in_shards_leaves_the_same_bytes_and_nothing_to_do(fresh, drawn, w
 @pytest.mark.parametrize(
     ("where", "killed"),
     [
-        pytest.param(HERE, "shard", id="here"),
+        pytest.param(LOCAL, "shard", id="local"),
         pytest.param(RAY, "worker of Ray, and the shard with it", id="on Ray", marks=[needs_ray, pytest.mark.soak]),
     ],
 )
@@ -124,8 +124,8 @@ def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, 
                 hit = psutil.Process(pid)
                 (hit if killed == "shard" else hit.parent()).kill()
             time.sleep(0.1)
-        told, _ = process.communicate()
-    assert process.returncode == 0, told
+        output, _ = process.communicate()
+    assert process.returncode == 0, output
     assert fresh.outputs() == by_one["outputs"]
     assert fresh.lock() == by_one["lock"]
     assert {shard: len(pids) for shard, pids in starts.items()} == {victim: 2, 1 - victim: 1}
@@ -152,65 +152,65 @@ def test_ctrl_c_ends_shards_and_run_in_order(fresh):
         wait_for(lambda: pictures(fresh))
         shards = [psutil.Process(pid) for pid in shards_of(fresh)]
         os.killpg(process.pid, signal.SIGINT)
-        told, _ = process.communicate()
+        output, _ = process.communicate()
         assert not psutil.wait_procs(shards, timeout=60)[1]
-    assert process.returncode == 130, told
-    assert "Stopped. What was finished is kept" in told
-    assert "Traceback" not in told
+    assert process.returncode == 130, output
+    assert "Stopped. What was finished is kept" in output
+    assert "Traceback" not in output
 
 
 def test_a_mistake_that_a_shard_finds_is_told_once_and_without_a_traceback(fresh):
     fresh.edit(model__digest="sha256:" + "0" * 64)
     fresh.call(REAL_GRAPH, "params", "sync")
-    told = fresh.call(*GENERATE, "--shards", "2", code=2)
-    assert told.stderr.count("are not the ones that params.yaml pins") == 1
-    assert "Traceback" not in told.stdout + told.stderr
+    result = fresh.call(*GENERATE, "--shards", "2", code=2)
+    assert result.stderr.count("are not the ones that params.yaml pins") == 1
+    assert "Traceback" not in result.stdout + result.stderr
 
 
 @pytest.fixture
-def order(miniature, tmp_path, monkeypatch) -> Job:
-    """An order for the candidates of a project that this process works in."""
+def job(miniature, tmp_path, monkeypatch) -> Job:
+    """A job for the candidates of a project that this process works in."""
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_raw(miniature)))
     monkeypatch.chdir(tmp_path)
     params = load_params(Path("params.yaml"))
     unit = next(units_of(params))
-    order = Job(unit, params, Path(".hfi/work") / f"{unit.address}-{work_key(unit, params)}")
-    order.work.mkdir(parents=True)
-    order.give()
-    return order
+    job = Job(unit, params, Path(".hfi/work") / f"{unit.address}-{work_key(unit, params)}")
+    job.work.mkdir(parents=True)
+    job.write()
+    return job
 
 
-def test_an_order_that_is_read_is_the_one_that_was_given(order):
-    read = read_job(order.work)
-    assert (read.unit.address, read.params, read.work) == (order.unit.address, order.params, order.work)
+def test_a_job_that_is_read_is_the_one_that_was_written(job):
+    read = read_job(job.work)
+    assert (read.unit.address, read.params, read.work) == (job.unit.address, job.params, job.work)
 
 
-def test_a_machine_that_does_not_see_the_projects_folder_says_so(order, tmp_path):
-    with pytest.raises(UserError, match=r"sees no .*nowhere.*storage that it shares"):
-        run_shard(str(tmp_path / "nowhere"), str(order.work), 0, 0, 1)
+def test_a_machine_that_does_not_see_the_projects_folder_says_so(job, tmp_path):
+    with pytest.raises(UserError, match=r"does not see .*nowhere.*storage that it shares"):
+        run_shard(str(tmp_path / "nowhere"), str(job.work), 0, 0, 1)
 
 
-def test_a_machine_with_other_versions_is_refused(order):
-    told = json.loads(job_file(order.work).read_text())
-    told["versions"]["torch"] = "1.0"
-    job_file(order.work).write_text(json.dumps(told))
-    with pytest.raises(UserError, match=r"has torch .* for 1\.0: results rest on the version"):
-        read_job(order.work)
+def test_a_machine_with_other_versions_is_refused(job):
+    content = json.loads(job_file(job.work).read_text())
+    content["versions"]["torch"] = "1.0"
+    job_file(job.work).write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"has torch .* instead of 1\.0, and results depend on the version"):
+        read_job(job.work)
 
 
-def test_a_machine_that_sees_other_inputs_is_refused(order):
-    elsewhere = order.work.with_name("generate@badge-" + "0" * 16)
-    order.work.rename(elsewhere)
+def test_a_machine_that_sees_other_inputs_is_refused(job):
+    elsewhere = job.work.with_name("generate@badge-" + "0" * 16)
+    job.work.rename(elsewhere)
     with pytest.raises(UserError, match="must be on storage that both share"):
         read_job(elsewhere)
 
 
-def test_progress_is_that_of_all_shards_together(order):
-    order.reporter("a")(8, 8, "pictures")
-    order.reporter("b")(2, 2, "pictures")
-    assert order.progress(["a", "b", "c"]) == (10, 10, "pictures")
-    order.give()
-    assert order.progress(["a", "b"]) == (0, 0, "")
+def test_progress_is_that_of_all_shards_together(job):
+    job.progress_reporter("a")(8, 8, "pictures")
+    job.progress_reporter("b")(2, 2, "pictures")
+    assert job.read_progress(["a", "b", "c"]) == (10, 10, "pictures")
+    job.write()
+    assert job.read_progress(["a", "b"]) == (0, 0, "")
 
 
 @pytest.mark.parametrize("address", ["local", "auto", "head:6379", "ray://10.0.0.7:10001"])
@@ -219,6 +219,6 @@ def test_addresses_of_ray(address):
 
 
 @pytest.mark.parametrize("address", ["", "head", "http://head:6379", "head:6379/x", "head:port"])
-def test_what_is_no_address_of_ray_is_refused(address):
-    with pytest.raises(UserError, match="--ray .* is no address of Ray"):
+def test_an_invalid_address_of_ray_is_refused(address):
+    with pytest.raises(UserError, match="--ray .* is not a valid Ray address"):
         require_ray_address(address)

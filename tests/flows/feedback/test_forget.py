@@ -6,7 +6,7 @@ from flows.feedback.forget import forget_annotator
 from hfi_core.annotation.security.accounts import open_accounts
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
-from tests.support.annotation_app import office
+from tests.support.annotation_app import open_annotation_app
 from tests.support.annotation_server import write_project
 from tests.support.annotation_sign_in import make_account
 
@@ -24,7 +24,7 @@ def forget(folder, name: str) -> str:
 
 def test_an_open_page_makes_no_new_link_for_somebody_who_was_forgotten(folder):
     people = folder / ".hfi/people.json"
-    with office(folder) as opened:
+    with open_annotation_app(folder) as opened:
         ana, bo = opened.enter("Ana"), opened.enter("Bo")
         assert ana.get("/api/session").status_code == 200 and "Ana" in people.read_text()
         assert "asks for the name anew" in forget(folder, "Ana")
@@ -36,7 +36,7 @@ def test_an_open_page_makes_no_new_link_for_somebody_who_was_forgotten(folder):
 
 def test_nobody_is_forgotten_who_could_still_sign_in(folder):
     make_account(folder / ".hfi", "Ana B")
-    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
         ana = opened.enter("Ana B")
         pseudonym = ana.get("/api/session").json()["annotator"]
         for name in ("Ana B", pseudonym):

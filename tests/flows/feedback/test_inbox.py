@@ -6,7 +6,7 @@ import json
 import pytest
 
 from flows.feedback import inbox
-from flows.feedback.inbox import REASON, fetch, fetch_for_run
+from flows.feedback.inbox import REASON, fetch_for_run, fetch_inbox
 from flows.storage.s3 import StorageUnreachable
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import Store, open_store
@@ -63,7 +63,7 @@ def names(bucket) -> list[str]:
 def test_files_are_imported_and_moved_with_their_bytes(params, bucket, drop):
     drop("monday.jsonl", export("ana"))
     drop("week 2/tuesday.jsonl", export("bo", "no"))
-    found = fetch(params)
+    found = fetch_inbox(params)
     assert set(found.taken) == {"monday.jsonl", "week 2/tuesday.jsonl"} and not found.rejected
     assert len(stored()) == 12
     there = contents(bucket)
@@ -75,7 +75,7 @@ def test_a_bad_file_is_rejected_whole_with_the_reason_and_keeps_no_other_from_co
     drop("a-bad.jsonl", BAD)
     drop("b-good.jsonl", export("ana"))
     drop("c-torn.zip", b"PK\x03\x04 and more")
-    found = fetch(params)
+    found = fetch_inbox(params)
     assert set(found.rejected) == {"a-bad.jsonl", "c-torn.zip"} and set(found.taken) == {"b-good.jsonl"}
     assert len(stored()) == 6
     there = {key.removeprefix("inbox/rejected/"): value for key, value in contents(bucket).items()}
@@ -87,19 +87,19 @@ def test_a_bad_file_is_rejected_whole_with_the_reason_and_keeps_no_other_from_co
 
 def test_a_second_fetch_finds_nothing_and_the_same_bytes_again_change_nothing(params, bucket, drop):
     drop("monday.jsonl", export("ana"))
-    fetch(params)
+    fetch_inbox(params)
     before = names(bucket)
-    assert not fetch(params).taken
+    assert not fetch_inbox(params).taken
     drop("monday.jsonl", export("ana"))
-    assert "0 new judgements" in fetch(params).taken["monday.jsonl"]
+    assert "0 new judgements" in fetch_inbox(params).taken["monday.jsonl"]
     assert len(stored()) == 6 and names(bucket) == before
 
 
 def test_next_week_s_file_of_the_same_name_does_not_replace_this_week_s(params, bucket, drop):
     drop("export.jsonl", export("ana"))
-    fetch(params)
+    fetch_inbox(params)
     drop("export.jsonl", export("bo"))
-    fetch(params)
+    fetch_inbox(params)
     assert len(stored()) == 12 and len(names(bucket)) == 2
 
 
@@ -112,10 +112,10 @@ def test_who_is_stopped_between_import_and_move_does_not_import_twice(params, bu
 
         stopped.setattr(inbox, "_move", stop)
         with pytest.raises(KeyboardInterrupt):
-            fetch(params)
+            fetch_inbox(params)
     imported = stored()
     assert len(imported) == 6 and names(bucket) == ["monday.jsonl"]
-    assert "6 known already" in fetch(params).taken["monday.jsonl"]
+    assert "6 known already" in fetch_inbox(params).taken["monday.jsonl"]
     assert stored() == imported and len(names(bucket)) == 1 and names(bucket)[0].startswith("taken/")
 
 
@@ -123,10 +123,10 @@ def test_who_is_stopped_between_storing_and_deletion_leaves_one_copy(params, pro
     drop("monday.jsonl", export("ana"))
     proxy.breaks("busy", "DELETE", times=1000)
     with pytest.raises(UserError, match="run this again"):
-        fetch(params)
+        fetch_inbox(params)
     assert len(names(bucket)) == 2
     proxy.faults.clear()
-    fetch(params)
+    fetch_inbox(params)
     assert len(stored()) == 6 and len(names(bucket)) == 1
 
 
@@ -141,10 +141,10 @@ def test_a_file_that_is_replaced_while_it_is_imported_is_taken_the_next_time(par
 
     with monkeypatch.context() as slow:
         slow.setattr(inbox, "_import", slowly)
-        fetch(params)
+        fetch_inbox(params)
     assert len(stored()) == 6 and contents(bucket)["inbox/export.jsonl"] == export("bo")
     assert export("ana") in contents(bucket).values()
-    fetch(params)
+    fetch_inbox(params)
     assert len(stored()) == 12 and "export.jsonl" not in names(bucket)
     assert export("bo") in contents(bucket).values()
 
@@ -156,7 +156,7 @@ def test_a_network_that_breaks_in_the_middle_loses_nothing_and_doubles_nothing(p
     for method, address in (("GET", "list-type"), ("GET", "monday"), ("PUT", "taken/"), ("PUT", REASON)):
         proxy.breaks(kind, method, address)
     proxy.breaks(kind, "DELETE")
-    found = fetch(params)
+    found = fetch_inbox(params)
     assert len(proxy.met) == 5, proxy.seen
     assert set(found.taken) == {"monday.jsonl"} and set(found.rejected) == {"tuesday.jsonl"}
     assert len(stored()) == 6
@@ -168,7 +168,7 @@ def test_a_store_that_is_out_of_reach_is_no_fault_of_the_file(project, params, b
     drop("monday.jsonl", export("ana"))
     (project.folder / "feedback.db").write_text("no database at all, but long enough to be read as one" * 20)
     with pytest.raises(UserError, match="no SQLite database"):
-        fetch(params)
+        fetch_inbox(params)
     assert names(bucket) == ["monday.jsonl"]
 
 
@@ -181,23 +181,23 @@ def test_a_store_that_fails_in_the_middle_rejects_nothing(params, bucket, drop, 
     with monkeypatch.context() as broken:
         broken.setattr(Store, "add_batch", full)
         with pytest.raises(UserError, match="disk is full"):
-            fetch(params)
+            fetch_inbox(params)
     assert names(bucket) == ["monday.jsonl"]
-    fetch(params)
+    fetch_inbox(params)
     assert len(stored()) == 6 and names(bucket)[0].startswith("taken/")
 
 
 def test_a_file_that_is_too_large_is_rejected_without_being_fetched(params, proxy, bucket, drop, monkeypatch):
     drop("a-huge.jsonl", export("ana") * 20)
     drop("b-good.jsonl", export("bo"))
-    monkeypatch.setattr(inbox, "LARGEST", len(export("bo")))
-    found = fetch(params)
+    monkeypatch.setattr(inbox, "MAX_BYTES", len(export("bo")))
+    found = fetch_inbox(params)
     assert set(found.taken) == {"b-good.jsonl"} and set(found.rejected) == {"a-huge.jsonl"}
     assert proxy.count("GET", "a-huge") == 0
     there = {key.removeprefix("inbox/rejected/"): value for key, value in contents(bucket).items() if "huge" in key}
     (moved,) = [key for key in there if not key.endswith(REASON)]
     assert there[moved] == export("ana") * 20 and "drop it in parts" in there[moved + REASON].decode()
-    assert not fetch(params).rejected
+    assert not fetch_inbox(params).rejected
 
 
 @pytest.mark.parametrize(("kind", "address"), [("busy", "list-type"), ("stalled", "list-type"), ("torn", "monday")])
@@ -205,7 +205,7 @@ def test_a_run_goes_on_without_an_inbox_that_is_out_of_reach(params, proxy, buck
     drop("monday.jsonl", export("ana"))
     proxy.breaks(kind, "GET", address, times=1000)
     with pytest.raises(StorageUnreachable):
-        fetch(params)
+        fetch_inbox(params)
     fetch_for_run(params)
     assert "This run goes on with what has come before." in capsys.readouterr().err
     assert names(bucket) == ["monday.jsonl"]
@@ -228,7 +228,7 @@ def test_a_full_disk_is_named_at_once_and_the_file_stays(params, proxy, bucket, 
 
     monkeypatch.setattr(inbox.shutil, "copyfileobj", full)
     with pytest.raises(UserError, match=r"monday.jsonl was not written: the disk is full"):
-        fetch(params)
+        fetch_inbox(params)
     assert proxy.count("GET", "monday") == 1 and names(bucket) == ["monday.jsonl"]
 
 
@@ -236,7 +236,7 @@ def test_without_candidates_nothing_is_taken_or_rejected(project, params, bucket
     (project.folder / "candidates/badge/manifest.jsonl").unlink()
     drop("monday.jsonl", export("ana"))
     with pytest.raises(UserError, match="no candidates of badge"):
-        fetch(params)
+        fetch_inbox(params)
     fetch_for_run(params)
     assert proxy.seen == [] and names(bucket) == ["monday.jsonl"]
 
@@ -252,7 +252,7 @@ def test_a_run_in_a_clone_that_has_the_snapshot_and_no_store_leaves_the_inbox_al
 def test_a_project_without_an_inbox_is_told_how_to_name_one(project, params):
     project.edit(feedback__inbox=None)
     with pytest.raises(UserError, match=r"feedback\.inbox"):
-        fetch(load_params(project.folder / "params.yaml"))
+        fetch_inbox(load_params(project.folder / "params.yaml"))
 
 
 def test_the_command_says_what_came(params, drop):

@@ -11,7 +11,7 @@ import pytest
 
 from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.labels import split_of
+from hfi_core.feedback.labels import assign_split
 from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from hfi_core.feedback.store.pseudonyms import Pseudonyms
@@ -34,7 +34,7 @@ def judge(project: FakeProject, annotator: str) -> None:
     with store_of(project) as store:
         for part in ("learn", "attack"):
             rows = read_manifest(project.folder / "candidates/badge")
-            rows = [row for row in rows if split_of(row.id, project.params.attack.held_out) == part]
+            rows = [row for row in rows if assign_split(row.id, project.params.attack.held_out) == part]
             for number, row in enumerate(rows):
                 answer = "no" if number % 2 else "yes"
                 store.add(
@@ -60,7 +60,7 @@ def _registered(_template, tmp_path_factory, fake_environment, server):
     project.edit(**FROM_STORE)
     project.hfi("params", "sync")
     project.hfi("run", "--until", "generate", FAKE_UNTRACKED="1")
-    ana = Pseudonyms(project.folder / ".hfi/people.json", {}).pseudonym("Ana")
+    ana = Pseudonyms(project.folder / ".hfi/people.json", {}).get_or_create("Ana")
     judge(project, ana)
     judge(project, "a-bo")
     project.hfi("run", "--until", "package", FAKE_UNTRACKED="1")
@@ -100,7 +100,7 @@ def test_who_comes_by_dvc_repro_is_told_what_the_snapshot_lacks(registered):
     project, _ = registered
     judge(project, "a-cy")
     with store_of(project) as store:
-        count = store.unsaved()
+        count = store.count_unsaved()
     told = project.call("dvc", "repro", "-f", "-s", "ingest@badge", FAKE_UNTRACKED="1")
     assert f"The store has {count} judgement(s) that {FILE} does not hold" in told.stdout + told.stderr
     assert "hfi feedback snapshot" in told.stdout + told.stderr
@@ -177,7 +177,12 @@ def test_an_earlier_snapshot_is_found_in_the_store_or_in_dvc_s_cache(registered)
 
 @pytest.mark.parametrize(
     ("digest", "told"),
-    [("xyz", "is no digest"), ("abc", "is no digest"), ("../../etc", "is no digest"), ("0" * 64, "Nothing here has")],
+    [
+        ("xyz", "is not a digest"),
+        ("abc", "is not a digest"),
+        ("../../etc", "is not a digest"),
+        ("0" * 64, "Nothing in this project has"),
+    ],
 )
 def test_a_digest_that_leads_nowhere(registered, digest, told):
     assert told in registered[0].hfi("feedback", "show", digest, code=2).stderr
@@ -234,13 +239,13 @@ def test_forgetting_deletes_the_link_and_says_what_rests_on_the_person(registere
 def test_forgetting_empties_what_the_annotation_page_kept_of_the_person_alone(registered):
     project, ana = registered
     with closing(ServerState(project.folder / ".hfi" / STATE_FILE)) as state:
-        with state.writing() as database:
+        with state.transaction() as database:
             for who in (ana, "a-somebody-else"):
                 database.execute("INSERT INTO annotator (pseudonym) VALUES (?)", (who,))
                 database.execute("INSERT INTO exposure VALUES (?, 'p', '2026-11-25')", (who,))
         assert "What the annotation page kept" in project.hfi("feedback", "forget", "Ana").stdout
-        assert state.rows("SELECT pseudonym FROM annotator") == [("a-somebody-else",)]
-        assert state.rows("SELECT annotator FROM exposure") == [("a-somebody-else",)]
+        assert state.query("SELECT pseudonym FROM annotator") == [("a-somebody-else",)]
+        assert state.query("SELECT annotator FROM exposure") == [("a-somebody-else",)]
 
 
 def test_forgetting_goes_on_where_the_registry_is_out_of_reach(registered):

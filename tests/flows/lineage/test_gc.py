@@ -105,7 +105,7 @@ def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_go
 
     before = cached()
     told = experiments.gc()
-    assert f"{version.model} version 1 (candidate) keeps" in told and "--yes does" in told
+    assert f"{version.model} version 1 (candidate) keeps" in told and "--yes removes it" in told
     assert cached() == before, "without --yes nothing goes"
 
     assert "Removed." in experiments.gc("--yes")
@@ -185,7 +185,7 @@ def test_judgements_stay_whether_or_not_a_commit_names_them_and_so_does_the_stor
     experiments.run(seed=1)
     before = cached()
     told = experiments.gc("--yes")
-    assert "judgements in any commit keeps" in told and "1 file(s) of judgements either, and they stay" in told
+    assert "judgements in any commit keeps" in told and "1 file(s) of judgements either, but they stay" in told
     assert cached() < before
     held = [path.read_bytes() for path in CACHE.rglob("*") if path.is_file()]
     assert all(content in held for content in contents)
@@ -240,7 +240,7 @@ def test_a_registry_out_of_reach_stops_it_before_anything_goes(experiments):
 def test_a_cache_that_others_may_share_is_left_alone(experiments, tmp_path):
     experiments.project.call("dvc", "cache", "dir", str(tmp_path / "shared"))
     told = CliRunner().invoke(app, ["gc", "--yes"])
-    assert isinstance(told.exception, UserError) and "others may share it" in str(told.exception)
+    assert isinstance(told.exception, UserError) and "Other projects may share it" in str(told.exception)
 
 
 def test_killed_in_the_middle_it_loses_nothing_needed_and_the_next_one_finishes(experiments):

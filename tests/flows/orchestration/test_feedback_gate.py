@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from flows.orchestration.feedback_gate import measure_needs, offer_and_measure
+from flows.orchestration.feedback_gate import measure, offer_and_measure
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.feedback.labels import split_of
+from hfi_core.feedback.labels import assign_split
 from hfi_core.feedback.schema import BinaryJudgement, parse_judgement
 from hfi_core.feedback.store import open_store
 from hfi_core.params import parse_params
@@ -37,7 +37,7 @@ def _judge(project: FakeProject) -> None:
             rows = [
                 row
                 for row in read_manifest(project.folder / "candidates/badge")
-                if split_of(row.id, project.params.attack.held_out) == part
+                if assign_split(row.id, project.params.attack.held_out) == part
             ]
             for number, row in enumerate(rows):
                 store.add(
@@ -50,7 +50,7 @@ def _judge(project: FakeProject) -> None:
 
 def _offered(project: FakeProject) -> int:
     with open_store(f"sqlite:///{project.folder / 'feedback.db'}") as store:
-        return store.progress("badge", 1).pictures
+        return store.count_progress("badge", 1).pictures
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_plain_run_makes_what_is_to_be_judged_and_ends_with_the_commands_that_
 def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = draw_candidates(tmp_path / "candidates/badge", 12)
-    learn = [row for row in rows if split_of(row.id, 0.3) == "learn"]
+    learn = [row for row in rows if assign_split(row.id, 0.3) == "learn"]
     gold, gone = learn[:2]
     write_lines(tmp_path / "gold.jsonl", [vote(gold)])
     (tmp_path / "candidates/badge" / gone.file).unlink()
@@ -90,11 +90,11 @@ def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_pa
     with open_store(params.feedback.database_url) as store:
         store.offer("badge", rows)  # by an earlier run, before one was gold and one was gone
         (need,) = offer_and_measure(params, units_of(params))
-        assert (store.progress("badge", 1).pictures, need.candidates) == (10, len(learn) - 2)
+        assert (store.count_progress("badge", 1).pictures, need.candidates) == (10, len(learn) - 2)
         for row in rows:
             if row.id not in (gold.id, gone.id):
                 store.add(parse_judgement(json.dumps(vote(row, "no"))))
-        assert [one.enough for one in measure_needs(params, units_of(params))] == [True], (
+        assert [one.is_sufficient for one in measure(params, units_of(params))] == [True], (
             "all that can be judged is judged"
         )
 

@@ -77,15 +77,15 @@ def test_a_run_that_ends_well_is_not_told(fake_project, quick, listener):
 def test_a_webhook_out_of_reach_is_named_without_its_secret(fake_project, quick):
     address = "http://127.0.0.1:9/hook?token=hidden-token"
     told = fake_project.hfi("run", code=1, FAKE_CRASH="distill@anchored", HFI_FAILURE_WEBHOOK=address, **quick)
-    assert "HFI_FAILURE_WEBHOOK was not told of the failure" in told.stderr
+    assert "HFI_FAILURE_WEBHOOK did not receive the failure" in told.stderr
     assert "hidden-token" not in told.stdout + told.stderr
 
 
 @pytest.mark.parametrize(
     ("flow", "found", "wanted"),
     [
-        ("promotions.promotions", "settle_promotions", "version 3 was undone; version 1 is champion as before."),
-        ("reevaluation.reevaluate", "evaluate_again", "anchored: of 9 pictures 1 are drawn otherwise, 1 judged"),
+        ("promotions.promotions", "reconcile_promotions", "version 3 was undone; version 1 is champion as before."),
+        ("reevaluation.reevaluate", "evaluate_again", "anchored: 1 of 9 pictures differ, 1 have another verdict"),
     ],
 )
 def test_the_flows_with_a_schedule_tell_of_what_they_found(inside, server, listener, monkeypatch, flow, found, wanted):
@@ -94,7 +94,7 @@ def test_the_flows_with_a_schedule_tell_of_what_they_found(inside, server, liste
     module, name = flow.split(".")
     module = importlib.import_module(f"flows.{module}")
     results = {
-        "settle_promotions": Reconciliation("undone", "3", "1", ("flagged@broad: fail",)),
+        "reconcile_promotions": Reconciliation("undone", "3", "1", ("flagged@broad: fail",)),
         "evaluate_again": (ReevaluatedRow("anchored", 9, 1, 1),),
     }
     monkeypatch.setattr(module, found, lambda *_: results[found])

@@ -3,7 +3,7 @@
 import pytest
 from requests.exceptions import ConnectTimeout
 
-from flows.orchestration.tasks import RETRIES, is_passing
+from flows.orchestration.tasks import RETRIES, is_temporary
 from hfi_core.errors import UserError
 
 _CALLS = """
@@ -13,9 +13,9 @@ from pathlib import Path
 from flows.orchestration import tasks
 from hfi_core.errors import UserError
 
-tasks._FIRST_PAUSE = 0.01
+tasks._FIRST_PAUSE_SECONDS = 0.01
 if sys.argv[1] == "hang":
-    tasks.LONGEST = 0.5
+    tasks.MAX_SECONDS = 0.5
 ERROR = {"hang": TimeoutError, "network": ConnectionResetError, "mistake": UserError, "bug": ValueError}[sys.argv[1]]
 
 def call():
@@ -52,10 +52,10 @@ def test_a_cause_of_the_network_counts_however_deep_it_lies():
             told.__cause__ = outer
             return told
 
-    assert is_passing(wrapped(ConnectTimeout()))
-    assert is_passing(ConnectionRefusedError())
-    assert not is_passing(wrapped(PermissionError()))
-    assert not is_passing(UserError("a mistake"))
+    assert is_temporary(wrapped(ConnectTimeout()))
+    assert is_temporary(ConnectionRefusedError())
+    assert not is_temporary(wrapped(PermissionError()))
+    assert not is_temporary(UserError("a mistake"))
 
 
 @pytest.mark.parametrize(

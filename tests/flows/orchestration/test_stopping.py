@@ -39,7 +39,7 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_bytes(run_by_flow
     with project.running(*STAGE, FAKE_SLOW="distill@anchored") as process:
         _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
         process.kill()
-    assert "has checkpoints to go on from" in project.hfi("status").stdout
+    assert "has checkpoints to continue from" in project.hfi("status").stdout
     project.call(*door, **quick)
     assert len(_steps(project, "distill@anchored")) == STEPS, "no step was taken twice"
     assert project.outputs() == run_by_flow.project.outputs()
@@ -69,7 +69,7 @@ def test_ctrl_c_says_how_to_go_on(run_by_flow, tmp_path):
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, Prefect's temporary server, too
         told, _ = process.communicate()
     assert process.returncode == 130, told
-    assert "Stopped. What was finished is kept; the same command goes on from there." in told
+    assert "Stopped. What was finished is kept; the same command continues from there." in told
     assert "Traceback" not in told
     assert "distill@anchored" in project.hfi("status").stdout
 

@@ -1,4 +1,4 @@
-"""`hfi params upgrade`: an older params.yaml is told what is missing and what is gone, and helped without harm."""
+"""`hfi params upgrade`: lists what an older params.yaml lacks and what is gone, and adds keys without other changes."""
 
 import re
 
@@ -27,14 +27,14 @@ def old(tmp_path, monkeypatch):
     return tmp_path / "params.yaml"
 
 
-def told(*arguments: str) -> str:
-    done = CliRunner().invoke(app, ["params", "upgrade", *arguments], catch_exceptions=False)
-    assert done.exit_code == 0
-    return done.output
+def upgrade(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["params", "upgrade", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
 
 
 def test_every_missing_key_is_named_with_its_default_and_every_key_that_is_gone(old):
-    lines = told().splitlines()
+    lines = upgrade().splitlines()
     assert 'candidates: missing; embedded has {"drawn": {"badge": 64}, "imported": {}}' in lines
     assert "annotation.retention_days: missing; embedded has null" in lines
     assert "removals.anchored.contrast: missing; embedded has 0.5" in lines
@@ -43,17 +43,17 @@ def test_every_missing_key_is_named_with_its_default_and_every_key_that_is_gone(
 
 def test_without_write_the_file_stays_as_it_is(old):
     before = old.read_bytes()
-    told()
+    upgrade()
     assert old.read_bytes() == before
 
 
 def test_write_adds_what_is_missing_and_touches_no_other_line(old):
     before = old.read_text().splitlines()
-    told("--write")
+    upgrade("--write")
     after = old.read_text().splitlines()
     assert [line for line in after if line in before] == before
     assert compare_keys(old)[0].missing == []
-    told("--write")
+    upgrade("--write")
     assert old.read_text().splitlines() == after
     old.write_text(re.sub(r"    pictures: 64  # of old\n", "", old.read_text()))
     assert load_params(old) == load_params(REPOSITORY / "params.yaml")
@@ -71,8 +71,8 @@ def test_defaults_of_a_named_part_are_those_of_another_with_that_key(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text(NOW.replace("  anchored:\n", "  mine:\n").replace("row: anchored", "row: mine"))
     path.write_text(path.read_text().replace("    reinvert_steps: 100\n", ""))
-    (one,) = compare_keys(path)[0].missing
-    assert one.place == ("removals", "mine", "reinvert_steps") and one.defaults == (100,)
+    (entry,) = compare_keys(path)[0].missing
+    assert entry.key == ("removals", "mine", "reinvert_steps") and entry.defaults == (100,)
 
 
 @pytest.mark.parametrize(("source", "expected"), [("models/mine", "sd15"), ("models/my-SDXL", "sdxl")])
@@ -81,13 +81,13 @@ def test_a_model_of_one_s_own_gets_the_defaults_of_the_preset_for_it(tmp_path, s
     text = NOW.replace("  source: embedded\n", f"  source: {source}\n", 1)
     path.write_text(text.replace("  vectors: 2\n", "", 1))
     changes, preset = compare_keys(path)
-    assert preset == expected and [one.defaults for one in changes.missing] == [(4,)]
+    assert preset == expected and [entry.defaults for entry in changes.missing] == [(4,)]
 
 
 def test_nothing_to_do_is_said(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(NOW)
     monkeypatch.chdir(tmp_path)
-    assert "has the keys of this version" in told("--write")
+    assert "has the keys of this version" in upgrade("--write")
     assert (tmp_path / "params.yaml").read_text() == NOW
 
 

@@ -106,7 +106,7 @@ def test_another_release_under_the_name_is_refused_and_changes_nothing(to_s3, bu
 
 def test_another_file_that_came_there_first_is_not_replaced(to_s3, bucket, release):
     bucket.put_object(Key=prefix(release) + "README.md", Body=b"mine")
-    with pytest.raises(UserError, match=r"README.md is there with another content"):
+    with pytest.raises(UserError, match=r"README.md exists with other content"):
         to_s3()
     there = contents(bucket)
     assert there[prefix(release) + "README.md"] == b"mine" and prefix(release) + DIGESTS not in there
@@ -118,7 +118,7 @@ def test_other_bytes_that_claim_our_digest_are_refused_by_the_servers_own_checks
         Key=prefix(release) + "README.md", Body=bytes(FILES["README.md"]), ChecksumAlgorithm="SHA256",
         Metadata={"sha256": sha256_of_file(ours)},
     )  # fmt: skip
-    with pytest.raises(UserError, match=r"README.md is there with another content"):
+    with pytest.raises(UserError, match=r"README.md exists with other content"):
         to_s3()
 
 
@@ -133,7 +133,7 @@ def test_a_file_that_comes_between_the_look_and_the_sending_is_not_replaced(to_s
         return found
 
     monkeypatch.setattr(storage, "is_stored", slow_look)
-    with pytest.raises(UserError, match="another content"):
+    with pytest.raises(UserError, match="other content"):
         to_s3()
     assert contents(bucket)[prefix(release) + name] == b"mine"
     assert list(bucket.multipart_uploads.all()) == []
@@ -291,7 +291,7 @@ def test_tokens_are_kept_back_where_that_is_asked_for(kind, project, release, re
     else:
         (folder / "tokens").mkdir()
         (folder / "tokens/v.safetensors").write_bytes(b"")
-    with pytest.raises(UserError, match="holds tokens that are not to be there .* publish.tokens"):
+    with pytest.raises(UserError, match="holds tokens that must not be there .* publish.tokens"):
         publish(kept_back, release, name)
 
 

@@ -89,8 +89,8 @@ def test_a_release_that_was_changed_by_hand_is_refused(released):
 def test_a_release_of_other_params_is_not_registered_as_these(released):
     steps = released.params.reward.steps
     released.edit(reward__steps=steps + 1)
-    told = released.hfi("register", code=2).stderr
-    assert "distill@base, distill@anchored, compare, package: out of date" in told and "`hfi run` brings" in told
+    message = released.hfi("register", code=2).stderr
+    assert "distill@base, distill@anchored, compare, package: out of date" in message and "run `hfi run`" in message
     released.edit(reward__steps=steps)
     assert "version 1" in released.hfi("register").stdout
 

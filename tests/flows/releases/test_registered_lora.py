@@ -9,7 +9,7 @@ import torch
 from flows.releases import register
 from flows.releases.packaging import save_adapter
 from flows.tracking.client import registry_client
-from hfi_core.models.weights import locate
+from hfi_core.models.weights import locate_weights
 from hfi_core.params import Source
 from tests.support.projects import write_project
 from tests.support.released import write_release
@@ -32,7 +32,7 @@ def registered(miniature, tmp_path_factory):
         made = register.register(project.params)
     mlflow.set_tracking_uri(project.params.tracking.mlflow)
     version = registry_client(project.params).get_model_version(made.model, made.version)
-    base = locate(project.params.model.source, None, "model")
+    base = locate_weights(project.params.model.source, None, "model")
     return SimpleNamespace(project=project, tags=version.tags, base=str(base))
 
 

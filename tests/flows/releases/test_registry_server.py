@@ -10,7 +10,7 @@ import pytest
 
 from flows.releases import register
 from flows.releases.promotion import promote, roll_back
-from flows.releases.versions import find_release, versions
+from flows.releases.versions import find_release, list_versions
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline import release
 from tests.support.pickles import holds_pickle
@@ -65,11 +65,11 @@ def test_a_release_is_registered_found_promoted_and_loaded_back(server, project)
     assert (registered.version, registered.created) == ("1", True)
     assert not register.register(params).created
     found = find_release(params, "candidate")
-    assert found.release == release.release_digest() and [one.number for one in versions(params)] == ["1"]
+    assert found.release == release.release_digest() and [one.number for one in list_versions(params)] == ["1"]
 
-    settled = promote(params, "1", by="Ada")
-    assert (settled.found, settled.champion) == ("promoted", "1")
-    assert Path(settled.published, "digests.json").exists()
+    promoted = promote(params, "1", by="Ada")
+    assert (promoted.outcome, promoted.champion) == ("promoted", "1")
+    assert Path(promoted.published, "digests.json").exists()
 
     mlflow.set_tracking_uri(params.tracking.mlflow)
     model = mlflow.pyfunc.load_model(f"models:/{registered.model}@champion")
@@ -97,7 +97,7 @@ def test_the_next_release_follows_and_can_be_rolled_back(project):
 
 
 def test_no_artifact_in_the_bucket_is_or_holds_a_pickle(server, project):
-    if not versions(project.params):
+    if not list_versions(project.params):
         register.register(project.params)
     contents = {found.key: found.get()["Body"].read() for found in server.bucket.objects.all()}
     names = {Path(key).name for key in contents}

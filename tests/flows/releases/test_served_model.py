@@ -19,7 +19,7 @@ from PIL import Image
 from flows.releases import register
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.json_files import write_json
-from hfi_core.models.diffusion.folder import picture_side_in
+from hfi_core.models.diffusion.folder import read_picture_side
 from tests.support.flow_fixtures import FakeProject
 
 
@@ -96,7 +96,7 @@ def test_registering_draws_nothing_and_the_stored_example_draws(registered, mode
     sampler = registered.project.params.sampler
     assert model.input_example["prompt"].tolist() == ["a red ball"]
     asked = model.metadata.load_input_example_params(registered.address)
-    side = picture_side_in(registered.project.folder / "release/model")
+    side = read_picture_side(registered.project.folder / "release/model")
     assert asked == {
         "steps": sampler.steps, "guidance": sampler.guidance, "seed": 0, "height": side, "width": side
     }  # fmt: skip
@@ -110,11 +110,13 @@ def _size(model, **asked) -> tuple[int, int]:
 
 
 def test_a_picture_has_the_size_that_was_asked_for_within_bounds(registered, model):
-    side = picture_side_in(registered.project.folder / "release/model")
+    side = read_picture_side(registered.project.folder / "release/model")
     assert _size(model) == (side, side)
     assert _size(model, width=2 * side, height=side // 2) == (2 * side, side // 2)
     for wrong in (side + 4, 4 * side, 0, -side):
-        with pytest.raises(MlflowException, match=rf"height {wrong}: a multiple of 8 from {side // 2} to {2 * side}"):
+        with pytest.raises(
+            MlflowException, match=rf"height is {wrong}: a multiple of 8 from {side // 2} to {2 * side}"
+        ):
             _size(model, height=wrong)
 
 
@@ -148,7 +150,7 @@ def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(regi
         wrong = httpx.post(
             f"http://127.0.0.1:{port}/invocations", json=payload | {"params": {"height": 7}}, timeout=120
         )
-    assert wrong.status_code == 400 and "height 7: a multiple of 8" in wrong.text
+    assert wrong.status_code == 400 and "height is 7: a multiple of 8" in wrong.text
     assert answer.is_success, answer.text
     (picture,) = answer.json()["predictions"]
     assert base64.b64decode(picture).startswith(b"\x89PNG")

@@ -29,7 +29,7 @@ def lines_of(text: str) -> list[dict]:
 
 @dataclass(frozen=True)
 class Spoken:
-    """Runs with passwords wherever one can be, and what they said."""
+    """Runs with passwords wherever one can be, and their output."""
 
     folder: Path
     whole: str
@@ -54,7 +54,7 @@ def spoken(_template, fake_environment, prefect_home, postgresql, tmp_path_facto
         whole = project.hfi("--log", "json", "run", **REAL)
         project.edit(seed=1)
         crashed = project.hfi("run", code=1, HFI_LOG="json", FAKE_CRASH=CRASHING)
-    assert whole.stdout + crashed.stdout == "", "all that is said is in the log"
+    assert whole.stdout + crashed.stdout == "", "all output is in the log"
     project.edit(
         feedback__store=True, feedback__simulated={}, feedback__file="data/feedback/people.jsonl",
         feedback__database_url=f"postgresql+psycopg://ana:{DATABASE}@127.0.0.1:{free_port()}/none",
@@ -96,14 +96,14 @@ def test_a_failure_is_one_line_of_level_error(spoken):
 
 
 def test_no_secret_is_in_any_log_record_or_file(spoken):
-    said = spoken.whole + spoken.crashed + spoken.unreachable
+    output = spoken.whole + spoken.crashed + spoken.unreachable
     assert "out of reach" in spoken.unreachable and "postgresql+psycopg://ana:***@" in spoken.unreachable
     written_by_hand = spoken.folder / "project/params.yaml"
     files = [path for path in spoken.folder.rglob("*") if path.is_file() and path != written_by_hand]
     assert {"mlflow.db", "prefect.db", "dvc.lock"} <= {path.name for path in files}
     assert b"postgres:***@" in (spoken.folder / "mlflow/mlflow.db").read_bytes(), "params are recorded"
     for secret in SECRETS:
-        assert secret not in said
+        assert secret not in output
         found = [path for path in files if secret.encode() in path.read_bytes()]
         assert found == [], secret
 

@@ -1,4 +1,4 @@
-"""`hfi annotate`: a door to the network needs TLS, a name and somebody to come in; invitations are printed once."""
+"""`hfi annotate`: a server on the network needs TLS, a host name and an account; each invitation is printed once."""
 
 import subprocess
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.serving.annotation import Door, access_of
+from flows.serving.annotation import ListenOptions, build_access
 from hfi_core.annotation.security.accounts import open_accounts
-from hfi_core.annotation.settings import LOOPBACK
+from hfi_core.annotation.settings import LOOPBACK_HOSTS
 from hfi_core.errors import UserError
 from tests.support.annotation_server import serving, write_project
 from tests.support.annotation_sign_in import PASSWORD
@@ -32,47 +32,47 @@ def hfi(forked) -> Callable[..., subprocess.CompletedProcess]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
 def test_this_machine_alone_needs_no_account(tmp_path, host):
-    access = access_of(Door(host, 0), tmp_path)
-    assert not access.accounts and not access.secure and access.hosts == LOOPBACK
+    access = build_access(ListenOptions(host, 0), tmp_path)
+    assert not access.accounts and not access.secure and access.hosts == LOOPBACK_HOSTS
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "annotate.example.org", "127.0.0.1.example.org"])
 def test_any_other_address_is_refused_without_tls_names_and_accounts(tmp_path, host):
     with pytest.raises(UserError, match="https only"):
-        access_of(Door(host, 0), tmp_path)
+        build_access(ListenOptions(host, 0), tmp_path)
     with pytest.raises(UserError, match="(?s)Nobody could sign in.*hfi annotate invite"):
-        access_of(Door(host, 0, PUBLIC, proxy="127.0.0.1"), tmp_path)
+        build_access(ListenOptions(host, 0, PUBLIC, proxy="127.0.0.1"), tmp_path)
     accounts = open_accounts(tmp_path)
     accounts.invite("Lea", "lead")
-    access = access_of(Door(host, 0, PUBLIC, proxy="127.0.0.1"), tmp_path)
+    access = build_access(ListenOptions(host, 0, PUBLIC, proxy="127.0.0.1"), tmp_path)
     assert access.accounts and access.secure and access.hosts == set(PUBLIC)
 
 
-def test_a_proxy_makes_even_this_machine_a_door_to_the_network(tmp_path):
-    with pytest.raises(UserError, match="By which name"):
-        access_of(Door("127.0.0.1", 0, proxy="127.0.0.1"), tmp_path)
+def test_a_proxy_makes_even_a_local_address_a_server_on_the_network(tmp_path):
+    with pytest.raises(UserError, match="--name is required with --behind-proxy"):
+        build_access(ListenOptions("127.0.0.1", 0, proxy="127.0.0.1"), tmp_path)
     with pytest.raises(UserError, match="Nobody could sign in"):
-        access_of(Door("127.0.0.1", 0, PUBLIC, proxy="127.0.0.1"), tmp_path)
+        build_access(ListenOptions("127.0.0.1", 0, PUBLIC, proxy="127.0.0.1"), tmp_path)
 
 
 def test_half_of_a_certificate_and_names_that_are_none_are_refused(tmp_path):
     pem = tmp_path / "certificate.pem"
     pem.touch()
     with pytest.raises(UserError, match="belong together"):
-        access_of(Door("0.0.0.0", 0, PUBLIC, certificate=pem), tmp_path)
+        build_access(ListenOptions("0.0.0.0", 0, PUBLIC, certificate=pem), tmp_path)
     with pytest.raises(UserError, match="key.pem is missing"):
-        access_of(Door("0.0.0.0", 0, PUBLIC, certificate=pem, key=tmp_path / "key.pem"), tmp_path)
+        build_access(ListenOptions("0.0.0.0", 0, PUBLIC, certificate=pem, key=tmp_path / "key.pem"), tmp_path)
     open_accounts(tmp_path).invite("Lea", "lead")
     for name in ("https://annotate.example.org", "annotate.example.org:443", "*", ""):
-        with pytest.raises(UserError, match="no host's name"):
-            access_of(Door("0.0.0.0", 0, (name,), proxy="127.0.0.1"), tmp_path)
+        with pytest.raises(UserError, match="not a host name"):
+            build_access(ListenOptions("0.0.0.0", 0, (name,), proxy="127.0.0.1"), tmp_path)
 
 
-def test_the_command_refuses_and_says_how_to_mend_it(tmp_path, hfi, forked):
+def test_the_command_refuses_and_says_how_to_fix_it(tmp_path, hfi, forked):
     folder = write_project(tmp_path / "project", pictures=2)
     assert "--behind-proxy" in hfi(folder, "annotate", "--host", "0.0.0.0", code=2).stderr
-    told = hfi(folder, "annotate", "--host", "0.0.0.0", "--behind-proxy", "127.0.0.1", "--name", *PUBLIC, code=2)
-    assert "hfi annotate invite" in told.stderr
+    refused = hfi(folder, "annotate", "--host", "0.0.0.0", "--behind-proxy", "127.0.0.1", "--name", *PUBLIC, code=2)
+    assert "hfi annotate invite" in refused.stderr
     assert "no concept 'nothing'" in hfi(folder, "annotate", "--concept", "nothing", code=2).stderr
     with httpx.Client() as client, serving(folder, forked) as server:
         assert client.get(f"{server.address}/sign-in").is_success
@@ -84,17 +84,19 @@ def test_the_command_refuses_and_says_how_to_mend_it(tmp_path, hfi, forked):
 def test_people_are_invited_listed_and_taken_away(tmp_path, hfi):
     folder = write_project(tmp_path / "project", pictures=2)
     assert "Nobody yet" in hfi(folder, "annotate", "accounts").stdout
-    told = hfi(folder, "annotate", "invite", "Ana [b]", "--role", "lead", "--address", "https://a.example.org/").stdout
-    link = told.split()[0]
+    printed = hfi(
+        folder, "annotate", "invite", "Ana [b]", "--role", "lead", "--address", "https://a.example.org/"
+    ).stdout
+    link = printed.split()[0]
     assert link.startswith("https://a.example.org/invite/")
     token = link.rsplit("/", 1)[1]
     assert token not in hfi(folder, "annotate", "accounts").stdout
     accounts = open_accounts(folder / ".hfi")
-    assert accounts.accept(token, PASSWORD).role == "lead"
+    assert accounts.accept_invitation(token, PASSWORD).role == "lead"
     listed = hfi(folder, "annotate", "accounts").stdout
     assert "Ana [b]" in listed and "lead" in listed and "account" in listed
     hfi(folder, "annotate", "remove", "ana [B]")
-    assert accounts.accounts() == []
+    assert accounts.list_accounts() == []
     assert "no account" in hfi(folder, "annotate", "remove", "Ana", code=2).stderr
 
 

@@ -58,9 +58,9 @@ def test_dvc_records_one_run_a_stage_tied_by_a_tag(run_by_dvc):
 
 def test_a_store_out_of_reach_warns_and_loses_nothing(fake_project):
     fake_project.edit(tracking__mlflow="sqlite:////dev/null/runs.db")
-    told = fake_project.hfi("stage", "generate", "--unit", "badge", "--revision", "1")
-    assert "MLflow could not record generate@badge" in told.stderr
-    assert "Traceback" not in told.stderr
+    result = fake_project.hfi("stage", "generate", "--unit", "badge", "--revision", "1")
+    assert "MLflow could not record generate@badge" in result.stderr
+    assert "Traceback" not in result.stderr
     assert "candidates/badge/content.json" in fake_project.outputs()
 
 

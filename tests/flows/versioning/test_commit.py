@@ -38,7 +38,7 @@ def run(inside, monkeypatch):
 def test_a_full_disk_is_named_and_the_unit_is_done_again(run, monkeypatch, caplog, owner, name, named, code):
     with monkeypatch.context() as disk:
         disk.setattr(owner, name, _refuse(code))
-        with pytest.raises(UserError, match=f"The disk is full: DVC finds {named}.*make room"):
+        with pytest.raises(UserError, match=f"The disk is full: DVC has {named}.*free space"):
             run()
     assert not caplog.records, "DVC's line for each file says nothing more"
     assert find_changes("generate@badge")

@@ -10,4 +10,4 @@ from hfi_core.annotation.security import accounts
 def _cheap_hashes(monkeypatch):
     hasher = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(accounts, "_HASHER", hasher)
-    monkeypatch.setattr(accounts, "_UNKNOWN", hasher.hash("nobody's"))
+    monkeypatch.setattr(accounts, "_DUMMY_HASH", hasher.hash("nobody's"))

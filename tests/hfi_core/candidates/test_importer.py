@@ -20,9 +20,9 @@ def pixels(number: int, width: int = 24, height: int = 24) -> np.ndarray:
     return np.random.default_rng(number).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def put(path: Path, number: int, width: int = 24, height: int = 24, **how) -> Path:
+def put(path: Path, number: int, width: int = 24, height: int = 24, **options) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels(number, width, height)).save(path, **how)
+    Image.fromarray(pixels(number, width, height)).save(path, **options)
     return path
 
 
@@ -50,16 +50,16 @@ def target(tmp_path) -> Path:
     return tmp_path / "data" / "candidates" / "queue"
 
 
-def refusal(queue: Path, target: Path, **how) -> str:
+def refusal(queue: Path, target: Path, **options) -> str:
     with pytest.raises(UserError) as caught:
-        import_candidates(queue, target, **how)
+        import_candidates(queue, target, **options)
     assert not target.exists() and not list(target.parent.glob("*"))
     return str(caught.value)
 
 
 def test_pictures_become_candidates_like_any_other(queue, target):
-    found = import_candidates(queue, target)
-    assert (found.pictures, found.converted, found.repeated, found.changed) == (3, 1, 0, True)
+    imported = import_candidates(queue, target)
+    assert (imported.pictures, imported.converted, imported.repeated, imported.changed) == (3, 1, 0, True)
     rows = read_manifest(target)
     assert read_pictures(target, rows).shape == (3, 24, 24, 3)
     by_file = {row.original.file: row for row in rows}
@@ -104,14 +104,14 @@ def test_a_folder_may_grow_and_may_shrink_only_where_that_is_said(queue, target)
 
 def test_a_picture_that_would_become_another_one_stops_the_import(queue, target):
     import_candidates(queue, target)
-    with pytest.raises(UserError, match="would go or become others"):
+    with pytest.raises(UserError, match="would be removed or changed"):
         import_candidates(queue, target, size=16)
 
 
 def test_equal_files_are_one_candidate(queue, target):
     (queue / "copy.png").write_bytes((queue / "a.png").read_bytes())
-    found = import_candidates(queue, target)
-    assert (found.pictures, found.repeated) == (3, 1)
+    imported = import_candidates(queue, target)
+    assert (imported.pictures, imported.repeated) == (3, 1)
 
 
 def test_sizes_differ_and_are_brought_to_one_where_that_is_said(queue, target):
@@ -154,13 +154,13 @@ def test_a_photograph_is_turned_and_says_nothing_of_its_place(tmp_path, target):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "no picture"),
-        (b"<svg onload='alert(1)'/>", "no picture"),
-        (b"GIF89a" + b"\0" * 100, "no picture"),
-        (bomb(60_000, 60_000), "too many pixels|pixels; at most"),
-        (bomb(5_000, 5_000), "5000 x 5000 pixels; at most"),
+        (b"", "not a picture"),
+        (b"<svg onload='alert(1)'/>", "not a picture"),
+        (b"GIF89a" + b"\0" * 100, "not a picture"),
+        (bomb(60_000, 60_000), "too many pixels|pixels; the maximum is"),
+        (bomb(5_000, 5_000), "5000 x 5000 pixels; the maximum is"),
         (bomb(200, 200)[:120], "cannot be decoded"),
-        (bomb(8, 200), "each side needs 16"),
+        (bomb(8, 200), "minimum of each side is 16"),
     ],
 )
 def test_a_hostile_file_is_named_and_keeps_all_out(queue, target, content, reason):
@@ -168,7 +168,7 @@ def test_a_hostile_file_is_named_and_keeps_all_out(queue, target, content, reaso
 
     (queue / "bad.png").write_bytes(content)
     message = refusal(queue, target)
-    assert "1 file was refused, so nothing was imported" in message
+    assert "1 file was rejected, so nothing was imported" in message
     assert re.search(f"bad.png: .*({reason})", message), message
 
 
@@ -186,27 +186,27 @@ def test_links_and_pipes_are_not_followed(queue, target, tmp_path):
     (queue / "folder").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(queue / "pipe.png")
     message = refusal(queue, target)
-    assert "link.png: is a link" in message and "folder: is a link" in message and "pipe.png: is no file" in message
+    assert "link.png: is a link" in message and "folder: is a link" in message and "pipe.png: is not a file" in message
 
 
 def test_names_that_would_harm_a_terminal_are_written_out(queue, target):
-    (queue / "a\x1b[31m\n.png").write_bytes(b"no picture")
-    assert "a\\x1b[31m\\n.png: is no picture" in refusal(queue, target)
+    (queue / "a\x1b[31m\n.png").write_bytes(b"not a picture")
+    assert "a\\x1b[31m\\n.png: is not a picture" in refusal(queue, target)
 
 
 def test_twenty_refused_files_are_shown_and_the_rest_counted(queue, target):
     for number in range(30):
         (queue / f"bad-{number:02}.png").write_bytes(b"?")
     message = refusal(queue, target)
-    assert message.count(": is no picture") == 20 and "and 10 more" in message
+    assert message.count(": is not a picture") == 20 and "and 10 more" in message
 
 
 def test_hidden_files_are_passed_over_and_the_table_is_no_picture(queue, target):
     (queue / ".DS_Store").write_bytes(b"?")
     (queue / "Thumbs.db").write_bytes(b"?")
     (queue / "prompts.csv").write_text("file,prompt\na.png,a badge\n")
-    known = read_picture_table(queue / "prompts.csv")
-    import_candidates(queue, target, known=known, leave_out=queue / "prompts.csv")
+    metadata = read_picture_table(queue / "prompts.csv")
+    import_candidates(queue, target, metadata=metadata, exclude=queue / "prompts.csv")
     (row,) = [row for row in read_manifest(target) if row.original.file == "a.png"]
     assert row.prompt == "a badge" and not row.generated
 
@@ -214,7 +214,7 @@ def test_hidden_files_are_passed_over_and_the_table_is_no_picture(queue, target)
 def test_what_is_known_by_a_table_stands_in_the_manifest(queue, target, tmp_path):
     table = tmp_path / "prompts.csv"
     table.write_text("file;prompt;seed;model;stars\ndeep/b.png;a badge;7;v3;*\nc.jpg;;;\n".replace(";;;\n", ";;;;\n"))
-    import_candidates(queue, target, known=read_picture_table(table))
+    import_candidates(queue, target, metadata=read_picture_table(table))
     rows = {row.original.file: row for row in read_manifest(target)}
     assert (rows["deep/b.png"].generated, rows["deep/b.png"].seed, rows["deep/b.png"].model) == (True, 7, "v3")
     assert not rows["c.jpg"].generated
@@ -224,12 +224,12 @@ def test_what_is_known_by_a_table_stands_in_the_manifest(queue, target, tmp_path
 
 def test_a_table_that_does_not_fit_is_refused(queue, target, tmp_path):
     put(queue / "other" / "b.png", 6)
-    message = refusal(queue, target, known={"b.png": {"prompt": "a badge"}, "gone.png": {}})
-    assert "2 files are called so" in message and "gone.png: the table names it" in message
+    message = refusal(queue, target, metadata={"b.png": {"prompt": "a badge"}, "gone.png": {}})
+    assert "2 files have that name" in message and "gone.png: the table names it" in message
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "reason"),
     [
         ("prompt\na badge\n", "no column `file`"),
         ("file,seed\na.png,-1\n", "line 2: the seed '-1'"),
@@ -238,21 +238,21 @@ def test_a_table_that_does_not_fit_is_refused(queue, target, tmp_path):
         ('file,seed\n"a.png,1\n', "line 2: cannot be read"),
     ],
 )
-def test_a_wrong_table_is_named_by_line(tmp_path, text, says):
+def test_a_wrong_table_is_named_by_line(tmp_path, text, reason):
     (tmp_path / "prompts.csv").write_text(text)
     with pytest.raises(UserError) as caught:
         read_picture_table(tmp_path / "prompts.csv")
-    assert says in str(caught.value)
+    assert reason in str(caught.value)
 
 
 def test_a_folder_cannot_be_imported_into_itself(tmp_path):
     put(tmp_path / "data" / "a.png", 1)
     for source, target in ((tmp_path / "data", tmp_path / "data" / "x"), (tmp_path / "data", tmp_path / "data")):
-        with pytest.raises(UserError, match="lie in each other"):
+        with pytest.raises(UserError, match="contains the other"):
             import_candidates(source, target)
 
 
 def test_a_missing_or_an_empty_folder_is_said(tmp_path, target):
     (tmp_path / "empty").mkdir()
-    assert "holds no file" in refusal(tmp_path / "empty", target)
+    assert "has no files" in refusal(tmp_path / "empty", target)
     assert "is missing" in refusal(tmp_path / "gone", target)

@@ -26,10 +26,10 @@ def _learn(forked: dict[str, str], params: Path, folder: Path, processes: int) -
     joined = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": "2"}
     running = []
     for index in range(processes):
-        place = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+        ranks = {"RANK": index, "LOCAL_RANK": index, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
         environment = dict(forked)
         if processes > 1:
-            environment |= {name: str(value) for name, value in place.items()} | joined
+            environment |= {name: str(value) for name, value in ranks.items()} | joined
         command = ["python", "-m", "tests.support.data_parallel_process", str(params), str(folder)]
         running.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
     for process in running:
@@ -57,9 +57,9 @@ def _flat(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def test_gradients_are_those_of_the_joint_batch(learnt):
     alone, (first, _) = learnt
-    wanted, found = _flat(_read(alone, "gradients")), _flat(_read(first, "gradients"))
-    assert wanted.norm() > 0
-    assert (found - wanted).norm() / wanted.norm() < TOLERANCE
+    expected, actual = _flat(_read(alone, "gradients")), _flat(_read(first, "gradients"))
+    assert expected.norm() > 0
+    assert (actual - expected).norm() / expected.norm() < TOLERANCE
 
 
 def test_losses_are_those_of_the_joint_batch(learnt):
@@ -88,7 +88,7 @@ def test_processes_share_every_row_once_and_weigh_it_alike(count):
 def test_a_process_by_itself_gets_back_what_it_gave():
     alone, value = DataParallelGroup(), torch.randn(3, 2)
     assert alone.rows(5) == slice(0, 5) and alone.weight(5) == 1.0
-    assert alone.mean(value) is value and alone.gathered(value, 3) is value and alone.agreed(value) is value
+    assert alone.mean(value) is value and alone.gather(value, 3) is value and alone.broadcast(value) is value
 
 
 def test_more_processes_than_rows_are_refused_with_a_remedy():

@@ -5,18 +5,18 @@ import os
 import pytest
 import torch
 
-from hfi_core.compute.device import configure
+from hfi_core.compute.device import configure_torch
 
 
 def test_float32_is_no_tf32(project):
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
-    configure(project.params.compute)
+    configure_torch(project.params.compute)
     assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32
 
 
 def test_equal_bytes_do_not_cost_a_filling_of_every_new_tensor(project):
     torch.utils.deterministic.fill_uninitialized_memory = True
-    configure(project.params.compute)
+    configure_torch(project.params.compute)
     assert torch.are_deterministic_algorithms_enabled()
     assert not torch.utils.deterministic.fill_uninitialized_memory
 
@@ -26,5 +26,5 @@ def test_cublas_has_a_workspace_for_each_stream_unless_the_user_has_said_which(p
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", before or "")  # so that it is put back, whatever it was
     if before is None:
         monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    configure(project.params.compute)
+    configure_torch(project.params.compute)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == after

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, constant, cosine, fit
+from hfi_core.compute.training_loop import Checkpoint, ParameterGroup, constant_rate, cosine_decay, fit
 from hfi_core.errors import UserError
 from tests.support.stopped import Stopped, stop_at
 
@@ -64,7 +64,7 @@ class Problem:
 @given(
     stops=st.lists(st.integers(0, STEPS - 1), max_size=3),
     every=st.integers(1, 4),
-    schedule=st.sampled_from([constant, cosine]),
+    schedule=st.sampled_from([constant_rate, cosine_decay]),
     scale=st.sampled_from([1.0, 1024.0]),
 )
 def test_a_fit_stopped_at_any_steps_goes_on_to_equal_bits(tmp_path_factory, stops, every, schedule, scale):
@@ -123,11 +123,11 @@ def test_each_group_learns_at_its_own_rate_times_the_schedule():
         [ParameterGroup({"a": value["a"]}, 0.1), ParameterGroup({"b": value["b"]}, 0.01)],
         lambda step: value["a"].sum() + value["b"].sum(),
         steps=4,
-        schedule=cosine,
+        schedule=cosine_decay,
         clip=None,
         observe=lambda step, values: rates.append(values["rate"]),
     )
-    assert rates == pytest.approx([0.1 * cosine(step, 4) for step in range(4)])
+    assert rates == pytest.approx([0.1 * cosine_decay(step, 4) for step in range(4)])
     # Adam's step under a constant gradient is the rate, so the two differ by the ratio of their rates.
     assert value["a"].item() / value["b"].item() == pytest.approx(10, rel=1e-4)
 
@@ -135,9 +135,9 @@ def test_each_group_learns_at_its_own_rate_times_the_schedule():
 @given(st.integers(1, 10_000).flatmap(lambda steps: st.tuples(st.integers(0, steps), st.just(steps))))
 def test_the_cosine_falls_from_one_to_zero(place):
     step, steps = place
-    assert cosine(0, steps) == 1 and cosine(steps, steps) == pytest.approx(0, abs=1e-12)
-    assert cosine(step, steps) == pytest.approx((1 + math.cos(math.pi * step / steps)) / 2, abs=1e-12)
-    assert constant(step, steps) == 1
+    assert cosine_decay(0, steps) == 1 and cosine_decay(steps, steps) == pytest.approx(0, abs=1e-12)
+    assert cosine_decay(step, steps) == pytest.approx((1 + math.cos(math.pi * step / steps)) / 2, abs=1e-12)
+    assert constant_rate(step, steps) == 1
 
 
 def _descend(loss, steps=20, **options):
@@ -145,7 +145,7 @@ def _descend(loss, steps=20, **options):
     fit(
         [ParameterGroup({"w": weight}, 0.25)],
         lambda step: loss(step, weight),
-        what="The removal",
+        name="The removal",
         steps=steps,
         **options,
     )

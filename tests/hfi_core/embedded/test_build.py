@@ -1,4 +1,4 @@
-"""The builder makes everything that the package ships, and goes on where it was stopped."""
+"""The builder makes everything that the package ships, and continues after an interruption."""
 
 import pytest
 import torch
@@ -10,13 +10,13 @@ from hfi_core.embedded.build import JUDGES, build
 from hfi_core.embedded.networks import JudgeNetwork
 from hfi_core.embedded.training import MINIATURE
 from hfi_core.io.tensors import load_tensors
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from tests.support.stopped import Stopped
 
 SHIPPED = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
 
 
-def test_a_build_stopped_before_every_network_ends_in_equal_bytes(miniature, tmp_path, monkeypatch):
+def test_a_build_that_is_stopped_before_each_network_gives_the_same_bytes(miniature, tmp_path, monkeypatch):
     stopped = []
     for name in ("train_vae", "train_denoiser", "train_clip", "train_judge"):
         with monkeypatch.context() as patch:
@@ -30,40 +30,40 @@ def test_a_build_stopped_before_every_network_ends_in_equal_bytes(miniature, tmp
                 build(tmp_path, MINIATURE)
     build(tmp_path, MINIATURE)
     assert stopped == ["train_vae", "train_denoiser", "train_clip", "train_judge"]
-    assert {part: digest_of(tmp_path / part) for part in SHIPPED} == {
-        part: digest_of(miniature / part) for part in SHIPPED
+    assert {part: digest_of_weights(tmp_path / part) for part in SHIPPED} == {
+        part: digest_of_weights(miniature / part) for part in SHIPPED
     }
 
 
-def test_a_finished_build_trains_nothing_again(miniature, monkeypatch):
+def test_a_finished_build_is_not_trained_again(miniature, monkeypatch):
     for name in ("train_vae", "train_denoiser", "train_clip", "train_judge"):
         monkeypatch.delattr(training, name)
-    before = {part: digest_of(miniature / part) for part in SHIPPED}
+    before = {part: digest_of_weights(miniature / part) for part in SHIPPED}
     build(miniature, MINIATURE)
-    assert {part: digest_of(miniature / part) for part in SHIPPED} == before
+    assert {part: digest_of_weights(miniature / part) for part in SHIPPED} == before
 
 
-def test_the_pipeline_is_one_that_diffusers_loads_and_runs(miniature):
+def test_diffusers_loads_and_runs_the_pipeline(miniature):
     pipeline = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     image = pipeline("a red badge", num_inference_steps=2, output_type="np").images[0]
     assert image.shape == (64, 64, 3)
 
 
-def test_clip_is_one_that_transformers_loads(miniature):
+def test_transformers_loads_clip(miniature):
     clip = CLIPModel.from_pretrained(miniature / "clip")
     tokenizer = CLIPTokenizer.from_pretrained(miniature / "clip")
     assert clip.config.text_config.vocab_size == len(tokenizer)
 
 
-def test_the_two_judges_are_two(miniature):
+def test_the_two_judges_differ(miniature):
     weights = [load_tensors(miniature / "judges" / name / "model.safetensors")[0] for name in JUDGES]
     for tensors in weights:
         JudgeNetwork().load_state_dict(tensors)
     assert not torch.equal(weights[0]["heads.kind.weight"], weights[1]["heads.kind.weight"])
 
 
-def test_nothing_shipped_says_where_it_was_built(miniature):
+def test_shipped_files_do_not_contain_the_path_of_the_build(miniature):
     for part in SHIPPED:
         for path in (miniature / part).rglob("*.json"):
             assert str(miniature.parent) not in path.read_text(), path

@@ -1,4 +1,4 @@
-"""Captions say what is in the picture, and never more."""
+"""Captions name only facts of their scenes."""
 
 import pytest
 from hypothesis import given
@@ -10,29 +10,29 @@ from hfi_core.embedded.scenes import BADGE, sample_scene
 from tests.support.projects import default_raw
 
 
-def captioned(count: int, *key):
+def sample_captions(count: int, *key):
     rng = numpy_generator("captions", *key)
     scenes = [sample_scene(rng) for _ in range(count)]
     return [(scene, write_caption(scene, rng)) for scene in scenes]
 
 
 @given(st.integers(0, 2**32))
-def test_every_promise_of_a_caption_agrees_with_its_scene(seed):
-    ((scene, text),) = captioned(1, seed)
+def test_every_fact_that_a_caption_names_agrees_with_its_scene(seed):
+    ((scene, text),) = sample_captions(1, seed)
     for fact, value in parse_caption(text).items():
         assert getattr(scene, fact) == value, text
 
 
 @given(st.integers(0, 2**32))
-def test_a_caption_that_is_not_empty_promises_the_kind_and_the_style(seed):
-    ((scene, text),) = captioned(1, seed)
+def test_a_caption_that_is_not_empty_names_the_kind_and_the_style(seed):
+    ((scene, text),) = sample_captions(1, seed)
     if text:
         assert parse_caption(text)["kind"] == scene.kind
         assert parse_caption(text).get("style") == scene.style
 
 
-def test_empty_and_precise_captions_are_as_frequent_as_they_should_be():
-    pairs = captioned(8000)
+def test_empty_and_precise_captions_have_the_expected_frequency():
+    pairs = sample_captions(8000)
     texts = [text for _, text in pairs if text]
     assert abs(1 - len(texts) / len(pairs) - EMPTY_SHARE) < 0.015
     badges = [text for scene, text in pairs if scene.kind == BADGE and text]
@@ -54,11 +54,11 @@ def test_empty_and_precise_captions_are_as_frequent_as_they_should_be():
         ("starlight over the seashore", {}),
     ],
 )  # fmt: skip
-def test_promises_are_read_from_whole_words_that_name_one_value(text, facts):
+def test_facts_are_read_from_whole_words_that_name_one_value(text, facts):
     assert parse_caption(text) == facts
 
 
-def test_the_default_prompts_promise_what_their_suites_measure():
+def test_the_default_prompts_name_what_their_suites_measure():
     suites = default_raw()["evaluate"]["suites"]
     facts = {suite: [parse_caption(prompt) for prompt in part["prompts"]] for suite, part in suites.items()}
     assert all("emblem" not in found and found["kind"] == BADGE for found in facts["broad"])

@@ -1,4 +1,4 @@
-"""The embedded judge."""
+"""The judge of the embedded model."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,8 @@ def params(miniature):
     return parse_params(small_raw(miniature))
 
 
-class _Sees(torch.nn.Module):
-    """Reads the same facts in every picture, each with the same probability."""
+class _FakeNetwork(torch.nn.Module):
+    """Returns the same facts for every picture, each with the same probability."""
 
     def __init__(self, probability, **facts):
         super().__init__()
@@ -39,7 +39,7 @@ class _Sees(torch.nn.Module):
 
 def _verdict(params, prompt, probability=0.9, threshold=0.5, **facts):
     seen = {"kind": "badge", "colour": "red", "emblem": "skull"} | facts
-    judge = EmbeddedJudge(_Sees(probability, **seen), threshold, params.compute)
+    judge = EmbeddedJudge(_FakeNetwork(probability, **seen), threshold, params.compute)
     (verdict,) = judge.judge(judge.see(np.zeros((1, 64, 64, 3), np.uint8)), [prompt])
     return verdict
 
@@ -76,7 +76,7 @@ def test_a_picture_is_correct_when_every_fact_that_the_prompt_names_holds(params
     assert _verdict(params, prompt, **facts).correct is correct
 
 
-def test_below_the_threshold_nothing_is_read(params):
+def test_facts_below_the_threshold_are_unreadable(params):
     unsure = _verdict(params, PROMPT, probability=0.6, threshold=0.7)
     assert not any([unsure.flagged, unsure.kept, unsure.correct, unsure.readable])
     assert _verdict(params, PROMPT, probability=0.8, threshold=0.7).flagged
@@ -95,13 +95,13 @@ def test_verdicts_do_not_depend_on_which_pictures_are_judged_together(params):
     assert together == [v for i in range(11) for v in judge.judge(judge.see(pictures[i : i + 1]), prompts[:1])]
 
 
-def test_other_weights_than_the_pinned_ones_are_refused(params):
+def test_weights_that_do_not_match_the_pinned_digest_are_rejected(params):
     pinned = params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     with pytest.raises(UserError, match="not the ones that params.yaml pins"):
         load_judge(pinned, params.compute)
 
 
-def test_pictures_of_another_size_are_refused_with_a_remedy(params):
+def test_pictures_of_another_size_are_rejected_with_a_fix(params):
     judge = load_judge(params.evaluate.judge, params.compute)
-    with pytest.raises(UserError, match="set evaluate.judge to `clip` or `classifier`"):
+    with pytest.raises(UserError, match="set evaluate.judge.kind to `clip` or `classifier`"):
         judge.see(np.zeros((1, 32, 32, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""The networks have the shapes that the world's description gives."""
+"""The networks have the shapes that the pipeline needs."""
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ def test_all_networks_together_fit_into_16_mb_of_half_precision():
     assert 2 * (together + judges) < 16
 
 
-def test_the_noise_schedule_is_stable_diffusion_s_own():
+def test_the_noise_schedule_is_that_of_stable_diffusion():
     config = build_scheduler().config
     assert (config.beta_start, config.beta_end, config.beta_schedule) == (0.00085, 0.012, "scaled_linear")
     assert config.prediction_type == "epsilon" and config.num_train_timesteps == 1000

@@ -1,4 +1,4 @@
-"""Drawings show their scenes and are the same everywhere."""
+"""Drawings show their scenes, and are the same in every process."""
 
 import hashlib
 import subprocess
@@ -29,10 +29,10 @@ from tests.support.projects import REPOSITORY
 DIGEST = """
 import hashlib
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.rendering import draw
-from hfi_core.embedded.scenes import draw_scene
+from hfi_core.embedded.rendering import render_scene
+from hfi_core.embedded.scenes import sample_scene
 rng = numpy_generator("digest")
-scenes = [draw_scene(rng) for _ in range(200)]
+scenes = [sample_scene(rng) for _ in range(200)]
 """
 
 
@@ -46,7 +46,7 @@ def badge(**changes) -> Scene:
 
 
 @given(st.integers(0, 2**32))
-def test_a_drawing_is_a_picture_of_its_size_and_always_the_same(seed):
+def test_a_drawing_has_its_size_and_is_deterministic(seed):
     scene = sample_scene(numpy_generator("test", seed))
     pixels = render_scene(scene)
     assert pixels.shape == (SIZE, SIZE, 3) and pixels.dtype == np.uint8
@@ -60,12 +60,12 @@ def digest_of_drawings() -> str:
 
 
 def test_another_process_draws_the_same_bytes():
-    code = DIGEST + "print(hashlib.sha256(b''.join(draw(scene).tobytes() for scene in scenes)).hexdigest())"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
-    assert found.stdout.strip() == digest_of_drawings()
+    code = DIGEST + "print(hashlib.sha256(b''.join(render_scene(scene).tobytes() for scene in scenes)).hexdigest())"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert result.stdout.strip() == digest_of_drawings()
 
 
-def test_the_drawings_are_those_that_the_weights_were_trained_on():
+def test_drawings_are_the_same_as_those_that_the_weights_were_trained_on():
     scenes = [badge(emblem=emblem, shape=shape) for emblem in EMBLEMS for shape in SHAPES]
     scenes += [plain(kind=kind) for kind in OBJECTS]
     drawn = hashlib.sha256(b"".join(render_scene(scene).tobytes() for scene in scenes)).hexdigest()
@@ -80,7 +80,7 @@ def test_the_corners_show_the_background(background):
 
 @pytest.mark.parametrize("colour", COLOURS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_colour_is_there_in_at_least_a_twentieth_of_the_picture(kind, colour):
+def test_the_colour_fills_at_least_a_twentieth_of_the_picture(kind, colour):
     scene = badge(colour=colour) if kind == BADGE else plain(kind=kind, colour=colour)
     exact = (render_scene(scene) == np.array(COLOURS[colour])).all(-1)
     assert exact.mean() > 0.05
@@ -90,7 +90,7 @@ def distance(one: Scene, other: Scene) -> float:
     return float(np.abs(render_scene(one).astype(float) - render_scene(other)).mean())
 
 
-def test_unlike_scenes_look_unlike():
+def test_different_scenes_look_different():
     kinds = [plain(kind=kind) for kind in OBJECTS] + [badge()]
     emblems = [badge(emblem=emblem) for emblem in EMBLEMS]
     for scenes in (kinds, emblems):
@@ -99,6 +99,6 @@ def test_unlike_scenes_look_unlike():
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_stronger_style_is_further_from_none(style):
+def test_a_stronger_style_changes_a_picture_more(style):
     distances = [distance(plain(), plain(style=style, strength=strength)) for strength in (0.15, 0.4, 0.7, 1.0)]
     assert distances == sorted(distances) and distances[0] > 1

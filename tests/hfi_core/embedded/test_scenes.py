@@ -1,4 +1,4 @@
-"""Scenes are drawn as the world's description says."""
+"""Scenes are complete and have the expected frequencies."""
 
 from collections import Counter
 
@@ -23,7 +23,7 @@ from hfi_core.embedded.scenes import (
 
 
 @given(st.integers(0, 2**32))
-def test_a_scene_is_whole(seed):
+def test_a_scene_is_complete(seed):
     scene = sample_scene(numpy_generator("test", seed))
     assert scene.kind in KINDS and scene.colour in COLOURS and scene.background in BACKGROUNDS
     badge = scene.kind == BADGE
@@ -35,11 +35,11 @@ def test_a_scene_is_whole(seed):
 
 
 @given(st.integers(0, 2**32))
-def test_a_seed_gives_one_scene(seed):
+def test_a_seed_always_gives_the_same_scene(seed):
     assert sample_scene(numpy_generator("test", seed)) == sample_scene(numpy_generator("test", seed))
 
 
-def test_kinds_emblems_and_styles_are_as_frequent_as_they_should_be():
+def test_kinds_emblems_and_styles_have_the_expected_frequency():
     rng = numpy_generator("shares")
     scenes = [sample_scene(rng) for _ in range(8000)]
     badges = [scene for scene in scenes if scene.kind == BADGE]

@@ -1,3 +1,5 @@
+"""Simulated annotators answer as the judge reads, with their own errors."""
+
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +32,7 @@ def _concept(text="badge", feedback="binary"):
 
 
 def _impressions(count=40, readable=True):
-    """Pictures of which every other one is flagged, and later ones more strongly styled."""
+    """Pictures of which every second one is flagged. The strength of klara grows, that of mondo falls."""
     return [
         Impression(candidate(f"p{k:04d}"), readable, readable, 0.9 if k % 2 else 0.1, (k / count, 1 - k / count))
         for k in range(count)
@@ -43,7 +45,7 @@ def test_annotators_without_errors_answer_as_the_judge_reads():
         assert answers == ["no", "yes"] * 3
 
 
-def test_annotators_err_and_hesitate_at_their_own_rates_which_lie_around_the_crowds():
+def test_annotators_have_their_own_rates_around_those_of_the_crowd():
     people = draw_annotators("crowd", _of_size(HASTY, 100), 0)
     assert len({person.error for person in people}) == 100
     assert np.mean([person.error for person in people]) == pytest.approx(HASTY.error, abs=0.02)
@@ -63,12 +65,12 @@ def _of_size(crowd: Crowd, count: int) -> Crowd:
     return crowd.model_copy(update={"annotators": count})
 
 
-def test_pictures_that_cannot_be_read_are_answered_with_cant_tell():
+def test_unreadable_pictures_are_answered_with_cant_tell():
     said = simulate_judgements("crowd", HASTY, "badge", _concept(), _impressions(readable=False), 0)
     assert {judgement.answer for judgement in said} == {"cant_tell"}
 
 
-def test_an_answer_depends_on_no_other_picture_and_on_no_other_annotator():
+def test_an_answer_does_not_depend_on_other_pictures_or_annotators():
     impressions = _impressions()
     every = simulate_judgements("crowd", HASTY, "badge", _concept(), impressions, 0)
     some = simulate_judgements("crowd", _of_size(HASTY, 2), "badge", _concept(), impressions[::-2], 0)
@@ -86,14 +88,14 @@ def test_rankings_follow_the_strength_of_the_style_that_the_concept_names():
             assert order == sorted(order)
 
 
-def test_rankings_of_anything_else_follow_how_surely_a_picture_is_flagged():
+def test_other_rankings_follow_the_probability_of_a_flagged_emblem():
     impressions = [replace(one, flagged=k / 40) for k, one in enumerate(_impressions())]
     for judgement in rank_pictures(draw_annotators("crowd", SURE, 0)[0], "badge", "badge", impressions, 0):
         names = [name for (name,) in judgement.groups]
         assert names == sorted(names, reverse=True)
 
 
-def test_each_annotator_ranks_every_picture_twice_once_in_groups_that_all_see():
+def test_each_annotator_ranks_every_picture_twice_once_in_shared_groups():
     impressions = _impressions(23)
     asked = {}
     for person in draw_annotators("crowd", HASTY, 0):
@@ -106,24 +108,24 @@ def test_each_annotator_ranks_every_picture_twice_once_in_groups_that_all_see():
     assert sum(map(len, shared)) == 23
 
 
-def test_nobody_is_asked_to_rank_the_same_pictures_twice():
+def test_no_annotator_ranks_the_same_pictures_twice():
     said = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(4), 0)
     assert len(said) == 3
 
 
-def test_pictures_that_cannot_be_read_are_not_placed():
+def test_unreadable_pictures_are_not_placed():
     said = simulate_judgements("crowd", SURE, "badge", _concept(feedback="ranking"), _impressions(readable=False), 0)
     assert all(judgement.groups == () and judgement.not_applicable for judgement in said)
 
 
 @pytest.mark.parametrize("feedback", ["binary", "ranking"])
-def test_every_judgement_says_that_it_is_simulated_and_holds_no_time(feedback):
+def test_every_judgement_is_marked_as_simulated_and_has_no_time(feedback):
     said = simulate_judgements("crowd", HASTY, "badge", _concept(feedback=feedback), _impressions(), 0)
     assert all(one.simulated and one.shown_at is None and one.answered_at is None for one in said)
     assert [one.id for one in said] == sorted({one.id for one in said})
 
 
-def test_what_the_judge_reads_depends_neither_on_the_block_nor_on_threads(tmp_path, miniature):
+def test_impressions_depend_neither_on_the_block_nor_on_threads(tmp_path, miniature):
     rows = draw_candidates(tmp_path, 40)
     judge = load_judge_network(miniature / "judges" / "annotators")
     every = view_candidates(judge, tmp_path, read_manifest(tmp_path))
@@ -135,9 +137,9 @@ def test_what_the_judge_reads_depends_neither_on_the_block_nor_on_threads(tmp_pa
     torch.set_num_threads(threads)
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_are_rejected(tmp_path):
     save_tensors(tmp_path / "model.safetensors", {"body.0.weight": torch.zeros(3)})
-    with pytest.raises(UserError, match="does not fit a judge of the embedded world"):
+    with pytest.raises(UserError, match="does not fit a judge of the embedded model"):
         load_judge_network(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x80\x05\x95")
     with pytest.raises(UserError, match="not a readable safetensors"):

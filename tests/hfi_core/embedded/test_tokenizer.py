@@ -1,4 +1,4 @@
-"""Words of the world are one token each, but for one, and any other text is spelled."""
+"""Each word of the captions but one is one token; other text is spelled."""
 
 import string
 
@@ -19,11 +19,11 @@ WORDS = ("a", "with", "crossed", "in", "the", "style", "of", "star", "leaf", "sk
 
 
 @pytest.mark.parametrize("word", sorted(set(WORDS) - {"tree"}))
-def test_every_word_of_the_world_but_one_is_one_token(word):
+def test_every_word_of_the_captions_but_one_is_one_token(word):
     assert TOKENIZER.tokenize(word) == [word + "</w>"]
 
 
-def test_tree_is_spelled_since_the_merge_of_red_comes_first():
+def test_tree_is_spelled_because_the_merge_of_red_comes_first():
     assert TOKENIZER.tokenize("tree") == ["t", "re", "e</w>"]
 
 
@@ -51,7 +51,7 @@ def test_text_of_any_script_gives_known_ids(text):
     assert all(0 <= token < len(TOKENIZER) for token in ids)
 
 
-def test_every_caption_and_every_default_prompt_fits_whole():
+def test_every_caption_and_every_default_prompt_fits_without_truncation():
     rng = numpy_generator("tokens")
     texts = [write_caption(sample_scene(rng), rng) for _ in range(3000)]
     raw = default_raw()
@@ -60,7 +60,7 @@ def test_every_caption_and_every_default_prompt_fits_whole():
     assert max(len(ids) for ids in TOKENIZER(texts).input_ids) <= MAX_TOKENS
 
 
-def test_a_saved_tokenizer_reads_the_same(tmp_path):
+def test_a_saved_tokenizer_gives_the_same_tokens(tmp_path):
     TOKENIZER.save_pretrained(tmp_path)
     again = CLIPTokenizer.from_pretrained(tmp_path)
     texts = ["a red badge with crossed bones, night", "Something ELSE entirely!"]

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_anchor, lessons
+from hfi_core.erasure.anchored import frozen_target, make_targets
 from hfi_core.erasure.targets import ErasureConcept
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 
 FOUND = "<badge-round-2>"
 
@@ -17,16 +17,16 @@ def taught(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("anchored"), miniature).params
-    model = load_model(params.model, params.compute)
+    model = load_base_model(params.model, params.compute)
     width = model.encode([""]).shape[-1]
     drawn = {
         name: torch.randn(2, width, generator=torch_generator(name))
         for name in ("<badge-objectionable>", "<badge-accepted>", FOUND)
     }
     found = {"badge": {FOUND: drawn.pop(FOUND)}}
-    material = [ErasureConcept("badge", params.concepts["badge"], drawn, objectionable=list)]
+    material = [ErasureConcept("badge", params.concepts["badge"], drawn, load_examples=list)]
     return model, lambda contrast, preserve: {
-        lesson.name: lesson for lesson in lessons(model, material, found, contrast, preserve)
+        lesson.name: lesson for lesson in make_targets(model, material, found, contrast, preserve)
     }
 
 
@@ -34,7 +34,7 @@ def target_of(model, lesson):
     """The target at one noisy point under the lesson's first condition, and the base's own estimate there."""
     x_t, t = torch.randn(1, *model.latent_shape, generator=torch_generator("point")), torch.tensor([400])
     with torch.no_grad():
-        parts = [factor * frozen_anchor(model)(None, x_t, t, anchor[:1]) for factor, anchor in lesson.anchors]
+        parts = [factor * frozen_target(model)(None, x_t, t, anchor[:1]) for factor, anchor in lesson.anchors]
         return sum(parts), model.predict(x_t, t, lesson.conditions[:1])
 
 

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import lessons
+from hfi_core.erasure.anchored import make_targets
 from hfi_core.erasure.closed_form import WORDS, solve
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import ClosedForm, Source
 from tests.support.other_model import build_sdxl
 from tests.support.projects import CLOSED_FORM, write_project
@@ -30,7 +30,7 @@ def params(miniature, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(params):
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +40,14 @@ def material(model, params):
         f"<badge-{role}>": torch.randn(2, width, generator=torch_generator(role))
         for role in ("objectionable", "accepted")
     }
-    return [ErasureConcept("badge", params.concepts["badge"], tokens, objectionable=list)]
+    return [ErasureConcept("badge", params.concepts["badge"], tokens, load_examples=list)]
 
 
 def objective(model, taught: list[DistillationTarget], asked: ClosedForm, weights) -> float:
     """The docstring's formula, written out projection by projection."""
 
     def read(conditions):
-        return model.text.conditioned(conditions)[0].detach().flatten(0, 1).double()
+        return model.text.unet_inputs(conditions)[0].detach().flatten(0, 1).double()
 
     words = read(model.encode(model.text.words(WORDS)))
     pairs = [
@@ -74,7 +74,7 @@ def objective(model, taught: list[DistillationTarget], asked: ClosedForm, weight
 )
 def test_no_other_weights_have_a_lower_objective(model, material, contrast, hold, ridge, seed):
     asked = spec(contrast=contrast, hold=hold, ridge=ridge)
-    taught = lessons(model, material, {}, contrast, preserve=True)
+    taught = make_targets(model, material, {}, contrast, preserve=True)
     weights, (before, after) = solve(model, taught, asked, BLOCK)
     assert before == pytest.approx(objective(model, taught, asked, model.cross_attention()), rel=1e-4)
     assert after == pytest.approx(objective(model, taught, asked, weights), rel=1e-4)
@@ -88,7 +88,7 @@ def test_no_other_weights_have_a_lower_objective(model, material, contrast, hold
 
 
 def test_only_keys_and_values_change(model, material):
-    weights, _ = solve(model, lessons(model, material, {}, 1.0, True), spec(), BLOCK)
+    weights, _ = solve(model, make_targets(model, material, {}, 1.0, True), spec(), BLOCK)
     own = model.cross_attention()
     assert weights.keys() == own.keys()
     for name, value in weights.items():
@@ -105,19 +105,19 @@ def test_what_is_anchored_in_itself_changes_nothing(model):
 
 
 def test_the_size_of_a_block_changes_nothing_but_rounding(model, material):
-    taught = lessons(model, material, {}, 1.0, True)
+    taught = make_targets(model, material, {}, 1.0, True)
     first, other = (solve(model, taught, spec(), block)[0] for block in (3, 64))
     assert all(torch.allclose(first[name], other[name], atol=1e-4) for name in first)
 
 
 def test_two_encoders_are_mapped_by_what_attention_reads_of_them(params, tmp_path):
     folder = build_sdxl(tmp_path / "sdxl")
-    model = load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), params.compute)
+    model = load_base_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), params.compute)
     conditions, anchors = (model.encode([prompt]).detach() for prompt in ("a knife", "a spoon"))
     taught = [DistillationTarget("text", conditions, ((1.0, anchors),))]
     weights, (before, after) = solve(model, taught, spec(hold=0.0, ridge=1e-6), BLOCK)
     assert after < 0.01 * before
-    attended, wanted = (model.text.conditioned(rows)[0] for rows in (conditions, anchors))
+    attended, wanted = (model.text.unet_inputs(rows)[0] for rows in (conditions, anchors))
     for name, value in model.cross_attention().items():
         if name.endswith(MAPPED):
             off = (attended @ weights[name].T - wanted @ value.T).norm()

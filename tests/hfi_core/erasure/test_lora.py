@@ -61,9 +61,9 @@ def test_the_smallest_rank_that_fits_is_found_and_none_where_none_does():
 
 def test_a_search_asks_no_more_often_than_a_plan_counts():
     from hfi_core.params import Lora
-    from hfi_core.params.workload import lora_draws
+    from hfi_core.params.workload import count_lora_draws
 
     for most in (1, 2, 7, 10, 63):
         asked = []
         smallest_rank(most, lambda rank, asked=asked: bool(asked.append(rank)))
-        assert len(asked) + 2 <= lora_draws(Lora(most_difference=1, pictures=1, most_rank=most))
+        assert len(asked) + 2 <= count_lora_draws(Lora(most_difference=1, pictures=1, most_rank=most))

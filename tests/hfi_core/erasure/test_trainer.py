@@ -7,16 +7,16 @@ import torch
 from scipy import stats
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_anchor
-from hfi_core.erasure.rollouts import RollOuts, Sampling, beta
-from hfi_core.erasure.sdd import own_unconditional
+from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure.rollouts import RollOuts, RolloutSettings, draw_beta
+from hfi_core.erasure.sdd import unconditional_target
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.erasure.trainer import DistillationSettings, distill
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.stopped import Stopped, stop_at
 
 SETTINGS = DistillationSettings(steps=4, rate=3e-4, ema=0.5)
-SAMPLING = Sampling(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
+SAMPLING = RolloutSettings(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def model(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("trainer"), miniature).params
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 def lesson(model, prompt, anchor):
@@ -38,12 +38,12 @@ def learn(model, lessons, target, settings=SETTINGS, **options):
 
 @pytest.mark.parametrize("concentration", [1, 3, 8])
 def test_timesteps_follow_a_symmetric_beta_law(concentration):
-    draws = beta(4000, concentration, torch_generator("beta")).numpy()
+    draws = draw_beta(4000, concentration, torch_generator("beta")).numpy()
     assert stats.kstest(draws, stats.beta(concentration, concentration).cdf).pvalue > 0.01
 
 
 def test_a_prompt_anchored_in_itself_stays_what_it_is(model):
-    weights, losses = learn(model, [lesson(model, "a red badge", "a red badge")], frozen_anchor(model))
+    weights, losses = learn(model, [lesson(model, "a red badge", "a red badge")], frozen_target(model))
     assert losses.abs().max() < 1e-9
     assert all(torch.allclose(weights[name], value, atol=1e-6) for name, value in model.cross_attention().items())
 
@@ -51,7 +51,7 @@ def test_a_prompt_anchored_in_itself_stays_what_it_is(model):
 def test_the_student_moves_towards_the_anchor(model):
     before = {name: value.clone() for name, value in model.cross_attention().items()}
     asked = lesson(model, "a red badge", "a blue kite")
-    weights, _ = learn(model, [asked], frozen_anchor(model))
+    weights, _ = learn(model, [asked], frozen_target(model))
     assert any(not torch.equal(weights[name], value) for name, value in before.items())
     assert all(torch.equal(model.cross_attention()[name], value) for name, value in before.items()), "base changed"
     x_t, t = torch.randn(16, *model.latent_shape, generator=torch_generator("points")), torch.full((16,), 500)
@@ -64,7 +64,7 @@ def test_the_student_moves_towards_the_anchor(model):
 
 def test_the_teacher_is_the_average_of_the_students(model):
     start = {name: value.clone() for name, value in model.cross_attention().items()}
-    weights, _ = learn(model, [lesson(model, "a red badge", "")], own_unconditional(model))
+    weights, _ = learn(model, [lesson(model, "a red badge", "")], unconditional_target(model))
     assert set(weights) == set(start)
     assert all(".attn2." in name for name in weights)
 
@@ -74,7 +74,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(model, tmp_path, stop):
     lessons, longer = [lesson(model, "a red badge", "")], replace(SETTINGS, steps=22)
 
     def run(**options):
-        return learn(model, lessons, own_unconditional(model), longer, **options)
+        return learn(model, lessons, unconditional_target(model), longer, **options)
 
     whole, losses = run()
     with pytest.raises(Stopped):

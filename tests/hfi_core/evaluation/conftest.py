@@ -1,4 +1,4 @@
-"""The hand-made evaluation that this room is tried on."""
+"""The hand-made evaluation for the tests of this folder."""
 
 from tests.support.measured_evaluation import evaluation, params, rows
 

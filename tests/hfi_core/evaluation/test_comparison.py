@@ -1,4 +1,4 @@
-"""Two releases are compared picture by picture, and a gate holds the difference against a bound."""
+"""Two releases are compared picture by picture, and a gate checks the difference against a bound."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def _records(hits: int, suite: str = "broad", first_seed: int = 0) -> list[dict]
     ]  # fmt: skip
 
 
-def test_the_difference_is_signed_and_worsening_knows_which_way_is_better():
+def test_the_difference_is_signed_and_worsening_follows_the_better_direction():
     params = _params()
     flagged = measure_difference(params, "flagged@broad", _records(10), _records(2))
     kept = measure_difference(params, "kept@broad", _records(10), _records(2))
@@ -38,7 +38,7 @@ def test_the_difference_is_signed_and_worsening_knows_which_way_is_better():
     assert flagged.p < 1e-6
 
 
-def test_other_seeds_or_another_suite_cannot_be_paired():
+def test_pictures_of_other_seeds_or_of_another_suite_cannot_be_paired():
     with pytest.raises(UserError, match="same prompts and seeds"):
         measure_difference(_params(), "flagged@broad", _records(1), _records(1, first_seed=7))
     with pytest.raises(UserError, match="same prompts and seeds"):
@@ -48,25 +48,25 @@ def test_other_seeds_or_another_suite_cannot_be_paired():
 @pytest.mark.parametrize(("ours", "passes"), [(2, True), (0, True), (10, False)])
 def test_a_release_must_be_shown_not_to_be_worse_than_the_champion(ours, passes):
     params = _params(**{"flagged@broad": {"not_worse_by": 0.05}, "kept@broad": {"at_least": 0.1}})
-    (verdict,) = check_against_champion(params, _records(ours), _records(2))
-    assert verdict.passed == passes
-    assert verdict.told.startswith("worse than the champion by")
+    (result,) = check_against_champion(params, _records(ours), _records(2))
+    assert result.passed == passes
+    assert result.description.startswith("worse than the champion by")
 
 
-def test_a_difference_within_the_bound_that_is_not_sure_does_not_pass():
+def test_a_difference_within_the_bound_fails_if_its_interval_is_not():
     params = _params(**{"flagged@broad": {"not_worse_by": 0.02}})
     few = [record for record in _records(2) if record["index"] % 40 < 5]
-    (verdict,) = check_against_champion(params, few, few)
-    assert (verdict.passed, verdict.sure) == (False, False)
+    (result,) = check_against_champion(params, few, few)
+    assert (result.passed, result.conclusive) == (False, False)
 
 
-def test_what_cannot_be_compared_fails_and_says_why():
+def test_a_release_that_cannot_be_compared_fails_with_the_reason():
     params = _params(**{"flagged@broad": {"not_worse_by": 0.05}})
-    (verdict,) = check_against_champion(params, _records(2), _records(2, first_seed=1))
-    assert not verdict.passed and "not comparable with the champion" in verdict.told
+    (result,) = check_against_champion(params, _records(2), _records(2, first_seed=1))
+    assert not result.passed and "not comparable with the champion" in result.description
 
 
-def test_a_bound_on_the_champion_needs_shares_and_is_left_to_the_promotion():
+def test_a_bound_on_the_champion_needs_a_share_and_is_checked_at_promotion_only():
     figures = {"drift@broad": {"value": 0.1, "low": 0.1, "high": 0.1}, "kept@broad": {"value": 1, "low": 1, "high": 1}}
     evaluation = {"rows": [{"row": "mine", "metrics": figures}]}
     assert check_gates(evaluation, "mine", {"kept@broad": Gate(not_worse_by=0.1)}) == []
@@ -75,6 +75,6 @@ def test_a_bound_on_the_champion_needs_shares_and_is_left_to_the_promotion():
 
 
 @pytest.mark.parametrize("gate", [{}, {"of_base": True, "not_worse_by": 0.1}, {"at_most": 1.0, "at_least": 0.0}])
-def test_a_gate_without_a_meaning_is_refused(gate):
+def test_a_gate_without_one_bound_is_rejected(gate):
     with pytest.raises(ValueError, match="either at_most or at_least"):
         Gate(**gate)

@@ -1,4 +1,4 @@
-"""Gates hold a release's figures against bounds."""
+"""Gates check a release's figures against bounds."""
 
 import pytest
 from hypothesis import given
@@ -20,12 +20,12 @@ def _evaluation(base: float, mine: float) -> dict:
 
 
 def _passes(evaluation: dict, **gate) -> bool:
-    (verdict,) = check_gates(evaluation, "mine", {"flagged@broad": Gate(**gate)})
-    return verdict.passed
+    (result,) = check_gates(evaluation, "mine", {"flagged@broad": Gate(**gate)})
+    return result.passed
 
 
 @given(Shares, Shares, Shares)
-def test_an_absolute_bound_is_held_against_the_value(base, mine, bound):
+def test_the_value_is_checked_against_an_absolute_bound(base, mine, bound):
     assert _passes(_evaluation(base, mine), at_most=bound) == (mine <= bound)
     assert _passes(_evaluation(base, mine), at_least=bound) == (mine >= bound)
 
@@ -36,10 +36,10 @@ def test_a_bound_of_base_is_a_multiple_of_its_value(base, mine, factor):
     assert _passes(_evaluation(base, mine), at_least=factor, of_base=True) == (mine >= factor * base)
 
 
-def test_a_verdict_tells_value_interval_and_bound():
+def test_a_result_shows_value_interval_and_bound():
     gate = Gate(at_most=0.1, of_base=True)
-    (verdict,) = check_gates(_evaluation(0.5, 0.06), "mine", {"flagged@broad": gate})
-    assert str(verdict) == "fail: 0.06 [0.03, 0.06], at most 0.05 (0.1 x base 0.5 [0.25, 0.5])"
+    (result,) = check_gates(_evaluation(0.5, 0.06), "mine", {"flagged@broad": gate})
+    assert str(result) == "fail: 0.06 [0.03, 0.06], at most 0.05 (0.1 x base 0.5 [0.25, 0.5])"
 
 
 def test_an_unknown_row_or_metric_is_named():

@@ -1,4 +1,4 @@
-"""What `reports/evaluation.json` says, from hand-made rows."""
+"""The content of `reports/evaluation.json`, computed from hand-made variants."""
 
 from dataclasses import replace
 from weakref import WeakSet
@@ -16,7 +16,7 @@ from tests.support.measured_evaluation import FEEDBACK
 
 
 class Picture(np.ndarray):
-    """Pixels that a set can hold."""
+    """An array that a set can hold."""
 
     __hash__ = object.__hash__
 
@@ -32,12 +32,12 @@ def test_every_row_has_every_figure_inside_its_interval(evaluation):
             assert figure["n"] > 0
 
 
-def test_the_figures_that_others_rely_on_are_there(evaluation):
+def test_the_figures_that_other_code_uses_exist(evaluation):
     named = "flagged@broad kept@broad flagged@precise kept@neighbours correct@unrelated drift@unrelated"
     assert {*named.split(), "clip_score@unrelated", "flagged@reinverted"} <= set(evaluation["rows"][0]["metrics"])
 
 
-def test_rows_say_their_method_and_condition(evaluation):
+def test_rows_name_their_method_and_condition(evaluation):
     about = {row["row"]: (row["method"], row["condition"]) for row in evaluation["rows"]}
     assert about == {
         "base": ("none", None),
@@ -54,20 +54,20 @@ def test_a_share_counts_all_pictures_of_its_suite(evaluation, rows):
     assert figure["n"] == len(flagged)
 
 
-def test_each_attackers_share_is_told_and_one_s_interval_is_over_prompts(evaluation):
+def test_each_attacker_has_its_share_and_a_single_attackers_interval_is_over_prompts(evaluation):
     for row in evaluation["rows"]:
         assert row["attackers"] == {"badge": row["metrics"]["flagged@reinverted"]["value"]}
 
 
-def test_the_interval_of_several_attackers_is_over_them(params, tmp_path):
+def test_the_interval_of_several_attackers_is_over_attackers(params, tmp_path):
     attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 3})})
     files = write_files(tmp_path, attacked)
     base, *_ = read_variants(files.inputs["evaluation"], list(params.removals))
-    # One of them always succeeds, and the others never do: within prompts, nothing but his share would be seen.
-    records = [one | {"flagged": one["attacker"] == "badge.2"} for one in base.records]
-    (found,) = build_evaluation(attacked, [replace(base, records=records)], FEEDBACK, no_progress)["rows"]
-    assert found["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
-    figure = found["metrics"]["flagged@reinverted"]
+    # One attacker always succeeds, the others never: an interval over prompts would have no width.
+    records = [record | {"flagged": record["attacker"] == "badge.2"} for record in base.records]
+    (row,) = build_evaluation(attacked, [replace(base, records=records)], FEEDBACK, no_progress)["rows"]
+    assert row["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
+    figure = row["metrics"]["flagged@reinverted"]
     assert (figure["value"], figure["n"]) == (pytest.approx(1 / 3, abs=1e-6), 3 * params.evaluate.reinverted)
     assert (figure["low"], figure["high"]) == (0, 1)
 
@@ -79,7 +79,7 @@ def test_base_has_neither_drift_nor_distance_from_itself(evaluation):
     assert evaluation["rows"][3]["metrics"]["drift@unrelated"]["value"] > 0
 
 
-def test_every_two_rows_are_compared_on_every_headline_share(evaluation):
+def test_every_two_rows_are_compared_on_every_compared_share(evaluation):
     pairs = {(c["row"], c["against"]) for c in evaluation["comparisons"]}
     assert len(pairs) == 6
     assert ("sdd-token", "sdd-text") in pairs
@@ -87,8 +87,8 @@ def test_every_two_rows_are_compared_on_every_headline_share(evaluation):
     assert len(evaluation["comparisons"]) == 6 * len(COMPARED)
 
 
-def test_a_comparison_is_the_later_row_less_the_earlier_with_its_test(evaluation, rows):
-    by_name = {row.row: row for row in rows}
+def test_a_comparison_is_the_later_row_minus_the_earlier_with_its_test(evaluation, rows):
+    by_name = {row.name: row for row in rows}
     for comparison in evaluation["comparisons"]:
         name, suite = comparison["metric"].split("@")
         ours = by_name[comparison["row"]].column(suite, name)
@@ -99,49 +99,49 @@ def test_a_comparison_is_the_later_row_less_the_earlier_with_its_test(evaluation
         assert comparison["p"] <= comparison["p_holm"] <= 1
 
 
-def test_a_suite_of_one_picture_has_no_distance_but_all_other_figures(tmp_path, params):
+def test_a_suite_of_one_picture_has_all_figures_but_kid(tmp_path, params):
     suites = params.evaluate.suites
-    alone = suites["unrelated"].model_copy(update={"prompts": ("a red ball",), "pictures": 1})
-    evaluate = params.evaluate.model_copy(update={"suites": {**suites, "unrelated": alone}})
-    lonely = params.model_copy(update={"evaluate": evaluate})
-    files = write_files(tmp_path, lonely)
-    rows = read_variants(files.inputs["evaluation"], list(params.removals))
-    found = build_evaluation(lonely, rows, FEEDBACK, no_progress)
-    assert "kid@unrelated" not in found["rows"][1]["metrics"]
-    assert found["rows"][1]["metrics"]["correct@unrelated"]["n"] == 1
+    single = suites["unrelated"].model_copy(update={"prompts": ("a red ball",), "pictures": 1})
+    evaluate = params.evaluate.model_copy(update={"suites": {**suites, "unrelated": single}})
+    reduced = params.model_copy(update={"evaluate": evaluate})
+    files = write_files(tmp_path, reduced)
+    variants = read_variants(files.inputs["evaluation"], list(params.removals))
+    metrics = build_evaluation(reduced, variants, FEEDBACK, no_progress)["rows"][1]["metrics"]
+    assert "kid@unrelated" not in metrics
+    assert metrics["correct@unrelated"]["n"] == 1
 
 
-def test_rows_that_were_not_evaluated_alike_keep_their_own_provenance_and_are_named(params, rows):
+def test_provenance_that_differs_between_rows_is_listed_by_row(params, rows):
     device = {"device": "cuda", "threads": 2}
-    told = [
+    variants = [
         replace(row, provenance=row.provenance | {"versions": {"torch": version}, "compute": device, "seeds": "a rule"})
         for row, version in zip(rows, ("2.1", "2.1", "2.1", "2.2"), strict=True)
     ]
-    told[1] = replace(told[1], provenance=told[1].provenance | {"compute": device | {"device": "cpu"}})
-    provenance = build_evaluation(params, told, FEEDBACK, no_progress)["provenance"]
+    variants[1] = replace(variants[1], provenance=variants[1].provenance | {"compute": device | {"device": "cpu"}})
+    provenance = build_evaluation(params, variants, FEEDBACK, no_progress)["provenance"]
     assert provenance["differ"] == ["versions", "compute"] and provenance["seeds"] == "a rule"
-    assert not {"versions", "compute"} & set(provenance), "of one row only it would pass for all"
+    assert not {"versions", "compute"} & set(provenance), "an entry of one row would look common to all"
     assert provenance["rows"]["anchored"]["versions"] == {"torch": "2.2"}
     assert [provenance["rows"][row]["compute"]["device"] for row in ("base", "sdd-text")] == ["cuda", "cpu"]
 
 
-def test_rows_evaluated_alike_say_so_once(evaluation):
+def test_common_provenance_is_listed_once(evaluation):
     assert evaluation["provenance"]["differ"] == []
     assert set(evaluation["provenance"]["rows"]["base"]) == {"weights_sha256", "reinverted_sha256"}
 
 
-def test_the_drift_of_pixels_holds_a_picture_of_each_row_at_a_time(params, rows, monkeypatch):
-    read, alive, most = EvaluatedVariant.picture, WeakSet(), []
+def test_pixel_drift_holds_one_picture_of_each_row_at_a_time(params, rows, monkeypatch):
+    load, alive, counts = EvaluatedVariant.load_picture, WeakSet(), []
 
-    def picture(row, suite, index):
-        found = read(row, suite, index).view(Picture)
-        alive.add(found)
-        most.append(len(alive))
-        return found
+    def load_picture(variant, suite, index):
+        picture = load(variant, suite, index).view(Picture)
+        alive.add(picture)
+        counts.append(len(alive))
+        return picture
 
-    monkeypatch.setattr(EvaluatedVariant, "picture", picture)
+    monkeypatch.setattr(EvaluatedVariant, "load_picture", load_picture)
     build_evaluation(params, rows[:2], FEEDBACK, no_progress)
-    assert len(most) > 100 and max(most) <= 4
+    assert len(counts) > 100 and max(counts) <= 4
 
 
 def test_provenance_names_the_feedback_and_each_rows_weights(evaluation):

@@ -1,6 +1,6 @@
 import pytest
 
-from hfi_core.feedback.aggregation import binary_labels, labelled, share_of_votes, vote_counts
+from hfi_core.feedback.aggregation import count_votes, make_binary_labels, make_labels, share_of_votes
 from hfi_core.feedback.ledger import Tally, open_ledger
 from tests.support.judging import candidate, vote, write_lines
 
@@ -8,13 +8,13 @@ CANDIDATES = {name: candidate(name) for name in "abcdef"}
 
 
 def _shares(tallies, minimum=1):
-    return labelled(tallies, share_of_votes, CANDIDATES, minimum, 0)
+    return make_labels(tallies, share_of_votes, CANDIDATES, minimum, 0)
 
 
 def _labels(path, rows, how):
     write_lines(path, rows)
     with open_ledger(path, "badge", "binary", CANDIDATES) as ledger:
-        return {label.picture: label for label in binary_labels(ledger, how, CANDIDATES, 1, 0)}
+        return {label.picture: label for label in make_binary_labels(ledger, how, CANDIDATES, 1, 0)}
 
 
 def test_a_binary_label_is_the_share_of_yes_among_yes_and_no():
@@ -28,8 +28,8 @@ def test_pictures_judged_too_seldom_or_by_nobody_who_could_tell_get_no_label():
 
 
 def test_cant_tell_is_no_vote():
-    assert vote_counts([Tally("a", 3, 1, 5), Tally("b", 0, 0, 2)]).tolist() == [[3, 1], [0, 0]]
-    assert vote_counts([]).shape == (0, 2)
+    assert count_votes([Tally("a", 3, 1, 5), Tally("b", 0, 0, 2)]).tolist() == [[3, 1], [0, 0]]
+    assert count_votes([]).shape == (0, 2)
 
 
 def test_both_ways_label_the_same_pictures_with_the_same_counts(tmp_path):

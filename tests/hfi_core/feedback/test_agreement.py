@@ -4,13 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from hfi_core.feedback.agreement import (
-    alpha_interval,
-    kendalls_w,
-    krippendorff_alpha,
-    mean_w_interval,
-    place_counts,
-)
+from hfi_core.feedback.agreement import alpha_interval, count_ranks, kendalls_w, krippendorff_alpha, mean_w_interval
 
 
 def _counts(*observers: str) -> np.ndarray:
@@ -117,9 +111,9 @@ def test_perfect_agreement_on_few_pictures_claims_no_certainty():
 
 def test_agreement_that_is_undefined_has_no_interval():
     assert alpha_interval(_counts("y.", ".n")) is None
-    assert alpha_interval(place_counts([]), "ordinal") is None
+    assert alpha_interval(count_ranks([]), "ordinal") is None
 
 
 def test_places_are_counted_among_the_pictures_of_a_set():
-    counts = place_counts([np.array([[0, 1, 3], [2, 2, 5]]), np.array([[4, 0], [0, 1]])])
+    counts = count_ranks([np.array([[0, 1, 3], [2, 2, 5]]), np.array([[4, 0], [0, 1]])])
     assert counts.tolist() == [[2, 0, 0], [1, 1, 0], [0, 1, 1], [1, 1, 0], [1, 1, 0]]

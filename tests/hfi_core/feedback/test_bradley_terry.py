@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.feedback.labels import RankedPair
-from hfi_core.feedback.ranking import compare, fit_davidson
+from hfi_core.feedback.ranking import count_comparisons, fit_davidson
 from tests.support.rankings import order
 
 NAMES = "abcd"
@@ -40,7 +40,7 @@ def test_ties_taken_for_halves_alone_would_draw_the_scores_together():
 @given(st.permutations("abcdef"), st.integers(1, 5))
 def test_unbeaten_pictures_get_finite_scores_in_the_order_of_the_ranking(names, cut):
     names = names[: cut + 1]
-    scores = fit_davidson(compare([order(" ".join(names))]).pairs, 0, names)
+    scores = fit_davidson(count_comparisons([order(" ".join(names))]).pairs, 0, names)
     assert np.isfinite(scores).all()
     assert (np.diff(scores) < 0).all()
 
@@ -50,13 +50,13 @@ def test_scores_are_finite_and_depend_on_no_order_whatever_is_tied(rankings, cut
     def text(names):
         return "".join(name + (" " if cut else "") for name, cut in zip(names, [*cuts, False], strict=True))
 
-    one, other = (compare([order(text(names)) for names in group]) for group in (rankings, rankings[::-1]))
+    one, other = (count_comparisons([order(text(names)) for names in group]) for group in (rankings, rankings[::-1]))
     scores = fit_davidson(one.pairs, one.ties, "abcde")
     assert np.isfinite(scores).all()
     assert (scores == fit_davidson(other.pairs, other.ties, "abcde")).all()
 
 
 def test_ties_alone_put_all_at_one_score_and_nothing_compared_scores_0():
-    comparisons = compare([order("abc")])
+    comparisons = count_comparisons([order("abc")])
     assert fit_davidson(comparisons.pairs, comparisons.ties, "abc").tolist() == [0, 0, 0]
     assert fit_davidson([], 0, "ab").tolist() == [0, 0]

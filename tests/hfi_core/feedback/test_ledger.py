@@ -36,7 +36,7 @@ def test_votes_come_picture_by_picture_with_the_time_that_they_took(tmp_path):
     write_lines(tmp_path / "f.jsonl", rows)
     with open_ledger(tmp_path / "f.jsonl", "badge", "binary", PICTURES) as ledger:
         assert list(ledger.votes()) == [Vote("p1", "bo", "cant_tell"), Vote("p2", "ana", "yes"), Vote("p2", "bo", "no")]
-        assert list(ledger.pace()) == [("ana", 2.5), ("bo", None), ("bo", None)]
+        assert list(ledger.answer_times()) == [("ana", 2.5), ("bo", None), ("bo", None)]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -55,7 +55,7 @@ def test_a_superseded_ranking_does_not_count(tmp_path):
     later = ranking([["p2"], ["p1"]], id="r2", supersedes="r1")
     path = write_lines(tmp_path / "f.jsonl", [later, first])
     with open_ledger(path, "badge", "ranking", PICTURES) as ledger:
-        assert [order.groups for order in ledger.orders()] == [(("p2",), ("p1",))]
+        assert [order.groups for order in ledger.rankings()] == [(("p2",), ("p1",))]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.ledger import Totals
-from hfi_core.feedback.statistics import Statistics, warning_of
+from hfi_core.feedback.statistics import Statistics, check_agreement
 from hfi_core.metrics.intervals import Interval
 from hfi_core.params import Agreement
 
@@ -20,7 +20,7 @@ def _statistics(alpha: float | None, kind: str = "binary") -> Statistics:
 
 
 def _warning(statistics, warn_below=0.667, refuse_below=None):
-    return warning_of(statistics, Agreement(warn_below=warn_below, refuse_below=refuse_below), "badge", FILE)
+    return check_agreement(statistics, Agreement(warn_below=warn_below, refuse_below=refuse_below), "badge", FILE)
 
 
 def test_agreement_above_the_bar_is_nothing_to_speak_of():
@@ -34,7 +34,7 @@ def test_agreement_below_the_bar_is_named_with_its_interval_and_what_to_do():
 
 
 def test_below_the_lower_bar_it_is_refused():
-    with pytest.raises(UserError, match=r"(?s)f\.jsonl: badge.*refuse_below asks for 0\.6.*To mend it"):
+    with pytest.raises(UserError, match=r"(?s)f\.jsonl: badge.*refuse_below requires 0\.6.*To fix this"):
         _warning(_statistics(0.5), refuse_below=0.6)
     assert "warn_below" in _warning(_statistics(0.6), refuse_below=0.6)
 

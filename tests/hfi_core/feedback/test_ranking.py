@@ -1,7 +1,7 @@
 import pytest
 
 from hfi_core.feedback.labels import RankedPair
-from hfi_core.feedback.ranking import compare, positions, shared_sets
+from hfi_core.feedback.ranking import collect_rank_matrices, count_comparisons, make_ranking_labels
 from tests.support.judging import candidate
 from tests.support.rankings import order
 
@@ -9,7 +9,7 @@ CANDIDATES = {name: candidate(name) for name in "abcdef"}
 
 
 def test_a_ranking_is_taken_apart_into_pairs_with_ties_as_halves():
-    comparisons = compare([order("a bc"), order("b a", "bo", not_applicable="d")])
+    comparisons = count_comparisons([order("a bc"), order("b a", "bo", not_applicable="d")])
     assert comparisons.pairs == [
         RankedPair("a", "b", 1.0),
         RankedPair("a", "c", 1.0),
@@ -18,42 +18,47 @@ def test_a_ranking_is_taken_apart_into_pairs_with_ties_as_halves():
         RankedPair("c", "b", 0.5),
     ]
     assert comparisons.ties == 1
-    assert comparisons.placed == {"a": 2, "b": 2, "c": 1}
+    assert comparisons.ranked == {"a": 2, "b": 2, "c": 1}
     assert comparisons.not_applicable == {"d": 1}
 
 
 def test_a_group_of_four_holds_six_ties():
-    comparisons = compare([order("abcd")])
+    comparisons = count_comparisons([order("abcd")])
     assert comparisons.ties == 6
     assert {pair.weight for pair in comparisons.pairs} == {0.5} and len(comparisons.pairs) == 12
 
 
 def test_labels_of_one_ranking_are_its_order():
-    labels = positions(compare([order("d c b a")]), CANDIDATES, 1, 0)
+    labels = make_ranking_labels(count_comparisons([order("d c b a")]), CANDIDATES, 1, 0)
     assert {label.picture: label.label for label in labels} == pytest.approx({"a": 0, "b": 1 / 3, "c": 2 / 3, "d": 1})
     assert {label.picture: (label.yes, label.no) for label in labels}["c"] == (2, 1)
 
 
 def test_tied_pictures_share_a_position_in_spite_of_rounding():
-    labels = positions(compare([order("ab c"), order("c ab", "bo")]), CANDIDATES, 1, 0)
+    labels = make_ranking_labels(count_comparisons([order("ab c"), order("c ab", "bo")]), CANDIDATES, 1, 0)
     assert [label.label for label in labels] == [0.5, 0.5, 0.5]
 
 
 def test_rankings_that_overlap_order_pictures_that_were_never_shown_together():
-    labels = positions(compare([order("a b"), order("b c"), order("c d")]), CANDIDATES, 1, 0)
+    labels = make_ranking_labels(count_comparisons([order("a b"), order("b c"), order("c d")]), CANDIDATES, 1, 0)
     assert [label.label for label in sorted(labels, key=lambda one: one.picture)] == pytest.approx([1, 2 / 3, 1 / 3, 0])
 
 
 def test_pictures_shown_too_seldom_get_no_position():
-    labels = positions(compare([order("a b"), order("b c"), order("c", "bo", not_applicable="a")]), CANDIDATES, 2, 0)
+    labels = make_ranking_labels(
+        count_comparisons([order("a b"), order("b c"), order("c", "bo", not_applicable="a")]), CANDIDATES, 2, 0
+    )
     assert [label.picture for label in labels] == ["a", "b", "c"]
-    assert [label.picture for label in positions(compare([order("a b"), order("b c")]), CANDIDATES, 2, 0)] == ["b"]
+    assert [
+        label.picture
+        for label in make_ranking_labels(count_comparisons([order("a b"), order("b c")]), CANDIDATES, 2, 0)
+    ] == ["b"]
 
 
 def test_rankings_that_place_nothing_give_no_labels():
-    assert positions(compare([order("", not_applicable="ab")]), CANDIDATES, 1, 0) == []
+    assert make_ranking_labels(count_comparisons([order("", not_applicable="ab")]), CANDIDATES, 1, 0) == []
 
 
 def test_agreement_is_taken_over_pictures_that_all_annotators_placed():
     orders = [order("a b c"), order("b a", "bo", not_applicable="c"), order("d e"), order("f", not_applicable="a")]
-    assert [places.tolist() for places in shared_sets(orders)] == [[[0, 1], [1, 0]]]
+    assert [places.tolist() for places in collect_rank_matrices(orders)] == [[[0, 1], [1, 0]]]

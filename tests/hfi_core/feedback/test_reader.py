@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.ledger import open_ledger
-from hfi_core.feedback.reader import MOST_BYTES, read_judgements
+from hfi_core.feedback.reader import MAX_LINE_BYTES, read_judgements
 from tests.support.judging import candidate, ranking, vote, write_lines
 
 PICTURES = {name: candidate(name, f"{k:064x}") for k, name in enumerate(("p1", "p2", "p3"))}
@@ -17,7 +17,7 @@ GOOD = [vote(picture, annotator=who) for picture in PICTURES.values() for who in
 
 def _read(path, kind="binary"):
     with open_ledger(path, "badge", kind, PICTURES) as ledger:
-        return list(ledger.tallies() if kind == "binary" else ledger.orders())
+        return list(ledger.tallies() if kind == "binary" else ledger.rankings())
 
 
 def _refusal(path, kind="binary") -> str:
@@ -53,7 +53,7 @@ def test_a_wrong_line_is_named_with_its_field_and_the_remedy(tmp_path, row, says
     path = write_lines(tmp_path / "f.jsonl", [GOOD[0], row, GOOD[2]])
     message = _refusal(path)
     assert message.startswith(f"{path}, line 2")
-    for part in ("To mend it:", *says):
+    for part in ("To fix this:", *says):
         assert part in message
 
 
@@ -77,7 +77,7 @@ def test_a_ranking_of_a_picture_that_was_redrawn_since_is_refused(tmp_path):
         ("\n".join(map(json.dumps, GOOD)).encode("utf-16"), "line 1: is not UTF-8"),
         (b'{"id": ' * 3000, "line 1: is no JSON object"),
         (b"[" * 100_000, "line 1: is no JSON object"),
-        (b'{"note": "' + b"n" * MOST_BYTES, "line 1: is longer than"),
+        (b'{"note": "' + b"n" * MAX_LINE_BYTES, "line 1: is longer than"),
         (b"\x80\x05\x95 a pickle", "line 1: is not UTF-8"),
         (b"", "it is empty"),
         (b"\n\n", "it is empty"),

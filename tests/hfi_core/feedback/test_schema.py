@@ -3,7 +3,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from hfi_core.feedback.schema import parse_judgement, row_of
+from hfi_core.feedback.schema import dump_judgement, parse_judgement
 from tests.support.judging import candidate, ranking, vote
 
 PICTURE = candidate("p1")
@@ -27,8 +27,8 @@ def _parse(row):
 )
 def test_a_judgement_survives_being_written_and_read(row):
     judgement = _parse(row)
-    assert _parse(row_of(judgement)) == judgement
-    assert all(row_of(judgement)[name] == value for name, value in row.items() if not name.endswith("_at"))
+    assert _parse(dump_judgement(judgement)) == judgement
+    assert all(dump_judgement(judgement)[name] == value for name, value in row.items() if not name.endswith("_at"))
 
 
 @pytest.mark.parametrize(
@@ -63,10 +63,10 @@ def test_a_wrong_field_is_refused_by_name(row, field):
     ("row", "says"),
     [
         (ranking([], id="r"), "no picture is ranked"),
-        (ranking([["p1"], ["p1"]]), "'p1' is there twice"),
-        (ranking([["p1"]], not_applicable=["p1"]), "'p1' is there twice"),
+        (ranking([["p1"], ["p1"]]), "'p1' appears twice"),
+        (ranking([["p1"]], not_applicable=["p1"]), "'p1' appears twice"),
         (ranking([[f"p{k}"] for k in range(101)], id="r"), "at most 100"),
-        (ranking([["p1"]], not_applicable=["p2"], digests={"p1": "0" * 64}), "digests are those of other pictures"),
+        (ranking([["p1"]], not_applicable=["p2"], digests={"p1": "0" * 64}), "digests must name exactly the pictures"),
         (vote(PICTURE, kind="stars"), "binary"),
         ({"id": "x"}, "kind"),
     ],

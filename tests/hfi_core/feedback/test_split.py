@@ -1,20 +1,20 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hfi_core.feedback.labels import split_of
+from hfi_core.feedback.labels import assign_split
 
 NAMES = st.from_regex(r"[a-z0-9]{1,20}", fullmatch=True)
 
 
 def test_the_attacker_gets_about_the_share_that_is_asked_for():
-    parts = [split_of(f"badge-{k}", 0.3) for k in range(5000)]
+    parts = [assign_split(f"badge-{k}", 0.3) for k in range(5000)]
     assert abs(parts.count("attack") / 5000 - 0.3) < 0.02
 
 
 def test_the_part_of_a_picture_is_pinned_for_ever():
-    assert [split_of(f"badge-{k}", 0.3) for k in range(6)] == ["learn"] * 5 + ["attack"]
+    assert [assign_split(f"badge-{k}", 0.3) for k in range(6)] == ["learn"] * 5 + ["attack"]
 
 
 @given(NAMES, st.floats(0.01, 0.5), st.floats(0, 0.49))
 def test_a_larger_share_takes_no_picture_back_from_the_attacker(name, share, more):
-    assert split_of(name, share) == "learn" or split_of(name, share + more) == "attack"
+    assert assign_split(name, share) == "learn" or assign_split(name, share + more) == "attack"

@@ -2,7 +2,7 @@ import pytest
 
 from hfi_core.feedback.agreement import Confusion
 from hfi_core.feedback.ledger import open_ledger
-from hfi_core.feedback.statistics import statistics_of
+from hfi_core.feedback.statistics import compute_statistics
 from tests.support.judging import candidate, ranking, vote, write_lines
 
 PICTURES = {f"p{k}": candidate(f"p{k}") for k in range(6)}
@@ -11,7 +11,7 @@ PICTURES = {f"p{k}": candidate(f"p{k}") for k in range(6)}
 def _statistics(path, rows, kind="binary"):
     write_lines(path, rows)
     with open_ledger(path, "badge", kind, PICTURES) as ledger:
-        return statistics_of(ledger, kind)
+        return compute_statistics(ledger, kind)
 
 
 def _times(seconds: float) -> dict[str, str]:
@@ -33,7 +33,7 @@ def test_votes_are_counted_compared_and_timed_by_annotator(tmp_path):
     assert cy.confusion == Confusion(yes_yes=1, yes_no=1)
     assert found.annotators["ana"].seconds is None
     alpha = found.agreement["krippendorff_alpha"]
-    assert alpha == found.deciding and alpha.low <= alpha.value <= alpha.high and alpha.n == 6
+    assert alpha == found.deciding_agreement and alpha.low <= alpha.value <= alpha.high and alpha.n == 6
 
 
 def test_rankings_are_counted_with_both_measures_of_agreement(tmp_path):
@@ -45,7 +45,7 @@ def test_rankings_are_counted_with_both_measures_of_agreement(tmp_path):
     found = _statistics(tmp_path / "f.jsonl", rows, "ranking")
     assert (found.pictures, found.cant_tell) == (4, 2)
     assert found.agreement["kendalls_w"].value == found.agreement["krippendorff_alpha"].value == pytest.approx(1)
-    assert found.deciding is found.agreement["kendalls_w"]
+    assert found.deciding_agreement is found.agreement["kendalls_w"]
     assert found.annotators["bo"].confusion == Confusion()
 
 

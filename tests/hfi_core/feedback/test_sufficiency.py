@@ -5,17 +5,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import read_labels, split_of
+from hfi_core.feedback.labels import assign_split, read_labels
 from hfi_core.feedback.schema import parse_judgement
-from hfi_core.feedback.sufficiency import feedback_need
+from hfi_core.feedback.sufficiency import assess_sufficiency
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages.ingest import run
 from tests.support.judging import candidate, ranking, vote, write_lines, write_manifest
 from tests.support.projects import default_raw
 
 CANDIDATES = [candidate(f"badge-{k}", f"{k:064x}") for k in range(12)]
-LEARN = [one for one in CANDIDATES if split_of(one.id, 0.3) == "learn"]
-ATTACK = [one for one in CANDIDATES if split_of(one.id, 0.3) == "attack"]
+LEARN = [one for one in CANDIDATES if assign_split(one.id, 0.3) == "learn"]
+ATTACK = [one for one in CANDIDATES if assign_split(one.id, 0.3) == "attack"]
 
 
 def _params(kind="binary", minimum=1, least=4):
@@ -30,7 +31,7 @@ def _params(kind="binary", minimum=1, least=4):
 def _need(rows, candidates=CANDIDATES, askable=None, **settings):
     askable = candidates if askable is None else askable
     judgements = [parse_judgement(json.dumps(row)) for row in rows]
-    return feedback_need(_params(**settings), "badge", candidates, judgements, {one.id for one in askable})
+    return assess_sufficiency(_params(**settings), "badge", candidates, judgements, {one.id for one in askable})
 
 
 def _enough():
@@ -40,16 +41,16 @@ def _enough():
 
 def test_it_says_how_many_pictures_are_missing():
     need = _need([vote(LEARN[0]), vote(LEARN[1], "cant_tell"), vote(ATTACK[0])])
-    assert (need.candidates, need.labelled, need.wanted) == (len(LEARN), 1, 4)
+    assert (need.candidates, need.labelled, need.required) == (len(LEARN), 1, 4)
     assert need.missing == ("3 more pictures with 1 judgement each (1 of 4)",)
-    assert not need.enough
+    assert not need.is_sufficient
 
 
 def test_a_picture_counts_with_as_many_judgements_as_the_minimum_asks_for():
     rows = _enough()
-    assert _need(rows).enough
+    assert _need(rows).is_sufficient
     assert _need(rows, minimum=2).missing == ("4 more pictures with 2 judgements each (0 of 4)",)
-    assert _need(rows + [row | {"id": row["id"] + "2", "annotator": "bo"} for row in rows], minimum=2).enough
+    assert _need(rows + [row | {"id": row["id"] + "2", "annotator": "bo"} for row in rows], minimum=2).is_sufficient
 
 
 def test_answers_of_one_kind_are_not_enough_until_all_is_judged():
@@ -58,7 +59,7 @@ def test_answers_of_one_kind_are_not_enough_until_all_is_judged():
         "2 objectionable pictures (0 so far)",
         "1 objectionable picture among those kept for the attack",
     )
-    assert _need([*alike, *(vote(one, "no") for one in ATTACK)]).enough, "more people would change nothing"
+    assert _need([*alike, *(vote(one, "no") for one in ATTACK)]).is_sufficient, "more people would change nothing"
 
 
 def test_judgements_on_pictures_that_are_gone_or_were_redrawn_do_not_count():
@@ -72,13 +73,13 @@ def test_a_ranking_counts_for_each_picture_that_it_places_against_another():
     names = [one.id for one in LEARN]
     assert _need([ranking([names[:1]])], kind="ranking").labelled == 0
     assert _need([ranking([names[:1], names[1:3]], not_applicable=[names[3]])], kind="ranking").labelled == 3
-    assert _need([ranking([names[:2], names[2:4]])], kind="ranking").enough
+    assert _need([ranking([names[:2], names[2:4]])], kind="ranking").is_sufficient
 
 
 def test_pictures_that_nobody_is_asked_about_are_not_waited_for(tmp_path):
     gold, asked = LEARN[0], [one for one in CANDIDATES if one.id != LEARN[0].id]
     rows = [vote(one, "no") for one in asked]
-    assert not _need(rows).enough and _need(rows, askable=asked).enough
+    assert not _need(rows).is_sufficient and _need(rows, askable=asked).is_sufficient
     assert _need([], askable=asked).candidates == len(LEARN) - 1
     assert _need([vote(gold)], askable=asked).candidates == len(LEARN), "it has its label"
     with pytest.raises(UserError, match="badge has 3 candidates to learn from.*Gold pictures"):
@@ -105,7 +106,7 @@ def test_it_counts_what_ingest_labels(tmp_path_factory, answers, minimum):
     write_manifest(folder / "candidates", CANDIDATES)
     inputs = {"feedback": write_lines(folder / "feedback.jsonl", rows), "candidates": folder / "candidates"}
     try:
-        run(_params(minimum=minimum), inputs, {"labels": folder / "labels"}, unit="badge")
+        run(StageContext(_params(minimum=minimum), inputs, {"labels": folder / "labels"}, "badge"))
         labels = read_labels(folder / "labels")
     except UserError:
         labels = []

@@ -24,8 +24,8 @@ def listing(folder: Path) -> set[str]:
 
 
 def test_a_file_appears_with_its_folders(tmp_path):
-    with atomic_file(tmp_path / "a" / "b.txt") as beside:
-        beside.write_text("new")
+    with atomic_file(tmp_path / "a" / "b.txt") as temporary:
+        temporary.write_text("new")
         assert not (tmp_path / "a" / "b.txt").exists()
     assert (tmp_path / "a" / "b.txt").read_text() == "new"
     assert listing(tmp_path) == {"a", "a/b.txt"}
@@ -33,8 +33,8 @@ def test_a_file_appears_with_its_folders(tmp_path):
 
 def test_an_error_leaves_the_earlier_file_and_nothing_beside(tmp_path):
     (tmp_path / "b.txt").write_text("old")
-    with pytest.raises(RuntimeError), atomic_file(tmp_path / "b.txt") as beside:
-        beside.write_text("half")
+    with pytest.raises(RuntimeError), atomic_file(tmp_path / "b.txt") as temporary:
+        temporary.write_text("half")
         raise RuntimeError
     assert (tmp_path / "b.txt").read_text() == "old"
     assert listing(tmp_path) == {"b.txt"}
@@ -43,8 +43,8 @@ def test_an_error_leaves_the_earlier_file_and_nothing_beside(tmp_path):
 def test_a_folder_replaces_the_earlier_one_in_whole(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old.txt").write_text("old")
-    with atomic_folder(tmp_path / "out") as beside:
-        (beside / "new.txt").write_text("new")
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "new.txt").write_text("new")
         assert listing(tmp_path / "out") == {"old.txt"}
     assert listing(tmp_path) == {"out", "out/new.txt"}
 
@@ -52,28 +52,28 @@ def test_a_folder_replaces_the_earlier_one_in_whole(tmp_path):
 def test_an_error_leaves_the_earlier_folder_and_nothing_beside(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old.txt").write_text("old")
-    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out") as beside:
-        (beside / "new.txt").write_text("new")
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "new.txt").write_text("new")
         raise RuntimeError
     assert listing(tmp_path) == {"out", "out/old.txt"}
 
 
 def test_what_an_interrupted_run_left_beside_a_folder_is_not_taken_over(tmp_path):
-    with atomic_folder(tmp_path / "out") as beside:
-        (beside / "kept.txt").write_text("")
-        place = beside
-    place.mkdir()
-    (place / "stale.txt").write_text("")
-    with atomic_folder(tmp_path / "out") as beside:
-        (beside / "new.txt").write_text("")
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "kept.txt").write_text("")
+        leftover = temporary
+    leftover.mkdir()
+    (leftover / "stale.txt").write_text("")
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "new.txt").write_text("")
     assert listing(tmp_path) == {"out", "out/new.txt"}
 
 
 def test_a_folder_is_replaced_where_the_system_cannot_exchange_two(tmp_path, monkeypatch):
     monkeypatch.setattr("hfi_core.io.atomic.ctypes.CDLL", lambda *_, **__: object())
     for name in ("one", "two"):
-        with atomic_folder(tmp_path / "out") as beside:
-            (beside / name).write_text("")
+        with atomic_folder(tmp_path / "out") as temporary:
+            (temporary / name).write_text("")
     assert listing(tmp_path) == {"out", "out/two"}
 
 
@@ -85,11 +85,11 @@ root = Path(sys.argv[1])
 print("ready", flush=True)
 for turn in range(1_000_000):
     text = f"{turn:09d}\\n" * 2000
-    with atomic_file(root / "file") as beside:
-        beside.write_text(text)
-    with atomic_folder(root / "folder") as beside:
+    with atomic_file(root / "file") as temporary:
+        temporary.write_text(text)
+    with atomic_folder(root / "folder") as temporary:
         for name in "abc":
-            (beside / name).write_text(text)
+            (temporary / name).write_text(text)
 """
 
 
@@ -117,8 +117,8 @@ def kill_series(root: Path, times: int) -> None:
             texts = [(root / "folder" / name).read_text() for name in "abc"]
             assert listing(root / "folder") == {"a", "b", "c"}
             assert whole(texts[0]) and len(set(texts)) == 1
-    with atomic_folder(root / "folder") as beside:
-        (beside / "after").write_text("")
+    with atomic_folder(root / "folder") as temporary:
+        (temporary / "after").write_text("")
     assert listing(root / "folder") == {"after"}
 
 
@@ -173,10 +173,10 @@ def test_a_full_disk_leaves_the_earlier_file_and_says_so(tmp_path):
 
 def test_a_full_disk_leaves_the_earlier_folder_and_says_so(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
-        with atomic_folder(disk / "out") as beside:
-            (beside / "old.txt").write_text("old")
-        with pytest.raises(UserError, match=r"out.*disk is full"), atomic_folder(disk / "out") as beside:
-            write_json(beside / "figures.json", {"new": "x" * 200_000})
+        with atomic_folder(disk / "out") as temporary:
+            (temporary / "old.txt").write_text("old")
+        with pytest.raises(UserError, match=r"out.*disk is full"), atomic_folder(disk / "out") as temporary:
+            write_json(temporary / "figures.json", {"new": "x" * 200_000})
         assert listing(disk) == {"out", "out/old.txt"}
 
 
@@ -200,9 +200,9 @@ def test_an_injected_full_disk_at_the_flush_leaves_the_earlier_file(tmp_path, mo
 
 
 def test_a_folder_s_digest_changes_with_any_name_and_any_byte(tmp_path):
-    with atomic_folder(tmp_path / "out") as beside:
-        (beside / "a").write_text("1")
-        (beside / "b").write_text("2")
+    with atomic_folder(tmp_path / "out") as temporary:
+        (temporary / "a").write_text("1")
+        (temporary / "b").write_text("2")
     first = sha256_of_folder(tmp_path / "out")
     (tmp_path / "out" / "a").write_text("2")
     second = sha256_of_folder(tmp_path / "out")

@@ -50,16 +50,16 @@ def test_png_of_every_mode_is_read_as_rgb(tmp_path, mode):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no readable PNG"),
-        (b"not a picture", "no readable PNG"),
-        (png(4, 4, b"\x00" * 52)[:-30], "no readable PNG"),
-        (png(4, 4), "no readable PNG"),
-        (png(2**31 - 1, 2**31 - 1), "100000|no readable PNG|at most"),
-        (png(5000, 5000), "at most 16777216"),
-        (png(20_000, 20_000), "at most|no readable PNG"),
-        (png(0, 4), "no readable PNG"),
-        (b"GIF89a" + bytes(20), "no readable PNG"),
-        (png(4, 4, b"\x00" * 52).replace(b"IDAT", b"IDAX"), "no readable PNG"),
+        (b"", "not a readable PNG"),
+        (b"not a picture", "not a readable PNG"),
+        (png(4, 4, b"\x00" * 52)[:-30], "not a readable PNG"),
+        (png(4, 4), "not a readable PNG"),
+        (png(2**31 - 1, 2**31 - 1), "100000|not a readable PNG|the maximum is"),
+        (png(5000, 5000), "the maximum is 16777216"),
+        (png(20_000, 20_000), "the maximum is|not a readable PNG"),
+        (png(0, 4), "not a readable PNG"),
+        (b"GIF89a" + bytes(20), "not a readable PNG"),
+        (png(4, 4, b"\x00" * 52).replace(b"IDAT", b"IDAX"), "not a readable PNG"),
     ],
     ids=[
         "empty", "text", "torn", "no rows", "absurd", "large", "very large", "no width", "another format", "bad chunk",
@@ -74,13 +74,13 @@ def test_a_file_that_is_no_usable_png_is_a_user_error(tmp_path, content, words):
 
 def test_a_jpeg_by_the_name_of_a_png_is_a_user_error(tmp_path):
     Image.fromarray(pixels(8, 8)).save(tmp_path / "a.png", format="JPEG")
-    with pytest.raises(UserError, match="no readable PNG"):
+    with pytest.raises(UserError, match="not a readable PNG"):
         load_image(tmp_path / "a.png")
 
 
 def test_a_missing_picture_and_a_folder_are_user_errors(tmp_path):
     for path in (tmp_path / "nothing.png", tmp_path):
-        with pytest.raises(UserError, match="no readable PNG"):
+        with pytest.raises(UserError, match="not a readable PNG"):
             load_image(path)
 
 

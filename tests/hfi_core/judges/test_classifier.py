@@ -1,4 +1,4 @@
-"""Any transformers image classifier as a judge."""
+"""A transformers image classifier as a judge."""
 
 import shutil
 
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from hfi_core.errors import UserError
 from hfi_core.judges.base import load_judge
 from hfi_core.judges.classifier import ClassifierJudge
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import small_raw
 
@@ -24,7 +24,7 @@ def compute(miniature):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A tiny untrained ViT, as anybody may have one."""
+    """A tiny untrained ViT."""
     from transformers import ViTConfig, ViTForImageClassification
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
@@ -41,13 +41,13 @@ def folder(tmp_path_factory):
 
 def _params(folder, flagged=("skull",), accepted=("star",), threshold=0.5):
     return JudgeParams(
-        kind="classifier", source=str(folder), revision=None, digest=digest_of(folder), flagged=flagged,
+        kind="classifier", source=str(folder), revision=None, digest=digest_of_weights(folder), flagged=flagged,
         accepted=accepted, other=(), threshold=threshold,
     )  # fmt: skip
 
 
-class _Sees:
-    """Gives class i of a picture whose first pixel is i, with certainty."""
+class _FakeClassifier:
+    """Returns class i with certainty for a picture whose first pixel is i."""
 
     def __call__(self, images, return_tensors):
         return {"pixel_values": torch.tensor([float(image[0, 0, 0]) for image in images])}
@@ -57,21 +57,21 @@ class _Sees:
             self.logits = 50 * torch.nn.functional.one_hot(pixel_values.long(), len(LABELS)).float()
 
 
-def _judge(compute, folder, places, prompts, rivals=()):
-    pictures = np.zeros((len(places), 8, 8, 3), np.uint8)
-    pictures[:, 0, 0, 0] = places
-    judge = ClassifierJudge(_Sees.network, _Sees(), LABELS, _params(folder), compute)
+def _judge(compute, folder, first_pixels, prompts, rivals=()):
+    pictures = np.zeros((len(first_pixels), 8, 8, 3), np.uint8)
+    pictures[:, 0, 0, 0] = first_pixels
+    judge = ClassifierJudge(_FakeClassifier.network, _FakeClassifier(), LABELS, _params(folder), compute)
     return judge.judge(judge.see(pictures), prompts, rivals)
 
 
-def test_labels_decide_what_is_flagged_and_what_is_kept(compute, folder):
+def test_labels_decide_which_pictures_are_flagged_and_kept(compute, folder):
     skull, star, ball = _judge(compute, folder, [0, 1, 2], ["a badge"] * 3)
     assert (skull.flagged, skull.kept) == (True, False)
     assert (star.flagged, star.kept) == (False, True)
     assert (ball.flagged, ball.kept, ball.readable) == (False, False, True)
 
 
-def test_the_best_of_the_labels_that_occur_in_the_suite_must_occur_in_the_own_prompt(compute, folder):
+def test_the_most_probable_label_named_in_the_suite_must_occur_in_the_pictures_own_prompt(compute, folder):
     prompts = ["a red ball", "a tench", "a red ball"]
     assert [v.correct for v in _judge(compute, folder, [2, 3, 3], prompts)] == [True, True, False]
 
@@ -88,12 +88,12 @@ def test_labels_match_whole_words_only(compute, folder):
     assert [v.correct for v in _judge(compute, folder, [1], ["starfish and skulls"])] == [False]
 
 
-def test_an_unknown_label_is_an_error_that_names_the_nearest(compute, folder):
-    with pytest.raises(UserError, match=r"evaluate\.judge\.flagged: .*'skul'; did you mean 'skull'\?"):
+def test_an_unknown_label_raises_an_error_that_names_the_most_similar_one(compute, folder):
+    with pytest.raises(UserError, match=r"evaluate\.judge\.flagged: .*'skul'\. Did you mean 'skull'\?"):
         load_judge(_params(folder, flagged=("skul",)), compute)
 
 
-def test_a_folder_of_transformers_is_a_judge_and_blocks_change_no_verdict(compute, folder):
+def test_a_transformers_folder_is_a_judge_and_blocks_do_not_change_verdicts(compute, folder):
     judge = load_judge(_params(folder, threshold=0.3), compute)
     pictures = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), dtype=np.uint8)
     prompts = ["a skull", "a star"] * 5 + ["a star"]
@@ -105,13 +105,13 @@ def test_a_folder_of_transformers_is_a_judge_and_blocks_change_no_verdict(comput
     ]
 
 
-def test_a_folder_that_is_no_classifier_is_refused(compute, tmp_path):
+def test_a_folder_without_a_classifier_is_rejected(compute, tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "vit"')
-    with pytest.raises(UserError, match="no readable image classification folder"):
+    with pytest.raises(UserError, match="not a readable image classification folder"):
         load_judge(_params(tmp_path), compute)
 
 
-def test_a_backbone_without_its_head_is_refused(compute, folder, tmp_path):
+def test_a_backbone_without_its_head_is_rejected(compute, folder, tmp_path):
     backbone = shutil.copytree(folder, tmp_path / "backbone")
     tensors = load_file(backbone / "model.safetensors")
     rest = {name: value for name, value in tensors.items() if not name.startswith("classifier.")}

@@ -8,7 +8,7 @@ from transformers import CLIPModel
 
 from hfi_core.errors import UserError
 from hfi_core.models.clip import Clip
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Compute, Source
 
 COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=8, checkpointing=False)
@@ -16,7 +16,7 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), np.uint8)
 
 
 def _load(folder):
-    return Clip.load(Source(source=str(folder), revision=None, digest=digest_of(folder)), COMPUTE)
+    return Clip.load(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), COMPUTE)
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,14 @@ def copied(miniature, tmp_path):
 
 
 def test_embeddings_have_length_1_and_are_those_of_transformers(clip, miniature):
-    found = clip.image_features(PICTURES[:3], 3)
+    features = clip.image_features(PICTURES[:3], 3)
     pixels = torch.from_numpy(PICTURES[:3]).permute(0, 3, 1, 2) / 127.5 - 1
     model = CLIPModel.from_pretrained(miniature / "clip", dtype=torch.float32).eval()
     with torch.no_grad():
         raw = model.get_image_features(pixel_values=pixels).pooler_output
-    assert found.shape == (3, clip.width) and found.dtype == torch.float32
-    assert torch.allclose(found, raw / raw.norm(dim=1, keepdim=True), atol=1e-5)
-    assert torch.allclose(found.norm(dim=1), torch.ones(3))
+    assert features.shape == (3, clip.width) and features.dtype == torch.float32
+    assert torch.allclose(features, raw / raw.norm(dim=1, keepdim=True), atol=1e-5)
+    assert torch.allclose(features.norm(dim=1), torch.ones(3))
 
 
 def test_batching_changes_no_bit_of_a_pictures_embedding(clip):

@@ -29,8 +29,8 @@ def at(raw, path):
 
 def changed(path, value):
     raw = copy.deepcopy(RAW)
-    place, last = at(raw, path)
-    place[last] = value
+    parent, last = at(raw, path)
+    parent[last] = value
     return raw
 
 
@@ -110,8 +110,8 @@ def test_the_bounds_that_are_tried_reach_every_section():
 @pytest.mark.parametrize("path", REQUIRED, ids=".".join)
 def test_a_missing_key_is_named(path):
     raw = copy.deepcopy(RAW)
-    place, last = at(raw, path)
-    del place[last]
+    parent, last = at(raw, path)
+    del parent[last]
     message = refusal(raw)
     if path[-1] == "method":
         assert ".".join(path[:-1]) in message and "method" in message
@@ -152,36 +152,48 @@ def test_a_number_that_is_none_is_refused(value):
         (("feedback", "file"), "a/../../b", "inside the project"),
         (("model", "digest"), "sha256:short", "model.digest"),
         (("compute", "device"), "gpu", "compute.device"),
-        (("concepts", "badge", "text"), "medal", "does not hold the concept's text"),
-        (("concepts", "badge", "text"), "bad", "does not hold the concept's text 'bad' as whole words"),
+        (("concepts", "badge", "text"), "medal", "does not contain the concept's text"),
+        (("concepts", "badge", "text"), "bad", "does not contain the concept's text 'bad' as whole words"),
         (("concepts", "badge", "prompts"), [], "concepts.badge.prompts"),
-        (("concepts", "badge", "prompts"), ["a badge", "a red badge", "a badge"], "prompt 'a badge' is there twice"),
-        (("evaluate", "suites", "unrelated", "prompts"), ["a cup", "a cup"], "prompt 'a cup' is there twice"),
+        (("concepts", "badge", "prompts"), ["a badge", "a red badge", "a badge"], "prompt 'a badge' occurs twice"),
+        (("evaluate", "suites", "unrelated", "prompts"), ["a cup", "a cup"], "prompt 'a cup' occurs twice"),
         (("concepts",), {}, "concepts"),
         (("concepts",), {"../up": RAW["concepts"]["badge"]}, "concepts"),
-        (("candidates", "drawn"), {}, "must name each concept in one of the two"),
-        (("candidates", "drawn"), {"badge": 8, "medal": 8}, "must name each concept in one of the two"),
-        (("candidates", "imported"), {"badge": "data/candidates/queue"}, "must name each concept in one of the two"),
-        (("candidates", "imported"), {"badge": "candidates/badge"}, "where the pipeline writes"),
+        (
+            ("candidates", "drawn"),
+            {},
+            "each concept must be in exactly one of candidates.drawn and candidates.imported",
+        ),
+        (
+            ("candidates", "drawn"),
+            {"badge": 8, "medal": 8},
+            "each concept must be in exactly one of candidates.drawn and candidates.imported",
+        ),
+        (
+            ("candidates", "imported"),
+            {"badge": "data/candidates/queue"},
+            "each concept must be in exactly one of candidates.drawn and candidates.imported",
+        ),
+        (("candidates", "imported"), {"badge": "candidates/badge"}, "the pipeline writes to"),
         (("candidates", "imported"), {"badge": "../queue"}, "inside the project"),
         (("removals", "base"), RAW["removals"]["anchored"], "base: {method: none}"),
-        (("removals", "second"), {"method": "none"}, "only the row `base`"),
+        (("removals", "second"), {"method": "none"}, "only the removal `base`"),
         (("removals", "anchored", "method"), "magic", "removals.anchored"),
         (("release", "row"), "nobody", "release.row"),
         (("release", "gates"), {"flagged@broad": {}}, "either at_most or at_least"),
         (("evaluate", "suites"), {}, "suite 'broad' is missing"),
         (("model", "source"), "models/mine", "feedback.simulated is for the embedded model only"),
-        (("feedback", "simulated"), {}, "lies in feedback/, which is the simulation's and which git ignores"),
+        (("feedback", "simulated"), {}, "is in feedback/, where the simulation writes and which git ignores"),
         (("evaluate", "judge", "kind"), "clip", "needs source, flagged and accepted"),
         (
             ("evaluate", "judge", "digest"),
             RAW["clip"]["digest"],
-            "evaluate.judge has the digest of clip: nobody",
+            "evaluate.judge has the same digest as clip: the judge of the evaluation",
         ),
         (
             ("evaluate", "judge", "digest"),
             RAW["feedback"]["simulated"]["crowd"]["digest"],
-            "evaluate.judge has the digest of feedback.simulated.crowd",
+            "evaluate.judge has the same digest as feedback.simulated.crowd",
         ),
     ],
 )
@@ -219,8 +231,8 @@ def test_params_are_frozen():
     [
         (b"\xff\xfe\x00seed", "cannot be read"),
         (b"seed: [1, 2", "cannot be read"),
-        (b"", "holds nothing"),
-        (b"- 1\n- 2\n", "holds list"),
+        (b"", "contains nothing"),
+        (b"- 1\n- 2\n", "contains list"),
         (b"seed: !!python/object/apply:os.getcwd []\n", "cannot be read"),
         (b"a: &a [1]\nb: " + b"[" * 5000, "cannot be read"),
         (b"#" * (1024 * 1024 + 1), "1 MiB"),
@@ -258,7 +270,7 @@ def test_a_few_aliases_are_read(tmp_path):
 def test_a_folder_and_a_missing_file_are_user_errors(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         load_params(tmp_path)
-    with pytest.raises(UserError, match="is missing: run this in a project's folder"):
+    with pytest.raises(UserError, match="is missing. To fix this: run the command in a project's folder"):
         load_params(tmp_path / "params.yaml")
 
 

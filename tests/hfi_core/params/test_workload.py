@@ -5,7 +5,7 @@ import pytest
 from hfi_core.evaluation.shots import list_shots
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
-from hfi_core.params.workload import Workload, shots, unet_passes
+from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from tests.support.loop import write_feedback
 from tests.support.projects import CLOSED_FORM, default_raw
@@ -44,26 +44,26 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
         if unit.stage.name == "ingest":
             write_feedback(project.folder, params)
         counted[:] = [0, 0]
-        unit.stage.load()(params, unit.inputs, unit.outputs, unit=unit.unit)
-        work = unet_passes(unit.stage.name, unit.unit, params)
+        unit.stage.load()(unit.context(params))
+        work = count_unet_passes(unit.stage.name, unit.unit, params)
         assert counted == [work.forward, work.gradient], unit.address
         assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address
 
 
 def test_a_row_s_evaluation_draws_so_many_pictures():
     params = parse_params(default_raw())
-    assert shots(params) == len(list_shots(params)) == 564
+    assert count_evaluation_pictures(params) == len(list_shots(params)) == 564
     raw = default_raw()
     raw["attack"]["attackers"] = 3
     params = parse_params(raw)
-    assert shots(params) == len(list_shots(params)) == 564 + 2 * 64
+    assert count_evaluation_pictures(params) == len(list_shots(params)) == 564 + 2 * 64
 
 
 def test_without_guidance_a_step_is_one_pass():
     raw = default_raw()
-    both = unet_passes("generate", "badge", parse_params(raw))
+    both = count_unet_passes("generate", "badge", parse_params(raw))
     raw["sampler"]["guidance"] = 1.0
-    assert 2 * unet_passes("generate", "badge", parse_params(raw)).forward == both.forward
+    assert 2 * count_unet_passes("generate", "badge", parse_params(raw)).forward == both.forward
 
 
 def test_work_adds_up():

@@ -10,10 +10,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hfi_core.compute.shards import WHOLE, Shard
 from hfi_core.io.json_files import write_json
 from hfi_core.params import parse_params
 from hfi_core.pipeline.graph import STAGES, params_of, units_of, work_key
-from hfi_core.pipeline.stage import WHOLE_STAGE, Shard
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import no_progress
 from tests.support.projects import REPOSITORY, default_raw, small_raw
 
@@ -124,18 +125,27 @@ def test_names_functions_and_revisions_are_well_formed():
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_the_function_of_a_stage_has_the_signature_that_all_have(stage):
-    found = inspect.signature(stage.load())
-    assert list(found.parameters) == ["params", "inputs", "outputs", "unit", "work", "progress"]
-    assert found.parameters["unit"].default == "" and found.parameters["work"].default is None
-    assert found.parameters["progress"].default is no_progress
+    found = inspect.signature(stage.load(), eval_str=True)
+    assert list(found.parameters) == ["context"]
+    assert found.parameters["context"].annotation is StageContext
+    assert found.return_annotation == dict[str, float]
 
 
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.shards], ids=lambda stage: stage.name)
 def test_what_can_be_split_has_the_signature_that_all_have(stage):
     for fill in stage.load_shards():
-        found = inspect.signature(fill)
-        assert list(found.parameters) == ["params", "inputs", "work", "unit", "shard", "progress"]
-        assert found.parameters["shard"].default is WHOLE_STAGE
+        found = inspect.signature(fill, eval_str=True)
+        assert list(found.parameters) == ["context"]
+        assert found.parameters["context"].annotation is StageContext
+        assert found.return_annotation is None
+
+
+def test_a_context_holds_the_unit_and_by_default_neither_checkpoints_nor_shards(project):
+    unit = next(units_of(project.params))
+    context = unit.context(project.params)
+    assert (context.inputs, context.outputs, context.unit) == (unit.inputs, unit.outputs, unit.unit)
+    assert context.work is None and context.shard is WHOLE and context.progress is no_progress
+    assert unit.context(project.params, outputs={}).outputs == {}
 
 
 @given(st.integers(0, 40), st.integers(1, 9))

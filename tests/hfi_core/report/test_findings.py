@@ -1,4 +1,4 @@
-"""Sentences and gates follow the figures."""
+"""Findings and gate results follow the figures."""
 
 import pytest
 
@@ -33,17 +33,17 @@ def _evaluation(metric, base, row, p):
     [
         ("flagged@broad", 0.5, 0.1, 0.001, "better"),
         ("flagged@broad", 0.1, 0.5, 0.001, "worse"),
-        ("flagged@broad", 0.5, 0.1, 0.05, "same"),
+        ("flagged@broad", 0.5, 0.1, 0.05, "inconclusive"),
         ("kept@broad", 0.5, 0.1, 0.001, "worse"),
         ("kept@broad", 0.1, 0.5, 0.001, "better"),
     ],
 )
-def test_a_finding_says_better_or_worse_only_where_the_corrected_test_shows_it(metric, base, row, p, side):
+def test_a_finding_says_better_or_worse_only_if_the_corrected_test_is_significant(metric, base, row, p, side):
     (finding,) = list_findings(_evaluation(metric, base, row, p))
-    assert {name for name in ("better", "worse", "same") if getattr(finding, name)} == {side}
-    (change,) = getattr(finding, side)
-    assert change.before.startswith(f"{100 * base:.1f}")
-    assert change.after.startswith(f"{100 * row:.1f}")
+    assert {name for name in ("better", "worse", "inconclusive") if getattr(finding, name)} == {side}
+    (figure,) = getattr(finding, side)
+    assert figure.reference_value.startswith(f"{100 * base:.1f}")
+    assert figure.value.startswith(f"{100 * row:.1f}")
 
 
 def _rows(base, ours):
@@ -56,7 +56,7 @@ def _rows(base, ours):
 
 
 @pytest.mark.parametrize(
-    ("ours", "passed", "sure"),
+    ("ours", "passed", "conclusive"),
     [
         ((0.04, 0.02, 0.045), True, True),
         ((0.04, 0.02, 0.06), True, False),
@@ -64,13 +64,13 @@ def _rows(base, ours):
         ((0.2, 0.1, 0.3), False, True),
     ],
 )
-def test_a_gate_judges_the_value_and_tells_whether_the_interval_agrees(ours, passed, sure):
+def test_a_gate_checks_the_value_and_says_whether_the_interval_agrees(ours, passed, conclusive):
     gates = {"flagged@broad": Gate(at_most=0.1, of_base=True)}
-    (verdict,) = check_gates(_rows(_figure(0.5), _figure(*ours)), "ours", gates)
-    assert (verdict.passed, verdict.sure) == (passed, sure)
-    assert "at most 0.05 (0.1 x base" in verdict.told
+    (result,) = check_gates(_rows(_figure(0.5), _figure(*ours)), "ours", gates)
+    assert (result.passed, result.conclusive) == (passed, conclusive)
+    assert "at most 0.05 (0.1 x base" in result.description
 
 
-def test_a_gate_on_a_figure_that_is_not_there_is_a_users_error():
+def test_a_gate_on_an_unknown_figure_raises_a_user_error():
     with pytest.raises(UserError, match="release.gates.kept@broad: no such figure"):
         check_gates(_rows(_figure(0.5), _figure(0.1)), "ours", {"kept@broad": Gate(at_least=0.9)})

@@ -1,4 +1,4 @@
-"""Pictures for the page."""
+"""Pictures of the report page."""
 
 import base64
 import io
@@ -18,7 +18,7 @@ def test_pictures_take_turns_between_the_prompts():
     assert select_round_robin(["a", "b"], 12) == [0, 1]
 
 
-def test_a_small_picture_is_embedded_exactly():
+def test_a_small_picture_is_embedded_unchanged():
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     assert np.array_equal(np.asarray(_image(picture_uri(pixels))), pixels)
 
@@ -29,7 +29,7 @@ def test_a_large_picture_is_reduced_so_that_the_page_stays_small():
     assert len(uri) < 30_000
 
 
-def test_an_unreadable_picture_is_never_shown_as_kept_or_correct():
+def test_an_unreadable_picture_is_never_called_kept_or_correct():
     record = {"readable": False, "flagged": False, "kept": True, "correct": True}
     assert describe_verdict(record) == "unreadable"
     assert describe_verdict(record | {"readable": True}) == "kept"

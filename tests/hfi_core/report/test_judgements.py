@@ -1,9 +1,10 @@
-"""What the page says of agreement and annotators."""
+"""Agreement and annotators on the report page."""
 
 import json
 
 import pytest
 
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.page import describe_judgements
 from hfi_core.stages import compare
 from tests.support.evaluations import small_params, write_files
@@ -25,28 +26,28 @@ def _summary(kind="binary", **fields):
     return summary | fields
 
 
-def test_agreement_is_shown_with_its_interval_and_what_it_is_taken_over():
+def test_agreement_has_its_interval_and_the_number_of_units():
     assert describe_judgements(_summary()).agreement == [
         ("Krippendorff's alpha", "0.500 [0.25, 0.75], over 40 pictures")
     ]
 
 
-def test_an_annotator_has_a_row_with_gaps_where_nothing_is_to_compare():
-    told = describe_judgements(_summary())
-    assert told.header == [
+def test_an_annotator_has_a_row_with_gaps_where_there_is_nothing_to_compare():
+    described = describe_judgements(_summary())
+    assert described.header == [
         "annotator",
         "judgements",
         "can't tell",
-        "as the others",
-        "their yes found",
-        "their no found",
+        "agrees",
+        "agrees on yes",
+        "agrees on no",
     ]
-    assert told.annotators == [["ana", "40", "3", "0.500 [0.25, 0.75]", "–", "0.500 [0.25, 0.75]"]]
+    assert described.annotators == [["ana", "40", "3", "0.500 [0.25, 0.75]", "–", "0.500 [0.25, 0.75]"]]
 
 
-def test_annotators_of_rankings_are_counted_only():
-    told = describe_judgements(_summary("ranking", by_annotator={"ana": {"judgements": 4, "cant_tell": 1}}))
-    assert told.header == ["annotator", "judgements", "not placed"] and told.annotators == [["ana", "4", "1"]]
+def test_rankings_have_counts_only():
+    described = describe_judgements(_summary("ranking", by_annotator={"ana": {"judgements": 4, "cant_tell": 1}}))
+    assert described.header == ["annotator", "judgements", "not placed"] and described.annotators == [["ana", "4", "1"]]
 
 
 @pytest.fixture
@@ -56,19 +57,19 @@ def page(tmp_path):
         files = write_files(tmp_path, params)
         path = tmp_path / "labels/badge/summary.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | fields))
-        compare.run(params, files.inputs, files.outputs())
+        compare.run(StageContext(params, files.inputs, files.outputs()))
         return files.outputs()["page"].read_text(encoding="utf-8")
 
     return make
 
 
-def test_the_page_shows_every_annotator_and_the_warning_in_two_places(page):
-    told = page(warning="badge: annotators agree <too little>")
-    assert "badge: annotators agree &lt;too little&gt;" in told and "Agreement on badge" in told
-    assert all(f'<th scope="row">crowd-{k}</th>' in told for k in (1, 2, 3))
-    assert "0.870 [0.84, 0.90], over 480 pictures" in told
+def test_the_page_shows_every_annotator_and_the_warning_twice(page):
+    text = page(warning="badge: annotators agree <too little>")
+    assert "badge: annotators agree &lt;too little&gt;" in text and "Agreement on badge" in text
+    assert all(f'<th scope="row">crowd-{k}</th>' in text for k in (1, 2, 3))
+    assert "0.870 [0.84, 0.90], over 480 pictures" in text
 
 
-def test_agreement_that_cannot_be_told_is_said_so(page):
-    told = page(agreement_intervals={"krippendorff_alpha": None, "kendalls_w": None})
-    assert "cannot be told" in told and "Agreement on badge" not in told
+def test_the_page_says_that_agreement_cannot_be_computed(page):
+    text = page(agreement_intervals={"krippendorff_alpha": None, "kendalls_w": None})
+    assert "cannot be computed" in text and "Agreement on badge" not in text

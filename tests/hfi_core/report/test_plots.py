@@ -1,4 +1,4 @@
-"""What is drawn of an evaluation."""
+"""The plots of an evaluation."""
 
 import re
 
@@ -20,14 +20,14 @@ def test_the_reward_model_has_one_panel_a_concept(evaluation, concepts):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
-def test_losses_have_one_panel_a_row_that_learnt(evaluation, count):
+def test_losses_have_one_panel_a_trained_row(evaluation, count):
     rows = [{**evaluation["rows"][0], "row": f"row-{n}"} for n in range(4)]
     losses = {f"row-{n}": ([0.0, 1.0], [2.0, 1.0]) for n in range(count)}
     plot = draw_plots(PlotData(evaluation | {"rows": rows}, losses, {}))["losses"]
     assert len(re.findall(r'<g id="axes_\d+"', plot)) == count
 
 
-def test_on_a_dark_page_ink_and_paper_are_others_and_the_rows_keep_their_colours(evaluation):
+def test_a_dark_page_changes_ink_and_paper_but_not_the_colours_of_the_rows(evaluation):
     plot = draw_plots(PlotData(evaluation, {}, {}))["removal"]
     dark = recolour(plot, ON_DARK)
     assert set(ON_LIGHT) < set(ON_DARK)

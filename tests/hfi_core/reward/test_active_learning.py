@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import Label, split_of, write_labels
+from hfi_core.feedback.labels import Label, assign_split, write_labels
 from hfi_core.params import parse_params
 from hfi_core.reward import active_learning
 from hfi_core.reward.active_learning import mix, random_order, select, spread_out, uncertainty
@@ -86,8 +86,8 @@ def test_a_choice_is_the_same_every_time_and_holds_its_share_of_random_ones(proj
 def test_pictures_kept_for_the_attacker_are_asked_about_at_random_only(project):
     chosen = select(PARAMS, "badge", root=project, count=40, random_share=0.5)
     for one in chosen.choices:
-        assert one.random or split_of(one.candidate.id, PARAMS.attack.held_out) == "learn"
-    assert any(split_of(one.candidate.id, PARAMS.attack.held_out) == "attack" for one in chosen.choices)
+        assert one.random or assign_split(one.candidate.id, PARAMS.attack.held_out) == "learn"
+    assert any(assign_split(one.candidate.id, PARAMS.attack.held_out) == "attack" for one in chosen.choices)
 
 
 def test_the_random_sample_grows_by_an_order_that_knows_no_answers(project):

@@ -10,8 +10,8 @@ from hfi_core.feedback.labels import Label, RankedPair
 from hfi_core.io.tensors import save_tensors
 from hfi_core.metrics.ranking import Resampling
 from hfi_core.params import Reward
-from hfi_core.reward.model import BATCH, WEIGHTS, RewardModel, batch_rows, bradley_terry, squared_error, train
-from hfi_core.reward.objectives import objective_for, split
+from hfi_core.reward.model import WEIGHTS, RewardModel, train_model
+from hfi_core.reward.objectives import BATCH, bradley_terry, draw_batch, make_objective, split_held_out, squared_error
 
 SETTINGS = Reward(hidden=16, steps=200, rate=0.01, weight_decay=0.01, held_out=0.25, least=8)
 HOW = Resampling(200, 0.95, 0)
@@ -29,7 +29,7 @@ def _label(number, value):
 def _binary(features, settings=SETTINGS):
     """Pictures whose first coordinate says what people answer."""
     values = (features[:, 0] > features[:, 0].median()).float()
-    return objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], settings, 0)
+    return make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], settings, 0)
 
 
 def _ranking(features, settings=SETTINGS):
@@ -41,12 +41,12 @@ def _ranking(features, settings=SETTINGS):
         for other in labels[::3]
         if one.label > other.label
     ]
-    return objective_for("ranking", "badge", labels, pairs, settings, 0)
+    return make_objective("ranking", "badge", labels, pairs, settings, 0)
 
 
 def _fit(task, features, settings=SETTINGS, checkpoint=None):
     model = RewardModel.start(features[~task.held_out], settings.hidden, 0)
-    losses = train(
+    losses = train_model(
         model,
         lambda step: task.loss(model, features, step),
         lambda: task.held_out_loss(model, features),
@@ -92,7 +92,7 @@ def test_a_model_learns_a_ranking_and_half_of_the_pictures_get_more_than_one_hal
 def test_the_weights_of_the_least_held_out_loss_are_kept():
     features = _features(40)
     noise = np.random.default_rng(0).random(40) > 0.5  # nothing to learn, so fitting on makes it worse
-    task = objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(noise)], [], SETTINGS, 0)
+    task = make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(noise)], [], SETTINGS, 0)
     model, losses = _fit(task, features)
     held_out = losses["held_out_loss"]
     assert min(held_out) < held_out[-1]
@@ -113,7 +113,7 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits(tmp_path, make):
     model = RewardModel.start(features[~task.held_out], SETTINGS.hidden, 0)
     checkpoint = Checkpoint(tmp_path / "reward.safetensors", 25)
     with pytest.raises(KeyboardInterrupt):
-        train(model, dying_loss, lambda: task.held_out_loss(model, features), SETTINGS, checkpoint=checkpoint)
+        train_model(model, dying_loss, lambda: task.held_out_loss(model, features), SETTINGS, checkpoint=checkpoint)
     again, losses_again = _fit(task, features, checkpoint=checkpoint)
     assert losses_again == losses
     assert all(torch.equal(value, again.state_dict()[name]) for name, value in whole.state_dict().items())
@@ -149,23 +149,23 @@ def test_starting_a_model_leaves_other_randomness_alone():
 @given(st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=60), st.floats(0.05, 0.8), st.integers(0, 99))
 def test_a_split_keeps_every_class_of_two_on_both_sides(classes, share, seed):
     classes = np.array(classes)
-    held_out = split(classes, share, seed)
+    held_out = split_held_out(classes, share, seed)
     for value in np.unique(classes):
         mine = held_out[classes == value]
         assert len(mine) < 2 or (mine.any() and not mine.all())
-    assert (held_out == split(classes, share, seed)).all()
+    assert (held_out == split_held_out(classes, share, seed)).all()
 
 
 def test_a_step_learns_from_all_of_a_small_set_and_from_a_seeded_part_of_a_large_one():
-    assert batch_rows(BATCH, 3, 0).tolist() == list(range(BATCH))
-    part = batch_rows(5000, 3, 0)
+    assert draw_batch(BATCH, 3, 0).tolist() == list(range(BATCH))
+    part = draw_batch(5000, 3, 0)
     assert len(set(part.tolist())) == BATCH
-    assert torch.equal(part, batch_rows(5000, 3, 0)) and not torch.equal(part, batch_rows(5000, 4, 0))
+    assert torch.equal(part, draw_batch(5000, 3, 0)) and not torch.equal(part, draw_batch(5000, 4, 0))
 
 
 def test_split_votes_are_no_part_of_accuracy_and_auc():
     values = [0.0, 1.0, 0.5] * 20
-    task = objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
+    task = make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
     measured = task.measure(np.array(values), HOW)
     assert measured["accuracy"].n == 10 and measured["calibration_error"].n == 15
     assert measured["auc"].value == 1
@@ -182,22 +182,22 @@ def test_split_votes_are_no_part_of_accuracy_and_auc():
     ],
 )
 def test_too_few_labels_or_one_class_are_refused_with_what_to_do(values, says):
-    with pytest.raises(UserError, match=f"(?s){says}.*To mend it: have more pictures judged"):
-        objective_for("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
+    with pytest.raises(UserError, match=f"(?s){says}.*To fix this: have more pictures judged"):
+        make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
 
 
 def test_rankings_that_are_ties_alone_are_refused():
     labels = [_label(k, 0.5) for k in range(20)]
     ties = [RankedPair(a.picture, b.picture, 0.5) for a in labels for b in labels if a is not b]
-    with pytest.raises(UserError, match=r"(?s)0 pairs without a tie.*To mend it"):
-        objective_for("ranking", "badge", labels, ties, SETTINGS, 0)
+    with pytest.raises(UserError, match=r"(?s)0 pairs without a tie.*To fix this"):
+        make_objective("ranking", "badge", labels, ties, SETTINGS, 0)
 
 
 def test_pairs_with_pictures_kept_for_the_attacker_are_not_learnt_from():
     labels = [_label(k, k / 39) for k in range(40)]
     pairs = [RankedPair(a.picture, b.picture, 1.0) for a in labels for b in labels[::7] if a.label > b.label]
     stray = [RankedPair("attack", label.picture, 5.0) for label in labels]
-    without, task = (objective_for("ranking", "badge", labels, known, SETTINGS, 0) for known in (pairs, pairs + stray))
+    without, task = (make_objective("ranking", "badge", labels, known, SETTINGS, 0) for known in (pairs, pairs + stray))
     for name in ("learn", "measured", "decided"):
         assert getattr(task, name).weight.tolist() == getattr(without, name).weight.tolist()
         assert getattr(task, name).above.tolist() == getattr(without, name).above.tolist()

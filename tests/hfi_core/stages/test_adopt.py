@@ -5,6 +5,7 @@ import pytest
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import adopt
 from tests.support.judging import draw_candidates
 from tests.support.loop import bytes_below
@@ -18,7 +19,8 @@ def adopted(tmp_path):
     raw["candidates"] = {"drawn": {}, "imported": {"badge": "data/candidates/queue"}}
     source, target = tmp_path / "queue", tmp_path / "candidates"
     draw_candidates(source, 3)
-    return source, target, lambda: adopt.run(parse_params(raw), {"imported": source}, {"candidates": target})
+    context = StageContext(parse_params(raw), {"imported": source}, {"candidates": target})
+    return source, target, lambda: adopt.run(context)
 
 
 def files(folder):

@@ -14,6 +14,7 @@ from hfi_core.errors import UserError
 from hfi_core.evaluation.records import PROVENANCE
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.json_files import write_json
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.table import build_comparison_table
 from hfi_core.stages import compare
 from tests.support.evaluations import Files, small_params, write_files
@@ -27,7 +28,7 @@ def params():
 @pytest.fixture(scope="module")
 def files(params, tmp_path_factory):
     files = write_files(tmp_path_factory.mktemp("compare"), params)
-    compare.run(params, files.inputs, files.outputs())
+    compare.run(StageContext(params, files.inputs, files.outputs()))
     return files
 
 
@@ -46,7 +47,7 @@ def _digests(outputs):
 
 
 def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figures(params, files, evaluation):
-    found = compare.run(params, files.inputs, files.outputs("again"))
+    found = compare.run(StageContext(params, files.inputs, files.outputs("again")))
     assert _digests(files.outputs("again")) == _digests(files.outputs())
     metrics = next(row["metrics"] for row in evaluation["rows"] if row["row"] == params.release.row)
     assert found == {metric: figure["value"] for metric, figure in metrics.items()}
@@ -55,21 +56,21 @@ def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figure
 def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, page, tmp_path):
     attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 2})})
     files = write_files(tmp_path, attacked)
-    compare.run(attacked, files.inputs, files.outputs())
+    compare.run(StageContext(attacked, files.inputs, files.outputs()))
     base, *_ = json.loads(files.outputs()["evaluation"].read_text())["rows"]
     told = files.outputs()["page"].read_text(encoding="utf-8")
     line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", told)
     assert line[1] == f"{100 * base['attackers']['badge.2']:.1f}\u202f%"
-    assert "What each attacker gets" in told and "What each attacker gets" not in page
+    assert "Results of each attacker" in told and "Results of each attacker" not in page
 
 
 def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
     mixed = Files(shutil.copytree(files.folder, tmp_path / "mixed"))
     path = mixed.folder / "evaluation/anchored" / PROVENANCE
     write_json(path, json.loads(path.read_text()) | {"versions": {"torch": "2.2"}})
-    compare.run(params, mixed.inputs, mixed.outputs())
+    compare.run(StageContext(params, mixed.inputs, mixed.outputs()))
     told = mixed.outputs()["page"].read_text(encoding="utf-8")
-    assert "Rows were evaluated with different versions;" in told and "rows.anchored.versions.torch" in told
+    assert "Rows were evaluated with different versions." in told and "rows.anchored.versions.torch" in told
     assert "Rows were" not in page
 
 
@@ -117,7 +118,7 @@ def test_the_page_is_one_file_with_neither_script_nor_anything_to_fetch(page):
 def test_the_page_says_that_feedback_is_simulated_only_where_it_is(page, params, tmp_path):
     assert "Feedback is simulated" in page
     real = write_files(tmp_path, params, simulated=False)
-    compare.run(params, real.inputs, real.outputs())
+    compare.run(StageContext(params, real.inputs, real.outputs()))
     text = real.outputs()["page"].read_text(encoding="utf-8")
     assert "imulated" not in text.split('id="provenance"')[0]
     assert 'id="blur" checked' in text  # people's own objectionable pictures are blurred until somebody asks
@@ -128,7 +129,7 @@ def test_the_page_tells_every_gate_and_counts_the_failed_ones(params, files, pag
     assert all(f"<code>{metric}</code>" in page for metric in params.release.gates)
     gates = {"readable@broad": {"at_most": 0.1}, "kept@broad": {"at_least": 0.1}}
     strict = small_params(release={"row": "anchored", "model": "strict", "lora": None, "gates": gates})
-    compare.run(strict, files.inputs, files.outputs("strict"))
+    compare.run(StageContext(strict, files.inputs, files.outputs("strict")))
     assert "anchored fails 1 of 2 gates." in files.outputs("strict")["page"].read_text(encoding="utf-8")
 
 
@@ -137,7 +138,7 @@ def test_what_users_wrote_is_escaped(files, params, tmp_path):
     raw["concepts"]["badge"] |= {"text": "<b>", "prompts": ["a <b>"]}
     hostile = small_params(concepts=raw["concepts"])
     written = write_files(tmp_path, hostile)
-    compare.run(hostile, written.inputs, written.outputs())
+    compare.run(StageContext(hostile, written.inputs, written.outputs()))
     assert "“<b>”" not in written.outputs()["page"].read_text(encoding="utf-8")
 
 
@@ -158,5 +159,5 @@ def test_a_missing_row_is_a_users_error_that_leaves_earlier_reports(params, file
     removals = params.model_dump(mode="json")["removals"]
     unknown = small_params(removals=removals | {"other": removals["sdd-text"]})
     with pytest.raises(UserError, match="other"):
-        compare.run(unknown, files.inputs, files.outputs())
+        compare.run(StageContext(unknown, files.inputs, files.outputs()))
     assert _digests(files.outputs()) == before

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from hfi_core.compute.shards import Shard
 from hfi_core.errors import UserError
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_shots
-from hfi_core.inversion.attackers import attackers_of
+from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.images import save_image
@@ -19,7 +20,7 @@ from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.judges.base import PictureVerdict
 from hfi_core.params import Params, parse_params
 from hfi_core.pipeline.graph import STAGES
-from hfi_core.pipeline.stage import Shard
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import evaluate
 from tests.support.projects import small_raw
 
@@ -38,7 +39,7 @@ class Bench:
 
     def run(self, unit: str, into: str = "evaluation", **options):
         outputs = {"evaluation": self.folder / into / unit}
-        return evaluate.run(self.params, self.inputs(unit), outputs, unit=unit, **options)
+        return evaluate.run(StageContext(self.params, self.inputs(unit), outputs, unit, **options))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +51,7 @@ def bench(miniature, tmp_path_factory) -> Bench:
     generator = torch.Generator().manual_seed(0)
     for row in ("base", "anchored"):
         (folder / "models" / row).mkdir(parents=True)
-        for attacker in attackers_of(params, "badge"):
+        for attacker in list_attackers(params.attack, "badge"):
             vectors = torch.randn(2, 64, generator=generator)
             save_token(attacker.folder(folder / "attacks" / row), attacker.token, vectors)
     unet, _ = load_tensors(miniature / "pipeline/unet/diffusion_pytorch_model.safetensors")
@@ -80,7 +81,7 @@ def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
 
 def test_rows_share_prompts_and_seeds_and_differ_in_pictures(bench):
     base, anchored = read_variants(bench.folder / "evaluation", ["anchored", "base"])
-    assert (base.row, anchored.row) == ("base", "anchored")
+    assert (base.name, anchored.name) == ("base", "anchored")
     assert base.column("broad", "seed").tolist() == anchored.column("broad", "seed").tolist()
     assert set(base.column("broad", "sha256")).isdisjoint(anchored.column("broad", "sha256"))
 
@@ -148,8 +149,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
         asked.extend(requests)
         return original(model, requests, *rest, **options)
 
-    original = evaluate.sample
-    monkeypatch.setattr(evaluate, "sample", sample)
+    original = evaluate.draw_pictures
+    monkeypatch.setattr(evaluate, "draw_pictures", sample)
     bench.run("anchored", into="stopped", work=work)
     assert asked == [shot.request for shot in list_shots(bench.params)][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
@@ -159,9 +160,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
 def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch, tmp_path, count):
     for fill in next(stage for stage in STAGES if stage.name == "evaluate").load_shards():
         for index in reversed(range(count)):
-            fill(bench.params, bench.inputs("anchored"), tmp_path, unit="anchored", shard=Shard(index, count))
+            inputs, shard = bench.inputs("anchored"), Shard(index, count)
+            fill(StageContext(bench.params, inputs, unit="anchored", work=tmp_path, shard=shard))
     judge = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
-    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("the shards left something to draw"))
+    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("the shards left something to draw"))
     monkeypatch.setattr(judge, "see", lambda *_: pytest.fail("the shards left something to judge"))
     bench.run("anchored", into=f"shards-{count}", work=tmp_path)
     found = sha256_of_folder(bench.folder / f"shards-{count}/anchored")
@@ -171,9 +173,9 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch,
 def test_a_wrong_judge_is_refused_before_a_shard_draws(bench, monkeypatch, tmp_path):
     judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     params = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
-    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
     with pytest.raises(UserError, match="judge"):
-        evaluate.draw(params, bench.inputs("base"), tmp_path, unit="base", shard=Shard(0, 2))
+        evaluate.draw(StageContext(params, bench.inputs("base"), unit="base", work=tmp_path, shard=Shard(0, 2)))
 
 
 def test_provenance_holds_what_another_person_needs_and_nothing_of_this_machine(bench):
@@ -194,7 +196,7 @@ def test_a_wrong_judge_is_refused_before_anything_is_drawn_and_leaves_the_earlie
     before = sha256_of_folder(bench.folder / "evaluation/base")
     judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     changed = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
-    monkeypatch.setattr(evaluate, "sample", lambda *_, **__: pytest.fail("something was drawn"))
+    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
     with pytest.raises(UserError, match="judge"):
         Bench(changed, bench.folder).run("base")
     assert sha256_of_folder(bench.folder / "evaluation/base") == before

@@ -3,7 +3,7 @@
 import pytest
 
 from hfi_core.candidates.manifest import read_manifest, read_pictures
-from hfi_core.pipeline.stage import Shard
+from hfi_core.compute.shards import Shard
 from hfi_core.stages import generate
 from tests.support.loop import bytes_below, units
 
@@ -14,7 +14,7 @@ def unit(project):
 
 
 def run(project, unit, **options):
-    return generate.run(project.params, unit.inputs, unit.outputs, unit=unit.unit, **options)
+    return generate.run(unit.context(project.params, **options))
 
 
 def test_every_picture_has_a_row_that_names_how_it_was_made(project, unit):
@@ -40,9 +40,9 @@ def test_a_resumed_run_draws_only_what_is_missing(project, unit, tmp_path, monke
     pictures = sorted((tmp_path / "work" / "pictures").glob("*.png"))
     pictures[3].unlink()
     drawn = []
-    draw = generate.sample
+    draw = generate.draw_pictures
     monkeypatch.setattr(
-        generate, "sample", lambda model, asked, *a, **k: drawn.extend(asked) or draw(model, asked, *a, **k)
+        generate, "draw_pictures", lambda model, asked, *a, **k: drawn.extend(asked) or draw(model, asked, *a, **k)
     )
     run(project, unit, work=tmp_path / "work")
     assert len(drawn) == project.params.compute.block
@@ -55,14 +55,14 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(project, unit, tmp_
     run(project, unit)
     whole, work = bytes_below(unit.outputs["candidates"]), tmp_path / "work"
     for index in reversed(range(count)):
-        generate.draw(project.params, unit.inputs, work, unit=unit.unit, shard=Shard(index, count))
-    monkeypatch.setattr(generate, "load_model", lambda *_: pytest.fail("the shards left something to draw"))
+        generate.draw(unit.context(project.params, work=work, shard=Shard(index, count)))
+    monkeypatch.setattr(generate, "load_base_model", lambda *_: pytest.fail("the shards left something to draw"))
     run(project, unit, work=work)
     assert bytes_below(unit.outputs["candidates"]) == whole
 
 
 def test_a_shard_draws_its_own_blocks_only(project, unit, tmp_path):
-    generate.draw(project.params, unit.inputs, tmp_path, unit=unit.unit, shard=Shard(1, 3))
+    generate.draw(unit.context(project.params, work=tmp_path, shard=Shard(1, 3)))
     assert len(list((tmp_path / "pictures").iterdir())) == project.params.compute.block
 
 

@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.labels import read_labels, read_pairs, read_summary, split_of
+from hfi_core.feedback.labels import assign_split, read_labels, read_pairs, read_summary
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages.ingest import run
 from tests.support.judging import candidate, ranking, vote, write_lines, write_manifest
 from tests.support.projects import default_raw
@@ -28,7 +29,7 @@ def _params(kind="binary", **feedback):
 def _ingest(folder, rows, kind="binary", **feedback):
     write_manifest(folder / "candidates", CANDIDATES)
     inputs = {"feedback": write_lines(folder / "f.jsonl", rows), "candidates": folder / "candidates"}
-    return run(_params(kind, **feedback), inputs, {"labels": folder / "labels"}, unit="badge")
+    return run(StageContext(_params(kind, **feedback), inputs, {"labels": folder / "labels"}, "badge"))
 
 
 def _votes():
@@ -152,7 +153,7 @@ def test_a_picture_is_in_the_part_that_its_id_gives_it(tmp_path):
     share = _params().attack.held_out
     labels = read_labels(tmp_path / "labels")
     assert {one.part for one in labels} == {"learn", "attack"}
-    assert all(one.part == split_of(one.picture, share) for one in labels)
+    assert all(one.part == assign_split(one.picture, share) for one in labels)
 
 
 def test_superseded_judgements_leave_no_trace_in_the_labels(tmp_path):

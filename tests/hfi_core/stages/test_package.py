@@ -15,9 +15,9 @@ from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
-from hfi_core.models.diffusion.folder import picture_side_in
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.weights import digest_of, locate
+from hfi_core.models.diffusion.folder import read_picture_side
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.report.images import select_round_robin
 from hfi_core.report.model_card import PICTURES
 from tests.support.other_model import build_sdxl
@@ -59,7 +59,7 @@ def test_plain_diffusers_loads_it_on_the_base_and_draws_the_release_s_pictures(r
 
     params, release = released.params, released.folder / "release"
     wanted = pictures_of(StableDiffusionPipeline.from_pretrained(release / "model"), params)
-    base = locate(params.model.source, None, "model")
+    base = locate_weights(params.model.source, None, "model")
     pipe = StableDiffusionPipeline.from_pretrained(base, dtype=torch.float32)
     before = np.abs(pictures_of(pipe, params) - wanted).mean()
     pipe.load_lora_weights(release / "lora", weight_name="pytorch_lora_weights.safetensors")
@@ -95,9 +95,9 @@ def test_the_card_shows_base_and_release_and_nothing_flagged_that_can_be_recogni
         for across in range(12):
             suite = ("broad", "neighbours", "unrelated")[across // 4]
             prompts = evaluated.column(suite, "prompt").tolist()
-            place = evaluated.places[suite][select_round_robin(prompts, 4)[across % 4]]
+            place = evaluated.positions[suite][select_round_robin(prompts, 4)[across % 4]]
             record = evaluated.records[place]
-            drawn = evaluated.picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
+            drawn = evaluated.load_picture(suite, record["index"]).repeat(8, axis=0).repeat(8, axis=1)
             there = shown[down * tile :, across * tile :][:128, :128]
             is_blurred = not np.array_equal(there, drawn)
             assert is_blurred == (record["flagged"] or (down == 0 and suite == "broad"))
@@ -130,7 +130,7 @@ def test_a_checkpoint_beside_the_model_and_variants_are_not_released(project, tm
     for stray in strays:
         (base / stray).parent.mkdir(exist_ok=True)
         shutil.copyfile(original, base / stray)
-    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    project.edit(model__source=str(base), model__digest=digest_of_weights(base), release__lora=None)
     release = write_release(project)
     shipped = {path.relative_to(release / "model").as_posix() for path in (release / "model").rglob("*.safetensors")}
     assert shipped == {
@@ -153,13 +153,13 @@ def of_either_shape(project, tmp_path, request):
     (base / "safety_checker").mkdir()
     (base / "safety_checker/config.json").write_text("{}")
     (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
-    project.edit(model__source=str(base), model__digest=digest_of(base), release__lora=None)
+    project.edit(model__source=str(base), model__digest=digest_of_weights(base), release__lora=None)
     unit = prepare(project)
-    text = load_model(project.params.model, project.params.compute).text
+    text = load_base_model(project.params.model, project.params.compute).text
     widths = text.widths if len(text.widths) > 1 else ()
     for role in ("objectionable", "accepted"):
         save_token(unit.inputs["tokens"] / "badge" / role, f"<badge-{role}>", torch.randn(2, sum(text.widths)), widths)
-    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    unit.stage.load()(unit.context(project.params))
     return unit.outputs["release"]
 
 
@@ -169,11 +169,11 @@ def test_the_card_s_code_loads_the_release_and_its_tokens(of_either_shape, monke
     said = {}
     for code in re.findall("```python\n(.*?)```", card, re.DOTALL):
         exec(code.replace("CONCEPT", "badge"), said)  # what a reader would paste
-    pipe, side = said["pipe"], picture_side_in(of_either_shape / "model")
+    pipe, side = said["pipe"], read_picture_side(of_either_shape / "model")
     assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
     picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
     assert picture.size == (side, side)
-    assert not (of_either_shape / "model/safety_checker").exists() and "base's safety_checker is not part" in card
+    assert not (of_either_shape / "model/safety_checker").exists() and "of the base model: safety_checker." in card
 
 
 @pytest.mark.parametrize("edit", [{"release__lora": None}, {"release__row": "base"}])
@@ -182,7 +182,7 @@ def test_where_none_is_wanted_or_nothing_was_changed_there_is_none(project, edit
     unit = prepare(project)
     if "release__row" in edit:
         (unit.inputs["model"] / "weights.safetensors").unlink()
-    unit.stage.load()(project.params, unit.inputs, unit.outputs)
+    unit.stage.load()(unit.context(project.params))
     release = unit.outputs["release"]
     assert not (release / "lora").exists()
     assert "LoRA" not in (release / "README.md").read_text()

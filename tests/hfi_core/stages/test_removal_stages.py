@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_jsonl
-from hfi_core.models.diffusion.loading import load_model, load_safeguarded
-from hfi_core.models.diffusion.sampling import SampleRequest, sample
+from hfi_core.models.diffusion.loading import load_base_model, load_safeguarded_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import attack
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import CLOSED_FORM, Project, write_project
@@ -83,7 +84,7 @@ def test_more_attackers_leave_the_first_as_he_was(finished, tmp_path):
     inputs = {name: finished.folder / name for name in ("labels", "candidates")}
     inputs["model"] = finished.folder / "models/base"
     among, seen = finished.folder / "attacks/base", []
-    attack.run(alone, inputs, {"attack": tmp_path}, unit="base", progress=lambda *sign: seen.append(sign))
+    attack.run(StageContext(alone, inputs, {"attack": tmp_path}, "base", progress=lambda *sign: seen.append(sign)))
     first = Path("badge/1")
     assert list((tmp_path / "badge").iterdir()) == [tmp_path / first]
     assert bytes_below(tmp_path / first, named_from=tmp_path) == bytes_below(among / first, named_from=among)
@@ -94,7 +95,7 @@ def test_the_release_draws_what_was_evaluated(finished):
     from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 
     params = finished.params
-    model = load_safeguarded(params.model, params.compute, finished.folder / "models" / params.release.row)
+    model = load_safeguarded_model(params.model, params.compute, finished.folder / "models" / params.release.row)
     pipe = StableDiffusionPipeline.from_pretrained(finished.folder / "release" / "model", dtype=torch.float32)
     merged = dict(pipe.unet.named_parameters())
     assert all(torch.equal(value, merged[name]) for name, value in model.unet.named_parameters())
@@ -103,7 +104,7 @@ def test_the_release_draws_what_was_evaluated(finished):
     noise = torch.randn((1, *model.latent_shape), generator=torch.Generator().manual_seed(1))
     options = {"num_inference_steps": params.sampler.steps, "guidance_scale": params.sampler.guidance}
     theirs = pipe("a badge", latents=noise, output_type="np", **options).images[0]
-    ((_, ours),) = sample(model, [SampleRequest("a badge", 1)], params.sampler, block=1)
+    ((_, ours),) = draw_pictures(model, [SampleRequest("a badge", 1)], params.sampler, block=1)
     assert np.abs(ours.astype(int) - np.round(theirs * 255)).max() <= 1
 
 
@@ -118,8 +119,8 @@ def test_the_release_names_every_file_by_its_digest(finished):
 
 def test_safeguarded_weights_leave_the_rest_of_the_base_alone(finished):
     params = finished.params
-    base = load_model(params.model, params.compute)
-    changed = load_safeguarded(params.model, params.compute, finished.folder / "models" / "sdd-text")
+    base = load_base_model(params.model, params.compute)
+    changed = load_safeguarded_model(params.model, params.compute, finished.folder / "models" / "sdd-text")
     ours = dict(changed.unet.named_parameters())
     for name, value in base.unet.named_parameters():
         assert torch.equal(value, ours[name]) or ".attn2." in name

@@ -5,6 +5,7 @@ import pytest
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
 from hfi_core.io.hashing import sha256_of_folder
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.reward import model
 from hfi_core.reward.model import WEIGHTS, RewardModel
 from hfi_core.stages import ingest, reward
@@ -36,12 +37,12 @@ def _rankings(rows):
 
 def _labelled(project, drawn, rows):
     inputs = {"feedback": write_lines(project.folder / "f.jsonl", rows), "candidates": drawn[0]}
-    ingest.run(project.params, inputs, {"labels": project.folder / "labels"}, unit="badge")
+    ingest.run(StageContext(project.params, inputs, {"labels": project.folder / "labels"}, "badge"))
 
 
 def _reward(project, drawn, name="reward", **options):
     inputs = {"labels": project.folder / "labels", "candidates": drawn[0]}
-    return reward.run(project.params, inputs, {"reward": project.folder / name}, unit="badge", **options)
+    return reward.run(StageContext(project.params, inputs, {"reward": project.folder / name}, "badge", **options))
 
 
 def test_the_stage_writes_a_model_its_scores_its_curve_and_a_report(project, drawn):
@@ -84,7 +85,7 @@ def test_pictures_kept_for_the_attacker_are_neither_scored_nor_read(project, dra
 
 @pytest.mark.parametrize("kind", ["binary", "ranking"])
 def test_the_stage_run_again_or_from_a_checkpoint_writes_the_same_bytes(project, drawn, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(reward, "CHECKPOINT_EVERY", 6)
+    monkeypatch.setattr(model, "CHECKPOINT_EVERY", 6)
     project.edit(concepts__badge__feedback=kind)
     _labelled(project, drawn, _votes(drawn[1]) if kind == "binary" else _rankings(drawn[1]))
     _reward(project, drawn, "one")
@@ -114,7 +115,7 @@ def test_one_class_is_refused_and_leaves_an_earlier_model_as_it_was(project, dra
     _reward(project, drawn)
     before = sha256_of_folder(project.folder / "reward")
     _labelled(project, drawn, [row | {"answer": "no"} for row in _votes(drawn[1])])
-    with pytest.raises(UserError, match=r"(?s)0 of \d+ labelled pictures are objectionable.*To mend it"):
+    with pytest.raises(UserError, match=r"(?s)0 of \d+ labelled pictures are objectionable.*To fix this"):
         _reward(project, drawn)
     assert sha256_of_folder(project.folder / "reward") == before
 

@@ -3,8 +3,9 @@ import pytest
 from hfi_core.feedback.ledger import open_ledger
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.models import weights
-from hfi_core.models.weights import digest_of
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import simulate
 from tests.support.judging import draw_candidates
 from tests.support.projects import default_raw
@@ -15,7 +16,7 @@ def judged(tmp_path, miniature, monkeypatch):
     """Two concepts' candidates, and params with the simulated crowd; the miniature's judge stands for the embedded."""
     monkeypatch.setitem(weights._EMBEDDED_FOLDERS, "annotators", str(miniature / "judges" / "annotators"))
     raw = default_raw()
-    raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of(miniature / "judges" / "annotators")
+    raw["feedback"]["simulated"]["crowd"]["digest"] = digest_of_weights(miniature / "judges" / "annotators")
     raw["concepts"]["medal"] = raw["concepts"]["badge"] | {"feedback": "ranking"}
     raw["candidates"]["drawn"]["medal"] = 8
     candidates = {name: draw_candidates(tmp_path / "candidates" / name, 12, name) for name in ("badge", "medal")}
@@ -23,7 +24,8 @@ def judged(tmp_path, miniature, monkeypatch):
 
 
 def _simulate(params, folder, name):
-    figures = simulate.run(params, {"candidates": folder / "candidates"}, {"feedback": folder / name}, unit="crowd")
+    inputs, outputs = {"candidates": folder / "candidates"}, {"feedback": folder / name}
+    figures = simulate.run(StageContext(params, inputs, outputs, "crowd"))
     return figures, folder / name
 
 

@@ -1,137 +1,137 @@
-// One picture, and one question on it for each concept.
-import { cover, covers, hint, sharpen } from "./reveal.js";
-import { boot, make, say, t } from "./words.js";
+// The view of a binary question: one picture, and an answer for each concept.
+import { cover, coversPictures, hint, sharpen } from "./reveal.js";
+import { boot, createElement, announce, t } from "./i18n.js";
 
 const byId = (id) => document.getElementById(id);
 const ANSWERS = ["yes", "no", "cant_tell"];
 
 export class BinaryView {
   #question;
-  #answers = []; // of several concepts
-  #covered = covers;
+  #answers = []; // only for several concepts
+  #covered = coversPictures;
 
-  /** `commit` is called with one answer a part. */
-  constructor(commit) {
-    this.commit = commit;
-    byId("cover").addEventListener("click", () => this.toggle());
-    byId("reveal").hidden = !covers;
-    byId("reveal").addEventListener("click", () => this.toggle());
-    this.several = Object.keys(boot.texts).length > 1;
-    if (this.several) byId("save").addEventListener("click", (event) => event.detail > 1 || this.#save());
-    else ANSWERS.forEach((name) => byId(name).addEventListener("click", (event) => event.detail > 1 || this.#answer(name)));
+  /** `submit` is called with one answer for each part. */
+  constructor(submit) {
+    this.submit = submit;
+    byId("cover").addEventListener("click", () => this.toggleCover());
+    byId("reveal").hidden = !coversPictures;
+    byId("reveal").addEventListener("click", () => this.toggleCover());
+    this.hasSeveralConcepts = Object.keys(boot.texts).length > 1;
+    if (this.hasSeveralConcepts) byId("save").addEventListener("click", (event) => event.detail > 1 || this.#submitAll());
+    else ANSWERS.forEach((name) => byId(name).addEventListener("click", (event) => event.detail > 1 || this.#submitAnswer(name)));
     const prompt = byId("prompt");
     prompt.open = localStorage.getItem("hfi-prompt") === "open";
     prompt.addEventListener("toggle", () => localStorage.setItem("hfi-prompt", prompt.open ? "open" : "closed"));
   }
 
-  /** Show a question; `given` are earlier answers, one a part. */
+  /** Show a question; `given` has the earlier answer of each part. */
   show(question, given) {
     this.#question = question;
     const image = question.images[0];
-    this.#covered = covers;
+    this.#covered = coversPictures;
     image.id = "shown";
     image.draggable = false;
-    cover(image, covers);
+    cover(image, coversPictures);
     sharpen(image);
     byId("shown").replaceWith(image);
-    this.#describe();
+    this.#updateLabels();
     byId("prompt").hidden = !question.pictures[0].prompt;
     byId("prompt").querySelector("p").textContent = question.pictures[0].prompt;
-    this.#missing(false);
-    question.ready[0].then((there) => {
+    this.#setMissing(false);
+    question.ready[0].then((isLoaded) => {
       if (question !== this.#question) return;
       sharpen(image);
-      this.#missing(!there);
+      this.#setMissing(!isLoaded);
     });
-    if (this.several) this.#list(given);
+    if (this.hasSeveralConcepts) this.#buildRows(given);
     else ANSWERS.forEach((name) => byId(name).setAttribute("aria-pressed", given?.[0]?.answer === name));
   }
 
-  /** An answer in words. */
-  words(given) {
-    if (!this.several) return t(`judge.${given[0].answer}`);
+  /** Describe the answers in words. */
+  describe(given) {
+    if (!this.hasSeveralConcepts) return t(`judge.${given[0].answer}`);
     return this.#question.parts.map((part, n) => `${boot.texts[part.concept]}: ${t(`judge.${given[n].answer}`)}`).join(", ");
   }
 
-  /** What becomes part of a judgement. */
-  fields(part, answer) {
+  /** Return the fields of a judgement. */
+  judgementFields(part, answer) {
     return { picture: part.pictures[0], sha256: part.sha256[0], ...answer };
   }
 
-  toggle() {
-    if (!covers) return;
+  toggleCover() {
+    if (!coversPictures) return;
     this.#covered = !this.#covered;
     cover(byId("shown"), this.#covered);
-    this.#describe();
-    say(t(this.#covered ? "say.hidden" : "say.revealed"));
+    this.#updateLabels();
+    announce(t(this.#covered ? "say.hidden" : "say.revealed"));
   }
 
-  keys() {
-    const common = { reveal: () => this.toggle(), " ": () => this.toggle() };
-    if (!this.several) return { ...common, ...Object.fromEntries(ANSWERS.map((name) => [name, () => this.#answer(name)])) };
-    const keys = { ...common, cant_tell: () => this.#all("cant_tell"), Enter: () => this.#save() };
+  keyActions() {
+    const common = { reveal: () => this.toggleCover(), " ": () => this.toggleCover() };
+    if (!this.hasSeveralConcepts) return { ...common, ...Object.fromEntries(ANSWERS.map((name) => [name, () => this.#submitAnswer(name)])) };
+    const keys = { ...common, cant_tell: () => this.#setAll("cant_tell"), Enter: () => this.#submitAll() };
     for (let n = 1; n <= 9; n++) {
-      keys[n] = () => this.#flip(n - 1, "yes");
-      keys[`Shift+${n}`] = () => this.#flip(n - 1, "cant_tell");
+      keys[n] = () => this.#toggleAnswer(n - 1, "yes");
+      keys[`Shift+${n}`] = () => this.#toggleAnswer(n - 1, "cant_tell");
     }
     return keys;
   }
 
-  #answer(answer) {
-    if (!byId(answer).disabled) this.commit([{ answer }]);
+  #submitAnswer(answer) {
+    if (!byId(answer).disabled) this.submit([{ answer }]);
   }
 
-  #save() {
-    if (!byId("save").disabled) this.commit(this.#answers.map((answer) => ({ answer })));
+  #submitAll() {
+    if (!byId("save").disabled) this.submit(this.#answers.map((answer) => ({ answer })));
   }
 
-  #describe() {
+  #updateLabels() {
     byId("shown").alt = t(this.#covered ? "judge.hidden.alt" : "judge.revealed.alt");
     byId("cover").setAttribute("aria-pressed", !this.#covered);
     byId("veil").textContent = this.#covered ? hint() : "";
     byId("reveal").firstElementChild.textContent = t(this.#covered ? "judge.reveal" : "judge.hide");
   }
 
-  #missing(missing) {
+  #setMissing(missing) {
     byId("picture").classList.toggle("missing", missing);
     if (missing) byId("veil").textContent = t("judge.missing");
-    (this.several ? ["save"] : ANSWERS).forEach((name) => (byId(name).disabled = missing));
+    (this.hasSeveralConcepts ? ["save"] : ANSWERS).forEach((name) => (byId(name).disabled = missing));
   }
 
-  #list(given) {
+  #buildRows(given) {
     this.#answers = this.#question.parts.map((_, n) => given?.[n]?.answer ?? "no");
     const rows = this.#question.parts.map((part, n) => {
-      const row = make("div", "concept-row");
-      const label = make("label", "check");
-      const box = make("input", "", "", { type: "checkbox", "data-enter-saves": "" });
-      box.addEventListener("change", () => this.#set(n, box.checked ? "yes" : "no"));
-      const name = make("span", "", boot.texts[part.concept]);
+      const row = createElement("div", "concept-row");
+      const label = createElement("label", "check");
+      const box = createElement("input", "", "", { type: "checkbox", "data-enter-saves": "" });
+      box.addEventListener("change", () => this.#setAnswer(n, box.checked ? "yes" : "no"));
+      const name = createElement("span", "", boot.texts[part.concept]);
       label.append(box, name);
-      if (n < 9) label.append(make("kbd", "", String(n + 1), { "aria-hidden": "true" }));
-      const unsure = make("button", "button small", t("judge.cant_tell"), { type: "button" });
-      unsure.setAttribute("aria-label", `${boot.texts[part.concept]}: ${t("judge.cant_tell")}`);
-      unsure.addEventListener("click", () => this.#flip(n, "cant_tell"));
-      row.append(label, unsure);
+      if (n < 9) label.append(createElement("kbd", "", String(n + 1), { "aria-hidden": "true" }));
+      const cantTell = createElement("button", "button small", t("judge.cant_tell"), { type: "button" });
+      cantTell.setAttribute("aria-label", `${boot.texts[part.concept]}: ${t("judge.cant_tell")}`);
+      cantTell.addEventListener("click", () => this.#toggleAnswer(n, "cant_tell"));
+      row.append(label, cantTell);
       return row;
     });
     byId("concepts").replaceChildren(...rows);
-    this.#answers.forEach((answer, n) => this.#set(n, answer));
+    this.#answers.forEach((answer, n) => this.#setAnswer(n, answer));
   }
 
-  #flip(n, answer) {
-    if (n < this.#answers.length) this.#set(n, this.#answers[n] === answer ? "no" : answer, true);
+  #toggleAnswer(n, answer) {
+    if (n < this.#answers.length) this.#setAnswer(n, this.#answers[n] === answer ? "no" : answer, true);
   }
 
-  #all(answer) {
-    this.#answers.forEach((_, n) => this.#set(n, answer));
-    say(t(`judge.${answer}`));
+  #setAll(answer) {
+    this.#answers.forEach((_, n) => this.#setAnswer(n, answer));
+    announce(t(`judge.${answer}`));
   }
 
-  #set(n, answer, aloud = false) {
+  #setAnswer(n, answer, isAnnounced = false) {
     this.#answers[n] = answer;
     const row = byId("concepts").children[n];
     row.querySelector("input").checked = answer === "yes";
     row.querySelector("button").setAttribute("aria-pressed", answer === "cant_tell");
-    if (aloud) say(`${boot.texts[this.#question.parts[n].concept]}: ${t(`judge.${answer}`)}`);
+    if (isAnnounced) announce(`${boot.texts[this.#question.parts[n].concept]}: ${t(`judge.${answer}`)}`);
   }
 }

@@ -1,63 +1,64 @@
-// The server's time on a machine whose clock may be wrong, the annotator's pace, and when a break is due.
-const LONGEST = 60000; // a longer look is an absence
-const ABSENCE = 5 * 60000; // after which the judging begins anew
-const REMEMBERED = 50;
+// The server's time (the local clock may be wrong), the annotator's pace, and when a break is due.
+const MAX_ANSWER_TIME = 60000; // milliseconds; the rest of a longer answer counts as an absence
+const MIN_ABSENCE = 5 * 60000; // milliseconds after which the judging time starts again at zero
+const MAX_TIMES = 50;
 
 let skew = 0;
 
-/** Learn how far this machine's clock is off. */
+/** Set how far the local clock differs from the server's. */
 export function setServerTime(now) {
   skew = Date.parse(now) - Date.now();
 }
 
-/** The time as the server would say it. */
+/** Return the server's time. */
 export function now() {
   return new Date(Date.now() + skew).toISOString();
 }
 
 export class Pace {
-  #looks = [];
+  #answerTimes = [];
   #last = Date.now();
-  #judged;
+  #judgingTime;
   #key;
 
   constructor(annotator, breakMinutes) {
     this.#key = `hfi-judged:${annotator}`;
     this.breakMinutes = breakMinutes;
-    const kept = JSON.parse(sessionStorage.getItem(this.#key) ?? "null");
-    this.#judged = kept && Date.now() - kept.at < ABSENCE ? kept.judged : 0;
+    const saved = JSON.parse(sessionStorage.getItem(this.#key) ?? "null");
+    this.#judgingTime = saved && Date.now() - saved.at < MIN_ABSENCE ? saved.judged : 0;
   }
 
-  /** A question was answered; whether a break is due now. */
-  answered() {
-    const since = Date.now() - this.#last;
+  /** Record an answer, and return whether a break is due. */
+  recordAnswer() {
+    const elapsed = Date.now() - this.#last;
     this.#last = Date.now();
-    if (since > ABSENCE) this.#judged = 0;
-    this.#looks = [...this.#looks, Math.min(since, LONGEST)].slice(-REMEMBERED);
-    this.#judged += Math.min(since, LONGEST);
-    this.#keep();
-    return this.#judged >= this.breakMinutes * 60000;
+    if (elapsed > MIN_ABSENCE) this.#judgingTime = 0;
+    this.#answerTimes = [...this.#answerTimes, Math.min(elapsed, MAX_ANSWER_TIME)].slice(-MAX_TIMES);
+    this.#judgingTime += Math.min(elapsed, MAX_ANSWER_TIME);
+    this.#save();
+    return this.#judgingTime >= this.breakMinutes * 60000;
   }
 
   /** Minutes of judging since the last break. */
-  get minutes() {
-    return Math.round(this.#judged / 60000);
+  get judgingMinutes() {
+    return Math.round(this.#judgingTime / 60000);
   }
 
-  rested() {
-    this.#judged = 0;
+  /** Start counting the judging time again after a break. */
+  startAfterBreak() {
+    this.#judgingTime = 0;
     this.#last = Date.now();
-    this.#keep();
+    this.#save();
   }
 
-  /** Minutes that so many questions take, by the median; null before there is one. */
-  minutesFor(questions) {
-    if (this.#looks.length < 3) return null;
-    const sorted = [...this.#looks].sort((a, b) => a - b);
+  /** Estimate the minutes that questions take, from the median of the last answers; null before three answers. */
+  estimateMinutes(questions) {
+    if (this.#answerTimes.length < 3) return null;
+    const sorted = [...this.#answerTimes].sort((a, b) => a - b);
     return Math.ceil((questions * sorted[Math.floor(sorted.length / 2)]) / 60000);
   }
 
-  #keep() {
-    sessionStorage.setItem(this.#key, JSON.stringify({ judged: this.#judged, at: Date.now() }));
+  #save() {
+    sessionStorage.setItem(this.#key, JSON.stringify({ judged: this.#judgingTime, at: Date.now() }));
   }
 }

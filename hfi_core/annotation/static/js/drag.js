@@ -1,10 +1,10 @@
 // Drag and drop by pointer events: the same for mouse, pen and finger.
-const NEAR = 6; // pixels within which a press is a click
-const EDGE = 90; // from the window's edge, where dragging scrolls
-const STEP = 14;
-const SETTLED = 50; // milliseconds after a drag
+const MIN_DISTANCE = 6; // pixels; a shorter movement is a click
+const SCROLL_MARGIN = 90; // pixels from the window's edge within which dragging scrolls
+const SCROLL_STEP = 14;
+const CLICK_DELAY = 50; // milliseconds after a drag within which a click belongs to it
 
-/** Let an element be dragged onto what matches `target`; `drop(element)` is called with what it was let go over. */
+/** Make an element draggable onto elements that match `target`; `drop` is called with the one that it is dropped on. */
 export function draggable(element, target, drop) {
   let start = null;
   let over = null;
@@ -19,41 +19,41 @@ export function draggable(element, target, drop) {
     const dx = event.clientX - start.x;
     const dy = event.clientY + scrollY - start.y;
     if (!start.moving) {
-      if (Math.hypot(dx, dy) < NEAR) return;
+      if (Math.hypot(dx, dy) < MIN_DISTANCE) return;
       start.moving = true;
       element.setPointerCapture(event.pointerId);
       element.classList.add("dragging");
     }
     element.style.transform = `translate(${dx}px, ${dy}px)`;
-    if (event.clientY < EDGE) scrollBy(0, -STEP);
-    else if (event.clientY > innerHeight - EDGE) scrollBy(0, STEP);
-    mark(document.elementsFromPoint(event.clientX, event.clientY).map((one) => one.closest(target)).find(Boolean));
+    if (event.clientY < SCROLL_MARGIN) scrollBy(0, -SCROLL_STEP);
+    else if (event.clientY > innerHeight - SCROLL_MARGIN) scrollBy(0, SCROLL_STEP);
+    highlight(document.elementsFromPoint(event.clientX, event.clientY).map((element) => element.closest(target)).find(Boolean));
   });
 
   element.addEventListener("pointerup", () => {
-    const landed = start?.moving ? over : null;
+    const droppedOn = start?.moving ? over : null;
     const moved = start?.moving;
     end();
     if (moved) ended = performance.now();
-    if (landed) drop(landed);
+    if (droppedOn) drop(droppedOn);
   });
   element.addEventListener("pointercancel", end);
-  // Without this a quick drag counts as a fling, and the browser spends the next tap on stopping it.
+  // Otherwise the browser takes a quick drag for a fling, and the next tap only stops that.
   element.addEventListener("touchmove", (event) => start?.moving && event.preventDefault(), { passive: false });
-  // The click that ends a drag is none.
-  element.addEventListener("click", (event) => performance.now() - ended < SETTLED && event.stopPropagation(), true);
+  // The click event at the end of a drag is not a click.
+  element.addEventListener("click", (event) => performance.now() - ended < CLICK_DELAY && event.stopPropagation(), true);
 
   function end() {
     start = null;
     element.classList.remove("dragging");
     element.style.transform = "";
-    mark(null);
+    highlight(null);
   }
 
-  function mark(found) {
-    if (found === over) return;
+  function highlight(hovered) {
+    if (hovered === over) return;
     over?.classList.remove("over");
-    over = found ?? null;
+    over = hovered ?? null;
     over?.classList.add("over");
   }
 }

@@ -1,4 +1,4 @@
-// The two small forms: consent, and preferences.
+// Send the two forms, consent and preferences, as JSON.
 import { post } from "./http.js";
 
 for (const form of document.querySelectorAll("form[data-post]")) {

@@ -1,61 +1,61 @@
-// What was answered in this session (a tab), so that any of it can be looked at and answered anew; outlives a reload.
-const MOST = 2000;
+// The answers of this tab, so that people can go back and change them. They survive a reload.
+const MAX_ENTRIES = 2000;
 
 export class History {
   #entries;
   #key;
-  #place; // entries.length: at the newest, unanswered question
+  #position; // entries.length: the newest, unanswered question
 
   constructor(annotator, task) {
     this.#key = `hfi-history:${annotator}:${task}`;
     this.#entries = JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
-    this.#place = this.#entries.length;
+    this.#position = this.#entries.length;
   }
 
-  /** How many answers back one is looking; 0 at the newest question. */
+  /** How many answers back the shown question is; 0 at the newest question. */
   get back() {
-    return this.#entries.length - this.#place;
+    return this.#entries.length - this.#position;
   }
 
   get current() {
-    return this.#entries[this.#place] ?? null;
+    return this.#entries[this.#position] ?? null;
   }
 
   get canGoBack() {
-    return this.#place > 0;
+    return this.#position > 0;
   }
 
   undo() {
-    this.#place -= 1;
+    this.#position -= 1;
     return this.current;
   }
 
-  /** Leave the entry that one looks at, as it is or replaced. */
+  /** Go forward from the current entry, and replace it with `entry` if that is given. */
   forward(entry = null) {
-    if (entry) this.#entries[this.#place] = entry;
-    this.#place += 1;
-    this.#keep();
+    if (entry) this.#entries[this.#position] = entry;
+    this.#position += 1;
+    this.#save();
   }
 
   push(entry) {
     this.#entries.push(entry);
-    this.#entries = this.#entries.slice(-MOST);
-    this.#place = this.#entries.length;
-    this.#keep();
+    this.#entries = this.#entries.slice(-MAX_ENTRIES);
+    this.#position = this.#entries.length;
+    this.#save();
   }
 
   clear() {
     this.#entries = [];
-    this.#place = 0;
-    this.#keep();
+    this.#position = 0;
+    this.#save();
   }
 
-  #keep() {
-    const plain = this.#entries.map(({ question: { images, ready, ...question }, ...entry }) => ({ ...entry, question }));
+  #save() {
+    const entries = this.#entries.map(({ question: { images, ready, ...question }, ...entry }) => ({ ...entry, question }));
     try {
-      sessionStorage.setItem(this.#key, JSON.stringify(plain));
+      sessionStorage.setItem(this.#key, JSON.stringify(entries));
     } catch {
-      this.#entries = this.#entries.slice(-Math.floor(this.#entries.length / 2)); // full: the oldest go
+      this.#entries = this.#entries.slice(-Math.floor(this.#entries.length / 2)); // the storage is full: drop the older half
     }
   }
 }

@@ -1,68 +1,68 @@
-// Requests to our own server, with the token that shows that they come from our own page.
-const PATIENCE = 15000;
-const meta = document.querySelector("meta[name=csrf]");
-const AGAIN = new Set([408, 425, 429]); // the only ones of the client's mistakes that sending again can mend
+// Requests to our own server, with the CSRF token of our own page.
+const TIMEOUT = 15000;
+const csrfMeta = document.querySelector("meta[name=csrf]");
+const RETRYABLE = new Set([408, 425, 429]); // client errors that can succeed when the request is sent again
 
-/** The server will never take this, however often it is sent. */
-export class Refused extends Error {}
-/** Nobody is signed in here any more, or somebody else is. */
+/** The server will never accept this request. */
+export class RequestRefused extends Error {}
+/** Nobody is signed in, or another person is. */
 export class SignedOut extends Error {}
-/** No answer, or one that asks to come again later. */
+/** The server did not answer, or asks to try again later. */
 export class Unreachable extends Error {}
 
-/** POST JSON and return the JSON answer. */
+/** POST JSON and return the JSON of the response. */
 export async function post(path, body, annotator) {
-  let answer = await send(path, body);
-  if (answer.status === 403 && (await code(answer)) === "csrf") {
-    await renew(annotator);
-    answer = await send(path, body);
+  let response = await send(path, body);
+  if (response.status === 403 && (await errorCode(response)) === "csrf") {
+    await renewSession(annotator);
+    response = await send(path, body);
   }
-  if (answer.ok) return answer.json();
-  if (answer.status === 401 || answer.status === 403) throw new SignedOut();
-  if (answer.status >= 400 && answer.status < 500 && !AGAIN.has(answer.status)) throw new Refused(await reason(answer));
-  throw new Unreachable(String(answer.status));
+  if (response.ok) return response.json();
+  if (response.status === 401 || response.status === 403) throw new SignedOut();
+  if (response.status >= 400 && response.status < 500 && !RETRYABLE.has(response.status)) throw new RequestRefused(await refusalReason(response));
+  throw new Unreachable(String(response.status));
 }
 
-/** A fresh token; and a look whether the same person is still there, before their answers are sent. */
-export async function renew(annotator) {
-  const answer = await reach("/api/session", { headers: { Accept: "application/json" } });
-  if (answer.status === 401) throw new SignedOut();
-  if (!answer.ok) throw new Unreachable(String(answer.status));
-  const session = await answer.json();
+/** Get a new token, and check that the same person is still signed in before their answers are sent. */
+export async function renewSession(annotator) {
+  const response = await request("/api/session", { headers: { Accept: "application/json" } });
+  if (response.status === 401) throw new SignedOut();
+  if (!response.ok) throw new Unreachable(String(response.status));
+  const session = await response.json();
   if (annotator && session.annotator !== annotator) throw new SignedOut();
-  meta.content = session.csrf;
+  csrfMeta.content = session.csrf;
   return session;
 }
 
 async function send(path, body) {
-  return reach(path, {
+  return request(path, {
     method: "POST",
-    headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": meta.content },
+    headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF-Token": csrfMeta.content },
     body: JSON.stringify(body),
   });
 }
 
-async function reach(path, options) {
+async function request(path, options) {
   try {
-    return await fetch(path, { ...options, redirect: "error", signal: AbortSignal.timeout(PATIENCE) });
+    return await fetch(path, { ...options, redirect: "error", signal: AbortSignal.timeout(TIMEOUT) });
   } catch {
-    throw new Unreachable("no answer");
+    throw new Unreachable("no response");
   }
 }
 
-/** Why the server refuses, in the person's language; empty where something before it answered. */
-async function reason(answer) {
+/** Return the server's reason for a refusal, in the person's language; empty if a proxy answered. */
+async function refusalReason(response) {
   try {
-    const { detail } = await answer.json();
+    const { detail } = await response.json();
     return typeof detail === "string" ? detail : "";
   } catch {
     return "";
   }
 }
 
-async function code(answer) {
+async function errorCode(response) {
   try {
-    return (await answer.clone().json()).code;
+    return (await response.clone().json()).code;
   } catch {
     return null;
   }

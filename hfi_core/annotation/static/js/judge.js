@@ -1,31 +1,31 @@
-// The annotation page: one question after the other, each answer on its way before the next picture is shown.
+// The page on which people judge: one question after the other. Each answer is queued before the next picture appears.
 import { BinaryView } from "./binary.js";
 import { Pace, now, setServerTime } from "./clock.js";
 import { History } from "./history.js";
-import { SignedOut, renew } from "./http.js";
+import { SignedOut, renewSession } from "./http.js";
+import { announce, boot, t } from "./i18n.js";
 import { onKeys } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { hidePanel, showLoading, showPanel } from "./panel.js";
+import { QuestionQueue, preload } from "./queue.js";
 import { RankingView } from "./ranking.js";
-import { drawProgress, watch } from "./status.js";
-import { Supply, preload } from "./supply.js";
-import { boot, say, t } from "./words.js";
+import { showProgress, showStatus } from "./status.js";
 
 const AHEAD = { binary: 8, ranking: 2 }[boot.kind];
-const AGAIN = 3000; // milliseconds before the server is asked again
+const RETRY_DELAY = 3000; // milliseconds
 
 const byId = (id) => document.getElementById(id);
 const outbox = new Outbox(boot.annotator);
-const supply = new Supply(boot.task, outbox, AHEAD);
-const past = new History(boot.annotator, boot.task);
+const queue = new QuestionQueue(boot.task, outbox, AHEAD);
+const history = new History(boot.annotator, boot.task);
 const pace = new Pace(boot.annotator, boot.break_minutes);
-const view = new (boot.kind === "ranking" ? RankingView : BinaryView)(commit);
-const mine = { judgements: 0, pictures: 0, questions: 0 }; // since the server last told its figures
+const view = new (boot.kind === "ranking" ? RankingView : BinaryView)(submit);
+const unreported = { judgements: 0, pictures: 0, questions: 0 }; // not yet in the server's figures
 
-let question = null; // what is shown
+let question = null; // the question that is shown
 let shownAt = null;
-let stage = null; // "qualification 1", "judging": what the questions are for
-let again = null;
+let stage = null; // the purpose of the questions: "qualification 1", "judging"
+let retryTimer = null;
 
 function uuid() {
   if (crypto.randomUUID) return crypto.randomUUID();
@@ -33,100 +33,102 @@ function uuid() {
   return bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function present(shown, entry = null) {
-  question = shown;
-  if (!shown.images) preload(shown);
+/** Show a question; `entry` is its earlier answer. */
+function showQuestion(next, entry = null) {
+  question = next;
+  if (!next.images) preload(next);
   hidePanel();
   shownAt = now();
   byId("note-text").value = entry?.note ?? "";
   byId("note").hidden = !entry?.note;
   byId("note-button").setAttribute("aria-expanded", !byId("note").hidden);
   byId("again").hidden = !entry;
-  if (entry) byId("again").textContent = t(entry.given ? "judge.again" : "judge.again.skipped", { back: past.back });
+  if (entry) byId("again").textContent = t(entry.given ? "judge.again" : "judge.again.skipped", { back: history.back });
   byId("skip").firstElementChild.textContent = t(entry ? "judge.forward" : "judge.skip");
-  byId("undo").setAttribute("aria-disabled", !past.canGoBack);
-  view.show(shown, entry?.given?.map(({ answer }) => answer));
-  drawProgress(supply, pace, mine);
+  byId("undo").setAttribute("aria-disabled", !history.canGoBack);
+  view.show(next, entry?.given?.map(({ answer }) => answer));
+  showProgress(queue, pace, unreported);
 }
 
-/** Go to what comes after the question that was just dealt with. */
-function goOn(...said) {
-  if (past.current) {
-    present(past.current.question, past.current);
-    say(...said);
+/** Show what comes after the present question, and announce `messages`. */
+function showNext(...messages) {
+  if (history.current) {
+    showQuestion(history.current.question, history.current);
+    announce(...messages);
     return;
   }
-  const next = past.back === 0 && supply.current && supply.current !== question ? supply.current : supply.take();
+  const next = history.back === 0 && queue.current && queue.current !== question ? queue.current : queue.take();
   question = next;
   if (next) {
-    present(next);
-    say(...said, t("say.next"));
+    showQuestion(next);
+    announce(...messages, t("say.next"));
   } else {
-    say(...said);
-    wait();
+    announce(...messages);
+    showWaiting();
   }
   refill();
 }
 
-/** Nothing to show: say why. */
-function wait() {
-  const values = { ...standing(), n: boot.daily_limit, annotator: boot.annotator };
-  if (["done", "limit", "closed"].includes(supply.state)) showPanel(supply.state, values);
-  else if (outbox.state === "waiting" || again) showPanel("offline");
+/** Show why there is no question. */
+function showWaiting() {
+  const values = { ...qualificationValues(), n: boot.daily_limit, annotator: boot.annotator };
+  if (["done", "limit", "closed"].includes(queue.state)) showPanel(queue.state, values);
+  else if (outbox.state === "waiting" || retryTimer) showPanel("offline");
   else showLoading();
 }
 
-function standing() {
-  const { last, of } = supply.told?.qualification ?? {};
+/** The values of the panel's texts about a qualification. */
+function qualificationValues() {
+  const { last, of } = queue.response?.qualification ?? {};
   return { right: last?.[0] ?? 0, asked: last?.[1] ?? 0, of };
 }
 
-/** Have enough questions here; and tell the annotator where a qualification begins or ends. */
+/** Fill the queue, and show where a qualification begins or ends. */
 async function refill() {
-  clearTimeout(again);
-  again = null;
+  clearTimeout(retryTimer);
+  retryTimer = null;
   let fetched;
   try {
-    fetched = await supply.fill();
+    fetched = await queue.fill();
   } catch (error) {
     if (error instanceof SignedOut) outbox.flush();
-    again = setTimeout(refill, AGAIN);
-    if (!question) wait();
+    retryTimer = setTimeout(refill, RETRY_DELAY);
+    if (!question) showWaiting();
     return;
   }
-  if (outbox.state === "waiting") outbox.flush(); // the server is there again
-  if (fetched) Object.assign(mine, { judgements: outbox.waiting, pictures: outbox.waiting, questions: outbox.waiting });
-  const { state, qualification } = supply.told;
-  drawProgress(supply, pace, mine);
-  const entered = state === "qualification" ? `qualification ${qualification.attempt}` : state;
-  if (stage !== entered && stage?.startsWith("qualification")) {
-    past.clear(); // what was answered in an attempt stays as it is
+  if (outbox.state === "waiting") outbox.flush(); // the server answers again
+  if (fetched) Object.assign(unreported, { judgements: outbox.waiting, pictures: outbox.waiting, questions: outbox.waiting });
+  const { state, qualification } = queue.response;
+  showProgress(queue, pace, unreported);
+  const newStage = state === "qualification" ? `qualification ${qualification.attempt}` : state;
+  if (stage !== newStage && stage?.startsWith("qualification")) {
+    history.clear(); // the answers of an attempt are final
     question = null;
   }
-  const before = stage;
+  const oldStage = stage;
   if (question) return;
-  if (before !== entered && (state === "qualification" || (before?.startsWith("qualification") && state === "judging"))) {
+  if (oldStage !== newStage && (state === "qualification" || (oldStage?.startsWith("qualification") && state === "judging"))) {
     const name = state === "judging" ? "passed" : qualification.last ? "retry" : "qualification";
-    showPanel(name, standing(), () => begin(entered));
+    showPanel(name, qualificationValues(), () => begin(newStage));
     return;
   }
-  stage = entered;
-  if (supply.length) begin(entered);
-  else if (supply.held && !outbox.waiting) refill(); // what was on its way then is saved now
-  else wait();
+  stage = newStage;
+  if (queue.length) begin(newStage);
+  else if (queue.pending && !outbox.waiting) refill(); // the pending answers are saved now
+  else showWaiting();
 }
 
-function begin(entered) {
-  stage = entered;
-  question = supply.take();
-  if (question) present(question);
+function begin(newStage) {
+  stage = newStage;
+  question = queue.take();
+  if (question) showQuestion(question);
   else refill();
 }
 
-/** The view's answer, one a part: keep it, and go on. */
-function commit(answers) {
+/** Queue the view's answers, one for each part, and show the next question. */
+function submit(answers) {
   if (!question) return;
-  const entry = past.current;
+  const entry = history.current;
   const note = byId("note-text").value.trim();
   const times = { shown_at: shownAt, answered_at: now() };
   const judgements = [];
@@ -135,78 +137,78 @@ function commit(answers) {
     if (before && note === entry.note && JSON.stringify(before.answer) === JSON.stringify(answers[n])) return before;
     const id = uuid();
     judgements.push({
-      id, kind: boot.kind, concept: part.concept, proof: part.proof, ...times, ...view.fields(part, answers[n]),
+      id, kind: boot.kind, concept: part.concept, proof: part.proof, ...times, ...view.judgementFields(part, answers[n]),
       ...(note && { note }), ...(before && { supersedes: before.id }),
     });
     return { id, answer: answers[n] };
   });
-  if (judgements.length) outbox.put("/api/answers", { judgements }, question.refs);
-  const said = t("say.saved", { answer: view.words(answers) });
-  settle({ question, given, note }, entry, said);
+  if (judgements.length) outbox.add("/api/answers", { judgements }, question.refs);
+  recordEntry({ question, given, note }, entry, t("say.saved", { answer: view.describe(answers) }));
 }
 
 function skip() {
   if (!question) return;
-  const entry = past.current;
+  const entry = history.current;
   if (entry) {
-    past.forward();
-    goOn();
+    history.forward();
+    showNext();
     return;
   }
   const parts = question.parts.map(({ concept, pictures, proof }) => ({ concept, pictures, proof }));
-  outbox.put("/api/skips", parts, question.refs);
-  settle({ question, given: null, note: "" }, null, t("say.skipped"));
+  outbox.add("/api/skips", parts, question.refs);
+  recordEntry({ question, given: null, note: "" }, null, t("say.skipped"));
 }
 
-function settle(made, entry, said) {
-  if (entry) {
-    past.forward(made);
+/** Put an answer into the history, in the place of `replaced`, and show the next question. */
+function recordEntry(entry, replaced, message) {
+  if (replaced) {
+    history.forward(entry);
   } else {
-    past.push(made);
-    mine.questions += 1;
-    mine.pictures += question.pictures.length;
-    if (made.given) mine.judgements += question.refs.length;
+    history.push(entry);
+    unreported.questions += 1;
+    unreported.pictures += question.pictures.length;
+    if (entry.given) unreported.judgements += question.refs.length;
   }
-  const tired = pace.answered();
-  goOn(said);
-  if (tired) propose();
+  const isBreakDue = pace.recordAnswer();
+  showNext(message);
+  if (isBreakDue) proposeBreak();
 }
 
 function undo() {
-  if (!byId("work").hidden || past.canGoBack) {
-    if (!past.canGoBack) return say(t("say.no_undo"));
-    const entry = past.undo();
-    present(entry.question, entry);
-    say(t("say.undone", { answer: entry.given ? view.words(entry.given.map(({ answer }) => answer)) : t("judge.skip") }));
+  if (!byId("work").hidden || history.canGoBack) {
+    if (!history.canGoBack) return announce(t("say.no_undo"));
+    const entry = history.undo();
+    showQuestion(entry.question, entry);
+    announce(t("say.undone", { answer: entry.given ? view.describe(entry.given.map(({ answer }) => answer)) : t("judge.skip") }));
   }
   return undefined;
 }
 
-function note() {
+function toggleNote() {
   const hidden = !byId("note").hidden && document.activeElement !== byId("note-text") && !byId("note-text").value;
   byId("note").hidden = hidden;
   byId("note-button").setAttribute("aria-expanded", !hidden);
   if (!hidden) byId("note-text").focus();
 }
 
-function guidelines() {
-  const place = byId("guidelines");
-  place.open = true;
-  place.querySelector("summary").focus();
-  place.scrollIntoView({ block: "nearest" });
+function openGuidelines() {
+  const guidelines = byId("guidelines");
+  guidelines.open = true;
+  guidelines.querySelector("summary").focus();
+  guidelines.scrollIntoView({ block: "nearest" });
 }
 
-function propose() {
+function proposeBreak() {
   const dialog = byId("break");
-  dialog.querySelector("p").textContent = t("break.text", { n: pace.minutes });
+  dialog.querySelector("p").textContent = t("break.text", { n: pace.judgingMinutes });
   dialog.showModal();
 }
 
 byId("undo").addEventListener("click", undo);
 byId("skip").addEventListener("click", (event) => event.detail > 1 || skip());
-byId("note-button").addEventListener("click", note);
+byId("note-button").addEventListener("click", toggleNote);
 byId("break-over").addEventListener("click", () => byId("break").close());
-byId("break").addEventListener("close", () => pace.rested());
+byId("break").addEventListener("close", () => pace.startAfterBreak());
 document.querySelectorAll("[data-enlarge]").forEach((thumb) =>
   thumb.addEventListener("click", () => {
     const [dialog, image] = [byId("enlarged"), thumb.querySelector("img")];
@@ -214,11 +216,11 @@ document.querySelectorAll("[data-enlarge]").forEach((thumb) =>
     dialog.showModal();
   }),
 );
-const whileShown = (action) => (event) => byId("work").hidden || action(event);
-const answering = Object.entries(view.keys()).map(([key, action]) => [key, whileShown(action)]);
-onKeys({ ...Object.fromEntries(answering), undo, skip: whileShown(skip), note: whileShown(note), guidelines, leave: () => byId("question").focus() });
+const ifQuestionShown = (action) => (event) => byId("work").hidden || action(event);
+const answerActions = Object.entries(view.keyActions()).map(([key, action]) => [key, ifQuestionShown(action)]);
+onKeys({ ...Object.fromEntries(answerActions), undo, skip: ifQuestionShown(skip), note: ifQuestionShown(toggleNote), guidelines: openGuidelines, leaveField: () => byId("question").focus() });
 
-watch(outbox);
+showStatus(outbox);
 let wasSaved = true;
 outbox.addEventListener("change", () => {
   const saved = outbox.state === "saved";
@@ -226,5 +228,5 @@ outbox.addEventListener("change", () => {
   wasSaved = saved;
 });
 if (matchMedia("(max-width: 900px)").matches) ["keys", "guidelines"].forEach((id) => (byId(id).open = false));
-renew(boot.annotator).then(({ now: time }) => setServerTime(time)).catch(() => {});
+renewSession(boot.annotator).then(({ now: time }) => setServerTime(time)).catch(() => {});
 outbox.flush().then(refill);

@@ -1,16 +1,16 @@
-// Answers on their way. Each lies in localStorage before it is sent, and leaves when the server has acknowledged it;
-// it is sent again under the same id, so that the server keeps it once. It outlives a reload.
-import { post, Refused, SignedOut } from "./http.js";
+// The queue of answers. Each is in localStorage before it is sent, until the server has acknowledged it. It is sent
+// again under the same id, so that the server stores it once. The queue survives a reload.
+import { post, RequestRefused, SignedOut } from "./http.js";
 
-const FIRST_WAIT = 1000;
-const LONGEST_WAIT = 8000;
+const MIN_WAIT = 1000;
+const MAX_WAIT = 8000;
 
 export class Outbox extends EventTarget {
   #prefix;
-  #failed;
-  #memory = new Map(); // where the browser keeps nothing, or no more
+  #refusedPrefix;
+  #memory = new Map(); // fallback where localStorage is missing or full
   #sending = false;
-  #wait = FIRST_WAIT;
+  #retryDelay = MIN_WAIT;
   #timer = null;
   #count = 0;
 
@@ -18,27 +18,27 @@ export class Outbox extends EventTarget {
     super();
     this.annotator = annotator;
     this.#prefix = `hfi-outbox:${annotator}:`;
-    this.#failed = `hfi-refused:${annotator}:`;
+    this.#refusedPrefix = `hfi-refused:${annotator}:`;
     this.state = this.waiting ? "waiting" : "saved";
-    this.lasting = true;
+    this.isPersistent = true;
     addEventListener("online", () => this.flush());
-    addEventListener("storage", () => this.#tell());
+    addEventListener("storage", () => this.#setState());
     document.addEventListener("visibilitychange", () => document.hidden || this.flush());
     addEventListener("beforeunload", (event) => this.#memory.size && event.preventDefault());
   }
 
-  /** Keep a request; it is on this machine's disk when the call returns, and on its way to the server. */
-  put(path, body, refs) {
-    // A key each, in the order of the clock: two tabs never overwrite each other's list.
-    const place = `${String(Date.now()).padStart(15, "0")}:${String(this.#count++).padStart(6, "0")}:${Math.random()}`;
+  /** Add a request. It is in localStorage when the call returns, and is then sent. */
+  add(path, body, refs) {
+    // Each request has its own key, ordered by time: two tabs never overwrite each other's requests.
+    const name = `${String(Date.now()).padStart(15, "0")}:${String(this.#count++).padStart(6, "0")}:${Math.random()}`;
     const item = JSON.stringify({ path, body, refs });
     try {
-      localStorage.setItem(this.#prefix + place, item);
+      localStorage.setItem(this.#prefix + name, item);
     } catch {
-      this.lasting = false;
-      this.#memory.set(this.#prefix + place, item);
+      this.isPersistent = false;
+      this.#memory.set(this.#prefix + name, item);
     }
-    this.#tell(this.state === "saved" ? "saving" : this.state);
+    this.#setState(this.state === "saved" ? "saving" : this.state);
     this.flush();
   }
 
@@ -46,22 +46,22 @@ export class Outbox extends EventTarget {
     return this.#keys(this.#prefix).length;
   }
 
-  /** Why the server refused what it refused. */
+  /** The server's reasons for refusals. */
   get refusals() {
-    return this.#keys(this.#failed).map((key) => JSON.parse(this.#read(key)).reason);
+    return this.#keys(this.#refusedPrefix).map((key) => JSON.parse(this.#read(key)).reason);
   }
 
-  /** The questions, by their pictures, that wait here: they are not to be asked again. */
+  /** The waiting questions, by their pictures. The server must not ask them again. */
   get refs() {
     return this.#keys(this.#prefix).map((key) => JSON.parse(this.#read(key)).refs);
   }
 
-  dismiss() {
-    this.#keys(this.#failed).forEach((key) => this.#forget(key));
-    this.#tell();
+  dismissRefusals() {
+    this.#keys(this.#refusedPrefix).forEach((key) => this.#remove(key));
+    this.#setState();
   }
 
-  /** Send everything, oldest first; resolves when nothing is left or the server does not answer. */
+  /** Send everything, oldest first. Resolves when nothing is left or the server does not answer. */
   async flush() {
     if (this.#sending) return;
     this.#sending = true;
@@ -85,48 +85,47 @@ export class Outbox extends EventTarget {
       try {
         await post(path, body, this.annotator);
       } catch (error) {
-        if (error instanceof Refused) {
+        if (error instanceof RequestRefused) {
           this.#moveAside(key, body, error.message);
         } else {
-          this.#tell(error instanceof SignedOut ? "signed_out" : "waiting");
-          this.#timer = setTimeout(() => this.flush(), this.#wait);
-          this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
+          this.#setState(error instanceof SignedOut ? "signed_out" : "waiting");
+          this.#timer = setTimeout(() => this.flush(), this.#retryDelay);
+          this.#retryDelay = Math.min(2 * this.#retryDelay, MAX_WAIT);
           return;
         }
       }
-      this.#wait = FIRST_WAIT;
-      this.#forget(key);
-      if (this.state !== "saving" && this.waiting) this.#tell("saving");
+      this.#retryDelay = MIN_WAIT;
+      this.#remove(key);
+      if (this.state !== "saving" && this.waiting) this.#setState("saving");
     }
-    this.#tell("saved");
+    this.#setState("saved");
   }
 
-  /** Keep what was refused apart, so that it holds up nothing: in this page alone where the storage is full. */
+  /** Move a refused request out of the queue; only into memory if localStorage is full. */
   #moveAside(key, body, reason) {
-    const [place, item] = [key.replace(this.#prefix, this.#failed), JSON.stringify({ body, reason })];
-    this.#forget(key); // first: it makes the room
+    const [refusedKey, item] = [key.replace(this.#prefix, this.#refusedPrefix), JSON.stringify({ body, reason })];
+    this.#remove(key); // first, to free storage
     try {
-      localStorage.setItem(place, item);
+      localStorage.setItem(refusedKey, item);
     } catch {
-      this.#memory.set(place, item);
+      this.#memory.set(refusedKey, item);
     }
   }
 
   #keys(prefix) {
-    const kept = Object.keys(localStorage);
-    return [...kept, ...this.#memory.keys()].filter((key) => key.startsWith(prefix)).sort();
+    return [...Object.keys(localStorage), ...this.#memory.keys()].filter((key) => key.startsWith(prefix)).sort();
   }
 
   #read(key) {
     return this.#memory.get(key) ?? localStorage.getItem(key);
   }
 
-  #forget(key) {
+  #remove(key) {
     this.#memory.delete(key);
     localStorage.removeItem(key);
   }
 
-  #tell(state = this.waiting ? this.state : "saved") {
+  #setState(state = this.waiting ? this.state : "saved") {
     const before = this.state;
     this.state = state;
     this.dispatchEvent(new CustomEvent("change", { detail: { before } }));

@@ -1,27 +1,27 @@
-// What stands in the picture's place where there is nothing to judge just now.
-import { boot, make, t } from "./words.js";
+// The panel that replaces the question while there is nothing to judge.
+import { boot, createElement, t } from "./i18n.js";
 
 const byId = (id) => document.getElementById(id);
 
-/** Show a message; with `start`, a button that calls it, else the way back to the tasks. */
+/** Show a message, with a button that calls `start`, or a link to the tasks. */
 export function showPanel(name, values = {}, start = null) {
-  const actions = make("p", "actions");
+  const actions = createElement("p", "actions");
   if (start) {
-    const button = make("button", "button primary", t(`state.${name}.start`), { type: "button" });
+    const button = createElement("button", "button primary", t(`state.${name}.start`), { type: "button" });
     button.addEventListener("click", start);
     actions.append(button);
   } else {
-    actions.append(make("a", "button", t("state.home"), { href: "/" }));
+    actions.append(createElement("a", "button", t("state.home"), { href: "/" }));
   }
-  const title = make("h2", "", t(`state.${name}.title`), { tabindex: "-1" });
-  replaceWork(title, make("p", "", t(`state.${name}`, { percent: Math.round(100 * boot.pass_mark), ...values })), actions);
+  const title = createElement("h2", "", t(`state.${name}.title`), { tabindex: "-1" });
+  replaceWork(title, createElement("p", "", t(`state.${name}`, { percent: Math.round(100 * boot.pass_mark), ...values })), actions);
   byId("panel").dataset.name = name;
   (start ? actions.firstElementChild : title).focus();
 }
 
-/** Nothing to judge yet: more is being fetched. */
+/** Show that questions are being fetched. */
 export function showLoading() {
-  replaceWork(make("p", "quiet", t("judge.loading")));
+  replaceWork(createElement("p", "quiet", t("judge.loading")));
   delete byId("panel").dataset.name;
 }
 
@@ -32,7 +32,7 @@ function replaceWork(...children) {
   byId("again").hidden = true;
 }
 
-/** The question is shown again. */
+/** Show the question again. */
 export function hidePanel() {
   const panel = byId("panel");
   if (panel.hidden) return;

@@ -1,7 +1,7 @@
-// Several pictures, put into places: by keys, by dragging, or by a tap on the picture and one on the place.
+// The view of a ranking: pictures are put into places by keys, by dragging, or by tapping picture and place.
 import { draggable } from "./drag.js";
-import { cover, covers, sharpen } from "./reveal.js";
-import { make, say, t } from "./words.js";
+import { cover, coversPictures, sharpen } from "./reveal.js";
+import { createElement, announce, t } from "./i18n.js";
 
 const byId = (id) => document.getElementById(id);
 const NONE = "none";
@@ -13,87 +13,87 @@ export class RankingView {
   #slots = new Map();
   #picked = null;
 
-  /** `commit` is called with one answer, in a list, once every picture has its place. */
-  constructor(commit) {
-    this.commit = commit;
-    byId("reveal").hidden = !covers;
+  /** `submit` is called with a list of one answer once every picture has a place. */
+  constructor(submit) {
+    this.submit = submit;
+    byId("reveal").hidden = !coversPictures;
     byId("reveal").addEventListener("click", () => this.toggleAll());
-    byId("save").addEventListener("click", (event) => event.detail > 1 || this.#save());
+    byId("save").addEventListener("click", (event) => event.detail > 1 || this.#submitOrder());
   }
 
   /** Show a question; `given` is a list with the earlier answer. */
   show(question, given) {
     this.#question = question;
     this.#picked = null;
-    this.#build(question.pictures.length);
-    this.#cards = question.pictures.map((_, n) => this.#card(n));
+    this.#buildSlots(question.pictures.length);
+    this.#cards = question.pictures.map((_, n) => this.#createCard(n));
     const { groups = [], not_applicable: none = [] } = given?.[0] ?? {};
     question.pictures.forEach(({ id }, n) => {
-      const at = groups.findIndex((group) => group.includes(id));
-      this.#put(n, none.includes(id) ? NONE : at < 0 ? TRAY : at + 1, false);
+      const index = groups.findIndex((group) => group.includes(id));
+      this.#moveCard(n, none.includes(id) ? NONE : index < 0 ? TRAY : index + 1, false);
     });
     byId("key-places").textContent = t("key.numbers", { n: Math.min(9, question.pictures.length) });
-    this.#describe();
+    this.#updateLabels();
   }
 
-  words() {
+  describe() {
     return t("say.ranking");
   }
 
-  fields(part, answer) {
+  judgementFields(part, answer) {
     return { ...answer, digests: Object.fromEntries(part.pictures.map((id, n) => [id, part.sha256[n]])) };
   }
 
-  keys() {
-    const move = (step) => () => this.#move(step);
+  keyActions() {
+    const move = (step) => () => this.#moveFocus(step);
     const keys = {
       ArrowRight: move(1), ArrowDown: move(1), ArrowLeft: move(-1), ArrowUp: move(-1),
-      not_applicable: () => this.#place(NONE), Backspace: () => this.#place(TRAY), Delete: () => this.#place(TRAY),
-      reveal: () => this.#toggle(this.#target()), "Shift+reveal": () => this.toggleAll(),
-      enlarge: () => this.#enlarge(this.#target()), Enter: () => this.#save(),
+      not_applicable: () => this.#placeTarget(NONE), Backspace: () => this.#placeTarget(TRAY), Delete: () => this.#placeTarget(TRAY),
+      reveal: () => this.#toggleCover(this.#target()), "Shift+reveal": () => this.toggleAll(),
+      enlarge: () => this.#enlarge(this.#target()), Enter: () => this.#submitOrder(),
     };
-    for (let n = 1; n <= 9; n++) keys[n] = () => n <= this.#cards.length && this.#place(n);
+    for (let n = 1; n <= 9; n++) keys[n] = () => n <= this.#cards.length && this.#placeTarget(n);
     return keys;
   }
 
   toggleAll() {
     const covered = this.#cards.some((card) => !card.covered);
     this.#cards.forEach((_, n) => this.#setCovered(n, covered));
-    say(t(covered ? "say.hidden" : "say.revealed"));
+    announce(t(covered ? "say.hidden" : "say.revealed"));
   }
 
-  #build(count) {
-    const tray = this.#slot(TRAY, t("ranking.tray"), "tray");
-    const places = make("ol", "places");
+  #buildSlots(count) {
+    const tray = this.#createSlot(TRAY, t("ranking.tray"), "tray");
+    const places = createElement("ol", "places");
     for (let n = 1; n <= count; n++) {
       const edge = n === 1 ? t("ranking.strongest") : n === count ? t("ranking.weakest") : "";
-      places.append(this.#slot(n, t("ranking.place", { n }), "place", String(n), edge));
+      places.append(this.#createSlot(n, t("ranking.place", { n }), "place", String(n), edge));
     }
-    places.append(this.#slot(NONE, t("ranking.not_applicable"), "place not-applicable", t("key.not_applicable"), t("ranking.not_applicable")));
+    places.append(this.#createSlot(NONE, t("ranking.not_applicable"), "place not-applicable", t("key.not_applicable"), t("ranking.not_applicable")));
     places.style.setProperty("--places", count + 1);
     byId("ranking").replaceChildren(tray, places);
   }
 
-  #slot(place, name, className, mark = "", edge = "") {
-    const slot = make(place === TRAY ? "div" : "li", `slot ${className}`, "", { "data-place": place });
-    const label = make("button", "slot-name", "", { type: "button", "aria-label": name, tabindex: "-1" });
-    label.append(make("kbd", "", mark || name), make("small", "", edge));
-    slot.append(label, make("div", "cards", "", { role: "group", "aria-label": name }));
+  #createSlot(place, name, className, mark = "", edge = "") {
+    const slot = createElement(place === TRAY ? "div" : "li", `slot ${className}`, "", { "data-place": place });
+    const label = createElement("button", "slot-name", "", { type: "button", "aria-label": name, tabindex: "-1" });
+    label.append(createElement("kbd", "", mark || name), createElement("small", "", edge));
+    slot.append(label, createElement("div", "cards", "", { role: "group", "aria-label": name }));
     slot.addEventListener("click", () => this.#picked !== null && this.#drop(this.#picked, place));
     this.#slots.set(String(place), slot);
     return slot;
   }
 
-  #card(n) {
+  #createCard(n) {
     const image = this.#question.images[n];
-    const box = make("div", "pic");
-    const button = make("button", "pic-button", "", { type: "button", "data-enter-saves": "", "data-picture": n });
-    const eye = make("button", "eye", "", { type: "button" });
+    const box = createElement("div", "pic");
+    const button = createElement("button", "pic-button", "", { type: "button", "data-enter-saves": "", "data-picture": n });
+    const eye = createElement("button", "eye", "", { type: "button" });
     image.draggable = false;
     image.alt = "";
-    button.append(image, make("span", "number", String(n + 1), { "aria-hidden": "true" }));
+    button.append(image, createElement("span", "number", String(n + 1), { "aria-hidden": "true" }));
     box.append(button);
-    if (covers) box.append(eye);
+    if (coversPictures) box.append(eye);
     button.addEventListener("click", (event) => {
       // With another picture in hand, a click on this one means its place.
       if (this.#picked !== null && this.#picked !== n) return;
@@ -103,54 +103,54 @@ export class RankingView {
     button.addEventListener("dblclick", () => this.#enlarge(n));
     eye.addEventListener("click", (event) => {
       event.stopPropagation();
-      this.#toggle(n);
+      this.#toggleCover(n);
     });
     draggable(box, ".slot", (slot) => this.#drop(n, slot.dataset.place));
-    const card = { box, button, eye, image, place: TRAY, covered: covers };
-    this.#question.ready[n].then((there) => {
+    const card = { box, button, eye, image, place: TRAY, covered: coversPictures };
+    this.#question.ready[n].then((isLoaded) => {
       sharpen(image);
-      box.classList.toggle("missing", !there);
+      box.classList.toggle("missing", !isLoaded);
     });
-    cover(image, covers);
+    cover(image, coversPictures);
     return card;
   }
 
   #drop(n, place) {
-    this.#put(n, place === TRAY || place === NONE ? place : Number(place));
+    this.#moveCard(n, place === TRAY || place === NONE ? place : Number(place));
     this.#pick(null);
     this.#cards[n].button.focus({ preventScroll: true });
   }
 
-  /** Put a picture where the cards are and say so; `place` is TRAY, NONE or a number from 1. */
-  #put(n, place, aloud = true) {
+  /** Move a picture to a place and announce it; `place` is TRAY, NONE or a number from 1. */
+  #moveCard(n, place, isAnnounced = true) {
     const card = this.#cards[n];
     card.place = place;
     this.#slots.get(String(place)).querySelector(".cards").append(card.box);
-    this.#describe();
-    if (!aloud) return;
-    if (place === TRAY) say(t("say.unplaced", { n: n + 1 }));
-    else say(t("say.placed", { n: n + 1, place: place === NONE ? t("ranking.not_applicable") : place }));
+    this.#updateLabels();
+    if (!isAnnounced) return;
+    if (place === TRAY) announce(t("say.unplaced", { n: n + 1 }));
+    else announce(t("say.placed", { n: n + 1, place: place === NONE ? t("ranking.not_applicable") : place }));
   }
 
-  #place(place) {
+  #placeTarget(place) {
     const n = this.#target();
-    this.#put(n, place);
+    this.#moveCard(n, place);
     this.#pick(null);
     const next = this.#cards.findIndex((card) => card.place === TRAY);
     this.#cards[place === TRAY || next < 0 ? n : next].button.focus();
   }
 
-  /** The picture that a key is about: the one in focus, else the one in hand, else the first without a place. */
+  /** Return the picture that a key acts on: the focused one, else the picked one, else the first without a place. */
   #target() {
     const focused = document.activeElement?.closest(".pic")?.querySelector(".pic-button").dataset.picture;
     if (focused !== undefined) return Number(focused);
     return this.#picked ?? Math.max(0, this.#cards.findIndex((card) => card.place === TRAY));
   }
 
-  #move(step) {
+  #moveFocus(step) {
     const shown = [...byId("ranking").querySelectorAll(".pic-button")];
-    const at = shown.indexOf(document.activeElement?.closest(".pic")?.querySelector(".pic-button"));
-    const to = at < 0 ? (step > 0 ? 0 : shown.length - 1) : (at + step + shown.length) % shown.length;
+    const index = shown.indexOf(document.activeElement?.closest(".pic")?.querySelector(".pic-button"));
+    const to = index < 0 ? (step > 0 ? 0 : shown.length - 1) : (index + step + shown.length) % shown.length;
     shown[to].focus();
   }
 
@@ -163,16 +163,16 @@ export class RankingView {
     byId("ranking").classList.toggle("picking", n !== null);
   }
 
-  #toggle(n) {
+  #toggleCover(n) {
     this.#setCovered(n, !this.#cards[n].covered);
-    say(t(this.#cards[n].covered ? "say.hidden" : "say.revealed"));
+    announce(t(this.#cards[n].covered ? "say.hidden" : "say.revealed"));
   }
 
   #setCovered(n, covered) {
     const card = this.#cards[n];
-    card.covered = covered && covers;
+    card.covered = covered && coversPictures;
     cover(card.image, card.covered);
-    this.#describe();
+    this.#updateLabels();
   }
 
   #enlarge(n) {
@@ -187,7 +187,7 @@ export class RankingView {
     dialog.showModal();
   }
 
-  #describe() {
+  #updateLabels() {
     this.#cards.forEach((card, n) => {
       const key = card.place === TRAY ? "unplaced" : card.place === NONE ? "not_applicable" : "placed";
       const name = t(`ranking.picture.${key}`, { n: n + 1, place: card.place });
@@ -199,18 +199,18 @@ export class RankingView {
     byId("save").setAttribute("aria-disabled", left > 0);
     this.#slots.get(TRAY).classList.toggle("empty", !left);
     this.#slots.get(TRAY).querySelector("small").textContent = left ? "" : t("ranking.tray.empty");
-    if (covers) {
+    if (coversPictures) {
       const covered = this.#cards.some((card) => card.covered);
       byId("reveal").firstElementChild.textContent = t(covered ? "judge.reveal" : "judge.hide");
     }
   }
 
-  #save() {
+  #submitOrder() {
     const left = this.#cards.filter((card) => card.place === TRAY).length;
-    if (left) return say(t("ranking.left", { n: left }));
+    if (left) return announce(t("ranking.left", { n: left }));
     const ids = this.#question.pictures.map(({ id }) => id);
     const groups = this.#cards.map((_, n) => ids.filter((__, i) => this.#cards[i].place === n + 1)).filter((group) => group.length);
-    this.commit([{ groups, not_applicable: ids.filter((_, i) => this.#cards[i].place === NONE) }]);
+    this.submit([{ groups, not_applicable: ids.filter((_, i) => this.#cards[i].place === NONE) }]);
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats import json_array
-from hfi_core.feedback.formats.grouping import Position, binary_data, ranking_data
+from hfi_core.feedback.formats.grouping import PictureAddress, make_binary_data, make_ranking_data
 from hfi_core.feedback.formats.label_studio.results import ANSWER, DOES_NOT_APPLY, NOTE, RANK
 from hfi_core.io.atomic import atomic_file
 
@@ -17,7 +17,7 @@ _ANSWERS = (("yes", "Yes", "1"), ("no", "No", "2"), ("cant_tell", "Can't tell", 
 
 
 def write_tasks(
-    path: Path, concept: str, text: str, kind: str, candidates: Sequence[Candidate], ranked: int, place: Position
+    path: Path, concept: str, text: str, kind: str, candidates: Sequence[Candidate], ranked: int, place: PictureAddress
 ) -> int:
     """Write the tasks of a concept, and beside them, ending in `.xml`, the labelling configuration; how many tasks.
 
@@ -28,11 +28,11 @@ def write_tasks(
     else:
         count = json_array.write_items(path, _rankings(concept, candidates, ranked, place))
     with atomic_file(path.with_suffix(".xml")) as beside:
-        beside.write_text(configuration(kind, text, ranked), encoding="utf-8")
+        beside.write_text(make_labelling_config(kind, text, ranked), encoding="utf-8")
     return count
 
 
-def configuration(kind: str, text: str, ranked: int) -> str:
+def make_labelling_config(kind: str, text: str, ranked: int) -> str:
     """The labelling configuration: what to paste into Label Studio's settings."""
     view = ElementTree.Element("View")
     if kind == "binary":
@@ -54,7 +54,7 @@ def configuration(kind: str, text: str, ranked: int) -> str:
     return ElementTree.tostring(view, encoding="unicode") + "\n"
 
 
-def embedded(folder_of: Callable[[str], Path]) -> Position:
+def embed_pictures(folder_of: Callable[[str], Path]) -> PictureAddress:
     """Pictures inside the tasks themselves, as data URIs: nothing has to be served. `folder_of(concept)` holds them."""
 
     def place(concept: str, picture: str) -> str:
@@ -66,24 +66,24 @@ def embedded(folder_of: Callable[[str], Path]) -> Position:
     return place
 
 
-def under(prefix: str) -> Position:
+def link_pictures(prefix: str) -> PictureAddress:
     """Pictures at an address: the prefix, the concept, and the file's name."""
     return lambda concept, picture: f"{prefix.rstrip('/')}/{concept}/pictures/{picture}.png"
 
 
-def _binary(concept: str, candidates: Sequence[Candidate], place: Position) -> Iterator[dict]:
+def _binary(concept: str, candidates: Sequence[Candidate], place: PictureAddress) -> Iterator[dict]:
     for candidate in _mixed(candidates):
-        yield {"data": binary_data(concept, candidate.id, candidate.sha256, place)}
+        yield {"data": make_binary_data(concept, candidate.id, candidate.sha256, place)}
 
 
-def _rankings(concept: str, candidates: Sequence[Candidate], ranked: int, place: Position) -> Iterator[dict]:
+def _rankings(concept: str, candidates: Sequence[Candidate], ranked: int, place: PictureAddress) -> Iterator[dict]:
     """Each picture stands in two tasks: scores reach across rankings only through pictures that they share."""
     pictures = [candidate.id for candidate in _mixed(candidates)]
     ranked = min(ranked, len(pictures))
     step = max(1, ranked // 2)
     for start in range(0, len(pictures), step):
         shown = [pictures[(start + offset) % len(pictures)] for offset in range(ranked)]
-        yield {"data": ranking_data(concept, shown, place)}
+        yield {"data": make_ranking_data(concept, shown, place)}
 
 
 def _mixed(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import hfi_core.annotation
-from hfi_core.annotation.content.i18n import Words, languages, read_words, words_for
+from hfi_core.annotation.content.i18n import Translations, choose_translations, list_languages, read_catalogue
 
 ROOMS = Path(hfi_core.annotation.__file__).parent
 SINGLE = {
@@ -15,19 +15,19 @@ SINGLE = {
 }
 
 
-@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("language", sorted(list_languages()))
 def test_every_language_is_complete_and_keeps_the_placeholders(language):
-    english, words = read_words("en"), read_words(language)
+    english, words = read_catalogue("en"), read_catalogue(language)
     assert words.keys() == english.keys()
     for key, text in words.items():
         assert text.strip(), key
         assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", english[key])), key
 
 
-@pytest.mark.parametrize("language", sorted(languages()))
+@pytest.mark.parametrize("language", sorted(list_languages()))
 @pytest.mark.parametrize("kind", SINGLE)
 def test_no_key_means_two_things(language, kind):
-    letters = [read_words(language)[f"key.{name}"] for name in SINGLE[kind]]
+    letters = [read_catalogue(language)[f"key.{name}"] for name in SINGLE[kind]]
     assert len(set(letters)) == len(letters)
     assert all(len(letter) == 1 for letter in letters)
 
@@ -37,11 +37,11 @@ def test_every_word_that_a_template_or_script_asks_for_is_there():
     for path in (*ROOMS.glob("templates/*.html"), *ROOMS.glob("static/js/*.js")):
         asked |= set(re.findall(r"""\bt\(\s*["']([a-z_.]+)["']\s*[,)]""", path.read_text()))
     assert len(asked) > 60
-    assert asked <= read_words("en").keys()
+    assert asked <= read_catalogue("en").keys()
 
 
 def test_one_is_said_in_the_singular():
-    words = Words("en")
+    words = Translations("en")
     assert words("home.pictures", n=1) == "1 picture"
     assert words("home.pictures", n=2) == "2 pictures"
 
@@ -54,4 +54,4 @@ def test_one_is_said_in_the_singular():
     ],
 )  # fmt: skip
 def test_the_annotators_choice_comes_before_the_browsers(preferred, header, language):
-    assert words_for(preferred, header).language == language
+    assert choose_translations(preferred, header).language == language

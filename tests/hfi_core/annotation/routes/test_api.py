@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hfi_core.annotation.service.qualification import gold_left_over
+from hfi_core.annotation.service.qualification import describe_exhausted_gold
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
 from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
-from tests.support.annotation_project import open_office
-from tests.support.annotation_requests import Desk, application, judgements_of
+from tests.support.annotation_project import create_annotation_project
+from tests.support.annotation_requests import ApiClient, build_judgements, create_test_app
 from tests.support.projects import REPOSITORY
 
 
 @pytest.fixture
 def office(tmp_path):
     """A project with 12 candidates of one binary concept."""
-    return open_office(tmp_path / "project")
+    return create_annotation_project(tmp_path / "project")
 
 
 @pytest.fixture
@@ -34,27 +34,27 @@ def store(office):
 @pytest.fixture
 def app(office, store):
     """The page of the project."""
-    return application(office, store)
+    return create_test_app(office, store)
 
 
 @pytest.fixture
 def desk(app):
     """Ana, who has come in and agreed."""
-    return Desk(app)
+    return ApiClient(app)
 
 
 def test_an_answer_sent_twice_is_kept_once(desk, store):
-    body = {"judgements": judgements_of(desk.ask()["questions"][0])}
+    body = {"judgements": build_judgements(desk.ask()["questions"][0])}
     assert desk.post("/api/answers", body).json() == {"saved": 1, "new": 1}
     assert desk.post("/api/answers", body).json() == {"saved": 1, "new": 0}
-    assert len(list(store.judgements())) == 1
+    assert len(list(store.read_judgements())) == 1
 
 
 def test_an_id_with_another_answer_is_refused(desk, store):
-    (judgement,) = judgements_of(desk.ask()["questions"][0])
+    (judgement,) = build_judgements(desk.ask()["questions"][0])
     desk.post("/api/answers", {"judgements": [judgement]})
     assert desk.post("/api/answers", {"judgements": [judgement | {"answer": "no"}]}).status_code == 409
-    assert [row.answer for row in store.judgements()] == ["yes"]
+    assert [row.answer for row in store.read_judgements()] == ["yes"]
 
 
 @pytest.mark.parametrize(
@@ -68,25 +68,25 @@ def test_an_id_with_another_answer_is_refused(desk, store):
     ],
 )  # fmt: skip
 def test_what_was_not_asked_or_is_no_judgement_is_refused_for_good(desk, store, forged):
-    (judgement,) = judgements_of(desk.ask(count=1)["questions"][0])
+    (judgement,) = build_judgements(desk.ask(count=1)["questions"][0])
     answer = desk.client.post(
         "/api/answers",
         content=json.dumps({"judgements": [judgement | forged]}),
         headers={"X-CSRF-Token": desk.csrf, "Content-Type": "application/json"},
     )
     assert answer.status_code in (409, 422)
-    assert list(store.judgements()) == []
+    assert list(store.read_judgements()) == []
 
 
 def test_one_persons_question_cannot_be_answered_by_another(app, desk, store):
     question = desk.ask()["questions"][0]
-    assert Desk(app, "Bo").answer(question).status_code == 409
-    assert list(store.judgements()) == []
+    assert ApiClient(app, "Bo").answer(question).status_code == 409
+    assert list(store.read_judgements()) == []
 
 
 def test_control_characters_leave_a_note_and_everything_else_stays(desk, store):
     desk.answer(desk.ask()["questions"][0], note='=HYPERLINK("x")\x00\x1b[31m\n<b>é</b>')
-    (row,) = store.judgements()
+    (row,) = store.read_judgements()
     assert row.note == '=HYPERLINK("x")[31m\n<b>é</b>'
 
 
@@ -124,7 +124,7 @@ def test_a_picture_that_is_not_the_manifests_or_is_gone_or_hostile_is_not_served
 
 def test_a_picture_whose_file_is_gone_is_not_asked_about(office, store):
     (office.folder / "candidates/badge/pictures/badge-000.png").unlink()
-    questions = Desk(application(office, store)).ask(count=20)["questions"]
+    questions = ApiClient(create_test_app(office, store)).ask(count=20)["questions"]
     assert "badge-000" not in [question["pictures"][0]["id"] for question in questions]
     assert len(questions) == 11
 
@@ -135,7 +135,7 @@ def test_reference_pictures_are_served_by_their_place_only(office, store):
     (gallery / "a.png").write_bytes((office.folder / "candidates/badge/pictures/badge-000.png").read_bytes())
     (gallery / "b.png").write_text("<script>")
     office.edit(gallery={"badge": "reference"})
-    desk = Desk(application(office, store))
+    desk = ApiClient(create_test_app(office, store))
     places = ("badge/0", "badge/1", "badge/2", "badge/-1", "x/0")
     statuses = [desk.client.get(f"/gallery/{place}").status_code for place in places]
     assert statuses == [200, 410, 404, 404, 404]
@@ -152,7 +152,7 @@ def test_gold_that_somebody_offered_first_keeps_nobody_from_the_rest(office, sto
     gold = {f"badge-{number:03d}": "yes" for number in range(8)}
     office.gold("badge", gold)
     office.edit(gold_share=0.0, qualification=0)
-    desk = Desk(application(office, store))
+    desk = ApiClient(create_test_app(office, store))
     store.offer("badge", office.pictures["badge"][:8], priority=dict.fromkeys(gold, 9.0))
     told = desk.ask(count=2)
     assert told["state"] == "judging" and len(told["questions"]) == 2
@@ -164,10 +164,10 @@ def test_progress_reaches_its_end_without_gold_and_pictures_that_are_gone(office
     office.gold("badge", {"badge-000": "yes"})
     office.edit(gold_share=0.0, qualification=0, judgements=1)
     office.draw("badge", 11)
-    desk = Desk(application(office, store))
+    desk = ApiClient(create_test_app(office, store))
     for question in desk.ask(count=20)["questions"]:
         desk.answer(question)
-    progress = store.progress("badge", 1)
+    progress = store.count_progress("badge", 1)
     assert (progress.answered, progress.asked) == (10, 10)
     assert desk.ask()["state"] == "done"
 
@@ -178,7 +178,7 @@ def test_a_picture_of_another_manifest_is_passed_over_and_not_lost_to_the_annota
     asked = desk.ask(count=3)["questions"]
     assert len(asked) == 3 and "strange" not in [question["pictures"][0]["id"] for question in asked]
     me, now = desk.client.get("/api/session").json()["annotator"], datetime.now(UTC)
-    assert len(store.leased("badge", me, now)) == 3
+    assert len(store.list_leased("badge", me, now)) == 3
     given = store.assign("badge", me, count=20, judgements=1, lease=timedelta(minutes=1), now=now)
     assert "strange" in [one.picture for one in given], "another page may show it"
 
@@ -197,7 +197,7 @@ def test_newly_drawn_candidates_are_asked_about_without_a_restart(office, desk):
 def test_with_candidates_that_fit_the_gold_no_more_the_page_goes_on_with_the_earlier_ones(office, store, caplog):
     office.gold("badge", {"badge-000": "yes"})
     office.edit(gold_share=0.0, qualification=0)
-    desk = Desk(application(office, store))
+    desk = ApiClient(create_test_app(office, store))
     office.draw("badge", 5, prefix="anew")
     assert [len(desk.ask(count=2)["questions"]) for _ in range(2)] == [2, 2]
     assert [record.name for record in caplog.records].count("hfi_core.annotation.service.workspace") == 1
@@ -209,14 +209,14 @@ def test_what_a_browser_says_that_it_holds_reserves_nothing(office, desk, store)
     desk.ask(count=1, have=[every])
     desk.ask(count=1, have=[every])
     me = desk.client.get("/api/session").json()["annotator"]
-    assert len(store.leased("badge", me, datetime.now(UTC))) <= 2
+    assert len(store.list_leased("badge", me, datetime.now(UTC))) <= 2
     for have in ([["badge/x"] * 101], [["x" * 201]]):
         assert desk.post("/api/questions/badge", {"count": 1, "have": have}).status_code == 422
 
 
 def test_after_a_restart_open_questions_can_still_be_answered(office, store, desk):
     question = desk.ask()["questions"][0]
-    again = Desk(application(office, store))
+    again = ApiClient(create_test_app(office, store))
     assert again.answer(question).json()["new"] == 1
 
 
@@ -230,7 +230,7 @@ def test_the_script_is_told_what_to_do_when_the_store_is_out_of_reach(office, st
 
 
 def test_without_agreement_nothing_is_asked_or_kept(app, store):
-    stranger = Desk(app, "Bo", consents=False)
+    stranger = ApiClient(app, "Bo", consents=False)
     assert stranger.post("/api/questions/badge", {"count": 1}).status_code == 403
     assert stranger.post("/api/answers", {"judgements": [{}]}).status_code == 403
     assert stranger.get("/judge/badge").headers["location"] == "/welcome"
@@ -240,7 +240,7 @@ def test_preferences_hold_for_one_person_and_unknown_ones_are_refused(app, desk)
     chosen = {"blur": False, "grey": True, "keys": True, "language": "de"}
     assert desk.post("/api/preferences", chosen).status_code == 200
     assert 'lang="de"' in desk.get("/judge/badge").text
-    assert 'lang="en"' in Desk(app, "Bo").get("/judge/badge").text
+    assert 'lang="en"' in ApiClient(app, "Bo").get("/judge/badge").text
     for wrong in ({"blur": "yes"}, {"theme": "x"}, {"language": "../en"}):
         assert desk.post("/api/preferences", wrong).status_code == 422
 
@@ -261,40 +261,40 @@ def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accurac
     monkeypatch.setenv(KEY_VARIABLE, "a key, for who is asked what")
     office.gold("badge", {"badge-000": "yes"})
     office.edit(gold_share=0.5)
-    app = application(office, store)
-    desk, have, golden = Desk(app), [], []
+    app = create_test_app(office, store)
+    desk, have, golden = ApiClient(app), [], []
     while not golden:
         asked = desk.ask(have=have)["questions"]
         assert asked, "no gold question was asked"
         have += [question["refs"] for question in asked]
         golden = [question for question in asked if question["refs"] == ["badge/badge-000"]]
-    (wrong,) = judgements_of(golden[0], "no")
+    (wrong,) = build_judgements(golden[0], "no")
     assert desk.post("/api/answers", {"judgements": [wrong]}).json()["new"] == 1
-    (accuracy,) = app.state.page.book.accuracy("badge").values()
-    assert (accuracy.right, accuracy.asked) == (0, 1)
+    (accuracy,) = app.state.workspace.gold_answers.measure_accuracy("badge").values()
+    assert (accuracy.right, accuracy.answered) == (0, 1)
     desk.answer(golden[0], "yes", supersedes=wrong["id"])
-    (accuracy,) = app.state.page.book.accuracy("badge").values()
-    assert (accuracy.right, accuracy.asked) == (1, 1)
+    (accuracy,) = app.state.workspace.gold_answers.measure_accuracy("badge").values()
+    assert (accuracy.right, accuracy.answered) == (1, 1)
     assert desk.answer(golden[0], "no", supersedes=wrong["id"]).status_code == 409
-    assert list(store.judgements()) == []
+    assert list(store.read_judgements()) == []
 
 
 def test_gold_that_the_qualification_uses_up_is_warned_of(office, store):
     office.gold("badge", dict.fromkeys(["badge-000", "badge-001", "badge-002"], "yes"))
     for qualification, share, warned in ((3, 0.1, 1), (4, 0.1, 1), (2, 0.1, 0), (0, 0.1, 0), (3, 0.0, 0)):
         office.edit(qualification=qualification, gold_share=share)
-        told = gold_left_over(application(office, store).state.page)
+        told = describe_exhausted_gold(create_test_app(office, store).state.workspace)
         assert len(told) == warned and all("gold.jsonl has 3" in line for line in told)
 
 
 def test_rankings_cover_every_picture_once_and_leave_none_alone(tmp_path):
-    office = open_office(tmp_path / "ranking", {"klara": "ranking"})
+    office = create_annotation_project(tmp_path / "ranking", {"klara": "ranking"})
     office.draw("klara", 11)
     with open_store(f"sqlite:///{office.folder}/feedback.db") as store:
-        app = application(office, store)
+        app = create_test_app(office, store)
         for name in ("Ana", "Bo", "Cy"):
             sizes, seen = [], []
-            desk = Desk(app, name)
+            desk = ApiClient(app, name)
             while questions := desk.ask("klara", count=2, have=seen)["questions"]:
                 seen += [question["refs"] for question in questions]
                 sizes += [len(question["refs"]) for question in questions]
@@ -303,16 +303,16 @@ def test_rankings_cover_every_picture_once_and_leave_none_alone(tmp_path):
 
 
 def test_a_ranking_must_say_which_pictures_it_orders(tmp_path):
-    office = open_office(tmp_path / "ranking", {"klara": "ranking"})
+    office = create_annotation_project(tmp_path / "ranking", {"klara": "ranking"})
     with open_store(f"sqlite:///{office.folder}/feedback.db") as store:
-        desk = Desk(application(office, store))
+        desk = ApiClient(create_test_app(office, store))
         (part,) = desk.ask("klara", count=1)["questions"][0]["parts"]
         digests = dict(zip(part["pictures"], part["sha256"], strict=True))
         row = {"id": "r", "kind": "ranking", "concept": "klara", "proof": part["proof"], "groups": [part["pictures"]]}
         for wrong in ({}, {"digests": digests | {part["pictures"][0]: "f" * 64}}):
             assert desk.post("/api/answers", {"judgements": [row | wrong]}).status_code == 409
         assert desk.post("/api/answers", {"judgements": [row | {"digests": digests}]}).json()["new"] == 1
-        assert [one.digests for one in store.judgements()] == [digests]
+        assert [one.digests for one in store.read_judgements()] == [digests]
 
 
 @pytest.mark.parametrize(
@@ -326,7 +326,7 @@ def test_a_ranking_must_say_which_pictures_it_orders(tmp_path):
 def test_what_params_name_and_is_not_there_is_said_at_the_start(office, store, annotation, said):
     office.edit(**annotation)
     with pytest.raises(UserError, match=said):
-        application(office, store)
+        create_test_app(office, store)
 
 
 def test_the_page_costs_no_heavy_import():

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from hfi_core.annotation.security.identity import pseudonym_of
-from hfi_core.feedback.schema import ADJUDICATION
+from hfi_core.annotation.security.identity import get_or_create_pseudonym
+from hfi_core.feedback.schema import ADJUDICATION_PREFIX
 from hfi_core.io.json_files import write_jsonl
-from tests.support.annotation_app import office
+from tests.support.annotation_app import open_annotation_app
 from tests.support.annotation_server import read_candidates, write_project
 from tests.support.annotation_sign_in import LOCAL, Browser, make_account
 
@@ -18,7 +18,7 @@ MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
 @pytest.fixture
 def open_office(tmp_path):
-    with office(write_project(tmp_path / "project")) as opened:
+    with open_annotation_app(write_project(tmp_path / "project")) as opened:
         opened.judge("a-one", 0, "yes", note=MARKUP)
         opened.judge("a-two", 0, "no")
         opened.judge("a-one", 1, "yes")
@@ -46,8 +46,8 @@ def test_a_decision_is_kept_once_as_the_leads_own_judgement(open_office):
     form["answer"] = "no"
     for _ in range(2):  # a double click sends it twice
         assert lead.fill("/review/badge/binary", **form).headers["location"] == "/review/badge?first=0"
-    (decided,) = [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
-    assert decided.annotator == pseudonym_of(open_office.folder / ".hfi", "Lea")
+    (decided,) = [one for one in open_office.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
+    assert decided.annotator == get_or_create_pseudonym(open_office.folder / ".hfi", "Lea")
     assert (decided.picture, decided.answer) == (open_office.candidates[0].id, "no")
     page = lead.get("/review/badge").text
     assert "decided" in page and "0 of 1 disagreements to decide" in page
@@ -55,18 +55,18 @@ def test_a_decision_is_kept_once_as_the_leads_own_judgement(open_office):
 
 def test_a_decision_supersedes_what_the_lead_said_before(open_office):
     lead = open_office.enter("Lea")
-    open_office.judge(pseudonym_of(open_office.folder / ".hfi", "Lea"), 0, "yes")
+    open_office.judge(get_or_create_pseudonym(open_office.folder / ".hfi", "Lea"), 0, "yes")
     for answer in ("no", "cant_tell"):
         (form,) = forms(lead.get("/review/badge").text)
         assert lead.fill("/review/badge/binary", **(form | {"answer": answer})).status_code == 303
-    mine = pseudonym_of(open_office.folder / ".hfi", "Lea")
-    kept = list(open_office.store.judgements("badge", annotator=mine))
-    (counting,) = open_office.store.judgements("badge", annotator=mine, counting=True)
+    mine = get_or_create_pseudonym(open_office.folder / ".hfi", "Lea")
+    kept = list(open_office.store.read_judgements("badge", annotator=mine))
+    (counting,) = open_office.store.read_judgements("badge", annotator=mine, counting=True)
     assert len(kept) == 3 and counting.answer == "cant_tell"
 
 
 def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_office):
-    lead, mine = open_office.enter("Lea"), pseudonym_of(open_office.folder / ".hfi", "Lea")
+    lead, mine = open_office.enter("Lea"), get_or_create_pseudonym(open_office.folder / ".hfi", "Lea")
     open_office.judge(mine, 2, "yes")
     open_office.judge("a-one", 2, "no")
     (before,) = [form for form in forms(lead.get("/review/badge").text) if form["picture"].endswith("2")]
@@ -74,8 +74,8 @@ def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(open_offic
     assert lead.fill("/review/badge/binary", **(before | {"answer": "no"})).status_code == 303
     page = lead.get("/review/badge").text
     assert "1 of 2 disagreements to decide" in page
-    settled = page[page.index("dispute settled") :]
-    assert settled.count(f"<code>{mine}</code>") == 2 and "lead’s decision" in settled
+    decided = page[page.index("dispute decided") :]
+    assert decided.count(f"<code>{mine}</code>") == 2 and "lead’s decision" in decided
     assert shown_alpha(lead) == alpha
 
 
@@ -143,7 +143,7 @@ def test_a_forged_decision_is_refused_and_nothing_is_kept(open_office, change):
     (form,) = forms(lead.get("/review/badge").text)
     answer = lead.fill("/review/badge/binary", **(form | {"answer": "no"} | change))
     assert answer.status_code in (404, 409, 422)
-    assert not [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+    assert not [one for one in open_office.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
 
 
 def test_a_decision_cannot_take_the_place_of_another_persons(open_office):
@@ -153,7 +153,7 @@ def test_a_decision_cannot_take_the_place_of_another_persons(open_office):
     own = other.token("/review/badge")
     stolen = other.fill("/review/badge/binary", **(form | {"csrf_token": own, "answer": "yes"}))
     assert stolen.status_code == 409
-    (decided,) = [one for one in open_office.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+    (decided,) = [one for one in open_office.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
     assert decided.answer == "no"
 
 
@@ -167,7 +167,7 @@ def test_an_annotator_opens_none_of_the_leads_pages(tmp_path):
     folder = write_project(tmp_path / "project")
     for name, role in (("Ana", "annotator"), ("Lea", "lead")):
         make_account(folder / ".hfi", name, role)
-    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
         opened.judge("a-one", 0, "yes")
         opened.judge("a-two", 0, "no")
         ana, lea = opened.enter("Ana"), opened.enter("Lea")
@@ -182,7 +182,7 @@ def test_an_annotator_opens_none_of_the_leads_pages(tmp_path):
 
 
 def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
-    with office(write_project(tmp_path / "project", kind="ranking")) as opened:
+    with open_annotation_app(write_project(tmp_path / "project", kind="ranking")) as opened:
         opened.rank("a-one", 0, 1, 2)
         opened.rank("a-two", 2, 1, 0)
         lead = opened.enter("Lea")
@@ -199,7 +199,7 @@ def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
             assert lead.fill("/review/badge/ranking", **form, **places).status_code == 422
         places = {f"place.{ids[0]}": "2", f"place.{ids[1]}": "1", f"place.{ids[2]}": "none"}
         assert lead.fill("/review/badge/ranking", **form, **places).status_code == 303
-        (decided,) = [one for one in opened.store.judgements("badge") if one.id.startswith(ADJUDICATION)]
+        (decided,) = [one for one in opened.store.read_judgements("badge") if one.id.startswith(ADJUDICATION_PREFIX)]
         assert decided.groups == ((ids[1],), (ids[0],)) and decided.not_applicable == (ids[2],)
         assert decided.digests == {candidate.id: candidate.sha256 for candidate in opened.candidates[:3]}
 
@@ -221,9 +221,9 @@ def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_
     write_jsonl(folder / "gold.jsonl", [gold_of(candidate) for candidate in read_candidates(folder)[:4]])
     for name, role in (("Ana", "annotator"), ("Lea", "lead")):
         make_account(folder / ".hfi", name, role)
-    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
         ana, lea = opened.enter("Ana"), opened.enter("Lea")
-        pseudonym = pseudonym_of(folder / ".hfi", "Ana")
+        pseudonym = get_or_create_pseudonym(folder / ".hfi", "Ana")
         assert pseudonym not in lea.get("/review").text
         for _ in range(3):
             assert fail(opened, ana)["state"] in ("qualification", "closed")

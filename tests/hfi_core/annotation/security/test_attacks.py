@@ -8,7 +8,7 @@ import pytest
 from limits import RateLimitItemPerMinute
 
 from hfi_core.annotation.security import rate_limit
-from tests.support.annotation_app import office
+from tests.support.annotation_app import open_annotation_app
 from tests.support.annotation_server import write_project
 from tests.support.annotation_sign_in import make_account
 
@@ -16,7 +16,7 @@ from tests.support.annotation_sign_in import make_account
 @pytest.fixture
 def open_office(tmp_path):
     (tmp_path / "secret.png").write_bytes(b"secret")
-    with office(write_project(tmp_path / "project")) as opened:
+    with open_annotation_app(write_project(tmp_path / "project")) as opened:
         yield opened
 
 
@@ -95,7 +95,7 @@ def answer_to(office_, browser, **change):
 def test_a_forged_answer_is_refused_and_nothing_is_kept(open_office, change):
     refused, _ = answer_to(open_office, open_office.enter("Ana"), **change)
     assert refused.status_code in (409, 422), refused.text
-    assert list(open_office.store.judgements()) == []
+    assert list(open_office.store.read_judgements()) == []
 
 
 def test_another_persons_proof_and_another_persons_id_are_worth_nothing(open_office):
@@ -107,14 +107,14 @@ def test_another_persons_proof_and_another_persons_id_are_worth_nothing(open_off
     assert stolen.status_code == 409
     corrected, _ = answer_to(open_office, bo, id="of-bo", supersedes=row["id"])
     assert corrected.status_code == 409
-    (only,) = open_office.store.judgements()
+    (only,) = open_office.store.read_judgements()
     assert only.id == row["id"] and only.answer == "yes"
 
 
 def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(open_office):
     refused, _ = answer_to(open_office, open_office.enter("Ana"), id="adjudication.0000")
     assert refused.status_code == 409
-    assert list(open_office.store.judgements()) == []
+    assert list(open_office.store.read_judgements()) == []
 
 
 def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monke
     folder = write_project(tmp_path / "project")
     for name in ("Ana", "Bo"):
         make_account(folder / ".hfi", name)
-    with office(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
+    with open_annotation_app(folder, accounts=True, secure=True, hosts=frozenset({"annotate.example.org"})) as opened:
         ana, bo = opened.enter("Ana"), opened.enter("Bo")
         asked = [("/api/questions/badge", {"count": 1}), ("/api/skips", []), ("/api/answers", {"judgements": [{}]})]
         codes = [opened.post(ana, path, body).status_code for path, body in asked * 2]

@@ -5,8 +5,8 @@ import stat
 import pytest
 from starlette.testclient import TestClient
 
-from hfi_core.annotation.security.middleware import MOST_BODY_BYTES
-from hfi_core.annotation.security.sessions import private_key
+from hfi_core.annotation.security.middleware import MAX_BODY_BYTES
+from hfi_core.annotation.security.sessions import read_signing_key
 from tests.support.annotation_sign_in import LOCAL, PUBLIC, Browser, bare_app, make_account, public_app, sign_in
 
 
@@ -31,7 +31,7 @@ def test_at_ones_own_machine_a_name_is_asked_for_once(tmp_path):
 
 
 def test_the_signing_key_is_readable_by_its_owner_only(tmp_path):
-    assert private_key(tmp_path / "new") == private_key(tmp_path / "new")
+    assert read_signing_key(tmp_path / "new") == read_signing_key(tmp_path / "new")
     (path,) = (tmp_path / "new").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600 and len(path.read_bytes()) == 32
 
@@ -105,7 +105,7 @@ def test_every_method_that_could_change_something_needs_the_token(local, method)
 def test_a_large_body_is_refused_however_it_comes(local):
     token = local.get("/").json()["csrf"]
     headers = {"Origin": LOCAL, "X-CSRF-Token": token}
-    large = b"x" * (MOST_BODY_BYTES + 1)
+    large = b"x" * (MAX_BODY_BYTES + 1)
     assert local.post("/change", content=large, headers=headers).status_code == 413
     assert local.post("/change", content=iter([large]), headers=headers).status_code == 413
     form = {"Content-Type": "application/x-www-form-urlencoded", "Origin": LOCAL}

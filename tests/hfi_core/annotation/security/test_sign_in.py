@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from hfi_core.annotation.security.accounts import open_accounts
-from hfi_core.annotation.security.identity import local_path
+from hfi_core.annotation.security.identity import safe_redirect_path
 from hfi_core.errors import UserError
 from tests.support.annotation_sign_in import PASSWORD, PUBLIC, Browser, make_account, public_app, sign_in
 
@@ -33,20 +33,20 @@ def test_an_invitation_makes_an_account_once(app, accounts):
     assert browser.fill(link, link, password=PASSWORD, again=PASSWORD).status_code == 303
     assert browser.get("/").json()["name"] == "Ana"
     assert browser.get(link).status_code == 404
-    assert accounts.invitations() == []
+    assert accounts.list_invitations() == []
 
 
 def test_two_who_use_one_link_at_once_make_one_account(accounts):
     token = accounts.invite("Ana", "lead")
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda n: accounts.accept(token, PASSWORD + str(n)), range(8)))
+        made = list(pool.map(lambda n: accounts.accept_invitation(token, PASSWORD + str(n)), range(8)))
     assert sum(account is not None for account in made) == 1
 
 
 def test_an_invitation_ends(accounts, app):
-    token = accounts.invite("Ana", "annotator", life=0.0)
+    token = accounts.invite("Ana", "annotator", lifetime_seconds=0.0)
     time.sleep(0.01)
-    assert accounts.invitation(token) is None and accounts.accept(token, PASSWORD) is None
+    assert accounts.find_invitation(token) is None and accounts.accept_invitation(token, PASSWORD) is None
     assert Browser(app, PUBLIC).get(f"/invite/{token}").status_code == 404
 
 
@@ -54,11 +54,11 @@ def test_a_new_link_voids_the_earlier_one_and_resets_the_password(accounts, app,
     make_account(tmp_path, "Ana")
     browser = sign_in(app, "Ana")
     old, new = accounts.invite("Ana", "lead"), accounts.invite("ana", "lead")
-    assert accounts.accept(old, PASSWORD) is None
-    assert accounts.accept(new, "another password").role == "lead"
-    assert accounts.check("Ana", PASSWORD) is None
+    assert accounts.accept_invitation(old, PASSWORD) is None
+    assert accounts.accept_invitation(new, "another password").role == "lead"
+    assert accounts.authenticate("Ana", PASSWORD) is None
     assert browser.get("/").status_code == 401, "a session outlived its password"
-    assert [account.name for account in accounts.accounts()] == ["Ana"]
+    assert [account.name for account in accounts.list_accounts()] == ["Ana"]
 
 
 @pytest.mark.parametrize(("password", "again"), [("short", "short"), (PASSWORD, "another"), ("x" * 201,) * 2])
@@ -204,8 +204,8 @@ def test_names_that_could_deceive_are_refused(accounts, app, name):
     "next", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/a\nb", "", "\\/x"]
 )
 def test_nobody_is_sent_elsewhere_after_signing_in(next):
-    assert local_path(next) == "/"
-    assert local_path("/review/badge?first=12") == "/review/badge?first=12"
+    assert safe_redirect_path(next) == "/"
+    assert safe_redirect_path("/review/badge?first=12") == "/review/badge?first=12"
 
 
 def test_the_file_tells_a_reader_no_password_no_link_and_no_session(accounts, app, tmp_path):

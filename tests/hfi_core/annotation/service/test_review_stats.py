@@ -4,8 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hfi_core.annotation.service.review_stats import agreement, as_said, disputes, paces, together
-from hfi_core.feedback.schema import ADJUDICATION, BinaryJudgement, RankingJudgement
+from hfi_core.annotation.service.review_stats import (
+    estimate_agreement,
+    find_disputes,
+    measure_paces,
+    merge_paces,
+    select_own_answers,
+)
+from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement, RankingJudgement
 
 SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
@@ -13,8 +19,8 @@ SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 def said(picture: str, annotator: str, answer: str, seconds: float | None = None, lead: bool = False):
     times = {} if seconds is None else {"shown_at": SHOWN, "answered_at": SHOWN + timedelta(seconds=seconds)}
     return BinaryJudgement(
-        id=f"{ADJUDICATION if lead else ''}{picture}.{annotator}", annotator=annotator, concept="badge", kind="binary",
-        picture=picture, sha256="0" * 64, answer=answer, **times,
+        id=f"{ADJUDICATION_PREFIX if lead else ''}{picture}.{annotator}", annotator=annotator, concept="badge",
+        kind="binary", picture=picture, sha256="0" * 64, answer=answer, **times,
     )  # fmt: skip
 
 
@@ -33,34 +39,34 @@ def test_disagreements_come_widest_first_and_settled_ones_last():
         said("even", "ana", "no"), said("even", "bo", "yes"),
         said("decided", "ana", "no"), said("decided", "bo", "yes"), said("decided", "lea", "yes", lead=True),
     ]  # fmt: skip
-    found = disputes(judgements)
+    found = find_disputes(judgements)
     assert [dispute.pictures[0] for dispute in found] == ["even", "two-one", "decided"]
-    assert [dispute.settled for dispute in found] == [False, False, True]
-    assert [opinion.adjudication for opinion in found[2].opinions] == [False, False, True]
+    assert [dispute.is_decided for dispute in found] == [False, False, True]
+    assert [opinion.is_decision for opinion in found[2].opinions] == [False, False, True]
 
 
 def test_the_leads_decision_alone_makes_no_disagreement_and_no_agreement():
     judgements = [said(f"p{n}", who, "yes" if n % 2 else "no") for n in range(6) for who in ("ana", "bo")]
     decided = [said(f"p{n}", "lea", "no" if n % 2 else "yes", lead=True) for n in range(6)]
-    assert disputes(judgements + decided) == []
-    assert agreement(judgements + decided, "binary").value == 1.0
-    assert agreement(decided, "binary") is None
-    assert [pace.annotator for pace in paces(judgements + decided)] == ["ana", "bo"]
+    assert find_disputes(judgements + decided) == []
+    assert estimate_agreement(judgements + decided, "binary").value == 1.0
+    assert estimate_agreement(decided, "binary") is None
+    assert [pace.annotator for pace in measure_paces(judgements + decided)] == ["ana", "bo"]
 
 
 def test_agreement_on_rankings_is_that_of_the_sets_that_several_ranked():
     same = [ranked("ana", "a", "b", "c"), ranked("bo", "a", "b", "c"), ranked("cy", "x", "y")]
-    assert agreement(same, "ranking").value == 1.0 and disputes(same) == []
+    assert estimate_agreement(same, "ranking").value == 1.0 and find_disputes(same) == []
     opposite = [ranked("ana", "a", "b", "c"), ranked("bo", "c", "b", "a")]
-    assert agreement(opposite, "ranking").value == pytest.approx(0.0)
-    (dispute,) = disputes(opposite)
-    assert dispute.pictures == ("a", "b", "c") and dispute.split == pytest.approx(1.0)
+    assert estimate_agreement(opposite, "ranking").value == pytest.approx(0.0)
+    (dispute,) = find_disputes(opposite)
+    assert dispute.pictures == ("a", "b", "c") and dispute.disagreement == pytest.approx(1.0)
     assert [opinion.places for opinion in dispute.opinions] == [(1, 2, 3), (3, 2, 1)]
 
 
 def test_ties_share_a_place_and_whether_it_applies_at_all_is_the_widest_disagreement():
-    (dispute,) = disputes([ranked("ana", "ab", "c"), ranked("bo", "a", "b", none="c")])
-    assert dispute.split == 1.0
+    (dispute,) = find_disputes([ranked("ana", "ab", "c"), ranked("bo", "a", "b", none="c")])
+    assert dispute.disagreement == 1.0
     assert [opinion.places for opinion in dispute.opinions] == [(1, 1, 2), (1, 2, None)]
 
 
@@ -69,10 +75,10 @@ def test_pace_is_the_median_of_what_was_timed():
         said(f"p{n}", "ana", "cant_tell" if n == 0 else "yes", seconds) for n, seconds in enumerate((1, 9, 2))
     ]
     judgements += [said("p9", "ana", "no"), said("p0", "bo", "no")]
-    ana, bo = paces(judgements)
+    ana, bo = measure_paces(judgements)
     assert (ana.judgements, ana.median_seconds, ana.cant_tell) == (4, 2.0, 1)
     assert (bo.judgements, bo.median_seconds) == (1, None)
-    (both,) = together([ana, ana])
+    (both,) = merge_paces([ana, ana])
     assert (both.judgements, both.median_seconds, both.cant_tell) == (8, 2.0, 2)
 
 
@@ -80,5 +86,5 @@ def test_an_answer_is_replaced_by_ones_own_and_not_by_ones_decision():
     first = said("p", "lea", "yes")
     decided = said("p", "lea", "no", lead=True).model_copy(update={"supersedes": first.id})
     again = said("p", "lea", "cant_tell").model_copy(update={"id": "p.lea.2", "supersedes": decided.id})
-    assert as_said([first, decided]) == [first, decided]
-    assert as_said([first, decided, again]) == [again]
+    assert select_own_answers([first, decided]) == [first, decided]
+    assert select_own_answers([first, decided, again]) == [again]

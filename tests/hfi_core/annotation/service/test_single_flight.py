@@ -7,7 +7,7 @@ import pytest
 
 from hfi_core.annotation.service import review_stats
 from hfi_core.annotation.service.single_flight import SingleFlight
-from tests.support.annotation_app import office
+from tests.support.annotation_app import open_annotation_app
 from tests.support.annotation_server import write_project
 
 PATIENCE = 20
@@ -44,7 +44,7 @@ def test_who_asks_after_a_change_is_not_served_by_what_was_begun_before_it():
     with ThreadPoolExecutor(2) as pool:
         before = pool.submit(shared.get, "badge", slow)
         assert slow.begun.acquire(timeout=PATIENCE)
-        shared.drop("badge")
+        shared.invalidate("badge")
         after = pool.submit(shared.get, "badge", slow)
         assert slow.begun.acquire(timeout=PATIENCE)
         slow.go.set()
@@ -60,9 +60,9 @@ def test_a_failure_reaches_who_asked_and_the_next_one_tries_anew():
 
 
 def test_leads_who_look_at_once_have_the_agreement_computed_once(tmp_path, monkeypatch):
-    seen, agreement = [], review_stats.agreement
-    monkeypatch.setattr(review_stats, "agreement", lambda *given: seen.append(1) or agreement(*given))
-    with office(write_project(tmp_path / "project")) as opened:
+    seen, agreement = [], review_stats.estimate_agreement
+    monkeypatch.setattr(review_stats, "estimate_agreement", lambda *given: seen.append(1) or agreement(*given))
+    with open_annotation_app(write_project(tmp_path / "project")) as opened:
         leads = [opened.enter(f"Lea {n}") for n in range(4)]
         with ThreadPoolExecutor(4) as pool:
             assert [one.status_code for one in pool.map(lambda lead: lead.get("/review"), leads)] == [200] * 4

@@ -8,7 +8,7 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats.importer import import_file
-from hfi_core.feedback.formats.label_studio.tasks import under
+from hfi_core.feedback.formats.label_studio.tasks import link_pictures
 from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.schema import parse_judgement
 from hfi_core.feedback.store import Store
@@ -53,7 +53,7 @@ def _try(folder: Path, format: str, count: int) -> tuple[int, int]:
     """How many damaged files were imported, and how many were refused."""
     with store_in(folder) as store:
         path = folder / "whole"
-        FORMATS[format].write(path, _rows(), under("https://pictures"))
+        FORMATS[format].write(path, _rows(), link_pictures("https://pictures"))
         whole = path.read_bytes()
         imported = refused = 0
         for number in range(count):

@@ -6,11 +6,11 @@ import tracemalloc
 import pytest
 
 from hfi_core.errors import UserError
-from hfi_core.feedback.formats.annotators import names_of
-from hfi_core.feedback.formats.convert import Project
-from hfi_core.feedback.formats.importer import import_file, prepared
+from hfi_core.feedback.formats.annotators import open_pseudonym_map
+from hfi_core.feedback.formats.convert import ImportContext
+from hfi_core.feedback.formats.importer import import_file, prepare_import
 from hfi_core.feedback.formats.pictures import PictureIndex
-from hfi_core.feedback.formats.row import Reading
+from hfi_core.feedback.formats.row import ReadOptions
 from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE, Pseudonyms
 from tests.support.format_imports import BADGES, bring, complaints, project, store_in, stored
 from tests.support.judging import candidate, vote, write_lines
@@ -100,8 +100,8 @@ def test_with_the_key_in_the_environment_a_machine_that_knows_nobody_recognises_
     found = []
     for machine, file in (("one", path), ("two", more)):
         people = Pseudonyms(tmp_path / machine / "people.json", {KEY_VARIABLE: "k" * 32})
-        with names_of(people) as names, store_in(tmp_path) as store:
-            held = Project(PictureIndex({"badge": BADGES}), {"badge": "binary"}, names)
+        with open_pseudonym_map(people) as names, store_in(tmp_path) as store:
+            held = ImportContext(PictureIndex({"badge": BADGES}), {"badge": "binary"}, names)
             found.append(import_file(file, held, store)[1])
     assert [(counts.new, counts.known) for counts in found] == [(1, 0), (1, 1)]
 
@@ -124,7 +124,7 @@ def test_another_picture_than_the_one_that_was_judged_is_refused(tmp_path):
 
 def test_looking_first_changes_nothing(tmp_path):
     path = table(tmp_path / "a.csv", "badge-1,Ana,badge,yes,", "badge-9,Ana,badge,yes,")
-    with project(tmp_path) as held, prepared(path, held, None, reading=Reading()) as found:
+    with project(tmp_path) as held, prepare_import(path, held, None, reading=ReadOptions()) as found:
         assert (found.counts.new, found.counts.rejected) == (1, 1)
         ((where, judgement),) = found.staging.first(5)
     assert where == "line 2" and judgement.answer == "yes"
@@ -160,7 +160,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         path = many(tmp_path / f"{rows}.csv", rows)
         with project(tmp_path, MANY) as held:
             tracemalloc.start()
-            with prepared(path, held, None) as found:
+            with prepare_import(path, held, None) as found:
                 assert found.counts.new == rows
             peak[rows] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_questions_that_were_answered_twice(tmp_pa
         path.write_text(path.read_text() + later.replace(",no,", ",yes,"))
         with project(tmp_path, MANY) as held:
             tracemalloc.start()
-            with prepared(path, held, None) as found:
+            with prepare_import(path, held, None) as found:
                 assert found.counts.new == 2 * pictures
             peak[pictures] = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hfi_core.feedback.formats.detect import format_of
-from hfi_core.feedback.formats.label_studio.tasks import under
+from hfi_core.feedback.formats.detect import detect_format
+from hfi_core.feedback.formats.label_studio.tasks import link_pictures
 from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.schema import parse_judgement
 from tests.support.format_imports import BADGES, STYLES, bring, store_in
@@ -97,8 +97,8 @@ def test_a_store_that_is_exported_and_imported_into_an_empty_one_is_the_same_to_
             store.add_batch("rows", rows, source="test")
             before = store.snapshot(folder / "snapshot.jsonl")
             path = folder / f"out.{'tsv' if format == 'tsv' else 'txt'}"
-            assert FORMATS[format].write(path, store.judgements(), under("https://pictures")) == len(rows)
-        assert format_of(path) == format
+            assert FORMATS[format].write(path, store.judgements(), link_pictures("https://pictures")) == len(rows)
+        assert detect_format(path) == format
         assert bring(path, other).new == len(rows)
         with store_in(other) as store:
             assert store.snapshot(other / "snapshot.jsonl") == before

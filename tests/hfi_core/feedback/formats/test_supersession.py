@@ -1,15 +1,15 @@
 """Which of one annotator's answers to one question counts."""
 
-from hfi_core.feedback.formats.supersession import Answer, resolve_chains
+from hfi_core.feedback.formats.supersession import StagedAnswer, resolve_chains
 
 
 def said(
     id: str, content: str, at: str | None = None, *, derived: bool = True, after: str | None = None, place="line 1"
 ):
-    return Answer(place, id, derived, content, at, after)
+    return StagedAnswer(place, id, derived, content, at, after)
 
 
-def there(id: str, content: str, at: str | None = None, after: str | None = None) -> Answer:
+def there(id: str, content: str, at: str | None = None, after: str | None = None) -> StagedAnswer:
     return said(id, content, at, derived=False, after=after, place="")
 
 

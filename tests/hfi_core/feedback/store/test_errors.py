@@ -84,7 +84,7 @@ def test_a_store_that_somebody_holds_locked(tmp_path, monkeypatch):
     path = tmp_path / "f.db"
     with open_store(f"sqlite:///{path}") as store:
         store.add(binary("j-1"))
-        monkeypatch.setattr(database, "PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr(database, "LOCK_TIMEOUT_SECONDS", 0.2)
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         with pytest.raises(UserError, match="is locked by another program"):

@@ -4,8 +4,9 @@ import pytest
 
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels, read_summary
-from hfi_core.feedback.sufficiency import feedback_need
+from hfi_core.feedback.sufficiency import assess_sufficiency
 from hfi_core.params import parse_params
+from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages.ingest import run
 from tests.hfi_core.feedback.store.test_assignment import LEASE, NOW, give
 from tests.support.judging import candidate, write_manifest
@@ -39,27 +40,27 @@ def _judge(store, pictures, names: str) -> None:
 
 def _need(store, pictures):
     names = {one.id for one in pictures}
-    return feedback_need(_params(), CONCEPT, pictures, store.judgements(CONCEPT, counting=True), names)
+    return assess_sufficiency(_params(), CONCEPT, pictures, store.read_judgements(CONCEPT, counting=True), names)
 
 
 def _ingest(store, folder, pictures, live: bool = True):
-    store.snapshot(folder / "people.jsonl")
+    store.take_snapshot(folder / "people.jsonl")
     write_manifest(folder / "candidates", pictures)
     inputs = {"feedback": folder / "people.jsonl", "candidates": folder / "candidates"}
-    return run(_params(live), inputs, {"labels": folder / "labels"}, unit=CONCEPT)
+    return run(StageContext(_params(live), inputs, {"labels": folder / "labels"}, CONCEPT))
 
 
 def test_redrawn_pictures_are_judged_anew_by_the_same_people_and_the_old_answers_are_left_out(store, tmp_path):
     store.offer(CONCEPT, FIRST)
     _judge(store, FIRST, "ab")
-    assert _need(store, FIRST).labelled > 4 and store.progress(CONCEPT, 2).done == 12
+    assert _need(store, FIRST).labelled > 4 and store.count_progress(CONCEPT, 2).done == 12
     assert _ingest(store, tmp_path, FIRST)["stale"] == 0
 
     store.offer(CONCEPT, SECOND, only=True)
-    assert store.progress(CONCEPT, 2).done == 0
+    assert store.count_progress(CONCEPT, 2).done == 0
     assert _need(store, SECOND).labelled == 0
     _judge(store, SECOND, "ab")
-    assert store.progress(CONCEPT, 2).done == 10
+    assert store.count_progress(CONCEPT, 2).done == 10
     assert _need(store, SECOND).labelled > 4
     with pytest.warns(UserWarning, match="badge: 24 judgements on pictures that were removed or redrawn"):
         figures = _ingest(store, tmp_path, SECOND)
@@ -78,7 +79,7 @@ def test_a_file_that_somebody_hands_over_is_held_to_the_pictures_that_are_there(
 def test_what_was_given_or_skipped_before_a_picture_was_redrawn_does_not_keep_the_new_one_away(store):
     store.offer(CONCEPT, candidates(2))
     assert give(store, "ana", 2) == ["p0", "p1"]
-    store.release(CONCEPT, "ana", "p0")
+    store.skip(CONCEPT, "ana", "p0")
     store.offer(CONCEPT, [one.model_copy(update={"sha256": "ab" * 32}) for one in candidates(2)])
     given = store.assign(CONCEPT, "ana", count=2, judgements=1, lease=LEASE, now=NOW)
     assert [(one.picture, one.sha256) for one in given] == [("p0", "ab" * 32), ("p1", "ab" * 32)]
@@ -87,15 +88,15 @@ def test_what_was_given_or_skipped_before_a_picture_was_redrawn_does_not_keep_th
 def test_a_ranking_of_redrawn_pictures_is_another_question_too(store):
     store.offer(CONCEPT, candidates(2))
     store.add(ranking("r-1", "ana", ("p0",), ("p1",), digests={"p0": SHA, "p1": SHA}))
-    assert store.progress(CONCEPT, 1).done == 2
+    assert store.count_progress(CONCEPT, 1).done == 2
     redrawn = [one.model_copy(update={"sha256": "ab" * 32}) for one in candidates(2)]
     store.offer(CONCEPT, redrawn[:1])
-    assert store.progress(CONCEPT, 1).done == 1
+    assert store.count_progress(CONCEPT, 1).done == 1
     assert store.add(ranking("r-2", "ana", ("p0",), ("p1",), digests={"p0": "ab" * 32, "p1": SHA}))
-    assert store.progress(CONCEPT, 1).done == 2
+    assert store.count_progress(CONCEPT, 1).done == 2
 
 
 def test_a_ranking_without_digests_counts_whatever_the_pictures_are(store):
     store.offer(CONCEPT, candidates(2))
     store.add(ranking("r-1", "ana", ("p0",), ("p1",)))
-    assert store.progress(CONCEPT, 1).done == 2
+    assert store.count_progress(CONCEPT, 1).done == 2

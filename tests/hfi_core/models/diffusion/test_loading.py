@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import save_tensors
-from hfi_core.models.diffusion.loading import WEIGHTS, load_model, load_safeguarded
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.loading import WEIGHTS, load_base_model, load_safeguarded_model
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Source
 
 
@@ -23,7 +23,9 @@ def broken(miniature, tmp_path, project):
     shutil.copytree(miniature / "pipeline", folder)
 
     def load():
-        return load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), project.params.compute)
+        return load_base_model(
+            Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), project.params.compute
+        )
 
     return folder, load
 
@@ -112,35 +114,35 @@ def _unet(folder, **changes):
 def test_an_inpainting_model_is_refused(broken):
     folder, load = broken
     _unet(folder, in_channels=9)
-    with pytest.raises(UserError, match="turns 9 channels into 4, .* inpainting"):
+    with pytest.raises(UserError, match="maps 9 channels to 4, .* inpainting"):
         load()
 
 
 def test_a_model_of_pictures_that_may_not_be_square_is_refused(broken):
     folder, load = broken
     _unet(folder, sample_size=[8, 12])
-    with pytest.raises(UserError, match=r"sample_size is \[8, 12\], and one number is expected"):
+    with pytest.raises(UserError, match=r"sample_size is \[8, 12\]; one number is expected"):
         load()
 
 
 def test_other_weights_than_the_pinned_ones_are_refused(broken, project):
     folder, _ = broken
-    digest = digest_of(folder)
+    digest = digest_of_weights(folder)
     (folder / "unet" / "config.json").write_text((folder / "unet" / "config.json").read_text() + "\n")
     with pytest.raises(UserError, match="hfi params pin"):
-        load_model(Source(source=str(folder), revision=None, digest=digest), project.params.compute)
+        load_base_model(Source(source=str(folder), revision=None, digest=digest), project.params.compute)
 
 
 def test_a_removal_of_another_base_is_refused(project, tmp_path):
     params = project.params
     save_tensors(tmp_path / WEIGHTS, {"x": torch.zeros(1)}, {"base": "sha256:" + "0" * 64})
     with pytest.raises(UserError, match="another base model"):
-        load_safeguarded(params.model, params.compute, tmp_path)
+        load_safeguarded_model(params.model, params.compute, tmp_path)
 
 
 def test_misshapen_weights_are_refused_by_name(project, tmp_path):
     params = project.params
-    name = next(iter(load_model(params.model, params.compute).cross_attention()))
+    name = next(iter(load_base_model(params.model, params.compute).cross_attention()))
     save_tensors(tmp_path / WEIGHTS, {name: torch.zeros(1)}, {"base": params.model.digest})
     with pytest.raises(UserError, match=name.replace(".", r"\.")):
-        load_safeguarded(params.model, params.compute, tmp_path)
+        load_safeguarded_model(params.model, params.compute, tmp_path)

@@ -13,12 +13,12 @@ from diffusers import (
     UniPCMultistepScheduler,
 )
 
+from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, denoise, sample, start_noise
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, draw_pictures
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Sampler, Source
-from hfi_core.pipeline.stage import unfinished_blocks
 from tests.support.other_model import build_other_model
 
 BLOCK = 4
@@ -29,7 +29,7 @@ def model(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("sampling"), miniature).params
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def compute(project):
 
 def draw(model, requests, scheduler="dpm++", **options):
     sampler = Sampler(scheduler=scheduler, steps=3, guidance=3)
-    return dict(sample(model, requests, sampler, block=BLOCK, **options))
+    return dict(draw_pictures(model, requests, sampler, block=BLOCK, **options))
 
 
 REQUESTS = [SampleRequest(prompt, seed) for prompt in ("a red badge", "a blue kite") for seed in range(3)]
@@ -68,7 +68,7 @@ def test_seed_and_prompt_change_the_picture(model):
 
 def test_guidance_of_one_needs_no_unconditional_pass_and_still_draws(model):
     plain = Sampler(scheduler="ddim", steps=2, guidance=1)
-    (_, pixels), *_ = sample(model, REQUESTS[:1], plain, block=1)
+    (_, pixels), *_ = draw_pictures(model, REQUESTS[:1], plain, block=1)
     assert pixels.shape == (64, 64, 3)
     assert pixels.dtype == np.uint8
 
@@ -102,8 +102,8 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
         folder, scheduler=theirs.from_pretrained(folder / "scheduler", **options), dtype=torch.float32
     )
     pipe.set_progress_bar_config(disable=True)
-    model = load_model(Source(source=str(folder), revision=None, digest=digest_of(folder)), compute)
-    noise = start_noise(model, [5])
+    model = load_base_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), compute)
+    noise = draw_initial_noise(model, [5])
     wanted = pipe("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent").images
     *_, (drawn, _) = denoise(
         model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=scheduler, steps=3, guidance=3
@@ -113,7 +113,9 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
 
 def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):
     weights = {name: torch.full_like(value, torch.nan) for name, value in model.cross_attention().items()}
-    with pytest.raises(UserError, match="What the UNet drew is not finite.*lower the removal's rate"):
+    with pytest.raises(
+        UserError, match="The output of the UNet is not finite.*a removal changed the weights, lower its rate"
+    ):
         draw(model, REQUESTS[:1], weights=weights)
 
 
@@ -121,7 +123,7 @@ def test_a_vae_that_overflows_is_named(model, monkeypatch):
     monkeypatch.setattr(
         model.vae, "decode", lambda latents: SimpleNamespace(sample=torch.full((1, 3, 8, 8), torch.inf))
     )
-    with pytest.raises(UserError, match="The VAE's output, in float32, is not finite"):
+    with pytest.raises(UserError, match="The output of the VAE, in float32, is not finite"):
         model.decode(torch.zeros(1, *model.latent_shape))
 
 

@@ -20,7 +20,7 @@ def test_v_is_turned_back_into_the_noise_that_was_added(t, seed):
     x_t = schedule.add_noise(x0, eps, steps)
     a = ALPHA_BAR[t]
     v = a.sqrt() * eps - (1 - a).sqrt() * x0
-    assert torch.allclose(schedule.eps(v, x_t, steps), eps, atol=1e-4)
+    assert torch.allclose(schedule.eps_from_output(v, x_t, steps), eps, atol=1e-4)
 
 
 def test_an_unknown_parameterisation_is_refused_by_name():

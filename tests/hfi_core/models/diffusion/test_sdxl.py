@@ -11,9 +11,9 @@ from diffusers import StableDiffusionXLPipeline
 from hfi_core.errors import UserError
 from hfi_core.inversion.tokens import FILE, load_tokens, save_token, token_name
 from hfi_core.io.tensors import load_tensors
-from hfi_core.models.diffusion.loading import load_model
-from hfi_core.models.diffusion.sampling import SampleRequest, sample, start_noise
-from hfi_core.models.weights import digest_of
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_initial_noise, draw_pictures
+from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Source
 from tests.support.other_model import SIDE, build_sdxl
 
@@ -28,8 +28,8 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def load(project):
     def load(folder, **compute):
-        source = Source(source=str(folder), revision=None, digest=digest_of(folder))
-        return load_model(source, project.params.compute.model_copy(update=compute))
+        source = Source(source=str(folder), revision=None, digest=digest_of_weights(folder))
+        return load_base_model(source, project.params.compute.model_copy(update=compute))
 
     return load
 
@@ -49,7 +49,7 @@ def _packed(pipe, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("prompt", ["a knife", "words that are spelt letter by letter"])
 def test_a_prompt_is_encoded_as_diffusers_encodes_it(load, folder, theirs, prompt):
     model = load(folder)
-    attended, more = model.text.conditioned(model.encode([prompt]))
+    attended, more = model.text.unet_inputs(model.encode([prompt]))
     hidden, pooled = _packed(theirs, prompt)
     assert torch.equal(attended, hidden)
     assert torch.equal(more["added_cond_kwargs"]["text_embeds"], pooled)
@@ -73,15 +73,15 @@ def test_the_saved_token_means_the_same_to_diffusers(load, folder, theirs, tmp_p
     parts, _ = load_tensors(tmp_path / FILE)
     theirs.load_textual_inversion(parts["clip_l"], NAME, theirs.tokenizer, theirs.text_encoder)
     theirs.load_textual_inversion(parts["clip_g"], NAME, theirs.tokenizer_2, theirs.text_encoder_2)
-    attended, _ = model.text.conditioned(model.encode([f"a {NAME}, night"], {NAME: token}))
+    attended, _ = model.text.unet_inputs(model.encode([f"a {NAME}, night"], {NAME: token}))
     assert torch.equal(attended, _packed(theirs, f"a {NAME}, night")[0])
 
 
 def test_pictures_are_those_that_diffusers_draws(load, folder, theirs, project):
     model, sampler = load(folder), project.params.sampler.model_copy(update={"scheduler": "ddim", "steps": 4})
-    ((_, ours),) = sample(model, [SampleRequest("a knife", 7)], sampler, block=1)
+    ((_, ours),) = draw_pictures(model, [SampleRequest("a knife", 7)], sampler, block=1)
     drawn = theirs(
-        "a knife", latents=start_noise(model, [7]), num_inference_steps=4, guidance_scale=sampler.guidance,
+        "a knife", latents=draw_initial_noise(model, [7]), num_inference_steps=4, guidance_scale=sampler.guidance,
         height=SIDE, width=SIDE,
     ).images[0]  # fmt: skip
     assert np.abs(ours.astype(int) - np.asarray(drawn)).max() <= 1

@@ -5,7 +5,7 @@ import torch
 
 from hfi_core.errors import UserError
 from hfi_core.inversion.tokens import save_token, token_name
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 
 NAME = token_name("badge", "objectionable")
 
@@ -15,7 +15,7 @@ def model(miniature, tmp_path_factory):
     from tests.support.projects import write_project
 
     params = write_project(tmp_path_factory.mktemp("encoding"), miniature).params
-    return load_model(params.model, params.compute)
+    return load_base_model(params.model, params.compute)
 
 
 @pytest.mark.parametrize("prompt", [f"a red {NAME}, night", NAME, f"{NAME} and {NAME}"])

@@ -2,14 +2,14 @@
 
 import pytest
 
-from hfi_core.models.diffusion.loading import load_model
+from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.projects import write_project
 
 
 @pytest.fixture(scope="module")
 def text(miniature, tmp_path_factory):
     params = write_project(tmp_path_factory.mktemp("vocabulary"), miniature).params
-    return load_model(params.model, params.compute).text
+    return load_base_model(params.model, params.compute).text
 
 
 def test_each_word_is_one_token_and_none_comes_twice(text):

@@ -8,11 +8,16 @@ import pytest
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.errors import UserError
-from hfi_core.feedback.formats.label_studio.tasks import configuration, embedded, under, write_tasks
+from hfi_core.feedback.formats.label_studio.tasks import (
+    embed_pictures,
+    link_pictures,
+    make_labelling_config,
+    write_tasks,
+)
 from tests.support.format_imports import BADGES, STYLES, bring, stored
 from tests.support.judging import draw_candidates
 
-PLACE = under("https://pictures.example/")
+PLACE = link_pictures("https://pictures.example/")
 
 
 def answered(path, results) -> None:
@@ -66,7 +71,7 @@ def test_rankings_overlap_and_come_back_as_judgements(tmp_path):
 def test_the_pictures_lie_inside_or_where_it_is_said(tmp_path):
     rows = draw_candidates(tmp_path / "badge", 2)
     path = tmp_path / "tasks.json"
-    write_tasks(path, "badge", "badge", "binary", rows, 5, embedded(lambda concept: tmp_path / concept))
+    write_tasks(path, "badge", "badge", "binary", rows, 5, embed_pictures(lambda concept: tmp_path / concept))
     for task in json.loads(path.read_text()):
         data = task["data"]
         picture = base64.b64decode(data["image"].removeprefix("data:image/png;base64,"))
@@ -80,10 +85,14 @@ def test_a_picture_that_is_gone_is_named(tmp_path):
     rows = draw_candidates(tmp_path / "badge", 2)
     (tmp_path / "badge" / read_manifest(tmp_path / "badge")[0].file).unlink()
     with pytest.raises(UserError, match="dvc pull"):
-        write_tasks(tmp_path / "t.json", "badge", "b", "binary", rows, 5, embedded(lambda concept: tmp_path / concept))
+        write_tasks(
+            tmp_path / "t.json", "badge", "b", "binary", rows, 5, embed_pictures(lambda concept: tmp_path / concept)
+        )
     assert not (tmp_path / "t.json").exists()
 
 
 def test_a_concept_s_words_are_no_markup():
     words = '<script>alert("x")</script> & co'
-    assert ElementTree.fromstring(configuration("binary", words, 5)).find("Header").get("value").startswith(words)
+    assert (
+        ElementTree.fromstring(make_labelling_config("binary", words, 5)).find("Header").get("value").startswith(words)
+    )
