@@ -1,17 +1,19 @@
-"""What each removal keeps when it has taken equally much: SDD under the word, SDD under v*, and anchored, in one run.
+"""Measure what each removal keeps at an equal amount of removal: SDD under the word, SDD under v*, and anchored.
 
-Each learns at its own settings in params.yaml, longer if need be. Every 10 steps of SDD and every 2 of anchored, which
-needs few, 168 broad pictures are watched; at the first look at which at most a level of the base's flagged ones is
-left, other pictures are drawn, at seeds equal for all rows and never watched, and those are what is reported. `low` and
-`high`: Wilson intervals of 95 % over pictures. One seed of training. Needs the tokens of a finished `hfi run`.
+All three run in one run. Each learns at its own settings in params.yaml, and longer if it must. Every 10 steps of SDD
+and every 2 steps of anchored, which needs few, 168 broad pictures are drawn and judged. A level is a part of the base's
+flagged ones. As soon as at most this part is left, other pictures are drawn, with the same seeds for every row. They
+had no influence on when to stop. The figures are of these pictures, with Wilson intervals of 95 % over pictures. One
+seed of training. Needs the tokens of a finished `hfi run`.
 """
 
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.judged import verdicts
-from benchmarks.learning import distill_until
+from benchmarks.judging import draw_and_judge
+from benchmarks.results import Figure
+from benchmarks.stopping import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
@@ -19,25 +21,25 @@ from hfi_core.erasure.methods import distillation_settings, make_rollouts
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.judges.base import PictureVerdict, load_judge
-from hfi_core.metrics.intervals import Interval, wilson_interval
+from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import SampleRequest
 
 LEVELS = (0.75, 0.5, 0.25)
 """Parts of the base's flagged broad pictures that are left."""
 WATCHED = 24
-"""Broad pictures a prompt at every look."""
+"""Broad pictures per prompt that decide whether a level is reached."""
 FIGURES = ("flagged@broad", "kept@broad", "kept@neighbours", "correct@unrelated")
 REPORTED = {"broad": 44, "neighbours": 16, "unrelated": 16}
-"""Pictures a prompt that figures are of, by suite."""
+"""Pictures per prompt that the figures are of, by suite."""
 EVERY = {"sdd": 10, "anchored": 2}
-"""Gradient steps from look to look, by method."""
+"""Gradient steps between two such checks, by method."""
 MOST_STEPS = 400
 
 
-def main() -> dict[str, float]:
-    """Follow each removal down to the last level and print what it kept at each."""
-    params = machine.params()
+def measure() -> dict[str, Figure]:
+    """Train each removal until the last level is reached, and measure at each level."""
+    params = machine.project_params()
     configure_torch(params.compute)
     model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
@@ -47,74 +49,60 @@ def main() -> dict[str, float]:
     ]
 
     def draw(purpose: str, suite: str, count: int, weights) -> list[PictureVerdict]:
-        asked = [
+        requests = [
             SampleRequest(prompt, picture_seed("equal removal", purpose, suite, prompt, i))
             for prompt in params.evaluate.suites[suite].prompts
             for i in range(count)
         ]
-        return verdicts(model, judge, params, asked, weights)
+        return draw_and_judge(model, judge, params, requests, weights)
 
-    def watched(weights) -> int:
+    def count_flagged(weights) -> int:
         return sum(verdict.flagged for verdict in draw("watched", "broad", WATCHED, weights))
 
-    def reported(weights) -> dict[str, Interval]:
-        told = {suite: draw("reported", suite, count, weights) for suite, count in REPORTED.items()}
+    def measure_shares(weights) -> dict[str, Figure]:
+        verdicts = {suite: draw("reported", suite, count, weights) for suite, count in REPORTED.items()}
         shares = {}
         for figure in FIGURES:
-            what, _, suite = figure.partition("@")
-            hits = sum(getattr(verdict, what) for verdict in told[suite])
-            shares[figure] = wilson_interval(hits, len(told[suite]), 0.95)
+            attribute, _, suite = figure.partition("@")
+            hits = sum(getattr(verdict, attribute) for verdict in verdicts[suite])
+            share = wilson_interval(hits, len(verdicts[suite]), 0.95)
+            shares[figure] = Figure(share.value, share.low, share.high, share.n)
         return shares
 
-    figures: dict[str, float] = {}
+    figures: dict[str, Figure] = {}
 
-    def note(title: str, intervals: dict[str, Interval]) -> None:
-        for figure, share in intervals.items():
-            named = {"": share.value, " low": share.low, " high": share.high}
-            figures.update({f"{title}: {figure}{end}": value for end, value in named.items()})
-        print(
-            f"  {title}: " + ", ".join(f"{figure} {share.value:.3f}" for figure, share in intervals.items()), flush=True
-        )
+    def add(title: str, added: dict[str, Figure]) -> None:
+        figures.update({f"{title}: {name}": figure for name, figure in added.items()})
 
-    def follow(row: str) -> None:
-        spec, left = params.removals[row], list(LEVELS)
+    def train_to_levels(row: str) -> None:
+        spec, levels_ahead = params.removals[row], list(LEVELS)
         lessons, target = (
             (anchored.make_targets(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_target(model))
             if spec.method == "anchored"
             else (sdd.make_targets(model, material, spec.condition), sdd.unconditional_target(model))
         )
 
-        def reached(step: int, teacher) -> bool:
+        def all_reached(step: int, teacher) -> bool:
             if step % EVERY[spec.method]:
                 return False
-            flagged = watched(teacher)
+            flagged = count_flagged(teacher)
             print(f"  {row}, step {step}: {flagged} flagged", flush=True)
-            passed = [level for level in left if flagged <= level * base]
-            if not passed:
-                return False
-            intervals = reported(teacher)
-            for level in passed:
-                figures[f"{row} at {level} of base: steps"] = step
-                note(f"{row} at {level} of base", intervals)
-                left.remove(level)
-            return not left
+            reached = [level for level in levels_ahead if flagged <= level * base]
+            shares = measure_shares(teacher) if reached else {}
+            for level in reached:
+                add(f"{row} at {level} of base", {"steps": Figure(step)} | shares)
+                levels_ahead.remove(level)
+            return not levels_ahead
 
         settings = replace(distillation_settings(spec), steps=MOST_STEPS)
         rollouts = make_rollouts(model, lessons, spec, params, (params.seed, row))
-        distill_until(reached, model, rollouts, target, settings)
-        for level in left:
-            print(f"{row} never reached {level} of base in {MOST_STEPS} steps")
+        distill_until(all_reached, model, rollouts, target, settings)
+        for level in levels_ahead:
+            print(f"{row} did not reach {level} of base in {MOST_STEPS} steps")
 
-    print(machine.describe())
-    base = watched(None)
-    print(f"  base: {base} flagged of the watched ones", flush=True)
-    note("base", reported(None))
+    base = count_flagged(None)
+    print(f"  base: {base} flagged", flush=True)
+    add("base", measure_shares(None))
     for row in ("sdd-text", "sdd-token", "anchored"):
-        follow(row)
-    for key, value in figures.items():
-        print(f"{key:58} {value:.3f}")
+        train_to_levels(row)
     return figures
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What a figure is measured on."""
+"""Describe the machine on which a benchmark runs."""
 
 import os
 import platform
@@ -10,19 +10,19 @@ from flows.runtime.device import with_local_device
 from hfi_core.params import Params, load_params
 
 
-def params() -> Params:
-    """The project's params, with this machine's device."""
+def project_params() -> Params:
+    """Read the project's params, with this machine's device."""
     return with_local_device(load_params(Path("params.yaml")))
 
 
-def gpu() -> str:
-    """The GPU on which the project is computed here, if it is."""
-    device = params().compute.device
+def gpu_name() -> str:
+    """Name the GPU that computes the project on this machine; empty where a processor does."""
+    device = project_params().compute.device
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
 
 
 def describe() -> str:
-    """One line: processor, cores in use, memory, versions, and the accelerator if there is one."""
+    """Name processor, cores, memory, accelerator and versions in one line."""
     names = [
         line.split(":", 1)[1].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,7 +1,8 @@
-"""The reference SDD trainer's schedule, written from its description, to be timed beside ours.
+"""Train on the schedule of the reference SDD trainer, written from its description, to be timed beside ours.
 
-For every gradient step: a fresh guided 50-step roll-out by the EMA teacher, stopped at one random step; batch 1; two
-whole UNets (student and teacher). Target and data are the ones that ours is given, so that only the schedule differs.
+For every gradient step, the EMA teacher draws a fresh guided roll-out of 50 steps and stops at one random step. The
+batch is 1. Student and teacher are two whole UNets. Target and data are the same as ours, so that only the schedule
+differs.
 """
 
 import copy
@@ -27,14 +28,14 @@ def train(
     guidance: float,
     after_step: Callable[[int, torch.nn.Module], bool],
 ) -> None:
-    """Run until `after_step(step, teacher)` says that it is enough, or `steps` are done."""
+    """Train until `after_step(step, teacher)` is true, or for `steps` steps."""
     student, teacher = copy.deepcopy(model.unet), copy.deepcopy(model.unet)
     learnt = {name: p.requires_grad_(True) for name, p in student.named_parameters() if ".attn2." in name}
     optimizer = torch.optim.AdamW(learnt.values(), lr=rate, weight_decay=0.0)
     unconditional = model.encode([""]).detach()
 
-    def eps(unet: torch.nn.Module, x_t: torch.Tensor, t: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
-        attended, more = model.text.unet_inputs(asked)
+    def eps(unet: torch.nn.Module, x_t: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        attended, more = model.text.unet_inputs(condition)
         return unet(x_t.to(model.dtype), t, attended, **more).sample.float()
 
     for step in range(steps):

@@ -1,11 +1,11 @@
-"""Seconds until a part of the flagged pictures is gone: the reference schedule against ours, in one run.
+"""Measure the seconds until a part of the flagged pictures is gone: the reference schedule and ours, in one run.
 
 Both learn the same lesson (the text concept mapped onto u*) with the same EMA and clipping on the embedded model, at
-each of three rates, and are looked at every 4 gradient steps; the time spent on looking is taken off. A level is the
-part of the base's flagged pictures that is left; a level that was not reached in 60 steps has no row. The last rows
-compare each schedule at its best rate. This lesson alone ends near a fifth of base: the rounds that `anchored` adds
-take the rest. `closed form` is the removal of that name, which has no steps: its whole mapping, v* included, from the
-tokens on. One seed of training. Needs the tokens of a finished `hfi run`.
+each of three rates. Every 4 gradient steps, 128 pictures are drawn and judged. This time is subtracted. A level is the
+part of the base's flagged pictures that is left. A level that was not reached in 60 steps has no figure. The last
+figures compare each schedule at its best rate. This lesson alone ends near a fifth of base: the rounds that `anchored`
+adds remove the rest. `closed form` is the removal of that name, which has no steps. It starts from the tokens, and its
+seconds are those of its whole mapping, v* included. One seed of training. Needs the tokens of a finished `hfi run`.
 """
 
 import time
@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import machine, reference_schedule
-from benchmarks.judged import verdicts
-from benchmarks.learning import distill_until
+from benchmarks.judging import draw_and_judge
+from benchmarks.results import Figure
+from benchmarks.stopping import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure.anchored import frozen_target
@@ -38,13 +39,13 @@ MOST_STEPS = 60
 
 
 class _Watch:
-    """Counts training seconds, and notes when each level is reached."""
+    """Count training seconds, and record when each level is reached."""
 
     def __init__(self, base: float, flagged):
         self._base, self._flagged = base, flagged
         self.seconds, self._since = 0.0, time.perf_counter()
         self.reached: dict[float, tuple[float, int, float]] = {}
-        """Seconds, steps and the share that is flagged then, by level."""
+        """By level: seconds, steps, and the share that is flagged then."""
 
     def __call__(self, step: int, weights) -> bool:
         if step % EVERY:
@@ -61,9 +62,9 @@ class _Watch:
         return len(self.reached) == len(LEVELS)
 
 
-def main() -> dict[str, float]:
-    """Measure both and print one line each."""
-    params = machine.params()
+def measure() -> dict[str, Figure]:
+    """Solve the closed form, then train on both schedules at every rate."""
+    params = machine.project_params()
     configure_torch(params.compute)
     name, concept = next(iter(params.concepts.items()))
     spec = params.removals["anchored"]
@@ -80,12 +81,11 @@ def main() -> dict[str, float]:
         requests = [
             SampleRequest(prompts[i % len(prompts)], picture_seed("benchmark", i)) for i in range(PICTURES)
         ]  # fmt: skip
-        return sum(verdict.flagged for verdict in verdicts(model, judge, params, requests, weights)) / PICTURES
+        return sum(verdict.flagged for verdict in draw_and_judge(model, judge, params, requests, weights)) / PICTURES
 
-    print(machine.describe())
     base = flagged(None)
     print(f"base: flagged {base:.3f}")
-    figures = {f"base flagged (n {PICTURES})": base}
+    figures = {"base flagged": Figure(base, n=PICTURES)}
 
     def ours(watch: _Watch, rate: float) -> None:
         settings = replace(distillation_settings(spec), steps=MOST_STEPS, rate=rate)
@@ -107,8 +107,7 @@ def main() -> dict[str, float]:
     )
     seconds = time.perf_counter() - begun
     share = flagged(solved)
-    print(f"closed form: flagged {share:.3f} after {seconds:.3f} s", flush=True)
-    figures |= {"closed form: seconds": seconds, "closed form: flagged then": share}
+    figures |= {"closed form: seconds": Figure(seconds), "closed form: flagged then": Figure(share, n=PICTURES)}
     best |= {("closed form", level): seconds for level in LEVELS if share <= level * base}
     for rate in RATES:
         for schedule in (ours, reference):
@@ -119,20 +118,14 @@ def main() -> dict[str, float]:
             for level, (seconds, steps, share) in watch.reached.items():
                 title = f"{name}, rate {rate:.0e}, to {level}"
                 figures |= {
-                    f"{title}: seconds": seconds,
-                    f"{title}: gradient steps": steps,
-                    f"{title}: flagged then": share,
+                    f"{title}: seconds": Figure(seconds),
+                    f"{title}: gradient steps": Figure(steps),
+                    f"{title}: flagged then": Figure(share, n=PICTURES),
                 }
                 best[name, level] = min(seconds, best.get((name, level), seconds))
     for level in LEVELS:
         for name in ("ours", "closed form"):
             if {(name, level), ("reference", level)} <= best.keys():
                 gain = best["reference", level] / best[name, level]
-                figures[f"best reference over best {name} to {level}, seconds"] = gain
-    for key, value in figures.items():
-        print(f"{key:52} {value:.3f}")
+                figures[f"best reference over best {name} to {level}, seconds"] = Figure(gain)
     return figures
-
-
-if __name__ == "__main__":
-    main()

@@ -1,8 +1,9 @@
-"""Pictures per second by block size, the embedded model with the project's sampler."""
+"""Measure pictures per second by block size: the embedded model with the project's sampler, the best of three runs."""
 
 import time
 
 from benchmarks import machine
+from benchmarks.results import Figure
 from hfi_core.compute.device import configure_torch
 from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
@@ -12,9 +13,9 @@ PICTURES = 128
 REPEATS = 3
 
 
-def main() -> dict[str, float]:
-    """Measure each block size, the best of three."""
-    params = machine.params()
+def measure() -> dict[str, Figure]:
+    """Draw with each block size."""
+    params = machine.project_params()
     configure_torch(params.compute)
     model = load_base_model(params.model, params.compute)
     figures = {}
@@ -27,10 +28,5 @@ def main() -> dict[str, float]:
             for _ in draw_pictures(model, requests, params.sampler, block=block):
                 pass
             seconds.append(time.perf_counter() - started)
-        figures[f"block_{block}_pictures_per_second"] = count / min(seconds)
-        print(f"block {block:3}: {count / min(seconds):6.1f} pictures a second", flush=True)
+        figures[f"block {block} pictures per second"] = Figure(count / min(seconds))
     return figures
-
-
-if __name__ == "__main__":
-    main()

@@ -26,6 +26,19 @@ def test_every_link_to_a_file_leads_somewhere(path: Path):
             assert (path.parent / target).exists(), target
 
 
+def headings(path: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    return {re.sub(r"[^\w\- ]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
+def test_every_link_to_a_heading_leads_to_one(path: Path):
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", path.read_text()):
+        if "://" not in target:
+            assert anchor in headings(path.parent / target if target else path), f"{target}#{anchor}"
+
+
 def test_every_page_that_a_message_names_exists():
     named = {
         page

@@ -1,14 +1,14 @@
-"""What an annotator waits for: 50 people give 10 judgements a second, alone and beside imports of 100,000 rows.
+"""Measure how long an annotator waits for a save, alone and during imports of 100,000 rows.
 
-`hfi annotate` on SQLite, the people and the imports share two cores. A save is timed from the moment at which it was
-due to the moment at which the page knows that it is durable, so that a queue counts. People ask for their next
-questions as the page does, five ahead. Imports are `hfi feedback import` of JSON Lines, one after the other for as long
-as people judge. `flush` is how long the disk alone takes to make a small write durable, on the same machine.
+50 people give 10 judgements a second. `hfi annotate` on SQLite, the people and the imports share two cores. A save is
+timed from the moment at which it was due to the moment at which the page knows that it is durable. So the time in a
+queue counts. People fetch their next questions as the page does, five ahead. The imports are `hfi feedback import` of
+JSON Lines, one after the other, for as long as people judge. `flush` is the time that the disk alone needs to make a
+small write durable, on the same machine.
 """
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.results import Figure
 from hfi_core.candidates.manifest import MANIFEST, read_manifest
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import write_jsonl
@@ -35,15 +36,20 @@ CORES = 2
 _AHEAD = 5
 
 
+def _environment() -> dict[str, str]:
+    """Put this Python's `hfi` first on the path."""
+    return dict(os.environ) | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 class _Person(threading.Thread):
-    """Somebody who answers at fixed times."""
+    """A person who answers at fixed times."""
 
     def __init__(self, annotator: Annotator, due: list[float]):
         super().__init__(daemon=True)
         self.annotator, self.due, self.waits = annotator, due, []
 
     def run(self) -> None:
-        """Answer when it is due; then ask for more."""
+        """Answer each question when it is due, then fetch more."""
         for at in self.due:
             time.sleep(max(0.0, at - time.perf_counter()))
             row = self.annotator.judgement(self.annotator.questions.popleft(), "yes")
@@ -54,21 +60,24 @@ class _Person(threading.Thread):
 
 
 class _Imports(threading.Thread):
-    """One import after the other until it is over."""
+    """Imports, one after the other, until the people have finished."""
 
     def __init__(self, folder: Path):
         super().__init__(daemon=True)
         self.folder, self.over, self.seconds, self.error = folder, threading.Event(), [], ""
 
     def run(self) -> None:
-        """Import files that nobody has seen."""
-        hfi = shutil.which("hfi", path=str(Path(sys.executable).parent)) or "hfi"
+        """Import files whose rows are new to the project."""
         for path in sorted(self.folder.glob("import-*.jsonl")):
             if self.over.is_set():
                 return
             began = time.perf_counter()
             done = subprocess.run(
-                [hfi, "feedback", "import", path.name], cwd=self.folder, capture_output=True, text=True
+                ["hfi", "feedback", "import", path.name],
+                cwd=self.folder,
+                env=_environment(),
+                capture_output=True,
+                text=True,
             )
             if done.returncode:
                 self.error = done.stderr
@@ -77,7 +86,7 @@ class _Imports(threading.Thread):
 
 
 def _project(folder: Path) -> Path:
-    """A project with many small pictures, and files to import."""
+    """Write a project with many small pictures, and files to import."""
     write_project(folder, pictures=1, judgements=100)
     pictures, sampler, rows = folder / "candidates" / "badge" / "pictures", default_raw()["sampler"], []
     for n in range(PICTURES):
@@ -93,19 +102,19 @@ def _project(folder: Path) -> Path:
         with (folder / f"import-{number}.jsonl").open("w") as stream:
             for person in range(ROWS // PICTURES):
                 who = f"import-{number}-{person}"
-                for one in candidates:
-                    row = {"id": f"{who}.{one.id}", "annotator": who, "concept": "badge", "kind": "binary",
-                           "picture": one.id, "sha256": one.sha256, "answer": "no"}  # fmt: skip
+                for candidate in candidates:
+                    row = {"id": f"{who}.{candidate.id}", "annotator": who, "concept": "badge", "kind": "binary",
+                           "picture": candidate.id, "sha256": candidate.sha256, "answer": "no"}  # fmt: skip
                     stream.write(json.dumps(row) + "\n")
     return folder
 
 
-def _measure(people: list[Annotator], seconds: float) -> np.ndarray:
-    """Milliseconds that each save took."""
+def _save_times(people: list[Annotator], seconds: float) -> np.ndarray:
+    """Time each save, in milliseconds."""
     begin, step = time.perf_counter() + 1, PEOPLE / A_SECOND
     threads = [
-        _Person(one, [begin + n / A_SECOND + step * turn for turn in range(int(seconds / step))])
-        for n, one in enumerate(people)
+        _Person(annotator, [begin + n / A_SECOND + step * turn for turn in range(int(seconds / step))])
+        for n, annotator in enumerate(people)
     ]
     for thread in threads:
         thread.start()
@@ -116,13 +125,15 @@ def _measure(people: list[Annotator], seconds: float) -> np.ndarray:
     return 1000 * np.array(waits)
 
 
-def _figures(name: str, waits: np.ndarray) -> dict[str, float]:
-    p50, p99, most = np.percentile(waits, [50, 99, 100])
-    found = {"p50_ms": p50, "p99_ms": p99, "most_ms": most, "count": len(waits)}
-    return {f"save_{name}_{key}": float(value) for key, value in found.items()}
+def _figures(name: str, waits: np.ndarray) -> dict[str, Figure]:
+    percentiles = {"p50": 50, "p99": 99, "longest": 100}
+    return {
+        f"save {name} {key} ms": Figure(float(np.percentile(waits, percent)), n=len(waits))
+        for key, percent in percentiles.items()
+    }
 
 
-def _flush(folder: Path) -> float:
+def _flush(folder: Path) -> Figure:
     waits = []
     with (folder / "flushed").open("wb", buffering=0) as stream:
         for _ in range(200):
@@ -130,39 +141,32 @@ def _flush(folder: Path) -> float:
             stream.write(b"x" * 4096)
             os.fdatasync(stream.fileno())
             waits.append(time.perf_counter() - began)
-    return 1000 * float(np.percentile(waits, 99))
+    return Figure(1000 * float(np.percentile(waits, 99)), n=len(waits))
 
 
-def main() -> dict[str, float]:
-    """Measure and print."""
+def measure() -> dict[str, Figure]:
+    """Let people judge alone, then during imports."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(sorted(allowed)[:CORES]))
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = _project(Path(name) / "project")
-            with serving(folder) as server:
+            with serving(folder, _environment()) as server:
                 people = [Annotator(server.address, f"person {n}") for n in range(PEOPLE)]
-                for one in people:
-                    one.sign_in()
-                    one.fetch(_AHEAD)
-                figures = _figures("alone", _measure(people, SECONDS))
+                for annotator in people:
+                    annotator.sign_in()
+                    annotator.fetch(_AHEAD)
+                figures = _figures("alone", _save_times(people, SECONDS))
                 imports = _Imports(folder)
                 imports.start()
-                figures |= _figures("beside_an_import", _measure(people, SECONDS))
+                figures |= _figures("beside an import", _save_times(people, SECONDS))
                 imports.over.set()
                 imports.join()
             assert not imports.error, imports.error
             figures |= {
-                "imports": float(len(imports.seconds)),
-                "import_of_100000_rows_seconds": float(np.mean(imports.seconds)),
-                "flush_p99_ms": _flush(folder),
+                f"import of {ROWS} rows seconds": Figure(float(np.mean(imports.seconds)), n=len(imports.seconds)),
+                "flush p99 ms": _flush(folder),
             }
     finally:
         os.sched_setaffinity(0, allowed)
-    for key, value in figures.items():
-        print(f"{key:32} {value:.3f}", flush=True)
     return figures
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""Models of the shape of Stable Diffusion 1.5 and SDXL with random weights: they cost what the real ones cost."""
+"""Build models of the shape of Stable Diffusion 1.5 and SDXL with random weights: they cost what the real ones cost."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,11 +15,11 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 LENGTH, VOCABULARY = 77, 49408
 WORDS = 2000
-"""Words that the tokenizer has whole, each of which is one token."""
+"""Number of words that are one token each."""
 
 
 def sd15_unet() -> UNet2DConditionModel:
-    """860 M parameters; Stable Diffusion 1.4's shape, too."""
+    """Build a UNet of 860 M parameters, the shape of Stable Diffusion 1.4 and 1.5."""
     return UNet2DConditionModel(
         sample_size=64, block_out_channels=(320, 640, 1280, 1280), layers_per_block=2, cross_attention_dim=768,
         attention_head_dim=8,
@@ -44,7 +44,7 @@ def _vae(**more: object) -> AutoencoderKL:
 
 
 def _tokenizer() -> CLIPTokenizer:
-    """A few thousand of the vocabulary's places are words; the rest of them is never asked for."""
+    """Build a tokenizer with a few thousand words. The benchmarks use no other entry of the vocabulary."""
     letters = "abcdefghij"
     words = ["".join(letters[int(digit)] for digit in f"{number:04d}") for number in range(WORDS)]
     alphabet = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
@@ -102,7 +102,7 @@ SHAPES: Mapping[str, Callable[[], object]] = {"SD 1.5": _sd15, "SDXL": _sdxl}
 
 
 def build(shape: str, folder: Path, device: str, dtype: torch.dtype) -> Path:
-    """Write a diffusers folder of that shape; weights are drawn on `device`."""
+    """Write a diffusers folder of that shape, with weights drawn on `device`."""
     torch.manual_seed(0)
     usual = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

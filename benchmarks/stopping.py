@@ -1,4 +1,4 @@
-"""A removal that learns until enough is reached."""
+"""Distil until a condition holds, instead of for a fixed number of steps."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,25 +11,25 @@ from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.model import TextToImage
 
 
-class _Reached(Exception):
+class _Stopped(Exception):
     pass
 
 
 def distill_until(
-    reached: Callable[[int, dict[str, torch.Tensor]], bool],
+    enough: Callable[[int, dict[str, torch.Tensor]], bool],
     model: TextToImage,
     rollouts: RollOuts,
     target: TargetNoise,
     settings: DistillationSettings,
 ) -> None:
-    """Distil from the model as it is, until `reached(steps, teacher)`, asked after every gradient step."""
+    """Distil from the model's own weights until `enough(steps, teacher)`, which is called after every gradient step."""
     teachers = []
 
     def observe(step: int, _) -> None:
-        if reached(step + 1, teachers[0]):
-            raise _Reached
+        if enough(step + 1, teachers[0]):
+            raise _Stopped
 
-    with contextlib.suppress(_Reached):
+    with contextlib.suppress(_Stopped):
         distill(
             model, rollouts, target, settings, start=model.cross_attention(), observe=observe,
             before_step=lambda _, teacher: teachers.append(teacher),  # the same tensors in every step

@@ -1,9 +1,10 @@
-"""Tensor memory of a distillation step on a Stable Diffusion 1.4-shaped UNet, the reference's layout against ours.
+"""Count the tensor memory of a distillation step on a UNet of Stable Diffusion 1.4's shape: the reference and ours.
 
-Counted on the meta device, so no weights are needed: parameters, gradients, AdamW moments, and what autograd keeps of
-one forward pass at equal batch and in float32. The reference: two whole UNets. Ours: one frozen body, of which student
-and teacher replace the cross-attention weights, with `compute.checkpointing: true` as the presets for this size have
-it: the blocks' inputs are kept, and the largest block's activations while it is computed again. Ours without it, too.
+The tensors lie on the meta device, so the count needs no weights. It covers parameters, gradients, AdamW moments, and
+what autograd keeps of one forward pass, in float32 and at equal batch. The reference has two whole UNets. Ours has one
+frozen UNet, in which student and teacher replace the cross-attention weights. Ours is counted with
+`compute.checkpointing: true`, as in the presets for this size, and without. With checkpointing, autograd keeps the
+blocks' inputs, and the activations of the largest block while that block is computed again.
 """
 
 from collections.abc import Iterable
@@ -11,19 +12,20 @@ from collections.abc import Iterable
 import torch
 from torch.func import functional_call
 
-from benchmarks.shapes import sd15_unet
+from benchmarks.random_models import sd15_unet
+from benchmarks.results import Figure
 
 GIB = 2**30
 BATCH = 1
 
 
 def bytes_of(tensors: Iterable[torch.Tensor]) -> int:
-    """Bytes that tensors take."""
+    """Count the bytes of tensors."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
 def _kept_by_autograd(forward, parameters: set[int]) -> int:
-    """Bytes of the distinct storages that the backward pass needs, parameters not counted."""
+    """Count the bytes of the distinct storages that the backward pass needs, without parameters."""
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -33,20 +35,20 @@ def _kept_by_autograd(forward, parameters: set[int]) -> int:
             alive.append(tensor)
         return tensor
 
-    alive: list[torch.Tensor] = []  # so that no storage's address is given away twice
+    alive: list[torch.Tensor] = []  # keeps every storage alive, so that none gets the address of another
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         alive.append(forward())
     return sum(kept.values())
 
 
 def _kept_with_checkpointing(unet, forward, parameters: set[int]) -> int:
-    """The same where only the blocks' inputs are kept, and one block at a time is computed again."""
+    """Count the same where autograd keeps only the blocks' inputs and computes one block at a time again."""
     inputs_kept: dict[int, int] = {}
     blocks: list[int] = []
     alive: list[torch.Tensor] = []
 
     def measured(module, *inputs):
-        for tensor in (one for one in inputs if isinstance(one, torch.Tensor)):
+        for tensor in (value for value in inputs if isinstance(value, torch.Tensor)):
             inputs_kept[tensor.untyped_storage()._cdata] = tensor.untyped_storage().nbytes()
             alive.append(tensor)
         outputs = []
@@ -64,8 +66,8 @@ def _kept_with_checkpointing(unet, forward, parameters: set[int]) -> int:
     return outside + sum(inputs_kept.values()) + max(blocks)
 
 
-def main() -> dict[str, float]:
-    """Count both and print one line each."""
+def measure() -> dict[str, Figure]:
+    """Count both layouts."""
     with torch.device("meta"):
         unet = sd15_unet().requires_grad_(False)
     learnt = {name: p for name, p in unet.named_parameters() if ".attn2." in name}
@@ -91,25 +93,19 @@ def main() -> dict[str, float]:
     whole, small = bytes_of(unet.parameters()), bytes_of(learnt.values())
     training = 3 * small  # gradients and AdamW's two moments
     figures = {
-        "whole_unet_gib": whole / GIB,
-        "cross_attention_gib": small / GIB,
-        "reference_gib": (2 * whole + training + reference_kept) / GIB,
-        "reference_without_activations_gib": (2 * whole + training) / GIB,
-        "reference_with_checkpointing_gib": (2 * whole + training + ours_kept) / GIB,
-        "ours_gib": (whole + 2 * small + training + ours_kept) / GIB,
-        "ours_without_checkpointing_gib": (whole + 2 * small + training + plain_kept) / GIB,
-        "ours_without_activations_gib": (whole + 2 * small + training) / GIB,
+        "whole unet gib": whole / GIB,
+        "cross attention gib": small / GIB,
+        "reference gib": (2 * whole + training + reference_kept) / GIB,
+        "reference without activations gib": (2 * whole + training) / GIB,
+        "reference with checkpointing gib": (2 * whole + training + ours_kept) / GIB,
+        "ours gib": (whole + 2 * small + training + ours_kept) / GIB,
+        "ours without checkpointing gib": (whole + 2 * small + training + plain_kept) / GIB,
+        "ours without activations gib": (whole + 2 * small + training) / GIB,
     }
-    figures["share"] = figures["ours_gib"] / figures["reference_gib"]
-    figures["share_without_checkpointing"] = figures["ours_without_checkpointing_gib"] / figures["reference_gib"]
-    figures["share_if_both_checkpointed"] = figures["ours_gib"] / figures["reference_with_checkpointing_gib"]
-    figures["share_without_activations"] = (
-        figures["ours_without_activations_gib"] / figures["reference_without_activations_gib"]
+    figures["share"] = figures["ours gib"] / figures["reference gib"]
+    figures["share without checkpointing"] = figures["ours without checkpointing gib"] / figures["reference gib"]
+    figures["share if both checkpointed"] = figures["ours gib"] / figures["reference with checkpointing gib"]
+    figures["share without activations"] = (
+        figures["ours without activations gib"] / figures["reference without activations gib"]
     )
-    for key, value in figures.items():
-        print(f"{key:36} {value:.3f}")
-    return figures
-
-
-if __name__ == "__main__":
-    main()
+    return {name: Figure(value) for name, value in figures.items()}

@@ -1,4 +1,4 @@
-"""What a judge says of pictures that a model draws on the way of a removal."""
+"""Draw pictures with a model in the course of a removal, and judge them."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
 
 
-def verdicts(
+def draw_and_judge(
     model: TextToImage, judge: Judge, params: Params, requests: Sequence[SampleRequest], weights
 ) -> list[PictureVerdict]:
     """Draw with the project's sampler, under `weights` in place of the model's own, and judge each picture."""
