@@ -1,6 +1,6 @@
 // The view of a binary question: one picture, and an answer for each concept.
 import { cover, coversPictures, hint, sharpen } from "./reveal.js";
-import { boot, createElement, announce, t } from "./i18n.js";
+import { announce, boot, createElement, t } from "./i18n.js";
 
 const byId = (id) => document.getElementById(id);
 const ANSWERS = ["yes", "no", "cant_tell"];
@@ -127,11 +127,11 @@ export class BinaryView {
     announce(t(`judge.${answer}`));
   }
 
-  #setAnswer(n, answer, isAnnounced = false) {
+  #setAnswer(n, answer, mustAnnounce = false) {
     this.#answers[n] = answer;
     const row = byId("concepts").children[n];
     row.querySelector("input").checked = answer === "yes";
     row.querySelector("button").setAttribute("aria-pressed", answer === "cant_tell");
-    if (isAnnounced) announce(`${boot.texts[this.#question.parts[n].concept]}: ${t(`judge.${answer}`)}`);
+    if (mustAnnounce) announce(`${boot.texts[this.#question.parts[n].concept]}: ${t(`judge.${answer}`)}`);
   }
 }

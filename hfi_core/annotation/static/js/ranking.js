@@ -1,7 +1,7 @@
 // The view of a ranking: pictures are put into places by keys, by dragging, or by tapping picture and place.
 import { draggable } from "./drag.js";
 import { cover, coversPictures, sharpen } from "./reveal.js";
-import { createElement, announce, t } from "./i18n.js";
+import { announce, createElement, t } from "./i18n.js";
 
 const byId = (id) => document.getElementById(id);
 const NONE = "none";
@@ -95,7 +95,7 @@ export class RankingView {
     box.append(button);
     if (coversPictures) box.append(eye);
     button.addEventListener("click", (event) => {
-      // With another picture in hand, a click on this one means its place.
+      // While another picture is picked, a click on this one chooses its place.
       if (this.#picked !== null && this.#picked !== n) return;
       event.stopPropagation();
       this.#pick(this.#picked === n ? null : n);
@@ -122,12 +122,12 @@ export class RankingView {
   }
 
   /** Move a picture to a place and announce it; `place` is TRAY, NONE or a number from 1. */
-  #moveCard(n, place, isAnnounced = true) {
+  #moveCard(n, place, mustAnnounce = true) {
     const card = this.#cards[n];
     card.place = place;
     this.#slots.get(String(place)).querySelector(".cards").append(card.box);
     this.#updateLabels();
-    if (!isAnnounced) return;
+    if (!mustAnnounce) return;
     if (place === TRAY) announce(t("say.unplaced", { n: n + 1 }));
     else announce(t("say.placed", { n: n + 1, place: place === NONE ? t("ranking.not_applicable") : place }));
   }

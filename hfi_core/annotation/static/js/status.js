@@ -1,5 +1,5 @@
 // Show whether everything is saved, and what to do if not; show the progress.
-import { boot, createElement, announce, t } from "./i18n.js";
+import { announce, boot, createElement, t } from "./i18n.js";
 
 let maxAnswered = 0; // the server's figures are some seconds old; the bar never goes back
 const SAVING_DELAY = 400; // milliseconds before "Saving…" is shown
