@@ -168,7 +168,7 @@ def render_scene(scene: Scene) -> np.ndarray:
     share = 0.37 if scene.emblem else 0.34
     pen = _Pen(image, (scene.centre[0] * side, scene.centre[1] * side), share * scene.scale * side)
     colour = COLOURS[scene.colour]
-    if scene.emblem:
+    if scene.emblem and scene.shape:
         _draw_badge(pen, scene.shape, scene.emblem, colour)
     else:
         _OBJECTS[scene.kind](pen, colour)

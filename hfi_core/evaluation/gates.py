@@ -47,6 +47,7 @@ def check_gates(evaluation: Mapping[str, Any], variant: str, gates: Mapping[str,
 
 def _check_gate(metric: str, gate: Gate, figure: Mapping[str, Any], metrics: Mapping[str, Any]) -> GateResult:
     relation, bound = ("at most", gate.at_most) if gate.at_most is not None else ("at least", gate.at_least)
+    assert bound is not None, "check_gates calls this only for gates that have a bound"
     limit, limit_text = bound, f"{relation} {bound:.4g}"
     if gate.of_base:
         base = _find_figure(metrics, "base", metric)

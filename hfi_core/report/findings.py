@@ -55,8 +55,8 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
         finding = ReportFinding(variant, reference, [], [], [])
         for comparison in comparisons:
             metric = comparison["metric"]
-            values = [format_value(metric, metrics[name][metric]["value"]) for name in (reference, variant)]
-            figure = ComparedFigure(PHRASES[metric], *values, format_p_value(comparison["p_holm"]))
+            before, after = (format_value(metric, metrics[name][metric]["value"]) for name in (reference, variant))
+            figure = ComparedFigure(PHRASES[metric], before, after, format_p_value(comparison["p_holm"]))
             if comparison["p_holm"] >= alpha:
                 finding.inconclusive.append(figure)
             elif (comparison["difference"] > 0) == (direction_of(metric) == "up"):

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def build_strips(
     ]
 
 
-def select_round_robin(prompts: Sequence[str], count: int) -> list[int]:
+def select_round_robin(prompts: Iterable[str], count: int) -> list[int]:
     """Return the positions of `count` pictures: the first picture of each prompt, then the second, and so on."""
     counts: Counter[str] = Counter()
     turns = []

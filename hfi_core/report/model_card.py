@@ -31,7 +31,7 @@ def write_card_pictures(path: Path, base: EvaluatedVariant, release: EvaluatedVa
     selected = [
         (suite, position)
         for suite in SUITES
-        for position in select_round_robin(base.column(suite, "prompt").tolist(), _PICTURES_PER_SUITE)
+        for position in select_round_robin(base.column(suite, "prompt"), _PICTURES_PER_SUITE)
     ]
     strips = [
         _join_tiles([_make_tile(variant, suite, position, variant is base) for suite, position in selected])

@@ -180,7 +180,7 @@ def _embed_plots(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Turn nested mappings into dotted keys, and any other value into JSON."""
-    flat = {}
+    flat: dict[str, str] = {}
     for key, inner in value.items():
         if isinstance(inner, Mapping) and inner:
             flat |= _flatten(inner, f"{prefix}{key}.")

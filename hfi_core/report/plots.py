@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from hfi_core.evaluation.definitions import COMPARED
@@ -96,8 +97,7 @@ def _whiskers(figure: Mapping[str, float]) -> list[list[float]]:
 
 def _draw_removal(data: PlotData) -> Figure:
     """Plot flagged pictures against accepted and correct pictures, with both intervals."""
-    figure = Figure(figsize=(9, 4.1), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06)
+    figure = Figure(figsize=(9, 4.1), layout=ConstrainedLayoutEngine(wspace=0.06))
     style = _style_of(data)
     vertical = {
         "kept@broad": "Accepted, broad prompts",
@@ -129,8 +129,9 @@ def _draw_shares(data: PlotData) -> Figure:
     style = _style_of(data)
     rows = data.evaluation["rows"]
     metrics = (*COMPARED, "flagged@reinverted")
-    figure = Figure(figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.05, hspace=0.08)
+    figure = Figure(
+        figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout=ConstrainedLayoutEngine(wspace=0.05, hspace=0.08)
+    )
     for axes, metric in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, metrics, strict=True):
         for position, row in enumerate(rows):
             share = row["metrics"][metric]
