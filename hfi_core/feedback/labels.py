@@ -56,14 +56,14 @@ def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | No
     write_json(folder / _SUMMARY, summary)
 
 
-def read_labels(folder: Path) -> list[Label]:
+def read_labels(folder: Path | str) -> list[Label]:
     """Read the labels, sorted by picture."""
-    return [Label(**row) for row in read_jsonl(folder / _LABELS)]
+    return [Label(**row) for row in read_jsonl(Path(folder) / _LABELS)]
 
 
-def read_pairs(folder: Path) -> list[RankedPair]:
+def read_pairs(folder: Path | str) -> list[RankedPair]:
     """Read the pairs of rankings, sorted."""
-    return [RankedPair(**row) for row in read_jsonl(folder / _PAIRS)]
+    return [RankedPair(**row) for row in read_jsonl(Path(folder) / _PAIRS)]
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -63,8 +63,8 @@ def test_a_superseded_ranking_does_not_count(tmp_path):
     [
         (vote(P1, id="late", supersedes="none"), "'none' is not in the file"),
         (vote(P1, id="late", annotator="bo", supersedes="early"), "by another annotator"),
-        (vote(P2, id="late", supersedes="early"), "about something else"),
-        (vote(P1, id="late", concept="medal", supersedes="early"), "about something else"),
+        (vote(P2, id="late", supersedes="early"), "on another question"),
+        (vote(P1, id="late", concept="medal", supersedes="early"), "on another question"),
         (vote(P1, id="late", supersedes="late"), "superseded by this one"),
     ],
 )

@@ -43,7 +43,7 @@ def test_lines_are_numbered_blank_ones_passed_over_and_a_byte_order_mark_too(tmp
         ({"id": "x", "annotator": "ana", "concept": "badge"}, ("kind:", "feedback-format.md")),
         (vote(PICTURES["p1"], kind="stars"), ("kind:", "binary")),
         (ranking([["p1"], ["p2"]]), ("kind:", "'ranking'", "concepts.badge.feedback")),
-        (GOOD[0], ("id:", "line 1 already", "take one of the lines out")),
+        (GOOD[0], ("id:", "already the id of line 1", "remove one of the lines")),
         ([GOOD[1]], ("feedback-format.md",)),
         ("yes", ("feedback-format.md",)),
         (None, ("feedback-format.md",)),
@@ -103,7 +103,7 @@ def test_a_missing_file_that_dvc_tracks_is_to_be_pulled(tmp_path):
 
 
 def test_a_directory_is_refused(tmp_path):
-    assert "is a directory" in _refusal(tmp_path)
+    assert "is a folder" in _refusal(tmp_path)
     (tmp_path / "file").write_text("")
     assert "cannot be read" in _refusal(tmp_path / "file" / "f.jsonl")
 

@@ -111,10 +111,10 @@ def test_our_own_ids_are_kept_and_another_content_under_one_is_refused(tmp_path)
     bring(write_lines(tmp_path / "a.jsonl", [row]), tmp_path)
     assert stored(tmp_path)[0].id == row["id"]
     changed = write_lines(tmp_path / "b.jsonl", [row | {"answer": "no"}])
-    assert "in the store with another content" in complaints(changed, tmp_path)[0][1]
+    assert "in the store with other content" in complaints(changed, tmp_path)[0][1]
     twice = write_lines(tmp_path / "c.jsonl", [row | {"id": "x"}, row | {"id": "x", "answer": "no"}])
     reasons = dict(complaints(twice, tmp_path))
-    assert "that of line 1 already" in reasons["line 2"] and "the store" in reasons["line 1"]
+    assert "already the id of line 1" in reasons["line 2"] and "the store" in reasons["line 1"]
 
 
 def test_another_picture_than_the_one_that_was_judged_is_refused(tmp_path):
@@ -126,7 +126,7 @@ def test_looking_first_changes_nothing(tmp_path):
     path = table(tmp_path / "a.csv", "badge-1,Ana,badge,yes,", "badge-9,Ana,badge,yes,")
     with project(tmp_path) as held, prepare_import(path, held, None, options=ReadOptions()) as found:
         assert (found.counts.new, found.counts.rejected) == (1, 1)
-        ((where, judgement),) = found.staging.first(5)
+        ((where, judgement),) = found.staging.preview(5)
     assert where == "line 2" and judgement.answer == "yes"
     assert [file.name for file in tmp_path.iterdir()] == ["a.csv"]
 

@@ -107,7 +107,7 @@ def test_a_person_s_answer_goes_before_an_import_that_is_under_way(store):
         store.add(binary("j-000001", "a1", "p0", "no"))  # the same id, staged by now, and another answer
         yield from (binary(f"y-{n}", "zoe", f"q{n}") for n in range(batches.SLICE_SIZE))
 
-    with pytest.raises(Conflict, match="Nothing of it counts"):
+    with pytest.raises(Conflict, match="None of its judgements count"):
         store.add_batch("k", slow(), source="file")
     assert ids(store.read_judgements()) == ["j-000001"]
 

@@ -73,7 +73,7 @@ def test_a_correction_supersedes_and_the_history_stays(store):
 )
 def test_only_one_s_own_answer_to_the_same_question_is_corrected(store, correction):
     store.add(binary("j-1"))
-    with pytest.raises(Conflict, match="no judgement by the same annotator on the same question"):
+    with pytest.raises(Conflict, match="not a judgement by the same annotator on the same question"):
         store.add(correction)
     assert ids(store.read_judgements()) == ["j-1"]
 

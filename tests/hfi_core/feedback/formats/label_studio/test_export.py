@@ -187,4 +187,4 @@ def test_a_torn_export_is_named_where_it_ends(tmp_path):
     whole = json.dumps([task({"image": IMAGE}, result("choices", {"choices": ["yes"]})), task({"image": IMAGE})])
     path.write_text(whole[: len(whole) - 40])
     ((where, reason),) = complaints(path, tmp_path, concept="badge")
-    assert where == "after item 1" and "no JSON any more" in reason
+    assert where == "after item 1" and "not valid JSON" in reason
