@@ -29,8 +29,8 @@ def write(params: Params) -> bool:
     text = render(params)
     if DVC_YAML.exists() and DVC_YAML.read_text(encoding="utf-8") == text:
         return False
-    with atomic_file(DVC_YAML) as beside:
-        beside.write_text(text, encoding="utf-8")
+    with atomic_file(DVC_YAML) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return True
 
 
