@@ -18,9 +18,9 @@ def fit_dawid_skene(votes: Iterable[Vote]) -> dict[str, float]:
     """Estimate P(yes) of every picture with a vote by the model of Dawid & Skene (1979).
 
     Expectation-maximisation starts from the shares of votes and estimates, for each annotator, the probabilities of a
-    wrong yes and of a wrong no. There is no prior: a single answer gives no information about its annotator, and an annotator
-    who shares no picture with others is taken to be right. The result depends only on the votes and their order, which
-    is the ledger's.
+    wrong yes and of a wrong no. There is no prior: a single answer gives no information about its annotator, and an
+    annotator who shares no picture with others is taken to be right. The result depends only on the votes and their
+    order, which is the ledger's.
     """
     answers = [(vote.picture, vote.annotator, vote.answer) for vote in votes if vote.answer != "cant_tell"]
     if len({answer for _, _, answer in answers}) < 2:  # annotators do not differ, so there is nothing to fit

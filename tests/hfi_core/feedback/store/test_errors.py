@@ -118,7 +118,7 @@ def test_a_full_disk_is_told_and_what_was_acknowledged_stays(tmp_path):
         [sys.executable, "-c", _FULL, url], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     count, told = done.stdout.split(" ", 1)
-    assert "make room" in told or "look at the disk" in told
+    assert "make room" in told or "check the disk" in told
     with open_store(url) as store:
         assert ids(store.read_judgements())[: int(count)] == [f"j-{n:05d}" for n in range(int(count))]
         assert store.add(binary("after", "bo"))

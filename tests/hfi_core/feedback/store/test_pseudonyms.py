@@ -83,7 +83,7 @@ def test_a_file_that_is_no_list_is_refused(people, content):
 
 
 def test_many_at_once_lose_nobody(people):
-    threads = [threading.Thread(target=people.pseudonym, args=(f"n{n % 5}",)) for n in range(20)]
+    threads = [threading.Thread(target=people.get_or_create, args=(f"n{n % 5}",)) for n in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
