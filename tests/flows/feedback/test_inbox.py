@@ -122,7 +122,7 @@ def test_who_is_stopped_between_import_and_move_does_not_import_twice(params, bu
 def test_who_is_stopped_between_storing_and_deletion_leaves_one_copy(params, proxy, bucket, drop):
     drop("monday.jsonl", export("ana"))
     proxy.breaks("busy", "DELETE", times=1000)
-    with pytest.raises(UserError, match="run this again"):
+    with pytest.raises(UserError, match="Run this again"):
         fetch_inbox(params)
     assert len(names(bucket)) == 2
     proxy.faults.clear()
@@ -167,7 +167,7 @@ def test_a_network_that_breaks_in_the_middle_loses_nothing_and_doubles_nothing(p
 def test_a_store_that_is_out_of_reach_is_no_fault_of_the_file(project, params, bucket, drop):
     drop("monday.jsonl", export("ana"))
     (project.folder / "feedback.db").write_text("no database at all, but long enough to be read as one" * 20)
-    with pytest.raises(UserError, match="no SQLite database"):
+    with pytest.raises(UserError, match="not a SQLite database"):
         fetch_inbox(params)
     assert names(bucket) == ["monday.jsonl"]
 

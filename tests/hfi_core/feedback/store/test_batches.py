@@ -189,7 +189,7 @@ def test_an_import_that_was_killed_while_it_counted_keeps_no_picture_from_being_
     database = store._database
     mine = database.write(lambda connection: batches._begin(connection, "k", "file"))
     batches._stage(database, mine, many(12))
-    batches._count(database, mine)
+    batches._count_answers(database, mine)
     assert store.count_progress("badge", 3).done == 4 and ids(store.read_judgements()) == []
     monkeypatch.setattr(batches, "_MAX_SILENT_SECONDS", -1.0)
     store.offer("badge", candidates(4))
