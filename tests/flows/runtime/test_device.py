@@ -38,7 +38,7 @@ def on_cuda(project, monkeypatch):
 
 @pytest.mark.usefixtures("without_cuda")
 def test_a_machine_without_the_project_s_device_computes_on_its_own(on_cuda, monkeypatch):
-    with pytest.raises(UserError, match=r"'cuda' \(compute.device in params.yaml, or HFI_DEVICE\).* 0 devices here"):
+    with pytest.raises(UserError, match=r"'cuda' \(compute.device in params.yaml, or HFI_DEVICE\).* 0 devices"):
         _drawn(on_cuda)
     monkeypatch.setenv("HFI_DEVICE", "cpu")
     assert _drawn(on_cuda).device == "cpu"
@@ -49,7 +49,7 @@ def test_a_machine_without_the_project_s_device_computes_on_its_own(on_cuda, mon
 def test_a_device_that_is_not_there_is_named(project, monkeypatch):
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("HFI_DEVICE", "cuda")
-    with pytest.raises(UserError, match="CUDA shows 0 devices here"):
+    with pytest.raises(UserError, match="CUDA shows 0 devices"):
         _drawn(project)
 
 
