@@ -39,23 +39,28 @@ def build_evaluation(
                 "row": variant.name,
                 "method": removal.method,
                 "condition": getattr(removal, "condition", None),
-                "metrics": _measure_figures(params, variant, variants[0]),
-                "attackers": _measure_attackers(variant),
             }
+            | measure_variant(params, variant, variants[0])
         )
         progress(number, len(variants), "measuring rows")
     return {
         "schema": SCHEMA,
         "rows": rows,
-        "comparisons": _compare_variants(params, variants),
+        "comparisons": compare_variants(params, variants),
         "provenance": _describe_provenance(params, variants, feedback),
     }
+
+
+def measure_variant(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, Any]:
+    """Measure the figures of every suite that was drawn of a variant."""
+    attackers = _measure_attackers(variant) if REINVERTED in variant.positions else {}
+    return {"metrics": _measure_figures(params, variant, base), "attackers": attackers}
 
 
 def _measure_figures(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
     figures = {}
     for figure in FIGURES:
-        for suite in figure.suites:
+        for suite in [suite for suite in figure.suites if suite in variant.positions]:
             if figure.name == "kid" and len(variant.positions[suite]) < 2:
                 continue  # the unbiased estimate needs two pictures
             interval = _measure_figure(params, figure.name, suite, variant, base)
@@ -95,7 +100,7 @@ def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
     return {"resamples": params.evaluate.resamples, "level": params.evaluate.level, "rng": rng}
 
 
-def _compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
+def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
     """Compare every two variants at equal prompts and seeds: the later one's share minus the earlier one's."""
     comparisons = []
     for metric in COMPARED:

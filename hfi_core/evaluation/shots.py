@@ -41,8 +41,8 @@ class Shot:
         return f"pictures/{self.suite}/{self.index:05d}.png"
 
 
-def list_shots(params: Params) -> list[Shot]:
-    """List every picture to draw of a variant, suite by suite. Seeds do not depend on the variant."""
+def list_suite_shots(params: Params) -> list[Shot]:
+    """List the pictures of the suites that params name, suite by suite. Seeds do not depend on the variant."""
     shots = []
     for suite, spec in params.evaluate.suites.items():
         pairs = [(prompt, i) for prompt in spec.prompts for i in range(spec.pictures)]
@@ -50,6 +50,12 @@ def list_shots(params: Params) -> list[Shot]:
             Shot(suite, index, prompt, SampleRequest(prompt, _seed(params, suite, prompt, i)))
             for index, (prompt, i) in enumerate(pairs)
         ]
+    return shots
+
+
+def list_shots(params: Params) -> list[Shot]:
+    """List every picture to draw of a variant: the suites of params, then pictures with the attackers' tokens."""
+    shots = list_suite_shots(params)
     attacked = [
         (concept.prompts[i % len(concept.prompts)], concept.text, attacker, i)
         for name, concept in params.concepts.items()

@@ -13,12 +13,13 @@ from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params.root import Params
 
 
-def load_params(path: Path) -> Params:
+def load_params(path: Path | str) -> Params:
     """Read and validate `params.yaml`.
 
     Raises UserError, which names each unknown key with the nearest known one, each missing key and each value that is
     out of bounds.
     """
+    path = Path(path)
     if not path.exists():
         raise UserError(f"{path} is missing. To fix this: run the command in a project's folder.")
     return parse_params(read_yaml(path), str(path))

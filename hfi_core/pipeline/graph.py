@@ -108,7 +108,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         inputs={"model": "models/{unit}", "attack": "attacks/{unit}"},
         outputs={"evaluation": "evaluation/{unit}"},
-        shards=("hfi_core.stages.evaluate:draw", "hfi_core.stages.evaluate:look"),
+        shards=("hfi_core.stages.evaluate:draw", "hfi_core.stages.evaluate:see"),
     ),
     Stage(
         name="compare",

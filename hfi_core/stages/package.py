@@ -8,7 +8,7 @@ from typing import Any
 from hfi_core.erasure.lora import FittedLora, fit_lora
 from hfi_core.errors import UserError
 from hfi_core.evaluation.records import read_variants
-from hfi_core.evaluation.shots import REINVERTED, list_shots
+from hfi_core.evaluation.shots import list_suite_shots
 from hfi_core.inversion.tokens import FILE
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.digests import write_digests
@@ -63,7 +63,7 @@ def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Pro
     spec = params.release.lora
     if spec is None or not changed:
         return None
-    shots = [shot for shot in list_shots(params) if shot.suite != REINVERTED]  # the base does not know these tokens
+    shots = list_suite_shots(params)
     chosen = select_round_robin([shot.prompt for shot in shots], spec.pictures)
     requests = [shots[position].request for position in chosen]
     sampler, block = params.sampler, params.compute.block

@@ -104,12 +104,12 @@ def test_only_the_crowd_reads_the_annotators_judge():
 def test_only_the_evaluation_asks_a_judge():
     outside = [path for path in CODE if not path.is_relative_to(REPOSITORY / "hfi_core" / "judges")]
     loaders = users_of("hfi_core.judges.base.load_judge", outside) | users_of("hfi_core.judges.load_judge", outside)
-    assert loaders == {"hfi_core/stages/evaluate.py"}
+    assert loaders == {"hfi_core/evaluation/judging.py"}
     # plugins.py has the judges' import strings; the embedded judge is one of them.
     assert users_of("hfi_core.judges", outside) == {
         "hfi_core/embedded/judge.py",
+        "hfi_core/evaluation/judging.py",
         "hfi_core/plugins.py",
-        "hfi_core/stages/evaluate.py",
     }
 
 

@@ -64,7 +64,7 @@ LIBRARIES = {
     "transformers": {"hfi_core/models", "hfi_core/judges", "hfi_core/embedded"},
     "torch": {
         "hfi_core/compute", "hfi_core/io", "hfi_core/models", "hfi_core/reward", "hfi_core/inversion",
-        "hfi_core/erasure", "hfi_core/judges", "hfi_core/embedded", "hfi_core/stages",
+        "hfi_core/erasure", "hfi_core/evaluation", "hfi_core/judges", "hfi_core/embedded", "hfi_core/stages",
         "flows/releases", "flows/execution", "flows/estimation", "flows/doctor",
     },
 }  # fmt: skip

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.execution import reevaluation
 from hfi_core.errors import UserError
+from hfi_core.evaluation import judging
 from hfi_core.inversion.attackers import list_attackers
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import units_of
-from hfi_core.stages import evaluate
 from tests.support.projects import Project, read_rows, write_project
 
 ROW = "anchored"
@@ -62,31 +62,31 @@ def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
 
 def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
     drawn: list[int] = []
-    really = evaluate.draw_pictures
+    really = judging.draw_pictures
 
     def counted(model, requests, *arguments, **settings):
         drawn.append(len(requests))
         return really(model, requests, *arguments, **settings)
 
-    monkeypatch.setattr(evaluate, "draw_pictures", counted)
-    judged = evaluate._look
+    monkeypatch.setattr(judging, "draw_pictures", counted)
+    seen = judging.VariantEvaluation.see
     with monkeypatch.context() as stopped:
-        stopped.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        stopped.setattr(judging.VariantEvaluation, "see", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             reevaluation.reevaluate(project.params)
-    assert evaluate._look is judged and drawn == [20]
+    assert judging.VariantEvaluation.see is seen and drawn == [20]
     reevaluation.reevaluate(project.params)
     assert drawn == [20] * len(project.params.removals), "the first row's pictures were drawn once"
 
 
 def test_what_an_earlier_week_left_is_not_gone_on_from(project, monkeypatch):
-    monkeypatch.setattr(evaluate, "_look", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(judging.VariantEvaluation, "see", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         reevaluation.reevaluate(project.params)
     (begun,) = (project.folder / ".hfi/reevaluation").glob("*/begun")
     kept = list(begun.parent.rglob("*.png"))
     os.utime(begun, (0, 0))
-    monkeypatch.setattr(evaluate, "_draw", lambda *_: None)
+    monkeypatch.setattr(judging.VariantEvaluation, "draw", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         reevaluation.reevaluate(project.params)
     assert kept and not [path for path in kept if path.exists()]

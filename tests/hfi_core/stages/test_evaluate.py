@@ -10,6 +10,7 @@ import torch
 
 from hfi_core.compute.shards import Shard
 from hfi_core.errors import UserError
+from hfi_core.evaluation import judging
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.attackers import list_attackers
@@ -111,7 +112,7 @@ def test_a_judge_is_told_what_other_suites_ask_for_but_not_what_is_true_of_a_pic
         told[frozenset(prompts)] = set(rivals)
         return [PictureVerdict(False, True, True, True)] * len(prompts)
 
-    kind = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
+    kind = type(judging.load_judge(bench.params.evaluate.judge, bench.params.compute))
     monkeypatch.setattr(kind, "judge", judge)
     bench.run("base", into="told")
     suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
@@ -139,7 +140,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
 
     work = tmp_path / "work"
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(evaluate, "save_image", save_ten)
+        patched.setattr(judging, "save_image", save_ten)
         bench.run("anchored", into="stopped", work=work)
     assert not (bench.folder / "stopped/anchored").exists()
 
@@ -149,8 +150,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
         asked.extend(requests)
         return original(model, requests, *rest, **options)
 
-    original = evaluate.draw_pictures
-    monkeypatch.setattr(evaluate, "draw_pictures", sample)
+    original = judging.draw_pictures
+    monkeypatch.setattr(judging, "draw_pictures", sample)
     bench.run("anchored", into="stopped", work=work)
     assert asked == [shot.request for shot in list_shots(bench.params)][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
@@ -162,8 +163,8 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch,
         for index in reversed(range(count)):
             inputs, shard = bench.inputs("anchored"), Shard(index, count)
             fill(StageContext(bench.params, inputs, unit="anchored", work=tmp_path, shard=shard))
-    judge = type(evaluate.load_judge(bench.params.evaluate.judge, bench.params.compute))
-    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("the shards left something to draw"))
+    judge = type(judging.load_judge(bench.params.evaluate.judge, bench.params.compute))
+    monkeypatch.setattr(judging, "draw_pictures", lambda *_, **__: pytest.fail("the shards left something to draw"))
     monkeypatch.setattr(judge, "see", lambda *_: pytest.fail("the shards left something to judge"))
     bench.run("anchored", into=f"shards-{count}", work=tmp_path)
     found = sha256_of_folder(bench.folder / f"shards-{count}/anchored")
@@ -173,7 +174,7 @@ def test_shards_in_any_number_and_order_leave_the_same_bytes(bench, monkeypatch,
 def test_a_wrong_judge_is_refused_before_a_shard_draws(bench, monkeypatch, tmp_path):
     judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     params = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
-    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
+    monkeypatch.setattr(judging, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
     with pytest.raises(UserError, match="judge"):
         evaluate.draw(StageContext(params, bench.inputs("base"), unit="base", work=tmp_path, shard=Shard(0, 2)))
 
@@ -196,7 +197,7 @@ def test_a_wrong_judge_is_refused_before_anything_is_drawn_and_leaves_the_earlie
     before = sha256_of_folder(bench.folder / "evaluation/base")
     judge = bench.params.evaluate.judge.model_copy(update={"digest": "sha256:" + "0" * 64})
     changed = bench.params.model_copy(update={"evaluate": bench.params.evaluate.model_copy(update={"judge": judge})})
-    monkeypatch.setattr(evaluate, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
+    monkeypatch.setattr(judging, "draw_pictures", lambda *_, **__: pytest.fail("something was drawn"))
     with pytest.raises(UserError, match="judge"):
         Bench(changed, bench.folder).run("base")
     assert sha256_of_folder(bench.folder / "evaluation/base") == before

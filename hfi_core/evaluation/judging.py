@@ -1,0 +1,192 @@
+"""Draw the pictures of a variant, have the judge see them, and record the verdicts (method, section 6)."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+
+from hfi_core.compute.device import configure_torch
+from hfi_core.compute.shards import WHOLE, Shard, unfinished_blocks
+from hfi_core.errors import UserError
+from hfi_core.evaluation.definitions import SHARES
+from hfi_core.evaluation.measure import compare_variants, measure_variant
+from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS, read_variants
+from hfi_core.evaluation.shots import Shot, list_rivals, list_suite_shots
+from hfi_core.io.hashing import sha256_of_file, sha256_of_json
+from hfi_core.io.images import load_image, save_image
+from hfi_core.io.json_files import write_json, write_jsonl
+from hfi_core.io.tensors import load_tensors, save_tensors
+from hfi_core.judges.base import Judge, load_judge
+from hfi_core.metrics.distances import clip_score
+from hfi_core.models.clip import Clip
+from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
+from hfi_core.params import Params
+from hfi_core.progress import Progress, no_progress
+
+Tokens = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Observers:
+    """The two networks that see the evaluation's pictures: the judge, and CLIP for distances and scores."""
+
+    judge: Judge
+    clip: Clip
+
+    @classmethod
+    def load(cls, params: Params) -> "Observers":
+        """Load both.
+
+        Raises UserError if weights are missing, or are not those that params pin.
+        """
+        return cls(load_judge(params.evaluate.judge, params.compute), Clip.load(params.clip, params.compute))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Pictures of one suite that are seen together. A block never holds two suites: the judge answers for a suite."""
+
+    suite: str
+    number: int
+    shots: Sequence[Shot]
+
+
+@dataclass(frozen=True)
+class VariantEvaluation:
+    """The evaluation of one variant. Finished blocks lie in `work`: shards and later runs do not compute them again."""
+
+    params: Params
+    name: str
+    shots: Sequence[Shot]
+    work: Path
+    progress: Progress = no_progress
+
+    def draw(self, load: Callable[[], tuple[TextToImage, Tokens]], shard: Shard = WHOLE) -> None:
+        """Draw the shard's missing pictures. `load` returns the model and the attackers' tokens, if any are missing.
+
+        Blocks go over all suites, so a picture's position in its block never changes.
+        """
+        requests, block = [shot.request for shot in self.shots], self.params.compute.block
+        missing = unfinished_blocks(requests, block, lambda request: self._picture(request).exists(), shard)
+        if not missing:
+            return
+        model, tokens = load()
+        pictures = draw_pictures(
+            model,
+            missing,
+            self.params.sampler,
+            block=block,
+            tokens=tokens,
+            progress=lambda done, total, _: self.progress(done, total, f"{self.name}: pictures"),
+        )
+        for request, pixels in pictures:
+            save_image(self._picture(request), pixels)
+
+    def see(self, observers: Observers, shard: Shard = WHOLE) -> None:
+        """Show the shard's pictures to judge and CLIP, and keep what they see. All pictures must have been drawn."""
+        missing = [block for block in shard.of(list(self._blocks())) if not self._seen(block).exists()]
+        for done, block in enumerate(missing, start=1):
+            pictures = np.stack([load_image(self._picture(shot.request)) for shot in block.shots])
+            clip = observers.clip.image_features(pictures, self.params.compute.block)
+            save_tensors(self._seen(block), {"judge": observers.judge.see(pictures), "clip": clip})
+            self.progress(done, len(missing), f"{self.name}: judgements")
+
+    def write(self, folder: Path, observers: Observers, provenance: Mapping[str, Any]) -> dict[str, float]:
+        """Judge every suite, and write pictures, records, features and provenance into a folder.
+
+        Returns the shares of pictures by metric, for example `flagged@broad`.
+        """
+        records, features, shares = [], [], {}
+        for suite in self._suites():
+            shots = [shot for shot in self.shots if shot.suite == suite]
+            seen = [load_tensors(self._seen(block))[0] for block in self._blocks() if block.suite == suite]
+            verdicts = observers.judge.judge(
+                torch.cat([tensors["judge"] for tensors in seen]),
+                [shot.prompt for shot in shots],
+                list_rivals(self.params, suite),
+            )
+            images = torch.cat([tensors["clip"] for tensors in seen])
+            scores = clip_score(images.numpy(), _embed_prompts(observers.clip, shots).numpy())
+            for shot, verdict, score in zip(shots, verdicts, scores, strict=True):
+                picture = folder / shot.file
+                picture.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(self._picture(shot.request), picture)
+                records.append(
+                    {name: getattr(verdict, name) for name in SHARES}
+                    | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
+                    | {"attacker": shot.attacker}
+                    | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(picture)}
+                )
+            features.append(images)
+            for name in SHARES:
+                shares[f"{name}@{suite}"] = sum(getattr(verdict, name) for verdict in verdicts) / len(verdicts)
+        write_jsonl(folder / RECORDS, records)
+        save_tensors(folder / FEATURES, {"features": torch.cat(features)})
+        write_json(folder / PROVENANCE, provenance)
+        return shares
+
+    def _suites(self) -> list[str]:
+        return list(dict.fromkeys(shot.suite for shot in self.shots))
+
+    def _blocks(self) -> Iterator[_Block]:
+        size = self.params.compute.block
+        for suite in self._suites():
+            shots = [shot for shot in self.shots if shot.suite == suite]
+            for start in range(0, len(shots), size):
+                yield _Block(suite, start // size, shots[start : start + size])
+
+    def _seen(self, block: _Block) -> Path:
+        return self.work / "seen" / f"{block.suite}-{block.number:06d}.safetensors"
+
+    def _picture(self, request: SampleRequest) -> Path:
+        return self.work / "drawn" / f"{sha256_of_json([request.prompt, request.seed])[:24]}.png"
+
+
+def evaluate(
+    models: Mapping[str, TextToImage],
+    params: Params,
+    *,
+    folder: Path | str | None = None,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Draw the suites of `params.evaluate` with every model at equal seeds, have the judge see them, and measure.
+
+    The suite `reinverted` is left out: it needs attackers, which the pipeline's stage `attack` runs.
+
+    Args:
+        models: the models by name. `base` is the one that the others are compared with.
+        folder: where to keep the pictures, one folder a model; None keeps none.
+
+    Returns `rows`, every figure of every model with its interval, and `comparisons` of every two models, as in
+    `reports/evaluation.json`.
+
+    Raises UserError if there is no model `base`, or if the judge's weights are missing or not those that params pin.
+    """
+    if "base" not in models:
+        raise UserError(f"evaluate compares with the model named 'base'; there are {', '.join(models) or 'none'}.")
+    configure_torch(params.compute)
+    observers, shots = Observers.load(params), list_suite_shots(params)
+    with TemporaryDirectory(prefix="hfi-evaluation-") as temporary:
+        target = Path(temporary if folder is None else folder)
+        for name, model in models.items():
+            with TemporaryDirectory(prefix="hfi-work-") as work:
+                variant = VariantEvaluation(params, name, shots, Path(work), progress)
+                variant.draw(lambda model=model: (model, {}))
+                variant.see(observers)
+                variant.write(target / name, observers, {"row": name, "model": model.digest, "seed": params.seed})
+        variants = read_variants(target, list(models))
+        rows = [{"row": variant.name} | measure_variant(params, variant, variants[0]) for variant in variants]
+        return {"rows": rows, "comparisons": compare_variants(params, variants)}
+
+
+def _embed_prompts(clip: Clip, shots: Sequence[Shot]) -> torch.Tensor:
+    """Return text features (N, D) of the shots' prompts in plain words: CLIP does not know an attacker's token."""
+    texts = sorted({shot.prompt for shot in shots})
+    features = dict(zip(texts, clip.text_features(texts), strict=True))
+    return torch.stack([features[shot.prompt] for shot in shots])
