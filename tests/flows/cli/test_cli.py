@@ -126,7 +126,8 @@ def test_a_failure_is_short_and_exit_1_and_debug_shows_where(fake_project):
 
 def test_the_schema_describes_every_knob(fake_project):
     schema = json.loads(fake_project.hfi("params", "schema").stdout)
-    assert schema["$defs"]["Compute"]["properties"]["block"]["description"].startswith("Pictures that are computed together")
+    block = schema["$defs"]["Compute"]["properties"]["block"]
+    assert block["description"].startswith("Pictures that are computed together")
 
 
 def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tmp_path):
