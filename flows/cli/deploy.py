@@ -8,6 +8,7 @@ def deploy() -> None:
     call this again to replace the deployments. A worker on this machine executes the runs in this folder.
     """
     from flows.orchestration import deployment
+    from flows.project import prefect_yaml
     from flows.runtime.console import info
     from flows.versioning.results_branch import require_recordable
     from hfi_core.params import load_params
@@ -15,7 +16,7 @@ def deploy() -> None:
 
     require_recordable(load_params(PARAMS))
     if deployment.write_missing():
-        info(f"{deployment.PREFECT_YAML}: written. It says what runs when. Edit it, and run this again.")
+        info(f"{prefect_yaml.PREFECT_YAML}: written. It says what runs when. Edit it, and run this again.")
     names, pools = deployment.deploy()
     for name in names:
         info(f"{name}: deployed")

@@ -28,6 +28,7 @@ def upgrade(
     ] = None,
 ) -> None:
     """List what changed since params.yaml was written: each missing key with its default, and each removed key."""
+    from flows.project.prefect_yaml import describe_renamed_entrypoints
     from flows.project.upgrade import add_missing_keys, compare_keys
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
@@ -35,6 +36,8 @@ def upgrade(
     from hfi_core.params.loading import dotted
     from hfi_core.pipeline.layout import PARAMS
 
+    for line in describe_renamed_entrypoints():
+        info(line)
     with project_lock():
         changes, name = compare_keys(PARAMS, preset)
         if not changes:

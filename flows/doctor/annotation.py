@@ -6,8 +6,8 @@ from functools import partial
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
 from flows.doctor.prefect import annotation_pages
-from flows.orchestration.deployment import PREFECT_YAML
 from flows.orchestration.notifications import WEBHOOK
+from flows.project.prefect_yaml import PREFECT_YAML
 from hfi_core.params import Params
 
 _MARK = '<meta name="application-name" content="HFI annotation">'

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
-from flows.orchestration.deployment import API, PREFECT_YAML, read_entries
+from flows.orchestration.deployment import API
+from flows.project.prefect_yaml import PREFECT_YAML, read_entries
 from hfi_core.params import Params
 
 

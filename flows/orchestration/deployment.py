@@ -9,11 +9,10 @@ from string import Template
 from typing import Any
 
 from flows.project.init import TEMPLATE
+from flows.project.prefect_yaml import PREFECT_YAML, describe_renamed_entrypoints, read_entries
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
-from hfi_core.io.yaml_files import read_yaml
 
-PREFECT_YAML = Path("prefect.yaml")
 API = "PREFECT_API_URL"
 _LAST_LINES = 15
 
@@ -70,20 +69,12 @@ def require_server() -> str:
     return address
 
 
-def read_entries() -> list[Any]:
-    """Return the list of deployments in `prefect.yaml`, unchecked; an empty list if there is no file or no list.
-
-    Raises UserError if the file cannot be read.
-    """
-    content = read_yaml(PREFECT_YAML) if PREFECT_YAML.exists() else None
-    entries = content.get("deployments") if isinstance(content, dict) else None
-    return entries if isinstance(entries, list) else []
-
-
 def _deployments() -> Iterator[dict[str, Any]]:
     entries = read_entries()
     if not entries:
         raise UserError(f"{PREFECT_YAML} has no list `deployments`.")
+    if renamed := describe_renamed_entrypoints():
+        raise UserError("\n".join([*renamed, "To fix this: change these lines, then run `hfi deploy` again."]))
     for number, entry in enumerate(entries, 1):
         pool = entry.get("work_pool") if isinstance(entry, dict) else None
         if not (isinstance(pool, dict) and pool.get("name") and entry.get("name") and entry.get("entrypoint")):
