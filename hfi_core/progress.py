@@ -8,3 +8,8 @@ Progress = Callable[[int, int, str], None]
 
 def no_progress(done: int, total: int, what: str) -> None:
     """Report nothing."""
+
+
+def report_steps(progress: Progress, total: int, what: str) -> Callable[[int, object], None]:
+    """Return an observer of a training loop that reports each finished step."""
+    return lambda step, _: progress(step + 1, total, what)

@@ -71,7 +71,11 @@ app.command()(doctor.doctor)
 _debug = False
 
 
-LogFormat = StrEnum("LogFormat", logs.FORMATS)
+class LogFormat(StrEnum):
+    """How lines are written; the formats of `flows.runtime.logs`."""
+
+    text = "text"
+    json = "json"
 
 
 @app.callback()

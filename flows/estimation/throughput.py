@@ -80,9 +80,11 @@ def measure_rate(params: Params) -> Rate:
         def gradient() -> None:
             model.predict(x_t, t, condition, weights).square().mean().backward()
 
-        times = [_fastest(call, model.device) / block for call in (forward, gradient)]
+        forward_seconds = _fastest(forward, model.device) / block
+        gradient_seconds = _fastest(gradient, model.device) / block
     return Rate(
-        *times,
+        forward_seconds,
+        gradient_seconds,
         spent.peak_memory,
         spent.peak_device_memory,
         f"measured now, the fastest of some blocks of {block} through the UNet on {params.compute.device} in "

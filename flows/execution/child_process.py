@@ -60,7 +60,7 @@ def require_success(process: subprocess.Popen, name: str, log: Path) -> None:
     code = process.returncode
     if code == 0:
         return
-    if code == USER_ERROR_CODE and (message := process.stdout.read().decode()):
+    if code == USER_ERROR_CODE and process.stdout and (message := process.stdout.read().decode()):
         raise UserError(message)
     if code < 0:
         hint = " (the system does that when memory runs out)" if -code == signal.SIGKILL else ""

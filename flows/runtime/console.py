@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console
 
@@ -23,7 +23,9 @@ _LOG_WIDTH = 200
 """Columns where there is no terminal, so that lines of a log are not folded."""
 
 if logs.is_structured():
-    out = Console(file=logs.LoggedOutput(logging.INFO), highlight=False, width=_LOG_WIDTH, force_terminal=False)
+    out = Console(
+        file=cast(IO[str], logs.LoggedOutput(logging.INFO)), highlight=False, width=_LOG_WIDTH, force_terminal=False
+    )
 else:
     out = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
 err = Console(stderr=True, highlight=False)

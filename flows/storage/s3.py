@@ -194,7 +194,8 @@ def _send_parts(s3: Any, upload: dict[str, str], path: Path, sha256: str) -> lis
         return {"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
 
     step = max(PART_BYTES, -(-path.stat().st_size // _MAX_PARTS))
-    digest, parts = hashlib.sha256(), []
+    digest = hashlib.sha256()
+    parts: list[dict[str, Any]] = []
     with path.open("rb") as stream, ThreadPoolExecutor(_PARTS_AT_ONCE) as pool:
         while batch := [content for _ in range(_PARTS_AT_ONCE) if (content := stream.read(step))]:
             for content in batch:

@@ -15,7 +15,7 @@ from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import SDD, Anchored, ClosedForm, Params
 from hfi_core.params.workload import SAMPLES_PER_REMOVAL
-from hfi_core.progress import Progress
+from hfi_core.progress import Progress, report_steps
 
 
 class Method(Protocol):
@@ -102,7 +102,7 @@ def remove_anchored(model, concepts, spec: Anchored, params: Params, *, key, wor
                     key=(*key, name),
                     student=weights,
                     work=round_work / concept.name if round_work else None,
-                    observe=lambda step, _, n=number: progress(step + 1, spec.reinvert_steps, f"round {n}, inverting"),
+                    observe=report_steps(progress, spec.reinvert_steps, f"round {number}, inverting"),
                 )
                 # Every process inverts the token itself: they would only wait for the one that does.
                 vectors = current_group().broadcast(vectors.to(model.device))
@@ -121,14 +121,19 @@ def remove_anchored(model, concepts, spec: Anchored, params: Params, *, key, wor
                 distillation_settings(spec),
                 start=weights,
                 work=round_work,
-                before_step=lambda step, teacher, offset=offset: before_step(offset + step, teacher),
-                observe=lambda step, _, n=number: progress(step + 1, spec.steps, f"round {n}, distilling"),
+                before_step=_from_step(offset, before_step),
+                observe=report_steps(progress, spec.steps, f"round {number}, distilling"),
             )
             history = curve.tolist()
             if finished:
                 save_tensors(finished, weights, {"losses": history})
         losses += history
     return weights, losses
+
+
+def _from_step(first: int, before_step: StepCallback) -> StepCallback:
+    """Return a callback that counts the steps from `first` on."""
+    return lambda step, teacher: before_step(first + step, teacher)
 
 
 def remove_in_closed_form(model, concepts, spec: ClosedForm, params: Params, *, key, work, before_step, progress):

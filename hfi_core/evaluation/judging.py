@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -177,7 +178,7 @@ def evaluate(
         for name, model in models.items():
             with TemporaryDirectory(prefix="hfi-work-") as work:
                 variant = VariantEvaluation(params, name, shots, Path(work), progress)
-                variant.draw(lambda model=model: (model, {}))
+                variant.draw(partial(_without_attackers, model))
                 variant.see(observers)
                 variant.write(target / name, observers, {"row": name, "model": model.digest, "seed": params.seed})
         variants = read_variants(target, list(models))
@@ -190,3 +191,7 @@ def _embed_prompts(clip: Clip, shots: Sequence[Shot]) -> torch.Tensor:
     texts = sorted({shot.prompt for shot in shots})
     features = dict(zip(texts, clip.text_features(texts), strict=True))
     return torch.stack([features[shot.prompt] for shot in shots])
+
+
+def _without_attackers(model: TextToImage) -> tuple[TextToImage, Tokens]:
+    return model, {}

@@ -21,7 +21,7 @@ from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.params import Params
-from hfi_core.progress import Progress, no_progress
+from hfi_core.progress import Progress, no_progress, report_steps
 from hfi_core.prompts import replace_text
 from hfi_core.reward.model import FittedReward
 
@@ -36,7 +36,7 @@ class TokenPair:
     vectors: Mapping[str, torch.Tensor]
     """Vectors (n, D) by the token's name, for example `<badge-objectionable>`."""
     reward: FittedReward
-    losses: Mapping[Side, list[float]]
+    losses: Mapping[str, list[float]]
     """The loss of every step. Not read back by `load`."""
     check: Mapping[str, Mapping[str, Any]]
     """Rewards of pictures drawn with the concept's text and with each token. Not read back by `load`."""
@@ -83,7 +83,8 @@ def invert(
     """
     spec, invert_params = params.concept(concept), params.invert
     settings = InversionSettings.of(invert_params)
-    vectors, losses = {}, {}
+    vectors: dict[str, torch.Tensor] = {}
+    losses: dict[str, list[float]] = {}
     for side in SIDES:
         name = token_name(concept, side)
         vectors[name], history = invert_token(
@@ -95,7 +96,7 @@ def invert(
             settings,
             key=(params.seed, name),
             work=work / side if work else None,
-            observe=lambda step, _, side=side: progress(step + 1, settings.steps, f"inverting {side}"),
+            observe=report_steps(progress, settings.steps, f"inverting {side}"),
         )
         losses[side] = history.tolist()
     return TokenPair(concept, vectors, reward, losses, _check_tokens(model, vectors, reward, concept, params))

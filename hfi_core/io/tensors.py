@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # reading arrays does not import torch
 _META = "hfi"
 
 
-def save_tensors(path: Path, tensors: dict[str, torch.Tensor], meta: Any = None) -> None:
+def save_tensors(path: Path, tensors: Mapping[str, torch.Tensor], meta: Any = None) -> None:
     """Write tensors (moved to the CPU, contiguous) and one JSON value `meta`, whole or not at all."""
     from safetensors.torch import save_file
 

@@ -55,7 +55,7 @@ class Clip:
         """Return the factor for cosines before a softmax over texts."""
         return float(self.model.logit_scale.float().exp())
 
-    def image_features(self, pictures: np.ndarray | Sequence[np.ndarray], block: int) -> torch.Tensor:
+    def image_features(self, pictures: Sequence[np.ndarray] | np.ndarray, block: int) -> torch.Tensor:
         """Return normalised embeddings (N, D) of pictures, uint8 (H, W, 3), in float32 on the CPU."""
 
         def embed(part: list[np.ndarray]) -> torch.Tensor:
@@ -80,7 +80,7 @@ class Clip:
 
         return self._embed(texts, _TEXT_BLOCK, embed)
 
-    def _embed(self, items: Sequence, block: int, embed: Callable[[list], torch.Tensor]) -> torch.Tensor:
+    def _embed(self, items: Sequence | np.ndarray, block: int, embed: Callable[[list], torch.Tensor]) -> torch.Tensor:
         if not len(items):
             return torch.empty(0, self.width)
         return F.normalize(map_in_padded_batches(items, block, embed), dim=-1)

@@ -16,6 +16,7 @@ from hfi_core.pipeline.stage import Stage, StageContext
 from hfi_core.progress import Progress, no_progress
 
 _MODEL = ("seed", "compute", "model")
+_SUITES = "evaluate.suites"
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -154,6 +155,8 @@ class Unit:
     unit: str
     inputs: Mapping[str, Path] = field(hash=False)
     outputs: Mapping[str, Path] = field(hash=False)
+    prompt_files: tuple[Path, ...] = ()
+    """Files whose prompts are among the unit's params. DVC tracks them; they are not inputs of the function."""
 
     @property
     def address(self) -> str:
@@ -190,7 +193,15 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
                 unit,
                 {name: place(path, unit, item) for name, path in stage.inputs.items()},
                 {name: place(path, unit, item) for name, path in stage.outputs.items()},
+                tuple(root / file for file in prompt_files(stage, params).values()),
             )
+
+
+def prompt_files(stage: Stage, params: Params) -> dict[str, str]:
+    """Return the files of prompts that a stage depends on, by the dotted key that names each."""
+    if not any(f"{_SUITES}.".startswith(f"{key}.") for key in stage.params):
+        return {}
+    return {f"{_SUITES}.{name}.file": suite.file for name, suite in params.evaluate.suites.items() if suite.file}
 
 
 def params_of(unit: Unit, params: Params) -> dict[str, object]:
@@ -241,7 +252,9 @@ def units_until(params: Params, until: str | None) -> list[Unit]:
 
 def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
     """The units at these addresses and all that read what they make, in order."""
-    touched, made, found = set(changed), [], []
+    touched = set(changed)
+    made: list[Path] = []
+    found: list[Unit] = []
     for unit in units:
         if unit.address in touched or any(paths_overlap(a, b) for a in unit.inputs.values() for b in made):
             found.append(unit)

@@ -30,6 +30,12 @@ class StageContext:
     shard: Shard = WHOLE
     """Which blocks to compute."""
 
+    def require_work(self) -> Path:
+        """Return the folder for checkpoints; ValueError if the caller gave none."""
+        if self.work is None:
+            raise ValueError("This function writes to the folder for checkpoints: give `work`.")
+        return self.work
+
 
 Result = TypeVar("Result", covariant=True)
 

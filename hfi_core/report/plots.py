@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ class PlotData:
 
     evaluation: Mapping[str, Any]
     losses: Mapping[str, tuple[list[float], list[float]]]
-    scores: Mapping[str, list[Mapping[str, Any]]]
+    scores: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def draw_plots(data: PlotData) -> dict[str, str]:

@@ -61,7 +61,8 @@ def spread_out(unsure: np.ndarray, features: np.ndarray, known: np.ndarray, coun
     nearest = np.full(len(features), 2.0)
     for start in range(0, len(known), _BLOCK):
         nearest = np.minimum(nearest, 1 - (features @ known[start : start + _BLOCK].T).max(1))
-    left, chosen = unsure.astype(np.float64), []
+    left = unsure.astype(np.float64)
+    chosen: list[int] = []
     while len(chosen) < count and left.any():
         row = int(np.argmax(left * np.maximum(nearest, 0)))
         if not left[row]:  # all that is left lies where something chosen lies

@@ -41,8 +41,10 @@ def draw_batch(count: int, step: int, seed: int) -> torch.Tensor:
 class Objective(Protocol):
     """The training objective for one kind of feedback. `features` (N, D) has one row per label, in the same order."""
 
-    held_out: np.ndarray
-    """Which pictures are held out to measure the model, bool (N,)."""
+    @property
+    def held_out(self) -> np.ndarray:
+        """Return which pictures are held out to measure the model, bool (N,)."""
+        ...
 
     def loss(self, model: Logits, features: torch.Tensor, step: int) -> torch.Tensor:
         """Return the loss of one step, over pictures that are not held out."""
@@ -129,8 +131,8 @@ class Pairs:
 
     def nll(self, model: Logits, features: torch.Tensor, rows: np.ndarray | slice = slice(None)) -> torch.Tensor:
         """Return the Bradley-Terry loss of the pairs in `rows`."""
-        scores = [model(features[side[rows]]) for side in (self.above, self.below)]
-        return bradley_terry(*scores, torch.from_numpy(self.weight[rows]).float())
+        above, below = model(features[self.above[rows]]), model(features[self.below[rows]])
+        return bradley_terry(above, below, torch.from_numpy(self.weight[rows]).float())
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ budget is larger. The attackers' examples are weighted by labels of pictures tha
 """
 
 from hfi_core.compute.device import configure_torch
-from hfi_core.inversion.attackers import list_attackers
+from hfi_core.inversion.attackers import Attacker, list_attackers
 from hfi_core.inversion.examples import labelled_examples
 from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors
 from hfi_core.inversion.tokens import save_token
@@ -21,7 +21,8 @@ def run(context: StageContext) -> dict[str, float]:
     configure_torch(params.compute)
     attack, settings = params.attack, InversionSettings.of(params.attack)
     model = load_safeguarded_model(params.model, params.compute, inputs["model"])
-    losses, total = {}, len(params.concepts) * attack.attackers * attack.steps
+    losses: dict[Attacker, list[float]] = {}
+    total = len(params.concepts) * attack.attackers * attack.steps
 
     def observe(step: int, _) -> None:
         done = len(losses) * attack.steps + step + 1

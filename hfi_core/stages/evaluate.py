@@ -56,7 +56,7 @@ def _load_observers(context: StageContext) -> Observers:
 
 def _prepare(context: StageContext) -> VariantEvaluation:
     shots = list_shots(context.params)
-    return VariantEvaluation(context.params, context.unit, shots, context.work, context.progress)
+    return VariantEvaluation(context.params, context.unit, shots, context.require_work(), context.progress)
 
 
 def _load_model(context: StageContext) -> tuple[TextToImage, Tokens]:

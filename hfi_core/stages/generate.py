@@ -46,7 +46,7 @@ def run(context: StageContext) -> dict[str, float]:
 
 def draw(context: StageContext) -> None:
     """Draw the shard's pictures that `work` lacks."""
-    params, unit, work = context.params, context.unit, context.work
+    params, unit, work = context.params, context.unit, context.require_work()
     requests, block = _requests(params, unit), params.compute.block
     missing = unfinished_blocks(requests, block, lambda request: _place(work, unit, request).exists(), context.shard)
     if not missing:

@@ -57,7 +57,7 @@ def run(context: StageContext) -> dict[str, float]:
         warnings.warn(warning, UserWarning, stacklevel=2)
     share = sum(label.label for label in labels) / len(labels) if kind == "binary" else None
     parts = [label.part for label in labels]
-    summary = {
+    summary: dict[str, Any] = {
         "concept": unit,
         "kind": kind,
         "aggregation": AGGREGATIONS[feedback.labels] if kind == "binary" else BRADLEY_TERRY,

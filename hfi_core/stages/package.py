@@ -55,7 +55,7 @@ def run(context: StageContext) -> dict[str, float]:
             left_out=components_without_weights(model.folder),
         )
         files = write_digests(folder, params.model.digest)
-    return {"files": files} | ({"lora_rank": lora.rank} if lora else {})
+    return {"files": float(files)} | ({"lora_rank": float(lora.rank)} if lora else {})
 
 
 def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Progress) -> FittedLora | None:
