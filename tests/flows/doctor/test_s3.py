@@ -27,15 +27,15 @@ def places(params_with, name: str, port: int):
 @pytest.fixture
 def changed_client(monkeypatch):
     """Give every client of the check a handler of requests."""
-    real = s3.client
+    make_client = s3.make_client
 
     def install(event: str, handler) -> None:
-        def client(*arguments, **options):
-            made = real(*arguments, **options)
-            made.meta.events.register(event, handler)
-            return made
+        def make_changed_client(*arguments, **options):
+            client = make_client(*arguments, **options)
+            client.meta.events.register(event, handler)
+            return client
 
-        monkeypatch.setattr(s3, "client", client)
+        monkeypatch.setattr(s3, "make_client", make_changed_client)
 
     return install
 
