@@ -70,6 +70,22 @@ def test_a_qualification_must_be_passed_and_leaves_no_judgement(project, serve, 
     assert [row.picture for row in project.judgements()] == [first]
 
 
+def test_after_a_reload_there_is_no_way_back_into_an_ended_attempt(project, serve, person):
+    project.gold("badge", {f"badge-{n:03d}": "yes" for n in range(4)})
+    project.edit(qualification=2, pass_mark=1.0)
+    page = person(serve(project), path="/judge/badge")
+    page.click("#panel button")
+    asked = press_answers(page, "n", "n")
+    expect(page.locator("#panel")).to_contain_text("0 of 2 were right")
+    page.reload()
+    expect(page.locator("#panel")).to_contain_text("try again with other pictures")
+    page.keyboard.press("u")
+    expect(page.locator("#work")).to_be_hidden()
+    page.click("#panel button")
+    assert not set(press_answers(page, "y", "n")) & set(asked)
+    expect(page.locator("#panel")).to_contain_text("1 of 2 were right")
+
+
 def test_gold_questions_among_the_others_look_alike_and_become_nobodys_judgement(project, serve, person):
     key = {KEY_VARIABLE: "a key, for who is asked what"}  # without one, one person in 256 is asked no gold
     known = {f"badge-{n:03d}": "yes" for n in range(4)}

@@ -19,14 +19,14 @@ def check_guideline_files(params: Params, folder: Path) -> None:
     """Raise UserError if guidelines or a gallery that params name are missing."""
     for concept, path in params.annotation.guidelines.items():
         if not (folder / path).is_file():
-            raise UserError(f"{folder / path} is missing; annotation.guidelines.{concept} in params.yaml names it.")
+            raise UserError(f"{folder / path} is missing; annotation.guidelines.{concept} in operations.yaml names it.")
     for concept, path in params.annotation.gallery.items():
         if not (folder / path).is_dir():
-            raise UserError(f"{folder / path} is not a folder; annotation.gallery.{concept} in params.yaml names it.")
+            raise UserError(f"{folder / path} is not a folder; annotation.gallery.{concept} in operations.yaml names it.")
         if not list_reference_pictures(folder / path):
             raise UserError(
                 f"{folder / path} contains no picture ({', '.join(sorted(MEDIA_TYPES))}); "
-                f"annotation.gallery.{concept} in params.yaml names it."
+                f"annotation.gallery.{concept} in operations.yaml names it."
             )
 
 

@@ -92,7 +92,7 @@ def list_questions(
         "questions": [_format_question(task, question) for question in asked],
         "qualification": {
             "attempt": qualification.attempt, "answered": qualification.answered,
-            "of": qualification.question_count, "last": qualification.last_result,
+            "of": qualification.question_count, "last": qualification.last_result, "repeats": qualification.repeats,
         },
         "work": asdict(workspace.measure_progress(task)),
         "left_today": remaining_today,

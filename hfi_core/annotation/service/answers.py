@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from hfi_core.annotation.service.gold_answers import AttemptClosed
 from hfi_core.annotation.service.qualification import find_open_attempt
 from hfi_core.annotation.service.questions import verify_proof
 from hfi_core.annotation.service.workspace import Workspace
@@ -63,12 +64,12 @@ def save_answers(workspace: Workspace, annotator: str, answers: AnswerBatch, now
     new = 0
     for judgement in judgements:
         concept, pictures = judgement.concept, judgement.pictures
-        gold_answer = workspace.gold[concept].get(make_question_key(pictures))
+        question = make_question_key(pictures)
+        gold_answer = workspace.gold[concept].get(question)
         if gold_answer is None:
             new += workspace.settings.store.add(judgement)
         else:
-            attempt = find_open_attempt(workspace, concept, annotator, now)
-            new += workspace.gold_answers.add(judgement, is_correct(gold_answer, judgement), attempt)
+            new += _save_gold_answer(workspace, judgement, question, is_correct(gold_answer, judgement), now)
         workspace.exposure.record(annotator, _digests(workspace, concept, pictures), now)
     return new
 
@@ -79,13 +80,23 @@ def skip_question(workspace: Workspace, annotator: str, skipped: Skip, now: date
     _check_asked(workspace, annotator, concept, pictures, skipped.proof)
     question = make_question_key(pictures)
     if question in workspace.gold[concept]:
-        workspace.gold_answers.record_skip(
-            annotator, concept, question, find_open_attempt(workspace, concept, annotator, now)
-        )
+        with workspace.state.transaction():  # the attempt cannot end between the check and the insertion
+            attempt = find_open_attempt(workspace, concept, question, annotator, now)
+            workspace.gold_answers.record_skip(annotator, concept, question, attempt)
     else:
         for picture in pictures:
             workspace.settings.store.skip(concept, annotator, picture)
     workspace.exposure.record(annotator, _digests(workspace, concept, pictures), now)
+
+
+def _save_gold_answer(workspace: Workspace, judgement: Judgement, question: str, right: bool, now: datetime) -> bool:
+    def find_attempt() -> int:
+        return find_open_attempt(workspace, judgement.concept, question, judgement.annotator, now)
+
+    try:
+        return workspace.gold_answers.add(judgement, right, find_attempt)
+    except AttemptClosed as error:
+        raise RejectedAnswer(str(error), "attempt_closed") from error
 
 
 def _parse(workspace: Workspace, annotator: str, row: dict[str, Any]) -> Judgement:

@@ -1,8 +1,11 @@
 """Qualify annotators: they answer gold questions before their judgements count."""
 
+import json
 import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from typing import Literal
 
 from hfi_core.annotation.service.questions import PictureRef, Question, gold_keys, list_gold_questions
@@ -11,6 +14,9 @@ from hfi_core.annotation.service.workspace import Workspace
 
 ATTEMPTS = 3
 """After the last attempt a lead decides. More attempts would teach annotators the gold questions by heart."""
+
+_GoldKey = tuple[str, str]
+"""(concept, question) of a part of a gold question."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,24 @@ class QualificationStatus:
     """Questions in an attempt."""
     answered: int = 0
     """Questions of the open attempt that are answered."""
+    finished: int = 0
+    """Attempts that have ended. Their answers are final."""
     last_result: tuple[int, int] | None = None
     """(right, asked) of the previous attempt."""
     questions: tuple[Question, ...] = ()
     """Questions of the open attempt that are not answered."""
+    drawn: frozenset[_GoldKey] = frozenset()
+    """Every question of the open attempt."""
+    repeats: bool = False
+    """Whether the open attempt asks questions of an earlier one again."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """An attempt as it was drawn: its questions, and (right, asked) once it has ended."""
+
+    keys: frozenset[_GoldKey]
+    result: tuple[int, int] | None
 
 
 def check_qualification(workspace: Workspace, task: Task, annotator: str, now: datetime) -> QualificationStatus:
@@ -46,30 +66,45 @@ def check_qualification(workspace: Workspace, task: Task, annotator: str, now: d
     gold = sorted(list_gold_questions(workspace, task, annotator), key=lambda question: question.refs)
     if not required or not gold or _is_qualified(workspace, task, annotator):
         return QualificationStatus("passed")
-    attempts = workspace.gold_answers.read_attempts(annotator)
-    last_result = None
-    for attempt in range(1, _allowed_attempts(workspace, task, annotator) + 1):
-        drawn = random.Random(f"{annotator} {task.name} {attempt}").sample(gold, min(required, len(gold)))
-        results = attempts.get(attempt, {})
-        unanswered = tuple(question for question in drawn if any(key not in results for key in gold_keys(question)))
-        if unanswered:
-            return QualificationStatus(
-                "open", attempt, len(drawn), len(drawn) - len(unanswered), last_result, unanswered
-            )
-        keys = [key for question in drawn for key in gold_keys(question)]
-        right = sum(results[key] for key in keys)
-        last_result = right, len(keys)
-        if right >= workspace.settings.params.annotation.pass_mark * len(keys):
+    attempts, answers = _read_attempts(workspace, task, annotator), _read_answers(workspace, task, annotator)
+    granted = _granted_attempts(workspace, task, annotator)
+    size = min(required, len(gold))
+    last_result, asked_before = None, frozenset[_GoldKey]()
+    for number in count(1):
+        attempt, answered = attempts.get(number), answers.get(number, {})
+        if attempt is None or attempt.result is None:
+            drawn = [question for question in gold if attempt and attempt.keys.issuperset(gold_keys(question))]
+            if not drawn and number <= max(ATTEMPTS, granted):
+                # Earlier releases did not record what they drew, and drew from all gold questions.
+                excluded = frozenset() if attempt is None and answered else asked_before
+                drawn = _draw_questions(
+                    gold, excluded, size, f"{annotator} {task.name} {number}", may_repeat=number <= granted
+                )
+                _record_draw(workspace, task, annotator, number, drawn)
+            if not drawn:
+                return QualificationStatus("closed", finished=number - 1, last_result=last_result)
+            keys = frozenset(key for question in drawn for key in gold_keys(question))
+            unanswered = tuple(question for question in drawn if not answered.keys() >= set(gold_keys(question)))
+            if unanswered:
+                return QualificationStatus(
+                    "open", number, len(drawn), len(drawn) - len(unanswered), number - 1, last_result, unanswered, keys,
+                    repeats=not keys.isdisjoint(asked_before),
+                )  # fmt: skip
+            attempt = _Attempt(keys, (sum(answered[key] for key in keys), len(keys)))
+            _record_result(workspace, task, annotator, number, attempt.result)
+        last_result, asked_before = attempt.result, asked_before | attempt.keys
+        right, asked = attempt.result
+        if right >= workspace.settings.params.annotation.pass_mark * asked:
             _qualify(workspace, task, annotator, now)
-            return QualificationStatus("passed", last_result=last_result)
-    return QualificationStatus("closed", last_result=last_result)
+            return QualificationStatus("passed", finished=number, last_result=last_result)
+    raise AssertionError("unreachable")
 
 
-def find_open_attempt(workspace: Workspace, concept: str, annotator: str, now: datetime) -> int:
-    """Return the number of the open attempt that a gold answer belongs to; 0 if none is open."""
+def find_open_attempt(workspace: Workspace, concept: str, question: str, annotator: str, now: datetime) -> int:
+    """Return the number of the open attempt that asks a gold question; 0 if none does."""
     task = next(task for task in workspace.tasks if concept in task.concepts)
     status = check_qualification(workspace, task, annotator, now)
-    return status.attempt if status.state == "open" else 0
+    return status.attempt if (concept, question) in status.drawn else 0
 
 
 def list_failed_qualifications(workspace: Workspace, now: datetime) -> list[FailedQualification]:
@@ -88,13 +123,13 @@ def grant_attempt(workspace: Workspace, task: Task, annotator: str, now: datetim
 
     Does nothing for other annotators, so that the second click of a double click grants nothing.
     """
-    if check_qualification(workspace, task, annotator, now).state == "closed":
-        attempts = _allowed_attempts(workspace, task, annotator) + 1
+    status = check_qualification(workspace, task, annotator, now)
+    if status.state == "closed":
         with workspace.state.transaction() as database:
             database.execute(
                 """INSERT INTO allowed VALUES (?, ?, ?)
                 ON CONFLICT (annotator, task) DO UPDATE SET attempts = max(attempts, excluded.attempts)""",
-                (annotator, task.name, attempts),
+                (annotator, task.name, status.finished + 1),
             )
 
 
@@ -123,10 +158,64 @@ def exclude_browser_questions(
     return [question for question in questions if not browser_refs.intersection(question.refs)][:count]
 
 
-def _allowed_attempts(workspace: Workspace, task: Task, annotator: str) -> int:
-    """Return how many attempts the annotator has, including those that a lead granted."""
+def _draw_questions(
+    gold: Sequence[Question], asked_before: Collection[_GoldKey], size: int, seed: str, may_repeat: bool
+) -> list[Question]:
+    """Draw the questions of an attempt from those that no earlier attempt asked.
+
+    Who failed knows how many answers were wrong, and would pass with the same questions by answering otherwise. So if
+    fewer than `size` are left, nothing is drawn. With `may_repeat` (a lead allowed it) earlier questions fill the rest.
+    """
+    rng = random.Random(seed)
+    fresh = [question for question in gold if not any(key in asked_before for key in gold_keys(question))]
+    if len(fresh) >= size:
+        return rng.sample(fresh, size)
+    if not may_repeat:
+        return []
+    return fresh + rng.sample([question for question in gold if question not in fresh], size - len(fresh))
+
+
+def _read_answers(workspace: Workspace, task: Task, annotator: str) -> dict[int, dict[_GoldKey, bool]]:
+    """Return which answers were right, by attempt and question of the task."""
+    return {
+        number: {key: right for key, right in answers.items() if key[0] in task.concepts}
+        for number, answers in workspace.gold_answers.read_attempts(annotator).items()
+    }
+
+
+def _read_attempts(workspace: Workspace, task: Task, annotator: str) -> dict[int, _Attempt]:
+    query = "SELECT number, questions, correct, asked FROM attempt WHERE (annotator, task) = (?, ?)"
+    return {
+        number: _Attempt(frozenset(map(tuple, json.loads(keys))), None if asked is None else (right, asked))
+        for number, keys, right, asked in workspace.state.query(query, annotator, task.name)
+    }
+
+
+def _record_draw(workspace: Workspace, task: Task, annotator: str, number: int, drawn: Sequence[Question]) -> None:
+    if not drawn:
+        return
+    keys = json.dumps(sorted(key for question in drawn for key in gold_keys(question)))
+    with workspace.state.transaction() as database:
+        database.execute(
+            """INSERT INTO attempt VALUES (?, ?, ?, ?, NULL, NULL)
+            ON CONFLICT DO UPDATE SET questions = excluded.questions WHERE asked IS NULL""",
+            (annotator, task.name, number, keys),
+        )
+
+
+def _record_result(workspace: Workspace, task: Task, annotator: str, number: int, result: tuple[int, int]) -> None:
+    with workspace.state.transaction() as database:
+        database.execute(
+            """UPDATE attempt SET correct = ?, asked = ?
+            WHERE (annotator, task, number) = (?, ?, ?) AND asked IS NULL""",
+            (*result, annotator, task.name, number),
+        )
+
+
+def _granted_attempts(workspace: Workspace, task: Task, annotator: str) -> int:
+    """Return the number of the last attempt that a lead granted; 0 if none was."""
     rows = workspace.state.query("SELECT attempts FROM allowed WHERE (annotator, task) = (?, ?)", annotator, task.name)
-    return rows[0][0] if rows else ATTEMPTS
+    return rows[0][0] if rows else 0
 
 
 def _is_qualified(workspace: Workspace, task: Task, annotator: str) -> bool:

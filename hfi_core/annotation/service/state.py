@@ -1,4 +1,4 @@
-"""The server's own database, `.hfi/page.db`: consent, preferences, gold answers, and which pictures were seen.
+"""The server's own database, `.hfi/page.db`: consent, preferences, gold answers, pictures seen, and times of answers.
 
 It holds no judgements; those are in the feedback store. People are pseudonyms in both.
 """
@@ -15,10 +15,10 @@ from hfi_core.errors import UserError
 
 STATE_FILE = "page.db"
 """Name of the file in a project's private folder."""
-_VERSION = 2
+_VERSION = 3
 _BUSY_TIMEOUT_MS = 10_000
 """How long a writer waits for another process."""
-_TABLES = """
+_TABLES_2 = """
 CREATE TABLE secret (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE annotator (
     pseudonym TEXT PRIMARY KEY, consented_at TEXT, consent TEXT, preferences TEXT NOT NULL DEFAULT '{}'
@@ -41,9 +41,29 @@ CREATE TABLE allowed (
     annotator TEXT NOT NULL, task TEXT NOT NULL, attempts INTEGER NOT NULL, PRIMARY KEY (annotator, task)
 ) WITHOUT ROWID;
 """
+_TABLES_3 = """
+CREATE TABLE attempt (
+    annotator TEXT NOT NULL, task TEXT NOT NULL, number INTEGER NOT NULL, questions TEXT NOT NULL,
+    correct INTEGER, asked INTEGER, PRIMARY KEY (annotator, task, number)
+) WITHOUT ROWID;
+CREATE TABLE issued (
+    annotator TEXT NOT NULL, concept TEXT NOT NULL, question TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (annotator, concept, question)
+) WITHOUT ROWID;
+CREATE TABLE receipt (
+    id TEXT PRIMARY KEY, annotator TEXT NOT NULL, concept TEXT NOT NULL, question TEXT NOT NULL,
+    received_at TEXT NOT NULL, shown_at TEXT, answered_at TEXT
+) WITHOUT ROWID;
+CREATE INDEX receipt_by_annotator ON receipt (annotator);
+UPDATE gold SET supersedes = 'skip ' || substr(supersedes, 6)
+    WHERE supersedes IN (SELECT id FROM gold WHERE row = '{}');
+UPDATE gold SET id = 'skip ' || substr(id, 6) WHERE row = '{}';
+"""
+_MIGRATIONS = {0: (2, _TABLES_2), 2: (3, _TABLES_3)}
+"""The statements that lead from a version of the tables to the next one."""
 _ANNOTATOR_COLUMNS = {
     "annotator": "pseudonym", "exposure": "annotator", "gold": "annotator", "qualified": "annotator",
-    "allowed": "annotator",
+    "allowed": "annotator", "attempt": "annotator", "issued": "annotator", "receipt": "annotator",
 }  # fmt: skip
 
 
@@ -67,15 +87,18 @@ class ServerState:
     def _create(self) -> None:
         with self.transaction() as database:
             (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in filter(str.strip, _TABLES.split(";\n")):
+            while version in _MIGRATIONS:
+                is_new = version == 0
+                version, script = _MIGRATIONS[version]
+                for statement in filter(str.strip, script.split(";\n")):
                     database.execute(statement)
-                database.execute("INSERT INTO secret VALUES ('proof', ?)", (secrets.token_hex(32),))
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-            elif version != _VERSION:
+                if is_new:
+                    database.execute("INSERT INTO secret VALUES ('proof', ?)", (secrets.token_hex(32),))
+                database.execute(f"PRAGMA user_version = {version}")
+            if version != _VERSION:
                 raise UserError(
                     f"{STATE_FILE} has version {version} of the annotation server's tables; this release reads "
-                    f"version {_VERSION}."
+                    f"version {_VERSION}.\n  To fix this: start the release that wrote the file, or a newer one."
                 )
 
     @contextmanager
@@ -83,9 +106,12 @@ class ServerState:
         """Run a block as one transaction, which is on the disk when the block ends.
 
         With `durable=False` a power cut may undo the last transactions; a killed server does not. That is enough for
-        counters.
+        counters. A block inside another one belongs to the outer transaction.
         """
         with self._lock:
+            if self._database.in_transaction:
+                yield self._database
+                return
             self._database.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             self._database.execute("BEGIN IMMEDIATE")
             try:

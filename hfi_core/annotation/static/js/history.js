@@ -4,10 +4,12 @@ const MAX_ENTRIES = 2000;
 export class History {
   #entries;
   #key;
+  #stageKey;
   #position; // entries.length: the newest, unanswered question
 
   constructor(annotator, task) {
     this.#key = `hfi-history:${annotator}:${task}`;
+    this.#stageKey = `hfi-stage:${annotator}:${task}`;
     this.#entries = JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
     this.#position = this.#entries.length;
   }
@@ -44,10 +46,21 @@ export class History {
     this.#save();
   }
 
-  clear() {
+  /** Drop the answers of a qualification attempt that has ended, since they are final. Return whether it did so. */
+  enterStage(stage) {
+    const before = sessionStorage.getItem(this.#stageKey);
+    if (before === stage) return false;
+    try {
+      sessionStorage.setItem(this.#stageKey, stage);
+    } catch {
+      sessionStorage.removeItem(this.#key); // the storage is full
+      sessionStorage.setItem(this.#stageKey, stage);
+    }
+    if (!before?.startsWith("qualification")) return false;
     this.#entries = [];
     this.#position = 0;
     this.#save();
+    return true;
   }
 
   #save() {

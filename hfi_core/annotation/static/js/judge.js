@@ -101,14 +101,12 @@ async function refill() {
   const { state, qualification } = queue.response;
   showProgress(queue, pace, unreported);
   const newStage = state === "qualification" ? `qualification ${qualification.attempt}` : state;
-  if (stage !== newStage && stage?.startsWith("qualification")) {
-    history.clear(); // the answers of an attempt are final
-    question = null;
-  }
+  if (history.enterStage(newStage) || (stage !== newStage && stage?.startsWith("qualification"))) question = null;
   const oldStage = stage;
   if (question) return;
   if (oldStage !== newStage && (state === "qualification" || (oldStage?.startsWith("qualification") && state === "judging"))) {
-    const name = state === "judging" ? "passed" : qualification.last ? "retry" : "qualification";
+    const retry = qualification.repeats ? "retry_repeated" : "retry";
+    const name = state === "judging" ? "passed" : qualification.last ? retry : "qualification";
     showPanel(name, qualificationValues(), () => begin(newStage));
     return;
   }

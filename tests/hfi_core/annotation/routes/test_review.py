@@ -229,7 +229,7 @@ def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one
 
 def test_whoever_failed_every_qualification_is_seen_and_gets_one_more_attempt_a_click(tmp_path):
     folder = write_project(tmp_path / "project", qualification=2, pass_mark=1.0, gold="gold.jsonl")
-    write_jsonl(folder / "gold.jsonl", [gold_of(candidate) for candidate in read_candidates(folder)[:4]])
+    write_jsonl(folder / "gold.jsonl", [gold_of(candidate) for candidate in read_candidates(folder)[:6]])
     for name, role in (("Ana", "annotator"), ("Lea", "lead")):
         make_account(folder / ".hfi", name, role)
     with open_annotation_app(
