@@ -5,12 +5,13 @@ network (`fp16`, `non_ema`). They are not loaded, so they are not downloaded, pi
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from math import prod
 from pathlib import Path
 from typing import Any
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, listed
 
 INDEX = "model_index.json"
 MODEL_SUFFIXES = (".safetensors", ".json", ".txt")
@@ -65,10 +66,108 @@ def _lacks_weights(names: list[str]) -> bool:
     return not names or (is_network and not any(name.endswith(".safetensors") for name in names))
 
 
+def is_model_file(path: Path) -> bool:
+    """Return whether a file may belong to a model, by its name. A link to a lost file may, too."""
+    return path.suffix in MODEL_SUFFIXES and (path.is_file() or path.is_symlink())
+
+
 def _loaded_files(part: Path) -> list[str]:
     paths = part.iterdir() if part.is_dir() else ()
-    names = [path.name for path in paths if path.is_file() and path.suffix in MODEL_SUFFIXES]
+    names = [path.name for path in paths if is_model_file(path)]
     return [name for name in names if not name.startswith(".") and not fnmatchcase(name, VARIANT_PATTERN)]
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/"
+"""How a file begins that git left in place of one that Git LFS has not downloaded."""
+_WEIGHTS = ("diffusion_pytorch_model", "model")
+_SHARDS = ".safetensors.index.json"
+
+
+def require_files(paths: Iterable[Path]) -> None:
+    """Raise UserError if a file is missing, a link to a file that is lost, or a pointer of Git LFS."""
+    for path in paths:
+        if not path.is_file():
+            what = "is a link to a file that is lost" if path.is_symlink() else "is missing"
+            raise UserError(
+                f"{path} {what}.\n  To fix this: download the folder again. For a hub id, `hfi params pin` fetches "
+                "what is missing."
+            )
+        with path.open("rb") as stream:
+            if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+                raise UserError(
+                    f"{path} is a pointer of Git LFS, not the file itself.\n"
+                    "  To fix this: run `git lfs pull` in its repository, or download the folder again."
+                )
+
+
+def require_weights(network: Path) -> list[Path]:
+    """Return the safetensors files of a network that `from_pretrained` reads: one, or the shards of an index.
+
+    Raises UserError, which names the file, if one is missing or is not a whole safetensors file.
+    """
+    index = next((network / f"{name}{_SHARDS}" for name in _WEIGHTS if (network / f"{name}{_SHARDS}").exists()), None)
+    if index is not None:
+        paths = [network / name for name in _shards(index)]
+    else:
+        files = [network / f"{name}.safetensors" for name in _WEIGHTS]
+        paths = [path for path in files if path.is_file() or path.is_symlink()][:1]
+    if not paths:
+        expected = f"{network / _WEIGHTS[0 if _is_of_diffusers(network) else 1]}.safetensors"
+        raise UserError(f"{expected} is missing.{_describe_other_weights(network)}")
+    require_files(paths)
+    for path in paths:
+        tensor_sizes(path)
+    return paths
+
+
+def _shards(index: Path) -> list[str]:
+    require_files([index])
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        if names and all(Path(name).name == name for name in names):
+            return names
+        raise ValueError("its weight_map names no files of this folder")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{index} is not an index of safetensors files ({type(error).__name__}: {error}).\n"
+            "  To fix this: download the folder again."
+        ) from error
+
+
+def _is_of_diffusers(network: Path) -> bool:
+    return network.name in ("unet", "vae")
+
+
+def _describe_other_weights(network: Path) -> str:
+    """Return what to do with the weights that lie there and are not read."""
+    names = sorted(path.name for path in network.iterdir() if path.suffix in (".safetensors", ".bin", ".ckpt", ".pt"))
+    if variants := [name for name in names if fnmatchcase(name, VARIANT_PATTERN)]:
+        return (
+            f" The folder has only a variant, {listed(variants, 2)}, which diffusers reads only on request.\n"
+            "  To fix this: give the file the name above, in a copy of the folder."
+        )
+    if names:
+        return (
+            f" The folder has {listed(names, 2)}, which this package does not read: only safetensors are safe to load."
+            "\n  To fix this: load the folder with diffusers, write it with `save_pretrained(FOLDER)`, and name FOLDER."
+        )
+    return "\n  To fix this: download the folder again."
+
+
+def tensor_sizes(path: Path) -> dict[str, int]:
+    """Return the number of elements of each tensor in a safetensors file, from its header.
+
+    Raises UserError if it is not a whole safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as weights:
+            return {name: prod(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is not a whole safetensors file ({error}).\n  To fix this: download the file again."
+        ) from error
 
 
 def picture_side(unet: Mapping[str, Any], vae: Mapping[str, Any]) -> int:

@@ -14,9 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from hfi_core.compute.device import configure_torch, device_of, dtype_of
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
-from hfi_core.models.diffusion.folder import INDEX, components, picture_side, read_index
+from hfi_core.models.diffusion.folder import picture_side, read_index
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.schedule import NoiseSchedule
+from hfi_core.models.diffusion.supported import require_supported
 from hfi_core.models.diffusion.text_encoders import DualTextEncoders, SingleTextEncoder, TextEncoders
 from hfi_core.models.weights import locate_pinned, require_all_tensors
 from hfi_core.params import Compute, Params, Source
@@ -34,16 +35,6 @@ def _checkpointed(module: torch.nn.Module, *inputs: Any) -> Any:
 
 
 WEIGHTS = "weights.safetensors"
-_PARTS = {
-    "unet": ("diffusers", "UNet2DConditionModel"),
-    "vae": ("diffusers", "AutoencoderKL"),
-    "text_encoder": ("transformers", "CLIPTextModel"),
-    "tokenizer": ("transformers", "CLIPTokenizer"),
-}
-_SDXL_PARTS = _PARTS | {
-    "text_encoder_2": ("transformers", "CLIPTextModelWithProjection"),
-    "tokenizer_2": ("transformers", "CLIPTokenizer"),
-}
 
 _UNCLIPPED = {"clip_sample": False}
 """Latents have no bounds. DDIM's default clips them, and it applies if the folder was saved with another scheduler."""
@@ -69,18 +60,10 @@ def load_base_model(source: Source, compute: Compute) -> TextToImage:
     Raises UserError if the folder is missing, incomplete, of an unsupported kind, or does not match the pinned digest.
     """
     folder = locate_pinned(source.source, source.revision, source.digest, "model")
-    index = read_index(folder)
-    named = components(index)
-    wanted = _SDXL_PARTS if "text_encoder_2" in named else _PARTS
-    for part, (library, kind) in wanted.items():
-        if named.get(part) not in (kind, f"{kind}Fast"):
-            raise UserError(f"{folder}: {part} is {index.get(part)}; only {library}'s {kind} is supported.")
-    if "scheduler" not in named:
-        raise UserError(f"{folder / INDEX} names no scheduler, so the model's noise schedule is unknown.")
+    kinds = require_supported(folder)
     device, dtype = device_of(compute), dtype_of(compute)
-    parts = {part: _load_part(folder, part, kind, dtype) for part, (_, kind) in wanted.items()}
-    _require_latents(folder, parts["unet"].config, parts["vae"].config)
-    scheduler = _load_scheduler(folder, _UNCLIPPED if wanted is _SDXL_PARTS else _CORRECTED)
+    parts = {part: _load_part(folder, part, kind, dtype) for part, kind in kinds.items()}
+    scheduler = _load_scheduler(folder, _UNCLIPPED if "text_encoder_2" in parts else _CORRECTED)
     for part, network in parts.items():
         if isinstance(network, torch.nn.Module):
             parts[part] = network.to(device=device, dtype=dtype).eval().requires_grad_(False)
@@ -91,7 +74,7 @@ def load_base_model(source: Source, compute: Compute) -> TextToImage:
     return TextToImage(
         unet=parts["unet"],
         vae=parts["vae"],
-        text=_make_text_encoders(folder, index, parts),
+        text=_make_text_encoders(folder, parts),
         schedule=NoiseSchedule(scheduler.alphas_cumprod.to(device), scheduler.config.prediction_type),
         scheduler_config=dict(scheduler.config),
         digest=source.digest,
@@ -101,42 +84,28 @@ def load_base_model(source: Source, compute: Compute) -> TextToImage:
     )
 
 
-def _require_latents(folder: Path, unet, vae) -> None:
-    """Raise UserError if the UNet does not map square latents of the VAE to such latents."""
-    try:
-        picture_side(unet, vae)
-    except TypeError as error:
-        raise UserError(f"{folder}: {error}. To fix this: name another base in model.source.") from error
-    if not unet.in_channels == unet.out_channels == vae.latent_channels:
-        raise UserError(
-            f"{folder}: the UNet maps {unet.in_channels} channels to {unet.out_channels}, but the VAE's latents have "
-            f"{vae.latent_channels}. Models for inpainting or editing, which also read a picture, are not supported.\n"
-            "  To fix this: name a text-to-image base in model.source."
-        )
-
-
-def _make_text_encoders(folder: Path, index: dict, parts: dict) -> TextEncoders:
-    """Return the model's text encoders.
-
-    Raises UserError if the UNet was trained with other encoders.
-    """
-    unet, added = parts["unet"].config, parts["unet"].config.addition_embed_type
+def _make_text_encoders(folder: Path, parts: dict) -> TextEncoders:
+    for part in ("text_encoder", "text_encoder_2"):
+        if part in parts:
+            _require_embeddings(folder, part, parts[part], parts[part.replace("text_encoder", "tokenizer")])
     if "text_encoder_2" not in parts:
-        text, expected = SingleTextEncoder(parts["text_encoder"], parts["tokenizer"]), None
-    else:
-        if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
-            parts["vae"].float()  # this VAE overflows in half precision; diffusers does the same
-        text, expected = DualTextEncoders(
-            (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
-            side=picture_side(unet, parts["vae"].config),
-            empty_is_zero=bool(index.get("force_zeros_for_empty_prompt", False)),
-        ), "text_time"  # fmt: skip
-    if added != expected or unet.cross_attention_dim != sum(text.widths):
+        return SingleTextEncoder(parts["text_encoder"], parts["tokenizer"])
+    if parts["vae"].dtype == torch.float16 and parts["vae"].config.force_upcast:
+        parts["vae"].float()  # this VAE overflows in half precision; diffusers does the same
+    return DualTextEncoders(
+        (parts["text_encoder"], parts["text_encoder_2"]), (parts["tokenizer"], parts["tokenizer_2"]),
+        side=picture_side(parts["unet"].config, parts["vae"].config),
+        empty_is_zero=bool(read_index(folder).get("force_zeros_for_empty_prompt", True)),  # diffusers' default
+    )  # fmt: skip
+
+
+def _require_embeddings(folder: Path, part: str, encoder: torch.nn.Module, tokenizer) -> None:
+    embeddings = encoder.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > embeddings:
         raise UserError(
-            f"{folder}: the UNet attends to {unet.cross_attention_dim} numbers (addition_embed_type {added!r}), but "
-            f"the text encoders give {sum(text.widths)} (for {expected!r})."
+            f"{folder / part} has embeddings for {embeddings} tokens, but its tokenizer knows {len(tokenizer)}.\n"
+            "  To fix this: download the folder again, or take the tokens that were added out of the tokenizer."
         )
-    return text
 
 
 def load_safeguarded_model(source: Source, compute: Compute, folder: Path) -> TextToImage:

@@ -57,11 +57,20 @@ def test_a_prompt_is_encoded_as_diffusers_encodes_it(load, folder, theirs, promp
 
 
 def test_the_empty_prompt_is_zeros_where_the_pipeline_says_so(load, folder, tmp_path):
-    assert not load(folder).encode(["", ""]).any()
     other = shutil.copytree(folder, tmp_path / "other")
-    index = json.loads((other / "model_index.json").read_text()) | {"force_zeros_for_empty_prompt": False}
-    (other / "model_index.json").write_text(json.dumps(index))
-    assert load(other).encode([""]).any()
+    index = json.loads((other / "model_index.json").read_text())
+    for value in (True, False, None):
+        index["force_zeros_for_empty_prompt"] = value
+        if value is None:
+            del index["force_zeros_for_empty_prompt"]
+        (other / "model_index.json").write_text(json.dumps(index))
+        theirs = StableDiffusionXLPipeline.from_pretrained(other, dtype=torch.float32)
+        _, hidden, _, pooled = theirs.encode_prompt("a knife", do_classifier_free_guidance=True)
+        model = load(other)
+        attended, more = model.text.unet_inputs(model.encode([""]))
+        assert torch.equal(attended, hidden)
+        assert torch.equal(more["added_cond_kwargs"]["text_embeds"], pooled)
+        assert bool(attended.any()) == (value is False)
 
 
 @pytest.mark.parametrize("vectors", [1, 3])
@@ -106,5 +115,9 @@ def test_a_unet_of_another_family_is_refused(load, folder, tmp_path):
     index = json.loads((other / "model_index.json").read_text())
     index |= {"text_encoder_2": [None, None], "tokenizer_2": [None, None]}
     (other / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(UserError, match="the text encoders give"):
+    with pytest.raises(UserError, match="text_encoder_2 is "):
+        load(other)
+    index |= {"_class_name": "StableDiffusionPipeline"}
+    (other / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="addition_embed_type is 'text_time'"):
         load(other)
