@@ -10,6 +10,7 @@ from pathlib import Path
 from flows.doctor.check import Finding
 from flows.runtime.device import VARIABLE, with_local_device
 from flows.versioning.git import git_revision
+from flows.versioning.pointer_recovery import describe_damage, find_damage
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.models.weights import locate_pinned
@@ -31,6 +32,7 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
     yield Finding(
         "git commit", git_revision()[0] != "none", git_revision()[0], "`git init`, then commit.", needed=False
     )
+    yield _check_pointers()
     yield _check_dvc()
     free = shutil.disk_usage(Path()).free
     yield Finding(
@@ -55,6 +57,13 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
 def _check_command(name: str, remedy: str, needed: bool = True) -> Finding:
     path = shutil.which(name)
     return Finding(name, path is not None, path or "not on the PATH", remedy, needed)
+
+
+def _check_pointers() -> Finding:
+    """Return whether DVC's own files are whole: a kill while DVC writes one cuts it off."""
+    damaged = [describe_damage(path, condition) for path, condition in find_damage()]
+    message = "\n".join(damaged) or "dvc.lock and the .dvc files are whole"
+    return Finding("DVC files", not damaged, message, "`hfi status` restores a file that has a copy in .hfi/pointers.")
 
 
 def _check_dvc() -> Finding:
@@ -86,5 +95,7 @@ def _check_weights(name: str, source, part) -> Finding:
     try:
         folder = locate_pinned(source.source, source.revision, source.digest, part)
     except UserError as error:
-        return Finding(name, False, str(error), "See above; `hfi params pin` accepts the weights that are there.")
+        return Finding(
+            name, False, str(error), "If other weights are meant, correct the source; `hfi params pin` pins them."
+        )
     return Finding(name, True, f"{folder} is what params.yaml pins")

@@ -3,26 +3,28 @@
 from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
-from hfi_core.models.weights import digest_of_weights, locate_weights
+from hfi_core.models.weights import WeightsFolder, digest_of_weights, locate_weights, require_usable
 from hfi_core.params import EMBEDDED, load_params, parse_params
+from hfi_core.params.loading import read_sections
 
 
 def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     """Write the present digest of each source into the params; return (key, old digest, new digest) of each.
 
-    Raises UserError, with nothing written, if the params are invalid before or after, or a source cannot be reached.
+    Raises UserError, with nothing written, if the params are invalid before or after, if a source cannot be reached, or
+    if stages would refuse its weights.
     """
     from ruamel.yaml import YAML
 
     params = load_params(path)
     judge = params.evaluate.judge
     sources = {
-        "model": (params.model.digest, locate_weights(params.model.source, params.model.revision, "model")),
-        "clip": (params.clip.digest, locate_weights(params.clip.source, params.clip.revision, "clip")),
-        "evaluate.judge": (judge.digest, locate_weights(judge.source, judge.revision, "judge")),
+        "model": (params.model.digest, _locate_usable(params.model.source, params.model.revision, "model")),
+        "clip": (params.clip.digest, _locate_usable(params.clip.source, params.clip.revision, "clip")),
+        "evaluate.judge": (judge.digest, _locate_usable(judge.source, judge.revision, "judge")),
     }
     for name, crowd in params.feedback.simulated.items():
-        sources[f"feedback.simulated.{name}"] = (crowd.digest, locate_weights(EMBEDDED, None, "annotators"))
+        sources[f"feedback.simulated.{name}"] = (crowd.digest, _locate_usable(EMBEDDED, None, "annotators"))
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
@@ -36,7 +38,14 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         lines[line] = lines[line][:column] + lines[line][column:].replace(old, new, 1)
         changes.append((f"{key}.digest", old, new))
     text = "".join(lines)
-    parse_params(YAML(typ="safe").load(text), f"{path} with the new digests")
+    _, operations = read_sections(path)
+    parse_params(YAML(typ="safe").load(text) | operations, f"{path} with the new digests", path.parent)
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return changes
+
+
+def _locate_usable(source: str | None, revision: str | None, part: WeightsFolder) -> Path:
+    folder = locate_weights(source, revision, part)
+    require_usable(folder, part)
+    return folder

@@ -1,5 +1,8 @@
 """Find the weights that params name (embedded, a local folder, or a hub id), and check their pinned digest."""
 
+import difflib
+import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -10,11 +13,20 @@ from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.models.diffusion.folder import (
     INDEX,
     MODEL_SUFFIXES,
+    SHARDS,
     VARIANT_PATTERN,
     hub_patterns,
+    is_model_file,
+    is_variant,
     model_files,
     read_index,
+    require_files,
+    require_tokenizer,
+    require_weights,
+    shards,
+    tensor_sizes,
 )
+from hfi_core.models.diffusion.supported import require_supported
 from hfi_core.params import EMBEDDED
 
 _MAX_NAMES = 3
@@ -44,28 +56,73 @@ _EMBEDDED_FOLDERS: dict[str, str] = {
 
 
 def locate_weights(source: str | None, revision: str | None, part: WeightsFolder) -> Path:
-    """Return the local folder of a source.
+    """Return the local folder of a source; `~` is the home folder.
 
     Raises UserError if the folder is missing, or if a hub id is not in the local hub cache and cannot be downloaded.
     """
     if source is None or source == EMBEDDED:
         return Path(str(files("hfi_core.embedded"))) / "weights" / _EMBEDDED_FOLDERS[part]
-    folder = Path(source)
+    folder = _expand_user(source)
     if folder.is_dir():
         return folder
     if folder.exists():
         raise UserError(f"{part}.source {source!r} is a file; name the folder of the weights.")
-    if folder.is_absolute() or source.startswith(".") or source.count("/") != 1:
-        raise UserError(f"{part}.source {source!r} is not a local folder, and not a hub id (`owner/name`).")
+    if not _HUB_ID.fullmatch(source):
+        raise UserError(f"{part}.source {source!r} is not a local folder{_nearest(folder)}, and not a hub id.")
+    if revision is None:
+        owner_is_here = folder.parent.is_dir()
+        raise UserError(
+            f"{part}.source {source!r} is not a local folder{_nearest(folder)}."
+            + ("" if owner_is_here else f" If it is a hub id, {part}.revision is missing.")
+            + f"\n  To fix this: correct the path{_HUB_FIX.format(part=part)}"
+        )
     return _from_hub(source, revision, part)
 
 
-def _from_hub(source: str, revision: str | None, part: WeightsFolder) -> Path:
-    from huggingface_hub import hf_hub_download, snapshot_download
-    from huggingface_hub.errors import RemoteEntryNotFoundError
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_HUB_FIX = ", or for a hub id set {part}.revision to the commit of the hub repository (40 digits)."
 
-    if revision is None:
-        raise UserError(f"{part}.revision is missing. To fix this: set it to the commit of the hub repository.")
+
+def _expand_user(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(source)
+
+
+def _nearest(folder: Path) -> str:
+    """Return the existing folder with the most similar name, as a question."""
+    if not folder.parent.is_dir():
+        return f": there is no folder {str(folder.parent)!r}" if folder.is_absolute() else ""
+    names = [path.name for path in folder.parent.iterdir() if path.is_dir()]
+    near = difflib.get_close_matches(folder.name, sorted(names), n=1)
+    return f" (did you mean {str(folder.with_name(near[0]))!r}?)" if near else ""
+
+
+def is_hub_id(source: str | None, revision: str | None) -> bool:
+    """Return whether a source names a commit of a hub repository, and not a folder of this machine."""
+    return bool(source and revision and _HUB_ID.fullmatch(source)) and not Path(source).exists()
+
+
+def find_cached(source: str | None, revision: str | None) -> Path | None:
+    """Return the folder of a hub id's commit in the local hub cache, or None. It may be incomplete.
+
+    Makes no request. The hub's client would ask for a list of files, and without a network it tries for 20 seconds.
+    """
+    if not is_hub_id(source, revision):
+        return None
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(source, revision=revision, local_files_only=True))
+    except (OSError, ValueError):  # the hub's own "not in the cache" is one of these
+        return None
+
+
+def _from_hub(source: str, revision: str, part: WeightsFolder) -> Path:
+    from huggingface_hub import hf_hub_download, snapshot_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
+
     try:
         patterns, ignored = [f"*{kind}" for kind in MODEL_SUFFIXES], []
         if part == "model":
@@ -78,11 +135,49 @@ def _from_hub(source: str, revision: str | None, part: WeightsFolder) -> Path:
         raise UserError(
             f"{part}.source {source!r} at {revision} has no {INDEX}, so it is not a diffusers repository."
         ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        what = "commit" if isinstance(error, RevisionNotFoundError) else "repository (or none that you may read)"
+        raise UserError(
+            f"{part}.source {source!r} at {revision}: the hub has no such {what}, and there is no local folder of this "
+            f"name{_nearest(_expand_user(source))}.\n  To fix this: correct {part}.source and {part}.revision."
+        ) from error
     except Exception as error:  # the hub client raises errors of its own, of requests and of the system
         raise UserError(
-            f"{part}.source {source!r} at {revision} is neither in the local hub cache nor reachable "
-            f"({type(error).__name__}). Without a network: copy the folder here, and name its path in {part}.source."
+            f"{part}.source {source!r} at {revision} is neither a local folder{_nearest(_expand_user(source))}, nor in "
+            f"the local hub cache, nor reachable ({type(error).__name__}). Without a network: copy the folder here, "
+            f"and name its path in {part}.source."
         ) from error
+
+
+def require_usable(folder: Path, part: WeightsFolder) -> None:
+    """Raise UserError, which names the file and what to do, if a folder is not one that `part` can be loaded from."""
+    if part == "model":
+        require_supported(folder)
+    elif part == "clip":
+        _require_clip(folder)
+    else:
+        for name in _model_suffixed_files(folder):
+            if name.endswith(".safetensors"):
+                require_files([folder / name])
+                tensor_sizes(folder / name)
+
+
+def _require_clip(folder: Path) -> None:
+    require_files([folder / "config.json"])
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = config.get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}") from error
+    if kind != "clip":
+        raise UserError(
+            f"{folder / 'config.json'} describes a model of the type {kind!r}; only transformers' CLIPModel is "
+            "supported.\n  To fix this: name the folder of a CLIP model (model_type clip) in clip.source."
+        )
+    require_weights(folder)
+    require_tokenizer(folder)
+    processors = [folder / "preprocessor_config.json", folder / "processor_config.json"]
+    require_files([path for path in processors if is_model_file(path)] or processors[:1])
 
 
 def digest_of_weights(folder: Path) -> str:
@@ -90,24 +185,41 @@ def digest_of_weights(folder: Path) -> str:
 
     For a diffusers folder it covers the files that are loaded; for other folders, all safetensors, JSON and text files
     that are not hidden.
+
+    Raises UserError if one of these files is lost or a pointer of Git LFS, if none of them holds weights, or if an
+    index names a file that is missing.
     """
     names = model_files(folder) if (folder / INDEX).is_file() else _model_suffixed_files(folder)
-    if not names:
-        raise UserError(f"{folder} has no safetensors and no configuration, so it is not the folder of a model.")
+    if not any(name.endswith(".safetensors") and not is_variant(name) for name in names):
+        raise UserError(
+            f"{folder} has no safetensors that are read, so it is not the folder of a model.\n"
+            "  To fix this: name the folder that `save_pretrained` wrote. Convert weights of other kinds first."
+        )
+    require_files(folder / name for name in names)
+    for name in names:
+        if name.endswith(SHARDS):
+            shards(folder / name)
     return "sha256:" + sha256_of_json([[name, sha256_of_file(folder / name)] for name in names])
 
 
 def _model_suffixed_files(folder: Path) -> list[str]:
-    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file() and path.suffix in MODEL_SUFFIXES)
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if is_model_file(path))
     return sorted(path.as_posix() for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
 def locate_pinned(source: str | None, revision: str | None, digest: str, part: WeightsFolder) -> Path:
     """Return the local folder of a source whose content has the digest that params pin.
 
-    Raises UserError if the digest is different, or as `locate_weights` does.
+    Makes no request if the local hub cache has this content.
+
+    Raises UserError if the digest is different, or as `locate_weights` and `require_usable` do.
     """
+    cached = find_cached(source, revision)
+    if cached is not None and _has_digest(cached, digest):
+        require_usable(cached, part)
+        return cached
     folder = locate_weights(source, revision, part)
+    require_usable(folder, part)
     actual = digest_of_weights(folder)
     if actual != digest:
         raise UserError(
@@ -115,3 +227,10 @@ def locate_pinned(source: str | None, revision: str | None, digest: str, part: W
             f"  pinned {digest}\n  found  {actual}\nTo accept the weights that were found, run `hfi params pin`."
         )
     return folder
+
+
+def _has_digest(folder: Path, digest: str) -> bool:
+    try:
+        return digest_of_weights(folder) == digest
+    except UserError:  # it is incomplete
+        return False

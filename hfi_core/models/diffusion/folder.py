@@ -17,6 +17,8 @@ INDEX = "model_index.json"
 MODEL_SUFFIXES = (".safetensors", ".json", ".txt")
 VARIANT_PATTERN = "*.*.safetensors"
 """Matches `diffusion_pytorch_model.fp16.safetensors`, which `from_pretrained` reads only on request."""
+_WEIGHTS = ("diffusion_pytorch_model", "model")
+"""What `save_pretrained` calls the weights: diffusers the first, transformers the second."""
 
 
 def read_index(folder: Path) -> dict[str, Any]:
@@ -71,6 +73,11 @@ def is_model_file(path: Path) -> bool:
     return path.suffix in MODEL_SUFFIXES and (path.is_file() or path.is_symlink())
 
 
+def is_variant(name: str) -> bool:
+    """Return whether a file is a variant of weights, such as `model.fp16.safetensors`, that is read only on request."""
+    return any(fnmatchcase(Path(name).name, f"{stem}.*.safetensors") for stem in _WEIGHTS)
+
+
 def _loaded_files(part: Path) -> list[str]:
     paths = part.iterdir() if part.is_dir() else ()
     names = [path.name for path in paths if is_model_file(path)]
@@ -79,8 +86,8 @@ def _loaded_files(part: Path) -> list[str]:
 
 LFS_POINTER = b"version https://git-lfs.github.com/"
 """How a file begins that git left in place of one that Git LFS has not downloaded."""
-_WEIGHTS = ("diffusion_pytorch_model", "model")
-_SHARDS = ".safetensors.index.json"
+SHARDS = ".safetensors.index.json"
+"""How the name of an index ends that says in which file each tensor is."""
 
 
 def require_files(paths: Iterable[Path]) -> None:
@@ -105,37 +112,39 @@ def require_weights(network: Path) -> list[Path]:
 
     Raises UserError, which names the file, if one is missing or is not a whole safetensors file.
     """
-    index = next((network / f"{name}{_SHARDS}" for name in _WEIGHTS if (network / f"{name}{_SHARDS}").exists()), None)
+    index = next((network / f"{name}{SHARDS}" for name in _WEIGHTS if (network / f"{name}{SHARDS}").exists()), None)
     if index is not None:
-        paths = [network / name for name in _shards(index)]
+        paths = shards(index)
     else:
         files = [network / f"{name}.safetensors" for name in _WEIGHTS]
         paths = [path for path in files if path.is_file() or path.is_symlink()][:1]
     if not paths:
-        expected = f"{network / _WEIGHTS[0 if _is_of_diffusers(network) else 1]}.safetensors"
-        raise UserError(f"{expected} is missing.{_describe_other_weights(network)}")
+        name = _WEIGHTS[0 if network.name in ("unet", "vae") else 1]
+        raise UserError(f"{network / name}.safetensors is missing.{_describe_other_weights(network)}")
     require_files(paths)
     for path in paths:
         tensor_sizes(path)
     return paths
 
 
-def _shards(index: Path) -> list[str]:
+def shards(index: Path) -> list[Path]:
+    """Return the files that an index of safetensors files names.
+
+    Raises UserError if one of them is missing, or the index is damaged.
+    """
     require_files([index])
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        if names and all(Path(name).name == name for name in names):
-            return names
-        raise ValueError("its weight_map names no files of this folder")
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError("its weight_map names no files of this folder")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{index} is not an index of safetensors files ({type(error).__name__}: {error}).\n"
             "  To fix this: download the folder again."
         ) from error
-
-
-def _is_of_diffusers(network: Path) -> bool:
-    return network.name in ("unet", "vae")
+    paths = [index.parent / name for name in names]
+    require_files(paths)
+    return paths
 
 
 def _describe_other_weights(network: Path) -> str:
@@ -152,6 +161,13 @@ def _describe_other_weights(network: Path) -> str:
             "\n  To fix this: load the folder with diffusers, write it with `save_pretrained(FOLDER)`, and name FOLDER."
         )
     return "\n  To fix this: download the folder again."
+
+
+def require_tokenizer(folder: Path) -> None:
+    """Raise UserError, which names the file, if a folder has not the files of a CLIP tokenizer."""
+    whole = folder / "tokenizer.json"
+    parts = [folder / "vocab.json", folder / "merges.txt"]
+    require_files([whole] if is_model_file(whole) or not any(map(is_model_file, parts)) else parts)
 
 
 def tensor_sizes(path: Path) -> dict[str, int]:

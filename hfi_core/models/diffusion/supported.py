@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.errors import UserError, listed
-from hfi_core.models.diffusion.folder import INDEX, components, picture_side, read_index, require_weights
+from hfi_core.models.diffusion.folder import (
+    INDEX,
+    components,
+    picture_side,
+    read_index,
+    require_files,
+    require_tokenizer,
+    require_weights,
+)
 
 UNET, VAE, TOKENIZER = "UNet2DConditionModel", "AutoencoderKL", "CLIPTokenizer"
 _PARTS = {
@@ -112,7 +120,7 @@ def require_supported(folder: Path) -> dict[str, str]:
             )
     for part, (_, kind) in wanted.items():
         if kind == TOKENIZER:
-            _require_tokenizer(folder / part)
+            require_tokenizer(folder / part)
         else:
             require_weights(folder / part)
     _require_settings(folder, is_sdxl, named["scheduler"])
@@ -183,16 +191,6 @@ def _require_shapes(folder: Path, is_sdxl: bool) -> None:
         _require_length(folder / f"tokenizer{number}", text.get("max_position_embeddings", 77))
 
 
-def _require_tokenizer(part: Path) -> None:
-    if not (part / "tokenizer.json").is_file():
-        for name in ("vocab.json", "merges.txt"):
-            if not (part / name).is_file():
-                raise UserError(
-                    f"{part / name} is missing, and there is no tokenizer.json.\n"
-                    "  To fix this: download the folder again."
-                )
-
-
 def _require_length(tokenizer: Path, positions: int) -> None:
     """Raise UserError if the tokenizer does not say how many tokens it gives, or gives more than the encoder reads."""
     path = tokenizer / "tokenizer_config.json"
@@ -211,6 +209,7 @@ def _version(config: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _read_config(path: Path) -> dict[str, Any]:
+    require_files([path])
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

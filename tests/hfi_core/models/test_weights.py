@@ -100,16 +100,16 @@ def test_a_folder_without_weights_is_no_model(tmp_path):
 
 
 def test_the_pinned_weights_are_taken(folder):
-    assert locate_pinned(str(folder), None, digest_of_weights(folder), "model") == folder
+    assert locate_pinned(str(folder), None, digest_of_weights(folder), "judge") == folder
 
 
 def test_other_weights_than_the_pinned_ones_are_refused_with_both_digests(folder):
     pinned = "sha256:" + "0" * 64
     with pytest.raises(UserError) as caught:
-        locate_pinned(str(folder), None, pinned, "clip")
+        locate_pinned(str(folder), None, pinned, "judge")
     message = str(caught.value)
     assert (
-        "`clip`" in message
+        "`judge`" in message
         and pinned in message
         and digest_of_weights(folder) in message
         and "hfi params pin" in message
