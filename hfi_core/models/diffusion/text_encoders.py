@@ -30,11 +30,17 @@ def encode_prompts(
         vectors = torch.stack([tokens[name][index].to(output) for _, _, name, index in overlays])
         return output.index_put((row, column), vectors)
 
-    handle = text_encoder.get_input_embeddings().register_forward_hook(overlay)
+    embeddings = text_encoder.get_input_embeddings()
+    known = embeddings.weight.shape[0]
+    handles = [
+        embeddings.register_forward_pre_hook(lambda module, inputs: (inputs[0].where(inputs[0] < known, 0),)),
+        embeddings.register_forward_hook(overlay),
+    ]
     try:
         return text_encoder(ids, output_hidden_states=True)
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _tokenize(
@@ -42,8 +48,24 @@ def _tokenize(
 ) -> tuple[list[int], list[tuple[int, str, int]]]:
     """Return the padded ids of a prompt, and the slots (column, token, vector index) for the vectors of soft tokens."""
     length = tokenizer.model_max_length
-    # The placeholder must not be a special token, because the encoder searches for the first end token.
-    placeholder = next(i for i in range(len(tokenizer)) if i not in tokenizer.all_special_ids)
+    ids, slots = _tokenize_whole(tokenizer, prompt, tokens)
+    if slots and slots[-1][0] >= length - 1:
+        raise UserError(
+            f"The prompt {prompt!r} is too long for its soft tokens: the text encoder reads at most {length} tokens."
+        )
+    ids = [*ids[: length - 1], tokenizer.eos_token_id]
+    return ids + [tokenizer.pad_token_id] * (length - len(ids)), slots
+
+
+def _tokenize_whole(
+    tokenizer, prompt: str, tokens: Mapping[str, torch.Tensor]
+) -> tuple[list[int], list[tuple[int, str, int]]]:
+    """Return the ids of a prompt of any length, from the start token on, and the slots as `_tokenize` does."""
+    # The ids that diffusers gives to tokens loaded in this order. An encoder whose configuration is old
+    # (`eos_token_id: 2`) pools at the highest id, so ids decide what it gives.
+    first_id, starts = len(tokenizer), {}
+    for name, vectors in tokens.items():
+        starts[name], first_id = first_id, first_id + len(vectors)
     ids, slots = [tokenizer.bos_token_id], []
     names = sorted(tokens, key=len, reverse=True)
     pieces = re.split("(" + "|".join(map(re.escape, names)) + ")", prompt) if names else [prompt]
@@ -51,15 +73,15 @@ def _tokenize(
         if piece in tokens:
             count = len(tokens[piece])
             slots += [(len(ids) + k, piece, k) for k in range(count)]
-            ids += [placeholder] * count
+            ids += range(starts[piece], starts[piece] + count)
         elif piece.strip():
             ids += tokenizer(piece, add_special_tokens=False).input_ids
-    if slots and slots[-1][0] >= length - 1:
-        raise UserError(
-            f"The prompt {prompt!r} is too long for its soft tokens: the text encoder reads at most {length} tokens."
-        )
-    ids = [*ids[: length - 1], tokenizer.eos_token_id]
-    return ids + [tokenizer.pad_token_id] * (length - len(ids)), slots
+    return ids, slots
+
+
+def _unread_end(tokenizer, prompt: str, tokens: Mapping[str, torch.Tensor]) -> str:
+    ids, _ = _tokenize_whole(tokenizer, prompt, tokens)
+    return tokenizer.decode(ids[tokenizer.model_max_length - 1 :]).strip()
 
 
 def word_embedding(text_encoder: torch.nn.Module, tokenizer, word: str) -> torch.Tensor:
@@ -104,6 +126,9 @@ class TextEncoders(Protocol):
     def encode(self, prompts: Sequence[str], tokens: Tokens) -> torch.Tensor:
         """Return conditions (B, L, D). `tokens` holds vectors (n, sum of widths) by their name in prompts."""
 
+    def unread_end(self, prompt: str, tokens: Tokens) -> str:
+        """Return the end of a prompt that the encoders do not read, because it is too long; "" if they read it all."""
+
     def word_embedding(self, word: str) -> torch.Tensor:
         """Return a copy of a word's embeddings (n, sum of widths).
 
@@ -134,6 +159,9 @@ class SingleTextEncoder:
 
     def encode(self, prompts: Sequence[str], tokens: Tokens) -> torch.Tensor:
         return encode_prompts(self.encoder, self.tokenizer, prompts, tokens).last_hidden_state
+
+    def unread_end(self, prompt: str, tokens: Tokens) -> str:
+        return _unread_end(self.tokenizer, prompt, tokens)
 
     def word_embedding(self, word: str) -> torch.Tensor:
         return word_embedding(self.encoder, self.tokenizer, word)
@@ -181,6 +209,9 @@ class DualTextEncoders:
             empty = torch.tensor([not prompt for prompt in prompts], device=condition.device)
             condition = condition.masked_fill(empty[:, None, None], 0)
         return condition
+
+    def unread_end(self, prompt: str, tokens: Tokens) -> str:
+        return max((_unread_end(tokenizer, prompt, tokens) for tokenizer in self.tokenizers), key=len)
 
     def word_embedding(self, word: str) -> torch.Tensor:
         parts = [

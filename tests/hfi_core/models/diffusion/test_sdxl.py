@@ -73,17 +73,36 @@ def test_the_empty_prompt_is_zeros_where_the_pipeline_says_so(load, folder, tmp_
         assert bool(attended.any()) == (value is False)
 
 
+@pytest.fixture(params=[None, 2], ids=["", "old configuration"])
+def of_any_age(request, folder, tmp_path):
+    """The folder; as real copies of SDXL have it, the second encoder's configuration says 2 for the end token."""
+    if request.param is None:
+        return folder
+    other = shutil.copytree(folder, tmp_path / "old")
+    config = json.loads((other / "text_encoder_2/config.json").read_text()) | {"eos_token_id": request.param}
+    (other / "text_encoder_2/config.json").write_text(json.dumps(config))
+    return other
+
+
 @pytest.mark.parametrize("vectors", [1, 3])
-def test_the_saved_token_means_the_same_to_diffusers(load, folder, theirs, tmp_path, vectors):
-    model = load(folder)
-    token = torch.randn(vectors, sum(model.text.widths), generator=torch.Generator().manual_seed(1))
-    save_token(tmp_path, NAME, token, model.text.widths)
-    assert torch.equal(load_tokens(tmp_path)[NAME], token)
-    parts, _ = load_tensors(tmp_path / FILE)
-    theirs.load_textual_inversion(parts["clip_l"], NAME, theirs.tokenizer, theirs.text_encoder)
-    theirs.load_textual_inversion(parts["clip_g"], NAME, theirs.tokenizer_2, theirs.text_encoder_2)
-    attended, _ = model.text.unet_inputs(model.encode([f"a {NAME}, night"], {NAME: token}))
-    assert torch.equal(attended, _packed(theirs, f"a {NAME}, night")[0])
+def test_the_saved_tokens_mean_the_same_to_diffusers(load, of_any_age, tmp_path, vectors):
+    theirs = StableDiffusionXLPipeline.from_pretrained(of_any_age, dtype=torch.float32)
+    model, generator = load(of_any_age), torch.Generator().manual_seed(1)
+    tokens = {}
+    for name in (NAME, token_name("knife", "accepted")):
+        tokens[name] = torch.randn(vectors, sum(model.text.widths), generator=generator)
+        save_token(tmp_path, name, tokens[name], model.text.widths)
+        assert torch.equal(load_tokens(tmp_path)[name], tokens[name])
+        parts, _ = load_tensors(tmp_path / FILE)
+        theirs.load_textual_inversion(parts["clip_l"], name, theirs.tokenizer, theirs.text_encoder)
+        theirs.load_textual_inversion(parts["clip_g"], name, theirs.tokenizer_2, theirs.text_encoder_2)
+        (tmp_path / FILE).unlink()
+    first, second = tokens
+    for prompt in (f"a {first}, night", f"{second} and {first}", f"{first} and {second}", "a knife"):
+        attended, more = model.text.unet_inputs(model.encode([prompt], tokens))
+        hidden, pooled = _packed(theirs, prompt)
+        assert torch.equal(attended, hidden)
+        assert torch.equal(more["added_cond_kwargs"]["text_embeds"], pooled)
 
 
 def test_pictures_are_those_that_diffusers_draws(load, folder, theirs, project):
