@@ -6,17 +6,19 @@ import typer
 
 
 def trace(
-    model: Annotated[str, typer.Argument(help="NAME (its newest version), NAME/VERSION, NAME@ALIAS, or an alias.")],
+    model: Annotated[
+        str, typer.Argument(help="Number, NAME/NUMBER, NAME@ALIAS, an alias, or NAME for its newest version.")
+    ],
 ) -> None:
     """Show what a registered model was made from: release, removal, token, reward, labels, snapshot, judgements."""
     from flows.lineage.trace import trace_version
-    from flows.releases.versions import find_version
+    from flows.releases.versions import find_release
     from flows.runtime.console import info
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
-    version = find_version(params, model)
+    version = find_release(params, model)
     for link in trace_version(params, version):
         info(f"{link.kind:<12}{link.name}")
         for line in (link.digest, link.description):

@@ -13,6 +13,7 @@ from typing import Any
 from hfi_core.models.diffusion.folder import read_picture_side
 from hfi_core.params import Params
 from hfi_core.pipeline.release import LORA_WEIGHTS
+from hfi_core.report.model_card import is_hub_id
 
 Save = Callable[[Path, Any], None]
 """`save(folder, model)`: one flavor's `save_model` for an `mlflow.models.Model`. The folder does not exist yet."""
@@ -32,7 +33,7 @@ def log_model(client: Any, run_id: str, name: str, save: Save) -> Any:
         client.log_outputs(run_id, [LoggedModelOutput(logged.model_id, step=0)])
         with TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
-            save(folder, Model(logged.artifact_location, run_id, model_uuid=logged.model_id, model_id=logged.model_id))
+            save(folder, Model(name, run_id, model_uuid=logged.model_id, model_id=logged.model_id))
             client.log_model_artifacts(logged.model_id, str(folder))
     except Exception:
         client.finalize_logged_model(logged.model_id, LoggedModelStatus.FAILED)
@@ -43,7 +44,8 @@ def log_model(client: Any, run_id: str, name: str, save: Save) -> Any:
 _SERVED_REQUIREMENTS = ("torch", "diffusers", "transformers", "safetensors", "pillow", "mlflow")
 _ADAPTER_REQUIREMENTS = ("torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "mlflow")
 _PLACEHOLDER = "./base"
-"""MLflow takes a path as it is. For a model's name it would request the newest commit; params name a fixed one."""
+"""MLflow takes a path as it is. For a model's name it would request the newest commit; params name a fixed one.
+It stays where the base is a local folder, because a path of this machine is nobody else's concern."""
 _SERVED = Path(__file__).with_name("served_model.py")
 
 
@@ -52,6 +54,7 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
     import mlflow.pyfunc
     import pandas
     from mlflow.models import ModelSignature
+    from mlflow.models.model import MLMODEL_FILE_NAME
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     sampler, side = params.sampler, read_picture_side(release / "model")
@@ -72,16 +75,21 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
             mlflow_model=model,
             python_model=str(_SERVED),
             artifacts={"release": str(release)},
-            model_config={"scheduler": sampler.scheduler, "device": "auto"} | settings,
+            model_config={"device": "auto"} | settings,
             signature=signature,
             input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), settings),
             pip_requirements=_pinned(*_SERVED_REQUIREMENTS),
         )
+    # MLflow notes where it took the release from: a path of this machine. It loads the copy.
+    noted = model.flavors[mlflow.pyfunc.FLAVOR_NAME]["artifacts"]["release"]
+    noted["uri"] = noted["path"]
+    model.save(str(folder / MLMODEL_FILE_NAME))
 
 
 def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> None:
     """Write the LoRA with a reference to its base: `mlflow.diffusers.load_model(...).load_pipeline(base_model=...)`."""
     import mlflow.diffusers
+    import mlflow.pyfunc
     import pandas
     from mlflow.models import ModelSignature
     from mlflow.models.model import MLMODEL_FILE_NAME
@@ -110,10 +118,13 @@ def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> Non
         pip_requirements=_pinned(*_ADAPTER_REQUIREMENTS),
     )
     # Without the file's name diffusers would guess it, which it refuses to do offline.
-    base = {"base_model": params.model.source, "weight_name": Path(LORA_WEIGHTS).name}
-    if params.model.revision:
-        base["base_model_revision"] = params.model.revision
+    base: dict[str, str | None] = {"weight_name": Path(LORA_WEIGHTS).name}
+    if is_hub_id(params.model):
+        base |= {"base_model": params.model.source, "base_model_revision": params.model.revision}
     model.flavors[mlflow.diffusers.FLAVOR_NAME] |= base
+    # Or MLflow ignores these options of `mlflow.pyfunc.load_model(address, model_config={...})`.
+    options = {"base_model": base.get("base_model", _PLACEHOLDER), "device": None, "torch_dtype": "auto"}
+    model.flavors[mlflow.pyfunc.FLAVOR_NAME][mlflow.pyfunc.MODEL_CONFIG] = options
     model.save(str(folder / MLMODEL_FILE_NAME))
 
 

@@ -22,6 +22,7 @@ from hfi_core.params import Params
 from hfi_core.pipeline.graph import params_digest, pipeline_key, units_of
 from hfi_core.pipeline.layout import DVC_LOCK, EVALUATION, RELEASE, STATE
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, release_digest, require_whole
+from hfi_core.report.model_card import public_name
 
 _REGISTERED = STATE / "registered.json"
 """What this workspace registered last."""
@@ -79,7 +80,7 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
     except (MlflowException, OSError) as error:
         raise UserError(
             f"The release could not be registered at {params.tracking.mlflow}: {first_line(error)}\n"
-            "To fix this: correct tracking.mlflow in params.yaml, or start the server. Then run `hfi register`."
+            "To fix this: correct tracking.mlflow in operations.yaml, or start the server. Then run `hfi register`."
         ) from error
     write_json(_REGISTERED, {"state": _state(params), "model": name, "version": str(version)})
     return Registration(name, str(version), existing is None, verdicts)
@@ -122,8 +123,9 @@ def _describe(params: Params, verdicts: tuple[GateResult, ...]) -> str:
     """Return the description of a version."""
     kind = "simulated" if params.feedback.simulated else "people's"
     concepts = ", ".join(f"{name} ({spec.text!r})" for name, spec in params.concepts.items())
+    base = public_name(params.model)
     lines = [
-        f"Concepts {concepts} removed from `{params.model.source}` by row `{params.release.row}`, on {kind} feedback.",
+        f"Concepts {concepts} removed from `{base}` by row `{params.release.row}`, on {kind} feedback.",
         "",
         *_verdict_lines(verdicts),
         "",

@@ -55,12 +55,16 @@ def list_versions(params: Params) -> list[Version]:
     return sorted(versions, key=lambda version: (version.model, -int(version.number)))
 
 
-def find_version(params: Params, name: str) -> Version:
+def find_release(params: Params, name: str) -> Version:
     """Return the version that a person means: MODEL (its newest), MODEL/NUMBER, MODEL@ALIAS, or an alias alone.
+
+    A number alone is a version of `release.model`.
 
     Raises UserError if there is no such version; the message names those that exist.
     """
     versions = list_versions(params)
+    if name.isdecimal():
+        name = f"{params.release.model}/{name}"
     name = name.removeprefix("models:/")
     model, slash, number = name.rpartition("/")
     if slash:
@@ -77,11 +81,6 @@ def find_version(params: Params, name: str) -> Version:
             f"There is no registered version {name!r}; there are: {known or 'none yet; `hfi register` creates one'}."
         )
     return matches[0]
-
-
-def find_release(params: Params, name: str) -> Version:
-    """Return the version as `find_version` does; a number alone is a version of `release.model`."""
-    return find_version(params, f"{params.release.model}/{name}" if name.isdecimal() else name)
 
 
 def find_own_release(params: Params, name: str) -> Version:

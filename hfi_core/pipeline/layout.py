@@ -3,6 +3,8 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+OPERATIONS = Path("operations.yaml")
+"""Settings that no stage depends on."""
 DVC_YAML = Path("dvc.yaml")
 DVC_LOCK = Path("dvc.lock")
 STATE = Path(".hfi")
@@ -13,6 +15,8 @@ CANDIDATES = Path("candidates")
 """A folder a concept: the pictures that people judge."""
 LABELS = Path("labels")
 """A folder a concept."""
+TOKENS = Path("tokens")
+"""A folder a concept: the soft tokens v* and u*."""
 MODELS = Path("models")
 """A folder a removal: the weights that it changed."""
 EVALUATED_ROWS = Path("evaluation")

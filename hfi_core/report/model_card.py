@@ -1,6 +1,8 @@
 """Write the model card of a release, and the pictures beside it."""
 
+import re
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ from PIL import Image
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
-from hfi_core.params import Params
+from hfi_core.models.diffusion.folder import components, read_index
+from hfi_core.params import EMBEDDED, Params, Source
 from hfi_core.report.images import select_round_robin
 
 SUITES = ("broad", "neighbours", "unrelated")
@@ -57,6 +60,22 @@ def _make_tile(variant: EvaluatedVariant, suite: str, position: int, is_base: bo
     return np.asarray(image.resize((_SIDE, _SIDE), resampling))
 
 
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+
+
+def is_hub_id(source: Source) -> bool:
+    """Return whether a source names a repository of the hub, and not a folder of this machine or `embedded`."""
+    return bool(source.revision and _HUB_ID.fullmatch(source.source)) and not Path(source.source).is_dir()
+
+
+def public_name(source: Source) -> str:
+    """Return the name of a source for readers elsewhere: of a local folder, its last part."""
+    return source.source if is_hub_id(source) else Path(source.source).name
+
+
+_LIBRARIES = ("torch", "diffusers", "transformers", "safetensors", "peft")
+"""The card says their versions."""
+
 PICTURES = "pictures.png"
 """Name of the picture file beside the card."""
 
@@ -64,8 +83,8 @@ PICTURES = "pictures.png"
 def write_card(
     path: Path,
     params: Params,
-    removal: dict[str, Any],
-    evaluation: dict[str, Any],
+    removal: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
     lora: Mapping[str, Any] | None,
     *,
     two_encoders: bool,
@@ -75,11 +94,12 @@ def write_card(
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
     of the LoRA, if there is one. `two_encoders` is true for models like SDXL. `left_out` lists the components of the
-    base model that the release does not have.
+    base model that the release does not have. The folder of the card already holds `model/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
     )
+    index = components(read_index(path.parent / "model"))
     text = template.render(
         name=params.release.model,
         removal=removal,
@@ -93,6 +113,12 @@ def write_card(
         sampler=params.sampler,
         simulated=bool(params.feedback.simulated),
         base=params.model,
+        base_name=public_name(params.model),
+        base_embedded=params.model.source == EMBEDDED,
+        base_on_hub=is_hub_id(params.model),
+        scheduler=index["scheduler"],
+        has_checker="safety_checker" in index,
+        versions=[f"{name} {version(name).split('+')[0]}" for name in _LIBRARIES],
         pictures=PICTURES,
         suites=SUITES,
     )

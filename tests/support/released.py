@@ -28,6 +28,11 @@ def removed(parameters: dict[str, torch.Tensor], size: float = 1.0) -> dict[str,
     return changed
 
 
+def mentions(path: Path, text: str) -> bool:
+    """Whether a file holds a text, in UTF-8."""
+    return text.encode() in path.read_bytes()
+
+
 def prepare(project: Project) -> Unit:
     """Write all that the package stage reads; its unit."""
     params = project.params

@@ -1,11 +1,20 @@
 """Write a model as a diffusers folder."""
 
+import json
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 from hfi_core.io.json_files import write_json
 from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
 from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.sampling import make_scheduler
+
+_SCHEDULER = "scheduler"
+_ORIGINS = ("_name_or_path", "name_or_path")
+"""Keys under which the libraries note from where they read a component."""
+_LOCAL_PATH = re.compile(r"(/|~[^/]*/|\\\\|file:/*|[A-Za-z]:[\\/])\w")
 
 
 def save_model(model: TextToImage, folder: Path) -> None:
@@ -13,21 +22,38 @@ def save_model(model: TextToImage, folder: Path) -> None:
 
     Components of the base without weights, for example a safety checker that was not downloaded, are left out. The
     index names them as null, because diffusers cannot load an index that names a missing component.
+
+    If the model has sampler settings, its scheduler is the one that `draw_pictures` uses. So diffusers draws the same
+    pictures from the folder, whatever scheduler the base has. No configuration keeps a path of a machine.
     """
     left_out = components_without_weights(model.folder)
+    index = read_index(model.folder) | {part: [None, None] for part in left_out}
+    written = {INDEX, *model.networks, *left_out}
+    for part, network in model.networks.items():
+        network.save_pretrained(folder / part, safe_serialization=True)
+    if model.sampler is not None:
+        scheduler = make_scheduler(model, model.sampler.scheduler, model.sampler.steps)
+        scheduler.save_pretrained(folder / _SCHEDULER)
+        index[_SCHEDULER] = ["diffusers", type(scheduler).__name__]
+        written.add(_SCHEDULER)
     for name in model_files(model.folder):
-        if name.split("/")[0] not in {INDEX, *model.networks, *left_out}:
+        if name.split("/")[0] not in written:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(model.folder / name, folder / name)
-    write_json(folder / INDEX, read_index(model.folder) | {part: [None, None] for part in left_out})
-    for part, network in model.networks.items():
-        _save_network(network, folder / part)
+    write_json(folder / INDEX, _without_paths(index))
+    for path in sorted(folder.glob("*/*config.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (cleaned := _without_paths(content)) != content:
+            # Not by `write_json`: the scheduler DPM-Solver++ has an infinite setting.
+            path.write_text(json.dumps(cleaned, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _save_network(network, folder: Path) -> None:
-    """Write a network. Its config does not keep the path it was read from, which the libraries note there."""
-    if hasattr(network, "register_to_config"):
-        network.register_to_config(_name_or_path="")
-    else:
-        network.config._name_or_path = ""
-    network.save_pretrained(folder, safe_serialization=True)
+def _without_paths(content: Any, key: str = "") -> Any:
+    """Return a configuration without the paths of the machine on which it was written."""
+    if isinstance(content, dict):
+        return {name: _without_paths(value, name) for name, value in content.items()}
+    if isinstance(content, list):
+        return [_without_paths(each) for each in content]
+    if isinstance(content, str) and key in _ORIGINS:
+        return ""
+    return None if isinstance(content, str) and _LOCAL_PATH.match(content) else content

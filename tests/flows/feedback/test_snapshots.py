@@ -193,7 +193,7 @@ def test_a_model_is_traced_down_to_the_judgements(registered):
     digest, model = snapshot_digest(project), project.params.release.model
     labels_say(project, digest)
     release = sha256_of_file(project.folder / "release/digests.json")
-    for name in (model, f"{model}/1", f"{model}@candidate", "candidate", f"models:/{model}/1"):
+    for name in ("1", model, f"{model}/1", f"{model}@candidate", "candidate", f"models:/{model}/1"):
         told = project.hfi("trace", name).stdout
         kinds = re.findall(r"^(\w+) {2,}", told, re.MULTILINE)
         assert kinds == ["registered", "release", "removal", "token", "reward", "labels", "snapshot", "judgements"]

@@ -41,7 +41,7 @@ def test_mlflow_loads_it_and_the_pipeline_draws_as_plain_diffusers_does(register
     from diffusers import StableDiffusionPipeline
 
     adapter = mlflow.diffusers.load_model(registered.tags["hfi.lora"])
-    assert adapter.base_model == registered.project.params.model.source
+    assert adapter.base_model == "./base", "no path of this machine"
     plain = StableDiffusionPipeline.from_pretrained(registered.base, dtype=torch.float32)
     noise = torch.randn((1, 4, 16, 16), generator=torch.Generator().manual_seed(1))
     drawn = []

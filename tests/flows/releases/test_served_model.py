@@ -5,10 +5,13 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +24,7 @@ from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.json_files import write_json
 from hfi_core.models.diffusion.folder import read_picture_side
 from tests.support.flow_fixtures import FakeProject
+from tests.support.released import mentions
 
 
 def pipeline_release(folder, miniature) -> None:
@@ -73,7 +77,7 @@ def registered(_template, tmp_path_factory, fake_environment, miniature) -> Iter
         yield Registered(project, f"models:/{made.model}@candidate", tuple(loaded), loaded)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def model(registered):
     import mlflow
 
@@ -104,6 +108,79 @@ def test_registering_draws_nothing_and_the_stored_example_draws(registered, mode
     assert base64.b64decode(picture).startswith(b"\x89PNG")
 
 
+SEEDS = tuple(range(12))
+
+
+def _draw(model, seed: int) -> str:
+    (picture,) = model.predict([{"prompt": f"a badge, {seed % 3}"}], params={"steps": 4 + seed % 4, "seed": seed})
+    return picture
+
+
+@pytest.mark.parametrize("scheduler", ["DPMSolverMultistepScheduler", "DDIMScheduler"])
+def test_each_of_twelve_requests_at_once_gets_the_picture_of_its_seed(model, scheduler, monkeypatch):
+    import diffusers
+
+    pipeline = model.unwrap_python_model().pipeline
+    monkeypatch.setattr(pipeline, "scheduler", getattr(diffusers, scheduler).from_config(pipeline.scheduler.config))
+    alone = [_draw(model, seed) for seed in SEEDS]
+    assert len(set(alone)) == len(SEEDS)
+    with ThreadPoolExecutor(len(SEEDS)) as threads:
+        assert list(threads.map(lambda seed: _draw(model, seed), 2 * SEEDS)) == 2 * alone
+
+
+OUT_OF_BOUNDS = [
+    ("steps", 0, "an integer from 1 to 500"),
+    ("steps", -5, "an integer from 1 to 500"),
+    ("steps", 501, "an integer from 1 to 500"),
+    ("steps", 2**63 - 1, "an integer from 1 to 500"),
+    ("steps", 10**30, "an integer from 1 to 500"),
+    ("steps", None, "an integer from 1 to 500"),
+    ("guidance", 0.0, "a number from 1 to 50"),
+    ("guidance", -7.5, "a number from 1 to 50"),
+    ("guidance", 1e6, "a number from 1 to 50"),
+    ("guidance", float("inf"), "a number from 1 to 50"),
+    ("guidance", float("nan"), "a number from 1 to 50"),
+    ("guidance", None, "a number from 1 to 50"),
+    ("seed", -1, "an integer from 0 to"),
+    ("seed", 2**63, "an integer from 0 to"),
+    ("seed", 2**64, "an integer from 0 to"),
+    ("width", 10**30, "a multiple of 8 from"),
+    ("height", None, "a multiple of 8 from"),
+]
+OF_ANOTHER_TYPE = [
+    ("steps", 2.5), ("steps", 3.0), ("steps", "four"), ("steps", True), ("steps", [4]), ("seed", 0.5), ("seed", "1"),
+    ("guidance", "strong"), ("guidance", True), ("height", 64.5), ("width", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), OUT_OF_BOUNDS)
+def test_a_value_out_of_bounds_is_a_mistake_of_the_client(model, name, value, expected):
+    with pytest.raises(MlflowException) as refused:
+        model.predict([{"prompt": "a badge"}], params={name: value})
+    assert refused.value.get_http_status_code() == 400
+    assert refused.value.message.startswith(f"{name} is {value!r}: {expected}")
+
+
+@pytest.mark.parametrize(("name", "value"), OF_ANOTHER_TYPE)
+def test_a_value_of_another_type_is_a_mistake_of_the_client(model, name, value):
+    with pytest.raises(MlflowException, match=name) as refused:
+        model.predict([{"prompt": "a badge"}], params={name: value})
+    assert refused.value.get_http_status_code() == 400
+
+
+@pytest.mark.parametrize("prompt", [None, 3, float("nan")])
+def test_a_prompt_that_is_not_text_is_a_mistake_of_the_client(model, prompt):
+    with pytest.raises(MlflowException) as refused:
+        model.predict([{"prompt": prompt}])
+    assert refused.value.get_http_status_code() == 400
+
+
+def test_the_largest_values_that_are_allowed_draw(model):
+    asked = {"steps": 1, "seed": 2**63 - 1, "guidance": 50.0}
+    pictures = model.predict([{"prompt": "a badge"}, {"prompt": ""}], params=asked)
+    assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
+
+
 def _size(model, **asked) -> tuple[int, int]:
     (picture,) = model.predict([{"prompt": "a badge"}], params={"steps": 1} | asked)
     return Image.open(io.BytesIO(base64.b64decode(picture))).size
@@ -128,7 +205,14 @@ def test_the_device_is_the_server_s_to_choose(registered, model, monkeypatch):
     assert other.unwrap_python_model().pipeline.device.type == "meta"
 
 
-def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(registered):
+def test_what_is_registered_names_no_folder_of_this_machine(registered, model):
+    here = [str(registered.project.folder), str(registered.project.folder.resolve()), str(Path.home())]
+    stored = Path(model.unwrap_python_model().release).parents[1]
+    assert (stored / "MLmodel").exists()
+    assert [path for path in stored.rglob("*") if path.is_file() and any(mentions(path, each) for each in here)] == []
+
+
+def test_mlflow_serves_it_and_twelve_clients_at_once_get_their_pictures(registered, model):
     from mlflow.models.utils import load_serving_example
 
     project, address = registered.project, registered.address
@@ -146,11 +230,28 @@ def test_mlflow_serves_it_and_the_stored_example_is_answered_with_a_picture(regi
             except httpx.HTTPError:
                 assert server.poll() is None, server.stdout.read()
                 time.sleep(0.25)
-        answer = httpx.post(f"http://127.0.0.1:{port}/invocations", json=payload, timeout=120)
-        wrong = httpx.post(
-            f"http://127.0.0.1:{port}/invocations", json=payload | {"params": {"height": 7}}, timeout=120
-        )
+        address = f"http://127.0.0.1:{port}/invocations"
+        answer = httpx.post(address, json=payload, timeout=120)
+        wrong = httpx.post(address, json=payload | {"params": {"height": 7}}, timeout=120)
+        noise = httpx.post(address, json=payload | {"params": {"steps": -5}}, timeout=120)
+
+        def ask(seed: int) -> httpx.Response:
+            params = {"steps": 4 + seed % 4, "seed": seed}
+            return httpx.post(
+                address, json={"dataframe_records": [{"prompt": f"a badge, {seed % 3}"}], "params": params}, timeout=120
+            )
+
+        with ThreadPoolExecutor(len(SEEDS)) as threads:
+            answers = list(threads.map(ask, SEEDS))
+        long = {"dataframe_records": [{"prompt": "a badge " * 80 + "at the end"}], "params": {"steps": 1}}
+        assert httpx.post(address, json=long, timeout=120).is_success
+        os.killpg(server.pid, signal.SIGTERM)
+        said = server.stdout.read()
     assert wrong.status_code == 400 and "height is 7: a multiple of 8" in wrong.text
+    assert noise.status_code == 400 and "steps is -5: an integer from 1" in noise.text
     assert answer.is_success, answer.text
     (picture,) = answer.json()["predictions"]
     assert base64.b64decode(picture).startswith(b"\x89PNG")
+    assert [each.status_code for each in answers] == [200] * len(SEEDS)
+    assert [each.json()["predictions"] for each in answers] == [[_draw(model, seed)] for seed in SEEDS]
+    assert "was truncated" in said and "at the end" in said

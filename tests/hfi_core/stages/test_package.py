@@ -3,10 +3,14 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
+import diffusers
 import numpy as np
 import pytest
 import torch
+import transformers
+from PIL import Image
 from safetensors.torch import load_file
 
 from hfi_core.errors import UserError
@@ -18,11 +22,12 @@ from hfi_core.io.images import load_image
 from hfi_core.models.diffusion.folder import read_picture_side
 from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.weights import digest_of_weights, locate_weights
+from hfi_core.params import Source
 from hfi_core.report.images import select_round_robin
-from hfi_core.report.model_card import PICTURES
+from hfi_core.report.model_card import PICTURES, is_hub_id, public_name, write_card
 from tests.support.other_model import build_sdxl
 from tests.support.projects import write_project
-from tests.support.released import RANK, prepare, write_release
+from tests.support.released import RANK, mentions, prepare, write_release
 
 LORA = {"most_difference": 0.5, "pictures": 6, "most_rank": 15}
 
@@ -140,20 +145,34 @@ def test_a_checkpoint_beside_the_model_and_variants_are_not_released(project, tm
     assert sha256_of_file(original) not in {sha256_of_file(path) for path in release.rglob("*") if path.is_file()}
 
 
+def note_paths(base: Path, home: Path) -> None:
+    """Write into each configuration where it lay, as the libraries do."""
+    for path in [*base.glob("*/*config.json"), base / "model_index.json"]:
+        noted = {
+            "_name_or_path": f"{home}/base", "name_or_path": f"{home}/base", "tokenizer_file": f"{home}/tokenizer.json",
+            "special_tokens_map_file": "~/hub/special_tokens_map.json", "_trained_on": [{"set": f"file://{home}/set"}],
+        }  # fmt: skip
+        path.write_text(json.dumps(json.loads(path.read_text()) | noted))
+
+
 @pytest.fixture(params=["sd", "sdxl"])
 def of_either_shape(project, tmp_path, request):
-    """The release of a base whose safety checker was pickled, and a token's widths."""
+    """The release, with a LoRA, of a base whose safety checker was pickled and whose files name paths."""
     if request.param == "sdxl":
         base = build_sdxl(tmp_path / "base")
     else:
         base = shutil.copytree(project.params.model.source, tmp_path / "base")
+    shutil.copytree(base, tmp_path / "whole")
     index = json.loads((base / "model_index.json").read_text())
     index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
     (base / "model_index.json").write_text(json.dumps(index))
     (base / "safety_checker").mkdir()
     (base / "safety_checker/config.json").write_text("{}")
     (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
-    project.edit(model__source=str(base), model__digest=digest_of_weights(base), release__lora=None)
+    note_paths(base, tmp_path)
+    project.edit(
+        model__source=str(base), model__digest=digest_of_weights(base), release__lora=LORA | {"most_difference": 100},
+    )  # fmt: skip
     unit = prepare(project)
     text = load_base_model(project.params.model, project.params.compute).text
     widths = text.widths if len(text.widths) > 1 else ()
@@ -163,17 +182,65 @@ def of_either_shape(project, tmp_path, request):
     return unit.outputs["release"]
 
 
-def test_the_card_s_code_loads_the_release_and_its_tokens(of_either_shape, monkeypatch):
+def test_each_code_block_of_the_card_runs(of_either_shape, tmp_path, monkeypatch):
     card = (of_either_shape / "README.md").read_text()
+    side = read_picture_side(of_either_shape / "model")
     monkeypatch.chdir(of_either_shape)
-    said = {}
-    for code in re.findall("```python\n(.*?)```", card, re.DOTALL):
-        exec(code.replace("CONCEPT", "badge"), said)  # what a reader would paste
-    pipe, side = said["pipe"], read_picture_side(of_either_shape / "model")
-    assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
+    blocks = re.findall("```python\n(.*?)```", card, re.DOTALL)
+    assert len(blocks) == 3, "the model, the LoRA, a token"
+    for earlier in blocks[:2]:
+        said = {}
+        for code in (earlier, blocks[2]):
+            code = code.replace("CONCEPT", "badge").replace("BASE", str(tmp_path / "whole"))
+            exec(code, said)  # what a reader would paste
+        pipe = said["pipe"]
+        assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
+    assert Image.open("picture.png").size == (side, side)
     picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
     assert picture.size == (side, side)
     assert not (of_either_shape / "model/safety_checker").exists() and "of the base model: safety_checker." in card
+    assert f"diffusers {diffusers.__version__}, transformers {transformers.__version__}, " in card
+
+
+def test_no_file_of_a_release_names_a_folder_of_this_machine(of_either_shape, project, tmp_path):
+    here = (str(tmp_path), str(Path.home()), "~/hub", str(project.folder))
+    files = [path for path in of_either_shape.rglob("*") if path.is_file()]
+    assert len(files) > 15
+    assert [(path.name, each) for path in files for each in here if mentions(path, each)] == []
+    assert "| base model | `base` (a local folder), sha256:" in (of_either_shape / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "name", "on_hub"),
+    [
+        ("owner/name", "0" * 40, "owner/name", True),
+        ("embedded", None, "embedded", False),
+        ("/home/ada/models/sd", None, "sd", False),
+        ("/home/ada/models/sd", "0" * 40, "sd", False),
+        ("../models/sd", "0" * 40, "sd", False),
+        ("./models", "0" * 40, "models", False),
+        ("~/sd", "0" * 40, "sd", False),
+        ("models/sd", None, "sd", False),
+    ],
+)
+def test_the_public_name_of_a_folder_is_its_last_part(source, revision, name, on_hub):
+    named = Source(source=source, revision=revision, digest="sha256:" + "0" * 64)
+    assert (public_name(named), is_hub_id(named)) == (name, on_hub)
+
+
+def test_a_card_for_a_base_on_the_hub_loads_it_by_its_commit(released, tmp_path):
+    params = released.params
+    hub = Source(source="owner/name", revision="0" * 40, digest=params.model.digest)
+    (tmp_path / "model").mkdir()
+    shutil.copyfile(released.folder / "release/model/model_index.json", tmp_path / "model/model_index.json")
+    write_card(
+        tmp_path / "README.md", params.model_copy(update={"model": hub}),
+        {"method": "anchored", "row": "anchored", "trained_parameters": 1}, {"metrics": {}},
+        json.loads((released.folder / "release/lora/accuracy.json").read_text()), two_encoders=False, left_out=(),
+    )  # fmt: skip
+    card = (tmp_path / "README.md").read_text()
+    assert f'"owner/name", revision="{"0" * 40}", scheduler=scheduler' in card and "BASE" not in card
+    assert f"| base model | `owner/name` at `{'0' * 40}`, sha256:" in card
 
 
 @pytest.mark.parametrize("edit", [{"release__lora": None}, {"release__row": "base"}])

@@ -6,6 +6,9 @@ import torch
 from hfi_core.errors import UserError
 from hfi_core.inversion.tokens import save_token, token_name
 from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.weights import digest_of_weights
+from hfi_core.params import Source
+from tests.support.other_model import build_sdxl
 
 NAME = token_name("badge", "objectionable")
 
@@ -57,3 +60,24 @@ def test_a_token_that_does_not_fit_is_refused(model):
 def test_an_initial_word_without_a_token_is_refused(model):
     with pytest.raises(UserError, match="initial word"):
         model.text.word_embedding("  ")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unread"),
+    [("", ""), ("a badge", ""), ("badge " * 18, ""), ("badge " * 18 + "red", "red"), (f"{NAME} " * 9 + "red", "red")],
+)
+def test_the_end_of_a_prompt_that_is_not_read_is_known(model, prompt, unread):
+    token = torch.randn(2, 64)
+    assert model.text.unread_end(prompt, {NAME: token}) == unread
+    assert torch.equal(
+        model.encode([prompt], {NAME: token}), model.encode([prompt.removesuffix("red")], {NAME: token})
+    ), "what is not read changes nothing"
+
+
+def test_of_two_encoders_the_longer_end_counts(project, tmp_path):
+    base = build_sdxl(tmp_path / "base")
+    source = Source(source=str(base), revision=None, digest=digest_of_weights(base))
+    text = load_base_model(source, project.params.compute).text
+    assert text.unread_end("a knife", {}) == ""
+    text.tokenizers[1].model_max_length = 4
+    assert text.unread_end("knife knife knife knife", {}) == "knife knife"
