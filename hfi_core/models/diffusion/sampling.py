@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hfi_core.errors import UserError
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.params import Sampler
 from hfi_core.progress import Progress, no_progress
@@ -20,15 +21,51 @@ class SampleRequest:
 
 
 def make_scheduler(model: TextToImage, name: str, steps: int):
-    """Return a new diffusers scheduler with the model's noise schedule, set to `steps` steps."""
+    """Return a new diffusers scheduler with the model's noise schedule, set to `steps` steps.
+
+    Raises UserError if the model's schedule cannot be divided into so many steps.
+    """
     from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 
-    if name == "ddim":
-        scheduler = DDIMScheduler.from_config(model.scheduler_config)
-    else:
-        scheduler = DPMSolverMultistepScheduler.from_config(model.scheduler_config, algorithm_type="dpmsolver++")
-    scheduler.set_timesteps(steps, device=model.device)
+    try:
+        if name == "ddim":
+            scheduler = DDIMScheduler.from_config(model.scheduler_config)
+        else:
+            scheduler = DPMSolverMultistepScheduler.from_config(model.scheduler_config, algorithm_type="dpmsolver++")
+        scheduler.set_timesteps(steps, device=model.device)
+    except (ValueError, IndexError, ImportError, NotImplementedError) as error:
+        raise _steps_error(model, steps, str(error)) from error
+    if problem := _find_problem(scheduler, steps):
+        raise _steps_error(model, steps, problem)
     return scheduler
+
+
+_COARSE = 10
+"""With so few steps, the first one may lie anywhere."""
+_MIN_START = 0.75
+"""Share of the timesteps below which no roll-out of more steps begins: its start is pure noise."""
+
+
+def _find_problem(scheduler, steps: int) -> str | None:
+    """Return why a scheduler would draw wrongly without an error, or fail in the middle of a roll-out."""
+    timesteps, length = scheduler.timesteps, scheduler.config.num_train_timesteps
+    levels = getattr(scheduler, "sigmas", timesteps)
+    if len(timesteps) != steps or timesteps.min() < 0 or timesteps.max() >= length:
+        return f"the steps lie at {len(timesteps)} timesteps from {timesteps.max()} to {timesteps.min()}"
+    if not (levels.diff() < 0).all():
+        return "two steps lie at one noise level"
+    if steps > _COARSE and timesteps[0] < _MIN_START * length:
+        return f"the first step lies at timestep {timesteps[0]}, so a picture would begin in the middle of the noise"
+    return None
+
+
+def _steps_error(model: TextToImage, steps: int, problem: str) -> UserError:
+    config = model.scheduler_config
+    return UserError(
+        f"The model's noise schedule ({config['num_train_timesteps']} timesteps, timestep_spacing "
+        f"{config.get('timestep_spacing')}) cannot be divided into {steps} steps: {problem}.\n"
+        "  To fix this: set sampler.steps in params.yaml to a smaller number; 20 to 50 are usual."
+    )
 
 
 def draw_initial_noise(model: TextToImage, seeds: Sequence[int]) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Pictures depend on their prompt and seed, and on nothing else."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from diffusers import (
 from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.loading import load_base_model
-from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, draw_pictures
+from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, draw_pictures, make_scheduler
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Sampler, Source
 from tests.support.other_model import build_other_model
@@ -109,6 +110,35 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
         model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=scheduler, steps=3, guidance=3
     )  # fmt: skip
     torch.testing.assert_close(drawn, wanted, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scheduler", ["ddim", "dpm++"])
+@pytest.mark.parametrize("spacing", ["leading", "linspace", "trailing"])
+@pytest.mark.parametrize("steps", [1, 2, 25, 50, 333, 334, 499, 500, 501, 600, 999, 1000])
+def test_steps_are_drawn_or_refused_by_name(model, scheduler, spacing, steps):
+    config = dict(model.scheduler_config) | {"timestep_spacing": spacing, "num_train_timesteps": 1000}
+    of_spacing = replace(model, scheduler_config=config)
+    try:
+        solver = make_scheduler(of_spacing, scheduler, steps)
+    except UserError as error:
+        assert steps > 50 and f"into {steps} steps" in str(error) and "sampler.steps" in str(error)
+        return
+    assert len(solver.timesteps) == steps
+    x = torch.ones(1, 4, 2, 2)
+    for t in solver.timesteps:
+        x = solver.step(torch.zeros_like(x), t, x).prev_sample
+    assert x.isfinite().all()
+
+
+def test_more_steps_than_timesteps_are_refused(model):
+    with pytest.raises(UserError, match="into 1001 steps"):
+        make_scheduler(model, "ddim", 1001)
+
+
+@pytest.mark.parametrize("algorithm", ["sde-dpmsolver++", "dpmsolver", "dpmsolver++"])
+def test_every_base_is_drawn_by_the_same_solver(model, algorithm):
+    base = replace(model, scheduler_config=dict(model.scheduler_config) | {"algorithm_type": algorithm})
+    assert make_scheduler(base, "dpm++", 5).config.algorithm_type == "dpmsolver++"
 
 
 def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):
