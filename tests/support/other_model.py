@@ -11,6 +11,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import load_file, save_file
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -122,3 +123,16 @@ def build_other_model(folder: Path) -> Path:
         )
     )  # fmt: skip
     return folder
+
+
+def shard_weights(path: Path) -> list[Path]:
+    """Write the weights of a file into two files and an index, as large networks have them; return the two."""
+    tensors = load_file(path)
+    names = sorted(tensors)
+    stem = path.name.removesuffix(".safetensors")
+    files = {name: f"{stem}-0000{1 + (name > names[len(names) // 2])}-of-00002.safetensors" for name in names}
+    for file in set(files.values()):
+        save_file({name: tensors[name] for name in names if files[name] == file}, path.parent / file, {"format": "pt"})
+    (path.parent / f"{stem}.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
+    path.unlink()
+    return sorted(path.parent / file for file in set(files.values()))

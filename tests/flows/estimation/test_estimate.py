@@ -7,13 +7,18 @@ import pytest
 
 from flows.estimation import throughput
 from flows.estimation.estimate import estimate_run
+from flows.estimation.model_size import measure_model
 from flows.estimation.throughput import Rate, read_rate
 from flows.execution import cost
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_json
-from hfi_core.params import parse_params
+from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.weights import digest_of_weights
+from hfi_core.params import Source, parse_params
+from hfi_core.params.values import UNPINNED
 from hfi_core.params.workload import Workload
 from hfi_core.pipeline import layout
+from tests.support.other_model import build_other_model, shard_weights
 from tests.support.projects import default_raw
 
 RATE = Rate(forward=0.01, gradient=0.03, peak_memory=2**30, peak_device_memory=0, source="a test")
@@ -109,8 +114,29 @@ def test_a_damaged_model_folder_is_named(tmp_path):
     write_json(tmp_path / "model" / "unet" / "config.json", {})
     raw = asking()
     raw["model"]["source"] = "model"
-    with pytest.raises(UserError, match="model cannot be read"):
+    with pytest.raises(UserError, match=r"model has no model_index\.json"):
         figures(raw)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_model_in_shards_has_the_sizes_of_the_same_in_one_file(tmp_path, part):
+    folder = build_other_model(tmp_path / "own") / "pipeline"
+    source = Source(source=str(folder), revision=None, digest=UNPINNED)
+    whole = measure_model(source)
+    (path,) = (folder / part).glob("*.safetensors")
+    shard_weights(path)
+    sharded = measure_model(source)
+    assert sharded.parameters == whole.parameters and sharded.removed_parameters == whole.removed_parameters > 0
+    load_base_model(
+        source.model_copy(update={"digest": digest_of_weights(folder)}), parse_params(default_raw()).compute
+    )
+
+
+def test_what_a_run_refuses_is_refused_here(tmp_path):
+    folder = build_other_model(tmp_path / "own") / "pipeline"
+    write_json(folder / "model_index.json", {"_class_name": "StableDiffusionInpaintPipeline"})
+    with pytest.raises(UserError, match="describes a StableDiffusionInpaintPipeline"):
+        measure_model(Source(source=str(folder), revision=None, digest=UNPINNED))
 
 
 def test_a_measured_rate_is_positive_and_the_plan_is_json_too(project, monkeypatch, capsys):

@@ -4,11 +4,10 @@ import json
 import shutil
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 from hfi_core.errors import UserError
 from hfi_core.models.weights import digest_of_weights, locate_pinned, require_usable
-from tests.support.other_model import build_other_model
+from tests.support.other_model import build_other_model, shard_weights
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 3438167540\n".format("0" * 64)
 UNET = "pipeline/unet/diffusion_pytorch_model.safetensors"
@@ -23,19 +22,6 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def folder(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "copy")
-
-
-def shard(path):
-    """Write the weights of a file into two files and an index."""
-    tensors = load_file(path)
-    names = sorted(tensors)
-    stem = path.name.removesuffix(".safetensors")
-    files = {name: f"{stem}-0000{1 + (name > names[len(names) // 2])}-of-00002.safetensors" for name in names}
-    for file in set(files.values()):
-        save_file({name: tensors[name] for name in names if files[name] == file}, path.parent / file, {"format": "pt"})
-    (path.parent / f"{stem}.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": files}))
-    path.unlink()
-    return sorted(path.parent / file for file in set(files.values()))
 
 
 def fp16_only(path):
@@ -68,15 +54,15 @@ def empty(path):
 
 
 def missing_shard(path):
-    shard(path)[1].unlink()
+    shard_weights(path)[1].unlink()
 
 
 def pointer_in_a_shard(path):
-    pointer(shard(path)[0])
+    pointer(shard_weights(path)[0])
 
 
 def damaged_index(path):
-    shard(path)
+    shard_weights(path)
     path.with_suffix(".safetensors.index.json").write_text('{"weight_map": {}}')
 
 
@@ -127,7 +113,7 @@ def test_a_judge_without_weights_has_no_digest(folder, fault):
 def test_shards_are_weights(folder, file):
     source = folder / file.partition("/")[0]
     before = digest_of_weights(source)
-    shard(folder / file)
+    shard_weights(folder / file)
     require_usable(source, "model" if file == UNET else "clip")
     assert digest_of_weights(source) != before
 
