@@ -5,7 +5,8 @@ ARG PYTHON=python:3.11.14-slim-bookworm
 FROM ${PYTHON} AS build
 ARG TORCH_INDEX=""
 WORKDIR /src
-COPY pyproject.toml constraints.txt params.yaml README.md LICENSE ./
+COPY pyproject.toml constraints.txt params.yaml operations.yaml README.md LICENSE ./
+COPY prompts prompts
 COPY hfi_core hfi_core
 COPY flows flows
 RUN python -m venv /opt/hfi \

@@ -1,4 +1,4 @@
-"""`hfi params`: check, describe, upgrade and pin `params.yaml`, and write the files generated from it."""
+"""`hfi params`: check, describe, upgrade and pin `params.yaml` and `operations.yaml`; write what is made from them."""
 
 from typing import Annotated
 
@@ -11,30 +11,35 @@ app = typer.Typer(
 
 @app.command()
 def check() -> None:
-    """Validate params.yaml: list each unknown key, missing key and value out of bounds."""
+    """Validate params.yaml and operations.yaml: list each unknown key, missing key and value out of bounds.
+
+    It also refuses addresses that overlap: inbox, releases, DVC remotes, MLflow's artifacts, outputs of stages.
+    """
+    from flows.feedback.address_overlaps import require_separate_addresses
     from flows.runtime.console import info
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
     params = load_params(PARAMS)
+    require_separate_addresses(params)
     info(f"{PARAMS} is valid: {len(params.concepts)} concept(s), {len(params.removals)} row(s).")
 
 
 @app.command()
 def upgrade(
-    write: Annotated[bool, typer.Option("--write", help="Add the missing keys to params.yaml; comments stay.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Move sections and add missing keys; comments stay.")] = False,
     preset: Annotated[
         str | None, typer.Option(help="Preset with the defaults; else the one that suits model.source.")
     ] = None,
 ) -> None:
-    """List what changed since params.yaml was written: each missing key with its default, and each removed key."""
+    """List what changed since the settings were written: moved sections, missing keys with defaults, removed keys."""
     from flows.project.prefect_yaml import describe_renamed_entrypoints
-    from flows.project.upgrade import add_missing_keys, compare_keys
+    from flows.project.upgrade import add_missing_keys, compare_keys, move_sections
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
     from hfi_core.params.loading import dotted
-    from hfi_core.pipeline.layout import PARAMS
+    from hfi_core.pipeline.layout import OPERATIONS, PARAMS
 
     for line in describe_renamed_entrypoints():
         info(line)
@@ -44,10 +49,15 @@ def upgrade(
             load_params(PARAMS)
             info(f"{PARAMS} has the keys of this version. Next: `hfi params sync`.")
             return
+        for section in changes.moved:
+            info(f"{section}: belongs in {OPERATIONS} now")
         for entry in changes.missing:
             info(f"{dotted(entry.key)}: missing; {name} has {entry.default_text}")
         for key in changes.removed:
             info(f"{dotted(key)}: gone, no code reads it any more; remove it")
+        if write and changes.moved:
+            move_sections(PARAMS, changes.moved)
+            info(f"{OPERATIONS}: {len(changes.moved)} section(s) moved from {PARAMS}.")
         if write and changes.missing:
             add_missing_keys(PARAMS, changes.missing)
             info(f"{PARAMS}: {len(changes.missing)} added. Check them: a default may differ from what you had before.")
@@ -56,7 +66,7 @@ def upgrade(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of params.yaml: the meaning, unit and bounds of each key."""
+    """Print the JSON Schema of params.yaml and operations.yaml: the meaning, unit and bounds of each key."""
     from flows.project.schema import schema_text
 
     print(schema_text(), end="")
@@ -64,8 +74,8 @@ def schema() -> None:
 
 @app.command()
 def sync() -> None:
-    """Write dvc.yaml and docs/params.schema.json again, as the installed version generates them."""
-    from flows.project.schema import SCHEMA, write_schema
+    """Write dvc.yaml and the schemas in docs/ again, as the installed version generates them."""
+    from flows.project.schema import write_schemas
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from flows.versioning import dvc_yaml
@@ -75,7 +85,7 @@ def sync() -> None:
 
     params = load_params(PARAMS)
     with project_lock():
-        for path, changed in ((layout.DVC_YAML, dvc_yaml.write(params)), (SCHEMA, write_schema())):
+        for path, changed in {layout.DVC_YAML: dvc_yaml.write(params), **write_schemas()}.items():
             info(f"{path}: {'written' if changed else 'already current'}")
 
 

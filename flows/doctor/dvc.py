@@ -22,7 +22,7 @@ def check(params: Params) -> Iterator[Finding]:
     if wanted and wanted not in config["remote"]:
         yield Finding(
             f"DVC remote {wanted}", False, "versioning.push names it, DVC's configuration does not",
-            f"`dvc remote add {wanted} ADDRESS`, or correct versioning.push in params.yaml.",
+            f"`dvc remote add {wanted} ADDRESS`, or correct versioning.push in operations.yaml.",
         )  # fmt: skip
     if not config["remote"]:
         yield Finding("DVC remotes", True, "none: the data is on this machine only")

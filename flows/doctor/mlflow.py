@@ -12,7 +12,7 @@ from hfi_core.secrets import hide_secrets
 
 _NAME = "MLflow"
 _REMEDY = (
-    "Correct tracking.mlflow in params.yaml, or start the server. If it asks for an account, set "
+    "Correct tracking.mlflow in operations.yaml, or start the server. If it asks for an account, set "
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
 )
 _ARTIFACTS = "Correct the server's --artifacts-destination, or its credentials for it."

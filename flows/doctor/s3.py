@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, check_folder, with_timeout
+from flows.feedback.address_overlaps import find_overlaps
 from flows.feedback.inbox import TAKEN
 from flows.releases.publish import encryption_of
 from flows.storage.s3 import CHANGED, SCHEME, S3Location, as_user_error, error_code, make_client, parse_s3_address
@@ -14,12 +15,17 @@ PROBES = "hfi-doctor"
 """Folder of the probes, in each location."""
 _TRIES = 2
 _REMEDY = (
-    "Correct publish.to, feedback.inbox or publish.endpoint in params.yaml, the credentials, or the bucket's policy."
+    "Correct publish.to or publish.endpoint in operations.yaml, feedback.inbox in params.yaml, the credentials, or the "
+    "bucket's policy."
 )
 
 
 def check(params: Params) -> Iterator[Finding]:
-    """Yield a finding on the location of releases and one on the inbox."""
+    """Yield findings on addresses that overlap, on the location of releases and on the inbox."""
+    overlaps = find_overlaps(params, ask_server=True)
+    if overlaps:
+        message = f"overlap: {'; '.join(overlaps)}"
+        yield Finding("addresses", False, message, "Give each a folder or prefix that is not above another one.")
     to = params.publish.to
     if to.startswith(SCHEME):
         yield from with_timeout("publish", _REMEDY, lambda: _check_releases(params, parse_s3_address(to, PROBES)))

@@ -31,7 +31,7 @@ def plan_expiry(params: Params, now: datetime) -> list[ExpiryPlan]:
     retention_days = params.annotation.retention_days
     if retention_days is None:
         raise UserError(
-            "annotation.retention_days is null, so no picture expires.\n  To fix this: set it in params.yaml."
+            "annotation.retention_days is null, so no picture expires.\n  To fix this: set it in operations.yaml."
         )
     if params.feedback.simulated:
         raise UserError("The simulated crowd judged these pictures and would draw them again: nothing expires.")

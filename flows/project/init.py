@@ -52,9 +52,9 @@ def create_project(folder: Path, preset: str) -> list[Path]:
 def _content(name: str, preset: str) -> Mapping[Path, str]:
     values = {"name": name, "preset": preset, "version": version("hfi-pipeline")}
     return {target: _fill_template(source, values) for source, target in _template_files()} | {
-        PARAMS: presets.read_preset(preset),
+        **presets.read_preset(preset),
         layout.DVC_YAML: dvc_yaml.render(presets.load_preset(preset)),
-        schema.SCHEMA: schema.schema_text(),
+        **{path: schema.schema_text(model) for path, model in schema.SCHEMAS.items()},
     }
 
 

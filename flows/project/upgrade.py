@@ -1,4 +1,4 @@
-"""Compare the keys of a project's `params.yaml` with those of this version, and add the missing ones."""
+"""Compare a project's `params.yaml` and `operations.yaml` with this version; move sections and add missing keys."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 
 from flows.project import presets
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
-from hfi_core.io.yaml_files import read_yaml
-from hfi_core.params import Params
-from hfi_core.params.loading import dotted, key_path
+from hfi_core.params import Operations, Params
+from hfi_core.params.loading import dotted, key_path, read_sections
+from hfi_core.pipeline.layout import OPERATIONS
 
 KeyPath = tuple[str | int, ...]
+
+_HEADER = """\
+# yaml-language-server: $schema=docs/operations.schema.json
+# How the project is operated: no result depends on it. `hfi params schema` says what each key means.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,30 +40,34 @@ class MissingKey:
 
 @dataclass(frozen=True)
 class KeyChanges:
-    """Differences between the keys of a params file and those of this version."""
+    """Differences between the keys of a project's settings and those of this version."""
 
     missing: Sequence[MissingKey]
     removed: Sequence[KeyPath]
+    moved: Sequence[str] = ()
+    """Sections of `params.yaml` that belong in `operations.yaml`."""
 
     def __bool__(self) -> bool:
-        return bool(self.missing or self.removed)
+        return bool(self.missing or self.removed or self.moved)
 
 
 def compare_keys(path: Path, preset: str | None = None) -> tuple[KeyChanges, str]:
-    """Compare the keys of a params file with this version's; return the preset that the defaults are from, too.
+    """Compare the keys of `params.yaml`, and of `operations.yaml` beside it, with those of this version.
 
-    Raises UserError if the file is not a YAML mapping, or the preset is unknown.
+    Returns the changes, and the preset that the defaults are from.
+
+    Raises UserError if a file is not a YAML mapping, or the preset is unknown.
     """
-    raw = read_yaml(path)
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} is not a mapping of keys.")
+    science, operations = read_sections(path)
+    moved = [key for key in science if key in Operations.model_fields]
+    raw = science | operations
     model = raw.get("model")
     preset = preset or presets.choose_preset(model.get("source") if isinstance(model, dict) else None)
     presets.require_known(preset)
     preset_values = presets.load_preset(preset).model_dump(mode="json")
     missing, removed = [], []
     try:
-        Params.model_validate(raw)
+        Params.model_validate(raw, context={"folder": path.parent})
     except ValidationError as error:
         for detail in error.errors():
             key = key_path(detail["loc"])
@@ -65,30 +75,96 @@ def compare_keys(path: Path, preset: str | None = None) -> tuple[KeyChanges, str
                 missing.append(MissingKey(key, _defaults(preset_values, key, raw)))
             elif detail["type"] == "extra_forbidden":
                 removed.append(key)
-    return KeyChanges(missing, removed), preset
+    return KeyChanges(missing, removed, moved), preset
+
+
+def move_sections(path: Path, moved: Sequence[str]) -> None:
+    """Move sections from `params.yaml` to `operations.yaml` beside it, each with its comments, byte for byte.
+
+    A section that is equal in both files is removed from `params.yaml`.
+
+    Raises UserError, with nothing written, if a section has other content in both files, or if the files would not have
+    the same content after the move (a section that uses an anchor of another one).
+    """
+    if not moved:
+        return
+    beside = path.with_name(OPERATIONS.name)
+    science, operations = read_sections(path)
+    if different := [key for key in moved if key in operations and operations[key] != science[key]]:
+        raise UserError(
+            f"{path} and {beside} hold {', '.join(different)} with other values. To fix this: correct {beside}, and "
+            f"remove the section from {path}."
+        )
+    blocks = _split_sections(path.read_text(encoding="utf-8"))
+    stay = "".join(text for key, text in blocks if key not in moved)
+    go = [text.strip("\n") for key, text in blocks if key in moved and key not in operations]
+    earlier = beside.read_text(encoding="utf-8") if beside.exists() else _HEADER
+    joined = earlier.rstrip("\n") + "\n" + ("\n" if operations else "") + "\n\n".join(go) + "\n" if go else earlier
+    try:
+        parts: list[Any] = [yaml.safe_load(stay) or {}, yaml.safe_load(joined) or {}]
+    except yaml.YAMLError:
+        parts = []
+    if parts != [
+        {key: science[key] for key in science if key not in moved},
+        {k: science[k] for k in moved} | operations,
+    ]:
+        raise UserError(
+            f"{', '.join(moved)} cannot be moved from {path} to {beside} by program, because of how the file is "
+            "written (anchors, or sections in one line). To fix this: move these sections yourself."
+        )
+    # operations.yaml first: if this stops half-way, each section is still in one of the files at least.
+    for file, text in ((beside, joined), (path, stay.rstrip("\n") + "\n")):
+        with atomic_file(file) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _split_sections(text: str) -> list[tuple[str, str]]:
+    """Split the text of a YAML mapping into (top-level key, lines); comments right above a key belong to it."""
+    lines = text.splitlines(keepends=True)
+    node = yaml.compose(text, yaml.SafeLoader)
+    starts = []
+    for number, (key, _) in enumerate(node.value if isinstance(node, yaml.MappingNode) else []):
+        start = key.start_mark.line
+        while number and lines[start - 1].startswith("#"):
+            start -= 1
+        starts.append((key.value, start if number else 0))
+    ends = [start for _, start in starts[1:]] + [len(lines)]
+    return [(key, "".join(lines[start:end])) for (key, start), end in zip(starts, ends, strict=True)]
 
 
 def add_missing_keys(path: Path, missing: Sequence[MissingKey]) -> None:
-    """Add missing keys with their defaults to the file; comments and all other keys stay.
+    """Add missing keys with their defaults to the file that each belongs in; comments and all other keys stay.
 
     Raises UserError if the preset has no default for a key.
     """
+    unknown = [dotted(entry.key) for entry in missing if not entry.defaults]
+    if unknown:
+        raise UserError(f"{path} lacks {', '.join(unknown)}, for which the preset has no default: add it yourself.")
+    operations = [entry for entry in missing if entry.key[0] in Operations.model_fields]
+    beside = path.with_name(OPERATIONS.name)
+    if operations:
+        _insert_keys(beside, beside.read_text(encoding="utf-8") if beside.exists() else _HEADER, operations)
+    if science := [entry for entry in missing if entry not in operations]:
+        _insert_keys(path, path.read_text(encoding="utf-8"), science)
+
+
+def _insert_keys(path: Path, text: str, missing: Sequence[MissingKey]) -> None:
     from ruamel.yaml import YAML
+    from ruamel.yaml.comments import CommentedMap
     from ruamel.yaml.representer import RoundTripRepresenter
 
     class Representer(RoundTripRepresenter):
         """Representer that writes None as `null`, as the file does."""
 
     Representer.add_representer(type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null"))
-    unknown = [dotted(entry.key) for entry in missing if not entry.defaults]
-    if unknown:
-        raise UserError(f"{path} lacks {', '.join(unknown)}, for which the preset has no default: add it yourself.")
     yaml = YAML()
     yaml.Representer = Representer
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
-    tree = yaml.load(path.read_text(encoding="utf-8"))
+    tree = yaml.load(text)
+    prefix = text if tree is None else ""
+    tree = CommentedMap() if tree is None else tree
     for entry in missing:
         parent = tree
         for part in entry.key[:-1]:
@@ -96,6 +172,7 @@ def add_missing_keys(path: Path, missing: Sequence[MissingKey]) -> None:
         # Never last: ruamel.yaml attaches the comment before the next section to a mapping's last key.
         parent.insert(max(0, len(parent) - 1), entry.key[-1], entry.defaults[0])
     with atomic_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        stream.write(prefix)
         yaml.dump(tree, stream)
 
 

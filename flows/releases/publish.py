@@ -158,7 +158,7 @@ def _refuse_strays(location: object, names: list[str], stored: Iterable[str]) ->
     strays = sorted(set(stored) - set(names))
     if any(name.startswith(_TOKENS) for name in strays):
         raise UserError(
-            f"{location} holds tokens that must not be there ({strays[0]}): publish.tokens in params.yaml excludes "
+            f"{location} holds tokens that must not be there ({strays[0]}): publish.tokens in operations.yaml excludes "
             "them, or they belong to another release.\nTo fix this: check them, and remove them."
         )
     if strays:

@@ -238,7 +238,7 @@ def as_user_error(address: object, consequence: str, attempts: int = MAX_ATTEMPT
         code = error_code(error)
         if code == "NoSuchBucket" or (code == "404" and error.operation_name == "HeadBucket"):
             raise UserError(
-                f"{address}: there is no such bucket. To fix this: create it, or correct the name in params.yaml."
+                f"{address}: there is no such bucket. To fix this: create it, or correct the name in params.yaml or operations.yaml."
             ) from error
         if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"):
             raise UserError(

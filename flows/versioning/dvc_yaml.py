@@ -18,9 +18,10 @@ _HEADER = "# Written by `hfi params sync`; edits are lost.\n"
 def render(params: Params) -> str:
     """Return the text of `dvc.yaml`.
 
-    Stages are templates over params. Only the training plots name removals and concepts.
+    Stages are templates over params. Only the training plots name removals and concepts, and a stage that draws suites
+    depends on the files of prompts that the params name.
     """
-    content = {"stages": _stages(), "plots": _plots(params)}
+    content = {"stages": _stages(params), "plots": _plots(params)}
     return _HEADER + yaml.safe_dump(content, sort_keys=False, default_flow_style=False, width=1000)
 
 
@@ -45,9 +46,12 @@ def require_current(params: Params) -> None:
     stages = content.get("stages") if isinstance(content, dict) else None
     if not isinstance(stages, dict):
         raise UserError("dvc.yaml has no stages: run `hfi params sync`.")
-    changed = [name for name, stage in _stages().items() if stages.get(name) != stage]
+    changed = [name for name, stage in _stages(params).items() if stages.get(name) != stage]
     if changed:
-        raise UserError(f"dvc.yaml is of another version (differs in {', '.join(changed)}): run `hfi params sync`.")
+        raise UserError(
+            f"dvc.yaml is of another version, or of other files of prompts (differs in {', '.join(changed)}): run "
+            "`hfi params sync`."
+        )
     plots = content.get("plots")
     if any(plot not in (plots if isinstance(plots, list) else []) for plot in _plots(params)):
         raise UserError(
@@ -55,18 +59,19 @@ def require_current(params: Params) -> None:
         )
 
 
-def _stages() -> dict[str, Any]:
-    return {stage.name: _stage(stage) for stage in declaration.STAGES}
+def _stages(params: Params) -> dict[str, Any]:
+    return {stage.name: _stage(stage, params) for stage in declaration.STAGES}
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
+def _stage(stage: Stage, params: Params) -> dict[str, Any]:
     unit = " --unit ${key}" if stage.over else ""
     row: dict[str, Any] = {
         "cmd": f"hfi stage {stage.name}{unit} --revision {stage.revision}",
         "params": [_template(key) for key in stage.params],
     }
-    if stage.inputs:
-        row["deps"] = [_template(path) for path in stage.inputs.values()]
+    prompt_files = [f"${{{key}}}" for key in declaration.prompt_files(stage, params)]
+    if stage.inputs or prompt_files:
+        row["deps"] = [*map(_template, stage.inputs.values()), *prompt_files]
     for kind, names in (
         ("outs", [name for name in stage.outputs if name not in stage.metrics]),
         ("metrics", list(stage.metrics)),

@@ -12,11 +12,11 @@ from flows.versioning.inputs import dvc_file_of
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.graph import Unit
-from hfi_core.pipeline.layout import DVC_LOCK, PARAMS
+from hfi_core.pipeline.layout import DVC_LOCK, OPERATIONS, PARAMS
 from hfi_core.secrets import hide_passwords
 
 FOLDER = "lineage"
-"""Artifact folder of a registration's MLflow run, with the pointer files and the params of that time."""
+"""Artifact folder of a registration's MLflow run, with the pointer files and the settings of that time."""
 TAG = "hfi.lineage"
 LEGACY = "md5-dos2unix"
 """Hash of DVC before 3.0, whose pointer files do not name it."""
@@ -40,13 +40,22 @@ def pointer_files(units: Iterable[Unit]) -> list[Path]:
     return [*([DVC_LOCK] if DVC_LOCK.exists() else []), *dvc_files]
 
 
+def settings_files(units: Iterable[Unit]) -> list[Path]:
+    """Return the paths of the files that hold the project's settings: params, operations, prompts of suites."""
+    prompts = {path for unit in units for path in unit.prompt_files}
+    return [PARAMS, *([OPERATIONS] if OPERATIONS.exists() else []), *sorted(prompts)]
+
+
 @contextmanager
 def collect_pointers(units: Iterable[Unit]) -> Iterator[tuple[Path, str]]:
-    """Copy the pointer files and the params (without passwords) to a temporary folder; yield it and its digest."""
+    """Copy the pointer files and the settings (without passwords) to a temporary folder; yield it and its digest."""
     with TemporaryDirectory() as scratch:
         folder = Path(scratch) / FOLDER
         folder.mkdir()
-        (folder / PARAMS).write_text(hide_passwords(PARAMS.read_text(encoding="utf-8")), encoding="utf-8")
+        units = list(units)
+        for path in settings_files(units):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(hide_passwords(path.read_text(encoding="utf-8")), encoding="utf-8")
         for path in pointer_files(units):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, folder / path)

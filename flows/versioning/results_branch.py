@@ -10,13 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from flows.versioning.git import git, try_git
-from flows.versioning.pointers import pointer_files
+from flows.versioning.pointers import pointer_files, settings_files
 from flows.versioning.repo import push_data
 from hfi_core.errors import UserError, listed
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.params import Params
 from hfi_core.pipeline.graph import units_of
-from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, PARAMS
+from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, OPERATIONS, PARAMS
 from hfi_core.secrets import hide_passwords
 
 _SOURCE = "Hfi-Source"
@@ -60,7 +60,8 @@ def record_results(params: Params, run: str) -> Record | None:
     require_recordable(params)
     if versioning.push:
         _push(versioning.push)
-    files = [PARAMS, DVC_YAML, *pointer_files(units_of(params))]
+    units = list(units_of(params))
+    files = [*settings_files(units), DVC_YAML, *pointer_files(units)]
     commit = _commit(
         versioning.branch,
         {path: path.read_bytes() for path in files},
@@ -80,28 +81,29 @@ def _require_free(branch: str) -> None:
     """Raise UserError if the branch is checked out, or holds commits of somebody else."""
     git(
         "rev-parse", "--verify", "--quiet", "HEAD^{commit}",
-        error_message="This repository has no commit yet. To fix this: commit params.yaml and dvc.yaml first.",
+        error_message="This repository has no commit yet. To fix this: commit the project's files first.",
     )  # fmt: skip
     if f"branch {_ref(branch)}" in git("worktree", "list", "--porcelain").splitlines():
         raise UserError(
             f"versioning.branch {branch!r} is checked out, and a record must not change files that somebody works on. "
-            "To fix this: name another branch in params.yaml, or check out another one."
+            "To fix this: name another branch in operations.yaml, or check out another one."
         )
     tip = _tip(branch)
     if tip and not _is_record(tip) and not _is_ancestor(tip, "HEAD"):
         raise UserError(
             f"versioning.branch {branch!r} ends with {tip[:12]}, which is not a record of this pipeline. To fix this: "
-            "name another branch in params.yaml, or merge that branch into the one that is checked out."
+            "name another branch in operations.yaml, or merge that branch into the one that is checked out."
         )
 
 
 def _require_no_password() -> None:
-    text = PARAMS.read_text(encoding="utf-8")
-    if hide_passwords(text) != text:
-        raise UserError(
-            f"{PARAMS} holds a password, and a record would keep it in git for ever. To fix this: remove it. Addresses "
-            "work without one: ~/.pgpass, PGPASSWORD and MLFLOW_TRACKING_PASSWORD are read."
-        )
+    for path in (PARAMS, OPERATIONS):
+        text = path.read_text(encoding="utf-8")
+        if hide_passwords(text) != text:
+            raise UserError(
+                f"{path} holds a password, and a record would keep it in git for ever. To fix this: remove it. "
+                "Addresses work without one: ~/.pgpass, PGPASSWORD and MLFLOW_TRACKING_PASSWORD are read."
+            )
 
 
 def _push(remote: str) -> None:
@@ -118,7 +120,8 @@ def _trailers(params: Params, run: str) -> dict[str, str]:
     feedback = Path(params.feedback.file)
     if feedback.exists():
         trailers["Hfi-Feedback"] = sha256_of_file(feedback)
-    changed = git("diff", "--name-only", "--relative", "HEAD", "--", str(PARAMS), str(DVC_YAML)).splitlines()
+    paths = map(str, (*settings_files(units_of(params)), DVC_YAML))
+    changed = git("diff", "--name-only", "--relative", "HEAD", "--", *paths).splitlines()
     if changed:
         trailers["Hfi-Uncommitted"] = ", ".join(changed)
     return trailers

@@ -28,7 +28,7 @@ def read_gold(
     """
     if not path.is_file():
         raise UserError(
-            f"{path} is missing; annotation.gold in params.yaml names it.\n"
+            f"{path} is missing; annotation.gold in operations.yaml names it.\n"
             "  To fix this: bring the file back, or set annotation.gold to null to use no gold questions."
         )
     known: dict[str, dict[str, Judgement]] = {concept: {} for concept in candidates}

@@ -1,10 +1,13 @@
 """Params of the evaluation and of the release."""
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Prompts, Share
+from hfi_core.params.prompt_files import read_prompts
+from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Prompts, RelativePath, Share
 
 
 def _known_judge(kind: str) -> str:
@@ -41,19 +44,47 @@ class JudgeParams(Frozen):
         return self
 
 
+SuiteName = Literal["broad", "precise", "neighbours", "unrelated"]
+"""The suites of prompts; see `hfi_core/evaluation/definitions.py`."""
+
+
+def _either_prompts_or_file(schema: dict[str, Any]) -> None:
+    schema["required"].remove("prompts")
+    schema |= {"minProperties": 2, "maxProperties": 2}
+
+
 class Suite(Frozen):
-    """Prompts, drawn for every variant of the model with the same seeds."""
+    """Prompts, drawn for every variant of the model with the same seeds. In params it has either prompts or file."""
+
+    model_config = ConfigDict(json_schema_extra=_either_prompts_or_file)
 
     prompts: Prompts
+    """The prompts. With `file`, those of the file."""
+    # Not in a dump: the work keys and the results hold the prompts, wherever they are written.
+    file: RelativePath | SkipJsonSchema[None] = Field(default=None, exclude=True)
+    """Text file with one prompt a line, relative to `params.yaml`; lines that begin with # are comments."""
     pictures: int = Field(ge=1, le=10_000)
     """Pictures (seeds) per prompt."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_file(cls, raw: Any, info: ValidationInfo) -> Any:
+        if not isinstance(raw, dict) or "file" not in raw:
+            return raw
+        if "prompts" in raw:
+            raise ValueError("a suite has either prompts or file, not both. To fix this: remove one of them")
+        file = raw["file"]
+        if not isinstance(file, str):
+            raise ValueError("file must be the path of a text file with one prompt a line")
+        folder = (info.context or {}).get("folder", Path())
+        return raw | {"prompts": read_prompts(folder, file)}
 
 
 class Evaluate(Frozen):
     """The pictures that are drawn, and how they are compared."""
 
     judge: JudgeParams
-    suites: dict[Literal["broad", "precise", "neighbours", "unrelated"], Suite]
+    suites: dict[SuiteName, Suite]
     reinverted: int = Field(ge=1, le=10_000)
     """Pictures drawn with each attacker's token, per concept."""
     resamples: int = Field(ge=100, le=1_000_000)

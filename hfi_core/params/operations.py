@@ -1,11 +1,15 @@
-"""Params of operations: publishing, versioning, tracking. No stage depends on them."""
+"""Params of operations: the annotation page, publishing, versioning, tracking. No stage depends on them."""
 
 import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, StringConstraints
 
+from hfi_core.params.feedback import Annotation
 from hfi_core.params.values import Frozen, RelativePath, S3Address
+
+OPERATIONS_FILE = "operations.yaml"
+"""Name of the file of these sections. It lies beside `params.yaml`."""
 
 
 def _folder(path: str) -> str:
@@ -53,3 +57,12 @@ class Tracking(Frozen):
     mlflow: Annotated[str, StringConstraints(min_length=1)]
     """Address of MLflow's tracking server and registry."""
     experiment: Annotated[str, StringConstraints(min_length=1)]
+
+
+class Operations(Frozen):
+    """All of `operations.yaml`: settings that change no result."""
+
+    annotation: Annotation
+    publish: Publish
+    versioning: Versioning
+    tracking: Tracking

@@ -1,4 +1,4 @@
-"""All of `params.yaml` as one frozen model."""
+"""`params.yaml` and `operations.yaml` as one frozen model."""
 
 from typing import Annotated
 
@@ -7,15 +7,15 @@ from pydantic import Field, model_validator
 from hfi_core.errors import UserError
 from hfi_core.params.erasure import Attack, NoRemoval, Removal
 from hfi_core.params.evaluation import Evaluate, Release
-from hfi_core.params.feedback import Annotation, Candidates, Concept, Feedback
+from hfi_core.params.feedback import Candidates, Concept, Feedback
 from hfi_core.params.model import Compute, Sampler, Source
-from hfi_core.params.operations import Publish, Tracking, Versioning
+from hfi_core.params.operations import Operations
 from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, UNPINNED, Frozen, Name
 
 
-class Params(Frozen):
-    """All of `params.yaml`."""
+class Science(Frozen):
+    """All of `params.yaml`: settings that results depend on."""
 
     seed: int = Field(ge=0, lt=2**31)
     compute: Compute
@@ -25,16 +25,12 @@ class Params(Frozen):
     concepts: Annotated[dict[Name, Concept], Field(min_length=1)]
     candidates: Candidates
     feedback: Feedback
-    annotation: Annotation
     reward: Reward
     invert: Invert
     removals: Annotated[dict[Name, Removal], Field(min_length=1)]
     attack: Attack
     evaluate: Evaluate
     release: Release
-    publish: Publish
-    versioning: Versioning
-    tracking: Tracking
 
     @model_validator(mode="after")
     def _fit_together(self):
@@ -64,9 +60,6 @@ class Params(Frozen):
                 "each concept must be in exactly one of candidates.drawn and candidates.imported, and nothing "
                 f"else in either; the concepts are {', '.join(self.concepts)}"
             )
-        for key in ("guidelines", "gallery"):
-            for name in getattr(self.annotation, key).keys() - self.concepts.keys():
-                raise ValueError(f"annotation.{key} names {name!r}, which is not a concept")
         return self
 
     def concept(self, name: str) -> Concept:
@@ -77,3 +70,14 @@ class Params(Frozen):
         if name not in self.concepts:
             raise UserError(f"There is no concept {name!r} in params.yaml; there are {', '.join(self.concepts)}.")
         return self.concepts[name]
+
+
+class Params(Operations, Science):
+    """All settings of a project: `params.yaml` and `operations.yaml` together."""
+
+    @model_validator(mode="after")
+    def _name_concepts(self):
+        for key in ("guidelines", "gallery"):
+            for name in getattr(self.annotation, key).keys() - self.concepts.keys():
+                raise ValueError(f"annotation.{key} names {name!r}, which is not a concept")
+        return self

@@ -29,13 +29,14 @@ UNPINNED = "sha256:" + "0" * 64
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-def _inside_the_project(path: str) -> str:
+def require_inside_project(path: str) -> str:
+    """Return a path. Raises ValueError if it is absolute or leads out of the project."""
     if not path or path.startswith("/") or ".." in path.split("/"):
         raise ValueError("a path inside the project is expected, relative and without `..`")
     return path
 
 
-RelativePath = Annotated[str, AfterValidator(_inside_the_project)]
+RelativePath = Annotated[str, AfterValidator(require_inside_project)]
 
 
 class Frozen(BaseModel):

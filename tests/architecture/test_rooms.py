@@ -193,7 +193,7 @@ def test_every_room_says_what_belongs_there():
 
 
 def test_the_paths_of_a_project_are_spelled_in_one_place():
-    fixed = {"params.yaml", "dvc.yaml", "dvc.lock", ".hfi", "reports/evaluation.json"}
+    fixed = {"params.yaml", "operations.yaml", "dvc.yaml", "dvc.lock", ".hfi", "reports/evaluation.json"}
     spelled = {}
     for path in _files():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

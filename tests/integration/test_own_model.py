@@ -4,7 +4,6 @@ import copy
 import json
 
 import pytest
-import yaml
 from diffusers import DiffusionPipeline
 from safetensors.torch import load_file
 
@@ -13,7 +12,7 @@ from hfi_core.params import parse_params
 from hfi_core.pipeline.graph import units_of
 from tests.support.loop import write_feedback
 from tests.support.other_model import SIDE, WIDTH, build_other_model, build_sdxl
-from tests.support.projects import small_raw
+from tests.support.projects import small_raw, write_raw
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +62,7 @@ def params_for(other, miniature, kind: str, model: str = "pipeline"):
 def test_the_whole_loop_runs_on_another_model_with_another_judge(other, miniature, tmp_path, monkeypatch, model, kind):
     monkeypatch.chdir(tmp_path)
     raw = params_for(other, miniature, kind, model)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    write_raw(tmp_path, raw)
     params = parse_params(raw)
     units = list(units_of(params))
     assert "simulate" not in {unit.stage.name for unit in units}

@@ -14,7 +14,7 @@ import yaml
 
 from tests.support.forking import REAL
 from tests.support.loop import bytes_below
-from tests.support.projects import REPOSITORY
+from tests.support.projects import REPOSITORY, read_raw, write_raw
 
 OUTPUTS = (
     "candidates",
@@ -30,9 +30,9 @@ OUTPUTS = (
 )
 
 
-def shorten(path: Path) -> None:
+def shorten(folder: Path) -> None:
     """The repository's own params with few steps and pictures, and the two rows that differ most."""
-    raw = yaml.safe_load(path.read_text())
+    raw = read_raw(folder)
     raw["compute"] |= {"block": 4}  # a whole block is drawn however few pictures are asked for
     raw["sampler"] |= {"steps": 2}
     raw["candidates"]["drawn"] = {"badge": 12}
@@ -43,10 +43,11 @@ def shorten(path: Path) -> None:
     raw["removals"]["anchored"] |= {"steps": 2, "batch": 4, "reinvert_steps": 2, "rollouts": 4, "rollout_steps": 2}
     raw["attack"] |= {"steps": 2, "batch": 4}
     for suite in raw["evaluate"]["suites"].values():
-        suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
+        (folder / suite["file"]).write_text("".join((folder / suite["file"]).read_text().splitlines(True)[:3]))
+        suite |= {"pictures": 2}
     raw["evaluate"] |= {"reinverted": 4, "resamples": 100}
     raw["release"]["lora"] |= {"pictures": 4}
-    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    write_raw(folder, raw)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def clone(folder: Path, environment: Mapping[str, str]) -> Clone:
         if (REPOSITORY / name).exists() and not name.startswith(("hfi_core/", "tests/")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(REPOSITORY / name, folder / name)
-    shorten(folder / "params.yaml")
+    shorten(folder)
     made = Clone(folder, environment)
     made.command("hfi", "params", "sync")  # the plots name the rows
     git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org")

@@ -30,7 +30,7 @@ def project(environment: Environment, folder: Path) -> Path:
     for name in ("flows", "hfi_core"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text(_FOREIGN)
-    shorten(folder / "params.yaml")
+    shorten(folder)
     environment.call("hfi", "params", "sync", cwd=folder)  # the plots name the rows
     return folder
 
@@ -43,7 +43,8 @@ def test_the_wheel_holds_every_file_of_the_packages_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
         assert held == {name for name in listed if (REPOSITORY / name).exists()}
-        assert archive.read("flows/project/presets/embedded.yaml") == (REPOSITORY / "params.yaml").read_bytes()
+        for name in ("params.yaml", "operations.yaml", "prompts/broad.txt"):
+            assert archive.read(f"flows/project/presets/embedded/{name}") == (REPOSITORY / name).read_bytes()
 
 
 def test_a_project_with_a_flows_folder_of_its_own_runs_by_the_wheel(installed, tmp_path):

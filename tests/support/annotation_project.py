@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.store import open_store
@@ -19,7 +18,7 @@ from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Params, load_params
-from tests.support.projects import default_raw
+from tests.support.projects import default_raw, read_raw, write_raw
 from tests.support.servers import free_port, wait_until_free
 
 _SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
@@ -39,11 +38,10 @@ class AnnotationProject:
         return load_params(self.folder / "params.yaml")
 
     def edit(self, **annotation: Any) -> None:
-        """Set keys of `annotation` in params.yaml."""
-        path = self.folder / "params.yaml"
-        raw = yaml.safe_load(path.read_text())
+        """Set keys of `annotation` in operations.yaml."""
+        raw = read_raw(self.folder)
         raw["annotation"] |= annotation
-        path.write_text(yaml.safe_dump(raw))
+        write_raw(self.folder, raw)
 
     def draw(
         self, concept: str, count: int, prompt: str = "a badge", prefix: str | None = None, size: int = 96
@@ -95,7 +93,7 @@ def create_annotation_project(folder: Path, concepts: dict[str, str] | None = No
     raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 8)
     raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback.jsonl"}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(raw))
+    write_raw(folder, raw)
     project = AnnotationProject(folder)
     for name in raw["concepts"]:
         project.draw(name, 12)

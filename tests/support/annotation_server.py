@@ -10,13 +10,12 @@ from pathlib import Path
 
 import httpx
 import numpy as np
-import yaml
 
 from hfi_core.candidates.manifest import Candidate, read_manifest
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
-from tests.support.projects import default_raw
+from tests.support.projects import default_raw, write_raw
 from tests.support.servers import free_port, wait_until_free
 
 _PATIENCE = 120.0
@@ -44,7 +43,7 @@ def write_project(folder: Path, pictures: int = 12, kind: str = "binary", **anno
     raw["feedback"] |= {"file": "data/feedback/store.jsonl", "simulated": {}, "store": True}
     raw["annotation"] |= {"daily_limit": 1_000_000, **annotation}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    write_raw(folder, raw)
     write_candidates(folder, "badge", pictures)
     return folder
 

@@ -17,7 +17,7 @@ from hfi_core.pipeline import graph as declaration
 from tests.support import fakes
 from tests.support.forking import environment_with
 from tests.support.once import once
-from tests.support.projects import REPOSITORY, Project, default_raw
+from tests.support.projects import REPOSITORY, Project, default_raw, write_raw
 from tests.support.promoted import Registry, forget_engines
 from tests.support.servers import free_port, prefect_server
 
@@ -137,7 +137,7 @@ def _begin(project: FakeProject) -> None:
     with (folder / ".gitignore").open("a") as stream:
         stream.write("/ran.log\n")
     shutil.copytree(REPOSITORY / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("tmp", "cache", "config.local"))
-    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    write_raw(folder, small_params())
     project.call("git", "init", "-q")
     project.hfi("params", "sync")
     project.call("git", "add", "-A")
@@ -227,7 +227,7 @@ def registry(_three_versions, monkeypatch):
     """A registry whose database, publications and params are put back after each test; artifacts stay."""
     folder = _three_versions.folder
     monkeypatch.chdir(folder)
-    kept = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml")}
+    kept = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml", "operations.yaml")}
     yield Registry(_three_versions)
     forget_engines()
     for name, content in kept.items():

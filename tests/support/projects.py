@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from hfi_core.models.weights import digest_of_weights
-from hfi_core.params import Params, load_params, parse_params
+from hfi_core.params import Operations, Params, load_params, parse_params
+from hfi_core.pipeline.layout import OPERATIONS, PARAMS
 
 REPOSITORY = Path(__file__).parents[2]
 FEEDBACK_FILE = "data/feedback/judgements.jsonl"
@@ -25,26 +26,25 @@ CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0
 
 @dataclass(frozen=True)
 class Project:
-    """A project's folder, without a git repository; `params.yaml` lies in it."""
+    """A project's folder, without a git repository; `params.yaml` and `operations.yaml` lie in it."""
 
     folder: Path
 
     @property
     def params(self) -> Params:
-        """What `params.yaml` says now."""
+        """What `params.yaml` and `operations.yaml` say now."""
         return load_params(self.folder / "params.yaml")
 
     def edit(self, **changes: Any) -> None:
-        """Set dotted keys in `params.yaml`, dots written as two underscores: `edit(reward__steps=3)`."""
-        path = self.folder / "params.yaml"
-        raw = yaml.safe_load(path.read_text())
+        """Set dotted keys in the params, dots written as two underscores: `edit(reward__steps=3)`."""
+        raw = read_raw(self.folder)
         for key, value in changes.items():
             *parents, last = key.split("__")
             place = raw
             for parent in parents:
                 place = place[parent]
             place[last] = value
-        path.write_text(yaml.safe_dump(raw, sort_keys=False))
+        write_raw(self.folder, raw)
 
     def keep(self, *rows: str) -> None:
         """Drop all removals but these from `params.yaml`; the last one is released."""
@@ -53,8 +53,24 @@ class Project:
 
 
 def default_raw() -> dict[str, Any]:
-    """The content of the repository's own `params.yaml`."""
-    return yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    """The repository's own params in one mapping, with the prompts of the suites as lists."""
+    raw = read_raw(REPOSITORY)
+    suites = load_params(REPOSITORY / PARAMS).model_dump(mode="json")["evaluate"]["suites"]
+    return raw | {"evaluate": raw["evaluate"] | {"suites": suites}}
+
+
+def read_raw(folder: Path) -> dict[str, Any]:
+    """The content of a project's `params.yaml` and `operations.yaml`, in one mapping."""
+    texts = [path.read_text() for path in (folder / PARAMS, folder / OPERATIONS) if path.exists()]
+    return {key: value for text in texts for key, value in yaml.safe_load(text).items()}
+
+
+def write_raw(folder: Path, raw: dict[str, Any]) -> None:
+    """Write the sections of one mapping into a project's `params.yaml` and `operations.yaml`."""
+    operations = {key: raw[key] for key in raw if key in Operations.model_fields}
+    science = {key: raw[key] for key in raw if key not in operations}
+    for path, content in ((PARAMS, science), (OPERATIONS, operations)):
+        (folder / path).write_text(yaml.safe_dump(content, sort_keys=False))
 
 
 def small_raw(model: Path) -> dict[str, Any]:
@@ -88,7 +104,7 @@ def _source(folder: Path) -> dict[str, Any]:
 def write_project(folder: Path, model: Path) -> Project:
     """A project in an empty folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(small_raw(model), sort_keys=False))
+    write_raw(folder, small_raw(model))
     return Project(folder)
 
 

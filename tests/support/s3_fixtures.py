@@ -2,11 +2,10 @@
 
 import boto3
 import pytest
-import yaml
 
 from flows.storage import s3 as storage
 from tests.support.faulty_proxy import proxy_before
-from tests.support.projects import Project, default_raw
+from tests.support.projects import Project, default_raw, write_raw
 from tests.support.s3 import OTHERS, credentials_in, s3_server
 
 SILENCE = 0.6
@@ -52,7 +51,7 @@ def bare_project(tmp_path, monkeypatch) -> Project:
     """A project of nothing but params, in which this process works."""
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / "params.yaml").write_text(yaml.safe_dump(default_raw(), sort_keys=False))
+    write_raw(folder, default_raw())
     monkeypatch.chdir(folder)
     return Project(folder)
 

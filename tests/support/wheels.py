@@ -22,9 +22,9 @@ def build_wheel(folder: Path) -> Path:
     """Build a wheel from a copy of what packaging reads, so that nothing is left in the working copy."""
     source = folder / "source"
     source.mkdir(parents=True)
-    for name in ("pyproject.toml", "params.yaml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "params.yaml", "operations.yaml", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, source / name)
-    for name in ("hfi_core", "flows"):
+    for name in ("hfi_core", "flows", "prompts"):
         shutil.copytree(REPOSITORY / name, source / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), "."]
     done = subprocess.run(command, cwd=source, capture_output=True, text=True)

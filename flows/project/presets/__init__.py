@@ -1,17 +1,18 @@
-"""Presets: complete params files for a kind of model, one YAML file each. `embedded.yaml` is the repository's own."""
+"""Presets: complete settings for a kind of model, one folder each. Those of `embedded` are the repository's own."""
 
 from importlib.resources import files
 from pathlib import Path
 
 from hfi_core.errors import UserError
 from hfi_core.params import EMBEDDED, Params, load_params
+from hfi_core.pipeline.layout import PARAMS
 
 _FOLDER = Path(str(files("flows.project.presets")))
 
 
 def list_presets() -> list[str]:
     """Return the names of all presets."""
-    return sorted(path.stem for path in _FOLDER.glob("*.yaml"))
+    return sorted(path.parent.name for path in _FOLDER.glob(f"*/{PARAMS}"))
 
 
 def require_known(name: str) -> None:
@@ -20,14 +21,16 @@ def require_known(name: str) -> None:
         raise UserError(f"There is no preset {name!r}; there are {', '.join(list_presets())}.")
 
 
-def read_preset(name: str) -> str:
-    """Return the text of a preset, with its comments."""
-    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+def read_preset(name: str) -> dict[Path, str]:
+    """Return the texts of a preset's files, with their comments, by the path of each in a project."""
+    folder = _FOLDER / name
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder): path.read_text(encoding="utf-8") for path in files}
 
 
 def load_preset(name: str) -> Params:
     """Return the params of a preset."""
-    return load_params(_FOLDER / f"{name}.yaml")
+    return load_params(_FOLDER / name / PARAMS)
 
 
 def choose_preset(source: object) -> str:

@@ -22,7 +22,9 @@ def check_guideline_files(params: Params, folder: Path) -> None:
             raise UserError(f"{folder / path} is missing; annotation.guidelines.{concept} in operations.yaml names it.")
     for concept, path in params.annotation.gallery.items():
         if not (folder / path).is_dir():
-            raise UserError(f"{folder / path} is not a folder; annotation.gallery.{concept} in operations.yaml names it.")
+            raise UserError(
+                f"{folder / path} is not a folder; annotation.gallery.{concept} in operations.yaml names it."
+            )
         if not list_reference_pictures(folder / path):
             raise UserError(
                 f"{folder / path} contains no picture ({', '.join(sorted(MEDIA_TYPES))}); "

@@ -14,7 +14,6 @@ from typing import Any
 
 import psutil
 import pytest
-import yaml
 
 from flows.execution.job import Job, job_file, read_job
 from flows.execution.parallelism import require_ray_address
@@ -26,7 +25,7 @@ from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of, work_key
 from tests.support.flow_fixtures import REAL_GRAPH, FakeProject
 from tests.support.forking import REAL
-from tests.support.projects import small_raw
+from tests.support.projects import small_raw, write_raw
 
 GENERATE = (REAL_GRAPH, "run", "--until", "generate")
 LOCAL, RAY = (), ("--ray", "local")
@@ -44,7 +43,7 @@ def fresh(miniature, tmp_path, fake_environment, server) -> FakeProject:
     raw = small_raw(miniature)
     raw["sampler"]["steps"] = 6
     raw["candidates"]["drawn"] = {"badge": 26}
-    (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    write_raw(folder, raw)
     project = FakeProject(folder, fake_environment | {"PREFECT_API_URL": server})
     project.call(REAL_GRAPH, "params", "sync")
     return project
@@ -170,7 +169,7 @@ def test_a_mistake_that_a_shard_finds_is_told_once_and_without_a_traceback(fresh
 @pytest.fixture
 def job(miniature, tmp_path, monkeypatch) -> Job:
     """A job for the candidates of a project that this process works in."""
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(small_raw(miniature)))
+    write_raw(tmp_path, small_raw(miniature))
     monkeypatch.chdir(tmp_path)
     params = load_params(Path("params.yaml"))
     unit = next(units_of(params))

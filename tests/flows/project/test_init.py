@@ -28,7 +28,9 @@ def test_every_preset_makes_a_project_with_its_files_staged(tmp_path, preset):
 
 
 def test_the_embedded_preset_is_the_repository_s_own_file(tmp_path):
-    assert presets.read_preset("embedded") == (REPOSITORY / "params.yaml").read_text()
+    files = presets.read_preset("embedded")
+    assert {path.parts[0] for path in files} == {"params.yaml", "operations.yaml", "prompts"}
+    assert files == {path: (REPOSITORY / path).read_text() for path in files}
 
 
 def test_dvc_and_hfi_know_a_new_project(tmp_path, fake_environment):
@@ -68,7 +70,7 @@ def test_a_project_may_be_a_folder_of_a_larger_repository(tmp_path):
     assert "inner/params.yaml" in git(tmp_path, "ls-files")
 
 
-@pytest.mark.parametrize("name", ["params.yaml", ".gitignore", "README.md"])
+@pytest.mark.parametrize("name", ["params.yaml", "operations.yaml", ".gitignore", "README.md"])
 def test_a_file_that_is_there_is_named_and_nothing_is_written(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=name):

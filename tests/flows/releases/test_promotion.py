@@ -256,7 +256,8 @@ def test_a_lost_publication_is_made_again_from_the_registry_where_params_say_now
 
 
 def test_a_clone_that_has_no_registry_of_its_own_promotes_in_the_one_that_params_name(registry, tmp_path):
-    shutil.copy(registry.project.folder / "params.yaml", tmp_path)
+    for name in ("params.yaml", "operations.yaml"):
+        shutil.copy(registry.project.folder / name, tmp_path)
     clone = FakeProject(tmp_path, registry.project.environment)
     assert f"{MODEL} version 1 is champion now" in clone.hfi("promote", "1").stdout
     assert not (tmp_path / "mlflow.db").exists() and list((tmp_path / "published").rglob("content.json"))

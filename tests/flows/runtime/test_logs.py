@@ -98,8 +98,8 @@ def test_a_failure_is_one_line_of_level_error(spoken):
 def test_no_secret_is_in_any_log_record_or_file(spoken):
     output = spoken.whole + spoken.crashed + spoken.unreachable
     assert "out of reach" in spoken.unreachable and "postgresql+psycopg://ana:***@" in spoken.unreachable
-    written_by_hand = spoken.folder / "project/params.yaml"
-    files = [path for path in spoken.folder.rglob("*") if path.is_file() and path != written_by_hand]
+    written_by_hand = [spoken.folder / "project" / name for name in ("params.yaml", "operations.yaml")]
+    files = [path for path in spoken.folder.rglob("*") if path.is_file() and path not in written_by_hand]
     assert {"mlflow.db", "prefect.db", "dvc.lock"} <= {path.name for path in files}
     assert b"postgres:***@" in (spoken.folder / "mlflow/mlflow.db").read_bytes(), "params are recorded"
     for secret in SECRETS:

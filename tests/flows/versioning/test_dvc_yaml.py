@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from flows.orchestration.plan import make_plan
-from flows.project.schema import SCHEMA, schema_text
+from flows.project.schema import SCHEMAS, schema_text
 from flows.versioning import dvc_yaml
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
@@ -20,8 +20,9 @@ def test_the_repositorys_dvc_yaml_is_what_the_declaration_makes():
     assert (REPOSITORY / layout.DVC_YAML).read_text() == dvc_yaml.render(params), "run `hfi params sync`"
 
 
-def test_the_repositorys_schema_is_what_the_params_make():
-    assert (REPOSITORY / SCHEMA).read_text() == schema_text(), "run `hfi params sync`"
+@pytest.mark.parametrize("path", SCHEMAS, ids=str)
+def test_the_repositorys_schemas_are_what_the_params_make(path):
+    assert (REPOSITORY / path).read_text() == schema_text(SCHEMAS[path]), "run `hfi params sync`"
 
 
 def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
@@ -32,9 +33,10 @@ def test_dvc_expands_the_templates_to_the_units_of_the_declaration(monkeypatch):
     stages = {stage.addressing: stage for stage in Repo().index.stages}
     assert set(stages) == set(units)
     for address, unit in units.items():
-        for found, declared in ((stages[address].outs, unit.outputs), (stages[address].deps, unit.inputs)):
+        read = {*unit.inputs.values(), *unit.prompt_files}
+        for found, declared in ((stages[address].outs, set(unit.outputs.values())), (stages[address].deps, read)):
             paths = {Path(one.fs_path).relative_to(REPOSITORY) for one in found if one.def_path != "params.yaml"}
-            assert paths == set(declared.values())
+            assert paths == declared
 
 
 def test_every_output_persists_so_that_a_failed_run_leaves_the_earlier_one():

@@ -101,7 +101,7 @@ def test_params_that_nobody_committed_and_the_snapshot_s_dvc_file_are_recorded_w
 
 def test_params_that_hold_a_password_are_refused_before_anything_runs(recorded):
     recorded.edit(tracking__mlflow="http://ana:hidden@mlflow.example.org")
-    with pytest.raises(UserError, match=r"params.yaml holds a password.*remove it") as refused:
+    with pytest.raises(UserError, match=r"operations.yaml holds a password.*remove it") as refused:
         require_recordable(recorded.params)
     assert "hidden" not in str(refused.value)
     with pytest.raises(UserError, match="holds a password"):
@@ -115,7 +115,7 @@ def test_a_project_in_a_folder_of_a_repository_is_recorded_at_its_place(recorded
     project = FakeProject(outer / "inner", recorded.environment)
     recorded.call("git", "init", "-q", str(outer))
     project.call("dvc", "config", "core.no_scm", "true")
-    git(project, "add", "params.yaml", "dvc.yaml")
+    git(project, "add", "params.yaml", "operations.yaml", "dvc.yaml")
     git(project, "commit", "-qm", "Begin")
     monkeypatch.chdir(project.folder)
     assert record_results(project.params, "night").commit

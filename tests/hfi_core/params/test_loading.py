@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hfi_core.errors import UserError
 from hfi_core.params import Params, load_params, parse_params
-from tests.support.projects import REPOSITORY, default_raw, small_raw
+from tests.support.projects import REPOSITORY, default_raw, small_raw, write_raw
 
 RAW = default_raw()
 
@@ -259,12 +259,93 @@ def test_a_few_lines_that_stand_for_gigabytes_are_refused_at_once(tmp_path):
 
 
 def test_a_few_aliases_are_read(tmp_path):
-    raw = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    raw = copy.deepcopy(RAW)
     raw["clip"] = raw["model"]
-    text = yaml.safe_dump(raw)
+    write_raw(tmp_path, raw)
     path = tmp_path / "params.yaml"
-    path.write_text(text)
-    assert "*" in text and load_params(path).clip == load_params(path).model
+    assert "*" in path.read_text() and load_params(path).clip == load_params(path).model
+
+
+def test_dvc_and_we_read_a_merge_key_alike_and_a_repeated_key_is_refused_all_the_same(tmp_path):
+    from dvc.utils.serialize import load_path
+    from dvc_objects.fs.local import LocalFileSystem
+
+    path = REPOSITORY / "params.yaml"
+    rows = load_params(path).model_dump(mode="json")["removals"]
+    assert rows["sdd-token"] == rows["sdd-text"] | {"condition": "token", "rate": 2.0e-4}
+    assert load_path(str(path), LocalFileSystem())["removals"] == rows
+    text = path.read_text().replace("    condition: token\n", "    condition: token\n    condition: token\n")
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match="'condition' occurs twice"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("moved", "kept", "words"),
+    [
+        (("publish",), (), r"params.yaml holds publish: this section belongs in \S*operations.yaml. To fix this"),
+        (("publish", "tracking"), ("publish",), r"belong in \S*operations.yaml, which holds publish, too"),
+        (("seed",), (), r"operations.yaml holds seed, which belongs in \S*params.yaml"),
+    ],
+)
+def test_a_section_in_the_wrong_file_or_in_both_is_refused_with_the_right_place(tmp_path, moved, kept, words):
+    write_raw(tmp_path, RAW)
+    files = [tmp_path / "params.yaml", tmp_path / "operations.yaml"]
+    contents = [yaml.safe_load(file.read_text()) for file in files]
+    for key in moved:
+        source = int(key in contents[1])
+        contents[1 - source][key] = contents[source][key]
+        if key not in kept:
+            del contents[source][key]
+    for file, content in zip(files, contents, strict=True):
+        file.write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=words):
+        load_params(files[0])
+
+
+def test_without_operations_each_missing_section_is_named_with_its_file(tmp_path):
+    write_raw(tmp_path, RAW)
+    (tmp_path / "operations.yaml").unlink()
+    with pytest.raises(UserError, match="operations.yaml: tracking: missing key"):
+        load_params(tmp_path / "params.yaml")
+
+
+def with_prompts(folder, content: bytes, **suite):
+    """A project whose suite `unrelated` names a file of prompts."""
+    (folder / "prompts").mkdir()
+    (folder / "prompts/mine.txt").write_bytes(content)
+    raw = copy.deepcopy(RAW)
+    raw["evaluate"]["suites"]["unrelated"] = {"file": "prompts/mine.txt", "pictures": 8} | suite
+    write_raw(folder, raw)
+    return folder / "params.yaml"
+
+
+def test_prompts_in_a_file_are_read_as_if_they_were_in_the_params(tmp_path):
+    prompts = RAW["evaluate"]["suites"]["unrelated"]["prompts"]
+    lines = ["\ufeff# Other things.", "", *(f"  {prompt}" for prompt in prompts), "# the end"]
+    params = load_params(with_prompts(tmp_path, "\r\n".join(lines).encode()))
+    assert params.model_dump() == parse_params(RAW).model_dump()
+    assert params.evaluate.suites["unrelated"].file == "prompts/mine.txt"
+
+
+@pytest.mark.parametrize(
+    ("content", "suite", "words"),
+    [
+        (b"a cup\n", {"prompts": ["a cup"]}, "unrelated: a suite has either prompts or file, not both"),
+        (b"# a cup\n", {}, "prompts/mine.txt has no prompt"),
+        (b"\xff\n", {}, "prompts/mine.txt cannot be read"),
+        (b"a cup\na cup\n", {}, "unrelated.prompts: prompt 'a cup' occurs twice"),
+        (b"#" * (8 * 1024 * 1024 + 1), {}, "larger than 8 MiB"),
+        (b"", {"file": "prompts"}, "cannot be read"),
+        (b"", {"file": "prompts/yours.txt"}, "the file of prompts prompts/yours.txt is missing"),
+        (b"", {"file": "../mine.txt"}, "a path inside the project is expected"),
+        (b"", {"file": None}, "file must be the path of a text file"),
+    ],
+    ids=["both", "none in it", "not UTF-8", "twice", "huge", "a folder", "missing", "outside", "null"],
+)
+def test_a_file_of_prompts_that_cannot_be_used_is_refused(tmp_path, content, suite, words):
+    with pytest.raises(UserError, match=words):
+        load_params(with_prompts(tmp_path, content, **suite))
 
 
 def test_a_folder_and_a_missing_file_are_user_errors(tmp_path):

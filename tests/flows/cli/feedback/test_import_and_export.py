@@ -7,12 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.store import open_store
 from tests.support.judging import draw_candidates
-from tests.support.projects import REPOSITORY, default_raw
+from tests.support.projects import REPOSITORY, default_raw, write_raw
 
 HEADER = "picture,annotator,answer\n"
 
@@ -22,7 +21,7 @@ def folder(tmp_path) -> Path:
     """A project with six candidates, whose judgements come from people."""
     raw = default_raw()
     raw["feedback"] |= {"simulated": {}, "store": True, "file": "data/feedback/people.jsonl"}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw))
+    write_raw(tmp_path, raw)
     draw_candidates(tmp_path / "candidates" / "badge", 6)
     return tmp_path
 

@@ -2,7 +2,6 @@
 
 import pytest
 import typer
-import yaml
 from typer.testing import CliRunner
 
 from flows.cli.feedback import select, stats
@@ -10,7 +9,7 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
 from hfi_core.reward.active_learning import Choice, Selection
 from tests.support.judging import candidate, ranking, vote, write_lines, write_manifest
-from tests.support.projects import default_raw
+from tests.support.projects import default_raw, write_raw
 
 CANDIDATES = [candidate(f"badge-{k:02d}", f"{k:064x}") for k in range(12)]
 
@@ -28,7 +27,7 @@ def _params(folder, kind="binary", **feedback):
     raw = default_raw()
     raw["concepts"]["badge"]["feedback"] = kind
     raw["feedback"] |= {"file": "data/f.jsonl", "simulated": {}} | feedback
-    (folder / "params.yaml").write_text(yaml.safe_dump(raw))
+    write_raw(folder, raw)
 
 
 def _call(command, *arguments):
