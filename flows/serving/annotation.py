@@ -70,7 +70,7 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
     from flows.runtime import logs
     from flows.runtime.console import info, warn
     from hfi_core.annotation.app import create_app
-    from hfi_core.annotation.service.qualification import describe_exhausted_gold
+    from hfi_core.annotation.service.qualification import describe_exhausted_gold, describe_recognizable_gold
     from hfi_core.annotation.settings import ServerSettings
     from hfi_core.feedback.store import open_store
     from hfi_core.params import load_params
@@ -83,7 +83,8 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
     listener = listen(options.host, options.port)
     with listener, open_store(params.feedback.database_url) as store:
         app = create_app(ServerSettings(params=params, store=store, folder=Path(), access=access))
-        for warning in describe_exhausted_gold(app.state.workspace):
+        workspace = app.state.workspace
+        for warning in describe_exhausted_gold(workspace) + describe_recognizable_gold(workspace):
             warn(warning)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5,

@@ -168,7 +168,7 @@ def _insert(
     else:
         subject = ", ".join(sorted(judgement.pictures))
         answer = json.dumps([judgement.groups, judgement.not_applicable])
-    timed = judgement.shown_at and judgement.answered_at
+    timed = judgement.shown_at and judgement.answered_at and judgement.answered_at >= judgement.shown_at
     row = (
         judgement.id, number, judgement.annotator, judgement.concept, subject, question, answer, judgement.supersedes,
         judgement.simulated, (judgement.answered_at - judgement.shown_at).total_seconds() if timed else None, stale,

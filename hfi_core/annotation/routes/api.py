@@ -7,14 +7,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from hfi_core.annotation.routes.dependencies import get_workspace, limit_rate, require_consent, require_user
+from hfi_core.annotation.routes.timing import rounded_duration
 from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.security.sessions import issue_csrf_token
-from hfi_core.annotation.service.answers import AnswerBatch, Skip, save_answers, skip_question
+from hfi_core.annotation.service.answers import MAX_JUDGEMENTS, AnswerBatch, Skip, save_answers, skip_question
 from hfi_core.annotation.service.preferences import Preferences, record_consent, save_preferences
 from hfi_core.annotation.service.qualification import check_qualification, exclude_browser_questions
-from hfi_core.annotation.service.questions import PictureRef, Question, choose_next_questions, pictures_per_question
+from hfi_core.annotation.service.questions import (
+    PictureRef,
+    Question,
+    choose_next_questions,
+    list_question_keys,
+    pictures_per_question,
+)
 from hfi_core.annotation.service.tasks import Task
 from hfi_core.feedback.schema import MAX_PICTURES
 
@@ -87,32 +95,43 @@ def list_questions(
             asked = choose_next_questions(workspace, task, user.pseudonym, wanted.have, allowed, now)
         if not asked and not wanted.have:
             state = "done"
+    issued = [key for question in asked for key in list_question_keys(question)]
+    workspace.receipts.record_issued(user.pseudonym, issued, now)
     return {
         "state": state,
+        "now": datetime.now(UTC).isoformat(),
         "questions": [_format_question(task, question) for question in asked],
         "qualification": {
             "attempt": qualification.attempt, "answered": qualification.answered,
             "of": qualification.question_count, "last": qualification.last_result, "repeats": qualification.repeats,
         },
-        "work": asdict(workspace.measure_progress(task)),
+        "work": asdict(workspace.measure_annotator_progress(task)),
         "left_today": remaining_today,
     }  # fmt: skip
 
 
 @router.post("/answers", dependencies=[Depends(limit_rate)])
-def save_batch(request: Request, batch: AnswerBatch, user: Annotated[User, Depends(require_consent)]) -> dict[str, Any]:
+async def save_batch(
+    request: Request, batch: AnswerBatch, user: Annotated[User, Depends(require_consent)]
+) -> dict[str, Any]:
     """Save answers. The response comes when they are on the disk. Sending an answer again changes nothing."""
-    new = save_answers(get_workspace(request), user.pseudonym, batch, datetime.now(UTC))
+    async with rounded_duration():
+        workspace = await run_in_threadpool(get_workspace, request)
+        new = await run_in_threadpool(save_answers, workspace, user.pseudonym, batch, datetime.now(UTC))
     return {"saved": len(batch.judgements), "new": new}
 
 
 @router.post("/skips", dependencies=[Depends(limit_rate)])
-def save_skips(
-    request: Request, skipped: list[Skip], user: Annotated[User, Depends(require_consent)]
+async def save_skips(
+    request: Request,
+    skipped: Annotated[list[Skip], Field(max_length=MAX_JUDGEMENTS)],
+    user: Annotated[User, Depends(require_consent)],
 ) -> dict[str, int]:
     """Save skipped questions, which this annotator is not asked again."""
-    for skip in skipped:
-        skip_question(get_workspace(request), user.pseudonym, skip, datetime.now(UTC))
+    async with rounded_duration():
+        workspace = await run_in_threadpool(get_workspace, request)
+        for skip in skipped:
+            await run_in_threadpool(skip_question, workspace, user.pseudonym, skip, datetime.now(UTC))
     return {"saved": len(skipped)}
 
 

@@ -28,7 +28,11 @@ def show_home(request: Request, user: Consenting) -> Response:
     """Show the tasks and their progress."""
     workspace = get_workspace(request)
     tasks = [
-        {"task": task, "progress": workspace.measure_progress(task), "texts": _concept_texts(request, task.concepts)}
+        {
+            "task": task,
+            "progress": workspace.measure_annotator_progress(task),
+            "texts": _concept_texts(request, task.concepts),
+        }
         for task in workspace.tasks
     ]
     return render_for_user(request, user, "home.html", tasks=tasks)

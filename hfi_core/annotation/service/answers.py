@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from hfi_core.annotation.service.gold_answers import AttemptClosed
+from hfi_core.annotation.service.gold_answers import AttemptClosed, make_conflict
 from hfi_core.annotation.service.qualification import find_open_attempt
 from hfi_core.annotation.service.questions import verify_proof
 from hfi_core.annotation.service.workspace import Workspace
@@ -63,12 +63,18 @@ def save_answers(workspace: Workspace, annotator: str, answers: AnswerBatch, now
     judgements = [_parse(workspace, annotator, row) for row in answers.judgements]
     new = 0
     for judgement in judgements:
+        judgement = workspace.receipts.receive(judgement, now)
         concept, pictures = judgement.concept, judgement.pictures
         question = make_question_key(pictures)
         gold_answer = workspace.gold[concept].get(question)
+        # An id belongs to one answer, whether it is in the feedback store or among the answers to gold questions.
         if gold_answer is None:
+            if workspace.gold_answers.has(judgement.id):
+                raise make_conflict(judgement.id, "another answer has the same id")
             new += workspace.settings.store.add(judgement)
         else:
+            if workspace.settings.store.get(judgement.id) is not None:
+                raise make_conflict(judgement.id, "another answer has the same id")
             new += _save_gold_answer(workspace, judgement, question, is_correct(gold_answer, judgement), now)
         workspace.exposure.record(annotator, _digests(workspace, concept, pictures), now)
     return new

@@ -44,7 +44,7 @@ class GoldAnswers:
             existing = database.execute("SELECT row FROM gold WHERE id = ?", (judgement.id,)).fetchone()
             if existing:
                 if existing != (row,):
-                    raise _conflict(judgement.id, "another answer has the same id")
+                    raise make_conflict(judgement.id, "another answer has the same id")
                 return False
             open_attempt = find_attempt()
             earlier_answers = database.execute(
@@ -114,7 +114,7 @@ def _choose_attempt(judgement: Judgement, open_attempt: int, earlier_answers: li
     attempts = {id: attempt for id, attempt, correct in earlier_answers if correct is not None}
     if judgement.supersedes is not None:
         if judgement.supersedes not in attempts:
-            raise _conflict(judgement.id, f"{judgement.supersedes!r} is not an answer that it may supersede")
+            raise make_conflict(judgement.id, f"{judgement.supersedes!r} is not an answer that it may supersede")
         attempt = attempts[judgement.supersedes]
         is_closed = attempt not in (0, open_attempt)
     else:
@@ -123,11 +123,12 @@ def _choose_attempt(judgement: Judgement, open_attempt: int, earlier_answers: li
     if is_closed:
         raise AttemptClosed(f"The answer {judgement.id!r} was not saved: its qualification attempt has ended.")
     if judgement.supersedes is None and attempt in attempts.values():
-        raise _conflict(judgement.id, "the question is answered, and `supersedes` does not name that answer")
+        raise make_conflict(judgement.id, "the question is answered, and `supersedes` does not name that answer")
     return attempt
 
 
-def _conflict(id: str, reason: str) -> UserError:
+def make_conflict(id: str, reason: str) -> UserError:
+    """Make the error for an answer that contradicts another one."""
     from hfi_core.feedback.store import Conflict
 
     return Conflict(f"This answer was not saved: {reason}.", id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Literal
 
-from hfi_core.annotation.service.questions import PictureRef, Question, gold_keys, list_gold_questions
+from hfi_core.annotation.service.questions import PictureRef, Question, list_gold_questions, list_question_keys
 from hfi_core.annotation.service.tasks import Task
 from hfi_core.annotation.service.workspace import Workspace
 
@@ -73,7 +73,7 @@ def check_qualification(workspace: Workspace, task: Task, annotator: str, now: d
     for number in count(1):
         attempt, answered = attempts.get(number), answers.get(number, {})
         if attempt is None or attempt.result is None:
-            drawn = [question for question in gold if attempt and attempt.keys.issuperset(gold_keys(question))]
+            drawn = [question for question in gold if attempt and attempt.keys.issuperset(list_question_keys(question))]
             if not drawn and number <= max(ATTEMPTS, granted):
                 # Earlier releases did not record what they drew, and drew from all gold questions.
                 excluded = frozenset() if attempt is None and answered else asked_before
@@ -83,8 +83,10 @@ def check_qualification(workspace: Workspace, task: Task, annotator: str, now: d
                 _record_draw(workspace, task, annotator, number, drawn)
             if not drawn:
                 return QualificationStatus("closed", finished=number - 1, last_result=last_result)
-            keys = frozenset(key for question in drawn for key in gold_keys(question))
-            unanswered = tuple(question for question in drawn if not answered.keys() >= set(gold_keys(question)))
+            keys = frozenset(key for question in drawn for key in list_question_keys(question))
+            unanswered = tuple(
+                question for question in drawn if not answered.keys() >= set(list_question_keys(question))
+            )
             if unanswered:
                 return QualificationStatus(
                     "open", number, len(drawn), len(drawn) - len(unanswered), number - 1, last_result, unanswered, keys,
@@ -151,6 +153,38 @@ def describe_exhausted_gold(workspace: Workspace) -> list[str]:
     ]
 
 
+def describe_recognizable_gold(workspace: Workspace) -> list[str]:
+    """Return a warning for each task whose gold questions can be told from others by what they show."""
+    annotation, warnings = workspace.settings.params.annotation, []
+    if not annotation.gold or not annotation.gold_share:
+        return []
+    for task in workspace.tasks:
+        gold = list_gold_questions(workspace, task, "")
+        if task.kind == "ranking":
+            unlike = [question for question in gold if len(question.refs) != annotation.ranked]
+            reason = f"have another number of pictures than annotation.ranked ({annotation.ranked})"
+            remedy = f"use gold rankings of {annotation.ranked} pictures"
+        else:
+            unlike = [question for question in gold if len(question.parts) < _count_concepts(workspace, task, question)]
+            reason = "have a known answer for some of the concepts that the picture is judged for, not for all"
+            remedy = "add the missing answers"
+        if unlike:
+            names = ", ".join(sorted(ref for question in unlike for ref in question.refs)[:5])
+            warnings.append(
+                f"{annotation.gold} for {', '.join(task.concepts)}: {len(unlike)} of its {len(gold)} gold questions "
+                f"{reason}. Annotators can recognize them: {names}.\n  To fix this: {remedy}."
+            )
+    return warnings
+
+
+def _count_concepts(workspace: Workspace, task: Task, question: Question) -> int:
+    """Return for how many concepts of the task the picture of a question is a candidate."""
+    return sum(
+        any(candidate.sha256 in question.digests for candidate in workspace.candidates[concept].values())
+        for concept in task.concepts
+    )
+
+
 def exclude_browser_questions(
     questions: tuple[Question, ...], browser_refs: set[PictureRef], count: int
 ) -> list[Question]:
@@ -167,7 +201,7 @@ def _draw_questions(
     fewer than `size` are left, nothing is drawn. With `may_repeat` (a lead allowed it) earlier questions fill the rest.
     """
     rng = random.Random(seed)
-    fresh = [question for question in gold if not any(key in asked_before for key in gold_keys(question))]
+    fresh = [question for question in gold if not any(key in asked_before for key in list_question_keys(question))]
     if len(fresh) >= size:
         return rng.sample(fresh, size)
     if not may_repeat:
@@ -194,7 +228,7 @@ def _read_attempts(workspace: Workspace, task: Task, annotator: str) -> dict[int
 def _record_draw(workspace: Workspace, task: Task, annotator: str, number: int, drawn: Sequence[Question]) -> None:
     if not drawn:
         return
-    keys = json.dumps(sorted(key for question in drawn for key in gold_keys(question)))
+    keys = json.dumps(sorted(key for question in drawn for key in list_question_keys(question)))
     with workspace.state.transaction() as database:
         database.execute(
             """INSERT INTO attempt VALUES (?, ?, ?, ?, NULL, NULL)

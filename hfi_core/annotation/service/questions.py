@@ -92,7 +92,7 @@ def choose_next_questions(
     gold = [
         question
         for question in list_gold_questions(workspace, task, annotator)
-        if not browser_refs.intersection(question.refs) and not answered.intersection(gold_keys(question))
+        if not browser_refs.intersection(question.refs) and not answered.intersection(list_question_keys(question))
     ]
     size = pictures_per_question(workspace, task)
     asked_before = workspace.exposure.count_all(annotator) // size + len(browser_questions)
@@ -105,8 +105,8 @@ def choose_next_questions(
     return questions
 
 
-def gold_keys(question: Question) -> list[tuple[str, str]]:
-    """Return (concept, question) of each part, as gold answers are stored."""
+def list_question_keys(question: Question) -> list[tuple[str, str]]:
+    """Return (concept, question) of each part, as the server's own database names it."""
     return [
         (part.concept, make_question_key(tuple(candidate.id for candidate in part.pictures))) for part in question.parts
     ]

@@ -47,7 +47,10 @@ class Dispute:
 
 @dataclass(frozen=True)
 class Pace:
-    """How one person works. The seconds run from the question to the answer, where both times are known."""
+    """How one person works. The seconds run from the question to the answer, where both times are known.
+
+    Imported judgements, and those of earlier releases, may have an answer before its question. Those are not timed.
+    """
 
     annotator: str
     judgements: int
@@ -119,7 +122,7 @@ def measure_paces(judgements: Iterable[Judgement]) -> list[Pace]:
         seconds = [
             (judgement.answered_at - judgement.shown_at).total_seconds()
             for judgement in own
-            if judgement.answered_at and judgement.shown_at
+            if judgement.answered_at and judgement.shown_at and judgement.answered_at >= judgement.shown_at
         ]
         cant_tell = sum(isinstance(judgement, BinaryJudgement) and judgement.answer == "cant_tell" for judgement in own)
         paces.append(Pace(annotator, len(own), median(seconds) if seconds else None, cant_tell))
@@ -133,7 +136,9 @@ def merge_paces(paces: Iterable[Pace]) -> list[Pace]:
         by_annotator[pace.annotator].append(pace)
     merged = []
     for annotator, parts in sorted(by_annotator.items()):
-        seconds = [part.median_seconds for part in parts for _ in range(part.judgements) if part.median_seconds]
+        seconds = [
+            part.median_seconds for part in parts for _ in range(part.judgements) if part.median_seconds is not None
+        ]
         judgements, cant_tell = (sum(getattr(part, name) for part in parts) for name in ("judgements", "cant_tell"))
         merged.append(Pace(annotator, judgements, median(seconds) if seconds else None, cant_tell))
     return merged

@@ -8,6 +8,7 @@ from typing import Any
 from hfi_core.annotation.content.guidelines import check_guideline_files
 from hfi_core.annotation.service.exposure import Exposure
 from hfi_core.annotation.service.gold_answers import GoldAnswers
+from hfi_core.annotation.service.receipts import Receipts
 from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.annotation.service.tasks import Task, build_tasks
 from hfi_core.annotation.settings import ServerSettings
@@ -37,6 +38,21 @@ class TaskProgress:
 
 
 @dataclass(frozen=True)
+class AnnotatorProgress:
+    """Progress as annotators see it. An answer to a gold question counts as any other answer."""
+
+    pictures: int
+    answered: int
+    asked: int
+    annotators: int
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every picture has enough judgements."""
+        return self.answered >= self.asked > 0
+
+
+@dataclass(frozen=True)
 class Workspace:
     """State of one server. `refresh_workspace` replaces it when a manifest changes."""
 
@@ -51,8 +67,9 @@ class Workspace:
     state: ServerState
     gold_answers: GoldAnswers
     exposure: Exposure
+    receipts: Receipts
     proof_key: bytes
-    _progress: dict[str, tuple[float, TaskProgress]] = field(default_factory=dict)
+    _progress: dict[str, tuple[float, TaskProgress, AnnotatorProgress]] = field(default_factory=dict)
 
     def find_task(self, name: str) -> Task | None:
         """Return the task with this name, or the task of the concept with this name."""
@@ -60,16 +77,41 @@ class Workspace:
 
     def measure_progress(self, task: Task) -> TaskProgress:
         """Return the progress of a task, at most `MAX_PROGRESS_AGE_SECONDS` old."""
-        measured_at, progress = self._progress.get(task.name, (float("-inf"), None))
-        if progress is None or time.monotonic() - measured_at > MAX_PROGRESS_AGE_SECONDS:
+        return self._measure(task)[0]
+
+    def measure_annotator_progress(self, task: Task) -> AnnotatorProgress:
+        """Return the progress that annotators may see, at most `MAX_PROGRESS_AGE_SECONDS` old.
+
+        Figures that stand still after an answer would show that its question was a gold question. So answers to gold
+        questions are counted too, and whoever gave only such answers counts as an annotator. The figure reaches the
+        number of required answers only when the judgements do.
+        """
+        return self._measure(task)[1]
+
+    def _measure(self, task: Task) -> tuple[TaskProgress, AnnotatorProgress]:
+        measured_at, *progress = self._progress.get(task.name, (float("-inf"),))
+        if time.monotonic() - measured_at > MAX_PROGRESS_AGE_SECONDS:
             judgements = self.settings.params.annotation.judgements
             parts = [self.settings.store.count_progress(concept, judgements) for concept in task.concepts]
             sums = [sum(getattr(part, name) for part in parts) for name in ("pictures", "done", "answered", "asked")]
-            progress = TaskProgress(*sums, annotators=max(part.annotators for part in parts))
+            true = TaskProgress(*sums, annotators=max(part.annotators for part in parts))
             if len(parts) > 1:
-                progress = replace(progress, pictures=self._count_pictures(task))
-            self._progress[task.name] = time.monotonic(), progress
-        return progress
+                true = replace(true, pictures=self._count_pictures(task))
+            progress = [true, self._include_gold(task, true)]
+            self._progress[task.name] = time.monotonic(), *progress
+        return tuple(progress)
+
+    def _include_gold(self, task: Task, true: TaskProgress) -> AnnotatorProgress:
+        gold = [self.gold_answers.list_answered_among_others(concept) for concept in task.concepts]
+        annotators = max(
+            len({*self.settings.store.list_annotators(concept), *(annotator for annotator, _ in answers)})
+            for concept, answers in zip(task.concepts, gold, strict=True)
+        )
+        answered = true.asked
+        if true.answered < true.asked:
+            gold_answers = sum(len(question.split()) for answers in gold for _, question in answers)
+            answered = min(true.answered + gold_answers, true.asked - 1)
+        return AnnotatorProgress(true.pictures, answered, true.asked, annotators)
 
     def _count_pictures(self, task: Task) -> int:
         """Return the number of a task's pictures, each counted once even if several concepts share it."""
@@ -97,6 +139,7 @@ def open_workspace(settings: ServerSettings) -> Workspace:
         state=state,
         gold_answers=GoldAnswers(state),
         exposure=Exposure(state, settings.params.annotation.daily_limit),
+        receipts=Receipts(state),
         proof_key=state.proof_key,
     )
 

@@ -204,10 +204,12 @@ class Store:
         with self._database.read() as connection:
             return assignment.count_progress(connection, concept, judgements)
 
-    def list_annotators(self) -> list[str]:
-        """List the pseudonyms of all annotators who have judged."""
+    def list_annotators(self, concept: str | None = None) -> list[str]:
+        """List the pseudonyms of all annotators who have judged, or who have judged one concept."""
         with self._database.read() as connection:
             query = select(judgement.c.annotator).where(is_visible()).distinct().order_by(judgement.c.annotator)
+            if concept is not None:
+                query = query.where(judgement.c.concept == concept)
             return list(connection.execute(query).scalars())
 
     def forget(self, annotator: str, *, judgements: bool = False) -> int:

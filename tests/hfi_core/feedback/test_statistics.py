@@ -36,6 +36,13 @@ def test_votes_are_counted_compared_and_timed_by_annotator(tmp_path):
     assert alpha == found.deciding_agreement and alpha.low <= alpha.value <= alpha.high and alpha.n == 6
 
 
+def test_an_answer_before_its_question_is_not_timed(tmp_path):
+    early = {"shown_at": "2026-11-24T09:00:10+00:00", "answered_at": "2026-11-24T09:00:00+00:00"}
+    rows = [vote(PICTURES["p0"], "yes", "ana", **early), vote(PICTURES["p1"], "no", "ana", **_times(3))]
+    found = _statistics(tmp_path / "f.jsonl", rows)
+    assert (found.seconds, found.annotators["ana"].seconds, found.totals.judgements) == (3, 3, 2)
+
+
 def test_rankings_are_counted_with_both_measures_of_agreement(tmp_path):
     rows = [
         ranking([["p0"], ["p1", "p2"]], who, id=f"{who}-1", not_applicable=["p3"] if who == "ana" else [])

@@ -3,16 +3,20 @@ const MAX_ANSWER_TIME = 60000; // milliseconds; the rest of a longer answer coun
 const MIN_ABSENCE = 5 * 60000; // milliseconds after which the judging time starts again at zero
 const MAX_TIMES = 50;
 
-let skew = 0;
+// The server's time is this plus `performance.now()`, which no change of the local clock moves.
+let origin = Date.now() - performance.now();
 
-/** Set how far the local clock differs from the server's. */
+/** Set the server's time. */
 export function setServerTime(now) {
-  skew = Date.parse(now) - Date.now();
+  origin = Date.parse(now) - performance.now();
 }
 
-/** Return the server's time. */
-export function now() {
-  return new Date(Date.now() + skew).toISOString();
+/** Start to time a question. The result returns the times of an answer that is given now. */
+export function startTimer() {
+  const start = performance.now();
+  const shown = origin + start;
+  const format = (time) => new Date(time).toISOString();
+  return () => ({ shown_at: format(shown), answered_at: format(shown + performance.now() - start) });
 }
 
 export class Pace {

@@ -1,6 +1,6 @@
 // The page on which people judge: one question after the other. Each answer is queued before the next picture appears.
 import { BinaryView } from "./binary.js";
-import { Pace, now, setServerTime } from "./clock.js";
+import { Pace, setServerTime, startTimer } from "./clock.js";
 import { History } from "./history.js";
 import { SignedOut, renewSession } from "./http.js";
 import { announce, boot, t } from "./i18n.js";
@@ -23,7 +23,7 @@ const view = new (boot.kind === "ranking" ? RankingView : BinaryView)(submit);
 const unreported = { judgements: 0, pictures: 0, questions: 0 }; // not yet in the server's figures
 
 let question = null; // the question that is shown
-let shownAt = null;
+let readTimes = null; // returns the times of an answer to the shown question
 let stage = null; // the purpose of the questions: "qualification 1", "judging"
 let retryTimer = null;
 
@@ -38,7 +38,7 @@ function showQuestion(next, entry = null) {
   question = next;
   if (!next.images) preload(next);
   hidePanel();
-  shownAt = now();
+  readTimes = startTimer();
   byId("note-text").value = entry?.note ?? "";
   byId("note").hidden = !entry?.note;
   byId("note-button").setAttribute("aria-expanded", !byId("note").hidden);
@@ -97,6 +97,7 @@ async function refill() {
     return;
   }
   if (outbox.state === "waiting") outbox.flush(); // the server answers again
+  if (fetched) setServerTime(queue.response.now);
   if (fetched) Object.assign(unreported, { judgements: outbox.waiting, pictures: outbox.waiting, questions: outbox.waiting });
   const { state, qualification } = queue.response;
   showProgress(queue, pace, unreported);
@@ -128,7 +129,7 @@ function submit(answers) {
   if (!question) return;
   const entry = history.current;
   const note = byId("note-text").value.trim();
-  const times = { shown_at: shownAt, answered_at: now() };
+  const times = readTimes();
   const judgements = [];
   const given = question.parts.map((part, n) => {
     const before = entry?.given?.[n];

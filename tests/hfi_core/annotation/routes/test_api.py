@@ -1,18 +1,21 @@
 """Which requests the server accepts and which it refuses."""
 
 import json
+import re
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hfi_core.annotation.service.qualification import describe_exhausted_gold
+from hfi_core.annotation.service.qualification import describe_exhausted_gold, describe_recognizable_gold
 from hfi_core.errors import UserError
 from hfi_core.feedback.store import open_store
 from hfi_core.feedback.store.pseudonyms import KEY_VARIABLE
+from hfi_core.io.json_files import write_jsonl
 from tests.support.annotation_project import create_annotation_project
 from tests.support.annotation_requests import ApiClient, build_judgements, create_test_app
 from tests.support.projects import REPOSITORY
@@ -76,6 +79,31 @@ def test_what_was_not_asked_or_is_no_judgement_is_refused_for_good(api, store, f
     )
     assert answer.status_code in (409, 422)
     assert list(store.read_judgements()) == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "answered"), [(10, 0), (3600, 3610), (-3600, -3590), (-86400, 86400), (-90000, -86400)]
+)
+def test_times_that_cannot_be_are_replaced_by_the_servers(api, store, shown, answered):
+    before = datetime.now(UTC)
+    question = api.ask(count=1)["questions"][0]
+    times = {"shown_at": before + timedelta(seconds=shown), "answered_at": before + timedelta(seconds=answered)}
+    (sent,) = build_judgements(question, **{name: time.isoformat() for name, time in times.items()})
+    for new in (1, 0):
+        assert api.post("/api/answers", {"judgements": [sent]}).json() == {"saved": 1, "new": new}
+    (row,) = store.read_judgements()
+    assert before <= row.shown_at <= row.answered_at <= datetime.now(UTC)
+    assert "-" not in re.search(r'"number">([^<]*) s<', api.get("/review").text)[1]
+
+
+def test_times_that_can_be_are_kept(api, store):
+    question = api.ask(count=1)["questions"][0]
+    shown = datetime.now(UTC)
+    time.sleep(0.05)
+    times = {"shown_at": shown, "answered_at": shown + timedelta(seconds=0.02)}
+    api.answer(question, **{name: moment.isoformat() for name, moment in times.items()})
+    (row,) = store.read_judgements()
+    assert {"shown_at": row.shown_at, "answered_at": row.answered_at} == times
 
 
 def test_one_persons_question_cannot_be_answered_by_another(app, api, store):
@@ -277,6 +305,28 @@ def test_a_superseded_gold_answer_no_longer_counts_and_the_lead_sees_the_accurac
     assert (accuracy.right, accuracy.answered) == (1, 1)
     assert api.answer(golden[0], "no", supersedes=wrong["id"]).status_code == 409
     assert list(store.read_judgements()) == []
+
+
+def test_gold_that_looks_unlike_other_questions_is_warned_of(tmp_path):
+    project = create_annotation_project(tmp_path / "project", {"klara": "ranking", "a": "binary", "b": "binary"})
+    project.draw("a", 6, prefix="same"), project.draw("b", 6, prefix="same")
+    rows = [
+        {"id": f"gold-{concept}-{n}", "annotator": "lead", "concept": concept, "kind": "binary", "answer": "yes",
+         "picture": project.pictures[concept][n].id, "sha256": project.pictures[concept][n].sha256}
+        for concept, n in (("a", 0), ("b", 0), ("a", 1))
+    ]  # fmt: skip
+    ids = [candidate.id for candidate in project.pictures["klara"]]
+    for number, size in enumerate((5, 3)):
+        groups = [[picture] for picture in ids[5 * number :][:size]]
+        rows.append(
+            {"id": f"rank-{number}", "annotator": "lead", "concept": "klara", "kind": "ranking", "groups": groups}
+        )
+    write_jsonl(project.folder / "gold.jsonl", rows)
+    project.edit(gold="gold.jsonl", gold_share=0.1, ranked=5)
+    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
+        partial, ranking = describe_recognizable_gold(create_test_app(project, store).state.workspace)
+    assert "klara" in ranking and "1 of its 2" in ranking and "annotation.ranked (5)" in ranking
+    assert "a, b" in partial and "1 of its 2" in partial and "same-001" in partial
 
 
 def test_gold_that_the_qualification_uses_up_is_warned_of(project, store):

@@ -82,6 +82,15 @@ def test_pace_is_the_median_of_what_was_timed():
     assert (both.judgements, both.median_seconds, both.cant_tell) == (8, 2.0, 2)
 
 
+def test_an_answer_before_its_question_is_not_timed():
+    judgements = [vote(f"p{n}", "ana", "yes", seconds) for n, seconds in enumerate((-10, -10, -10, 0))]
+    (ana,) = measure_paces(judgements)
+    assert (ana.judgements, ana.median_seconds) == (4, 0.0)
+    assert merge_paces([ana]) == [ana]
+    (bo,) = measure_paces([vote("p", "bo", "yes", -10)])
+    assert bo.median_seconds is None
+
+
 def test_an_answer_is_replaced_by_ones_own_and_not_by_ones_decision():
     first = vote("p", "lea", "yes")
     decided = vote("p", "lea", "no", lead=True).model_copy(update={"supersedes": first.id})
