@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from hfi_core.inversion.token_pair import invert
     from hfi_core.models.diffusion.loading import load_model
     from hfi_core.models.diffusion.sampling import sample
-    from hfi_core.params import load_params
+    from hfi_core.params import Params, load_params
     from hfi_core.reward.model import RewardModel
 
 __all__ = [
+    "Params",
     "RewardModel",
     "UserError",
     "erase",
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Params": "hfi_core.params",
     "RewardModel": "hfi_core.reward.model",
     "UserError": "hfi_core.errors",
     "erase": "hfi_core.erasure.removal",

@@ -176,15 +176,20 @@ def test_a_release_is_loaded_by_diffusers_and_draws_the_same_weights(model, safe
     assert "model/model_index.json" in digests and "tokens/badge/accepted/learned_embeds.safetensors" in digests
 
 
-def test_the_lines_of_the_documentation_run(project, monkeypatch, tmp_path):
-    """As they stand in the library's docstring, the README and the page of the API, in a project's folder."""
-    lines = [line.strip() for line in hfi.__doc__.splitlines() if line.startswith("    ")]
-    code = "\n".join(lines)
-    assert len(lines) == 10
-    page = (REPOSITORY / "docs/reference/python-api.md").read_text()
-    assert code.replace("\n", "") in page.replace("\n", "").replace("\n\n", "")
+def lines_of(text: str) -> list[str]:
+    """The lines from the import of the library to the release, without indentation and empty lines."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[lines.index("import hfi_core as hfi") : lines.index('hfi.save_release(safe, "release/")') + 1]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/python-api.md"])
+def test_the_pages_show_the_lines_of_the_library_s_docstring(page):
+    assert lines_of((REPOSITORY / page).read_text()) == lines_of(hfi.__doc__)
+
+
+def test_the_lines_of_the_documentation_run_in_a_project_s_folder(project, monkeypatch):
     monkeypatch.chdir(project.folder)
     names: dict = {}
-    exec(code, names)
+    exec("\n".join(lines_of(hfi.__doc__)), names)
     assert names["images"].shape == (1, 64, 64, 3)
     assert (project.folder / "release/model/model_index.json").exists()
