@@ -75,6 +75,7 @@ def import_candidates(
                 origin = table.find(name)
                 if id in rows:
                     repeated += 1
+                    rows[id] = _add_copy(rows[id], _require_utf8(name), origin)
                     continue
                 picture = decode_image(data, size)
                 original = Original(file=_require_utf8(name), sha256=digest, changed=picture.changed)
@@ -95,6 +96,21 @@ def import_candidates(
         write_jsonl(folder / MANIFEST, [rows[key].model_dump(mode="json") for key in sorted(rows)])
     converted = sum(bool(row.original and row.original.changed) for row in rows.values())
     return ImportedCandidates(len(rows), converted, repeated, changed=earlier != rows)
+
+
+def _add_copy(row: Candidate, name: str, origin: Mapping[str, Any]) -> Candidate:
+    """Add the name of another file with the same bytes, and what the table says about that file.
+
+    Raises RejectedImage if the table says something else about the first file.
+    """
+    known = {key: value for key in origin if (value := getattr(row, key)) is not None}
+    if differing := [key for key in known if known[key] != origin[key]]:
+        raise RejectedImage(
+            f"has the bytes of {row.original.file!r}, but the table gives another {differing[0]}; correct the table"
+        )
+    original = row.original.model_copy(update={"copies": (*row.original.copies, name)})
+    fields = row.model_dump(exclude={"original", "generated"}) | dict(origin)
+    return Candidate(**fields, original=original, generated="prompt" in fields and "seed" in fields)
 
 
 class _MetadataTable:

@@ -38,6 +38,12 @@ class Original(BaseModel):
     sha256: Sha256
     changed: tuple[str, ...] = ()
     """What was done to the file, in order; empty if the picture is the file's own bytes."""
+    copies: tuple[str, ...] = ()
+    """Paths of other files with the same bytes."""
+
+    @model_serializer(mode="wrap")
+    def _drop_no_copies(self, handler: SerializerFunctionWrapHandler):
+        return {name: value for name, value in handler(self).items() if name != "copies" or value}
 
 
 class Candidate(BaseModel):

@@ -256,3 +256,26 @@ def test_a_missing_or_an_empty_folder_is_said(tmp_path, target):
     (tmp_path / "empty").mkdir()
     assert "has no files" in refusal(tmp_path / "empty", target)
     assert "is missing" in refusal(tmp_path / "gone", target)
+
+
+def test_a_file_of_equal_bytes_lends_its_name_and_its_row_of_the_table(tmp_path, target):
+    put(tmp_path / "queue" / "a.png", 1)
+    put(tmp_path / "queue" / "b.png", 1)
+    known = {"b.png": {"prompt": "a badge", "seed": 3}}
+    assert import_candidates(tmp_path / "queue", target, metadata=known).repeated == 1
+    (row,) = read_manifest(target)
+    assert row.original.file == "a.png" and row.original.copies == ("b.png",)
+    assert (row.prompt, row.seed, row.generated) == ("a badge", 3, True)
+    assert not import_candidates(tmp_path / "queue", target, metadata=known).changed
+
+
+def test_a_table_that_says_two_things_of_equal_bytes_is_refused(tmp_path, target):
+    put(tmp_path / "queue" / "a.png", 1)
+    put(tmp_path / "queue" / "b.png", 1)
+    known = {name: {"prompt": "a badge", "seed": number} for number, name in enumerate(("a.png", "b.png"))}
+    assert "another seed; correct the table" in refusal(tmp_path / "queue", target, metadata=known)
+
+
+def test_a_manifest_without_copies_has_the_bytes_that_it_had(queue, target):
+    import_candidates(queue, target)
+    assert "copies" not in (target / "manifest.jsonl").read_text()
