@@ -8,6 +8,7 @@ from hfi_core.candidates.manifest import MANIFEST, read_manifest
 from hfi_core.feedback.formats.annotators import open_pseudonym_map
 from hfi_core.feedback.formats.convert import ImportContext
 from hfi_core.feedback.formats.pictures import PictureIndex
+from hfi_core.feedback.formats.row import GROUND_TRUTH, NO_ANSWER, REVIEW_REJECTED
 from hfi_core.feedback.formats.staging import ImportCounts
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
@@ -37,5 +38,10 @@ def format_counts(counts: ImportCounts) -> str:
     parts = [f"{counts.new} new judgements"]
     parts += [f"{counts.known} known already"] if counts.known else []
     parts += [f"{counts.outdated} older than the same annotator's answer"] if counts.outdated else []
-    parts += [f"{counts.skipped} without an answer"] if counts.skipped else []
+    skipped = (
+        (counts.skipped, NO_ANSWER),
+        (counts.review_rejected, REVIEW_REJECTED),
+        (counts.ground_truth, GROUND_TRUTH),
+    )
+    parts += [f"{count} {reason}" for count, reason in skipped if count]
     return ", ".join(parts)

@@ -3,10 +3,22 @@
 `docs/reference/feedback-format.md` documents the format; a test holds the two equal.
 """
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
 
 from hfi_core.candidates.manifest import Candidate, PictureId, Sha256
 from hfi_core.params import Name
@@ -14,6 +26,28 @@ from hfi_core.params import Name
 JudgementId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@-]{0,299}$")]
 Annotator = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")]
 Answer = Literal["yes", "no", "cant_tell"]
+
+_ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
+def _require_iso(value: Any) -> Any:
+    """Raise ValueError for what does not begin with a day: pydantic takes a number for seconds since 1970."""
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _ISO_DAY.match(value)):
+        raise ValueError("is not a time in ISO 8601 with its offset from UTC, such as 2026-11-24T09:12:07+00:00")
+    return value
+
+
+def _require_utc(moment: datetime) -> datetime:
+    """Raise ValueError for a time that UTC cannot express: the store sorts answers by their time in UTC."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from error
+    return moment
+
+
+Time = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_require_iso), AfterValidator(_require_utc)]
+"""A time with its zone. (Behind a validator, pydantic's strict mode takes no text.)"""
 
 MAX_PICTURES = 100
 """Pictures per ranking. People cannot order more, and the number of pairs grows with its square."""
@@ -28,9 +62,9 @@ class _Judgement(BaseModel):
     """Who judged: a name, a pseudonym or a number."""
     concept: Name
     """The concept's name in `params.yaml`."""
-    shown_at: AwareDatetime | None = None
+    shown_at: Time | None = None
     """When the question was shown: ISO 8601 with its offset from UTC."""
-    answered_at: AwareDatetime | None = None
+    answered_at: Time | None = None
     """When it was answered."""
     supersedes: JudgementId | None = None
     """Id of an earlier judgement by the same annotator on the same question. The earlier one no longer counts."""

@@ -36,6 +36,16 @@ def import_(
         str | None,
         typer.Option(help="Label Studio's Ranker: its buckets' names, the strongest first, separated by commas."),
     ] = None,
+    ground_truth: Annotated[
+        bool, typer.Option("--ground-truth", help="Label Studio: count annotations that are marked as ground truth.")
+    ] = False,
+    timezone: Annotated[
+        str | None, typer.Option(help="Zone of times that name none: UTC, Europe/Berlin or +01:00.")
+    ] = None,
+    time_format: Annotated[
+        list[str] | None,
+        typer.Option(help="unix, unix-ms, excel or excel-1904 for numbers; day-first or month-first; or %d.%m.%Y."),
+    ] = None,
 ) -> None:
     """Import judgements into the store: all rows of a file or none. Importing the same file again changes nothing.
 
@@ -55,6 +65,7 @@ def import_(
         concept=concept, annotator=annotator, columns=_columns(column or []), yes=tuple(yes or ()), no=tuple(no or ()),
         cant_tell=tuple(cant_tell or ()), rating_yes=rating_yes, rating_no=rating_no, control=control,
         buckets=tuple(name.strip() for name in buckets.split(",")) if buckets else (),
+        ground_truth=ground_truth, timezone=timezone, time_formats=tuple(time_format or ()),
     )  # fmt: skip
     with open_import_context(params) as context:
         if dry_run:

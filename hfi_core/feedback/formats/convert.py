@@ -13,6 +13,7 @@ from hfi_core.feedback.formats.annotators import PseudonymMap
 from hfi_core.feedback.formats.answers import format_value, parse_answer, parse_rating
 from hfi_core.feedback.formats.pictures import PictureIndex
 from hfi_core.feedback.formats.row import RATING, ReadOptions
+from hfi_core.feedback.formats.times import parse_time
 from hfi_core.feedback.schema import BinaryJudgement, Judgement, parse_judgement
 from hfi_core.io.hashing import sha256_of_json
 from hfi_core.io.printable_text import escape_unprintable
@@ -40,7 +41,7 @@ def convert_row(row: Mapping[str, Any], options: ReadOptions, context: ImportCon
     fields["kind"] = kind = fields.get("kind") or ("ranking" if "groups" in fields else "binary")
     if kind != context.kinds[concept] and kind in ("binary", "ranking"):
         raise ValueError(f"is {kind} feedback, but params.yaml asks for {context.kinds[concept]} on {concept!r}")
-    fields["annotator"] = context.names.get_pseudonym(_annotator(fields, options))
+    fields["annotator"] = context.names.get_pseudonym(*_annotator_names(fields, options))
     if kind == "binary":
         fields |= _picture(fields, context.pictures)
         if RATING in fields:
@@ -49,6 +50,9 @@ def convert_row(row: Mapping[str, Any], options: ReadOptions, context: ImportCon
             fields["answer"] = parse_answer(fields["answer"], options)
     elif kind == "ranking":
         fields |= _pictures(fields, context.pictures)
+    for name in ("shown_at", "answered_at"):
+        if name in fields:
+            fields[name] = parse_time(fields[name], options)
     derived = "id" not in fields
     if derived:
         fields["id"] = "i"
@@ -87,8 +91,20 @@ def _concept(fields: Mapping[str, Any], options: ReadOptions, context: ImportCon
     return concept
 
 
-def _annotator(fields: Mapping[str, Any], options: ReadOptions) -> str:
-    name = fields.get("annotator", options.annotator)
+def _annotator_names(fields: Mapping[str, Any], options: ReadOptions) -> tuple[str, str | None]:
+    """Return the annotator's name, and the number by which another export of the same tool may call the person."""
+    name = fields.get("annotator")
+    if name is None or isinstance(name, str) and not name.strip():
+        name = options.annotator
+    if isinstance(name, Mapping):
+        email, number = name.get("email"), name.get("id")
+        if email and number is not None:
+            return _annotator_name(email), _annotator_name(number)
+        name = email or number
+    return _annotator_name(name), None
+
+
+def _annotator_name(name: Any) -> str:
     if isinstance(name, int) and not isinstance(name, bool) and abs(name) < 10**18:
         name = str(name)
     if not isinstance(name, str) or not name.strip():

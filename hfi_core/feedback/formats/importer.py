@@ -10,6 +10,7 @@ from pathlib import Path
 from hfi_core.errors import UserError, listed
 from hfi_core.feedback.formats.convert import ImportContext, convert_row
 from hfi_core.feedback.formats.detect import detect_format
+from hfi_core.feedback.formats.option_rules import require_consistent_options
 from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, SkippedRow
 from hfi_core.feedback.formats.staging import ImportCounts, Staging
@@ -64,6 +65,7 @@ def prepare_import(
     Raises UserError if the file cannot be read at all, or the options do not fit it.
     """
     options = options or ReadOptions()
+    require_consistent_options(options)
     if not path.is_file():
         raise UserError(f"{path} is missing." if not path.exists() else f"{path} is not a file.")
     format = format or detect_format(path)
@@ -130,7 +132,7 @@ def _stage_row(
     row: Row | RejectedRow | SkippedRow, options: ReadOptions, context: ImportContext, staging: Staging
 ) -> None:
     if isinstance(row, SkippedRow):
-        staging.skipped += 1
+        staging.skip(row)
     elif isinstance(row, RejectedRow):
         staging.reject(row)
     else:

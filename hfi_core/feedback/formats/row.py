@@ -1,7 +1,7 @@
 """The rows that every format's reader yields, and the options with which it reads a file."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
@@ -11,6 +11,11 @@ FIELDS = tuple(dict.fromkeys([*BinaryJudgement.model_fields, *RankingJudgement.m
 
 RATING = "rating"
 """Field that a row may have instead of an answer: a number, whose meaning the options define."""
+
+
+NO_ANSWER = "without an answer"
+REVIEW_REJECTED = "rejected by a reviewer"
+GROUND_TRUTH = "marked as ground truth, which only --ground-truth counts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,12 @@ class RejectedRow:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row without an answer, such as a task that the annotator skipped."""
+    """A row without an answer that counts, such as a task that the annotator skipped."""
 
     location: str
+    reason: str = NO_ANSWER
+    detail: str = ""
+    """What the row has instead, for the message about a file of which no row counts."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,19 @@ class ReadOptions:
     """Label Studio: the control whose result counts."""
     buckets: tuple[str, ...] = ()
     """Label Studio's Ranker: the names of its buckets, the strongest first. Pictures in other buckets do not apply."""
+    timezone: str | None = None
+    """The zone of times that name none."""
+    ground_truth: bool = False
+    """Label Studio: whether annotations that are marked as ground truth count as their annotators' answers."""
+    time_formats: tuple[str, ...] = ()
+    """How times are written that could mean several: `excel`, `unix`, `day-first`, ..., or patterns of strptime."""
 
     def plain(self) -> dict[str, Any]:
-        """Return the options as plain JSON values."""
-        return asdict(self) | {"columns": dict(self.columns)}
+        """Return the options as plain JSON values. Later additions only appear where they are set, so keys last."""
+        added = {name: value for name in _ADDED if (value := getattr(self, name)) != _DEFAULTS[name]}
+        kept = {name: value for name, value in asdict(self).items() if name not in _ADDED}
+        return kept | added | {"columns": dict(self.columns)}
+
+
+_ADDED = ("timezone", "time_formats", "ground_truth")
+_DEFAULTS = {field.name: field.default for field in fields(ReadOptions)}

@@ -4,11 +4,12 @@ They lie in a temporary SQLite database, which moves to disk when it outgrows it
 """
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from hfi_core.feedback.formats.convert import derive_id, format_answer, format_answer_time
-from hfi_core.feedback.formats.row import RejectedRow
+from hfi_core.feedback.formats.row import GROUND_TRUTH, NO_ANSWER, REVIEW_REJECTED, RejectedRow, SkippedRow
 from hfi_core.feedback.formats.supersession import ResolvedAnswers, StagedAnswer, resolve_chains
 from hfi_core.feedback.schema import Judgement, parse_judgement
 from hfi_core.feedback.store.entry import format_line, make_entry
@@ -39,7 +40,12 @@ class ImportCounts:
     outdated: int
     """Older than another answer by the annotator, in the store or in the file."""
     skipped: int
+    """Without an answer."""
     rejected: int
+    review_rejected: int = 0
+    """Label Studio: a reviewer rejected the annotation."""
+    ground_truth: int = 0
+    """Label Studio: the annotation is marked as ground truth."""
 
 
 class Staging:
@@ -48,7 +54,13 @@ class Staging:
     def __init__(self, database: sqlite3.Connection):
         self._database = database
         database.executescript(_TABLES)
-        self.skipped = 0
+        self._skipped: Counter[str] = Counter()
+        self.first_skipped: SkippedRow | None = None
+
+    def skip(self, skipped: SkippedRow) -> None:
+        """Count a row that has no answer which counts."""
+        self._skipped[skipped.reason] += 1
+        self.first_skipped = self.first_skipped or skipped
 
     def reject(self, rejected: RejectedRow) -> None:
         """Record a rejected row."""
@@ -86,9 +98,10 @@ class Staging:
             row_of_id = self._database.execute(query, (judgement.id,)).fetchone()
             if row_of_id:
                 n, location, line, derived = row_of_id
-                if not derived and line != entry.content:
+                differs = not derived and line != entry.content
+                if differs:
                     self.reject(RejectedRow(location, f"its id {judgement.id!r} is in the store with other content"))
-                self._database.execute("UPDATE row SET state = 'known' WHERE n = ?", (n,))
+                self._database.execute("UPDATE row SET state = ? WHERE n = ?", ("rejected" if differs else "known", n))
             if self._database.execute("SELECT 1 FROM row WHERE question = ? LIMIT 1", (entry.question,)).fetchone():
                 self._database.execute(
                     "INSERT OR IGNORE INTO stored VALUES (?, ?, ?, ?, ?)",
@@ -123,8 +136,9 @@ class Staging:
         states = dict(self._database.execute("SELECT state, count(*) FROM row GROUP BY state"))
         (rejected,) = self._database.execute("SELECT count(*) FROM rejected").fetchone()
         return ImportCounts(
-            states.get("new", 0), states.get("known", 0), states.get("outdated", 0), self.skipped, rejected
-        )
+            states.get("new", 0), states.get("known", 0), states.get("outdated", 0), self._skipped[NO_ANSWER], rejected,
+            self._skipped[REVIEW_REJECTED], self._skipped[GROUND_TRUTH],
+        )  # fmt: skip
 
     def rejected(self) -> Iterator[RejectedRow]:
         """Yield the rejected rows in the order in which they were rejected."""
@@ -161,7 +175,8 @@ class Staging:
     def _apply(self, resolved: ResolvedAnswers) -> None:
         for answer, reason in resolved.rejected:
             self.reject(RejectedRow(answer.location, reason))
-        for state, answers in (("known", resolved.known), ("outdated", resolved.outdated)):
+        rejected = [answer for answer, _ in resolved.rejected]
+        for state, answers in (("known", resolved.known), ("outdated", resolved.outdated), ("rejected", rejected)):
             self._database.executemany(
                 "UPDATE row SET state = ? WHERE id = ?", [(state, answer.id) for answer in answers]
             )

@@ -35,6 +35,8 @@ class _PeopleFile(BaseModel):
     """Names by pseudonym."""
     salts: dict[str, str] = {}
     """Random salts by pseudonym."""
+    aliases: dict[str, str] = {}
+    """Pseudonyms by further names of the same person, such as a number in Label Studio."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Pseudonyms:
         """Return the pseudonym of a name. A new name gets a new one."""
         with self._lock():
             content = self._read()
+            if name in content.aliases:
+                return content.aliases[name]
             for pseudonym, known in content.people.items():
                 if known == name:
                     return pseudonym
@@ -69,12 +73,24 @@ class Pseudonyms:
         """Return names by pseudonym."""
         return dict(self._read().people)
 
+    def aliases(self) -> dict[str, str]:
+        """Return pseudonyms by further names."""
+        return dict(self._read().aliases)
+
+    def add_alias(self, alias: str, pseudonym: str) -> None:
+        """Give a person of the list a further name."""
+        with self._lock():
+            content = self._read()
+            content.aliases[alias] = pseudonym
+            self._write(content)
+
     def find(self, annotator: str) -> str | None:
         """Return the pseudonym of a name or pseudonym in the list; None if there is none."""
         names = self.names()
         if annotator in names:
             return annotator
-        return next((pseudonym for pseudonym, name in names.items() if name == annotator), None)
+        found = next((pseudonym for pseudonym, name in names.items() if name == annotator), None)
+        return found or self.aliases().get(annotator)
 
     def forget(self, pseudonym: str) -> bool:
         """Delete a person from the list. Return whether they were in it."""
@@ -82,6 +98,7 @@ class Pseudonyms:
             content = self._read()
             known = content.people.pop(pseudonym, None) is not None
             content.salts.pop(pseudonym, None)
+            content.aliases = {name: owner for name, owner in content.aliases.items() if owner != pseudonym}
             if known:
                 self._write(content)
             return known
@@ -116,7 +133,8 @@ class Pseudonyms:
             raise UserError(f"{self.path} cannot be read: {error}") from error
 
     def _write(self, content: _PeopleFile) -> None:
-        text = json.dumps(content.model_dump(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+        fields = content.model_dump(exclude=None if content.aliases else {"aliases"})
+        text = json.dumps(fields, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
         with atomic_file(self.path) as beside:
             beside.unlink(missing_ok=True)
             # Created with its permissions, so that no one else can read it for a moment.

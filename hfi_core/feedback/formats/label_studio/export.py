@@ -5,6 +5,7 @@ Label Studio annotations have no fields for our id, `supersedes` and the pseudon
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,8 +21,15 @@ from hfi_core.feedback.formats.label_studio.results import (
     parse_concept,
     parse_result,
 )
-from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, SkippedRow
+from hfi_core.feedback.formats.row import GROUND_TRUTH, REVIEW_REJECTED, ReadOptions, RejectedRow, Row, SkippedRow
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
+
+ATTRIBUTION_FIELDS = {"annotator", "answered_at", "shown_at"}
+"""Fields that an annotation has beside its results."""
+
+_SAME_SAVE = timedelta(seconds=1)
+"""Label Studio writes `created_at` and `updated_at` of a new annotation some microseconds apart."""
+_ACTIONS_AFTER_REVIEW = ("updated", "accepted", "fixed_and_accepted", "deleted_review")
 
 RESULT_FIELDS = ("kind", "answer", "groups", "not_applicable", "note")
 """Fields that the results themselves contain."""
@@ -73,8 +81,12 @@ def parse_note(value: Any) -> str | None:
 def _row(location: str, annotation: Any, data: dict[str, Any], options: ReadOptions) -> Row | RejectedRow | SkippedRow:
     if not isinstance(annotation, dict) or not isinstance(annotation.get("result"), list):
         return RejectedRow(location, "has no list `result`")
-    if annotation.get("was_cancelled") is True:
+    if annotation.get("was_cancelled") is True or annotation.get("skipped") is True:
         return SkippedRow(location)
+    if _is_rejected(annotation):
+        return SkippedRow(location, REVIEW_REJECTED)
+    if annotation.get("ground_truth") is True and not options.ground_truth:
+        return SkippedRow(location, GROUND_TRUTH)
     results = [result for result in annotation["result"] if isinstance(result, dict)]
     judging = [
         result
@@ -84,7 +96,10 @@ def _row(location: str, annotation: Any, data: dict[str, Any], options: ReadOpti
         and options.control in (None, result.get("from_name"))
     ]
     if not judging:
-        return SkippedRow(location)
+        controls = sorted({f"{result.get('from_name')} ({result.get('type')})" for result in results})
+        return SkippedRow(
+            location, detail=f"it has results of the controls {format_value(controls)}" if controls else ""
+        )
     if len(judging) > 1:
         names = sorted({str(result.get("from_name")) for result in judging})
         return RejectedRow(
@@ -93,6 +108,7 @@ def _row(location: str, annotation: Any, data: dict[str, Any], options: ReadOpti
         )
     try:
         fields = parse_result(judging[0]["value"], data, options)
+        attribution = parse_attribution(annotation, data, options)
     except ValueError as error:
         return RejectedRow(location, str(error))
     notes = [
@@ -101,20 +117,49 @@ def _row(location: str, annotation: Any, data: dict[str, Any], options: ReadOpti
     return Row(
         location,
         parse_concept(data, options)
-        | _parse_attribution(annotation)
+        | attribution
         | fields
         | ({"note": "\n".join(filter(None, notes))} if notes else {})
         | read_hfi_fields(judging[0].get("meta")),
     )
 
 
-def _parse_attribution(annotation: dict[str, Any]) -> dict[str, Any]:
-    """Return the annotator and the time that Label Studio recorded."""
-    annotator = annotation.get("completed_by")
-    if isinstance(annotator, dict):
-        annotator = annotator.get("email") or annotator.get("id")
-    attribution = {"annotator": annotator, "answered_at": annotation.get("created_at")}
+def parse_attribution(annotation: Mapping[str, Any], data: Mapping[str, Any], options: ReadOptions) -> dict[str, Any]:
+    """Return the annotator and the times that Label Studio recorded, or those of the keys in the options.
+
+    An object of JSON_MIN is both the annotation and the data. A key of the options is one of the annotation, or else of
+    the task's data. An annotator that is an object stays one: the import knows a person
+    by its number and by its address.
+    """
+    annotator = "annotator" if annotation is data else "completed_by"
+    attribution = {"annotator": annotation.get(annotator), "answered_at": _answer_time(annotation)}
+    for name in ATTRIBUTION_FIELDS & options.columns.keys():
+        key = options.columns[name]
+        attribution[name] = annotation.get(key, data.get(key))
     return {name: value for name, value in attribution.items() if value is not None}
+
+
+def _answer_time(annotation: Mapping[str, Any]) -> Any:
+    """Return the time of the answer: of its last change, or of its creation if both are of the same second."""
+    created, updated = annotation.get("created_at"), annotation.get("updated_at")
+    if not isinstance(created, str) or not isinstance(updated, str):
+        return created if created is not None else updated
+    try:
+        apart = datetime.fromisoformat(updated) - datetime.fromisoformat(created)
+    except (ValueError, TypeError, OverflowError):
+        return created
+    return updated if apart >= _SAME_SAVE else created
+
+
+def _is_rejected(annotation: Mapping[str, Any]) -> bool:
+    """Return whether a reviewer rejected an annotation, and nobody changed or accepted it since."""
+    if annotation.get("last_action") == "rejected":
+        return True
+    reviews = annotation.get("reviews")
+    reviews = [review for review in reviews if isinstance(review, dict)] if isinstance(reviews, list) else []
+    if not reviews or annotation.get("last_action") in _ACTIONS_AFTER_REVIEW:
+        return False
+    return max(reviews, key=lambda review: str(review.get("created_at") or "")).get("accepted") is False
 
 
 def collect_hfi_fields(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:

@@ -10,7 +10,12 @@ from typing import Any, BinaryIO
 from hfi_core.feedback.formats import json_array
 from hfi_core.feedback.formats.answers import format_value
 from hfi_core.feedback.formats.grouping import PictureAddress, group_by_question
-from hfi_core.feedback.formats.label_studio.export import collect_hfi_fields, parse_note, read_hfi_fields
+from hfi_core.feedback.formats.label_studio.export import (
+    collect_hfi_fields,
+    parse_attribution,
+    parse_note,
+    read_hfi_fields,
+)
 from hfi_core.feedback.formats.label_studio.results import (
     ANSWER,
     JUDGING_KEYS,
@@ -24,6 +29,11 @@ from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, Skipped
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 
 _OUR_CONTROLS = (ANSWER, RANK)
+_TASK_KEYS = {
+    "concept", "image", "picture", "sha256", "items", NOTE, "hfi", "id", "annotator", "annotation_id", "created_at",
+    "updated_at", "lead_time", "project", "inner_id",
+}  # fmt: skip
+"""Keys of the tasks that we write, and those that Label Studio adds. Another key may be the control of the answer."""
 
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
@@ -64,18 +74,25 @@ def _row(location: str, item: dict[str, Any], options: ReadOptions) -> Row | Rej
             location,
             f"has results of the controls {format_value(controls)}: choose the one that counts with --control NAME",
         )
+    others = sorted(item.keys() - _TASK_KEYS - set(options.columns.values()) - set(controls))
+    if not options.control and not _is_result(item[controls[0]]) and others:
+        return RejectedRow(
+            location,
+            f"has the key {controls[0]!r}, which may be the task's own, beside {format_value(others)}: "
+            "name the control that holds the person's answer with --control NAME",
+        )
     try:
         fields = parse_result(_value(item[controls[0]]), item, options)
+        attribution = parse_attribution(item, item, options)
     except ValueError as error:
         return RejectedRow(location, str(error))
-    attribution = {"annotator": item.get("annotator"), "answered_at": item.get("created_at")}
     note = item.get(NOTE) if isinstance(item.get(NOTE), str) else None
     if note is None and isinstance(item.get(NOTE), list) and item[NOTE]:
         note = parse_note(item[NOTE][0])
     return Row(
         location,
         parse_concept(item, options)
-        | {name: value for name, value in attribution.items() if value is not None}
+        | attribution
         | fields
         | ({} if note is None else {"note": note})
         | read_hfi_fields(item),
@@ -86,7 +103,7 @@ def _controls(item: dict[str, Any], options: ReadOptions) -> list[str]:
     if options.control:
         return [options.control]
     typed = [name for name, value in item.items() if _is_result(value)]
-    return typed or [name for name in _OUR_CONTROLS if name in item]
+    return typed + [name for name in _OUR_CONTROLS if name in item and name not in typed]
 
 
 def _is_result(value: Any) -> bool:

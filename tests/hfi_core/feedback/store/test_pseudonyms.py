@@ -94,3 +94,13 @@ def test_many_at_once_lose_nobody(people):
 def test_looking_makes_no_file(tmp_path):
     assert open_people(tmp_path / "none" / "people.json").names() == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_further_name_of_a_person_is_forgotten_with_them(tmp_path):
+    people = Pseudonyms(tmp_path / "people.json", {})
+    pseudonym = people.get_or_create("ada@example.org")
+    assert "aliases" not in people.path.read_text()
+    people.add_alias("3", pseudonym)
+    assert people.get_or_create("3") == people.find("3") == pseudonym and people.aliases() == {"3": pseudonym}
+    people.forget(pseudonym)
+    assert people.find("3") is None and "aliases" not in people.path.read_text()

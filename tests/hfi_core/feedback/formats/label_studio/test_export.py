@@ -188,3 +188,100 @@ def test_a_torn_export_is_named_where_it_ends(tmp_path):
     path.write_text(whole[: len(whole) - 40])
     ((where, reason),) = complaints(path, tmp_path, concept="badge")
     assert where == "after item 1" and "not valid JSON" in reason
+
+
+ADA = {"id": 3, "email": "ada@example.org"}
+DAY = "2026-11-24T09:12:03.728353Z"
+LATER = "2026-11-25T10:00:00.000000Z"
+
+
+def answer(value: str, image: str = "badge-1", **annotation) -> dict:
+    return task({"image": image}, result("choices", {"choices": [value]}), **annotation)
+
+
+def test_an_answer_that_was_changed_in_place_supersedes_the_one_of_an_earlier_export(export, tmp_path):
+    bring(export([answer("yes"), answer("no", "badge-2")]), tmp_path, concept="badge")
+    again = export([answer("no", updated_at=LATER), answer("no", "badge-2")])
+    counts = bring(again, tmp_path, concept="badge")
+    assert (counts.new, counts.known) == (1, 1)
+    first, last = sorted((row for row in stored(tmp_path) if row.picture == "badge-1"), key=lambda row: row.answered_at)
+    assert (first.answer, last.answer, last.supersedes) == ("yes", "no", first.id) and last.answered_at.day == 25
+    assert bring(again, tmp_path, concept="badge").new == 0
+
+
+def test_json_min_knows_an_answer_that_was_changed_in_place(export, tmp_path):
+    row = {"image": IMAGE, "id": 1, "annotator": 4, "annotation_id": 9, "answer": "yes", "created_at": DAY}
+    bring(export([row]), tmp_path, concept="badge")
+    assert bring(export([row | {"answer": "no", "updated_at": LATER}]), tmp_path, concept="badge").new == 1
+    assert {row.answer: row.supersedes is not None for row in stored(tmp_path)} == {"yes": False, "no": True}
+
+
+def test_a_mapped_time_is_read_instead_of_the_usual_one(export, tmp_path):
+    path = export([answer("no", updated_at=LATER)])
+    bring(path, tmp_path, concept="badge", columns={"answered_at": "created_at"})
+    assert stored(tmp_path)[0].answered_at.day == 24
+
+
+def test_an_export_of_version_0_is_read(export, tmp_path):
+    judged = {"result": [result("choices", {"choices": ["yes"]})], "created_at": 1598961412, "lead_time": 4.1}
+    skipped = judged | {"skipped": True}
+    rows = [
+        {"id": 3, "data": {"image": "/data/upload/badge-1.png"}, "completions": [judged], "predictions": []},
+        {"id": 4, "data": {"image": "badge-2"}, "completions": [skipped, judged | {"was_cancelled": True}]},
+    ]
+    counts = bring(export(rows), tmp_path, concept="badge", annotator="ana")
+    assert (counts.new, counts.skipped) == (1, 2)
+    assert stored(tmp_path)[0].answered_at.isoformat() == "2020-09-01T11:56:52+00:00"
+
+
+REJECTED = [{"id": 28, "created_at": LATER, "accepted": False}]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "counted"),
+    [
+        ({"last_action": "rejected"}, False),
+        ({"reviews": REJECTED}, False),
+        ({"reviews": [{"created_at": DAY, "accepted": True}, *REJECTED]}, False),
+        ({"reviews": [*REJECTED, {"created_at": "2026-11-26T10:00:00Z", "accepted": True}]}, True),
+        ({"reviews": REJECTED, "last_action": "updated"}, True),
+        ({"reviews": REJECTED, "last_action": "fixed_and_accepted"}, True),
+        ({"reviews": [7, None]}, True),
+    ],
+)
+def test_what_a_reviewer_rejected_is_not_counted(export, tmp_path, annotation, counted):
+    path = export([answer("no", "badge-2"), answer("yes", **annotation)])
+    counts = bring(path, tmp_path, concept="badge")
+    assert (counts.new, counts.review_rejected) == ((2, 0) if counted else (1, 1))
+
+
+def test_ground_truth_is_counted_only_where_it_is_asked_for(export, tmp_path):
+    path = export([answer("no", "badge-2"), answer("yes", ground_truth=True)])
+    counts = bring(path, tmp_path, concept="badge")
+    assert (counts.new, counts.ground_truth) == (1, 1)
+    assert bring(path, tmp_path, concept="badge", ground_truth=True).new == 1
+
+
+@pytest.mark.parametrize("forms", [(3, ADA), (ADA, 3), (ADA, {"id": 3}), (ADA, {"email": "ada@example.org"})])
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_person_as_a_number_and_as_an_object_is_one(export, tmp_path, forms, files):
+    rows = [answer("no", f"badge-{number}", completed_by=by) for number, by in enumerate(forms, start=1)]
+    for batch in [rows] if files == 1 else [[row] for row in rows]:
+        bring(export(batch), tmp_path, concept="badge")
+    assert len(stored(tmp_path)) == 2 and len({row.annotator for row in stored(tmp_path)}) == 1
+
+
+def test_two_people_with_one_number_of_two_installations_stay_two(export, tmp_path):
+    for number, name in enumerate(("ada", "bo"), start=1):
+        by = {"id": 3, "email": f"{name}@example.org"}
+        bring(export([answer("no", f"badge-{number}", completed_by=by)]), tmp_path, concept="badge")
+    assert len({row.annotator for row in stored(tmp_path)}) == 2
+
+
+@pytest.mark.parametrize("controls", [{"choice": "no"}, {"quality": [{"rating": 4}]}])
+def test_a_task_s_own_answer_is_not_taken_for_the_person_s(export, tmp_path, controls):
+    row = {"image": IMAGE, "id": 1, "annotator": 4, "annotation_id": 9, "answer": "yes", "created_at": DAY} | controls
+    path = export([row])
+    assert "--control" in complaints(path, tmp_path, concept="badge")[0][1]
+    bring(path, tmp_path, concept="badge", control=next(iter(controls)), rating_yes=5)
+    assert stored(tmp_path)[0].answer == "no"
