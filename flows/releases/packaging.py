@@ -54,7 +54,7 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
     import mlflow.pyfunc
     import pandas
     from mlflow.models import ModelSignature
-    from mlflow.models.model import MLMODEL_FILE_NAME
+    from mlflow.models.model import MLMODEL_FILE_NAME, MODEL_CODE_PATH
     from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
     sampler, side = params.sampler, read_picture_side(release / "model")
@@ -80,9 +80,10 @@ def save_pipeline(params: Params, release: Path, folder: Path, model: Any) -> No
             input_example=(pandas.DataFrame({"prompt": [example_prompt(params)]}), settings),
             pip_requirements=_pinned(*_SERVED_REQUIREMENTS),
         )
-    # MLflow notes where it took the release from: a path of this machine. It loads the copy.
-    noted = model.flavors[mlflow.pyfunc.FLAVOR_NAME]["artifacts"]["release"]
-    noted["uri"] = noted["path"]
+    # MLflow notes where it took release and code from: paths of this machine. It loads the copies.
+    noted = model.flavors[mlflow.pyfunc.FLAVOR_NAME]
+    noted[MODEL_CODE_PATH] = _SERVED.name
+    noted["artifacts"]["release"]["uri"] = noted["artifacts"]["release"]["path"]
     model.save(str(folder / MLMODEL_FILE_NAME))
 
 

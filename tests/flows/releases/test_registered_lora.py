@@ -1,5 +1,6 @@
 """The LoRA of a registered release, in MLflow's own `diffusers` flavor."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,8 +12,8 @@ from flows.releases.packaging import save_adapter
 from flows.tracking.client import registry_client
 from hfi_core.models.weights import locate_weights
 from hfi_core.params import Source
-from tests.support.projects import write_project
-from tests.support.released import write_release
+from tests.support.projects import REPOSITORY, write_project
+from tests.support.released import mentions, write_release
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -33,7 +34,7 @@ def registered(miniature, tmp_path_factory):
     mlflow.set_tracking_uri(project.params.tracking.mlflow)
     version = registry_client(project.params).get_model_version(made.model, made.version)
     base = locate_weights(project.params.model.source, None, "model")
-    return SimpleNamespace(project=project, tags=version.tags, base=str(base))
+    return SimpleNamespace(project=project, tags=version.tags, description=version.description, base=str(base))
 
 
 def test_mlflow_loads_it_and_the_pipeline_draws_as_plain_diffusers_does(registered):
@@ -51,6 +52,15 @@ def test_mlflow_loads_it_and_the_pipeline_draws_as_plain_diffusers_does(register
             pipe.load_lora_weights(lora, weight_name="pytorch_lora_weights.safetensors")
         drawn.append(pipe("a badge", latents=noise, num_inference_steps=2, output_type="np").images)
     assert np.abs(drawn[0] - drawn[1]).max() < 1 / 255
+
+
+def test_nothing_that_is_registered_names_a_folder_of_this_machine(registered):
+    folder = registered.project.folder
+    files = [path for path in (folder / "mlruns").rglob("*") if path.is_file() and "lineage" not in path.parts]
+    assert {"MLmodel", "README.md", "evaluation.json"} <= {path.name for path in files}
+    here = (str(folder), registered.base, str(Path.home()), str(REPOSITORY))
+    assert [(path.name, each) for path in files for each in here if mentions(path, each)] == []
+    assert all(each not in registered.description for each in here)
 
 
 def test_rank_and_remaining_error_are_tags_of_the_version(registered):

@@ -24,6 +24,7 @@ from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.json_files import write_json
 from hfi_core.models.diffusion.folder import read_picture_side
 from tests.support.flow_fixtures import FakeProject
+from tests.support.projects import REPOSITORY
 from tests.support.released import mentions
 
 
@@ -206,7 +207,7 @@ def test_the_device_is_the_server_s_to_choose(registered, model, monkeypatch):
 
 
 def test_what_is_registered_names_no_folder_of_this_machine(registered, model):
-    here = [str(registered.project.folder), str(registered.project.folder.resolve()), str(Path.home())]
+    here = [str(registered.project.folder), str(registered.project.folder.resolve()), str(Path.home()), str(REPOSITORY)]
     stored = Path(model.unwrap_python_model().release).parents[1]
     assert (stored / "MLmodel").exists()
     assert [path for path in stored.rglob("*") if path.is_file() and any(mentions(path, each) for each in here)] == []

@@ -228,11 +228,13 @@ def test_the_public_name_of_a_folder_is_its_last_part(source, revision, name, on
     assert (public_name(named), is_hub_id(named)) == (name, on_hub)
 
 
-def test_a_card_for_a_base_on_the_hub_loads_it_by_its_commit(released, tmp_path):
+def test_a_card_names_a_base_on_the_hub_by_its_commit_and_a_safety_checker(released, tmp_path):
     params = released.params
     hub = Source(source="owner/name", revision="0" * 40, digest=params.model.digest)
     (tmp_path / "model").mkdir()
-    shutil.copyfile(released.folder / "release/model/model_index.json", tmp_path / "model/model_index.json")
+    index = json.loads((released.folder / "release/model/model_index.json").read_text())
+    index["safety_checker"] = ["stable_diffusion", "StableDiffusionSafetyChecker"]
+    (tmp_path / "model/model_index.json").write_text(json.dumps(index))
     write_card(
         tmp_path / "README.md", params.model_copy(update={"model": hub}),
         {"method": "anchored", "row": "anchored", "trained_parameters": 1}, {"metrics": {}},
@@ -240,6 +242,7 @@ def test_a_card_for_a_base_on_the_hub_loads_it_by_its_commit(released, tmp_path)
     )  # fmt: skip
     card = (tmp_path / "README.md").read_text()
     assert f'"owner/name", revision="{"0" * 40}", scheduler=scheduler' in card and "BASE" not in card
+    assert "contains the safety checker of its base" in card and "`safety_checker=None`" in card
     assert f"| base model | `owner/name` at `{'0' * 40}`, sha256:" in card
 
 
