@@ -136,7 +136,7 @@ STAGES = (
         inputs={"labels": "labels"}, outputs={"model": "models/{unit}"}, over="removals",
     ),
     Stage(
-        "compare", 1, "tests.support.fakes:compare", ("removals",),
+        "compare", 1, "tests.support.fakes:compare", ("removals", "evaluate.suites"),
         inputs={"models": "models"},
         outputs={
             "evaluation": "reports/evaluation.json", "metrics": "reports/metrics.json", "plots": "reports/plots",

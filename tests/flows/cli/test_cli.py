@@ -145,6 +145,7 @@ def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tm
     text = text.replace("flagged: []\n    accepted: []", "flagged: [a]\n    accepted: [b]  # by label")
     text = text[: text.index("\n    crowd:")] + " {}" + text[text.index("\n  store:") :]
     text = text.replace("file: feedback/simulated.jsonl", "file: data/feedback/judgements.jsonl", 1)
+    shutil.copytree(REPOSITORY / "prompts", fake_project.folder / "prompts")
     (fake_project.folder / "params.yaml").write_text(text)
     fake_project.hfi("params", "pin")
     pinned = (fake_project.folder / "params.yaml").read_text()

@@ -6,6 +6,7 @@ from flows.cli.stage import stage as stage_command
 from flows.execution.unit import WORK, find_unit
 from flows.orchestration import tasks
 from flows.tracking import runs
+from flows.versioning import dvc_yaml
 from flows.versioning.repo import find_changes
 from hfi_core.errors import UserError
 from tests.support import fakes
@@ -27,7 +28,7 @@ def meanwhile(inside, monkeypatch):
 
 
 def by_flow(project, name: str, unit: str) -> None:
-    tasks.run_and_keep(find_unit(project.params, name, unit, 1), project.params, None)
+    tasks.run_and_commit(find_unit(project.params, name, unit, 1), project.params, None)
 
 
 def by_command(project, name: str, unit: str) -> None:
@@ -48,6 +49,17 @@ def test_params_edited_during_a_unit_are_not_recorded_as_its_own(inside, meanwhi
     assert inside.ran() == [] and not list(WORK.iterdir()), "it went on from the checkpoints"
 
 
+def test_a_file_of_prompts_that_is_edited_during_a_unit_is_not_recorded_as_its_own(inside, meanwhile):
+    file = inside.folder / "prompts.txt"
+    file.write_text("a cup\n")
+    inside.edit(evaluate__suites__unrelated={"file": "prompts.txt", "pictures": 1})
+    dvc_yaml.write(inside.params)
+    (inside.folder / "models").mkdir()
+    meanwhile(lambda: file.write_text("a cup\na house\n"))
+    with pytest.raises(UserError, match=r"was changed since it was read \(evaluate.suites\)"):
+        by_flow(inside, "compare", "")
+
+
 def test_params_that_a_unit_does_not_read_may_change_meanwhile(inside, meanwhile):
     meanwhile(lambda: inside.edit(reward__steps=7))
     by_flow(inside, "generate", "badge")
@@ -58,7 +70,7 @@ def test_a_unit_whose_params_differ_before_it_begins_takes_no_step(inside):
     earlier = inside.params
     inside.edit(seed=earlier.seed + 1)
     with pytest.raises(UserError, match="was changed since it was read"):
-        tasks.run_and_keep(find_unit(earlier, "generate", "badge", 1), earlier, None)
+        tasks.run_and_commit(find_unit(earlier, "generate", "badge", 1), earlier, None)
     assert inside.ran() == []
 
 
