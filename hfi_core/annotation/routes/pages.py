@@ -17,8 +17,8 @@ from hfi_core.errors import UserError
 router = APIRouter()
 shortcuts = APIRouter()
 """Short addresses that people type. `create_app` adds them last, so that they hide no other page."""
-_IMMUTABLE = {"Cache-Control": "private, max-age=86400, immutable"}
-"""Cache headers of a picture. Its address contains its digest; only the annotator's own browser may cache it."""
+_NOT_STORED = {"Cache-Control": "private, no-store"}
+"""Cache headers of a picture: nobody who uses the browser later may find it on the disk."""
 
 Consenting = Annotated[User, Depends(require_consent)]
 
@@ -91,7 +91,7 @@ def serve_candidate(request: Request, concept: str, picture: str, user: Consenti
         raw = read_candidate_picture(workspace.settings.folder / "candidates" / concept, candidate)
     except UserError as error:
         raise HTTPException(410, "This picture cannot be shown any more.") from error
-    return Response(raw, media_type="image/png", headers=_IMMUTABLE)
+    return Response(raw, media_type="image/png", headers=_NOT_STORED)
 
 
 @router.get("/gallery/{concept}/{number}")
@@ -107,7 +107,7 @@ def serve_reference_picture(request: Request, concept: str, number: int, user: C
         raw = read_checked_picture(path, ("PNG", "JPEG", "WEBP"))
     except UserError as error:
         raise HTTPException(410, "This picture cannot be shown.") from error
-    return Response(raw, media_type=MEDIA_TYPES[path.suffix.lower()], headers=_IMMUTABLE)
+    return Response(raw, media_type=MEDIA_TYPES[path.suffix.lower()], headers=_NOT_STORED)
 
 
 @shortcuts.get("/{concept}")

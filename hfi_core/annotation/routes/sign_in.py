@@ -56,13 +56,17 @@ def sign_in(request: Request, name: Text, password: Text = "", next: Text = "/")
 
 
 @router.post("/sign-out")
-def sign_out(request: Request) -> Response:
-    """End the session."""
+def sign_out(request: Request, keep_storage: Text = "") -> Response:
+    """End the session, and tell the browser to delete what it has stored of the page.
+
+    `keep_storage` is set while answers of somebody wait in the browser's storage. The page's script deletes the rest.
+    """
     session = request.state.session
     if request.app.state.access.accounts:
         get_accounts(request).end_session(session.id)
     session.rotate()
-    return RedirectResponse("/sign-in", 303)
+    stored = '"cache"' if keep_storage else '"cache", "storage"'
+    return RedirectResponse("/sign-in", 303, headers={"Clear-Site-Data": stored})
 
 
 @router.get("/invite/{token}")

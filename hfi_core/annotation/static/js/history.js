@@ -10,6 +10,8 @@ export class History {
   constructor(annotator, task) {
     this.#key = `hfi-history:${annotator}:${task}`;
     this.#stageKey = `hfi-stage:${annotator}:${task}`;
+    const isOthers = (key) => /^hfi-(history|stage):/.test(key) && key.split(":")[1] !== annotator;
+    Object.keys(sessionStorage).filter(isOthers).forEach((key) => sessionStorage.removeItem(key));
     this.#entries = JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
     this.#position = this.#entries.length;
   }

@@ -5,6 +5,9 @@ import { post, RequestRefused, SignedOut } from "./http.js";
 const MIN_WAIT = 1000;
 const MAX_WAIT = 8000;
 
+/** The keys of waiting answers, of everybody who uses this browser, begin with this. */
+export const OUTBOX_PREFIX = "hfi-outbox:";
+
 export class Outbox extends EventTarget {
   #prefix;
   #refusedPrefix;
@@ -17,7 +20,7 @@ export class Outbox extends EventTarget {
   constructor(annotator) {
     super();
     this.annotator = annotator;
-    this.#prefix = `hfi-outbox:${annotator}:`;
+    this.#prefix = `${OUTBOX_PREFIX}${annotator}:`;
     this.#refusedPrefix = `hfi-refused:${annotator}:`;
     this.state = this.waiting ? "waiting" : "saved";
     this.isPersistent = true;

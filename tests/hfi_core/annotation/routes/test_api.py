@@ -122,6 +122,7 @@ def test_pictures_are_served_by_the_manifests_ids_only(project, api):
     (project.folder / "candidates/badge/pictures/unlisted.png").write_bytes(b"secret")
     good = api.client.get("/pictures/badge/badge-000")
     assert (good.status_code, good.headers["content-type"]) == (200, "image/png")
+    assert good.headers["cache-control"] == "private, no-store"
     for path in (
         "badge/unlisted", "badge/badge-000.png", "other/badge-000", "badge/..%2f..%2f..%2fparams.yaml",
         "badge/%2e%2e/%2e%2e/params.yaml", "..%2f..%2fparams/yaml", "badge/badge-000%00",

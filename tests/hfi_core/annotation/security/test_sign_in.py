@@ -94,6 +94,14 @@ def test_signing_out_ends_the_session_wherever_its_cookie_went(app, tmp_path):
     assert browser.get("/").status_code == copy.get("/").status_code == 401
 
 
+@pytest.mark.parametrize(("waiting", "cleared"), [("", '"cache", "storage"'), ("1", '"cache"')])
+def test_signing_out_clears_the_browser_but_no_answers_that_wait_there(app, tmp_path, waiting, cleared):
+    make_account(tmp_path, "Ana")
+    browser = sign_in(app, "Ana")
+    token = browser.get("/").json()["csrf"]
+    assert browser.fill("/sign-out", csrf_token=token, keep_storage=waiting).headers["clear-site-data"] == cleared
+
+
 def test_an_account_that_is_taken_away_is_out_at_once(app, accounts, tmp_path):
     make_account(tmp_path, "Ana")
     browser = sign_in(app, "Ana")
