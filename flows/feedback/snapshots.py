@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flows.runtime.console import warn
 from flows.versioning.inputs import dvc_file_of
-from flows.versioning.repo import commit_outputs, open_repository
+from flows.versioning.repo import commit_outputs, track_file
 from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, open_store, store_exists
@@ -33,8 +33,7 @@ def take_snapshot(params: Params) -> Snapshot | None:
         _require_in_store(store, path)
         snapshot = store.take_snapshot(path)
     if not tracked:
-        with open_repository() as repo:
-            repo.add([str(path)])
+        track_file(path)
     elif snapshot.written:
         commit_outputs(str(dvc_file_of(path)))
     return snapshot

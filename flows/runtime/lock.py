@@ -34,6 +34,23 @@ def project_lock() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def project_lock_released() -> Iterator[None]:
+    """Release the project's lock, if this process holds it, for the duration of the block.
+
+    What this process waits for may itself wait for the lock: a `dvc repro` whose stage is a command of ours.
+    """
+    lock = _lock()
+    depth = lock.lock_counter
+    if depth:
+        lock.release(force=True)
+    try:
+        yield
+    finally:
+        for _ in range(depth):
+            lock.acquire()
+
+
 def _lock() -> FileLock:
     STATE.mkdir(exist_ok=True)
     return FileLock((STATE / "lock").absolute(), is_singleton=True)

@@ -1,12 +1,34 @@
 """Call DVC in this process: find out-of-date stages, commit outputs, push data. No stage runs under DVC's lock."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
+from flows.runtime.console import warn
+from flows.runtime.lock import project_lock_released
+from flows.versioning import pointer_recovery
 from hfi_core.errors import UserError, causes, listed
 from hfi_core.io.atomic import DISK_FULL_ERRORS
+from hfi_core.pipeline.layout import DVC_LOCK
+
+MAX_WAIT_SECONDS = 600.0
+"""How long a run waits for another DVC process. A `dvc repro` may compute a stage for longer, but its stage holds the
+project's lock, for which a run waits without a limit."""
+_RETRY_SECONDS = 0.5
+
+Result = TypeVar("Result")
+
+
+class DvcBusyError(UserError):
+    """Another DVC process uses the repository or the paths of a stage: a later attempt may succeed."""
+
+
+_checked: dict[Path, tuple[int, ...]] = {}
+"""By project, time and size of the `dvc.lock` that was last found whole in this process."""
 
 
 def find_changes(*addresses: str) -> dict[str, str]:
@@ -16,17 +38,80 @@ def find_changes(*addresses: str) -> dict[str, str]:
     return {address: _reason(entries) for address, entries in status.items()}
 
 
-def commit_outputs(address: str) -> None:
+def commit_outputs(address: str, before_retry: Callable[[], None] | None = None) -> None:
     """Put a stage's outputs into DVC's cache and write its entry in `dvc.lock`, as `dvc repro` does.
 
-    Raises UserError if the disk is full or the cache cannot be written to; the stage then stays out of date.
-    """
-    from dvc.exceptions import DvcException
+    While another DVC process is at work, it waits. `before_retry` checks after a wait that nothing has changed.
 
-    with open_repository() as repo, _collect_transfer_errors() as errors:
+    Raises UserError if the disk is full or the cache cannot be written to; the stage then stays out of date. Raises
+    DvcBusyError if the other process does not end in time.
+    """
+    when_dvc_is_free(partial(_commit_outputs, address), before_retry)
+
+
+def when_dvc_is_free(action: Callable[[], Result], before_retry: Callable[[], None] | None = None) -> Result:
+    """Return the result of an action that needs DVC's lock; while another DVC process is at work, wait.
+
+    The project's lock is released while it waits, because a stage of the other process may need it.
+
+    Raises DvcBusyError if the other process does not end in `MAX_WAIT_SECONDS`.
+    """
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
+    is_first = True
+    while True:
+        try:
+            return action()
+        except DvcBusyError as error:
+            if time.monotonic() > deadline:
+                raise
+            if is_first:
+                warn(
+                    f"{error}\nWaiting until it ends, for at most {MAX_WAIT_SECONDS / 60:.0f} minutes (Ctrl-C stops "
+                    "waiting; what was computed is kept)."
+                )
+        is_first = False
+        with project_lock_released():
+            time.sleep(_RETRY_SECONDS)
+        if before_retry:
+            before_retry()
+
+
+def _commit_outputs(address: str) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.repo import lock_repo
+
+    pointer = Path(address) if address.endswith(".dvc") else DVC_LOCK
+    with (
+        open_repository() as repo,
+        lock_repo(repo),
+        _collect_transfer_errors() as errors,
+        pointer_recovery.protected_write(pointer),
+    ):
         repo.commit(address, force=True)
         if errors:
             raise DvcException(f"it cannot keep the outputs of {address} in its cache") from errors[0]
+
+
+def track_file(path: Path) -> None:
+    """Put a file into DVC's cache, and write its `.dvc` file, as `dvc add` does."""
+    from dvc.repo import lock_repo
+
+    with (
+        open_repository() as repo,
+        lock_repo(repo),
+        pointer_recovery.protected_write(path.with_name(f"{path.name}.dvc")),
+    ):
+        repo.add([str(path)])
+
+
+def read_remotes() -> dict[str, tuple[str, str | None]]:
+    """Return address and S3 server (if it is named) of each DVC remote, by name; none outside a DVC project."""
+    try:
+        with open_repository() as repo:
+            remotes = repo.config["remote"].items()
+            return {name: (str(settings["url"]), settings.get("endpointurl")) for name, settings in remotes}
+    except UserError:
+        return {}
 
 
 def push_data(remote: str) -> set[str]:
@@ -60,13 +145,14 @@ def open_repository() -> Iterator[Any]:
     logging.getLogger("dvc").setLevel(logging.CRITICAL)  # its bars and notes would break up ours
     try:
         with Repo() as repo:
+            _recover_files(repo)
             yield repo
     except NotDvcRepoError as error:
         raise UserError(
             "This folder is not a DVC project. To fix this: run `git init` and `dvc init` in it."
         ) from error
     except LockError as error:
-        raise UserError(
+        raise DvcBusyError(
             "Another DVC process is running in this project. Run this command again when it has ended.\n"
             f"{_describe(error)}"
         ) from error
@@ -80,6 +166,27 @@ def open_repository() -> Iterator[Any]:
         if isinstance(error, DvcException):
             raise UserError(f"DVC failed: {_describe(error)}") from error
         raise
+
+
+def _recover_files(repo: Any) -> None:
+    """Restore what a killed DVC process left cut off. The first call in a process checks every pointer file."""
+    from dvc.lock import make_lock
+    from dvc.repo import lock_repo
+
+    folder = Path(repo.tmp_dir)
+    if pointer_recovery.is_rwlock_damaged(folder):
+        hardlinks = repo.config["core"].get("hardlink_lock", False)
+        with make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder), hardlink_lock=hardlinks):
+            pointer_recovery.recover_rwlock(folder)
+    project, paths = Path.cwd(), pointer_recovery.marked_paths()
+    if project not in _checked:
+        paths = pointer_recovery.pointer_paths()
+    elif _checked[project] != pointer_recovery.version_of(DVC_LOCK):
+        paths.append(DVC_LOCK)
+    if paths:
+        with lock_repo(repo):  # else a write that goes on now would look cut off
+            pointer_recovery.recover_pointers(paths)
+    _checked[project] = pointer_recovery.version_of(DVC_LOCK)
 
 
 @contextmanager
