@@ -1,17 +1,18 @@
 """Import feedback files that others upload below an S3 prefix, each exactly once.
 
-A file is imported completely, then moved to `taken/`. A file that cannot be imported is moved to `rejected/`, with the
-reason beside it. The store recognises a repeated import, so after a crash between import and move the next try only
-moves the file.
+A file is imported completely, then moved to `taken/`. A file directly in the inbox that cannot be imported is moved to
+`rejected/`, with the reason beside it. One in a folder below stays where it is: it may belong to somebody else. The
+store recognises a repeated import, so after a crash between import and move the next try only moves the file.
 """
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
+from flows.feedback.address_overlaps import require_separate_addresses
 from flows.feedback.import_context import format_counts, list_candidate_folders, open_import_context
 from flows.runtime.console import info, warn
 from flows.storage.s3 import (
@@ -42,7 +43,11 @@ TAKEN, REJECTED = "taken/", "rejected/"
 REASON = ".reason.txt"
 MAX_BYTES = 2**30
 """A larger file is rejected. It would hold some millions of judgements, and might not fit into /tmp."""
+_SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")
+"""Endings of files that are read in a folder below the inbox."""
 _DIGEST_LENGTH = 12
+_MAX_KEY_BYTES = 1024
+"""S3's limit."""
 _MAX_NAME_BYTES = 200
 _RETRY_HINT = "What was imported is kept. Run this again: it continues with the remaining files."
 
@@ -54,7 +59,9 @@ class FetchResult:
     taken: dict[str, str]
     """Counts of each import, for people."""
     rejected: dict[str, str]
-    """Why each file was not imported."""
+    """Why each file was not imported, and was moved away."""
+    left: dict[str, str] = field(default_factory=dict)
+    """Why each file in a folder below the inbox was not imported, and stays where it is."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,11 @@ class _InboxFile:
     name: str
     etag: str
     bytes: int
+
+    @property
+    def is_below(self) -> bool:
+        """Return whether the file is in a folder below the inbox."""
+        return "/" in self.name
 
 
 def fetch_inbox(params: Params) -> FetchResult:
@@ -83,6 +95,7 @@ def fetch_inbox(params: Params) -> FetchResult:
             f"There are no candidates of {', '.join(missing)} yet, so nothing was taken from the inbox.\n"
             "  To fix this: `hfi run --until generate` (or adopt) makes them."
         )
+    require_separate_addresses(params)
     inbox_location = parse_s3_address(params.feedback.inbox)
     result = FetchResult({}, {})
     with as_user_error(inbox_location, _RETRY_HINT), open_store(params.feedback.database_url) as store:
@@ -90,6 +103,9 @@ def fetch_inbox(params: Params) -> FetchResult:
         for inbox_file in _list_files(s3, inbox_location):
             if inbox_file.bytes > MAX_BYTES:
                 _reject_large_file(s3, inbox_location, inbox_file, result)
+                continue
+            if inbox_file.is_below and PurePosixPath(inbox_file.name).suffix.lower() not in _SUFFIXES:
+                result.left[inbox_file.name] = f"its name does not end with {', '.join(_SUFFIXES)}"
                 continue
             name = _file_name(inbox_file.name)
             with disk_full_as_user_error(Path(gettempdir()) / name), TemporaryDirectory() as folder:
@@ -124,6 +140,13 @@ def report_fetched(result: FetchResult) -> None:
         info(f"inbox: {name}: {counts}")
     for name, reason in result.rejected.items():
         warn(f"inbox: {name} was rejected: {reason}")
+    if result.left:
+        name, reason = next(iter(result.left.items()))
+        warn(
+            f"inbox: {len(result.left)} file(s) in folders below stay where they are, because they are not feedback "
+            f"that can be imported. The first is {name}: {reason}\n"
+            "  To fix this: upload feedback directly to the inbox, or correct the file; move others out of the inbox."
+        )
 
 
 def _without_candidates(params: Params) -> list[str]:
@@ -185,22 +208,31 @@ def _import_and_move(
         result.taken[inbox_file.name] = _import(params, file, store)
     except _UnfitFile as error:
         reason = str(error).replace(str(file), inbox_file.name)
+        if inbox_file.is_below:
+            result.left[inbox_file.name] = reason
+            return
         result.rejected[inbox_file.name] = reason
-        destination = _destination(REJECTED, inbox_file.name, sha256_of_file(file))
+        destination = _destination(inbox_location, REJECTED, inbox_file.name, sha256_of_file(file))
         _put_reason(s3, inbox_location, destination, reason)
     else:
-        destination = _destination(TAKEN, inbox_file.name, sha256_of_file(file))
+        destination = _destination(inbox_location, TAKEN, inbox_file.name, sha256_of_file(file))
     _move(s3, inbox_location, inbox_file, file, destination)
 
 
 def _reject_large_file(s3: Any, inbox_location: S3Location, inbox_file: _InboxFile, result: FetchResult) -> None:
-    """Reject a file that is too large to download. The server moves it, named by its ETag."""
+    """Reject a file that is too large to download. The server moves it, named by its ETag.
+
+    One in a folder below the inbox stays where it is.
+    """
     from botocore.exceptions import ClientError
 
     reason = (
         f"It has {inbox_file.bytes:,} bytes, and at most {MAX_BYTES:,} are allowed. To fix this: upload it in parts."
     )
-    destination = _destination(REJECTED, inbox_file.name, inbox_file.etag.strip('"'))
+    if inbox_file.is_below:
+        result.left[inbox_file.name] = reason
+        return
+    destination = _destination(inbox_location, REJECTED, inbox_file.name, inbox_file.etag.strip('"'))
     source = {"Bucket": inbox_location.bucket, "Key": inbox_location.key(inbox_file.name)}
     try:
         s3.copy(
@@ -229,6 +261,10 @@ class _UnfitFile(Exception):
     """The file cannot be imported; the store and the network work."""
 
 
+_UNFORESEEN = (ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What code raises on content that it does not foresee. Errors of the disk and the network are not among them."""
+
+
 def _import(params: Params, file: Path, store: Store) -> str:
     """Import a file. Raises _Unfit if it cannot be read, or holds rows that are not judgements of this project."""
     with open_import_context(params) as project:
@@ -237,6 +273,8 @@ def _import(params: Params, file: Path, store: Store) -> str:
                 prepared.require_no_rejections()
         except UserError as error:
             raise _UnfitFile(str(error)) from error
+        except _UNFORESEEN as error:  # one file must not keep the others from coming
+            raise _UnfitFile(f"{file} cannot be read ({type(error).__name__}: {error}).") from error
         with prepare_import(file, project, store) as prepared:  # an error here is the store's
             try:
                 prepared.require_no_rejections()
@@ -245,10 +283,21 @@ def _import(params: Params, file: Path, store: Store) -> str:
             return format_counts(commit_import(prepared, project, store))
 
 
-def _destination(folder: str, name: str, digest: str) -> str:
-    """Return the new name of a file, with its digest: a later file of the same name must not replace it."""
-    path = PurePosixPath(name)
-    return f"{folder}{path.with_name(f'{path.stem}-{digest[:_DIGEST_LENGTH]}{path.suffix}')}"
+def _destination(inbox_location: S3Location, folder: str, name: str, digest: str) -> str:
+    """Return the new name of a file, with its digest: a later file of the same name must not replace it.
+
+    A name that would exceed S3's limit for keys is shortened; the digest keeps it apart from others.
+    """
+    above, slash, last = name.rpartition("/")
+    stem, dot, suffix = last.rpartition(".")
+    if not stem:  # `.`, `.csv` or a name without a dot
+        stem, dot, suffix = last.strip(".") or "export", "", ""
+    end = f"-{digest[:_DIGEST_LENGTH]}{dot}{suffix}"
+    room = _MAX_KEY_BYTES - len((inbox_location.prefix + folder + end + REASON).encode())
+    if room <= 0:  # an ending of hundreds of characters
+        end = f"-{digest[:_DIGEST_LENGTH]}"
+        room = _MAX_KEY_BYTES - len((inbox_location.prefix + folder + end + REASON).encode())
+    return folder + (above + slash + stem).encode()[:room].decode(errors="ignore") + end
 
 
 def _move(s3: Any, inbox_location: S3Location, inbox_file: _InboxFile, file: Path, destination: str) -> None:

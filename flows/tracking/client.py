@@ -1,12 +1,12 @@
 """Connect to MLflow's tracking server and registry, and turn failures into user errors or warnings."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from flows.runtime.console import warn
+from flows.tracking.relocation import database_file, read_location, require_present_folder
 from hfi_core.errors import UserError, first_line
 from hfi_core.params import Params
 
@@ -15,9 +15,13 @@ _DEFAULT_ARTIFACTS = Path("mlruns")
 
 
 def registry_client(params: Params) -> Any:
-    """Return a client of the registry in `tracking.mlflow`."""
+    """Return a client of the registry in `tracking.mlflow`.
+
+    Raises UserError if the project was moved or copied, and MLflow's records still name its old folder.
+    """
     from mlflow.tracking import MlflowClient
 
+    require_present_folder(params)
     return MlflowClient(params.tracking.mlflow, params.tracking.mlflow)
 
 
@@ -56,9 +60,13 @@ def warn_on_failure(name: str) -> Iterator[None]:
 
 
 def tracking_client(params: Params):
-    """Return MLflow's client and the id of the project's experiment, which is created if it is missing."""
+    """Return MLflow's client and the id of the project's experiment, which is created if it is missing.
+
+    Raises UserError as `registry_client` does.
+    """
     from mlflow.tracking import MlflowClient
 
+    require_present_folder(params)
     client = MlflowClient(params.tracking.mlflow)
     return client, get_or_create_experiment(client, params)
 
@@ -97,22 +105,3 @@ def artifact_location(params: Params, ask_server: bool = False) -> str | None:
         return None
     location = experiment.artifact_location if experiment else "mlflow-artifacts:"
     return None if location.startswith("mlflow-artifacts:") else location
-
-
-def database_file(params: Params) -> Path | None:
-    """Return the path of MLflow's SQLite database; None if `tracking.mlflow` is something else."""
-    file = params.tracking.mlflow.removeprefix("sqlite:///")
-    return Path(file.partition("?")[0]) if file != params.tracking.mlflow else None
-
-
-def read_location(file: Path, experiment: str) -> str | None:
-    """Return the artifact location of an experiment in a SQLite database, without MLflow; None if it has none yet."""
-    if not file.is_file():
-        return None
-    try:
-        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            query = "SELECT artifact_location FROM experiments WHERE name = ?"
-            row = database.execute(query, (experiment,)).fetchone()
-    except sqlite3.Error:  # MLflow has not made its tables, or says what is wrong
-        return None
-    return row[0] if row else None

@@ -4,7 +4,8 @@
 def fetch() -> None:
     """Import the files in `feedback.inbox`, each exactly once, and completely or not at all.
 
-    Imported files are moved to `taken/`, others to `rejected/` with the reason beside them. `hfi run` does this itself.
+    Imported files are moved to `taken/`, others to `rejected/` with the reason beside them. What is in a folder below
+    the inbox and cannot be imported stays. `hfi run` does this itself.
     """
     from flows.feedback.inbox import fetch_inbox, report_fetched
     from flows.runtime.console import info
@@ -16,4 +17,7 @@ def fetch() -> None:
     with project_lock():
         result = fetch_inbox(params)
     report_fetched(result)
-    info(f"{params.feedback.inbox}: {len(result.taken)} taken, {len(result.rejected)} rejected.")
+    info(
+        f"{params.feedback.inbox}: {len(result.taken)} taken, {len(result.rejected)} rejected"
+        + (f", {len(result.left)} left." if result.left else ".")
+    )

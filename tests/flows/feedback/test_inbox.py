@@ -255,6 +255,50 @@ def test_a_project_without_an_inbox_is_told_how_to_name_one(project, params):
         fetch_inbox(load_params(project.folder / "params.yaml"))
 
 
+def test_what_lies_in_a_folder_below_and_is_not_feedback_stays(params, bucket, drop, capsys):
+    drop("week 2/tuesday.jsonl", export("bo", "no"))
+    others = {
+        "files/md5/ab/cdef": b"data of DVC", "week 2/bad.jsonl": BAD, "releases/digests.json": b'{"files": {}}',
+        "x/report.html": b"<html>", "page/x.csv": b"a,b\n1,2\n",
+    }  # fmt: skip
+    for name, content in others.items():
+        drop(name, content)
+    drop("bad.jsonl", BAD)
+    found = fetch_inbox(params)
+    assert set(found.taken) == {"week 2/tuesday.jsonl"} and set(found.rejected) == {"bad.jsonl"}
+    assert set(found.left) == set(others)
+    there = {key.removeprefix("inbox/"): value for key, value in contents(bucket).items()}
+    assert {name: there.get(name) for name in others} == others
+    inbox.report_fetched(found)
+    assert "5 file(s) in folders below stay where they are" in capsys.readouterr().err
+
+
+def test_a_folder_below_with_a_file_that_is_too_large_stays(params, bucket, drop, monkeypatch):
+    drop("data/a-huge.jsonl", export("ana") * 20)
+    monkeypatch.setattr(inbox, "MAX_BYTES", 100)
+    assert set(fetch_inbox(params).left) == {"data/a-huge.jsonl"}
+    assert names(bucket) == ["data/a-huge.jsonl"]
+
+
+@pytest.mark.parametrize("name", [".", "..", "...", ".csv", "a.", "x" * 1018, "ü" * 500 + ".jsonl", "a." + "y" * 900])
+def test_no_name_of_an_object_keeps_the_others_from_coming(params, bucket, drop, name):
+    drop(name, BAD)
+    drop("monday.jsonl", export("ana"))
+    found = fetch_inbox(params)
+    assert set(found.rejected) == {name} and set(found.taken) == {"monday.jsonl"}
+    there = contents(bucket)
+    assert max(len(key.encode()) for key in there) <= 1024
+    assert sorted(there.values())[1:] != [] and BAD in there.values() and f"inbox/{name}" not in there
+
+
+def test_an_inbox_above_something_else_of_the_project_is_refused_before_anything_moves(project, params, bucket, drop):
+    drop("monday.jsonl", export("ana"))
+    project.edit(publish__to=f"s3://{bucket.name}/inbox/releases")
+    with pytest.raises(UserError, match="overlap"):
+        fetch_inbox(load_params(project.folder / "params.yaml"))
+    assert names(bucket) == ["monday.jsonl"]
+
+
 def test_the_command_says_what_came(params, drop):
     from typer.testing import CliRunner
 
@@ -264,3 +308,29 @@ def test_the_command_says_what_came(params, drop):
     drop("tuesday.jsonl", BAD)
     told = CliRunner().invoke(app, ["feedback", "fetch"])
     assert "monday.jsonl: 6 new judgements" in told.output and "1 taken, 1 rejected" in told.output, told.output
+
+
+@pytest.mark.parametrize(
+    "answered_at", ["0001-01-01T00:00:00+01:00", "46350.38", "20261124", "2026-11-24T09:12:07", "2026-02-30T00:00:00Z"]
+)
+def test_a_time_that_cannot_be_read_is_rejected_and_keeps_no_other_from_coming(params, drop, answered_at):
+    row = vote(CANDIDATES[0], "yes", "cara", answered_at=answered_at)
+    drop("a-bad.jsonl", json.dumps(row).encode())
+    drop("b-good.jsonl", export("ana"))
+    found = fetch_inbox(params)
+    assert "line 1: the time" in found.rejected["a-bad.jsonl"] and set(found.taken) == {"b-good.jsonl"}
+    assert len(stored()) == 6
+
+
+def test_an_error_that_nobody_foresaw_rejects_one_file(params, drop, monkeypatch):
+    def prepare(file, *arguments):
+        if file.name == "a-bad.jsonl":
+            raise OverflowError("date value out of range")
+        return prepare_import(file, *arguments)
+
+    prepare_import = inbox.prepare_import
+    monkeypatch.setattr(inbox, "prepare_import", prepare)
+    drop("a-bad.jsonl", export("cara"))
+    drop("b-good.jsonl", export("ana"))
+    found = fetch_inbox(params)
+    assert "OverflowError" in found.rejected["a-bad.jsonl"] and set(found.taken) == {"b-good.jsonl"}
