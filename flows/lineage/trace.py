@@ -83,7 +83,7 @@ def _describe_token(content: dict[str, Any]) -> str:
 
 def _describe_reward(content: dict[str, Any]) -> str:
     auc = content.get("metrics", {}).get("auc")
-    return f"AUC {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]" if auc else ""
+    return f"AUC {auc['value']:.3f} on {auc['n']} held-out pictures" if auc else ""
 
 
 def _describe_labels(content: dict[str, Any], version: Version) -> str:

@@ -61,12 +61,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="reward",
-        revision=2,
+        revision=3,
         function="hfi_core.stages.reward:run",
         over="concepts",
-        params=(
-            "seed", "compute", "clip", "concepts.{unit}.feedback", "reward", "evaluate.resamples", "evaluate.level",
-        ),
+        params=("seed", "compute", "clip", "concepts.{unit}.feedback", "reward"),
         inputs={"labels": "labels/{unit}", "candidates": "candidates/{unit}"},
         outputs={"reward": "reward/{unit}"},
     ),
@@ -113,7 +111,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=6,
+        revision=7,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",

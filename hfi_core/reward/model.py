@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -22,7 +23,7 @@ from hfi_core.metrics.ranking import Measurement, Resampling
 from hfi_core.models.clip import Clip
 from hfi_core.params import Params, Reward
 from hfi_core.progress import Progress, no_progress
-from hfi_core.reward.objectives import make_objective
+from hfi_core.reward.objectives import decide_pairs, make_objective, measure_binary, measure_ranking
 
 WEIGHTS = "reward.safetensors"
 SCORES = "scores.jsonl"
@@ -106,7 +107,7 @@ class RewardModel(nn.Module):
         if kind == "ranking":
             model.put_zero_at(features[train])
         rewards = model.rewards(features).double().numpy()
-        resampling = Resampling(params.evaluate.resamples, params.evaluate.level, derive_seed(*key, "resample"))
+        resampling = measurement_resampling(params, concept)
         scores = tuple(
             Score(label.picture, round(float(reward), _DECIMALS), label.label, "held_out" if held_out else "train")
             for label, reward, held_out in zip(learn, rewards, objective.held_out, strict=True)
@@ -196,6 +197,26 @@ class FittedReward:
         """
         scores = tuple(Score(**row) for row in read_jsonl(folder / SCORES))
         return cls(RewardModel.load(folder), candidates, scores)
+
+
+def measure_scores(
+    scores: Sequence[Score], params: Params, concept: str, pairs: Sequence[RankedPair] = ()
+) -> dict[str, Measurement]:
+    """Measure the held-out scores of a concept, each figure with its interval; `pairs` as in `RewardModel.fit`."""
+    held_out = [score for score in scores if score.split == "held_out"]
+    rewards = np.array([score.reward for score in held_out])
+    labels = np.array([score.label for score in held_out])
+    resampling = measurement_resampling(params, concept)
+    if params.concept(concept).feedback == "binary":
+        return measure_binary(rewards, labels, resampling)
+    decided = decide_pairs([score.picture for score in held_out], pairs)
+    return measure_ranking(rewards, labels, decided, resampling)
+
+
+def measurement_resampling(params: Params, concept: str) -> Resampling:
+    """Return the settings of the bootstrap for the figures of a concept's reward model."""
+    evaluate, seed = params.evaluate, derive_seed(params.seed, "reward", concept, "resample")
+    return Resampling(evaluate.resamples, evaluate.level, seed)
 
 
 def train_model(

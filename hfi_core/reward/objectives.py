@@ -108,13 +108,7 @@ class BinaryObjective:
 
     def measure(self, rewards: np.ndarray, resampling: Resampling) -> dict[str, Measurement]:
         """See `Objective`."""
-        decided = self.held_out & (self.labels != 0.5)
-        positive = self.labels[decided] > 0.5
-        return {
-            "auc": auc(rewards[decided], positive, resampling),
-            "accuracy": accuracy(rewards[decided], positive, resampling),
-            "calibration_error": calibration_error(rewards[self.held_out], self.labels[self.held_out], resampling),
-        }
+        return measure_binary(rewards[self.held_out], self.labels[self.held_out], resampling)
 
 
 @dataclass(frozen=True)
@@ -159,12 +153,40 @@ class RankingObjective:
         """See `Objective`."""
         # Row numbers among the held-out pictures: the bootstrap resamples those.
         row = np.cumsum(self.held_out) - 1
-        pairs = self.decided
-        held_out = rewards[self.held_out]
-        return {
-            "pair_accuracy": pair_accuracy(held_out, row[pairs.above], row[pairs.below], pairs.weight, resampling),
-            "spearman": spearman(held_out, self.labels[self.held_out], resampling),
-        }
+        decided = Pairs(row[self.decided.above], row[self.decided.below], self.decided.weight)
+        return measure_ranking(rewards[self.held_out], self.labels[self.held_out], decided, resampling)
+
+
+def measure_binary(rewards: np.ndarray, labels: np.ndarray, resampling: Resampling) -> dict[str, Measurement]:
+    """Measure the rewards (N,) of held-out pictures against their labels (N,), shares of votes."""
+    decided = labels != 0.5
+    positive = labels[decided] > 0.5
+    return {
+        "auc": auc(rewards[decided], positive, resampling),
+        "accuracy": accuracy(rewards[decided], positive, resampling),
+        "calibration_error": calibration_error(rewards, labels, resampling),
+    }
+
+
+def measure_ranking(
+    rewards: np.ndarray, labels: np.ndarray, decided: Pairs, resampling: Resampling
+) -> dict[str, Measurement]:
+    """Measure the rewards (N,) of held-out pictures against their labels (N,) and the pairs among them without ties."""
+    return {
+        "pair_accuracy": pair_accuracy(rewards, decided.above, decided.below, decided.weight, resampling),
+        "spearman": spearman(rewards, labels, resampling),
+    }
+
+
+def decide_pairs(pictures: Sequence[str], pairs: Sequence[RankedPair]) -> Pairs:
+    """Return which of these pictures was placed above which more often, by row, and by how much; without ties."""
+    weights = _weights(pictures, pairs)
+    return _pairs({(a, b): net for (a, b), w in weights.items() if (net := w - weights.get((b, a), 0.0)) > 0})
+
+
+def _weights(pictures: Sequence[str], pairs: Sequence[RankedPair]) -> dict[tuple[int, int], float]:
+    row = {picture: k for k, picture in enumerate(pictures)}
+    return {(row[p.above], row[p.below]): p.weight for p in pairs if p.above in row and p.below in row}
 
 
 def _binary_objective(concept: str, labels: Sequence[Label], settings: Reward, seed: int) -> BinaryObjective:
@@ -182,11 +204,9 @@ def _binary_objective(concept: str, labels: Sequence[Label], settings: Reward, s
 def _ranking_objective(
     concept: str, labels: Sequence[Label], pairs: Sequence[RankedPair], settings: Reward, seed: int
 ) -> RankingObjective:
-    row = {label.picture: k for k, label in enumerate(labels)}
+    pictures = [label.picture for label in labels]
     held_out = split_held_out(np.zeros(len(labels)), settings.held_out, seed)
-    weights = {(row[p.above], row[p.below]): p.weight for p in pairs if p.above in row and p.below in row}
-    known = _pairs(weights)
-    decided = _pairs({(a, b): net for (a, b), w in weights.items() if (net := w - weights.get((b, a), 0.0)) > 0})
+    known, decided = _pairs(_weights(pictures, pairs)), decide_pairs(pictures, pairs)
     if (
         not (~held_out[decided.above] & ~held_out[decided.below]).any()
         or not (held_out[decided.above] & held_out[decided.below]).any()

@@ -1,15 +1,22 @@
 """Stage 6, at its end: all rows side by side; figures, paired tests, plots and the page (method, section 6)."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
+from hfi_core.feedback.labels import read_pairs
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
 from hfi_core.io.training_curve import read_losses
+from hfi_core.params import Params
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.images import write_banner
 from hfi_core.report.page import ConceptReports, write_page
 from hfi_core.report.plots import PlotData, draw_plots, write_removal_csv
 from hfi_core.report.table import write_table
+from hfi_core.reward.model import SCORES, Score, measure_scores
 
 
 def run(context: StageContext) -> dict[str, float]:
@@ -18,7 +25,7 @@ def run(context: StageContext) -> dict[str, float]:
     rows = read_variants(inputs["evaluation"], list(params.removals))
     background = ConceptReports(
         feedback={name: read_json(inputs["labels"] / name / "summary.json") for name in params.concepts},
-        reward={name: read_json(inputs["reward"] / name / "report.json") for name in params.concepts},
+        reward={name: _read_reward(params, inputs, name) for name in params.concepts},
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
@@ -45,3 +52,18 @@ def run(context: StageContext) -> dict[str, float]:
     write_json(outputs["metrics"], values)
     write_json(outputs["evaluation"], evaluation)
     return values[params.release.row]
+
+
+def _read_reward(params: Params, inputs: Mapping[str, Path], concept: str) -> dict[str, Any]:
+    """Return the report of a concept's reward model, with an interval for each figure."""
+    folder = inputs["reward"] / concept
+    report = read_json(folder / "report.json")
+    scores = [Score(**row) for row in read_jsonl(folder / SCORES)]
+    pairs = read_pairs(inputs["labels"] / concept) if report["kind"] == "ranking" else ()
+    # The values are those of the rewards before they were rounded for the file.
+    measured = measure_scores(scores, params, concept, pairs)
+    metrics = {
+        name: {**figure, "low": measured[name].low, "high": measured[name].high}
+        for name, figure in report["metrics"].items()
+    }
+    return report | {"metrics": metrics}

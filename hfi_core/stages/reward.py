@@ -1,7 +1,6 @@
 """Stage 3: labels and pictures become a reward model (method, section 3). It never reads the labels' part "attack"."""
 
 from collections import Counter
-from dataclasses import asdict
 
 from hfi_core.feedback.labels import read_labels, read_pairs, read_summary
 from hfi_core.io.atomic import atomic_folder
@@ -34,7 +33,8 @@ def run(context: StageContext) -> dict[str, float]:
             "kind": kind,
             "simulated": summary["simulated"],
             "feedback_sha256": summary["feedback_sha256"],
-            "metrics": {name: asdict(measured) for name, measured in reward.metrics.items()},
+            # Without intervals: these depend on params of the evaluation, and `compare` computes them.
+            "metrics": {name: {"value": figure.value, "n": figure.n} for name, figure in reward.metrics.items()},
             "measured_on": "held-out pictures, which also chose the step",
             "split": {"train": split["train"], "held_out": split["held_out"]},
             "best_step": reward.best_step,

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,9 @@ def _write_feedback(folder: Path, concept: str, kind: str, simulated: bool) -> N
         },
     }  # fmt: skip
     write_json(folder / "labels" / concept / "summary.json", summary)
-    figures = {"auc": (0.981, 0.96, 0.99), "accuracy": (0.943, 0.9, 0.97), "calibration_error": (0.041, 0.03, 0.09)}
-    metrics = {name: dict(zip(("value", "low", "high"), f, strict=True)) | {"n": 89} for name, f in figures.items()}
+    binary = {"auc": 0.981, "accuracy": 0.943, "calibration_error": 0.041}
+    figures = binary if kind == "binary" else {"pair_accuracy": 0.95, "spearman": 0.8}
+    metrics = {name: {"value": value, "n": 60} for name, value in figures.items()}
     write_json(folder / "reward" / concept / "report.json", {"concept": concept, "kind": kind, "metrics": metrics})
     scores = []
     for i in range(120):
@@ -142,6 +144,9 @@ def _write_feedback(folder: Path, concept: str, kind: str, simulated: bool) -> N
         reward = round(float(np.clip(label + 0.25 * rng.normal(), -0.1, 1.1)), 6)
         scores.append({"picture": f"p{i:03d}", "reward": reward, "label": label, "split": ("train", "held_out")[i % 2]})
     write_jsonl(folder / "reward" / concept / "scores.jsonl", scores)
+    order = sorted(scores, key=lambda score: score["label"])
+    pairs = [{"above": b["picture"], "below": a["picture"], "weight": 1.0} for a, b in pairwise(order)]
+    write_jsonl(folder / "labels" / concept / "pairs.jsonl", pairs if kind == "ranking" else [])
     sides = {"text": 0.53, "objectionable": 0.88, "accepted": 0.02}
     check = {side: {"mean_reward": share, "share_objectionable": share, "n": 32} for side, share in sides.items()}
     write_json(folder / "tokens" / concept / "check.json", {"pictures": check})

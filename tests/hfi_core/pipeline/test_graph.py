@@ -159,3 +159,13 @@ def test_reading_the_graph_imports_no_stage():
     code = "import sys, hfi_core.pipeline.graph; print([m for m in sys.modules if m.startswith('hfi_core.stages.')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_settings_of_the_intervals_concern_only_what_writes_intervals():
+    raw = default_raw()
+    before = parse_params(raw)
+    changed = {}
+    for key, value in (("resamples", 777), ("level", 0.9)):
+        after = parse_params(raw | {"evaluate": raw["evaluate"] | {key: value}})
+        changed[key] = {u.stage.name for u in units_of(before) if params_of(u, before) != params_of(u, after)}
+    assert changed == {"resamples": {"compare"}, "level": {"compare", "package"}}

@@ -8,7 +8,7 @@ from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.reward import model
 from hfi_core.reward.model import WEIGHTS, RewardModel
-from hfi_core.stages import ingest, reward
+from hfi_core.stages import compare, ingest, reward
 from tests.support.judging import draw_candidates, is_flagged, ranking, vote, write_lines
 from tests.support.projects import read_rows
 
@@ -58,7 +58,7 @@ def test_the_stage_writes_a_model_its_scores_its_curve_and_a_report(project, dra
     report = json.loads((folder / "report.json").read_text())
     assert {name: figure["value"] for name, figure in report["metrics"].items()} == figures
     assert set(figures) == {"auc", "accuracy", "calibration_error"}
-    assert all(figure["low"] <= figure["value"] <= figure["high"] for figure in report["metrics"].values())
+    assert all(figure.keys() == {"value", "n"} for figure in report["metrics"].values())
     assert report["simulated"] is False
     assert report["split"]["train"] + report["split"]["held_out"] == len(scores)
     lines = (folder / "steps.csv").read_text().splitlines()
@@ -125,3 +125,23 @@ def test_too_few_labels_are_refused_before_any_model_is_loaded(project, drawn):
     project.edit(clip__source="missing/folder")
     with pytest.raises(UserError, match="reward.least asks for 8"):
         _reward(project, drawn)
+
+
+@pytest.mark.parametrize("kind", ["binary", "ranking"])
+def test_the_settings_of_the_intervals_change_no_byte_and_the_comparison_computes_them(project, drawn, kind):
+    project.edit(concepts__badge__feedback=kind, reward__steps=60)
+    _labelled(project, drawn, _votes(drawn[1]) if kind == "binary" else _rankings(drawn[1]))
+    figures = _reward(project, drawn, "one/badge")
+    project.edit(evaluate__resamples=200, evaluate__level=0.8)
+    _reward(project, drawn, "two/badge")
+    assert sha256_of_folder(project.folder / "one") == sha256_of_folder(project.folder / "two")
+    (project.folder / "all").mkdir()
+    (project.folder / "labels").rename(project.folder / "all/badge")
+    inputs = {"reward": project.folder / "one", "labels": project.folder / "all"}
+    narrow = compare._read_reward(project.params, inputs, "badge")["metrics"]
+    project.edit(evaluate__level=0.99)
+    wide = compare._read_reward(project.params, inputs, "badge")["metrics"]
+    assert {name: figure["value"] for name, figure in narrow.items()} == figures
+    bounded = [name for name, figure in narrow.items() if figure["low"] is not None]
+    assert bounded
+    assert all(wide[name]["low"] <= narrow[name]["low"] <= narrow[name]["high"] <= wide[name]["high"] for name in bounded)
