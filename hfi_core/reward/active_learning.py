@@ -1,9 +1,9 @@
-"""Which pictures to ask people about next: those that tell the reward model most, and some at random.
+"""Select the pictures that people should judge next: those that teach the reward model most, and some at random.
 
-Pictures are unsure where the reward is near one half (uncertainty sampling, Lewis & Gale 1994), and they are chosen
-apart from each other and from what is judged already, by a greedy k-centre (Sener & Savarese 2018) on CLIP embeddings.
-Chosen pictures are no fair sample of all, so some are taken by an order that knows neither model nor answers: on those,
-shares and scores are estimated without bias.
+A picture is uncertain if its reward is near one half (uncertainty sampling, Lewis & Gale 1994). Selected pictures also
+lie far from each other and from judged pictures, by a greedy k-centre (Sener & Savarese 2018) on CLIP embeddings.
+They are not a fair sample of all pictures. So some pictures are selected in an order that knows neither the model nor
+the answers: on those, shares and scores are estimated without bias.
 """
 
 import hashlib
@@ -20,12 +20,12 @@ from hfi_core.feedback.labels import assign_split, read_labels
 from hfi_core.params import Params
 from hfi_core.progress import Progress, no_progress
 
-_BLOCK = 1024  # known pictures compared at a time
+_BLOCK = 1024  # known pictures that are compared at a time
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A picture to ask about."""
+    """A picture that people should judge."""
 
     candidate: Candidate
     reward: float
@@ -34,47 +34,48 @@ class Choice:
 
 @dataclass(frozen=True)
 class Selection:
-    """The next pictures, those to be asked first in front, and the whole unbiased sample with those judged already."""
+    """The next pictures in the order in which to ask, and the whole unbiased sample with its judged pictures."""
 
     choices: Sequence[Choice]
     sample: Sequence[Candidate]
 
     @property
     def priorities(self) -> Mapping[str, float]:
-        """By picture, above 0, which is what pictures have that nobody chose."""
-        return {one.candidate.id: float(len(self.choices) - k) for k, one in enumerate(self.choices)}
+        """Priority by picture. It is above 0, the priority of pictures that were not selected."""
+        return {choice.candidate.id: float(len(self.choices) - k) for k, choice in enumerate(self.choices)}
 
 
 def uncertainty(rewards: np.ndarray, kind: str) -> np.ndarray:
-    """How unsure the reward model is (N,), 0 to 1: binary rewards near one half are.
+    """Return how uncertain the reward model is (N,), in [0, 1]: most where a binary reward is one half.
 
-    A ranking's one half is the median picture and says nothing about certainty, so there all count alike.
+    A ranking's reward of one half marks the median picture and says nothing about certainty, so all get 1.
     """
     return 1 - np.abs(2 * rewards - 1) if kind == "binary" else np.ones(len(rewards))
 
 
-def spread_out(unsure: np.ndarray, features: np.ndarray, known: np.ndarray, count: int) -> list[int]:
-    """Up to `count` rows, greedily the largest uncertainty x distance to the nearest that is chosen or `known`.
+def spread_out(uncertain: np.ndarray, features: np.ndarray, known: np.ndarray, count: int) -> list[int]:
+    """Select up to `count` rows, greedily by uncertainty times the distance to the nearest selected or known row.
 
-    `features` (N, D) and `known` (M, D) are of length 1; the distance is 1 - cosine. Rows with uncertainty 0 stay out.
+    `features` (N, D) and `known` (M, D) have length 1, and the distance is 1 - cosine. Rows with uncertainty 0 are not
+    selected.
     """
     nearest = np.full(len(features), 2.0)
     for start in range(0, len(known), _BLOCK):
         nearest = np.minimum(nearest, 1 - (features @ known[start : start + _BLOCK].T).max(1))
-    left = unsure.astype(np.float64)
-    chosen: list[int] = []
-    while len(chosen) < count and left.any():
-        row = int(np.argmax(left * np.maximum(nearest, 0)))
-        if not left[row]:  # all that is left lies where something chosen lies
-            row = int(np.argmax(left))
-        chosen.append(row)
-        left[row] = 0
+    remaining = uncertain.astype(np.float64)
+    selected: list[int] = []
+    while len(selected) < count and remaining.any():
+        row = int(np.argmax(remaining * np.maximum(nearest, 0)))
+        if not remaining[row]:  # every remaining row equals a selected one
+            row = int(np.argmax(remaining))
+        selected.append(row)
+        remaining[row] = 0
         nearest = np.minimum(nearest, 1 - features @ features[row])
-    return chosen
+    return selected
 
 
 def random_order(pictures: Sequence[str], seed: int) -> list[str]:
-    """Pictures by a hash of seed and id: an order that depends on no model, no answer and no other picture."""
+    """Sort pictures by a hash of seed and id: the order depends on no model, no answer and no other picture."""
     return sorted(pictures, key=lambda name: hashlib.sha256(f"random\x1f{seed}\x1f{name}".encode()).digest())
 
 
@@ -88,64 +89,65 @@ def select(
     sampled: Collection[str] = frozenset(),
     progress: Progress = no_progress,
 ) -> Selection:
-    """Choose from the askable candidates without a label, by the reward model of the first round.
+    """Select from the candidates that people can judge and that have no label, by the first round's reward model.
 
-    `sampled` is the unbiased sample so far; it grows by `random_share` of `count` in the order of `random_order`, and
-    those of it without a label are asked about: fewer, where some have one. The rest of `count` comes from the pictures
-    that the reward model may learn from: those kept for the attacker are asked about at random only.
+    `sampled` is the unbiased sample so far. It grows by `random_share` of `count` pictures in the order of
+    `random_order`; those of them without a label are selected. The rest of `count` comes from the pictures that the
+    reward model may learn from. Pictures that are kept for the attacker are only selected at random.
 
-    Raises UserError if there is no reward model yet, or nothing left to choose from.
+    Raises UserError if there is no reward model yet, or if no candidate is left.
     """
     folder, reward = root / "candidates" / concept, root / "reward" / concept
     if not (reward / "reward.safetensors").exists():
         raise UserError(
-            f"{reward} holds no reward model: choosing pictures needs a first round of judgements.\n"
-            "  To mend it: have some candidates judged, whichever come first, then `hfi run --until reward`."
+            f"There is no reward model in {reward}: selecting pictures needs a first round of judgements.\n"
+            "  To fix this: have any candidates judged, then run `hfi run --until reward`."
         )
     candidates = {candidate.id: candidate for candidate in read_manifest(folder)}
-    asking = {one.id for one in list_askable_candidates(params, concept, candidates.values(), root)}
+    askable = {candidate.id for candidate in list_askable_candidates(params, concept, candidates.values(), root)}
     labelled = {label.picture for label in read_labels(root / "labels" / concept)}
-    open_ = [name for name in candidates if name in asking and name not in labelled]
-    if not open_:
+    unlabelled = [name for name in candidates if name in askable and name not in labelled]
+    if not unlabelled:
         raise UserError(
             f"Every candidate of {concept} has a label, is gold, or has no picture file.\n"
-            f"  To mend it: raise candidates.drawn.{concept} and `hfi run --until generate`, or import more pictures."
+            f"  To fix this: raise candidates.drawn.{concept} and run `hfi run --until generate`, or import pictures."
         )
     more = round(random_share * count)
-    sample = _grown(sorted(asking), asking.intersection(sampled), more, params.seed)
-    wanted = [name for name in random_order(open_, params.seed) if name in sample][:count]
+    sample = _grow_sample(sorted(askable), askable.intersection(sampled), more, params.seed)
+    at_random = [name for name in random_order(unlabelled, params.seed) if name in sample][:count]
 
-    judged = [one for one in candidates.values() if one.id in labelled and (folder / one.file).exists()]
-    features, rewards = _look(params, folder, reward, [candidates[name] for name in open_] + judged, progress)
-    features, known, rewards = features[: len(open_)], features[len(open_) :], rewards[: len(open_)]
-    row = {name: k for k, name in enumerate(open_)}
-    unsure = uncertainty(rewards, params.concepts[concept].feedback)
-    unsure[[assign_split(name, params.attack.held_out) == "attack" or name in sample for name in open_]] = 0
-    random_rows = [row[name] for name in wanted]
+    judged = [picture for picture in candidates.values() if picture.id in labelled and (folder / picture.file).exists()]
+    features, rewards = _score(params, folder, reward, [candidates[name] for name in unlabelled] + judged, progress)
+    count_open = len(unlabelled)
+    features, known, rewards = features[:count_open], features[count_open:], rewards[:count_open]
+    row = {name: k for k, name in enumerate(unlabelled)}
+    uncertain = uncertainty(rewards, params.concepts[concept].feedback)
+    uncertain[[assign_split(name, params.attack.held_out) == "attack" or name in sample for name in unlabelled]] = 0
+    random_rows = [row[name] for name in at_random]
     near = np.concatenate([known, features[random_rows]])
-    active = spread_out(unsure, features, near, count - max(more, len(wanted)))
+    active = spread_out(uncertain, features, near, count - max(more, len(at_random)))
     mixed = mix(active, random_rows)
-    choices = [Choice(candidates[open_[k]], float(rewards[k]), open_[k] in sample) for k in mixed]
+    choices = [Choice(candidates[unlabelled[k]], float(rewards[k]), unlabelled[k] in sample) for k in mixed]
     return Selection(choices, [candidates[name] for name in candidates if name in sample])
 
 
 def mix(active: Sequence[int], random: Sequence[int]) -> list[int]:
-    """Both in their order, the random ones spread evenly: whoever stops early has judged their share of either."""
-    places = [((k + 0.5) / len(active), 0, row) for k, row in enumerate(active)]
-    places += [((k + 0.5) / len(random), 1, row) for k, row in enumerate(random)]
-    return [row for _, _, row in sorted(places)]
+    """Mix both in their order, the random ones evenly spread: who stops early has judged a fair share of both."""
+    positions = [((k + 0.5) / len(active), 0, row) for k, row in enumerate(active)]
+    positions += [((k + 0.5) / len(random), 1, row) for k, row in enumerate(random)]
+    return [row for _, _, row in sorted(positions)]
 
 
-def _grown(pictures: Sequence[str], sampled: Collection[str], more: int, seed: int) -> frozenset[str]:
-    """The sample with `more` further pictures: how many is settled before it is seen which of them are judged."""
-    ahead = [name for name in random_order(pictures, seed) if name not in sampled]
-    return frozenset(sampled) | frozenset(ahead[:more])
+def _grow_sample(pictures: Sequence[str], sampled: Collection[str], more: int, seed: int) -> frozenset[str]:
+    """Return the sample with `more` further pictures. Their number does not depend on which of them are judged."""
+    following = [name for name in random_order(pictures, seed) if name not in sampled]
+    return frozenset(sampled) | frozenset(following[:more])
 
 
-def _look(
+def _score(
     params: Params, folder: Path, reward: Path, candidates: list[Candidate], progress: Progress
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings (N, D) of candidates and their rewards (N,)."""
+    """Return the embeddings (N, D) of candidates, and their rewards (N,)."""
     from hfi_core.compute.device import configure_torch
     from hfi_core.reward.model import RewardModel, embed_candidates
 

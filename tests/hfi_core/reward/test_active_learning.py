@@ -38,7 +38,7 @@ def project(tmp_path, monkeypatch):
         numbers = np.array([int(one.id.split("-")[1]) for one in candidates])
         return _directions(*(numbers * 4.5)), (numbers * 37 % 80) / 80
 
-    monkeypatch.setattr(active_learning, "_look", look)
+    monkeypatch.setattr(active_learning, "_score", look)
     return tmp_path
 
 
