@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(
