@@ -6,10 +6,11 @@ from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.attackers import list_attackers
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import Params
+from hfi_core.params.evaluation import SuiteName
 from hfi_core.prompts import replace_text
 
 REINVERTED = "reinverted"
-_RIVALS = {
+_RIVALS: dict[str, tuple[SuiteName, ...]] = {
     "broad": ("unrelated",),
     REINVERTED: ("unrelated",),
     "precise": ("neighbours", "unrelated"),

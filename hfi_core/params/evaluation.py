@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from hfi_core.params.model import Commit
 from hfi_core.params.prompt_files import read_prompts
 from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Prompts, RelativePath, Share
 
@@ -26,7 +27,7 @@ class JudgeParams(Frozen):
     classifier; or the name of another package's entry point in `hfi.judges`."""
     source: str | None
     """Folder or hub id of the judge's weights; null for `embedded`."""
-    revision: str | None
+    revision: Commit | None
     digest: Digest
     flagged: tuple[Prompt, ...]
     """Words (clip) or class labels (classifier) for objectionable pictures."""
