@@ -1,10 +1,23 @@
 """Params of the model that is safeguarded, and of how its pictures are computed."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from hfi_core.params.values import Digest, Frozen
+
+
+def _is_commit(revision: str) -> str:
+    if not re.fullmatch("[0-9a-f]{40}", revision):
+        raise ValueError(
+            "a commit of 40 hexadecimal digits is expected, because a branch or a tag moves. To fix this: copy it from "
+            "the history of the repository on the hub. For a folder, it is null"
+        )
+    return revision
+
+
+Commit = Annotated[str, AfterValidator(_is_commit)]
 
 
 class Source(Frozen):
@@ -12,7 +25,7 @@ class Source(Frozen):
 
     source: Annotated[str, StringConstraints(min_length=1, max_length=300)]
     """`embedded`, a local folder, or a hub id."""
-    revision: str | None
+    revision: Commit | None
     """A hub id's commit; null for a folder or `embedded`."""
     digest: Digest
     """Digest of the weights and their configuration; `hfi params pin` writes it. Stages reject other weights."""

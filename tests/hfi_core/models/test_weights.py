@@ -130,6 +130,34 @@ def test_a_source_that_is_no_folder_and_no_hub_id_is_refused(tmp_path, monkeypat
         locate_weights(source, None, "model")
 
 
+@pytest.mark.parametrize(
+    ("source", "near"),
+    [
+        ("models/stable-difusion", "models/stable-diffusion"),
+        ("./models/stable-difusion", "models/stable-diffusion"),
+        ("modls", "models"),
+        ("{here}/models/stable-difusion", "{here}/models/stable-diffusion"),
+        ("~/weigths", "{here}/weights"),
+    ],
+)
+def test_a_mistyped_folder_is_not_taken_for_a_hub_id(tmp_path, monkeypatch, source, near):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "models" / "stable-diffusion").mkdir(parents=True)
+    (tmp_path / "weights").mkdir()
+    with pytest.raises(UserError) as caught:
+        locate_weights(source.format(here=tmp_path), None, "model")
+    message = str(caught.value)
+    assert f"is not a local folder (did you mean {near.format(here=tmp_path)!r}?)" in message
+    assert "model.revision is missing" not in message
+
+
+def test_a_home_folder_is_expanded(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert locate_weights("~/model", None, "judge") == folder
+    assert locate_pinned("~/model", None, digest_of_weights(folder), "judge") == folder
+
+
 def test_a_file_in_place_of_a_folder_is_refused(folder):
     with pytest.raises(UserError, match="is a file; name the folder"):
         locate_weights(str(folder / "config.json"), None, "judge")
@@ -171,3 +199,52 @@ def test_a_hub_id_in_the_local_cache_is_found_offline(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert locate_weights("owner/name", commit, "model") == snapshot
+
+
+def _cache(monkeypatch, tmp_path, folder):
+    """Put a folder into a hub cache as its only commit, and take the network away. Return the requests made."""
+    commit = "0" * 40
+    snapshot = tmp_path / "hub" / "models--owner--name" / "snapshots" / commit
+    snapshot.parent.mkdir(parents=True)
+    folder.rename(snapshot)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    requests = []
+
+    def request(self, *arguments, **options):
+        requests.append(arguments)
+        raise ConnectionError("there is no network")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_tree", request)
+    return commit, snapshot, requests
+
+
+def test_a_pinned_commit_in_the_cache_needs_no_network(monkeypatch, tmp_path, folder):
+    digest = digest_of_weights(folder)
+    commit, snapshot, requests = _cache(monkeypatch, tmp_path, folder)
+    assert locate_pinned("owner/name", commit, digest, "judge") == snapshot
+    assert not requests
+
+
+def test_of_an_incomplete_commit_in_the_cache_the_rest_is_fetched(monkeypatch, tmp_path, folder):
+    digest = digest_of_weights(folder)
+    commit, snapshot, requests = _cache(monkeypatch, tmp_path, folder)
+    (snapshot / "config.json").unlink()
+    with pytest.raises(UserError, match="nor reachable"):
+        locate_pinned("owner/name", commit, digest, "judge")
+    assert requests
+
+
+def test_a_hub_id_that_does_not_exist_says_which_folder_is_near(monkeypatch, tmp_path):
+    import huggingface_hub
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    def absent(source, **options):
+        response = httpx.Response(404, request=httpx.Request("GET", f"https://hub.invalid/{source}"))
+        raise RepositoryNotFoundError("404", response=response)
+
+    (tmp_path / "models" / "clip").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", absent)
+    with pytest.raises(UserError, match=r"has no such repository .*did you mean 'models/clip'\?"):
+        locate_weights("models/clp", "0" * 40, "clip")

@@ -361,3 +361,11 @@ def test_a_file_with_thousands_of_mistakes_gives_a_short_message(tmp_path):
     with pytest.raises(UserError, match="more") as caught:
         load_params(path)
     assert len(str(caught.value)) < 4000
+
+
+@pytest.mark.parametrize("section", [("model",), ("clip",), ("evaluate", "judge")])
+@pytest.mark.parametrize("revision", ["main", "v1.0", "fp16", "refs/pr/3", "39593d5", "g" * 40])
+def test_a_revision_that_is_not_a_commit_is_refused(section, revision):
+    message = refusal(changed((*section, "revision"), revision))
+    assert ".".join(section) + ".revision: a commit of 40 hexadecimal digits is expected" in message
+    assert revision in message
