@@ -75,7 +75,7 @@ def recover_pointers(paths: Iterable[Path] | None = None) -> None:
             _mark_of(path).unlink(missing_ok=True)
         elif condition is Condition.WHOLE:
             with suppress(OSError, UserError):  # a full disk must not stop a command that only reads
-                _end_write(path)
+                accept_write(path)
         elif condition is Condition.CUT and (_copy_of(path).exists() or _mark_of(path).exists()):
             _restore(path)
         else:
@@ -103,7 +103,7 @@ def protected_write(*paths: Path) -> Iterator[None]:
         raise
     for path in paths:
         with suppress(OSError, UserError):
-            _end_write(path)
+            accept_write(path)
 
 
 def mark_write(*paths: Path) -> None:
@@ -116,6 +116,13 @@ def mark_write(*paths: Path) -> None:
             _update_copy(path)
         with atomic_file(_mark_of(path)) as temporary:
             temporary.touch()
+
+
+def accept_write(path: Path) -> None:
+    """Copy a file that is whole, and remove its mark."""
+    if path.exists():
+        _update_copy(path)
+    _mark_of(path).unlink(missing_ok=True)
 
 
 def marked_paths() -> list[Path]:
@@ -250,14 +257,7 @@ def _restore(path: Path) -> None:
         outcome = "It did not exist before that write, so it is removed, and what it named is made again."
     warn(f"{path} was cut off while DVC wrote it (a kill, or a full disk). {outcome}")
     with suppress(OSError, UserError):
-        _end_write(path)
-
-
-def _end_write(path: Path) -> None:
-    """Copy a whole file, and remove the mark."""
-    if path.exists():
-        _update_copy(path)
-    _mark_of(path).unlink(missing_ok=True)
+        accept_write(path)
 
 
 def _update_copy(path: Path) -> None:

@@ -42,7 +42,8 @@ def _watch(process: int, folder: Path) -> None:
     """Wait until the file is written or the process has ended, then restore what was cut off."""
     while _is_running(process):
         if pointer_recovery.is_written(DVC_LOCK):
-            return  # the next command of ours removes the mark
+            pointer_recovery.accept_write(DVC_LOCK)
+            return
         time.sleep(_POLL_SECONDS)
     if lock := _acquire(folder / "lock"):
         try:
