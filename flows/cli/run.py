@@ -36,18 +36,21 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
     and ends with exit code 3. `--shards` and `--processes` distribute the work over processes and machines.
     """
     from flows.execution.parallelism import Parallelism, require_ray_address
+    from flows.execution.unit import remove_committed_checkpoints
     from flows.feedback.inbox import fetch_feedback
     from flows.feedback.snapshots import renew_snapshot
     from flows.orchestration import feedback_gate
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
+    from flows.versioning.repo import when_dvc_is_free
 
     require_ray_address(ray)
     with project_lock():
         fetch_feedback()
         renew_snapshot()
-        plan = make_plan(until)
+        plan = when_dvc_is_free(lambda: make_plan(until))
+        remove_committed_checkpoints(unit.address for unit in plan.units if unit.address not in plan.stale)
         registration = None
         if plan.affected:
             if not plan.makes_candidates:  # check before Prefect starts, because the run may stop at once

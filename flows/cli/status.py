@@ -8,7 +8,7 @@ def status() -> None:
     """
     from rich.table import Table
 
-    from flows.execution.unit import checkpoints
+    from flows.execution.unit import checkpoints, remove_committed_checkpoints
     from flows.feedback.snapshots import renew_snapshot
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info, out
@@ -18,6 +18,7 @@ def status() -> None:
         if held:  # else a run is active, and reads the snapshot that it took
             renew_snapshot()
     plan = make_plan()
+    remove_committed_checkpoints(unit.address for unit in plan.units if unit.address not in plan.stale)
     affected = {unit.address for unit in plan.affected}
     table = Table("unit", "state", "why", box=None, pad_edge=False)
     for unit in plan.units:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.runtime.console import warn
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 from hfi_core.io.json_files import write_json
 from hfi_core.params import Params
 from hfi_core.params.workload import Workload
@@ -62,6 +62,14 @@ def read_costs() -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         problem = str(error)
     raise UserError(f"{COST} cannot be read ({problem}). To fix this: remove it; no stage reads it.")
+
+
+def try_append_cost(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:
+    """Add a row as `append_cost` does; if the file cannot be written, only warn: the unit has just run."""
+    try:
+        append_cost(address, cost, device, unet)
+    except (OSError, UserError) as error:
+        warn(f"The cost of {address} could not be recorded in {COST}. No result is lost. {first_line(error)}")
 
 
 def append_cost(address: str, cost: Cost, device: str, unet: dict[str, object] | None = None) -> None:

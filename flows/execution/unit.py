@@ -1,6 +1,7 @@
 """Run one unit. The flow and `hfi stage` both call this module."""
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from flows.runtime import logs
 from flows.runtime.console import show_progress
 from flows.runtime.device import with_local_device
 from flows.versioning.inputs import describe_missing_input
+from flows.versioning.pointer_recovery import read_entry
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 from hfi_core.params.workload import count_unet_passes
@@ -20,6 +22,8 @@ from hfi_core.pipeline.layout import STATE
 from hfi_core.progress import Progress
 
 WORK = STATE / "work"
+_FINISHED = "finished"
+"""File in a folder with checkpoints whose unit has written its outputs."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def run_unit(
     progress_callback: Progress | None = None,
     parallelism: Parallelism = ONE_PROCESS,
 ) -> FinishedUnit:
-    """Run a unit on this machine's device; remove its checkpoints once the outputs exist.
+    """Run a unit on this machine's device. Its checkpoints stay until `remove_checkpoints`, after the commit to DVC.
 
     Args:
         progress_callback: receives the progress that the user sees, too.
@@ -107,12 +111,34 @@ def run_unit(
             metrics = run(unit.context(params, work=work, progress=progress))
     require_params(unit, project_params)
     require_inputs(unit, params, key)
-    for folder in checkpoints(unit.address):
-        shutil.rmtree(folder)
     # A unit that continued from a checkpoint, or ran in several processes, did only a part of the work in this time.
     unet = None if resumed or in_shards or data_parallel else cost.describe_unet_work(params, workload)
-    cost.append_cost(unit.address, spent, params.compute.device, unet)
+    cost.try_append_cost(unit.address, spent, params.compute.device, unet)
     return FinishedUnit(unit, metrics, spent, params.compute.device)
+
+
+def mark_finished(unit: Unit) -> None:
+    """Mark that the outputs of a unit exist, and that `dvc repro` commits them next."""
+    for folder in checkpoints(unit.address):
+        (folder / _FINISHED).write_text(read_entry(unit.address), encoding="utf-8")
+
+
+def remove_committed_checkpoints(up_to_date: Iterable[str] = ()) -> None:
+    """Remove the checkpoints of finished units that `dvc repro` has committed since.
+
+    A unit is committed if its entry in `dvc.lock` has changed, or if it is among the addresses in `up_to_date`.
+    """
+    addresses = set(up_to_date)
+    for mark in WORK.glob(f"*/{_FINISHED}"):
+        address = mark.parent.name[: -WORK_KEY - 1]
+        if address in addresses or mark.read_text(encoding="utf-8") != read_entry(address):
+            shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def remove_checkpoints(address: str) -> None:
+    """Remove the checkpoints of a unit whose outputs are committed."""
+    for folder in checkpoints(address):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def checkpoints(address: str) -> list[Path]:

@@ -14,8 +14,9 @@ from prefect.cache_policies import NO_CACHE
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 
+from flows.execution.input_guard import require_params
 from flows.execution.parallelism import ONE_PROCESS, Parallelism
-from flows.execution.unit import run_unit
+from flows.execution.unit import remove_checkpoints, run_unit
 from flows.releases import register
 from flows.tracking import runs
 from flows.versioning import repo, results_branch
@@ -91,10 +92,11 @@ def stage_task(stage: Stage, deadline: float | None = None) -> Task:
 
 
 def run_and_commit(unit: Unit, params: Params, parent: str | None, parallelism: Parallelism = ONE_PROCESS) -> None:
-    """Run a unit, commit its outputs to DVC, record it in MLflow."""
+    """Run a unit, commit its outputs to DVC, remove its checkpoints, record it in MLflow."""
     finished = run_unit(unit, params, ProgressArtifact(unit.address), parallelism)
     require_current(params)  # DVC reads the unit's command from the present dvc.yaml
-    repo.commit_outputs(unit.address)
+    repo.commit_outputs(unit.address, before_retry=lambda: require_params(unit, params))
+    remove_checkpoints(unit.address)
     runs.record_unit(params, finished, parent)
 
 

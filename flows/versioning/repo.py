@@ -65,9 +65,11 @@ def when_dvc_is_free(action: Callable[[], Result], before_retry: Callable[[], No
             if time.monotonic() > deadline:
                 raise
             if is_first:
+                blockers = [line.strip() for line in str(error).splitlines() if "(PID " in line]
                 warn(
-                    f"{error}\nWaiting until it ends, for at most {MAX_WAIT_SECONDS / 60:.0f} minutes (Ctrl-C stops "
-                    "waiting; what was computed is kept)."
+                    f"Another DVC process is running in this project{': ' if blockers else ''}{', '.join(blockers)}; "
+                    f"waiting until it ends, for at most {MAX_WAIT_SECONDS / 60:.0f} minutes (Ctrl-C stops waiting; "
+                    "what was computed is kept)."
                 )
         is_first = False
         with project_lock_released():
@@ -161,7 +163,8 @@ def open_repository() -> Iterator[Any]:
             path = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
             raise UserError(
                 f"The disk is full: DVC has no room for {path}. To fix this: free space (`hfi gc` lists data that "
-                "nothing needs), then run the same command again. Stages whose outputs were not stored run again."
+                "nothing needs), then run the same command again. Stages whose outputs were not stored "
+                "continue from their checkpoints."
             ) from error
         if isinstance(error, DvcException):
             raise UserError(f"DVC failed: {_describe(error)}") from error

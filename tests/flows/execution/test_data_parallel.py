@@ -28,7 +28,7 @@ ADDRESS = f"distill@{ROW}"
 RUN = """
 from pathlib import Path
 import sys
-from flows.execution.unit import run_unit
+from flows.execution.unit import remove_checkpoints, run_unit
 from flows.execution.parallelism import Parallelism
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
@@ -37,6 +37,7 @@ params = load_params(Path("params.yaml"))
 unit = next(unit for unit in units_of(params) if unit.address == sys.argv[1])
 try:
     run_unit(unit, params, parallelism=Parallelism(processes=int(sys.argv[2])))
+    remove_checkpoints(unit.address)
 except UserError as error:
     sys.exit(f"UserError: {error}")
 """

@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.execution.unit import WORK, run_unit
+from flows.execution.unit import WORK, remove_checkpoints, run_unit
 from flows.releases import register
 from flows.tracking.client import registry_client
 from flows.versioning.repo import commit_outputs, open_repository
@@ -40,6 +40,7 @@ class Experiments:
         for unit in units_of(self.params):
             run_unit(unit, self.params)
             commit_outputs(unit.address)
+            remove_checkpoints(unit.address)
         return self.project.outputs()
 
     def lock(self) -> str:
