@@ -1,7 +1,7 @@
 """Check that a unit's params and inputs did not change while it ran.
 
-DVC reads `params.yaml` and the inputs after the unit has ended. If somebody edits them meanwhile for the next
-experiment, DVC would record the edited ones as the origin of the outputs.
+DVC reads `params.yaml`, the files of prompts that it names, and the inputs after the unit has ended. If somebody edits
+them meanwhile for the next experiment, DVC would record the edited ones as the origin of the outputs.
 """
 
 from hfi_core.errors import UserError
