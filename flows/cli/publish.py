@@ -45,4 +45,4 @@ def publish(
     else:
         info(f"{published.address}: published before; all {published.files} files are there.")
     if published.kept_back:
-        info(f"{published.kept_back} file(s) of tokens are kept back (publish.tokens in params.yaml).")
+        info(f"{published.kept_back} file(s) of tokens are kept back (publish.tokens in operations.yaml).")
