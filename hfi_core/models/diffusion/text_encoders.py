@@ -75,7 +75,7 @@ def _tokenize_whole(
             slots += [(len(ids) + k, piece, k) for k in range(count)]
             ids += range(starts[piece], starts[piece] + count)
         elif piece.strip():
-            ids += tokenizer(piece, add_special_tokens=False).input_ids
+            ids += tokenizer(piece, add_special_tokens=False, verbose=False).input_ids  # no warning of its length
     return ids, slots
 
 

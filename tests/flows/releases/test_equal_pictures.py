@@ -33,6 +33,18 @@ def sdxl(folder, miniature):
     return build_sdxl(folder / "pipeline")
 
 
+def sdxl_of_the_hub(folder, miniature):
+    """As real copies are: the encoders name the end token of an older convention, and the index names no zeros."""
+    base = build_sdxl(folder / "pipeline")
+    for part in ("text_encoder", "text_encoder_2"):
+        config = json.loads((base / part / "config.json").read_text())
+        (base / part / "config.json").write_text(json.dumps(config | {"eos_token_id": 2}))
+    index = json.loads((base / "model_index.json").read_text())
+    del index["force_zeros_for_empty_prompt"]
+    (base / "model_index.json").write_text(json.dumps(index))
+    return base
+
+
 SDE = {"_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}
 """As `scheduler_config.json` of some bases has it: with noise at each step."""
 TRAILING = {"timestep_spacing": "trailing", "steps_offset": 0}
@@ -44,7 +56,7 @@ CLIPPING = {"clip_sample": True}
     [
         (sd, "dpm++", {}), (sd, "ddim", CLIPPING), (sd, "dpm++", SDE),
         (v_prediction, "dpm++", SDE), (v_prediction, "ddim", TRAILING),
-        (sdxl, "dpm++", SDE), (sdxl, "ddim", CLIPPING), (sdxl, "dpm++", TRAILING),
+        (sdxl, "dpm++", SDE), (sdxl, "ddim", CLIPPING), (sdxl, "dpm++", TRAILING), (sdxl_of_the_hub, "dpm++", {}),
     ],
 )  # fmt: skip
 def test_evaluation_release_and_served_model_draw_the_same(project, miniature, tmp_path, build, sampler, of_base):
