@@ -84,7 +84,8 @@ def import_(
 
     from flows.runtime.console import info, show_progress
     from hfi_core.candidates.importer import import_candidates, read_picture_table
-    from hfi_core.errors import UserError
+    from hfi_core.errors import UserError, listed
+    from hfi_core.io.printable_text import escape_unprintable
     from hfi_core.params import Name
 
     try:
@@ -102,5 +103,8 @@ def import_(
         info(f"  {imported.converted} were converted to RGB PNG; the manifest says how each")
     if imported.repeated:
         info(f"  {imported.repeated} files have the bytes of another one and were left out")
+    if imported.passed_over:
+        names = listed([escape_unprintable(name) for name in imported.passed_over], _MAX_LISTED)
+        info(f"  passed over, as not pictures by their names or as links: {names}")
     if imported.changed:
         info(f"Next: `dvc add {target}`, commit {target}.dvc, and say `candidates.imported: {{CONCEPT: {target}}}`.")

@@ -1,18 +1,26 @@
 """Decode the bytes of an untrusted picture into an RGB PNG; a file that is not supported is rejected first."""
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from hfi_core.candidates.png_metadata import read_bit_depth, strip_metadata
 from hfi_core.io.images import MAX_PIXELS
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # without a handler, its warnings go to the terminal
 MAX_BYTES = 64 * 1024 * 1024
 MIN_SIDE = 16
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 """The decoders that a hostile file can reach. Each further one is more code that reads it."""
 
+_PHONE_FORMAT = "MPO"
+"""A JPEG with further pictures inside, such as a preview or a depth map. The first one is the photograph."""
 _ORIENTATION = 0x0112
 _DEEP_MODES = ("I", "F")
 """Modes with more than eight bits per channel, which Pillow would clip to the lowest values."""
@@ -42,8 +50,8 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
     if len(data) > MAX_BYTES:
         raise RejectedImage(f"has more than {MAX_BYTES // 2**20} MiB")
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            _check_header(image)
+        with _no_warnings(), Image.open(BytesIO(data), formats=FORMATS) as image:
+            _check_header(image, data)
             image.load()
             return _as_rgb(image, data, size)
     except RejectedImage:
@@ -56,20 +64,30 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
         raise RejectedImage(f"cannot be decoded: {type(error).__name__}") from error
 
 
-def _check_header(image: Image.Image) -> None:
+@contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Keep Pillow's warnings about damaged metadata from the terminal. What they are about is not kept."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _check_header(image: Image.Image, data: bytes) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise RejectedImage(f"has {width} x {height} pixels; the maximum is {MAX_PIXELS}")
     if min(width, height) < MIN_SIDE:
         raise RejectedImage(f"has {width} x {height} pixels; the minimum of each side is {MIN_SIDE}")
-    if getattr(image, "n_frames", 1) > 1:
+    if image.format != _PHONE_FORMAT and getattr(image, "n_frames", 1) > 1:
         raise RejectedImage("is an animation; export the frames that people are to judge")
-    if image.mode.startswith(_DEEP_MODES):
+    if image.mode.startswith(_DEEP_MODES) or read_bit_depth(data) > 8:
         raise RejectedImage("has more than eight bits per channel; save it with eight")
 
 
 def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> DecodedImage:
     changed = [] if image.format == "PNG" else [f"decoded from {image.format}"]
+    if image.format == _PHONE_FORMAT:
+        changed = ["decoded from MPO: its first picture"]
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
         changed.append("turned as its EXIF says")
@@ -89,4 +107,7 @@ def _as_rgb(image: Image.Image, data: bytes, size: int | None) -> DecodedImage:
             stream, format="PNG"
         )  # pixels only: no metadata on location, camera or author
         data = stream.getvalue()
+    elif (stripped := strip_metadata(data)) != data:
+        changed.append("metadata removed")
+        data = stripped
     return DecodedImage(data, *image.size, tuple(changed))

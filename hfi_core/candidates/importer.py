@@ -23,7 +23,14 @@ from hfi_core.io.json_files import write_jsonl
 from hfi_core.io.printable_text import escape_unprintable
 from hfi_core.progress import Progress, no_progress
 
-_IGNORED = ("Thumbs.db", "desktop.ini")
+_IGNORED = ("thumbs.db", "desktop.ini", "icon\r")
+_IGNORED_FOLDERS = ("__MACOSX", "@eaDir")
+"""What systems write beside files, without the user's knowledge."""
+_SIDECARS = (
+    ".aae", ".caption", ".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".lnk", ".log", ".md", ".npy", ".npz",
+    ".parquet", ".tags", ".tsv", ".txt", ".url", ".webloc", ".xml", ".xmp", ".yaml", ".yml",
+)  # fmt: skip
+"""Endings of captions, tables and links beside pictures. Their names say that they are not pictures."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class ImportedCandidates:
     """Pictures that were converted, so they are not their file's own bytes."""
     repeated: int
     """Files with the same bytes as another file."""
+    passed_over: tuple[str, ...]
+    """Files that are not pictures by their names, and links."""
     changed: bool
     """False if the folder already had exactly these candidates."""
 
@@ -57,7 +66,7 @@ def import_candidates(
     Raises UserError, which names every rejected file, and if pictures of `target` would be removed or changed while
     `replace` is false.
     """
-    files = _find_files(source, target, exclude)
+    files, passed_over = _find_files(source, target, exclude)
     table = _MetadataTable(dict(metadata or {}), files)
     earlier = {row.id: row for row in read_manifest(target)} if (target / MANIFEST).exists() else {}
     rejected: list[str] = []
@@ -95,7 +104,7 @@ def import_candidates(
         _require_importable(source, target, rejected, sizes, replaced, replace)
         write_jsonl(folder / MANIFEST, [rows[key].model_dump(mode="json") for key in sorted(rows)])
     converted = sum(bool(row.original and row.original.changed) for row in rows.values())
-    return ImportedCandidates(len(rows), converted, repeated, changed=earlier != rows)
+    return ImportedCandidates(len(rows), converted, repeated, passed_over, changed=earlier != rows)
 
 
 def _add_copy(row: Candidate, name: str, origin: Mapping[str, Any]) -> Candidate:
@@ -142,8 +151,11 @@ class _MetadataTable:
         return sorted(set(self._metadata) - self._used)
 
 
-def _find_files(source: Path, target: Path, exclude: Path | None) -> dict[str, Path]:
-    """Return all files below a folder by their path in it, sorted, without hidden files. Links are not followed."""
+def _find_files(source: Path, target: Path, exclude: Path | None) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Return the files below a folder by their path in it, sorted, and the names of those that are passed over.
+
+    Hidden files are left out. Links are passed over, and so are files whose names say that they are not pictures.
+    """
     if not source.is_dir():
         raise UserError(f"{source} is {'not a folder' if source.exists() else 'missing'}; name a folder of pictures.")
     from_path, to_path = source.resolve(), target.resolve()
@@ -151,16 +163,22 @@ def _find_files(source: Path, target: Path, exclude: Path | None) -> dict[str, P
         raise UserError(f"One of {source} and {target} contains the other; name a folder of pictures elsewhere.")
     excluded = exclude.resolve() if exclude else None
     found: dict[str, Path] = {}
+    passed_over: list[str] = []
     for top, folders, files in os.walk(source, followlinks=False):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in _IGNORED_FOLDERS]
         links = [name for name in folders if (Path(top) / name).is_symlink()]
         for name in [*links, *files]:
             path = Path(top) / name
-            if not name.startswith(".") and name not in _IGNORED and path.resolve() != excluded:
+            if name.startswith(".") or name.lower() in _IGNORED or path.resolve() == excluded:
+                continue
+            if path.is_symlink() or path.suffix.lower() in _SIDECARS:
+                passed_over.append(path.relative_to(source).as_posix())
+            else:
                 found[path.relative_to(source).as_posix()] = path
     if not found:
-        raise UserError(f"{source} has no files; name a folder of pictures.")
-    return dict(sorted(found.items()))
+        what = f"no pictures, only files such as {passed_over[0]!r}" if passed_over else "no files"
+        raise UserError(f"{source} has {what}; name a folder of pictures.")
+    return dict(sorted(found.items())), tuple(sorted(passed_over))
 
 
 def _read_bytes(path: Path) -> bytes:

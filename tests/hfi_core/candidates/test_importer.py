@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from hfi_core.candidates.importer import import_candidates, read_picture_table
 from hfi_core.candidates.manifest import read_manifest, read_pictures
@@ -185,8 +185,10 @@ def test_links_and_pipes_are_not_followed(queue, target, tmp_path):
     (queue / "link.png").symlink_to(tmp_path / "elsewhere" / "secret.png")
     (queue / "folder").symlink_to(tmp_path / "elsewhere")
     os.mkfifo(queue / "pipe.png")
-    message = refusal(queue, target)
-    assert "link.png: is a link" in message and "folder: is a link" in message and "pipe.png: is not a file" in message
+    assert "pipe.png: is not a file" in refusal(queue, target)
+    (queue / "pipe.png").unlink()
+    imported = import_candidates(queue, target)
+    assert imported.passed_over == ("folder", "link.png") and imported.pictures == 3
 
 
 def test_names_that_would_harm_a_terminal_are_written_out(queue, target):
@@ -279,3 +281,84 @@ def test_a_table_that_says_two_things_of_equal_bytes_is_refused(tmp_path, target
 def test_a_manifest_without_copies_has_the_bytes_that_it_had(queue, target):
     import_candidates(queue, target)
     assert "copies" not in (target / "manifest.jsonl").read_text()
+
+
+def test_metadata_of_a_png_stays_behind_and_its_pixels_are_the_same(tmp_path, target):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Author", "Ana Example")
+    info.add_itxt("prompt", "a secret prompt", zip=True)
+    exif = Image.Exif()
+    exif[0x013B] = "Ana Example"
+    path = put(tmp_path / "queue" / "a.png", 1, pnginfo=info, exif=exif, icc_profile=b"Ana's camera")
+    path.write_bytes(path.read_bytes() + b"Ana's second picture")
+    import_candidates(tmp_path / "queue", target)
+    (row,) = read_manifest(target)
+    data = (target / row.file).read_bytes()
+    assert b"Ana" not in data and b"prompt" not in data and row.original.changed == ("metadata removed",)
+    assert (read_pictures(target, [row])[0] == pixels(1)).all()
+    assert not Image.open(target / row.file).info and not import_candidates(tmp_path / "queue", target).changed
+
+
+def test_numbers_on_colours_and_size_are_kept(tmp_path, target):
+    path = put(tmp_path / "queue" / "a.png", 1, dpi=(72, 72))
+    import_candidates(tmp_path / "queue", target)
+    (row,) = read_manifest(target)
+    assert row.original.changed == () and (target / row.file).read_bytes() == path.read_bytes()
+
+
+def deep_png(colours: int) -> bytes:
+    """A PNG of sixteen bits per channel: grey (0), RGB (2), grey with alpha (4) or RGBA (6)."""
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colours]
+    rows = b"".join(b"\0" + bytes(16 * channels * 2) for _ in range(16))
+    parts = {b"IHDR": struct.pack(">IIBBBBB", 16, 16, 16, colours, 0, 0, 0), b"IDAT": zlib.compress(rows), b"IEND": b""}
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in parts.items()
+    )
+
+
+@pytest.mark.parametrize("colours", [0, 2, 4, 6])
+def test_sixteen_bits_are_refused_whatever_the_channels(queue, target, colours):
+    (queue / "deep.png").write_bytes(deep_png(colours))
+    assert "deep.png: has more than eight bits" in refusal(queue, target)
+
+
+def test_the_first_picture_of_a_phone_s_file_is_taken(tmp_path, target):
+    first, second = (Image.fromarray(np.full((24, 24, 3), value, np.uint8)) for value in (10, 200))
+    (tmp_path / "queue").mkdir()
+    first.save(tmp_path / "queue" / "a.jpg", format="MPO", save_all=True, append_images=[second])
+    import_candidates(tmp_path / "queue", target)
+    (row,) = read_manifest(target)
+    assert row.original.changed == ("decoded from MPO: its first picture",)
+    assert abs(int(read_pictures(target, [row]).mean()) - 10) < 5
+
+
+def test_captions_tables_and_system_files_beside_pictures_are_passed_over_and_named(queue, target):
+    for name in ("a.txt", "a.png.json", "labels.csv", "metadata.JSONL", "a.url"):
+        (queue / name).write_text("?")
+    for name in ("thumbs.db", "Thumbs.db", "Desktop.ini", ".DS_Store", "__MACOSX/a.png", "@eaDir/a.png"):
+        (queue / name).parent.mkdir(exist_ok=True)
+        (queue / name).write_text("?")
+    imported = import_candidates(queue, target)
+    assert imported.pictures == 3
+    assert imported.passed_over == ("a.png.json", "a.txt", "a.url", "labels.csv", "metadata.JSONL")
+
+
+def test_a_file_that_may_be_a_picture_is_still_refused(queue, target):
+    (queue / "a.heic").write_bytes(b"?")
+    (queue / "b").write_bytes(b"?")
+    message = refusal(queue, target)
+    assert "a.heic: is not a picture" in message and "b: is not a picture" in message
+
+
+def test_a_folder_of_captions_alone_has_no_pictures(tmp_path, target):
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "queue" / "a.txt").write_text("?")
+    assert "has no pictures" in refusal(tmp_path / "queue", target)
+
+
+def test_pillow_s_warnings_do_not_reach_the_terminal(tmp_path, target, recwarn):
+    put(tmp_path / "queue" / "a.jpg", 1, exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0damaged")
+    Image.fromarray(pixels(2)[:, :, 0]).convert("P").save(tmp_path / "queue" / "b.png", transparency=b"\0" * 9)
+    import_candidates(tmp_path / "queue", target)
+    assert not recwarn.list

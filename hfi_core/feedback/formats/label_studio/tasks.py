@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from hfi_core.candidates.manifest import Candidate
+from hfi_core.candidates.png_metadata import strip_metadata
 from hfi_core.errors import UserError
 from hfi_core.feedback.formats import json_array
 from hfi_core.feedback.formats.grouping import PictureAddress, make_binary_data, make_ranking_data
@@ -69,7 +70,7 @@ def embed_pictures(folder_of: Callable[[str], Path]) -> PictureAddress:
             raise UserError(
                 f"{path} is missing.\n  To fix this: bring the candidates back (`dvc pull`), or give --url-prefix."
             )
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(strip_metadata(path.read_bytes())).decode("ascii")
 
     return picture_address
 
