@@ -1,6 +1,7 @@
 """Read a feedback file line by line. Errors name file, line, field and remedy."""
 
 import codecs
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NoReturn
@@ -104,11 +105,26 @@ def _open(path: Path) -> BinaryIO:
         raise UserError(f"{path} cannot be read: {error}") from error
 
 
+class _RepeatedKeyError(Exception):
+    """An object says two things under one key."""
+
+
+def _require_unique_keys(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise _RepeatedKeyError(f"holds the key {max(names, key=names.count)!r} twice")
+
+
 def _parse(path: Path, number: int, raw: bytes) -> BinaryJudgement | RankingJudgement:
     try:
-        return parse_judgement(raw.decode("utf-8"))
+        text = raw.decode("utf-8")
+        judgement = parse_judgement(text)
+        json.loads(text, object_pairs_hook=_require_unique_keys)
+        return judgement
     except UnicodeDecodeError:
         reject_line(path, number, None, "is not UTF-8", "save the file as UTF-8")
+    except _RepeatedKeyError as error:
+        reject_line(path, number, None, str(error), "remove one of the two values")
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]
         # pydantic begins a field's location with the kind that it chose, which is not a field.

@@ -1,6 +1,7 @@
 """Read CSV and TSV tables with a header, line by line in constant memory; any bytes may come."""
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -54,17 +55,43 @@ def skip_byte_order_mark(start: bytes) -> int:
     return 0
 
 
+_SEPARATOR_LINE = re.compile(r'^"?sep=([^\w"\r\n])"?[\r\n]*$', re.IGNORECASE)
+"""A line that Excel writes above the header."""
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+def _detect_delimiter(header: str, line: int) -> str:
+    """Return the most frequent delimiter outside quotation marks. Raises TableError if two are equally frequent."""
+    header = _QUOTED.sub("", header)
+    first, second = sorted(DELIMITERS, key=header.count, reverse=True)[:2]
+    if 0 < header.count(first) == header.count(second):
+        raise TableError(
+            line, f"has as many {first!r} as {second!r}: put names that contain them in quotation marks, "
+            "or name the delimiter (import: --delimiter)",
+        )  # fmt: skip
+    return first
+
+
 class Table:
     """A table's header, and an iterator of its rows."""
 
-    def __init__(self, stream: BinaryIO, delimiter: str | None = None):
-        self._stream, self._line = stream, 0
+    def __init__(self, stream: BinaryIO, delimiter: str | None = None, *, quoted: bool = True):
+        """Read the header. With `quoted` false, quotation marks are text. Raises TableError."""
+        self._stream, self._line, self._lines_before = stream, 0, 0
+        self.refuses_swallowed_rows = False
+        """Whether a cell is refused that holds a line break and then what looks like a row."""
         stream.seek(skip_byte_order_mark(stream.read(4096)))
         lines = self._lines()
         first = next(lines, "")
-        if delimiter is None:
-            delimiter = max(DELIMITERS, key=first.count)
-        self._reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+        if match := _SEPARATOR_LINE.match(first):
+            if delimiter not in (None, match[1]):
+                raise TableError(1, f"says that {match[1]!r} separates the cells, but {delimiter!r} was expected")
+            delimiter, first, self._lines_before = match[1], next(lines, ""), 1
+        self._delimiter = delimiter or _detect_delimiter(first, 1 + self._lines_before)
+        self._reader = csv.reader(
+            chain([first], lines), delimiter=self._delimiter, strict=True,
+            quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        )  # fmt: skip
         try:
             self.header = [name.strip() for name in next(self._reader, [])]
         except csv.Error as error:
@@ -79,7 +106,7 @@ class Table:
         Iteration ends after an error of decoding or parsing, because the rows after it cannot be found.
         """
         while True:
-            first_line = self._reader.line_num + 1
+            first_line = self._reader.line_num + self._lines_before + 1
             try:
                 cells = next(self._reader, None)
             except TableError as error:
@@ -95,10 +122,34 @@ class Table:
             if len(cells) != len(self.header):
                 yield TableError(first_line, f"has {len(cells)} cells where the header has {len(self.header)}")
                 continue
+            if self.refuses_swallowed_rows and any(map(self._holds_rows, cells)):
+                yield TableError(
+                    first_line,
+                    "has a quotation mark that opens a cell over several lines, which look like rows. If quotation "
+                    "marks are text, add --quoting none; if the cell is right, --quoting double",
+                )
+                continue
             yield TableRow(first_line, dict(zip(self.header, cells, strict=True)))
 
+    def _holds_rows(self, cell: str) -> bool:
+        count = len(self.header) - 1
+        return count > 0 and any(line.count(self._delimiter) == count for line in cell.splitlines()[1:])
+
+    def _raw_lines(self) -> Iterator[bytes]:
+        """Yield lines that end with LF, CRLF, or a lone CR, as old spreadsheets write it."""
+        rest = b""
+        while chunk := self._stream.readline(MAX_LINE_BYTES + 1):
+            pieces = (rest + chunk).splitlines(keepends=True)
+            complete = chunk.endswith(b"\n")
+            rest = b"" if complete else pieces.pop()
+            yield from pieces
+            if len(rest) > MAX_LINE_BYTES:
+                break
+        if rest:
+            yield rest
+
     def _lines(self) -> Iterator[str]:
-        while raw := self._stream.readline(MAX_LINE_BYTES + 1):
+        for raw in self._raw_lines():
             self._line += 1
             if len(raw) > MAX_LINE_BYTES:
                 raise TableError(self._line, f"is longer than {MAX_LINE_BYTES} bytes")

@@ -22,7 +22,7 @@ def import_(
     annotator: Annotated[str | None, typer.Option(help="Annotator of rows without one.")] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="FIELD=COLUMN, such as picture=file_name; Label Studio: a key of the task's data."),
+        typer.Option(help="FIELD=COLUMN, such as picture=file_name. JSON: a key; Label Studio: of task or annotation."),
     ] = None,
     yes: Annotated[list[str] | None, typer.Option(help="A word that means yes (objectionable).")] = None,
     no: Annotated[list[str] | None, typer.Option(help="A word that means no (accepted).")] = None,
@@ -38,6 +38,16 @@ def import_(
     ] = None,
     ground_truth: Annotated[
         bool, typer.Option("--ground-truth", help="Label Studio: count annotations that are marked as ground truth.")
+    ] = False,
+    delimiter: Annotated[
+        str | None, typer.Option(help="CSV: the character between cells, such as `;`, `|` or tab.")
+    ] = None,
+    quoting: Annotated[
+        str | None,
+        typer.Option(help="CSV, TSV: `double` if quotation marks enclose cells, `none` if they are text."),
+    ] = None,
+    skip_empty: Annotated[
+        bool, typer.Option("--skip-empty", help="Pass over rows without an answer. Otherwise they are rejected.")
     ] = False,
     timezone: Annotated[
         str | None, typer.Option(help="Zone of times that name none: UTC, Europe/Berlin or +01:00.")
@@ -65,7 +75,9 @@ def import_(
         concept=concept, annotator=annotator, columns=_columns(column or []), yes=tuple(yes or ()), no=tuple(no or ()),
         cant_tell=tuple(cant_tell or ()), rating_yes=rating_yes, rating_no=rating_no, control=control,
         buckets=tuple(name.strip() for name in buckets.split(",")) if buckets else (),
-        ground_truth=ground_truth, timezone=timezone, time_formats=tuple(time_format or ()),
+        ground_truth=ground_truth, skip_empty=skip_empty, quoting=quoting,
+        delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
+        timezone=timezone, time_formats=tuple(time_format or ()),
     )  # fmt: skip
     with open_import_context(params) as context:
         if dry_run:
@@ -101,6 +113,8 @@ def _columns(pairs: list[str]) -> dict[str, str]:
         field, sign, column = pair.partition("=")
         if not (field and sign and column):
             raise UserError(f"--column {pair!r} is not FIELD=COLUMN, such as picture=file_name.")
+        if columns.get(field, column) != column:
+            raise UserError(f"--column maps {field} to {columns[field]!r} and to {column!r}; choose one.")
         columns[field] = column
     return columns
 

@@ -1,6 +1,8 @@
 """Parse the words and ratings of a file to the answers yes, no and can't tell."""
 
 import math
+import re
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -12,6 +14,11 @@ _USUAL_WORDS = {
     "cant_tell": ("cant_tell", "can't tell", "cant tell", "cannot tell", "?"),
 }
 _MAX_LENGTH = 60
+_APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"))
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_WHOLE_NUMBER = re.compile(r"(-?\d+)[.,]0{1,2}", re.ASCII)
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
+"""`1,500` is one and a half in some countries, and fifteen hundred in others."""
 
 
 def parse_answer(value: Any, options: ReadOptions) -> str:
@@ -24,7 +31,7 @@ def parse_answer(value: Any, options: ReadOptions) -> str:
     custom = {"yes": options.yes, "no": options.no, "cant_tell": options.cant_tell}
     for vocabulary in (custom, _USUAL_WORDS):
         for answer, words in vocabulary.items():
-            if word in _normalize_all(words):
+            if word in normalize_words(words):
                 return answer
         if vocabulary is custom and options.rating_yes is not None and (rating := _to_number(value)) is not None:
             return _answer_of_rating(rating, options)
@@ -63,17 +70,33 @@ def _answer_of_rating(rating: float, options: ReadOptions) -> str:
 
 
 @cache
-def _normalize_all(words: tuple[str, ...]) -> frozenset[str]:
+def normalize_words(words: tuple[str, ...]) -> frozenset[str]:
+    """Return words in the form in which answers are compared."""
     return frozenset(map(_normalize, words))
 
 
 def _normalize(value: Any) -> str:
-    return str(value).strip().casefold() if isinstance(value, str | int | float) else ""
+    """Return an answer without differences that its author does not mean: case, curly apostrophes, 1.0 for 1."""
+    if not isinstance(value, str | int | float):
+        return ""
+    text = unicodedata.normalize("NFKC", str(value)).translate(_APOSTROPHES)
+    text = " ".join(text.split()).casefold()
+    match = _WHOLE_NUMBER.fullmatch(text)
+    return match[1] if match else text
 
 
 def _to_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    if isinstance(value, str):
+        value = value.strip()
+        if _GROUPED.fullmatch(value):
+            raise ValueError(
+                f"the number {format_value(value)} can be read with a decimal comma or without; write a point"
+            )
+        if not _NUMBER.fullmatch(value):
+            return None
+        value = value.replace(",", ".")
     try:
         number = float(value)
     except (ValueError, OverflowError):

@@ -46,8 +46,10 @@ def convert_row(row: Mapping[str, Any], options: ReadOptions, context: ImportCon
         fields |= _picture(fields, context.pictures)
         if RATING in fields:
             fields["answer"] = parse_rating(fields.pop(RATING), options)
-        elif "answer" in fields:
+        elif not is_empty(fields.get("answer")):
             fields["answer"] = parse_answer(fields["answer"], options)
+        else:
+            raise ValueError("has no answer; remove the row, or pass over such rows with --skip-empty")
     elif kind == "ranking":
         fields |= _pictures(fields, context.pictures)
     for name in ("shown_at", "answered_at"):
@@ -58,6 +60,11 @@ def convert_row(row: Mapping[str, Any], options: ReadOptions, context: ImportCon
         fields["id"] = "i"
     judgement = _parsed(fields)
     return (judgement.model_copy(update={"id": derive_id(judgement)}) if derived else judgement), derived
+
+
+def is_empty(value: Any) -> bool:
+    """Return whether a value is missing or blank."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def format_answer(judgement: Judgement) -> str:
@@ -94,7 +101,7 @@ def _concept(fields: Mapping[str, Any], options: ReadOptions, context: ImportCon
 def _annotator_names(fields: Mapping[str, Any], options: ReadOptions) -> tuple[str, str | None]:
     """Return the annotator's name, and the number by which another export of the same tool may call the person."""
     name = fields.get("annotator")
-    if name is None or isinstance(name, str) and not name.strip():
+    if is_empty(name):
         name = options.annotator
     if isinstance(name, Mapping):
         email, number = name.get("email"), name.get("id")
@@ -124,16 +131,22 @@ def _picture(fields: Mapping[str, Any], pictures: PictureIndex) -> dict[str, str
     for value in (name, digest):
         if value is not None and not isinstance(value, str):
             raise ValueError(f"the picture {format_value(value)} is not text")
-    candidate = pictures.find(fields["concept"], name, digest.removeprefix("sha256:").lower() if digest else None)
+    candidate = pictures.find(fields["concept"], name, _bare_digest(digest) if digest else None)
     return {"picture": candidate.id, "sha256": candidate.sha256}
 
 
+def _bare_digest(digest: str) -> str:
+    return digest.strip().lower().removeprefix("sha256:")
+
+
 def _pictures(fields: Mapping[str, Any], pictures: PictureIndex) -> dict[str, Any]:
-    digests_by_picture, current_digests = fields.get("digests", {}), {}
+    digests_by_picture = fields.get("digests", {})
+    current_digests: dict[str, str] = {}
     if not isinstance(digests_by_picture, dict) or not all(
         isinstance(digest, str) for digest in digests_by_picture.values()
     ):
         raise ValueError(f"the digests {format_value(digests_by_picture)} are not a mapping of pictures to sha256")
+    digests_by_picture = {name: _bare_digest(digest) for name, digest in digests_by_picture.items()}
 
     def ids(names: Any) -> list[str]:
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hfi_core.errors import UserError
+from hfi_core.feedback.formats.mapping import map_names, require_known_fields
 from hfi_core.feedback.formats.ordering import format_digests, format_order, parse_digests, parse_order
-from hfi_core.feedback.formats.row import FIELDS, RATING, ReadOptions, RejectedRow, Row
+from hfi_core.feedback.formats.row import FIELDS, ReadOptions, RejectedRow, Row
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.csv_files import Table, TableError, TableRow
@@ -37,10 +38,6 @@ def _is_marked(cell: str) -> bool:
     return cell.startswith(_MARK) and (len(cell) == 1 or cell[1] in _FORMULA or cell[1] == _MARK)
 
 
-_OWN_FIELDS = {"id", "annotator", "concept", "kind"}
-"""A header with all of these is our own. In other files, a column `id` only numbers the rows."""
-
-
 def read_csv(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow]:
     """Yield the rows of a CSV file. The delimiter is the most frequent of comma, semicolon and tab in the header."""
     return _read(stream, options, None)
@@ -63,27 +60,22 @@ def write_tsv(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgemen
 
 def map_columns(header: list[str], options: ReadOptions) -> dict[str, str]:
     """Return the column of each field. Raises UserError if the options map a field or column that does not exist."""
+    require_known_fields(options)
     for name, column in options.columns.items():
-        if name not in (*FIELDS, RATING):
-            known = ", ".join((*FIELDS, RATING))
-            raise UserError(f"--column {name}={column}: there is no field {name!r}; there are {known}.")
         if column not in header:
             named = escape_unprintable(", ".join(header))[:500]
             raise UserError(f"--column {name}={column}: the header has no such column; it has {named}.")
-    columns_by_name = {column.casefold(): column for column in header}
-    columns_by_field = {name: columns_by_name[name] for name in (*FIELDS, RATING) if name in columns_by_name}
-    if not columns_by_field.keys() >= _OWN_FIELDS:
-        columns_by_field.pop("id", None)
-    return columns_by_field | dict(options.columns)
+    return map_names(header, options)
 
 
 def _read(stream: BinaryIO, options: ReadOptions, delimiter: str | None) -> Iterator[Row | RejectedRow]:
     try:
-        table = Table(stream, delimiter)
+        table = Table(stream, options.delimiter or delimiter, quoted=options.quoting != "none")
     except TableError as error:
         yield RejectedRow(f"line {error.line}", error.reason)
         return
     columns = map_columns(table.header, options)
+    table.refuses_swallowed_rows = options.quoting is None and table.header != list(FIELDS)
     for line in table:
         if isinstance(line, TableRow):
             yield Row(f"line {line.number}", _fields(line.cells, columns))

@@ -17,11 +17,15 @@ _OTHER_FORMATS = {
     b"%PDF": "a PDF",
 }
 _HINT = "Name the format with --format jsonl, csv, tsv, label-studio or label-studio-min"
+_JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _TASK = re.compile(r'"(annotations|completions)"\s*:')
 
 
-def detect_format(path: Path) -> str:
-    """Return the name of the format in FORMATS. Raises UserError, naming what the file is, if it is none of them."""
+def detect_format(path: Path, *, delimited: bool = False) -> str:
+    """Return the name of the format in FORMATS. Raises UserError, naming what the file is, if it is none of them.
+
+    `delimited`: the options name a delimiter, so a text that is not JSON is CSV.
+    """
     try:
         with path.open("rb") as stream:
             start = stream.read(_START_BYTES)
@@ -47,6 +51,12 @@ def detect_format(path: Path) -> str:
                 f"{path} begins like one JSON object over several lines, which is not a known format. {_HINT}."
             )
         return "jsonl"
+    if text.startswith("<"):
+        raise UserError(f"{path} is an HTML or XML page, perhaps of an error; download the export again.")
+    if path.suffix.lower() in _JSON_SUFFIXES:
+        raise UserError(f"{path} is not JSON, but its name ends with {path.suffix}. {_HINT}.")
+    if delimited or header.casefold().lstrip('"').startswith("sep="):
+        return "csv"
     if path.suffix.lower() in (".tsv", ".tab") or header.count("\t") > max(map(header.count, ",;")):
         return "tsv"
     if path.suffix.lower() == ".csv" or "," in header or ";" in header:

@@ -8,11 +8,12 @@ from itertools import islice
 from pathlib import Path
 
 from hfi_core.errors import UserError, listed
-from hfi_core.feedback.formats.convert import ImportContext, convert_row
+from hfi_core.feedback.formats.answers import format_value
+from hfi_core.feedback.formats.convert import ImportContext, convert_row, is_empty
 from hfi_core.feedback.formats.detect import detect_format
 from hfi_core.feedback.formats.option_rules import require_consistent_options
 from hfi_core.feedback.formats.registry import FORMATS
-from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, SkippedRow
+from hfi_core.feedback.formats.row import RATING, ReadOptions, RejectedRow, Row, SkippedRow
 from hfi_core.feedback.formats.staging import ImportCounts, Staging
 from hfi_core.feedback.store import Store
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
@@ -65,10 +66,10 @@ def prepare_import(
     Raises UserError if the file cannot be read at all, or the options do not fit it.
     """
     options = options or ReadOptions()
-    require_consistent_options(options)
     if not path.is_file():
         raise UserError(f"{path} is missing." if not path.exists() else f"{path} is not a file.")
-    format = format or detect_format(path)
+    format = format or detect_format(path, delimited=options.delimiter is not None)
+    require_consistent_options(options, format)
     key = sha256_of_json([sha256_of_file(path), format, options.plain()])
     with closing(sqlite3.connect("")) as database:
         staging = Staging(database)
@@ -76,7 +77,12 @@ def prepare_import(
         if store is not None:
             staging.compare_with_store(store.find_related(staging.ids_and_questions()))
         staging.resolve_answers()
-        yield PreparedImport(path, format, key, staging, staging.counts())
+        counts = staging.counts()
+        _require_rows(path, options, staging, counts)
+        if store is not None and store.has_imported(key):
+            # Judgements that were forgotten since do not come back with the same file.
+            counts = replace(counts, new=0, known=counts.known + counts.new)
+        yield PreparedImport(path, format, key, staging, counts)
 
 
 def import_file(
@@ -114,6 +120,22 @@ def commit_import(
     return counts
 
 
+def _require_rows(path: Path, options: ReadOptions, staging: Staging, counts: ImportCounts) -> None:
+    """Raise UserError if no row of a file has an answer that counts: that is a mistake, and not an empty success."""
+    if counts.new or counts.known or counts.outdated or counts.rejected:
+        return
+    skipped = staging.first_skipped
+    if skipped is None:
+        raise UserError(f"{path}: there is nothing to import: the file has no rows.")
+    total = counts.skipped + counts.review_rejected + counts.ground_truth
+    what = f" of the control {format_value(options.control)}" if options.control else ""
+    detail = f"; {skipped.detail}" if skipped.detail else ""
+    raise UserError(
+        f"{path}: there is nothing to import: none of {total} rows has an answer{what} that counts. The first, "
+        f"{skipped.location}, is {skipped.reason}{detail}."
+    )
+
+
 def _read(
     path: Path, format: str, options: ReadOptions, context: ImportContext, staging: Staging, progress: Progress
 ) -> None:
@@ -131,6 +153,8 @@ def _read(
 def _stage_row(
     row: Row | RejectedRow | SkippedRow, options: ReadOptions, context: ImportContext, staging: Staging
 ) -> None:
+    if options.skip_empty and isinstance(row, Row) and _has_no_answer(row):
+        row = SkippedRow(row.location)
     if isinstance(row, SkippedRow):
         staging.skip(row)
     elif isinstance(row, RejectedRow):
@@ -142,3 +166,9 @@ def _stage_row(
             staging.reject(RejectedRow(row.location, str(error)))
         except RecursionError:
             staging.reject(RejectedRow(row.location, "is nested too deeply"))
+
+
+def _has_no_answer(row: Row) -> bool:
+    return row.fields.get("kind") != "ranking" and all(
+        is_empty(row.fields.get(name)) for name in ("answer", RATING, "groups")
+    )

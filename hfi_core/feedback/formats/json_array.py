@@ -5,9 +5,29 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from hfi_core.feedback.formats.answers import format_value
 from hfi_core.feedback.formats.row import RejectedRow
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.csv_files import skip_byte_order_mark
+
+
+class _Object(dict):
+    """An object that remembers a key that occurs twice in it."""
+
+    repeated: str | None = None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key in self:  # not raised: the parser does not expect an error
+            self.repeated = key
+        super().__setitem__(key, value)
+
+
+def _find_repeated_key(value: Any) -> str | None:
+    """Return a key that occurs twice in an object or one of those inside it: it says two things."""
+    if isinstance(value, _Object) and value.repeated is not None:
+        return value.repeated
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((key for key in map(_find_repeated_key, inner) if key is not None), None)
 
 
 def read_items(stream: BinaryIO) -> Iterator[dict[str, Any] | RejectedRow]:
@@ -17,9 +37,14 @@ def read_items(stream: BinaryIO) -> Iterator[dict[str, Any] | RejectedRow]:
     stream.seek(skip_byte_order_mark(stream.read(4096)))
     number = 0
     try:
-        for item in ijson.items(stream, "item", use_float=True):
+        for item in ijson.items(stream, "item", map_type=_Object, use_float=True):
             number += 1
-            yield item if isinstance(item, dict) else RejectedRow(f"item {number}", "is not a JSON object")
+            if not isinstance(item, dict):
+                yield RejectedRow(f"item {number}", "is not a JSON object")
+            elif (key := _find_repeated_key(item)) is not None:
+                yield RejectedRow(f"item {number}", f"the key {format_value(key)} occurs twice in one object")
+            else:
+                yield item
     except (ijson.JSONError, ValueError, RecursionError) as error:
         message = " ".join(str(error).split())[:120]
         yield RejectedRow(f"after item {number}", f"is not valid JSON ({ascii(message)}); export the file again")

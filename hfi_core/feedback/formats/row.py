@@ -73,6 +73,12 @@ class ReadOptions:
     """The zone of times that name none."""
     ground_truth: bool = False
     """Label Studio: whether annotations that are marked as ground truth count as their annotators' answers."""
+    delimiter: str | None = None
+    """CSV: the character between cells. Without it, the header decides."""
+    quoting: str | None = None
+    """CSV and TSV: `double` if quotation marks enclose cells, `none` if they are text."""
+    skip_empty: bool = False
+    """Whether rows without an answer are skipped, not rejected."""
     time_formats: tuple[str, ...] = ()
     """How times are written that could mean several: `excel`, `unix`, `day-first`, ..., or patterns of strptime."""
 
@@ -83,5 +89,5 @@ class ReadOptions:
         return kept | added | {"columns": dict(self.columns)}
 
 
-_ADDED = ("timezone", "time_formats", "ground_truth")
+_ADDED = ("timezone", "time_formats", "ground_truth", "delimiter", "quoting", "skip_empty")
 _DEFAULTS = {field.name: field.default for field in fields(ReadOptions)}

@@ -57,6 +57,13 @@ def add_batch(database: Database, key: str, judgements: Iterable[Judgement], sou
     return ImportedBatch(new, total - new)
 
 
+def has_batch(database: Database, key: str) -> bool:
+    """Return whether a batch with this key was added completely."""
+    with database.read() as connection:
+        query = select(batch.c.id).where(batch.c.key == key, batch.c.visible)
+        return connection.execute(query).scalar_one_or_none() is not None
+
+
 def _begin(connection: Connection, key: str, source: str) -> int:
     """Insert the batch. An earlier one with the same key that is not complete is abandoned."""
     connection.execute(update(batch).where(batch.c.key == key, ~batch.c.visible).values(key=None, counted=False))

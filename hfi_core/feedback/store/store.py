@@ -73,6 +73,10 @@ class Store:
 
         return self._database.write(work)
 
+    def has_imported(self, key: str) -> bool:
+        """Return whether a batch with this key was added."""
+        return batches.has_batch(self._database, key)
+
     def add_batch(self, batch_key: str, judgements: Iterable[Judgement], *, source: str) -> batches.ImportedBatch:
         """Add all judgements or none. They are inserted in slices between other writers, and count at once at the end.
 
@@ -102,7 +106,8 @@ class Store:
         source = iter(ids_and_questions)
         with self._database.read() as connection:
             while chunk := list(islice(source, _CHUNK)):
-                for line in connection.execute(select_related(*zip(*chunk, strict=True))).scalars():
+                ids, questions = [id for id, _ in chunk], [question for _, question in chunk]
+                for line in connection.execute(select_related(ids, questions)).scalars():
                     yield parse_judgement(line)
 
     def get(self, id: str) -> Judgement | None:

@@ -21,6 +21,7 @@ from hfi_core.feedback.formats.label_studio.results import (
     parse_concept,
     parse_result,
 )
+from hfi_core.feedback.formats.mapping import MappedKeys
 from hfi_core.feedback.formats.row import GROUND_TRUTH, REVIEW_REJECTED, ReadOptions, RejectedRow, Row, SkippedRow
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 
@@ -37,6 +38,7 @@ RESULT_FIELDS = ("kind", "answer", "groups", "not_applicable", "note")
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
     """Yield a row per annotation. Predictions and drafts are not answers and are left out."""
+    keys = MappedKeys(options)
     for number, task in enumerate(json_array.read_items(stream), start=1):
         if isinstance(task, RejectedRow):
             yield task
@@ -47,10 +49,12 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow |
         if not isinstance(data, dict) or not isinstance(annotations, list):
             yield RejectedRow(location, "has no `data` or no `annotations`: export as JSON, not as JSON_MIN")
             continue
+        keys.record(data, *annotations)
         if not annotations:
             yield SkippedRow(location)
         for count, annotation in enumerate(annotations, start=1):
             yield _row(f"{location}, annotation {count}", annotation, data, options)
+    keys.require_all()
 
 
 def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], picture_address: PictureAddress) -> int:

@@ -25,6 +25,7 @@ from hfi_core.feedback.formats.label_studio.results import (
     parse_concept,
     parse_result,
 )
+from hfi_core.feedback.formats.mapping import MappedKeys
 from hfi_core.feedback.formats.row import ReadOptions, RejectedRow, Row, SkippedRow
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement, dump_judgement
 
@@ -38,6 +39,7 @@ _TASK_KEYS = {
 
 def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow | SkippedRow]:
     """Yield a row per object."""
+    keys = MappedKeys(options)
     for number, item in enumerate(json_array.read_items(stream), start=1):
         if isinstance(item, RejectedRow):
             yield item
@@ -45,7 +47,9 @@ def read(stream: BinaryIO, options: ReadOptions) -> Iterator[Row | RejectedRow |
         location = f"item {number}"
         if isinstance(item.get("id"), int) and abs(item["id"]) < 10**18:
             location += f" (task {item['id']})"
+        keys.record(item)
         yield _row(location, item, options)
+    keys.require_all()
 
 
 def write(path: Path, judgements: Iterable[BinaryJudgement | RankingJudgement], picture_address: PictureAddress) -> int:
@@ -65,7 +69,8 @@ def _row(location: str, item: dict[str, Any], options: ReadOptions) -> Row | Rej
     controls = [name for name in _controls(item, options) if name in item]
     if not controls:
         if options.control:
-            return SkippedRow(location)  # Label Studio leaves out a control that was not answered
+            # Label Studio leaves out a control that was not answered.
+            return SkippedRow(location, detail=f"it has the keys {format_value(sorted(item))}")
         return RejectedRow(
             location, f"has no known result among {format_value(sorted(item))}: name the control with --control NAME"
         )
