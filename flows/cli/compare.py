@@ -20,9 +20,12 @@ def compare(
 
     from flows.releases.comparison import compare_versions, format_difference
     from flows.runtime.console import info, out
+    from hfi_core.io.atomic import require_writable
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
+    if page:
+        require_writable(page)
     compared = compare_versions(load_params(PARAMS), first, second, page)
     table = Table("figure", first, second, "difference", box=None)
     for figure in compared:

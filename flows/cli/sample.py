@@ -28,6 +28,7 @@ def sample(
     from flows.runtime.device import with_local_device
     from hfi_core.compute.memory import out_of_memory_as_user_error
     from hfi_core.errors import UserError
+    from hfi_core.io.atomic import require_writable
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import MODELS, PARAMS, TOKENS
 
@@ -39,6 +40,7 @@ def sample(
         raise UserError(f"{folder} is missing. To make it: `hfi run --until distill`.")
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file; name a folder.")
+    require_writable(out / f"{row}.png")
     with show_progress(f"sample {row}") as progress, out_of_memory_as_user_error(params.compute):
         from hfi_core.compute.device import configure_torch
         from hfi_core.inversion.tokens import load_tokens

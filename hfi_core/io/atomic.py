@@ -39,9 +39,24 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def require_writable(path: Path) -> None:
+    """Raise UserError if a file cannot be written: its path is a folder, or its folder cannot be created."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file.")
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    if not nearest.is_dir():
+        raise UserError(f"{path} cannot be written, because {nearest} is a file. To fix this: name another path.")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UserError(f"{path} cannot be written. To fix this: correct the permissions of {nearest}.")
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path to write to. It replaces `path` when the block ends without an error."""
+    """Yield a temporary path to write to. It replaces `path` when the block ends without an error.
+
+    Raises UserError as `require_writable` does.
+    """
+    require_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

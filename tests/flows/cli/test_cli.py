@@ -8,6 +8,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support.projects import REPOSITORY
@@ -87,6 +88,16 @@ def test_wrong_usage_is_exit_2(fake_project):
     assert "--revision" in fake_project.hfi("stage", "generate", code=2).stderr
     assert "no stage 'nope'" in fake_project.hfi("run", "--until", "nope", code=2).stderr
     assert "No such command" in fake_project.hfi("nope", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("compare", "1", "2", "--page", "models"), ("sample", "base", "x", "--out", "params.yaml/x")],
+)
+def test_an_output_that_cannot_be_written_is_exit_2(fake_project, command):
+    (fake_project.folder / "models").mkdir(exist_ok=True)
+    result = fake_project.hfi(*command, code=2)
+    assert command[-1] in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_folder_that_is_no_project_is_told_so(fake_project, tmp_path):

@@ -31,6 +31,22 @@ def test_a_file_appears_with_its_folders(tmp_path):
     assert listing(tmp_path) == {"a", "a/b.txt"}
 
 
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("folder", "folder is a folder; name a file"),
+        ("file/x.html", "because .*/file is a file"),
+        ("file/a/x.html", "because .*/file is a file"),
+    ],
+)
+def test_a_path_that_cannot_be_a_file_is_refused_before_anything_is_written(tmp_path, path, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("earlier")
+    with pytest.raises(UserError, match=message), atomic_file(tmp_path / path):
+        raise AssertionError("the block must not run")
+    assert listing(tmp_path) == {"folder", "file"}
+
+
 def test_an_error_leaves_the_earlier_file_and_nothing_beside(tmp_path):
     (tmp_path / "b.txt").write_text("old")
     with pytest.raises(RuntimeError), atomic_file(tmp_path / "b.txt") as temporary:
