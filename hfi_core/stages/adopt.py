@@ -1,4 +1,4 @@
-"""Stage 1, where the pictures exist already: an imported folder becomes a concept's candidates."""
+"""Stage 1 for pictures that exist already: an imported folder becomes the candidates of a concept."""
 
 import shutil
 
@@ -11,7 +11,7 @@ _AT_ONCE = 256
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Copy manifest and pictures, each picture checked against its digest; files that are no pictures stay behind."""
+    """Copy the manifest and its pictures, and check each picture against its digest. Other files are not copied."""
     source = context.inputs["imported"]
     rows = read_manifest(source)
     with atomic_folder(context.outputs["candidates"]) as folder:

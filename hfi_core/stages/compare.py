@@ -1,4 +1,4 @@
-"""Stage 6, at its end: all rows side by side; figures, paired tests, plots and the page (method, section 6)."""
+"""The end of stage 6: compare all variants by figures, paired tests, plots and a page (method, section 6)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ from hfi_core.reward.model import SCORES, Score, measure_scores
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Compare the rows that params name; returns the released row's figures."""
+    """Compare the removals that params name. Return the figures of the released one."""
     params, inputs, outputs = context.params, context.inputs, context.outputs
     rows = read_variants(inputs["evaluation"], list(params.removals))
     background = ConceptReports(
@@ -29,7 +29,7 @@ def run(context: StageContext) -> dict[str, float]:
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
-    material = PlotData(
+    plot_data = PlotData(
         evaluation=evaluation,
         losses=read_losses(inputs["models"], [row.name for row in rows]),
         scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},
@@ -40,7 +40,7 @@ def run(context: StageContext) -> dict[str, float]:
     released = next(row for row in rows if row.name == params.release.row)
 
     # The page checks the gates' names, so it comes before the outputs that others read.
-    plots = draw_plots(material)
+    plots = draw_plots(plot_data)
     write_page(outputs["page"], params, evaluation, rows, plots, background)
     with atomic_folder(outputs["plots"]) as folder:
         for name, svg in plots.items():

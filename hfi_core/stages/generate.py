@@ -19,17 +19,17 @@ from hfi_core.pipeline.stage import StageContext
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Draw so many pictures for each of the concept's prompts; those that lie in `work` are not drawn again."""
+    """Draw pictures for each prompt of the concept `unit`. Pictures that lie in `work` are not drawn again."""
     params, unit, work = context.params, context.unit, context.work
     requests = _requests(params, unit)
     with atomic_folder(context.outputs["candidates"]) as folder:
         draw(replace(context, work=work or folder))
         rows = []
         for request in requests:
-            target = _place(folder, unit, request)
+            target = _picture(folder, unit, request)
             if work:
                 target.parent.mkdir(exist_ok=True)
-                shutil.copyfile(_place(work, unit, request), target)
+                shutil.copyfile(_picture(work, unit, request), target)
             rows.append(
                 Candidate(
                     id=picture_id(unit, request),
@@ -48,13 +48,13 @@ def draw(context: StageContext) -> None:
     """Draw the shard's pictures that `work` lacks."""
     params, unit, work = context.params, context.unit, context.require_work()
     requests, block = _requests(params, unit), params.compute.block
-    missing = unfinished_blocks(requests, block, lambda request: _place(work, unit, request).exists(), context.shard)
+    missing = unfinished_blocks(requests, block, lambda request: _picture(work, unit, request).exists(), context.shard)
     if not missing:
         return
     configure_torch(params.compute)
     model = load_base_model(params.model, params.compute)
     for request, pixels in draw_pictures(model, missing, params.sampler, block=block, progress=context.progress):
-        save_image(_place(work, unit, request), pixels)
+        save_image(_picture(work, unit, request), pixels)
 
 
 def _requests(params: Params, unit: str) -> list[SampleRequest]:
@@ -65,10 +65,10 @@ def _requests(params: Params, unit: str) -> list[SampleRequest]:
     ]
 
 
-def _place(folder: Path, unit: str, request: SampleRequest) -> Path:
+def _picture(folder: Path, unit: str, request: SampleRequest) -> Path:
     return folder / "pictures" / f"{picture_id(unit, request)}.png"
 
 
 def picture_id(concept: str, request: SampleRequest) -> str:
-    """A name that depends on what was asked for and on nothing else."""
+    """Return a picture's id, which depends on concept, prompt and seed only."""
     return f"{concept}-{sha256_of_json([request.prompt, request.seed])[:12]}"

@@ -1,4 +1,4 @@
-"""Stage `ingest`: a feedback file, held against the manifest, becomes labels (method.md, section 2)."""
+"""Stage 2: a feedback file, checked against the manifest of the candidates, becomes labels (method, section 2)."""
 
 import warnings
 from dataclasses import asdict
@@ -23,9 +23,11 @@ _DECIMALS = 6
 def run(context: StageContext) -> dict[str, float]:
     """Write labels.jsonl, for rankings pairs.jsonl, and summary.json of the concept `unit`.
 
-    Warns where annotators agree less than params ask for, and of judgements in the live store whose pictures were
-    removed or redrawn since: they do not count. Raises UserError that names file, line, field and remedy of
-    the first mistake in the feedback, or if annotators agree less than params allow.
+    Warns if annotators agree less than params ask for. Warns of judgements in the live store whose pictures were
+    removed or redrawn later: these judgements do not count.
+
+    Raises UserError, which names file, line, field and remedy, at the first mistake in the feedback, or if annotators
+    agree less than params allow.
     """
     params, inputs, unit = context.params, context.inputs, context.unit
     kind, feedback, held_out = params.concepts[unit].feedback, params.feedback, params.attack.held_out

@@ -1,4 +1,4 @@
-"""Stage `simulate`: a simulated crowd judges the candidates; with real feedback it is no part of the graph."""
+"""Stage `simulate`: a simulated crowd judges the candidates. A project with real feedback does not have this stage."""
 
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.embedded.networks import load_judge_network
@@ -11,15 +11,15 @@ from hfi_core.pipeline.stage import StageContext
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Write the feedback file of the crowd `unit` about every concept, sorted by the judgements' ids."""
+    """Write the feedback of the crowd `unit` about every concept, sorted by the ids of the judgements."""
     params, unit = context.params, context.unit
     crowd = params.feedback.simulated[unit]
     judge = load_judge_network(locate_pinned(EMBEDDED, None, crowd.digest, "annotators"))
-    said = []
+    collected = []
     for name, concept in params.concepts.items():
         folder = context.inputs["candidates"] / name
         impressions = view_candidates(judge, folder, read_manifest(folder), context.progress)
-        said += simulate_judgements(unit, crowd, name, concept, impressions, params.seed)
-    said.sort(key=lambda judgement: judgement.id)
-    write_jsonl(context.outputs["feedback"], [dump_judgement(judgement) for judgement in said])
-    return {"judgements": len(said), "annotators": crowd.annotators}
+        collected += simulate_judgements(unit, crowd, name, concept, impressions, params.seed)
+    collected.sort(key=lambda judgement: judgement.id)
+    write_jsonl(context.outputs["feedback"], [dump_judgement(judgement) for judgement in collected])
+    return {"judgements": len(collected), "annotators": crowd.annotators}
