@@ -38,9 +38,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     for router in (pages.router, api.router, review.router, sign_in.router):
         app.include_router(router)
-    app.add_exception_handler(UserError, errors.handle_user_error)
-    app.add_exception_handler(HTTPException, errors.handle_http_error)
-    app.add_exception_handler(RequestValidationError, errors.handle_validation_error)
+    app.exception_handler(UserError)(errors.handle_user_error)
+    app.exception_handler(HTTPException)(errors.handle_http_error)
+    app.exception_handler(RequestValidationError)(errors.handle_validation_error)
     protect(app, settings.access, errors.refuse)
     app.include_router(pages.shortcuts)
     return app

@@ -52,7 +52,9 @@ def is_correct(known: Judgement, answer: Judgement) -> bool:
     A ranking matches if it has the same `not_applicable` pictures and enough pairs in the known order.
     """
     if isinstance(known, BinaryJudgement):
-        return known.answer == answer.answer
+        return isinstance(answer, BinaryJudgement) and known.answer == answer.answer
+    if isinstance(answer, BinaryJudgement):
+        return False
     if set(known.not_applicable) != set(answer.not_applicable):
         return False
     ranks = {picture: rank for rank, group in enumerate(answer.groups) for picture in group}

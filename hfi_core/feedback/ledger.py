@@ -163,15 +163,17 @@ def _insert(
     question: str,
     stale: bool,
 ) -> None:
+    answer: str
     if isinstance(judgement, BinaryJudgement):
         subject, answer = judgement.picture, judgement.answer
     else:
         subject = ", ".join(sorted(judgement.pictures))
         answer = json.dumps([judgement.groups, judgement.not_applicable])
-    timed = judgement.shown_at and judgement.answered_at and judgement.answered_at >= judgement.shown_at
+    shown, answered = judgement.shown_at, judgement.answered_at
+    seconds = (answered - shown).total_seconds() if shown and answered and answered >= shown else None
     row = (
         judgement.id, number, judgement.annotator, judgement.concept, subject, question, answer, judgement.supersedes,
-        judgement.simulated, (judgement.answered_at - judgement.shown_at).total_seconds() if timed else None, stale,
+        judgement.simulated, seconds, stale,
         is_adjudication(judgement),
     )  # fmt: skip
     try:

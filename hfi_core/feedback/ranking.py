@@ -68,13 +68,14 @@ class Comparisons:
 
 def count_comparisons(rankings: Iterable[Ranking]) -> Comparisons:
     """Split rankings into pairs and count them. A tie counts half in either direction."""
-    weights: Counter[tuple[str, str]] = Counter()
+    weights: defaultdict[tuple[str, str], float] = defaultdict(float)
     ties = 0
     ranked: Counter[str] = Counter()
     not_applicable: Counter[str] = Counter()
     for ranking in rankings:
         for higher, lower in combinations(ranking.groups, 2):
-            weights.update(product(higher, lower))
+            for pair in product(higher, lower):
+                weights[pair] += 1
         for group in ranking.groups:
             for first, second in combinations(group, 2):
                 weights[first, second] += 0.5
@@ -93,7 +94,8 @@ def make_ranking_labels(
 
     The label is the picture's position by score, from 0 (weakest) to 1 (strongest).
     """
-    won, lost = defaultdict(float), defaultdict(float)
+    won: defaultdict[str, float] = defaultdict(float)
+    lost: defaultdict[str, float] = defaultdict(float)
     for pair in comparisons.pairs:
         won[pair.above] += pair.weight
         lost[pair.below] += pair.weight

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Request
@@ -168,7 +168,7 @@ def _render_disputes(request: Request, user: User, concept: str, first: int, mes
     )  # fmt: skip
 
 
-def _kind(workspace: Workspace, concept: str) -> str:
+def _kind(workspace: Workspace, concept: str) -> Literal["binary", "ranking"]:
     return workspace.settings.params.concepts[concept].feedback
 
 

@@ -87,8 +87,9 @@ class Accounts:
 
     def can_sign_in(self, name: str) -> bool:
         """Return whether a name has an account or a valid invitation."""
-        entries = (*self.list_accounts(), *self.list_invitations())
-        return _account_key(name) in {_account_key(entry.name) for entry in entries}
+        names = [account.name for account in self.list_accounts()]
+        names += [invitation.name for invitation in self.list_invitations()]
+        return _account_key(name) in map(_account_key, names)
 
     def invite(self, name: str, role: Role, lifetime_seconds: float = INVITATION_SECONDS) -> str:
         """Return a new one-time token for a person. It replaces an earlier invitation of the same person."""

@@ -32,11 +32,15 @@ def find_user(request: Request) -> User | None:
         from hfi_core.annotation.security.accounts import get_accounts
 
         account = get_accounts(request).find_by_session(session.id)
-        name, role = (None, "annotator") if account is None else (account.name, account.role)
+        if account is None:
+            return None
+        name, role = account.name, account.role
     else:
         # Whoever uses this machine owns the files as well: roles would protect nothing.
         name, role = session.name, "lead"
-    pseudonym = None if name is None else _find_pseudonym(access.private, name)
+        if name is None:
+            return None
+    pseudonym = _find_pseudonym(access.private, name)
     return None if pseudonym is None else User(pseudonym, role, name)
 
 

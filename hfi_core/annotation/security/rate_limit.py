@@ -31,7 +31,7 @@ _IPV6_PREFIX_LENGTH = 64
 def exceeds_sign_in_limit(request: Request, name: str) -> bool:
     """Count an attempt to sign in, and return whether this name or this address had too many."""
     address = client_address(request)
-    limits = [(item, ("person", address, name.casefold())) for item in _BY_NAME_AND_ADDRESS]
+    limits: list[Limit] = [(item, ("person", address, name.casefold())) for item in _BY_NAME_AND_ADDRESS]
     limits += [(item, ("address", address)) for item in _BY_ADDRESS]
     # An attempt that is refused for its address does not count for the name: one address cannot lock a person out.
     return _exceeds(request, limits) or _exceeds(request, [(_BY_NAME, ("name", name.casefold()))])

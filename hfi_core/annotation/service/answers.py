@@ -114,9 +114,11 @@ def _parse(workspace: Workspace, annotator: str, row: dict[str, Any]) -> Judgeme
     try:
         judgement = parse_judgement(json.dumps(row | {"annotator": annotator}))
     except (ValidationError, UnicodeError, ValueError) as error:
-        first = error.errors(include_url=False)[0] if isinstance(error, ValidationError) else {}
-        where = ".".join(map(str, first.get("loc", ())))
-        raise RejectedAnswer(f"This is not a valid judgement: {where}: {first.get('msg', error)}") from error
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise RejectedAnswer(f"This is not a valid judgement: {reason}") from error
     if judgement.note is not None:
         judgement = judgement.model_copy(update={"note": remove_unprintable(judgement.note)})
     if is_adjudication(judgement):

@@ -84,9 +84,8 @@ def find_disputes(judgements: Iterable[Judgement]) -> list[Dispute]:
     """Return the questions with different answers: undecided ones first, then by decreasing disagreement."""
     disputes = []
     for pictures, answers in _group_by_question(judgements):
-        decisions, own = [], []
-        for answer in answers:
-            (decisions if is_adjudication(answer) else own).append(answer)
+        decisions = [answer for answer in answers if is_adjudication(answer)]
+        own = [answer for answer in answers if not is_adjudication(answer)]
         disagreement = _measure_disagreement(own)
         if disagreement > 0:
             opinions = tuple(_opinion(answer, pictures) for answer in own + decisions)
@@ -104,11 +103,13 @@ def estimate_agreement(judgements: Iterable[Judgement], kind: str) -> "Interval 
     questions = [answers for _, answers in _group_by_question(own)]
     if kind == "binary":
         counts = [
-            [sum(judgement.answer == answer for judgement in answers) for answer in ("yes", "no")]
+            [sum(judgement.answer == answer for judgement in _binary(answers)) for answer in ("yes", "no")]
             for answers in questions
         ]
         return alpha_interval(np.array(counts, dtype=int).reshape(-1, 2))
-    return mean_w_interval(places for answers in questions if (places := _common_places(answers)) is not None)
+    return mean_w_interval(
+        places for answers in questions if (places := _common_places(_rankings(answers))) is not None
+    )
 
 
 def measure_paces(judgements: Iterable[Judgement]) -> list[Pace]:
@@ -157,15 +158,24 @@ def _measure_disagreement(answers: Sequence[Judgement]) -> float:
     if len(answers) < 2:
         return 0.0
     if isinstance(answers[0], BinaryJudgement):
-        yes, no = (sum(judgement.answer == answer for judgement in answers) for answer in ("yes", "no"))
+        yes, no = (sum(judgement.answer == answer for judgement in _binary(answers)) for answer in ("yes", "no"))
         return 2 * min(yes, no) / (yes + no) if yes and no else 0.0
     from hfi_core.feedback.agreement import kendalls_w
 
-    if len({frozenset(answer.not_applicable) for answer in answers}) > 1:
+    rankings = _rankings(answers)
+    if len({frozenset(ranking.not_applicable) for ranking in rankings}) > 1:
         return 1.0  # whether the concept is visible at all matters more than how strong it is
-    places = _common_places(answers)
+    places = _common_places(rankings)
     w = kendalls_w(places) if places is not None else None
     return 0.0 if w is None else 1 - w
+
+
+def _binary(answers: Iterable[Judgement]) -> list[BinaryJudgement]:
+    return [answer for answer in answers if isinstance(answer, BinaryJudgement)]
+
+
+def _rankings(answers: Iterable[Judgement]) -> list[RankingJudgement]:
+    return [answer for answer in answers if isinstance(answer, RankingJudgement)]
 
 
 def _common_places(answers: Sequence[RankingJudgement]):
@@ -180,9 +190,9 @@ def _common_places(answers: Sequence[RankingJudgement]):
 
 
 def _opinion(judgement: Judgement, pictures: tuple[str, ...]) -> Opinion:
+    decided = is_adjudication(judgement)
     if isinstance(judgement, BinaryJudgement):
-        answer, places = judgement.answer, ()
-    else:
-        placed = {picture: k for k, group in enumerate(judgement.groups, start=1) for picture in group}
-        answer, places = "ranking", tuple(placed.get(picture) for picture in pictures)
-    return Opinion(judgement.annotator, answer, places, judgement.note, is_adjudication(judgement))
+        return Opinion(judgement.annotator, judgement.answer, (), judgement.note, decided)
+    placed = {picture: k for k, group in enumerate(judgement.groups, start=1) for picture in group}
+    places = tuple(placed.get(picture) for picture in pictures)
+    return Opinion(judgement.annotator, "ranking", places, judgement.note, decided)

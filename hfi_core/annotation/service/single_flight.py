@@ -6,7 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-Key, Value = TypeVar("Key"), TypeVar("Value")
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class SingleFlight(Generic[Key, Value]):
@@ -23,12 +24,12 @@ class SingleFlight(Generic[Key, Value]):
         If `compute` raises, all waiting callers get the error, and the next call computes again.
         """
         with self._lock:
-            future = self._futures.get(key)
-            must_compute = future is None or (
-                future.done() and time.monotonic() - future.result()[0] > self._max_age_seconds
-            )
-            if must_compute:
+            known = self._futures.get(key)
+            if known is None or (known.done() and time.monotonic() - known.result()[0] > self._max_age_seconds):
                 future = self._futures[key] = Future()
+            else:
+                future = known
+            must_compute = future is not known
         if must_compute:
             try:
                 value = compute()

@@ -69,7 +69,7 @@ class Workspace:
     exposure: Exposure
     receipts: Receipts
     proof_key: bytes
-    _progress: dict[str, tuple[float, TaskProgress, AnnotatorProgress]] = field(default_factory=dict)
+    _progress: dict[str, tuple[float, tuple[TaskProgress, AnnotatorProgress]]] = field(default_factory=dict)
 
     def find_task(self, name: str) -> Task | None:
         """Return the task with this name, or the task of the concept with this name."""
@@ -89,17 +89,22 @@ class Workspace:
         return self._measure(task)[1]
 
     def _measure(self, task: Task) -> tuple[TaskProgress, AnnotatorProgress]:
-        measured_at, *progress = self._progress.get(task.name, (float("-inf"),))
-        if time.monotonic() - measured_at > MAX_PROGRESS_AGE_SECONDS:
+        measured_at, progress = self._progress.get(task.name, (float("-inf"), None))
+        if progress is None or time.monotonic() - measured_at > MAX_PROGRESS_AGE_SECONDS:
             judgements = self.settings.params.annotation.judgements
             parts = [self.settings.store.count_progress(concept, judgements) for concept in task.concepts]
-            sums = [sum(getattr(part, name) for part in parts) for name in ("pictures", "done", "answered", "asked")]
-            true = TaskProgress(*sums, annotators=max(part.annotators for part in parts))
+            true = TaskProgress(
+                pictures=sum(part.pictures for part in parts),
+                done=sum(part.done for part in parts),
+                answered=sum(part.answered for part in parts),
+                asked=sum(part.asked for part in parts),
+                annotators=max(part.annotators for part in parts),
+            )
             if len(parts) > 1:
                 true = replace(true, pictures=self._count_pictures(task))
-            progress = [true, self._include_gold(task, true)]
-            self._progress[task.name] = time.monotonic(), *progress
-        return tuple(progress)
+            progress = true, self._include_gold(task, true)
+            self._progress[task.name] = time.monotonic(), progress
+        return progress
 
     def _include_gold(self, task: Task, true: TaskProgress) -> AnnotatorProgress:
         gold = [self.gold_answers.list_answered_among_others(concept) for concept in task.concepts]

@@ -61,8 +61,7 @@ def _question_key(judgement: BinaryJudgement | RankingJudgement) -> str:
 
 def _make_data(question: list[str], picture_address: PictureAddress) -> dict[str, Any]:
     concept, kind, *rest = question
-    return (
-        make_binary_data(concept, *rest, picture_address)
-        if kind == "binary"
-        else make_ranking_data(concept, rest, picture_address)
-    )
+    if kind == "binary":
+        picture, digest = rest
+        return make_binary_data(concept, picture, digest, picture_address)
+    return make_ranking_data(concept, rest, picture_address)

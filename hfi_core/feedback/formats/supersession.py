@@ -40,12 +40,13 @@ def resolve_chains(rows: list[StagedAnswer], stored: list[StagedAnswer]) -> Reso
             last = row
             continue
         timed = row.answered is not None and last.answered is not None
-        if row.content == last.content and not (timed and row.answered > last.answered):
+        is_later = timed and (row.answered or "") > (last.answered or "")
+        if row.content == last.content and not is_later:
             resolved.known.append(row)
-        elif timed and row.answered > last.answered:
+        elif is_later:
             last = replace(row, supersedes=last.id)
             resolved.correcting.append(last)
-        elif timed and row.answered < last.answered:
+        elif timed and row.answered != last.answered:
             resolved.outdated.append(row)
         else:
             location = f"in {last.location}" if last.location else "in the store"

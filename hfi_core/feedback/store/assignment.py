@@ -7,9 +7,10 @@ assignments wait for each other: on SQLite as all writers do, on PostgreSQL per 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Update, delete, exists, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hfi_core.candidates.manifest import Candidate
@@ -57,7 +58,7 @@ def offer_pictures(
 ) -> None:
     """Offer pictures, in slices; see `Store.offer`."""
     for chunk in _slices(candidates):
-        database.write(lambda connection, chunk=chunk: _offer_slice(connection, concept, chunk, priority, random))
+        database.write(partial(_offer_slice, concept=concept, chunk=chunk, priority=priority, random=random))
 
 
 def withdraw_others(database: Database, concept: str, pictures: Collection[str]) -> None:
@@ -67,17 +68,17 @@ def withdraw_others(database: Database, concept: str, pictures: Collection[str])
         others = sorted(set(connection.execute(query).scalars()) - set(pictures))
     for start in range(0, len(others), _SLICE):
         selection = (offer.c.concept == concept, offer.c.picture.in_(others[start : start + _SLICE]))
-        database.write(
-            lambda connection, selection=selection: connection.execute(
-                update(offer).where(*selection).values(askable=False)
-            )
-        )
+        database.write(partial(_execute, statement=update(offer).where(*selection).values(askable=False)))
 
 
 def _slices(candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
     source = iter(candidates)
     while chunk := list(islice(source, _SLICE)):
         yield chunk
+
+
+def _execute(connection: Connection, statement: Update) -> None:
+    connection.execute(statement)
 
 
 def _offer_slice(

@@ -80,7 +80,7 @@ class Database:
 
 
 def _sqlite(url: URL) -> Engine:
-    path = Path(url.database)
+    path = Path(url.database or "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -103,7 +103,8 @@ def _sqlite(url: URL) -> Engine:
         if not connection.get_execution_options().get(_MARK):
             connection.exec_driver_sql("BEGIN")
             return
-        raw = connection.connection.dbapi_connection
+        raw = connection.connection.driver_connection
+        assert raw is not None, "a connection that begins is open"
         raw.execute("PRAGMA busy_timeout = 0")
         try:
             _retry_while_locked(lambda: raw.execute("BEGIN IMMEDIATE"))

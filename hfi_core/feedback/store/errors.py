@@ -38,12 +38,12 @@ def parse_database_url(url_text: str) -> URL:
 def store_exists(url_text: str) -> bool:
     """Return whether the store's SQLite file exists; always True for a server, which is not contacted."""
     url = parse_database_url(url_text)
-    return url.get_backend_name() != "sqlite" or Path(url.database).exists()
+    return url.get_backend_name() != "sqlite" or Path(url.database or "").exists()
 
 
 def format_store_name(url: URL) -> str:
     """Format the store's name for messages, without a password."""
-    return url.database if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
+    return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=True)
 
 
 def is_serialization_conflict(error: DBAPIError) -> bool:
