@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flows.releases.evaluation_record import EvaluationRecord, read_record
 from flows.releases.versions import Version, find_release
 from flows.tracking.client import registry_client
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_line
 from hfi_core.evaluation.comparison import PairedDifference, measure_difference
 from hfi_core.evaluation.definitions import is_share
 from hfi_core.params import Params
@@ -28,11 +29,11 @@ class ComparedMetric:
 def compare_versions(params: Params, first: str, second: str, page: Path | None) -> list[ComparedMetric]:
     """Compare every metric that both versions have; write a page with their pictures at equal seeds to `page`.
 
-    Raises UserError if a version does not exist, or was registered without figures.
+    Raises UserError if a version does not exist, was registered without figures, or if MLflow has lost them.
     """
     client = registry_client(params)
     versions = [find_release(params, name) for name in (first, second)]
-    records = [read_record(params, client.get_model_version(version.model, version.number)) for version in versions]
+    records = [_read_record(params, client, version) for version in versions]
     metrics, others = (_metrics_of(record, version) for record, version in zip(records, versions, strict=True))
     compared = [
         ComparedMetric(name, format_figure(figure), format_figure(others[name]), _difference(params, name, *records))
@@ -44,6 +45,18 @@ def compare_versions(params: Params, first: str, second: str, page: Path | None)
         table = [(metric.metric, metric.first, metric.second, format_difference(metric)) for metric in compared]
         write_side_by_side(page, sides, table, _picture_pairs(*records))
     return compared
+
+
+def _read_record(params: Params, client: Any, version: Version) -> EvaluationRecord:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return read_record(params, client.get_model_version(version.model, version.number))
+    except (MlflowException, OSError) as error:
+        raise UserError(
+            f"MLflow at {params.tracking.mlflow} does not give the figures of {version}: {first_line(error)}\n"
+            "  To fix this: start its server or restore its artifacts. `hfi doctor --deep` says what is out of reach."
+        ) from error
 
 
 def format_difference(compared: ComparedMetric) -> str:
