@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flows.doctor.check import Finding
 from flows.runtime.device import VARIABLE, with_local_device
+from flows.tracking.relocation import RELOCATE, describe_move, find_old_folder
 from flows.versioning.git import git_revision
 from flows.versioning.pointer_recovery import describe_damage, find_damage
 from flows.versioning.repo import open_repository
@@ -44,6 +45,8 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
         yield Finding("params", False, str(error), "Correct params.yaml; `hfi params schema` prints what is expected.")
         return
     yield Finding("params", True, f"{PARAMS} is valid")
+    if old := find_old_folder(params):
+        yield Finding("project folder", False, describe_move(old), RELOCATE)
     yield _check_device(params)
     yield _check_weights("model", params.model, "model")
     yield _check_weights("clip", params.clip, "clip")

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
+from flows.tracking.relocation import RELOCATE, describe_move, find_old_folder
 from hfi_core.params import Params
 from hfi_core.secrets import hide_secrets
 
@@ -31,6 +32,9 @@ def check(params: Params) -> Iterator[Finding]:
     file = uri.removeprefix("sqlite:///")
     if file != uri and not Path(file).exists():
         yield Finding(_NAME, True, f"{file} does not exist yet; the first run creates it")
+        return
+    if old := find_old_folder(params):
+        yield Finding(_NAME, False, describe_move(old), RELOCATE)
         return
     yield from with_timeout(_NAME, _REMEDY, lambda: _check_server(params))
 

@@ -12,6 +12,8 @@ from hfi_core.params import Params
 
 _DEFAULT_ARTIFACTS = Path("mlruns")
 """MLflow's folder for artifacts beside a database, relative to the project."""
+_DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
+"""Folder of the copies of a project in which `dvc exp run --queue` and `--temp` work."""
 
 
 def registry_client(params: Params) -> Any:
@@ -77,6 +79,11 @@ def get_or_create_experiment(client: Any, params: Params) -> str:
 
     name = params.tracking.experiment
     if experiment := client.get_experiment_by_name(name):
+        if experiment.lifecycle_stage == "deleted":
+            raise UserError(
+                f"The experiment {name!r} was deleted in MLflow. To fix this: restore it (`mlflow experiments restore "
+                f"--experiment-id {experiment.experiment_id}`), or write another name in tracking.experiment."
+            )
         return experiment.experiment_id
     try:
         return client.create_experiment(name)

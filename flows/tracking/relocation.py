@@ -20,6 +20,7 @@ _COLUMNS = {
     "model_versions": ("source", "storage_location"),
 }
 """Columns of MLflow's database that hold addresses of artifacts, by table."""
+RELOCATE = "`hfi doctor --relocate` points the records to this folder."
 _DEPTH = 2
 """Artifacts of an experiment lie in `mlruns/NUMBER`, this many folders below the project."""
 

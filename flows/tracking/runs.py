@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.execution.unit import FinishedUnit
-from flows.tracking.client import tracking_client, warn_on_failure
+from flows.runtime.console import warn
+from flows.tracking.client import is_discarded, tracking_client, warn_on_failure
+from flows.tracking.relocation import require_present_folder
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
@@ -29,7 +31,11 @@ _MAX_BYTES = 20 * 2**20
 
 @contextmanager
 def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
-    """Create the parent run of one pipeline run; yield its id, or None if MLflow is out of reach."""
+    """Create the parent run of one pipeline run; yield its id, or None if MLflow is out of reach.
+
+    Raises UserError if the project was moved or copied: hours of work would not be recorded.
+    """
+    require_present_folder(params)
     run_id = None
     with warn_on_failure("this run"):
         client, experiment = tracking_client(params)
@@ -52,6 +58,13 @@ def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
 
 def record_unit(params: Params, finished: FinishedUnit, parent: str | None = None) -> None:
     """Log a finished unit as a run, below the run `parent` if there is one."""
+    if is_discarded(params):
+        warn(
+            f"MLflow does not record {finished.unit.address}: {params.tracking.mlflow} would be in DVC's temporary "
+            "folder, which DVC removes. To have `dvc exp run --queue` and `--temp` recorded, set tracking.mlflow in "
+            "operations.yaml to a server (http://...)."
+        )
+        return
     with warn_on_failure(finished.unit.address):
         _record_unit(params, finished, parent)
 

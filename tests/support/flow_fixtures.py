@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.tracking.relocation import relocate
 from hfi_core.pipeline import graph as declaration
 from tests.support import fakes
 from tests.support.forking import environment_with
@@ -147,7 +148,22 @@ def _begin(project: FakeProject) -> None:
 
 
 def _clone(template: Path, folder: Path, environment: dict[str, str]) -> FakeProject:
-    return FakeProject(Path(shutil.copytree(template, folder)), environment)
+    """Copy a project, and point MLflow's records to the copy."""
+    project = FakeProject(Path(shutil.copytree(template, folder)), environment)
+    with working_in(folder):
+        relocate(project.params)
+    return project
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Have this process work in a folder for the duration of a block."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @pytest.fixture

@@ -84,6 +84,7 @@ def test_a_record_of_costs_that_cannot_be_written_loses_no_unit(run, monkeypatch
 
 
 def test_a_run_waits_for_dvc_s_lock_with_one_line(run, inside, capsys):
+    (inside.folder / ".dvc/tmp").mkdir(exist_ok=True)
     lock = zc.lockfile.LockFile(str(inside.folder / ".dvc/tmp/lock"))
     Timer(6, lock.close).start()
     run()
@@ -93,6 +94,7 @@ def test_a_run_waits_for_dvc_s_lock_with_one_line(run, inside, capsys):
 
 def test_a_run_waits_for_the_paths_that_another_process_uses_and_releases_the_project_s_lock(run, inside, monkeypatch):
     record = inside.folder / ".dvc/tmp/rwlock"
+    record.parent.mkdir(exist_ok=True)
     busy = {"write": {str(inside.folder / "candidates/badge"): {"pid": os.getppid(), "cmd": "dvc repro"}}}
     record.write_text(json.dumps(busy))
     locked = []
@@ -110,6 +112,7 @@ def test_a_run_waits_for_the_paths_that_another_process_uses_and_releases_the_pr
 
 def test_a_wait_for_dvc_is_bounded_and_keeps_the_checkpoints(run, inside, monkeypatch):
     busy = {"write": {str(inside.folder / "candidates/badge"): {"pid": os.getppid(), "cmd": "dvc repro"}}}
+    (inside.folder / ".dvc/tmp").mkdir(exist_ok=True)
     (inside.folder / ".dvc/tmp/rwlock").write_text(json.dumps(busy))
     monkeypatch.setattr(repo, "MAX_WAIT_SECONDS", 0.0)
     with pytest.raises(UserError, match=r"(?s)Another DVC process is running.*dvc repro"):
