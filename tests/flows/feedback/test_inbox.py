@@ -334,3 +334,19 @@ def test_an_error_that_nobody_foresaw_rejects_one_file(params, drop, monkeypatch
     drop("b-good.jsonl", export("ana"))
     found = fetch_inbox(params)
     assert "OverflowError" in found.rejected["a-bad.jsonl"] and set(found.taken) == {"b-good.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.csv", "picture,annotator,answer\n", "no rows"),
+        ("a.json", "<!DOCTYPE html><title>Sorry</title>", "HTML"),
+        ("a.json", '[{"id": 1, "data": {"image": "badge-01"}, "annotations": []}]', "without an answer"),
+    ],
+)
+def test_a_file_of_which_nothing_counts_is_rejected_with_its_reason(params, bucket, drop, name, content, reason):
+    drop(name, content.encode())
+    found = fetch_inbox(params)
+    assert reason in found.rejected[name] and not found.taken
+    (key,) = (key for key in contents(bucket) if key.endswith(REASON))
+    assert reason.encode() in contents(bucket)[key]

@@ -124,7 +124,7 @@ def _row(location: str, annotation: Any, data: dict[str, Any], options: ReadOpti
         | attribution
         | fields
         | ({"note": "\n".join(filter(None, notes))} if notes else {})
-        | read_hfi_fields(judging[0].get("meta")),
+        | read_hfi_fields(judging[0].get("meta"), options),
     )
 
 
@@ -175,12 +175,15 @@ def collect_hfi_fields(judgement: BinaryJudgement | RankingJudgement) -> dict[st
     }
 
 
-def read_hfi_fields(holder: Any) -> dict[str, Any]:
-    """Read the fields of `collect_hfi_fields` back from an object that may have the key `hfi`."""
+def read_hfi_fields(holder: Any, options: ReadOptions) -> dict[str, Any]:
+    """Read the fields of `collect_hfi_fields` back from an object that may have the key `hfi`.
+
+    A field that the options map to another key is not among them.
+    """
     fields = holder.get("hfi") if isinstance(holder, dict) else None
     if not isinstance(fields, dict):
         return {}
-    return {name: value for name, value in fields.items() if name not in RESULT_FIELDS}
+    return {name: value for name, value in fields.items() if name not in (*RESULT_FIELDS, *options.columns)}
 
 
 def _annotation(judgement: BinaryJudgement | RankingJudgement) -> dict[str, Any]:

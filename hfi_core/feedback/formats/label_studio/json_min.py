@@ -100,7 +100,7 @@ def _row(location: str, item: dict[str, Any], options: ReadOptions) -> Row | Rej
         | attribution
         | fields
         | ({} if note is None else {"note": note})
-        | read_hfi_fields(item),
+        | read_hfi_fields(item, options),
     )
 
 

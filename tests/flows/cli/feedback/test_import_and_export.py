@@ -66,6 +66,37 @@ def test_what_is_rejected_is_said_with_exit_code_two_and_changes_nothing(folder)
     assert "is missing" in hfi(folder, "feedback", "import", "gone.csv", code=2)
 
 
+@pytest.mark.parametrize(
+    ("file", "options", "begins"),
+    [
+        ("x.csv", (), "id,"), ("x.CSV", (), "id,"), ("x.tsv", (), "id\t"), ("x.jsonl", (), "{"), ("x.ndjson", (), "{"),
+        ("x.json", ("--format", "label-studio"), "["), ("x.txt", ("--format", "csv"), "id,"),
+        ("x", ("--format", "jsonl"), "{"), ("x.tsv", ("--format", "tsv"), "id\t"),
+    ],
+)  # fmt: skip
+def test_the_ending_of_the_file_says_the_format(folder, file, options, begins):
+    (folder / "labels.csv").write_text(f"{HEADER}badge-0001,Ana,yes\n")
+    hfi(folder, "feedback", "import", "labels.csv")
+    hfi(folder, "feedback", "export", file, *options)
+    assert (folder / file).read_text().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "message"),
+    [
+        ("x.csv", ("--format", "jsonl"), "ends in .csv, which means csv, but --format is jsonl"),
+        ("x.jsonl", ("--format", "csv"), "ends in .jsonl"),
+        ("x.tsv", ("--format", "label-studio-tasks"), "ends in .tsv"),
+        ("x.json", ("--format", "jsonl"), "ends in .json, which means label-studio or label-studio-min or"),
+        ("x.json", (), "may be any of label-studio, label-studio-min, label-studio-tasks"),
+        ("x", (), "its ending does not say the format"), ("x.xlsx", (), "its ending does not say the format"),
+    ],
+)  # fmt: skip
+def test_an_ending_and_a_format_that_contradict_or_say_nothing_are_refused(folder, file, options, message):
+    assert message in hfi(folder, "feedback", "export", file, *options, code=2)
+    assert not (folder / file).exists()
+
+
 def test_tasks_are_written_with_their_configuration(folder):
     hfi(folder, "feedback", "export", "tasks.json", "--format", "label-studio-tasks")
     assert len(json.loads((folder / "tasks.json").read_text())) == 6
@@ -79,3 +110,24 @@ def test_pictures_that_exist_become_candidates(folder):
     assert len(read_manifest(folder / "data" / "candidates" / "queue")) == 6
     assert "as before" in hfi(folder, *arguments)
     assert "--name 'No way'" in hfi(folder, "candidates", "import", "candidates", "--name", "No way", code=2)
+
+
+def test_options_of_a_stranger_s_table_are_read_and_contradictions_end_with_exit_code_two(folder):
+    rows = "badge-0001.png|1,0|Ana|46351.5\nbadge-0002.png||Ana|46351.5\n"
+    (folder / "labels.csv").write_text(f"file|verdict|who|day\n{rows}")
+    columns = [f"--column={pair}" for pair in ("picture=file", "answer=verdict", "annotator=who", "answered_at=day")]
+    arguments = ("feedback", "import", "labels.csv", "--delimiter", "|", "--yes", "1", *columns)
+    assert "--skip-empty" in hfi(folder, *arguments, code=2)
+    arguments += ("--skip-empty",)
+    assert "--time-format excel" in hfi(folder, *arguments, code=2)
+    arguments += ("--time-format", "excel", "--timezone", "Europe/Berlin")
+    said = "1 new judgements, 1 without an answer"
+    assert said in hfi(folder, *arguments, "--dry-run") and said in hfi(folder, *arguments)
+    assert judgements(folder)[0].answered_at.isoformat() == "2026-11-25T11:00:00+00:00"
+    assert "contradict each other" in hfi(folder, *arguments, "--no", "1", code=2)
+    assert "choose one" in hfi(folder, *arguments, "--column", "answer=who", code=2)
+
+
+def test_a_file_with_nothing_to_import_ends_with_exit_code_two(folder):
+    (folder / "labels.csv").write_text(HEADER)
+    assert "there is nothing to import: the file has no rows" in hfi(folder, "feedback", "import", "labels.csv", code=2)

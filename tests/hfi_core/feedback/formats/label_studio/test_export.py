@@ -285,3 +285,11 @@ def test_a_task_s_own_answer_is_not_taken_for_the_person_s(export, tmp_path, con
     assert "--control" in complaints(path, tmp_path, concept="badge")[0][1]
     bring(path, tmp_path, concept="badge", control=next(iter(controls)), rating_yes=5)
     assert stored(tmp_path)[0].answer == "no"
+
+
+def test_a_mapped_key_goes_before_what_our_own_export_says(export, tmp_path):
+    judged = result("choices", {"choices": ["yes"]}) | {"meta": {"hfi": {"annotator": "cara"}}}
+    path = export([task({"image": "badge-1", "who": "ana"}, judged)])
+    bring(path, tmp_path, concept="badge", columns={"annotator": "who"})
+    bring(export([answer("no", "badge-2", completed_by="ana")]), tmp_path, concept="badge")
+    assert len({row.annotator for row in stored(tmp_path)}) == 1
