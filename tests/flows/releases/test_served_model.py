@@ -213,6 +213,13 @@ def test_what_is_registered_names_no_folder_of_this_machine(registered, model):
     assert [path for path in stored.rglob("*") if path.is_file() and any(mentions(path, each) for each in here)] == []
 
 
+def test_the_version_is_traced_by_each_of_its_names(registered):
+    model = registered.project.params.release.model
+    for name in ("1", "candidate", model, f"{model}/1", f"{model}@candidate"):
+        assert f"{model} version 1" in registered.project.hfi("trace", name).stdout
+    assert f"no registered version '{model}/2'" in registered.project.hfi("trace", "2", code=2).stderr
+
+
 def test_mlflow_serves_it_and_twelve_clients_at_once_get_their_pictures(registered, model):
     from mlflow.models.utils import load_serving_example
 
