@@ -121,7 +121,7 @@ def test_agreement_below_the_bar_is_warned_of_once_and_noted(tmp_path):
 def test_agreement_below_the_lower_bar_is_refused_and_leaves_earlier_labels(tmp_path):
     _ingest(tmp_path, _votes())
     before = sha256_of_folder(tmp_path / "labels")
-    with pytest.raises(UserError, match=r"(?s)refuse_below asks for 0\.9.*To fix this"):
+    with pytest.raises(UserError, match=r"(?s)refuse_below requires 0\.9.*To fix this"):
         _ingest(tmp_path, _votes(), agreement={"warn_below": 0.95, "refuse_below": 0.9})
     assert sha256_of_folder(tmp_path / "labels") == before
 
