@@ -117,8 +117,10 @@ def sample(
 
     Returns the pictures, uint8 (N, H, W, 3).
 
-    Raises ValueError if the model was not loaded by `load_model`.
+    Raises ValueError if the model was not loaded by `load_model`, or if a seed is not from 0 to 2**63 - 1.
     """
+    if not 0 <= seed <= 2**63 - max(len(prompts), 1):
+        raise ValueError(f"seed is {seed}; the seeds of {len(prompts)} pictures must lie from 0 to 2**63 - 1.")
     if model.sampler is None:
         raise ValueError("The model has no sampler settings: load it by hfi_core.load_model(params).")
     requests = [SampleRequest(prompt, seed + i) for i, prompt in enumerate(prompts)]

@@ -17,7 +17,14 @@ from diffusers import (
 from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.loading import load_base_model
-from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_initial_noise, draw_pictures, make_scheduler
+from hfi_core.models.diffusion.sampling import (
+    SampleRequest,
+    denoise,
+    draw_initial_noise,
+    draw_pictures,
+    make_scheduler,
+    sample,
+)
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import Sampler, Source
 from tests.support.other_model import build_other_model
@@ -139,6 +146,12 @@ def test_more_steps_than_timesteps_are_refused(model):
 def test_every_base_is_drawn_by_the_same_solver(model, algorithm):
     base = replace(model, scheduler_config=dict(model.scheduler_config) | {"algorithm_type": algorithm})
     assert make_scheduler(base, "dpm++", 5).config.algorithm_type == "dpmsolver++"
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64])
+def test_a_seed_that_torch_would_not_take_is_refused(model, seed):
+    with pytest.raises(ValueError, match=f"seed is {seed}; "):
+        sample(replace(model, sampler=Sampler(scheduler="ddim", steps=2, guidance=1)), ["a red badge"], seed=seed)
 
 
 def test_what_is_not_finite_is_refused_instead_of_drawn_black(model):
