@@ -95,7 +95,7 @@ def test_only_the_crowd_reads_the_annotators_judge():
                 values = [*node.args, *(keyword.value for keyword in node.keywords)]
                 texts = [value.value for value in values if isinstance(value, ast.Constant)]
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                if "annotators" in texts and called in {"locate_weights", "locate_pinned"}:
+                if "annotators" in texts and called in {"locate_weights", "locate_pinned", "_locate_usable"}:
                     readers.add(name(path))
     assert readers == {"flows/project/pins.py", "hfi_core/stages/simulate.py"}  # the first for its digest only
     assert users_of("hfi_core.embedded.simulated_crowd", CODE) == {"hfi_core/stages/simulate.py"}
