@@ -10,6 +10,7 @@ from flows.tracking.client import registry_client
 from flows.tracking.relocation import find_old_folder, relocate
 from hfi_core.errors import UserError
 from tests.support.flow_fixtures import FakeProject, working_in
+from tests.support.promoted import forget_engines
 
 
 def _relocated(run_by_flow, tmp_path, kind: str) -> tuple[FakeProject, FakeProject]:
@@ -47,6 +48,7 @@ def test_the_doctor_and_the_registry_name_the_old_folder(run_by_flow, tmp_path):
         with pytest.raises(UserError, match="moved or copied"):
             registry_client(second.params)
         assert relocate(second.params) > 3
+        forget_engines()
         client, name = registry_client(second.params), second.params.release.model
         (version,) = client.search_model_versions(f"name = '{name}'")
         assert str(second.folder) in version.source
@@ -62,7 +64,7 @@ def test_artifacts_that_somebody_wants_elsewhere_are_left_alone(inside, monkeypa
     shared.mkdir()
     location = f"{address.replace('/mnt/shared', str(shared))}/1"
     inside.edit(tracking__experiment="elsewhere")
-    MlflowClient("sqlite:///mlflow.db").create_experiment(inside.params.tracking.experiment, location)
+    MlflowClient(f"sqlite:///{inside.folder}/mlflow.db").create_experiment(inside.params.tracking.experiment, location)
     assert find_old_folder(inside.params) is None and relocate(inside.params) == 0
     (shared / "params.yaml").touch()
     assert find_old_folder(inside.params) == shared
