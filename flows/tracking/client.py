@@ -12,8 +12,6 @@ from hfi_core.params import Params
 
 _DEFAULT_ARTIFACTS = Path("mlruns")
 """MLflow's folder for artifacts beside a database, relative to the project."""
-_DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
-"""Folder of the copies of a project in which `dvc exp run --queue` and `--temp` work."""
 
 
 def registry_client(params: Params) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 
 from flows.execution.unit import FinishedUnit
 from flows.runtime.console import warn
-from flows.tracking.client import is_discarded, tracking_client, warn_on_failure
-from flows.tracking.relocation import require_present_folder
+from flows.tracking.client import tracking_client, warn_on_failure
+from flows.tracking.relocation import database_file, require_present_folder
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
@@ -27,6 +27,8 @@ _MAX_PICTURES = 12
 _READABLE = {".json", ".csv", ".html", ".md"}
 _MAX_BYTES = 20 * 2**20
 """Largest file that is logged."""
+_DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
+"""Folder of the copies of a project in which `dvc exp run --queue` and `--temp` work."""
 
 
 @contextmanager
@@ -67,6 +69,12 @@ def record_unit(params: Params, finished: FinishedUnit, parent: str | None = Non
         return
     with warn_on_failure(finished.unit.address):
         _record_unit(params, finished, parent)
+
+
+def is_discarded(params: Params) -> bool:
+    """Return whether MLflow's database lies in a folder in which DVC runs an experiment and which it then removes."""
+    file = database_file(params)
+    return file is not None and _DVC_EXPERIMENTS in f"{file.absolute().as_posix()}/"
 
 
 def record_metrics(params: Params, run_id: str | None, metrics: Mapping[str, float]) -> None:
