@@ -9,6 +9,7 @@ is recorded, if params say so.
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from prefect import flow
@@ -29,7 +30,7 @@ from flows.releases.register import Registration
 from flows.runtime import logs
 from flows.runtime.lock import project_lock
 from flows.tracking import runs
-from flows.versioning.repo import commit_external_inputs, find_changes
+from flows.versioning.repo import commit_external_inputs, find_changes, when_dvc_is_free
 from flows.versioning.results_branch import require_recordable
 from hfi_core.feedback.sufficiency import FeedbackSufficiency
 from hfi_core.params import Params
@@ -82,7 +83,7 @@ def safeguard(
     with project_lock():
         fetch_feedback()
         renew_snapshot()
-        plan = make_plan(until)
+        plan = when_dvc_is_free(lambda: make_plan(until))
         if deployment.id:
             require_recordable(plan.params)
         if then:
@@ -116,7 +117,7 @@ class Run:
     def bring_up_to_date(self, units: Iterable[Unit]) -> None:
         """Run the units that are out of date. DVC is asked about each unit when its turn comes."""
         for unit in units:
-            if find_changes(unit.address):
+            if when_dvc_is_free(partial(find_changes, unit.address)):
                 task = stage_task(unit.stage, self.deadline)
                 options = {"wait_for": self._states_before(unit), "return_state": True}
                 state = task(unit, self.plan.params, self.parent, self.parallelism, **options)
