@@ -10,7 +10,7 @@
     tokens = hfi.invert(model, reward, "badge", params)
     safe = hfi.erase(model, tokens, method="anchored", params=params)
     report = hfi.evaluate({"base": model, "safe": safe}, params)
-    hfi.save_release(safe, "release/")
+    hfi.save_release(safe, "my-release/")
 
 The stages of the pipeline call the same functions. A name is imported when it is first used, so that `import hfi_core`
 does not import torch.

@@ -179,7 +179,7 @@ def test_a_release_is_loaded_by_diffusers_and_draws_the_same_weights(model, safe
 def lines_of(text: str) -> list[str]:
     """The lines from the import of the library to the release, without indentation and empty lines."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[lines.index("import hfi_core as hfi") : lines.index('hfi.save_release(safe, "release/")') + 1]
+    return lines[lines.index("import hfi_core as hfi") : lines.index('hfi.save_release(safe, "my-release/")') + 1]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/reference/python-api.md"])
