@@ -1,7 +1,8 @@
 """Resume runs that wait for people, and schedule runs again whose process died with its worker.
 
 The process of a run holds a lock, which the kernel frees when the process dies. If a run stays `Running` without a live
-process, its worker died, too. Only runs that were suspended to wait for people are resumed: a run that somebody
+process, its worker died, too. If the worker lives, it reports the run as `Crashed` (killed for its memory, say); such a
+run is scheduled again once. Only runs that were suspended to wait for people are resumed: a run that somebody
 suspended in the UI stays suspended.
 """
 
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from flows.orchestration import feedback_gate
-from flows.orchestration.runs import find_active, runs_of, waiting_runs
+from flows.orchestration.runs import find_unfinished, runs_of, waiting_runs
 from hfi_core.params import load_params
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import PARAMS, STATE
@@ -65,23 +66,44 @@ _MAX_UNKNOWN = timedelta(minutes=10)
 """A run that took no lock in this time counts as dead."""
 
 
-def revive(client: Any, deployment: str, grace: float = _GRACE_SECONDS) -> list[str]:
-    """Schedule the dead runs of a deployment again; return their names."""
-    from prefect.states import AwaitingRetry
+_REVIVED = "revived-after-crash"
+"""Tag of a run that was scheduled again after a crash. What crashes a second time would crash for ever."""
+_MAX_CRASH_AGE = timedelta(days=1)
+"""By then the next nightly run has done the work."""
 
+
+def revive(client: Any, deployment: str, grace: float = _GRACE_SECONDS) -> list[str]:
+    """Schedule the dead runs of a deployment again, a crashed one only once; return their names."""
+    crashed = [run for run in runs_of(client, deployment, "CRASHED") if _may_revive_crashed(run)]
+    for run in crashed:
+        client.update_flow_run(run.id, tags=[*run.tags, _REVIVED])  # first: a pass that dies now starts no loop
+        _schedule_again(client, run)
     dead = [run.id for run in runs_of(client, deployment, "RUNNING", "PENDING") if _is_dead(run)]
     if not dead:
         _remove_locks_of_ended_runs(client)
-        return []
+        return [run.name for run in crashed]
     time.sleep(grace)
-    revived = []
-    for run in runs_of(client, deployment, "RUNNING", "PENDING"):
-        if run.id in dead and _is_dead(run):
-            state = AwaitingRetry(message="Its process is gone. It starts again and continues from what was made.")
-            client.set_flow_run_state(run.id, state, force=True)
-            remove_run_lock(str(run.id))
-            revived.append(run.name)
-    return revived
+    still_dead = [run for run in runs_of(client, deployment, "RUNNING", "PENDING") if run.id in dead and _is_dead(run)]
+    for run in still_dead:
+        _schedule_again(client, run)
+    return [run.name for run in (*crashed, *still_dead)]
+
+
+def _schedule_again(client: Any, run: Any) -> None:
+    from prefect.states import AwaitingRetry
+
+    state = AwaitingRetry(message="Its process is gone. It starts again and continues from what was made.")
+    client.set_flow_run_state(run.id, state, force=True)
+    remove_run_lock(str(run.id))
+
+
+def _may_revive_crashed(run: Any) -> bool:
+    """Return whether a crashed run did work in this project, lately, and was not scheduled again after a crash."""
+    return (
+        _REVIVED not in run.tags
+        and datetime.now(UTC) - run.state.timestamp < _MAX_CRASH_AGE
+        and process_state(str(run.id)) == "dead"
+    )
 
 
 def _is_dead(run: Any) -> bool:
@@ -92,9 +114,13 @@ def _is_dead(run: Any) -> bool:
 def _remove_locks_of_ended_runs(client: Any) -> None:
     """Remove locks of all deployments' runs that have ended. Only its lock shows that a run has to be revived."""
     locked = runs_with_locks()
-    active = {str(run.id) for run in find_active(client, locked)} if locked else set()
+    wanted = {
+        str(run.id)
+        for run in (find_unfinished(client, locked) if locked else [])
+        if not run.state.is_crashed() or _may_revive_crashed(run)
+    }
     for run in locked:
-        if run not in active and process_state(run) == "dead":
+        if run not in wanted and process_state(run) == "dead":
             remove_run_lock(run)
 
 

@@ -28,9 +28,9 @@ def last_ended(client: Any, deployment_id: Any, other_than: Any) -> Any | None:
     return next(iter(_read_runs(client, sort=FlowRunSort.END_TIME_DESC, limit=1, **wanted)), None)
 
 
-def find_active(client: Any, runs: list[str]) -> list[Any]:
-    """Return those of these runs, given by id, that have not ended and wait for nothing."""
-    return _read_runs(client, id={"any_": runs}, state={"type": {"any_": ["RUNNING", "PENDING"]}})
+def find_unfinished(client: Any, runs: list[str]) -> list[Any]:
+    """Return those of these runs, given by id, that are active, or crashed before they finished."""
+    return _read_runs(client, id={"any_": runs}, state={"type": {"any_": ["RUNNING", "PENDING", "CRASHED"]}})
 
 
 def waiting_runs(client: Any, deployment: str) -> list[Any]:
