@@ -225,6 +225,7 @@ def as_user_error(address: object, consequence: str, attempts: int = MAX_ATTEMPT
 
     They are StorageUnreachable if a later attempt may succeed. `consequence` says what happened to the work.
     """
+    from botocore import exceptions as boto
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     try:
@@ -238,7 +239,8 @@ def as_user_error(address: object, consequence: str, attempts: int = MAX_ATTEMPT
         code = error_code(error)
         if code == "NoSuchBucket" or (code == "404" and error.operation_name == "HeadBucket"):
             raise UserError(
-                f"{address}: there is no such bucket. To fix this: create it, or correct the name in params.yaml or operations.yaml."
+                f"{address}: there is no such bucket. To fix this: create it, or correct the name in params.yaml or "
+                "operations.yaml."
             ) from error
         if code in ("AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"):
             raise UserError(
@@ -248,7 +250,12 @@ def as_user_error(address: object, consequence: str, attempts: int = MAX_ATTEMPT
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         kind = StorageUnreachable if status >= _SERVER_ERROR else UserError
         raise kind(f"{address}: S3 rejects {error.operation_name}: {code}. {consequence}") from error
-    except BotoCoreError as error:
+    except (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError) as error:
         raise StorageUnreachable(
             f"{address} is out of reach after {attempts} attempts: {error}. {consequence}"
+        ) from error
+    except BotoCoreError as error:  # a profile, a sign-on or a setting of AWS: no later attempt changes it
+        raise UserError(
+            f"{address}: AWS's settings cannot be used ({type(error).__name__}): {error}. To fix this: correct "
+            "AWS_PROFILE or ~/.aws/config, or sign in again (`aws sso login`)."
         ) from error
