@@ -1,12 +1,16 @@
 """Create a project: its own files only, because its code is the installed package. They come from `template/`."""
 
+import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+
+import yaml
 
 from flows.project import presets, schema
 from flows.versioning import dvc_yaml
@@ -51,7 +55,7 @@ def create_project(folder: Path, preset: str) -> list[Path]:
 
 def _content(name: str, preset: str) -> Mapping[Path, str]:
     values = {"name": name, "preset": preset, "version": version("hfi-pipeline")}
-    return {target: _fill_template(source, values) for source, target in _template_files()} | {
+    return {target: fill_template(source, values) for source, target in _template_files()} | {
         **presets.read_preset(preset),
         layout.DVC_YAML: dvc_yaml.render(presets.load_preset(preset)),
         **{path: schema.schema_text(model) for path, model in schema.SCHEMAS.items()},
@@ -66,6 +70,17 @@ def _template_files() -> Iterator[tuple[Path, Path]]:
             yield path, Path(*("." + part.removeprefix(_DOT) if part.startswith(_DOT) else part for part in parts))
 
 
-def _fill_template(path: Path, values: Mapping[str, str]) -> str:
+def fill_template(path: Path, values: Mapping[str, str]) -> str:
+    """Return the text of a template with its values; in YAML each is quoted where it needs to be (`'2026'`)."""
     text = path.read_text(encoding="utf-8")
-    return Template(text).substitute(values) if path.suffix in (".md", ".yaml") else text
+    if path.suffix == ".yaml":
+        return _YAML_VALUE.sub(lambda match: _yaml_scalar(Template(match[0]).substitute(values)), text)
+    return Template(text).substitute(values) if path.suffix == ".md" else text
+
+
+_YAML_VALUE = re.compile(r"(?<=: )\S*\$\w+\S*$", re.MULTILINE)
+"""A value of the template that contains a placeholder."""
+
+
+def _yaml_scalar(text: str) -> str:
+    return yaml.safe_dump(text, allow_unicode=True, width=math.inf).removesuffix("...\n").removesuffix("\n")

@@ -4,9 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from flows.project import presets
-from flows.project.init import create_project
+from flows.project.init import TEMPLATE, create_project, fill_template
 from hfi_core.errors import UserError
 from hfi_core.params import load_params
 from hfi_core.pipeline.graph import STAGES, units_of
@@ -85,3 +86,11 @@ def test_unknown_presets_and_files_for_folders_are_refused(tmp_path):
     with pytest.raises(UserError, match="is a file"):
         create_project(tmp_path / "file", "embedded")
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["2026", "null", "#1", "yes", "a: b", "1e3", "it's", "emblems", "Zürich " + "x" * 90])
+def test_a_folder_of_any_name_gets_deployments_of_that_name(name):
+    content = yaml.safe_load(fill_template(TEMPLATE / "prefect.yaml", {"name": name}))
+    assert content["name"] == name
+    assert {entry["name"] for entry in content["deployments"]} == {name}
+    assert content["deployments"][1]["parameters"]["deployment"] == f"safeguard/{name}"
