@@ -192,4 +192,4 @@ def test_the_lines_of_the_documentation_run_in_a_project_s_folder(project, monke
     names: dict = {}
     exec("\n".join(lines_of(hfi.__doc__)), names)
     assert names["images"].shape == (1, 64, 64, 3)
-    assert (project.folder / "release/model/model_index.json").exists()
+    assert (project.folder / "my-release/model/model_index.json").exists()
