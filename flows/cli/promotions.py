@@ -60,5 +60,5 @@ def _print_outcome(model: str, result) -> None:
 
     for line in result.describe(model):
         info(line)
-    if result.outcome == "undone":
+    if result.outcome in ("undone", "dangling"):
         raise typer.Exit(1)

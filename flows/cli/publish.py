@@ -1,8 +1,11 @@
 """`hfi publish`: copy the release to where others download it."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
+
+from hfi_core.progress import Progress, no_progress
 
 
 def publish(
@@ -23,7 +26,7 @@ def publish(
     """
     from flows.releases.publish import publish as put
     from flows.releases.publish import release_name
-    from flows.runtime.console import info, show_progress
+    from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS, RELEASE
@@ -32,11 +35,11 @@ def publish(
     if version:
         from flows.releases.publish import publish_version
 
-        with show_progress(f"publish {version}") as progress:
+        with _show(f"publish {version}", dry_run) as progress:
             published = publish_version(params, version, dry_run=dry_run, progress=progress)
     else:
         name = release_name(params)
-        with project_lock(), show_progress(f"publish {name}") as progress:
+        with project_lock(), _show(f"publish {name}", dry_run) as progress:
             published = put(params, RELEASE, name, dry_run=dry_run, progress=progress)
     if dry_run:
         info(f"{published.address}: {published.sent} of {published.files} files would be sent.")
@@ -46,3 +49,10 @@ def publish(
         info(f"{published.address}: published before; all {published.files} files are there.")
     if published.kept_back:
         info(f"{published.kept_back} file(s) of tokens are kept back (publish.tokens in operations.yaml).")
+
+
+def _show(name: str, dry_run: bool) -> AbstractContextManager[Progress]:
+    """Show the progress of a publication; a dry run does nothing that could be done."""
+    from flows.runtime.console import show_progress
+
+    return nullcontext(no_progress) if dry_run else show_progress(name)

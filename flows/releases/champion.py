@@ -56,6 +56,8 @@ class RegistryState:
     """The most recent one first."""
     last_decision: int
     """Number of the last decision; 0 before the first one."""
+    misspelt: tuple[str, ...] = ()
+    """Aliases that somebody may take for `champion`."""
 
     @property
     def champion(self) -> Promotion | None:
@@ -74,7 +76,12 @@ def read_registry(client: Any, name: str) -> RegistryState:
     model = _read_model(client, name)
     versions = read_versions(client, name)
     last_decision = parse_number(model.tags.get(LAST, "")) if model else 0
-    return RegistryState(_alias_of(model), versions, read_promotions(versions.values()), last_decision)
+    misspelt = tuple(alias for alias in (model.aliases if model else ()) if _is_misspelt(alias))
+    return RegistryState(_alias_of(model), versions, read_promotions(versions.values()), last_decision, misspelt)
+
+
+def _is_misspelt(alias: str) -> bool:
+    return alias != CHAMPION and alias.strip().casefold() == CHAMPION
 
 
 def read_versions(client: Any, model: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from flows.releases.champion import Promotion, RegistryState, predecessors_of
 
-Outcome = Literal["none", "unchanged", "promoted", "undone", "moved"]
+Outcome = Literal["none", "unchanged", "promoted", "undone", "moved", "dangling"]
 REFUSED, OVERRIDE, APPROVED = "promotion_refused", "override", "approved_by"
 """Tags of a version: why its promotion was undone, why a failed gate may stand, and who approved it."""
 UNKNOWN = "not told"

@@ -70,6 +70,11 @@ class Reconciliation:
             return [f"{model} version {self.version} is champion now; published at {self.published}.", *overridden]
         if self.outcome == "moved":
             return [f"The alias {CHAMPION} of {model} keeps being moved; the next pass will check it again."]
+        if self.outcome == "dangling":
+            return [
+                f"The alias {CHAMPION} of {model} points at version {self.version}, which does not exist any more.",
+                f"To fix this: run `hfi rollback`, or move or delete the alias {CHAMPION} in MLflow.",
+            ]
         back = f"version {self.champion} is champion as before" if self.champion else "there is no champion"
         return [
             f"The promotion of {model} version {self.version} was undone; {back}.",
@@ -122,6 +127,8 @@ def _run_pass(params: Params, client: Any, publish: Publish) -> Reconciliation:
     """Read the registry, decide, write."""
     model = params.release.model
     state = read_registry(client, model)
+    for name in state.misspelt:
+        warn(f"The alias {name} of {model} does not count: promotion reads {CHAMPION}, in small letters.")
     try:
         with tempfile.TemporaryDirectory() as scratch:
             inspection = _inspect(params, client, state, Path(scratch)) if state.undecided else None
@@ -179,8 +186,10 @@ def apply(client: Any, model: str, decision: Decision) -> Reconciliation:
         client.set_model_version_tag(model, version, REFUSED, "; ".join(decision.reasons)[:_MAX_TAG])
     if decision.outcome in ("promoted", "undone", "moved"):
         alias = read_champion(client, model)
-        if alias != version or decision.outcome == "moved":
+        if alias != version:
             return Reconciliation("moved", version, alias)
+        if decision.outcome == "moved":  # nobody moved it: its version was deleted
+            return Reconciliation("dangling", version, None)
     if decision.outcome == "undone":
         if decision.champion:
             client.set_registered_model_alias(model, CHAMPION, decision.champion)

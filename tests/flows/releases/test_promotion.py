@@ -3,13 +3,15 @@
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli.main import app
-from flows.releases.champion import read_promotions, read_versions
+from flows.releases import promotion
+from flows.releases.champion import read_promotions, read_registry, read_versions
 from flows.releases.promotion import promote, reconcile_promotions, roll_back
 from hfi_core.errors import UserError
 from hfi_core.io.hashing import sha256_of_file
@@ -143,6 +145,27 @@ def test_a_champion_that_goes_during_a_pass(registry, step):
     assert registry.reconcile().outcome == {"deleted": "none", "moved": "unchanged"}[step]
 
 
+def test_an_alias_without_a_version_is_reported_once_with_how_to_fix_it(registry, monkeypatch):
+    promote(registry.params, "1")
+    passes = []
+
+    def read(client, model):
+        passes.append(state := read_registry(client, model))
+        return replace(state, versions={})  # MLflow's own deletion takes the alias along, other registries' may not
+
+    monkeypatch.setattr(promotion, "read_registry", read)
+    result = registry.reconcile()
+    assert (result.outcome, result.version, len(passes)) == ("dangling", "1", 1)
+    assert "does not exist any more" in result.describe(MODEL)[0] and "hfi rollback" in result.describe(MODEL)[1]
+
+
+@pytest.mark.parametrize("alias", ["Champion", "CHAMPION"])
+def test_an_alias_with_a_capital_letter_is_named(registry, capsys, alias):
+    registry.client.set_registered_model_alias(MODEL, alias, "1")
+    assert registry.reconcile().outcome == "none"
+    assert f"The alias {alias} of {MODEL} does not count" in capsys.readouterr().err
+
+
 class Crash(BaseException):
     """The process is gone."""
 
@@ -241,7 +264,8 @@ def test_a_lost_publication_is_made_again_from_the_registry_where_params_say_now
     published = Path(promote(registry.params, "1").published)
     shutil.rmtree(published)
     shutil.rmtree(registry.project.folder / "release")  # another machine has none
-    assert "2 of 2 files would be sent" in _hfi("publish", "--version", "champion", "--dry-run")
+    dry = _hfi("publish", "--version", "champion", "--dry-run")
+    assert "2 of 2 files would be sent" in dry and "done" not in dry
     assert "published, 2 of 2 files sent" in _hfi("publish", "--version", "champion")
     assert register.release_digest(published) == registry.tags("1")["hfi.release"]
     registry.project.edit(publish__to="elsewhere")
