@@ -144,4 +144,5 @@ def test_the_settings_of_the_intervals_change_no_byte_and_the_comparison_compute
     assert {name: figure["value"] for name, figure in narrow.items()} == figures
     bounded = [name for name, figure in narrow.items() if figure["low"] is not None]
     assert bounded
-    assert all(wide[name]["low"] <= narrow[name]["low"] <= narrow[name]["high"] <= wide[name]["high"] for name in bounded)
+    for name in bounded:
+        assert wide[name]["low"] <= narrow[name]["low"] <= narrow[name]["high"] <= wide[name]["high"]
