@@ -6,6 +6,7 @@ from prefect import flow, get_client
 from prefect.states import Completed, State
 from pydantic import Field
 
+from flows.orchestration import run_log
 from flows.orchestration.notifications import FLOW_SETTINGS
 from flows.orchestration.recovery import resume, revive
 from flows.orchestration.runs import start_on_feedback
@@ -14,6 +15,7 @@ from hfi_core.params import load_params
 from hfi_core.pipeline.layout import PARAMS
 
 logs.configure_logging()  # in a worker's process nobody else does
+run_log.connect()
 
 _MAX_SECONDS = 900.0
 """The grace is included. A run that hangs, on the store or the server, would keep the next ones away."""

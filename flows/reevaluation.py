@@ -9,13 +9,15 @@ from pydantic import Field
 
 from flows.execution.reevaluation import OutOfDate
 from flows.execution.reevaluation import reevaluate as evaluate_again
+from flows.orchestration import run_log
+from flows.orchestration.current_run import project_lock_of_run
 from flows.orchestration.notifications import FLOW_SETTINGS
 from flows.runtime import logs
-from flows.runtime.lock import project_lock
 from hfi_core.params import load_params
 from hfi_core.pipeline.layout import PARAMS
 
 logs.configure_logging()  # in a worker's process nobody else does
+run_log.connect()
 
 _MAX_SECONDS = 48 * 3600.0
 """A run that hangs would keep the next ones away."""
@@ -28,7 +30,7 @@ def reevaluate(tolerance: Annotated[float, Field(ge=0, le=1)] = 0.0) -> State:
     If the evaluation is out of date, the run ends in the state NotUpToDate without a notification: the nightly run
     brings the evaluation up to date.
     """
-    with project_lock():
+    with project_lock_of_run():
         try:
             rows = evaluate_again(load_params(PARAMS))
         except OutOfDate as error:

@@ -20,15 +20,15 @@ from pydantic import Field
 from flows.execution.parallelism import MAX_PROCESSES, ONE_PROCESS, RAY_ADDRESS, Parallelism
 from flows.feedback.inbox import fetch_feedback
 from flows.feedback.snapshots import renew_snapshot
-from flows.orchestration import feedback_gate, recovery
+from flows.orchestration import feedback_gate, recovery, run_log
 from flows.orchestration.artifacts import show_comparison, show_record, show_registration
+from flows.orchestration.current_run import project_lock_of_run, rename_run
 from flows.orchestration.notifications import FLOW_SETTINGS
 from flows.orchestration.plan import Plan, make_plan
 from flows.orchestration.runs import require_deployment, start_once
 from flows.orchestration.tasks import record_task, register_task, stage_task
 from flows.releases.register import Registration
 from flows.runtime import logs
-from flows.runtime.lock import project_lock
 from flows.tracking import runs
 from flows.versioning.repo import commit_external_inputs, find_changes, when_dvc_is_free
 from flows.versioning.results_branch import require_recordable
@@ -38,6 +38,7 @@ from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.graph import Unit, downstream
 
 logs.configure_logging()  # in a worker's process nobody else does
+run_log.connect()
 
 if TYPE_CHECKING:
     StageName = str
@@ -45,20 +46,11 @@ else:  # The server and its UI refuse another name before anything runs.
     StageName = Literal[tuple(stage.name for stage in declaration.STAGES)]
 
 
-def _run_name() -> str:
-    if deployment.id:
-        # A run does this first: it is alive while it waits for the project's lock, too.
-        recovery.hold_run_lock(str(flow_run.id))
-    with project_lock():
-        renew_snapshot()
-        return _name_of(make_plan(flow_run.parameters.get("until")))
-
-
 def _name_of(plan: Plan) -> str:
     return f"safeguard {plan.params.tracking.experiment} ({plan.describe()})"
 
 
-@flow(name="safeguard", flow_run_name=_run_name, **FLOW_SETTINGS)
+@flow(name="safeguard", **FLOW_SETTINGS)
 def safeguard(
     until: StageName | None = None,
     page: Annotated[str, Field(pattern="^https?://", max_length=500)] | None = None,
@@ -79,11 +71,14 @@ def safeguard(
 
     Raises UserError as the stages do. What was finished before stays, and the next run continues from it.
     """
+    if deployment.id:  # first: a run is alive while it waits for the project's lock, too
+        recovery.hold_run_lock(str(flow_run.id))
     deadline = time.monotonic() + 3600 * hours if hours else None
-    with project_lock():
+    with project_lock_of_run():
         fetch_feedback()
         renew_snapshot()
         plan = when_dvc_is_free(lambda: make_plan(until))
+        rename_run(_name_of(plan))  # not by `flow_run_name`: Prefect tells nobody why that fails
         if deployment.id:
             require_recordable(plan.params)
         if then:

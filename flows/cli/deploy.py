@@ -1,8 +1,16 @@
 """`hfi deploy`: send the project's deployments to a Prefect server."""
 
+from typing import Annotated
 
-def deploy() -> None:
-    """Send the deployments of `prefect.yaml` to the Prefect server that PREFECT_API_URL names.
+import typer
+
+
+def deploy(
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Replace deployments whose runs work in another folder.")
+    ] = False,
+) -> None:
+    """Send the deployments of `prefect.yaml` to the Prefect server of PREFECT_API_URL, or of Prefect's profile.
 
     A project without the file gets one, with a nightly run and a small maintenance flow every minute. Edit the file and
     call this again to replace the deployments. A worker on this machine executes the runs in this folder.
@@ -17,7 +25,7 @@ def deploy() -> None:
     require_recordable(load_params(PARAMS))
     if deployment.write_missing():
         info(f"{prefect_yaml.PREFECT_YAML}: written. It says what runs when. Edit it, and run this again.")
-    names, pools = deployment.deploy()
+    names, pools = deployment.deploy(take_over)
     for name in names:
         info(f"{name}: deployed")
     for pool in pools:

@@ -1,12 +1,11 @@
 """Check Prefect: server, version, a live worker in each pool of `prefect.yaml`, and deployments after a power cut."""
 
-import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
-from flows.orchestration.deployment import API
+from flows.orchestration.deployment import API, server_address
 from flows.project.prefect_yaml import PREFECT_YAML, read_entries
 from hfi_core.params import Params
 
@@ -42,7 +41,7 @@ _HEARTBEAT_SECONDS = 30
 
 def check(params: Params) -> Iterator[Finding]:
     """Yield findings on server, version, leases and each work pool."""
-    address = os.environ.get(API)
+    address = server_address()
     if not address:
         yield Finding(_NAME, True, f"{API} is not set: each `hfi run` starts a server of its own")
         return

@@ -32,7 +32,15 @@ err = Console(stderr=True, highlight=False)
 
 
 def info(text: str, **fields: Any) -> None:
-    """Print a line on standard output, without markup; `fields` appear only in a structured log."""
+    """Print a line on standard output, without markup; `fields` appear only in a structured log.
+
+    While a flow runs, the log of its run in Prefect gets the line, too.
+    """
+    _print_line(text, **fields)
+    logs.send_line(logging.INFO, text)
+
+
+def _print_line(text: str, **fields: Any) -> None:
     if logs.is_structured():
         logs.log(logging.INFO, text, **fields)
     else:
@@ -40,7 +48,8 @@ def info(text: str, **fields: Any) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a line on standard error."""
+    """Print a line on standard error; while a flow runs, its log in Prefect gets it, too."""
+    logs.send_line(logging.WARNING, text)
     if logs.is_structured():
         logs.log(logging.WARNING, text)
     else:
@@ -99,7 +108,8 @@ def _lines(name: str) -> Iterator[Progress]:
         last_line = now
         speed = (done - done_at_start) / max(now - part_start, 1e-9)
         left = f", about {format_duration((total - done) / speed)} left" if speed > 0 else ""
-        info(f"{name}: {part} {done}/{total}{left}", done=done, total=total)
+        # Not for Prefect's log, where an artifact shows the progress.
+        _print_line(f"{name}: {part} {done}/{total}{left}", done=done, total=total)
         sys.stdout.flush()
 
     yield progress

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -25,6 +25,7 @@ RUN = "HFI_RUN_ID"
 
 _process_run_id = os.environ.get(RUN) or uuid.uuid4().hex
 _logger = logging.getLogger("hfi")
+_further_log: Callable[[int, str], None] | None = None
 _fields: ContextVar[Mapping[str, Any]] = ContextVar("fields")
 
 
@@ -60,6 +61,18 @@ def is_structured() -> bool:
 def log(level: int, text: str, error: BaseException | None = None, **fields: Any) -> None:
     """Write a line to the log, with the traceback of `error` if there is one."""
     _logger.log(level, "%s", text, exc_info=error, extra={"fields": fields})
+
+
+def connect_log(send: Callable[[int, str], None]) -> None:
+    """Have `send_line` call this with the level and text of each line."""
+    global _further_log
+    _further_log = send
+
+
+def send_line(level: int, text: str) -> None:
+    """Send a line to the further log of this process, if `connect_log` named one, without passwords."""
+    if _further_log is not None:
+        _further_log(level, hide_secrets(text))
 
 
 @contextmanager

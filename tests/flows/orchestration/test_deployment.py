@@ -1,16 +1,19 @@
 """`hfi deploy` on a real server: the schedule fires, a killed worker's run is picked up, and the rest finds nothing."""
 
 import os
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 
 from flows.project.init import TEMPLATE
-from tests.support.deployment import FLOWS, Deployed, deploy, processes_of, wait_until, withdraw
+from tests.support.deployment import FLOWS, Deployed, deploy, processes_of, wait_until, withdraw, write_deployments
 from tests.support.fakes import STEPS
 from tests.support.projects import REPOSITORY
 
@@ -114,3 +117,29 @@ def test_a_run_hands_over_to_the_deployment_that_follows_it(deployed, quick):
     commit = project.call("git", "rev-parse", "hfi/results").stdout
     assert shown["data"] == f"`hfi/results: {commit[:12]}; data in 'store'`"
     assert project.ran() == ["generate@badge"]
+
+
+def test_a_server_in_prefect_s_profile_or_file_is_found_by_deploy_and_doctor(fake_project, server, quick, tmp_path):
+    (fake_project.folder / "prefect.toml").write_text(f'[api]\nurl = "{server}"\n')
+    write_deployments(fake_project, "toml", {})
+    assert "safeguard/project: deployed" in fake_project.hfi("deploy").stdout
+    withdraw(quick)
+    assert f"{server} answers" in fake_project.hfi("doctor", "--deep", code=None).stdout
+    (fake_project.folder / "prefect.toml").unlink()
+
+    home = fake_project.environment["PREFECT_HOME"]
+    profiles = Path(home) / "profiles.toml"
+    profiles.write_text('active = "here"\n[profiles.here]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n')
+    try:
+        assert "No Prefect server answers at http://127.0.0.1:9/api" in fake_project.hfi("deploy", code=2).stderr
+    finally:
+        profiles.unlink()
+
+
+def test_a_second_clone_takes_deployments_over_only_when_it_is_told(deployed, quick, tmp_path):
+    first = deployed.project
+    clone = replace(first, folder=Path(shutil.copytree(first.folder, tmp_path / "clone")))
+    message = clone.hfi("deploy", code=2, **quick).stderr
+    assert str(first.folder) in message and "hfi deploy --take-over" in message
+    first.hfi("deploy", **quick)
+    assert "safeguard/project: deployed" in clone.hfi("deploy", "--take-over", **quick).stdout
