@@ -69,6 +69,7 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
 
     from flows.runtime import logs
     from flows.runtime.console import info, warn
+    from flows.serving.connections import LimitedListener, make_protocol
     from hfi_core.annotation.app import create_app
     from hfi_core.annotation.service.qualification import describe_exhausted_gold, describe_recognizable_gold
     from hfi_core.annotation.settings import ServerSettings
@@ -80,7 +81,7 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
     if concept is not None:
         params.concept(concept)
     access = build_access(options, private)
-    listener = listen(options.host, options.port)
+    listener = LimitedListener(listen(options.host, options.port))
     with listener, open_store(params.feedback.database_url) as store:
         app = create_app(ServerSettings(params=params, store=store, folder=Path(), access=access))
         workspace = app.state.workspace
@@ -88,6 +89,8 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
             warn(warning)
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=5,
+            # uvloop accepts connections without asking the listener.
+            http=make_protocol(listener), loop="asyncio", ws="none",
             # Only the named proxy may say where a request comes from.
             proxy_headers=options.proxy is not None, forwarded_allow_ips=options.proxy or "",
             ssl_certfile=options.certificate, ssl_keyfile=options.key,

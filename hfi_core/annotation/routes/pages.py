@@ -47,7 +47,7 @@ def show_consent(request: Request, user: Annotated[User, Depends(require_user)])
 @router.get("/preferences")
 def show_preferences(request: Request, user: Consenting) -> Response:
     """Show the form of the annotator's preferences."""
-    return render_for_user(request, user, "preferences.html")
+    return render_for_user(request, user, "preferences.html", accounts=request.app.state.access.accounts)
 
 
 @router.get("/judge/{name}")

@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
+from hfi_core.annotation.routes.dependencies import require_user
 from hfi_core.annotation.routes.rendering import render_page, translations_for_request
 from hfi_core.annotation.security.accounts import (
     MAX_NAME_LENGTH,
-    MAX_PASSWORD_LENGTH,
-    MIN_PASSWORD_LENGTH,
     Account,
     Invitation,
     get_accounts,
     normalize_name,
 )
-from hfi_core.annotation.security.identity import find_user, get_or_create_pseudonym, safe_redirect_path
+from hfi_core.annotation.security.identity import User, find_user, get_or_create_pseudonym, safe_redirect_path
+from hfi_core.annotation.security.passwords import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, find_password_problem
 from hfi_core.annotation.security.rate_limit import RETRY_HEADERS, exceeds_invitation_limit, exceeds_sign_in_limit
 from hfi_core.errors import UserError
 
@@ -82,17 +82,65 @@ def accept_invitation(request: Request, token: str, password: Text, again: Text)
     """Create the account of an invitation and sign the person in."""
     if exceeds_invitation_limit(request):
         return _refuse(request, "sign_in.too_often", 429, RETRY_HEADERS)
-    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
-        message = translations_for_request(request)("invite.short", least=MIN_PASSWORD_LENGTH, most=MAX_PASSWORD_LENGTH)
-        return _render_invitation(request, token, message, "password")
-    if password != again:
-        return _render_invitation(request, token, translations_for_request(request)("invite.differ"), "again")
     # Find the invitation before the expensive hash: without a valid link nobody can make the server compute one.
-    account = get_accounts(request).accept_invitation(token, password) if _find_invitation(request, token) else None
+    invitation = _find_invitation(request, token)
+    if invitation is not None:
+        message, wrong_field = _check_new_password(request, password, again, invitation.name)
+        if message:
+            return _render_invitation(request, token, message, wrong_field)
+    account = None if invitation is None else get_accounts(request).accept_invitation(token, password)
     if account is None:
         return _refuse(request, "invite.over", 404)
     _start_session(request, account)
     return RedirectResponse("/", 303)
+
+
+@router.get("/password")
+def show_password_form(request: Request, user: Annotated[User, Depends(require_user)], changed: str = "") -> Response:
+    """Show the form in which people change their own password."""
+    return _render_password_form(request, user, changed=bool(changed))
+
+
+@router.post("/password")
+def change_password(
+    request: Request, user: Annotated[User, Depends(require_user)], current: Text, password: Text, again: Text
+) -> Response:
+    """Set a new password. It ends all other sessions of the account."""
+    _require_accounts(request)
+    message, wrong_field = _check_new_password(request, password, again, user.name)
+    if message:
+        return _render_password_form(request, user, message, wrong_field)
+    if exceeds_sign_in_limit(request, user.name):
+        return _refuse(request, "sign_in.too_often", 429, RETRY_HEADERS)
+    account = get_accounts(request).change_password(user.name, current, password)
+    if account is None:
+        return _render_password_form(request, user, translations_for_request(request)("password.wrong"), "current")
+    _start_session(request, account)
+    return RedirectResponse("/password?changed=1", 303)
+
+
+def _check_new_password(request: Request, password: str, again: str, name: str) -> tuple[str, str]:
+    """Return a message about a new password and the field that it is about; two empty texts if it is good."""
+    t = translations_for_request(request)
+    problem = find_password_problem(password, (name, *sorted(request.app.state.access.hosts)))
+    if problem is not None:
+        return t(f"invite.{problem}", least=MIN_PASSWORD_LENGTH, most=MAX_PASSWORD_LENGTH), "password"
+    return (t("invite.differ"), "again") if password != again else ("", "")
+
+
+def _require_accounts(request: Request) -> None:
+    if not request.app.state.access.accounts:
+        raise HTTPException(404, "Without accounts there are no passwords.")
+
+
+def _render_password_form(
+    request: Request, user: User, message: str = "", wrong_field: str = "", changed: bool = False
+) -> Response:
+    _require_accounts(request)
+    return render_page(
+        request, "password.html", 422 if message else 200, user=user, message=message, wrong_field=wrong_field,
+        changed=changed, min_length=MIN_PASSWORD_LENGTH, max_length=MAX_PASSWORD_LENGTH,
+    )  # fmt: skip
 
 
 def _start_session(request: Request, account: Account) -> None:

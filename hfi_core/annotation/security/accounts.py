@@ -27,7 +27,7 @@ from hfi_core.errors import UserError
 Role = Literal["annotator", "lead"]
 
 ACCOUNTS = "accounts.db"
-MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH, MAX_NAME_LENGTH = 12, 200, 100
+MAX_NAME_LENGTH = 100
 INVITATION_SECONDS = 7 * 24 * 60 * 60
 
 _TABLES = (
@@ -146,6 +146,23 @@ class Accounts:
         except (VerificationError, InvalidHashError):
             return None
         return None if row is None else Account(row.name, row.role)
+
+    def change_password(self, name: str, current: str, password: str) -> Account | None:
+        """Set a new password and end all sessions of the account. Returns None if `current` is not the password."""
+        query = text("SELECT name, role, password FROM account WHERE key = :key")
+        with self._connect() as connection:
+            row = connection.execute(query, {"key": _account_key(name)}).one_or_none()
+        if row is None or self.authenticate(name, current) is None:
+            return None
+        with _HASHING_SLOTS:
+            hashed = _HASHER.hash(password)
+        values = {"key": _account_key(name), "old": row.password, "new": hashed}
+        update = text("UPDATE account SET password = :new WHERE key = :key AND password = :old")
+        with self._transaction() as connection:
+            if not connection.execute(update, values).rowcount:  # another request was faster
+                return None
+            connection.execute(text("DELETE FROM session WHERE key = :key"), values)
+        return Account(row.name, row.role)
 
     def start_session(self, account: Account, session: str) -> None:
         """Link a session to an account until the session expires."""

@@ -91,7 +91,8 @@ class _Sessions:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if scope["type"] != "http":  # the server has no websockets
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})  # the server answers 403: there are no websockets
             return
         headers = Headers(scope=scope)
         session = self._cookies.read(cookie_parser(headers.get("cookie", "")).get(self._cookies.name))
@@ -102,6 +103,10 @@ class _Sessions:
                 MutableHeaders(scope=message).append("Set-Cookie", self._cookies.set_cookie_header(session))
             await send(message)
 
+        if headers.get("upgrade", "").lower() == "websocket":
+            response = await run_in_threadpool(self._refuse, Request(scope, receive), 400, "no_websockets")
+            await response(scope, receive, send)
+            return
         code = self._check_proxy(headers)
         if code is None and scope["method"] not in _SAFE_METHODS:
             code, receive = await self._check_origin_and_token(

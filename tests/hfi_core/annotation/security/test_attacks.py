@@ -117,6 +117,26 @@ def test_an_annotator_cannot_make_a_judgement_look_like_a_leads(annotation_app):
     assert list(annotation_app.store.read_judgements()) == []
 
 
+def test_a_list_of_skips_has_a_limit(annotation_app):
+    ana = annotation_app.sign_in("Ana")
+    asked = annotation_app.post(ana, "/api/questions/badge", {"count": 1}).json()["questions"][0]
+    part = {key: asked["parts"][0][key] for key in ("concept", "pictures", "proof")}
+    for number, status in ((50, 200), (51, 422), (5000, 422)):
+        assert annotation_app.post(ana, "/api/skips", [part] * number).status_code == status
+
+
+@pytest.mark.parametrize("path", ["/", "/sign-in", "/judge/badge", "/nothing"])
+def test_a_websocket_upgrade_is_refused(annotation_app, path):
+    from starlette.websockets import WebSocketDisconnect
+
+    browser = annotation_app.sign_in("Ana")
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
+    refused = browser.get(path, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "no_websockets")
+    with pytest.raises(WebSocketDisconnect), browser.websocket_connect(path):
+        pass
+
+
 def test_one_session_cannot_ask_without_end_and_the_next_one_can(tmp_path, monkeypatch):
     monkeypatch.setattr(rate_limit, "_REQUESTS", RateLimitItemPerMinute(4))
     folder = write_project(tmp_path / "project")

@@ -11,7 +11,7 @@ import pytest
 from hfi_core.annotation.security.accounts import open_accounts
 from hfi_core.annotation.security.identity import safe_redirect_path
 from hfi_core.errors import UserError
-from tests.support.annotation_sign_in import PASSWORD, PUBLIC, Browser, make_account, public_app, sign_in
+from tests.support.annotation_sign_in import PASSWORD, PUBLIC, Browser, bare_app, make_account, public_app, sign_in
 
 
 @pytest.fixture
@@ -67,6 +67,73 @@ def test_a_bad_password_does_not_use_the_link_up(accounts, app, password, again)
     browser = Browser(app, PUBLIC)
     assert browser.fill(link, link, password=password, again=again).status_code == 422
     assert browser.get(link).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["password1234", "123456789012", "passwordpassword", "letmeinletmein", "iloveyou123456", "qwertzuiop123",
+     "aaaaaaaaaaaa", "Anabel Meier", "anabelmeier1", "annotate.example.org", "20261129201", "abcdefghijkl"],
+)  # fmt: skip
+def test_a_password_that_attackers_try_first_is_refused(app, accounts, password):
+    link = f"/invite/{accounts.invite('Anabel Meier', 'annotator')}"
+    browser = Browser(app, PUBLIC)
+    refused = browser.fill(link, link, password=password, again=password)
+    assert refused.status_code == 422 and blamed(refused.text) == ["password"]
+    assert browser.get(link).status_code == 200 and accounts.list_accounts() == []
+
+
+def test_people_change_their_own_password_which_ends_their_other_sessions(app, accounts, tmp_path):
+    make_account(tmp_path, "Ana")
+    browser, elsewhere = sign_in(app, "Ana"), sign_in(app, "Ana")
+    new = "another battery horse"
+    before = browser.cookie
+    done = browser.fill("/password", "/password", current=PASSWORD, password=new, again=new)
+    assert done.headers["location"] == "/password?changed=1" and browser.cookie != before
+    assert "Your password is changed" in browser.get("/password?changed=1").text
+    assert elsewhere.get("/").status_code == 401
+    assert accounts.authenticate("Ana", PASSWORD) is None and accounts.authenticate("Ana", new) is not None
+
+
+@pytest.mark.parametrize(
+    ("current", "password", "again", "field"),
+    [
+        ("not my password", "another battery horse", "another battery horse", "current"),
+        (PASSWORD, "short", "short", "password"), (PASSWORD, "password1234", "password1234", "password"),
+        (PASSWORD, "another battery horse", "different", "again"),
+    ],
+)  # fmt: skip
+def test_a_change_that_is_refused_changes_nothing(app, accounts, tmp_path, current, password, again, field):
+    make_account(tmp_path, "Ana")
+    browser = sign_in(app, "Ana")
+    refused = browser.fill("/password", "/password", current=current, password=password, again=again)
+    assert refused.status_code == 422 and blamed(refused.text) == [field]
+    assert accounts.authenticate("Ana", PASSWORD) is not None and browser.get("/").status_code == 200
+
+
+def test_a_found_open_session_cannot_guess_the_password_without_end(app, tmp_path):
+    make_account(tmp_path, "Ana")
+    browser, new = sign_in(app, "Ana"), "another battery horse"
+    token = browser.token("/password")
+    codes = [
+        browser.fill("/password", current=f"guess number {n}", password=new, again=new, csrf_token=token).status_code
+        for n in range(6)
+    ]
+    assert codes == [422] * 4 + [429] * 2  # signing in was the first attempt
+
+
+def test_strangers_and_local_use_have_no_password_to_change(app, tmp_path):
+    assert Browser(app, PUBLIC).get("/password").status_code == 401
+    local = Browser(bare_app(tmp_path / "local"))
+    local.fill("/sign-in", name="Ana")
+    assert local.get("/password").status_code == 404
+
+
+def test_two_changes_at_once_leave_one_of_the_two_passwords(accounts, tmp_path):
+    make_account(tmp_path, "Ana")
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda n: accounts.change_password("Ana", PASSWORD, f"new password {n}"), range(4)))
+    (winner,) = [n for n, account in enumerate(made) if account is not None]
+    assert accounts.authenticate("Ana", f"new password {winner}") is not None
 
 
 def test_signing_in_gives_a_new_session_so_that_a_planted_one_is_worth_nothing(app, tmp_path):
