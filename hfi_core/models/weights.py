@@ -15,6 +15,7 @@ from hfi_core.models.diffusion.folder import (
     MODEL_SUFFIXES,
     SHARDS,
     VARIANT_PATTERN,
+    describe_other_weights,
     hub_patterns,
     is_model_file,
     is_variant,
@@ -192,8 +193,8 @@ def digest_of_weights(folder: Path) -> str:
     names = model_files(folder) if (folder / INDEX).is_file() else _model_suffixed_files(folder)
     if not any(name.endswith(".safetensors") and not is_variant(name) for name in names):
         raise UserError(
-            f"{folder} has no safetensors that are read, so it is not the folder of a model.\n"
-            "  To fix this: name the folder that `save_pretrained` wrote. Convert weights of other kinds first."
+            f"{folder} has no safetensors that are read, so it is not the folder of a model."
+            f"{describe_other_weights(folder)}"
         )
     require_files(folder / name for name in names)
     for name in names:

@@ -120,7 +120,7 @@ def require_weights(network: Path) -> list[Path]:
         paths = [path for path in files if path.is_file() or path.is_symlink()][:1]
     if not paths:
         name = _WEIGHTS[0 if network.name in ("unet", "vae") else 1]
-        raise UserError(f"{network / name}.safetensors is missing.{_describe_other_weights(network)}")
+        raise UserError(f"{network / name}.safetensors is missing.{describe_other_weights(network)}")
     require_files(paths)
     for path in paths:
         tensor_sizes(path)
@@ -147,18 +147,18 @@ def shards(index: Path) -> list[Path]:
     return paths
 
 
-def _describe_other_weights(network: Path) -> str:
+def describe_other_weights(network: Path) -> str:
     """Return what to do with the weights that lie there and are not read."""
     names = sorted(path.name for path in network.iterdir() if path.suffix in (".safetensors", ".bin", ".ckpt", ".pt"))
     if variants := [name for name in names if fnmatchcase(name, VARIANT_PATTERN)]:
         return (
             f" The folder has only a variant, {listed(variants, 2)}, which diffusers reads only on request.\n"
-            "  To fix this: give the file the name above, in a copy of the folder."
+            "  To fix this: copy the folder, and take the variant (the part between the dots) out of the name there."
         )
     if names:
         return (
             f" The folder has {listed(names, 2)}, which this package does not read: only safetensors are safe to load."
-            "\n  To fix this: load the folder with diffusers, write it with `save_pretrained(FOLDER)`, and name FOLDER."
+            "\n  To fix this: load it with its library, write it with `save_pretrained(FOLDER)`, and name FOLDER."
         )
     return "\n  To fix this: download the folder again."
 

@@ -105,7 +105,8 @@ def test_a_transformers_folder_is_a_judge_and_blocks_do_not_change_verdicts(comp
     ]
 
 
-def test_a_folder_without_a_classifier_is_rejected(compute, tmp_path):
+def test_a_folder_without_a_classifier_is_rejected(compute, folder, tmp_path):
+    shutil.copy(folder / "model.safetensors", tmp_path)
     (tmp_path / "config.json").write_text('{"model_type": "vit"')
     with pytest.raises(UserError, match="not a readable image classification folder"):
         load_judge(_params(tmp_path), compute)
