@@ -102,7 +102,9 @@ def _nearest(folder: Path) -> str:
 
 def is_hub_id(source: str | None, revision: str | None) -> bool:
     """Return whether a source names a commit of a hub repository, and not a folder of this machine."""
-    return bool(source and revision and _HUB_ID.fullmatch(source)) and not Path(source).exists()
+    if not source or not revision or not _HUB_ID.fullmatch(source):
+        return False
+    return not Path(source).exists()
 
 
 def find_cached(source: str | None, revision: str | None) -> Path | None:
@@ -110,7 +112,7 @@ def find_cached(source: str | None, revision: str | None) -> Path | None:
 
     Makes no request. The hub's client would ask for a list of files, and without a network it tries for 20 seconds.
     """
-    if not is_hub_id(source, revision):
+    if not source or not is_hub_id(source, revision):
         return None
     from huggingface_hub import snapshot_download
 
