@@ -11,7 +11,7 @@ import resource
 import socket
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -153,10 +153,11 @@ class LimitedProtocol(H11Protocol):
     listener: LimitedListener
     _connection: _Connection | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find the connection of the transport."""
-        super().connection_made(transport)
-        self._connection = self.listener.find(transport)
+        stream = cast(asyncio.Transport, transport)
+        super().connection_made(stream)
+        self._connection = self.listener.find(stream)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the connection's time limits."""

@@ -112,6 +112,7 @@ def _add_copy(row: Candidate, name: str, origin: Mapping[str, Any]) -> Candidate
 
     Raises RejectedImage if the table says something else about the first file.
     """
+    assert row.original is not None, "only imported pictures have copies"
     known = {key: value for key in origin if (value := getattr(row, key)) is not None}
     if differing := [key for key in known if known[key] != origin[key]]:
         raise RejectedImage(

@@ -108,7 +108,7 @@ def _require_known(format: str | None) -> None:
 def _columns(pairs: list[str]) -> dict[str, str]:
     from hfi_core.errors import UserError
 
-    columns = {}
+    columns: dict[str, str] = {}
     for pair in pairs:
         field, sign, column = pair.partition("=")
         if not (field and sign and column):

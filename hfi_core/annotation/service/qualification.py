@@ -92,10 +92,12 @@ def check_qualification(workspace: Workspace, task: Task, annotator: str, now: d
                     "open", number, len(drawn), len(drawn) - len(unanswered), number - 1, last_result, unanswered, keys,
                     repeats=not keys.isdisjoint(asked_before),
                 )  # fmt: skip
-            attempt = _Attempt(keys, (sum(answered[key] for key in keys), len(keys)))
-            _record_result(workspace, task, annotator, number, attempt.result)
-        last_result, asked_before = attempt.result, asked_before | attempt.keys
-        right, asked = attempt.result
+            result = sum(answered[key] for key in keys), len(keys)
+            _record_result(workspace, task, annotator, number, result)
+        else:
+            keys, result = attempt.keys, attempt.result
+        last_result, asked_before = result, asked_before | keys
+        right, asked = result
         if right >= workspace.settings.params.annotation.pass_mark * asked:
             _qualify(workspace, task, annotator, now)
             return QualificationStatus("passed", finished=number, last_result=last_result)
@@ -115,7 +117,7 @@ def list_failed_qualifications(workspace: Workspace, now: datetime) -> list[Fail
     for annotator in workspace.gold_answers.list_qualification_annotators():
         for task in workspace.tasks:
             status = check_qualification(workspace, task, annotator, now)
-            if status.state == "closed":
+            if status.state == "closed" and status.last_result is not None:
                 failed.append(FailedQualification(annotator, task, status.last_result))
     return failed
 

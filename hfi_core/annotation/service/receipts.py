@@ -65,6 +65,7 @@ def check_times(judgement: Judgement, issued_at: datetime | None, received_at: d
     alone.
     """
     shown, answered = judgement.shown_at, judgement.answered_at
+    times: dict[str, datetime | None]
     if shown is None or answered is None:
         times = {
             name: min(max(time, issued_at or time), received_at)

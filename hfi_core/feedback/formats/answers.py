@@ -62,7 +62,7 @@ def format_value(value: Any) -> str:
 
 
 def _answer_of_rating(rating: float, options: ReadOptions) -> str:
-    if rating >= options.rating_yes:
+    if options.rating_yes is not None and rating >= options.rating_yes:
         return "yes"
     if options.rating_no is None or rating <= options.rating_no:
         return "no"

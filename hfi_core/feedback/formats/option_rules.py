@@ -61,7 +61,7 @@ def _require_consistent_ratings(options: ReadOptions) -> None:
             raise UserError(f"--rating-{name} {value} is not a number.")
     if no is not None and yes is None:
         raise UserError("--rating-no is only read together with --rating-yes, the lowest rating that means yes.")
-    if no is not None and no >= yes:
+    if no is not None and yes is not None and no >= yes:
         raise UserError(
             f"--rating-yes {yes:g} and --rating-no {no:g} contradict each other: ratings from {yes:g} on mean yes, so "
             "those that mean no have to be lower.\n  To fix this: if low ratings mean yes, map them with --yes, --no."

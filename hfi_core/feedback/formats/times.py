@@ -176,7 +176,7 @@ def _localized(moment: datetime, value: Any, options: ReadOptions) -> datetime:
                 f"the time {format_value(value)} occurs twice or never in {options.timezone}, because clocks were "
                 "changed; write its offset from UTC"
             )
-        moment = moment.replace(tzinfo=timezone(moment.utcoffset()))
+        moment = moment.replace(tzinfo=timezone(moment.utcoffset() or timedelta(0)))
     moment.astimezone(UTC)  # the store sorts by it
     return moment
 

@@ -7,6 +7,7 @@ nothing.
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
@@ -79,7 +80,7 @@ def _stage(database: Database, batch_id: int, judgements: Iterable[Judgement]) -
     total, source = 0, iter(judgements)
     while chunk := [make_entry(judgement) for judgement in islice(source, SLICE_SIZE)]:
         start = time.monotonic()
-        database.write(lambda connection, chunk=chunk: _stage_slice(connection, batch_id, chunk))
+        database.write(partial(_stage_slice, batch_id=batch_id, chunk=chunk))
         total += len(chunk)
         _pause_for_others(start)
     return total
@@ -167,7 +168,7 @@ def _count_answers(database: Database, batch_id: int) -> None:
     with database.read() as connection:
         for pictures in connection.execution_options(yield_per=SLICE_SIZE).execute(query).partitions():
             start = time.monotonic()
-            database.write(lambda writing, pictures=pictures: _count_slice(writing, batch_id, pictures))
+            database.write(partial(_count_slice, batch_id=batch_id, pictures=pictures))
             _pause_for_others(start)
 
 
@@ -188,12 +189,12 @@ def delete_abandoned(database: Database) -> None:
         killed = connection.execute(select(batch.c.id).where(*is_killed)).scalars().all()
         ended = connection.execute(select(batch.c.id).where(batch.c.key.is_(None))).scalars().all()
     for id in killed:
-        database.write(lambda connection, id=id: _abandon(connection, id))
+        database.write(partial(_abandon, batch_id=id))
     for id in {*killed, *ended}:
         remaining = True
         while remaining:
             start = time.monotonic()
-            remaining = database.write(lambda connection, id=id: _delete_slice(connection, id))
+            remaining = database.write(partial(_delete_slice, ended=id))
             _pause_for_others(start)
 
 
