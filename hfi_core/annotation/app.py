@@ -1,7 +1,8 @@
 """The annotation server as an ASGI application."""
 
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from hfi_core.annotation.routes import api, errors, pages, review, sign_in
 from hfi_core.annotation.security.middleware import protect
 from hfi_core.annotation.service.single_flight import SingleFlight
-from hfi_core.annotation.service.workspace import open_workspace
+from hfi_core.annotation.service.workspace import Workspace, open_workspace
 from hfi_core.annotation.settings import ServerSettings
 from hfi_core.errors import UserError
 
@@ -28,6 +29,8 @@ def create_app(settings: ServerSettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # The first look at the review need not wait until a large store is read.
+        threading.Thread(target=_read_figures, args=(workspace,), daemon=True).start()
         yield
         workspace.state.close()
 
@@ -44,3 +47,9 @@ def create_app(settings: ServerSettings) -> FastAPI:
     protect(app, settings.access, errors.refuse)
     app.include_router(pages.shortcuts)
     return app
+
+
+def _read_figures(workspace: Workspace) -> None:
+    with suppress(UserError):  # whoever opens the review gets the error
+        for concept, choice in workspace.settings.params.concepts.items():
+            workspace.update_figures(concept, choice.feedback)

@@ -22,7 +22,7 @@ from hfi_core.annotation.service.tasks import Task
 from hfi_core.annotation.service.workspace import TaskProgress, Workspace
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
-from hfi_core.feedback.schema import Answer, Judgement, is_current
+from hfi_core.feedback.schema import Answer, Judgement
 
 if TYPE_CHECKING:
     from hfi_core.metrics.intervals import Interval
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/review")
 
 _DISPUTES_PER_PAGE = 12
 MAX_AGE_SECONDS = 5.0
-"""How old the figures may be. Reading a hundred thousand judgements would make a page slow."""
+"""How old the figures may be."""
 _KEY_PATTERN = r"^[0-9a-f]{32}$"
 _MAX_FIRST = 9_999_999
 
@@ -188,20 +188,9 @@ def _get_view(request: Request, concept: str) -> ConceptView:
 
 def _compute_view(workspace: Workspace, concept: str) -> ConceptView:
     text, kind = workspace.settings.params.concepts[concept].text, _kind(workspace, concept)
-    judgements = review_stats.select_own_answers(
-        judgement
-        for judgement in workspace.settings.store.read_judgements(concept)
-        if judgement.kind == kind and is_current(judgement, workspace.candidates[concept])
-    )
-    return ConceptView(
-        concept,
-        text,
-        kind,
-        workspace.measure_progress(Task(concept, kind, (concept,))),
-        review_stats.estimate_agreement(judgements, kind),
-        review_stats.find_disputes(judgements),
-        review_stats.measure_paces(judgements),
-    )
+    figures = workspace.update_figures(concept, kind)
+    progress = workspace.measure_progress(Task(concept, kind, (concept,)))
+    return ConceptView(concept, text, kind, progress, figures.agreement, figures.disputes, figures.paces)
 
 
 def _summarize_people(

@@ -6,7 +6,7 @@ answers.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
@@ -58,6 +58,18 @@ class Pace:
     cant_tell: int
 
 
+AgreementUnit = tuple
+"""What one question contributes to the agreement: (yes, no), or Kendall's W and each annotator's places of the
+pictures."""
+
+_MAX_BOOTSTRAPPED = 500
+"""Up to so many questions each resample draws questions, as `hfi feedback stats` does. It draws more by their number of
+equal ones: the same distribution in a fraction of the time, so the interval may differ in the third digit."""
+
+TimedAnswer = tuple[str, float | None, bool]
+"""What one answer contributes to a pace: annotator, seconds, and whether it is "can't tell"."""
+
+
 def select_own_answers(judgements: Iterable[Judgement]) -> list[Judgement]:
     """Return each person's last own answer to each question, and the decisions that count.
 
@@ -90,42 +102,110 @@ def find_disputes(judgements: Iterable[Judgement]) -> list[Dispute]:
         if disagreement > 0:
             opinions = tuple(_opinion(answer, pictures) for answer in own + decisions)
             disputes.append(Dispute(pictures, opinions, disagreement))
+    return sort_disputes(disputes)
+
+
+def sort_disputes(disputes: Iterable[Dispute]) -> list[Dispute]:
+    """Return undecided disputes first, then by decreasing disagreement."""
     return sorted(disputes, key=lambda dispute: (dispute.is_decided, -dispute.disagreement, dispute.pictures))
 
 
 def estimate_agreement(judgements: Iterable[Judgement], kind: str) -> "Interval | None":
     """Return Krippendorff's alpha (binary) or Kendall's W (ranking) of people's own answers, without decisions."""
+    units = (make_agreement_unit(answers) for _, answers in _group_by_question(judgements))
+    return estimate_agreement_of_units([unit for unit in units if unit is not None], kind)
+
+
+def make_agreement_unit(answers: Sequence[Judgement]) -> AgreementUnit | None:
+    """Return what the answers to one question contribute to the agreement; None if they contribute nothing."""
+    own = [judgement for judgement in answers if not is_adjudication(judgement)]
+    if not own:
+        return None
+    if isinstance(own[0], BinaryJudgement):
+        yes, no = (sum(judgement.answer == answer for judgement in own) for answer in ("yes", "no"))
+        return yes, no
+    places = _common_places(own)
+    if places is None:
+        return None
+    from hfi_core.feedback.agreement import kendalls_w
+
+    return kendalls_w(places), tuple(map(tuple, places.tolist()))
+
+
+def estimate_agreement_of_units(units: Sequence[AgreementUnit], kind: str) -> "Interval | None":
+    """Return the agreement over questions, from what each of them contributes."""
     import numpy as np
 
-    from hfi_core.feedback.agreement import alpha_interval, mean_w_interval
+    from hfi_core.feedback.agreement import alpha_interval, krippendorff_alpha, mean_w_interval
 
-    own = (judgement for judgement in judgements if not is_adjudication(judgement))
-    questions = [answers for _, answers in _group_by_question(own)]
     if kind == "binary":
-        counts = [
-            [sum(judgement.answer == answer for judgement in _binary(answers)) for answer in ("yes", "no")]
-            for answers in questions
-        ]
-        return alpha_interval(np.array(counts, dtype=int).reshape(-1, 2))
-    return mean_w_interval(
-        places for answers in questions if (places := _common_places(_rankings(answers))) is not None
-    )
+        counts = np.array(units, dtype=int).reshape(-1, 2)
+        paired = counts[counts.sum(1) > 1]
+        value = krippendorff_alpha(paired, "nominal")
+        if len(paired) <= _MAX_BOOTSTRAPPED or value is None or value == 1:
+            return alpha_interval(counts)
+        return _bootstrap_patterns(value, paired, _alphas_of_weights)
+    ws = np.array([w for w, _ in units if w is not None])
+    if len(ws) <= _MAX_BOOTSTRAPPED or ws.mean() == 1:
+        return mean_w_interval(np.array(places) for _, places in units)
+    return _bootstrap_patterns(float(ws.mean()), ws[:, None], lambda values, weights: weights @ values[:, 0] / len(ws))
+
+
+def _bootstrap_patterns(value: float, units, statistic) -> "Interval":
+    """Return the percentile interval of a bootstrap over many units (N, C), of which most are equal to others.
+
+    A resample is a multinomial draw of how often each distinct unit occurs. `statistic` maps the distinct units (K, C)
+    and the draws (resamples, K) to one value per resample; NaN where it is undefined.
+    """
+    import numpy as np
+
+    from hfi_core.feedback.agreement import CONFIDENCE_LEVEL
+    from hfi_core.metrics.intervals import Interval
+
+    patterns, counts = np.unique(units, axis=0, return_counts=True)
+    weights = np.random.default_rng(0).multinomial(len(units), counts / len(units), size=1000)
+    values = statistic(patterns, weights)
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    return Interval(value, min(float(low), value), max(float(high), value), len(units))
+
+
+def _alphas_of_weights(patterns, weights):
+    """Return Krippendorff's alpha (nominal) of each draw of (yes, no) counts."""
+    import numpy as np
+
+    yes, no = patterns.T
+    observed = weights @ (2 * yes * no / (yes + no - 1))
+    totals = weights @ patterns
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return 1 - (totals.sum(1) - 1) * observed / (2 * totals[:, 0] * totals[:, 1])
 
 
 def measure_paces(judgements: Iterable[Judgement]) -> list[Pace]:
     """Return how each annotator works, in the order of their pseudonyms."""
-    by_annotator: dict[str, list[Judgement]] = defaultdict(list)
+    return measure_paces_of_answers(time_answers(judgements))
+
+
+def time_answers(judgements: Iterable[Judgement]) -> Iterator[TimedAnswer]:
+    """Yield what people's own answers contribute to their pace."""
     for judgement in judgements:
-        if not is_adjudication(judgement):
-            by_annotator[judgement.annotator].append(judgement)
+        if is_adjudication(judgement):
+            continue
+        shown, answered = judgement.shown_at, judgement.answered_at
+        seconds = (answered - shown).total_seconds() if shown and answered and answered >= shown else None
+        is_unsure = isinstance(judgement, BinaryJudgement) and judgement.answer == "cant_tell"
+        yield judgement.annotator, seconds, is_unsure
+
+
+def measure_paces_of_answers(answers: Iterable[TimedAnswer]) -> list[Pace]:
+    """Return how each annotator works, from what each of their answers contributes."""
+    by_annotator: dict[str, list[TimedAnswer]] = defaultdict(list)
+    for answer in answers:
+        by_annotator[answer[0]].append(answer)
     paces = []
     for annotator, own in sorted(by_annotator.items()):
-        seconds = [
-            (judgement.answered_at - judgement.shown_at).total_seconds()
-            for judgement in own
-            if judgement.answered_at and judgement.shown_at and judgement.answered_at >= judgement.shown_at
-        ]
-        cant_tell = sum(isinstance(judgement, BinaryJudgement) and judgement.answer == "cant_tell" for judgement in own)
+        seconds = [seconds for _, seconds, _ in own if seconds is not None]
+        cant_tell = sum(is_unsure for *_, is_unsure in own)
         paces.append(Pace(annotator, len(own), median(seconds) if seconds else None, cant_tell))
     return paces
 
@@ -146,11 +226,12 @@ def merge_paces(paces: Iterable[Pace]) -> list[Pace]:
 
 
 def _group_by_question(judgements: Iterable[Judgement]) -> list[tuple[tuple[str, ...], list[Judgement]]]:
-    ordered = sorted(judgements, key=lambda judgement: (_pictures(judgement), judgement.annotator, judgement.id))
-    return [(pictures, list(answers)) for pictures, answers in groupby(ordered, key=_pictures)]
+    ordered = sorted(judgements, key=lambda judgement: (make_group_key(judgement), judgement.annotator, judgement.id))
+    return [(pictures, list(answers)) for pictures, answers in groupby(ordered, key=make_group_key)]
 
 
-def _pictures(judgement: Judgement) -> tuple[str, ...]:
+def make_group_key(judgement: Judgement) -> tuple[str, ...]:
+    """Return the pictures of a judgement's question."""
     return tuple(sorted(judgement.pictures))
 
 

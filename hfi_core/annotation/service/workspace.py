@@ -1,6 +1,7 @@
 """State of the running annotation server: settings, candidates, tasks, and the services that track annotators."""
 
 import logging
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from hfi_core.annotation.content.guidelines import check_guideline_files
 from hfi_core.annotation.service.exposure import Exposure
 from hfi_core.annotation.service.gold_answers import GoldAnswers
 from hfi_core.annotation.service.receipts import Receipts
+from hfi_core.annotation.service.review_figures import FigureKeeper, ReviewFigures
 from hfi_core.annotation.service.state import STATE_FILE, ServerState
 from hfi_core.annotation.service.tasks import Task, build_tasks
 from hfi_core.annotation.settings import ServerSettings
@@ -71,6 +73,9 @@ class Workspace:
     proof_key: bytes
     _progress: dict[str, tuple[float, tuple[TaskProgress, AnnotatorProgress]]] = field(default_factory=dict)
 
+    _figures: dict[str, FigureKeeper] = field(default_factory=dict)
+    _figures_lock: threading.Lock = field(default_factory=threading.Lock)
+
     def find_task(self, name: str) -> Task | None:
         """Return the task with this name, or the task of the concept with this name."""
         return next((task for task in self.tasks if name == task.name or name in task.concepts), None)
@@ -117,6 +122,14 @@ class Workspace:
             gold_answers = sum(len(question.split()) for answers in gold for _, question in answers)
             answered = min(true.answered + gold_answers, true.asked - 1)
         return AnnotatorProgress(true.pictures, answered, true.asked, annotators)
+
+    def update_figures(self, concept: str, kind: str) -> ReviewFigures:
+        """Return the lead's figures on a concept. The first call reads every judgement, a later one the new ones."""
+        with self._figures_lock:
+            keeper = self._figures.get(concept)
+            if keeper is None:
+                keeper = self._figures[concept] = FigureKeeper(concept, kind, self.candidates[concept])
+            return keeper.update(self.settings.store)
 
     def _count_pictures(self, task: Task) -> int:
         """Return the number of a task's pictures, each counted once even if several concepts share it."""
@@ -190,7 +203,7 @@ def refresh_workspace(workspace: Workspace) -> Workspace:
     if stamps == workspace.stamps:
         return workspace
     try:
-        return replace(workspace, **_read_manifests(workspace.settings), _progress={})
+        return replace(workspace, **_read_manifests(workspace.settings), _progress={}, _figures={})
     except UserError as error:
         # Annotators cannot fix this: continue with the earlier candidates, and log it once.
         _log.warning(

@@ -98,6 +98,21 @@ class Store:
             for line in connection.execution_options(yield_per=_CHUNK).execute(query).scalars():
                 yield parse_judgement(line)
 
+    def list_ids(self, concept: str) -> list[str]:
+        """List the ids of a concept's judgements, in no particular order."""
+        with self._database.read() as connection:
+            query = select(judgement.c.id).where(judgement.c.concept == concept, is_visible())
+            return list(connection.execute(query).scalars())
+
+    def read_by_ids(self, ids: Iterable[str]) -> Iterator[Judgement]:
+        """Yield the judgements with these ids."""
+        source = iter(ids)
+        while chunk := list(islice(source, _CHUNK)):
+            with self._database.read() as connection:
+                query = select(judgement.c.content).where(judgement.c.id.in_(chunk), is_visible())
+                lines = list(connection.execute(query).scalars())
+            yield from map(parse_judgement, lines)
+
     def find_related(self, ids_and_questions: Iterable[tuple[str, str]]) -> Iterator[Judgement]:
         """Yield the judgements with one of the ids or questions, and all corrections of these.
 

@@ -1,0 +1,90 @@
+"""Keep the lead's figures on a concept up to date without reading every judgement again.
+
+Stored judgements never change. So each is read once, and a later update reads the new ones, and those that answer the
+same questions. Only a summary of each question stays in memory.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hfi_core.annotation.service import review_stats
+from hfi_core.candidates.manifest import Candidate
+from hfi_core.feedback.schema import Judgement, is_current
+
+if TYPE_CHECKING:
+    from hfi_core.feedback.store import Store
+    from hfi_core.metrics.intervals import Interval
+
+
+@dataclass(frozen=True)
+class ReviewFigures:
+    """What the review shows of a concept's judgements."""
+
+    agreement: "Interval | None"
+    disputes: list[review_stats.Dispute]
+    paces: list[review_stats.Pace]
+
+
+@dataclass(frozen=True)
+class _QuestionSummary:
+    """What the figures need of the answers to one question."""
+
+    ids: tuple[str, ...]
+    dispute: review_stats.Dispute | None
+    unit: review_stats.AgreementUnit | None
+    answers: tuple[review_stats.TimedAnswer, ...]
+
+
+class FigureKeeper:
+    """The figures on one concept with one set of candidates. The caller lets one thread at a time update it."""
+
+    def __init__(self, concept: str, kind: str, candidates: Mapping[str, Candidate]):
+        self._concept, self._kind, self._candidates = concept, kind, candidates
+        self._read_ids: set[str] = set()
+        self._summaries: dict[tuple[str, ...], _QuestionSummary] = {}
+        self._figures: ReviewFigures | None = None
+
+    def update(self, store: "Store") -> ReviewFigures:
+        """Return the figures over the judgements that the store has now."""
+        ids = set(store.list_ids(self._concept))
+        if self._read_ids - ids:  # somebody was forgotten
+            self._read_ids, self._summaries, self._figures = set(), {}, None
+        new_ids = ids - self._read_ids
+        if new_ids:
+            # One pass over the table is faster than many queries by id.
+            everything = not self._read_ids
+            self._add(store, store.read_judgements(self._concept) if everything else store.read_by_ids(new_ids))
+            self._figures = None
+        if self._figures is None:
+            self._figures = self._summarize()
+        return self._figures
+
+    def _add(self, store: "Store", judgements: Iterable[Judgement]) -> None:
+        by_question: dict[tuple[str, ...], dict[str, Judgement]] = defaultdict(dict)
+        for judgement in judgements:
+            self._read_ids.add(judgement.id)
+            if judgement.kind == self._kind and is_current(judgement, self._candidates):
+                by_question[review_stats.make_group_key(judgement)][judgement.id] = judgement
+        earlier_ids = [id for key in by_question if key in self._summaries for id in self._summaries[key].ids]
+        for judgement in store.read_by_ids(earlier_ids):
+            by_question[review_stats.make_group_key(judgement)].setdefault(judgement.id, judgement)
+        for key, answers in by_question.items():
+            own = review_stats.select_own_answers(answers[id] for id in sorted(answers))
+            self._summaries[key] = _QuestionSummary(
+                tuple(answers),
+                next(iter(review_stats.find_disputes(own)), None),
+                review_stats.make_agreement_unit(own),
+                tuple(review_stats.time_answers(own)),
+            )
+
+    def _summarize(self) -> ReviewFigures:
+        summaries = [self._summaries[key] for key in sorted(self._summaries)]
+        return ReviewFigures(
+            review_stats.estimate_agreement_of_units(
+                [summary.unit for summary in summaries if summary.unit is not None], self._kind
+            ),
+            review_stats.sort_disputes(summary.dispute for summary in summaries if summary.dispute is not None),
+            review_stats.measure_paces_of_answers(answer for summary in summaries for answer in summary.answers),
+        )
