@@ -68,5 +68,5 @@ def test_a_project_is_begun_deployed_and_looked_at(typed, server, fake_environme
 def _link(path: Path) -> None:
     """Put the page's chain in the place of the first two deployments."""
     head, first, second, *rest = re.split(r"^(?=- <<: \*common)", path.read_text(), flags=re.MULTILINE)
-    assert "safeguard.safeguard" in first and "tending.tend" in second
+    assert "safeguard.safeguard" in first and "maintenance.tend" in second
     path.write_text(head + CHAIN + "\n" + "".join(rest))
