@@ -122,9 +122,9 @@ def make_agreement_unit(answers: Sequence[Judgement]) -> AgreementUnit | None:
     if not own:
         return None
     if isinstance(own[0], BinaryJudgement):
-        yes, no = (sum(judgement.answer == answer for judgement in own) for answer in ("yes", "no"))
+        yes, no = (sum(judgement.answer == answer for judgement in _binary(own)) for answer in ("yes", "no"))
         return yes, no
-    places = _common_places(own)
+    places = _common_places(_rankings(own))
     if places is None:
         return None
     from hfi_core.feedback.agreement import kendalls_w

@@ -59,7 +59,7 @@ def recount_shown(connection: Connection, pairs: Iterable[tuple[str, str]]) -> N
         recount(connection, concept, pictures)
 
 
-def select_related(ids: Sequence[str], questions: Sequence[str]) -> Select[tuple[str]]:
+def select_related(ids: Sequence[str], questions: Sequence[str]) -> Select[str]:
     """Select the lines of judgements with one of the ids or questions, and of all corrections of these."""
     begins = and_(judgement.c.question.in_(questions), judgement.c.supersedes.is_(None))
     related = select(judgement.c.id).where(or_(judgement.c.id.in_(ids), begins)).cte("related", recursive=True)
