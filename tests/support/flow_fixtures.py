@@ -147,7 +147,7 @@ def _begin(project: FakeProject) -> None:
     project.call("python", "-m", "mlflow", "db", "upgrade", f"sqlite:///{folder}/mlflow.db")
 
 
-def _clone(template: Path, folder: Path, environment: dict[str, str]) -> FakeProject:
+def clone_project(template: Path, folder: Path, environment: dict[str, str]) -> FakeProject:
     """Copy a project, and point MLflow's records to the copy."""
     project = FakeProject(Path(shutil.copytree(template, folder)), environment)
     with working_in(folder):
@@ -169,7 +169,7 @@ def working_in(folder: Path) -> Iterator[None]:
 @pytest.fixture
 def fake_project(_template, tmp_path, fake_environment) -> FakeProject:
     """One fresh project on the small graph, with nothing run yet."""
-    return _clone(_template, tmp_path / "project", fake_environment)
+    return clone_project(_template, tmp_path / "project", fake_environment)
 
 
 @dataclass(frozen=True)
@@ -181,19 +181,19 @@ class Ran:
 
     def copy(self, folder: Path) -> FakeProject:
         """A copy to change."""
-        return _clone(self.project.folder, folder, self.project.environment)
+        return clone_project(self.project.folder, folder, self.project.environment)
 
 
 def _ran(name: str, command: tuple[str, ...], template: Path, folders, environment: dict[str, str]) -> Ran:
     """A copy for this process of a project in which a command has run: two processes would meet at its locks."""
 
     def make(folder: Path) -> None:
-        told = _clone(template, folder / "project", environment).call(*command)
+        told = clone_project(template, folder / "project", environment).call(*command)
         (folder / "told.json").write_text(json.dumps([told.args, told.returncode, told.stdout, told.stderr]))
 
     made = once(folders, name, make)
     told = subprocess.CompletedProcess(*json.loads((made / "told.json").read_text()))
-    return Ran(_clone(made / "project", folders.mktemp(name) / "project", environment), told)
+    return Ran(clone_project(made / "project", folders.mktemp(name) / "project", environment), told)
 
 
 @pytest.fixture(scope="session")

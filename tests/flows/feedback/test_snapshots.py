@@ -16,7 +16,7 @@ from hfi_core.feedback.schema import BinaryJudgement
 from hfi_core.feedback.store import open_store
 from hfi_core.feedback.store.pseudonyms import Pseudonyms
 from hfi_core.io.hashing import sha256_of_file
-from tests.support.flow_fixtures import FakeProject
+from tests.support.flow_fixtures import FakeProject, clone_project
 
 FILE = "data/feedback/people.jsonl"
 FROM_STORE = {
@@ -74,7 +74,7 @@ def _registered(_template, tmp_path_factory, fake_environment, server):
 def registered(_registered, tmp_path) -> tuple[FakeProject, str]:
     """A copy of a project that has run on the judgements of two, and the pseudonym of Ana."""
     project, ana = _registered
-    return FakeProject(shutil.copytree(project.folder, tmp_path / "project"), project.environment), ana
+    return clone_project(project.folder, tmp_path / "project", project.environment), ana
 
 
 def snapshot_digest(project: FakeProject) -> str:
@@ -220,7 +220,7 @@ def test_forgetting_deletes_the_link_and_says_what_rests_on_the_person(registere
     before = snapshot_digest(project)
     told = project.hfi("feedback", "forget", "Ana").stdout
     assert f"{project.params.release.model} version 1 (candidate) depends on snapshot {before}" in told
-    assert f"The link from {ana} to a person is deleted" in told and "stays" in told
+    assert f"The link from {ana} to a person is deleted" in told and f"The judgements by {ana} stay" in told
     assert "Ana" not in (project.folder / ".hfi/people.json").read_text()
     assert "There is no annotator 'Ana'" in project.hfi("feedback", "forget", "Ana", code=2).stderr
     project.hfi("feedback", "snapshot")
@@ -243,7 +243,7 @@ def test_forgetting_empties_what_the_annotation_page_kept_of_the_person_alone(re
             for who in (ana, "a-somebody-else"):
                 database.execute("INSERT INTO annotator (pseudonym) VALUES (?)", (who,))
                 database.execute("INSERT INTO exposure VALUES (?, 'p', '2026-11-25')", (who,))
-        assert "What the annotation page kept" in project.hfi("feedback", "forget", "Ana").stdout
+        assert "The annotation server's data on" in project.hfi("feedback", "forget", "Ana").stdout
         assert state.query("SELECT pseudonym FROM annotator") == [("a-somebody-else",)]
         assert state.query("SELECT annotator FROM exposure") == [("a-somebody-else",)]
 
@@ -252,7 +252,7 @@ def test_forgetting_goes_on_where_the_registry_is_out_of_reach(registered):
     project, ana = registered
     project.edit(tracking__mlflow="http://127.0.0.1:1")
     told = project.hfi("feedback", "forget", ana, "--judgements").stdout
-    assert "could not be asked" in told and "are deleted" in told
+    assert "that depend on them are unknown" in told and "are deleted" in told
 
 
 def test_a_list_of_people_that_others_can_read_is_refused(registered):

@@ -19,7 +19,7 @@ from flows.versioning.results_branch import record_results
 from hfi_core.errors import UserError
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import WORK_KEY, units_of, work_key
-from tests.support.flow_fixtures import FakeProject, _clone, work_in
+from tests.support.flow_fixtures import FakeProject, clone_project, work_in
 
 CACHE = Path(".dvc/cache/files/md5")
 
@@ -61,7 +61,7 @@ class Experiments:
 @pytest.fixture(scope="module")
 def _begun(_template, fake_environment, tmp_path_factory) -> FakeProject:
     """A project in which every unit has run once."""
-    project = _clone(_template, tmp_path_factory.mktemp("begun") / "project", fake_environment)
+    project = clone_project(_template, tmp_path_factory.mktemp("begun") / "project", fake_environment)
     with pytest.MonkeyPatch.context() as patch:
         work_in(project, patch)
         Experiments(project).run(seed=0)
@@ -71,7 +71,7 @@ def _begun(_template, fake_environment, tmp_path_factory) -> FakeProject:
 @pytest.fixture
 def experiments(_begun, tmp_path, monkeypatch) -> Experiments:
     """A copy, whose outputs are those of seed 0."""
-    project = _clone(_begun.folder, tmp_path / "project", _begun.environment)
+    project = clone_project(_begun.folder, tmp_path / "project", _begun.environment)
     work_in(project, monkeypatch)
     project.edit(tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
     for name in ("NAME", "EMAIL"):

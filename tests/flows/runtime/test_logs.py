@@ -11,7 +11,7 @@ import pytest
 
 from flows.runtime.logs import JsonLineFormatter
 from hfi_core.pipeline.graph import STAGES
-from tests.support.flow_fixtures import FakeProject, _clone
+from tests.support.flow_fixtures import FakeProject, clone_project
 from tests.support.forking import REAL
 from tests.support.projects import REPOSITORY
 from tests.support.servers import free_port, mlflow_server
@@ -45,7 +45,7 @@ def spoken(_template, fake_environment, prefect_home, postgresql, tmp_path_facto
         "PREFECT_HOME": prefect_home(folder / "prefect"),
         "HFI_FAILURE_WEBHOOK": f"http://127.0.0.1:{free_port()}/hooks/{WEBHOOK}?token={WEBHOOK}",
     }
-    project = FakeProject(_clone(_template, folder / "project", environment).folder, environment)
+    project = FakeProject(clone_project(_template, folder / "project", environment).folder, environment)
     with mlflow_server(folder / "mlflow", environment) as address:
         project.edit(
             tracking__mlflow=address.replace("://", f"://ana:{TRACKING}@"),
