@@ -141,10 +141,10 @@ def test_the_schema_describes_every_knob(fake_project):
     assert block["description"].startswith("Pictures that are computed together")
 
 
-def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tmp_path):
-    for name in ("model", "clip", "judge"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(json.dumps({"of": name}))
+def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, miniature, tmp_path):
+    for name, part in (("model", "pipeline"), ("clip", "clip"), ("judge", "clip")):
+        shutil.copytree(miniature / part, tmp_path / name)
+    (tmp_path / "judge/notes.json").write_text("{}")  # another digest than that of clip
     text = (REPOSITORY / "params.yaml").read_text()
     zeros = "sha256:" + "0" * 64
     raw = yaml.safe_load(text)
@@ -166,7 +166,7 @@ def test_pinning_writes_the_digests_and_leaves_every_other_byte(fake_project, tm
     for digest in digests:
         pinned = pinned.replace(digest, zeros)
     assert pinned == text
-    shutil.copytree(tmp_path / "clip", tmp_path / "judge", dirs_exist_ok=True)
+    (tmp_path / "judge/notes.json").unlink()
     (fake_project.folder / "params.yaml").write_text(text)
     result = fake_project.hfi("params", "pin", code=2)
     assert "evaluate.judge has the same digest as clip" in result.stderr

@@ -125,7 +125,10 @@ def test_a_client_that_does_not_read_the_response_is_disconnected():
         assert read < 50_000_000
 
 
-def test_silent_connections_keep_no_visitor_out_and_are_told_in_one_line(caplog):
+def test_silent_connections_keep_no_visitor_out_and_are_told_in_one_line(caplog, monkeypatch):
+    for name in ("uvicorn", "uvicorn.error"):  # servers of other tests in this process configure them
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     slow = Limits(connections=8, request_seconds=30, report_seconds=0.5)
     with caplog.at_level(logging.WARNING), running(slow) as port:
         silent = [connect(port, sent) for sent in (b"", HEAD) * 20]
