@@ -27,25 +27,6 @@ def project(tmp_path):
     return create_annotation_project(tmp_path / "project")
 
 
-@pytest.fixture
-def store(project):
-    """The feedback store of the project."""
-    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
-        yield store
-
-
-@pytest.fixture
-def app(project, store):
-    """The annotation server of the project."""
-    return create_test_app(project, store)
-
-
-@pytest.fixture
-def api(app):
-    """The requests of Ana, who has signed in and consented."""
-    return ApiClient(app)
-
-
 def test_an_answer_sent_twice_is_kept_once(api, store):
     body = {"judgements": build_judgements(api.ask()["questions"][0])}
     assert api.post("/api/answers", body).json() == {"saved": 1, "new": 1}

@@ -24,22 +24,6 @@ def project(tmp_path):
     return project
 
 
-@pytest.fixture
-def store(project):
-    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
-        yield store
-
-
-@pytest.fixture
-def app(project, store):
-    return create_test_app(project, store)
-
-
-@pytest.fixture
-def api(app):
-    return ApiClient(app)
-
-
 def send(api, question, answer: str, **more):
     """Answer a question; the response, and the id of the answer."""
     (row,) = build_judgements(question, answer, **more)

@@ -1,0 +1,25 @@
+"""The store, the server and Ana's requests for the `project` of a test file."""
+
+import pytest
+
+from hfi_core.feedback.store import open_store
+from tests.support.annotation_requests import ApiClient, create_test_app
+
+
+@pytest.fixture
+def store(project):
+    """The feedback store of the project."""
+    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
+        yield store
+
+
+@pytest.fixture
+def app(project, store):
+    """The annotation server of the project."""
+    return create_test_app(project, store)
+
+
+@pytest.fixture
+def api(app):
+    """The requests of Ana, who has signed in and consented."""
+    return ApiClient(app)
