@@ -126,11 +126,11 @@ def test_a_client_that_does_not_read_the_response_is_disconnected():
 
 
 def test_silent_connections_keep_no_visitor_out_and_are_told_in_one_line(caplog, monkeypatch):
-    for name in ("uvicorn", "uvicorn.error"):  # servers of other tests in this process configure them
-        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
-        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+    log = logging.getLogger("uvicorn.error")  # servers of other tests in this process configure it
+    for name, value in {"handlers": [caplog.handler], "propagate": False, "disabled": False}.items():
+        monkeypatch.setattr(log, name, value)
     slow = Limits(connections=8, request_seconds=30, report_seconds=0.5)
-    with caplog.at_level(logging.WARNING), running(slow) as port:
+    with caplog.at_level(logging.WARNING, logger=log.name), running(slow) as port:
         silent = [connect(port, sent) for sent in (b"", HEAD) * 20]
         for _ in range(3):
             assert httpx.get(f"http://127.0.0.1:{port}/", timeout=5).text == "x"
