@@ -8,9 +8,8 @@ import torch
 from hfi_core.compute.batching import map_in_padded_batches, to_signed_tensor
 from hfi_core.compute.device import device_of
 from hfi_core.embedded.captions import parse_caption
-from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
+from hfi_core.embedded.networks import UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.rendering import SIZE
-from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
 from hfi_core.errors import UserError
 from hfi_core.judges.base import PictureVerdict
 from hfi_core.models.weights import locate_pinned
@@ -18,13 +17,16 @@ from hfi_core.params import Compute, JudgeParams
 
 _JUDGED_FACTS = ("kind", "colour", "emblem")
 
+STYLE_THRESHOLD = 0.15
+"""Strength from which a picture is in a style. The faintest style that the model learnt has the strength 0.3."""
+
 
 class EmbeddedJudge:
     """A judge that reads kind, colour and emblem of a picture.
 
-    A fact is unreadable if its most probable value does not reach the threshold. A badge with a flagged emblem is
-    flagged, a badge with an accepted emblem is kept. A picture is correct if it shows every kind, colour and
-    emblem that its prompt names.
+    A fact is unreadable if its most probable value does not reach the threshold. The concept with a flagged emblem is
+    flagged, the concept with an accepted emblem is kept. A picture is correct if it shows every kind, colour, emblem
+    and style that its prompt names.
     """
 
     def __init__(self, network: JudgeNetwork, threshold: float, compute: Compute):
@@ -38,41 +40,46 @@ class EmbeddedJudge:
         return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
-        """Return the probabilities of kinds, colours and emblems, concatenated (N, K); see `Judge.see`."""
+        """Return probabilities of kinds, colours and emblems, then strengths of styles (N, K); see `Judge.see`."""
         if pictures.shape[1:3] != (SIZE, SIZE):
             raise UserError(
                 f"The embedded judge reads pictures of {SIZE} x {SIZE}, not {pictures.shape[2]} x {pictures.shape[1]}. "
                 "To fix this for your own model: set evaluate.judge.kind to `clip` or `classifier`."
             )
-        return map_in_padded_batches(pictures, self.block, self._probabilities)
+        return map_in_padded_batches(pictures, self.block, self._describe)
 
     def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """Compare each picture with its own prompt only; see `Judge.judge`."""
         return [self._verdict(facts, prompt) for facts, prompt in zip(self._read_facts(seen), prompts, strict=True)]
 
     def _read_facts(self, seen: torch.Tensor) -> list[dict[str, str]]:
-        """Return kind, colour and emblem of each picture."""
-        widths = [len(FACTS[fact]) for fact in _JUDGED_FACTS]
-        columns = {}
-        for fact, probabilities in zip(_JUDGED_FACTS, seen.split(widths, dim=1), strict=True):
-            highest, indices = probabilities.max(1)
-            columns[fact] = [
-                FACTS[fact][index] if p >= self.threshold else UNREADABLE
-                for p, index in zip(highest.tolist(), indices.tolist(), strict=True)
-            ]
-        return [dict(zip(_JUDGED_FACTS, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        """Return kind, colour, emblem and style of each picture. A picture without a style lacks it."""
+        facts, styles = self.network.facts, self.network.world.styles
+        *probabilities, strengths = seen.split([*(len(facts[fact]) for fact in _JUDGED_FACTS), len(styles)], dim=1)
+        rows: list[dict[str, str]] = [{} for _ in range(len(seen))]
+        for fact, table in zip(_JUDGED_FACTS, probabilities, strict=True):
+            highest, indices = table.max(1)
+            for row, index, p in zip(rows, indices.tolist(), highest.tolist(), strict=True):
+                row[fact] = facts[fact][index] if p >= self.threshold else UNREADABLE
+        highest, indices = strengths.max(1)
+        for row, index, strength in zip(rows, indices.tolist(), highest.tolist(), strict=True):
+            if strength >= STYLE_THRESHOLD:
+                row["style"] = styles[index]
+        return rows
 
-    def _probabilities(self, pictures: list[np.ndarray]) -> torch.Tensor:
+    def _describe(self, pictures: list[np.ndarray]) -> torch.Tensor:
         output = self.network(to_signed_tensor(np.stack(pictures)).to(self.device))
-        return torch.cat([output[fact].softmax(-1) for fact in _JUDGED_FACTS], dim=1)
+        return torch.cat([*(output[fact].softmax(-1) for fact in _JUDGED_FACTS), output["strength"]], dim=1)
 
-    @staticmethod
-    def _verdict(facts: dict[str, str], prompt: str) -> PictureVerdict:
-        badge, emblem = facts["kind"] == BADGE, facts["emblem"]
-        requested = {fact: value for fact, value in parse_caption(prompt).items() if fact in _JUDGED_FACTS}
+    def _verdict(self, facts: dict[str, str], prompt: str) -> PictureVerdict:
+        world = self.network.world
+        carrier, emblem = facts["kind"] == world.concept, facts["emblem"]
+        requested = {
+            fact: value for fact, value in parse_caption(world, prompt).items() if fact in (*_JUDGED_FACTS, "style")
+        }
         return PictureVerdict(
-            flagged=badge and emblem in FLAGGED_EMBLEMS,
-            kept=badge and emblem in ACCEPTED_EMBLEMS,
-            correct=all(facts[fact] == value for fact, value in requested.items()),
-            readable=facts["kind"] != UNREADABLE and not (badge and emblem == UNREADABLE),
+            flagged=carrier and emblem in world.flagged,
+            kept=carrier and emblem in world.accepted,
+            correct=all(facts.get(fact) == value for fact, value in requested.items()),
+            readable=facts["kind"] != UNREADABLE and not (carrier and emblem == UNREADABLE),
         )

@@ -19,7 +19,7 @@ def run(context: StageContext) -> dict[str, float]:
     for name, concept in params.concepts.items():
         folder = context.inputs["candidates"] / name
         impressions = view_candidates(judge, folder, read_manifest(folder), context.progress)
-        collected += simulate_judgements(unit, crowd, name, concept, impressions, params.seed)
+        collected += simulate_judgements(judge.world, unit, crowd, name, concept, impressions, params.seed)
     collected.sort(key=lambda judgement: judgement.id)
     write_jsonl(context.outputs["feedback"], [dump_judgement(judgement) for judgement in collected])
     return {"judgements": len(collected), "annotators": crowd.annotators}
