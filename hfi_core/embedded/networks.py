@@ -10,7 +10,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, C
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import WORLDS, World
 from hfi_core.embedded.tokenizer import MAX_TOKENS
-from hfi_core.errors import UserError, listed
+from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
 
 WIDTH = 64
@@ -146,7 +146,9 @@ def load_judge_network(folder: Path) -> JudgeNetwork:
     tensors, meta = load_tensors(folder / WEIGHTS)
     world = WORLDS.get(str(meta.get("world")))
     if world is None:
-        raise UserError(f"{folder / WEIGHTS} is not a judge of an embedded model: it names none of {listed(WORLDS)}.")
+        raise UserError(
+            f"{folder / WEIGHTS} is not a judge of an embedded model: it names none of {', '.join(WORLDS)}."
+        )
     network = JudgeNetwork(world)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
