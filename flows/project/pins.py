@@ -4,7 +4,7 @@ from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
 from hfi_core.models.weights import WeightsFolder, digest_of_weights, locate_weights, require_usable
-from hfi_core.params import EMBEDDED, load_params, parse_params
+from hfi_core.params import load_params, parse_params
 from hfi_core.params.loading import read_sections
 
 
@@ -24,7 +24,10 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         "evaluate.judge": (judge.digest, _locate_usable(judge.source, judge.revision, "judge")),
     }
     for name, crowd in params.feedback.simulated.items():
-        sources[f"feedback.simulated.{name}"] = (crowd.digest, _locate_usable(EMBEDDED, None, "annotators"))
+        sources[f"feedback.simulated.{name}"] = (
+            crowd.digest,
+            _locate_usable(crowd.source, crowd.revision, "annotators"),
+        )
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)

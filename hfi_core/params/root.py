@@ -40,10 +40,13 @@ class Science(Frozen):
             raise ValueError("only the removal `base` may have the method none")
         if self.release.row not in self.removals:
             raise ValueError(f"release.row {self.release.row!r} is not a removal; there are {', '.join(self.removals)}")
-        if self.feedback.simulated and self.model.source != EMBEDDED:
-            raise ValueError(
-                "feedback.simulated is for the embedded model only: set it to {}, and name your file in feedback.file"
-            )
+        for name, crowd in self.feedback.simulated.items():
+            if crowd.source in (None, EMBEDDED) and self.model.source != EMBEDDED:
+                raise ValueError(
+                    f"feedback.simulated.{name} is for the embedded model only: set feedback.simulated to {{}}, and "
+                    "name your file in feedback.file; or, for another model of the embedded one's builder, name the "
+                    f"judge of its annotators in feedback.simulated.{name}.source"
+                )
         judge = self.evaluate.judge.digest
         trained = {"clip": self.clip.digest} | {
             f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()

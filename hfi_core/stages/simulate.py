@@ -6,7 +6,6 @@ from hfi_core.embedded.simulated_crowd import simulate_judgements, view_candidat
 from hfi_core.feedback.schema import dump_judgement
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.models.weights import locate_pinned
-from hfi_core.params import EMBEDDED
 from hfi_core.pipeline.stage import StageContext
 
 
@@ -14,7 +13,7 @@ def run(context: StageContext) -> dict[str, float]:
     """Write the feedback of the crowd `unit` about every concept, sorted by the ids of the judgements."""
     params, unit = context.params, context.unit
     crowd = params.feedback.simulated[unit]
-    judge = load_judge_network(locate_pinned(EMBEDDED, None, crowd.digest, "annotators"))
+    judge = load_judge_network(locate_pinned(crowd.source, crowd.revision, crowd.digest, "annotators"))
     collected = []
     for name, concept in params.concepts.items():
         folder = context.inputs["candidates"] / name

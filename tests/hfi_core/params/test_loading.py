@@ -182,7 +182,7 @@ def test_a_number_that_is_none_is_refused(value):
         (("release", "row"), "nobody", "release.row"),
         (("release", "gates"), {"flagged@broad": {}}, "either at_most or at_least"),
         (("evaluate", "suites"), {}, "suite 'broad' is missing"),
-        (("model", "source"), "models/mine", "feedback.simulated is for the embedded model only"),
+        (("model", "source"), "models/mine", "feedback.simulated.crowd is for the embedded model only"),
         (("feedback", "simulated"), {}, "is in feedback/, where the simulation writes and which git ignores"),
         (("evaluate", "judge", "kind"), "clip", "needs source, flagged and accepted"),
         (
