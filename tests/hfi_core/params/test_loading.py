@@ -315,7 +315,8 @@ def with_prompts(folder, content: bytes, **suite):
     (folder / "prompts").mkdir()
     (folder / "prompts/mine.txt").write_bytes(content)
     raw = copy.deepcopy(RAW)
-    raw["evaluate"]["suites"]["unrelated"] = {"file": "prompts/mine.txt", "pictures": 8} | suite
+    pictures = raw["evaluate"]["suites"]["unrelated"]["pictures"]
+    raw["evaluate"]["suites"]["unrelated"] = {"file": "prompts/mine.txt", "pictures": pictures} | suite
     write_raw(folder, raw)
     return folder / "params.yaml"
 
