@@ -74,7 +74,7 @@ class FigureKeeper:
             own = review_stats.select_own_answers(answers[id] for id in sorted(answers))
             self._summaries[key] = _QuestionSummary(
                 tuple(answers),
-                next(iter(review_stats.find_disputes(own)), None),
+                review_stats.find_dispute(own),
                 review_stats.make_agreement_unit(own),
                 tuple(review_stats.time_answers(own)),
             )
@@ -82,9 +82,9 @@ class FigureKeeper:
     def _summarize(self) -> ReviewFigures:
         summaries = [self._summaries[key] for key in sorted(self._summaries)]
         return ReviewFigures(
-            review_stats.estimate_agreement_of_units(
+            review_stats.estimate_agreement(
                 [summary.unit for summary in summaries if summary.unit is not None], self._kind
             ),
             review_stats.sort_disputes(summary.dispute for summary in summaries if summary.dispute is not None),
-            review_stats.measure_paces_of_answers(answer for summary in summaries for answer in summary.answers),
+            review_stats.measure_paces(answer for summary in summaries for answer in summary.answers),
         )
