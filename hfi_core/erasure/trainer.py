@@ -47,7 +47,9 @@ def distill(
     observe: Observer | None = None,
     before_step: StepCallback | None = None,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Minimise the mean over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
+    """Minimise the sum over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
+
+    For a model that predicts v, the error is taken in v.
 
     If several processes learn together, each learns from its rows of the joint batch, and their gradients are averaged.
     So weights and losses are equal in all processes, and equal to those of a single process except for rounding.
@@ -77,8 +79,8 @@ def distill(
                 factor = parts[0][0]
                 anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])[own]
                 target_eps += factor * target_noise(student, x_t, t, anchors)
-        errors = (model.predict(x_t, t, conditions, student) - target_eps).square()
-        return errors.mean() * len(targets) * group.weight(joint)
+        errors = model.schedule.output_error(model.predict(x_t, t, conditions, student) - target_eps, t)
+        return errors.square().mean() * len(targets) * group.weight(joint)
 
     # A checkpoint is written only where roll-outs are drawn anew, so that it never contains them.
     every = rollouts.reuse * max(1, round(20 / rollouts.reuse))
