@@ -25,7 +25,7 @@ def stage(
     if params.feedback.store:
         from flows.feedback.snapshots import warn_if_outdated
 
-        warn_if_outdated(params, selected)
+        warn_if_outdated(params.feedback, selected)
     with project_lock():
         with open_repository():
             pass  # restores what a killed DVC process left cut off, and copies dvc.lock

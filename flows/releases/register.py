@@ -197,7 +197,7 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
 
     parent_tag = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
     run_id = client.create_run(
-        get_or_create_experiment(client, params), tags=parent_tag, run_name="register"
+        get_or_create_experiment(client, params.tracking), tags=parent_tag, run_name="register"
     ).info.run_id
     status = "FAILED"
     tags: dict[str, str] = {}

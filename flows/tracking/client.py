@@ -8,7 +8,7 @@ from typing import Any
 from flows.runtime.console import warn
 from flows.tracking.relocation import database_file, read_location, require_present_folder
 from hfi_core.errors import UserError, first_line
-from hfi_core.params import Params
+from hfi_core.params import Params, Tracking
 
 _DEFAULT_ARTIFACTS = Path("mlruns")
 """MLflow's folder for artifacts beside a database, relative to the project."""
@@ -26,7 +26,7 @@ def registry_client(params: Params) -> Any:
 
 
 @contextmanager
-def registry_errors_as_user_errors(params: Params) -> Iterator[None]:
+def registry_errors_as_user_errors(tracking: Tracking) -> Iterator[None]:
     """Turn MLflow's errors into UserErrors that name the registry."""
     from mlflow.exceptions import MlflowException
 
@@ -34,7 +34,7 @@ def registry_errors_as_user_errors(params: Params) -> Iterator[None]:
         yield
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {first_line(error)}\n"
+            f"MLflow's registry at {tracking.mlflow} is out of reach: {first_line(error)}\n"
             "  To fix this: correct tracking.mlflow in operations.yaml, or start the server."
         ) from error
 
@@ -68,14 +68,14 @@ def tracking_client(params: Params):
 
     require_present_folder(params)
     client = MlflowClient(params.tracking.mlflow)
-    return client, get_or_create_experiment(client, params)
+    return client, get_or_create_experiment(client, params.tracking)
 
 
-def get_or_create_experiment(client: Any, params: Params) -> str:
+def get_or_create_experiment(client: Any, tracking: Tracking) -> str:
     """Return the id of the experiment in `tracking.experiment`, which is created if it is missing."""
     from mlflow.exceptions import MlflowException
 
-    name = params.tracking.experiment
+    name = tracking.experiment
     if experiment := client.get_experiment_by_name(name):
         if experiment.lifecycle_stage == "deleted":
             raise UserError(
@@ -89,17 +89,17 @@ def get_or_create_experiment(client: Any, params: Params) -> str:
         return client.get_experiment_by_name(name).experiment_id
 
 
-def artifact_location(params: Params, ask_server: bool = False) -> str | None:
+def artifact_location(params: Params, contact_server: bool = False) -> str | None:
     """Return where MLflow keeps the artifacts of the project's experiment; None if that is not known here.
 
     A server that hands artifacts on (`mlflow-artifacts:`) does not say where it keeps them.
 
     Args:
-        ask_server: also ask a server, which may take a while if it is out of reach.
+        contact_server: also query a server, which may take a while if it is out of reach.
     """
-    if file := database_file(params):
+    if file := database_file(params.tracking):
         return read_location(file, params.tracking.experiment) or str(_DEFAULT_ARTIFACTS)
-    if not ask_server:
+    if not contact_server:
         return None
     try:
         from mlflow.tracking import MlflowClient

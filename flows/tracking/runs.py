@@ -73,7 +73,7 @@ def record_unit(params: Params, finished: FinishedUnit, parent: str | None = Non
 
 def is_discarded(params: Params) -> bool:
     """Return whether MLflow's database lies in a folder in which DVC runs an experiment and which it then removes."""
-    file = database_file(params)
+    file = database_file(params.tracking)
     return file is not None and _DVC_EXPERIMENTS in f"{file.absolute().as_posix()}/"
 
 

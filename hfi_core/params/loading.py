@@ -26,7 +26,7 @@ def load_params(path: Path | str) -> Params:
     """
     path = Path(path)
     science, operations = read_sections(path)
-    require_placed(path, science, operations)
+    require_right_file(path, science, operations)
     return parse_params(science | operations, str(path), path.parent)
 
 
@@ -41,7 +41,7 @@ def read_sections(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return _read_mapping(path), _read_mapping(beside) if beside.exists() else {}
 
 
-def require_placed(path: Path, science: Mapping[str, Any], operations: Mapping[str, Any]) -> None:
+def require_right_file(path: Path, science: Mapping[str, Any], operations: Mapping[str, Any]) -> None:
     """Raise UserError if a section is in both files or in the wrong one; the message says where it belongs."""
     beside = path.with_name(OPERATIONS_FILE)
     if moved := [key for key in science if key in Operations.model_fields]:

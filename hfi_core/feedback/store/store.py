@@ -15,7 +15,7 @@ from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entry import make_entry
 from hfi_core.feedback.store.insert import insert_judgements
 from hfi_core.feedback.store.migrate import migrate
-from hfi_core.feedback.store.queries import is_counting, is_visible, recount, recount_shown, select_related
+from hfi_core.feedback.store.queries import is_counting, is_visible, recount, recount_pairs, select_related
 from hfi_core.feedback.store.snapshots import SavedSnapshot, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 
@@ -244,7 +244,7 @@ class Store:
             ).all()
             connection.execute(delete(shown).where(shown.c.annotator == annotator))
             deleted = connection.execute(delete(judgement).where(judgement.c.annotator == annotator)).rowcount
-            recount_shown(connection, pictures)
+            recount_pairs(connection, pictures)
             return deleted
 
         return self._database.write(work)

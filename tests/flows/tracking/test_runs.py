@@ -96,10 +96,10 @@ def test_a_database_in_dvc_s_temporary_folder_is_not_written(tmp_path, monkeypat
 def test_an_experiment_that_was_deleted_in_mlflow_is_said_with_how_to_restore_it(tmp_path):
     params = _params(f"sqlite:///{tmp_path}/mlflow.db")
     client = MlflowClient(params.tracking.mlflow)
-    number = get_or_create_experiment(client, params)
+    number = get_or_create_experiment(client, params.tracking)
     client.delete_experiment(number)
     with pytest.raises(UserError, match=f"restore --experiment-id {number}"):
-        get_or_create_experiment(client, params)
+        get_or_create_experiment(client, params.tracking)
 
 
 def _params(address: str) -> SimpleNamespace:
