@@ -76,7 +76,7 @@ def measure() -> dict[str, Figure]:
 
     def train_to_levels(row: str) -> None:
         spec, levels_ahead = params.removals[row], list(LEVELS)
-        lessons, target = (
+        targets, target_noise = (
             (anchored.make_targets(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_target(model))
             if spec.method == "anchored"
             else (sdd.make_targets(model, material, spec.condition), sdd.unconditional_target(model))
@@ -95,8 +95,8 @@ def measure() -> dict[str, Figure]:
             return not levels_ahead
 
         settings = replace(distillation_settings(spec), steps=MOST_STEPS)
-        rollouts = make_rollouts(model, lessons, spec, params, (params.seed, row))
-        distill_until(all_reached, model, rollouts, target, settings)
+        rollouts = make_rollouts(model, targets, spec, params, (params.seed, row))
+        distill_until(all_reached, model, rollouts, target_noise, settings)
         for level in levels_ahead:
             print(f"{row} did not reach {level} of base in {MOST_STEPS} steps")
 

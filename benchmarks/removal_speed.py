@@ -1,9 +1,9 @@
 """Measure the seconds until a part of the flagged pictures is gone: the reference schedule and ours, in one run.
 
-Both learn the same lesson (the text concept mapped onto u*) with the same EMA and clipping on the embedded model, at
+Both learn the same target (the text concept mapped onto u*) with the same EMA and clipping on the embedded model, at
 each of three rates. Every 4 gradient steps, 128 pictures are drawn and judged. This time is subtracted. A level is the
 part of the base's flagged pictures that is left. A level that was not reached in 60 steps has no figure. The last
-figures compare each schedule at its best rate. This lesson alone ends near a fifth of base: the rounds that `anchored`
+figures compare each schedule at its best rate. This target alone ends near a fifth of base: the rounds that `anchored`
 adds remove the rest. `closed form` is the removal of that name, which has no steps. It starts from the tokens, and its
 seconds are those of its whole mapping, v* included. One seed of training. Needs the tokens of a finished `hfi run`.
 """
@@ -89,8 +89,8 @@ def measure() -> dict[str, Figure]:
 
     def ours(watch: _Watch, rate: float) -> None:
         settings = replace(distillation_settings(spec), steps=MOST_STEPS, rate=rate)
-        lessons = [DistillationTarget("text", conditions, ((1.0, anchors),))]
-        rollouts = make_rollouts(model, lessons, spec, params, ("benchmark",))
+        targets = [DistillationTarget("text", conditions, ((1.0, anchors),))]
+        rollouts = make_rollouts(model, targets, spec, params, ("benchmark",))
         distill_until(watch, model, rollouts, frozen_target(model), settings)
 
     def reference(watch: _Watch, rate: float) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-# Before torch or any tracker is imported: the machine's cores are shared, and nobody is told about test runs.
+# Before torch or any tracker is imported: the machine's cores are shared, and no tracker reports test runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take the cores from the others
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

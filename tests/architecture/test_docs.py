@@ -156,6 +156,6 @@ def test_the_licence_is_apache_2_whole():
 def test_the_security_page_names_every_package_whose_licence_asks_for_more_than_a_notice():
     with (REPOSITORY / "docs/reference/licences.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    told = page("security.md")
-    asking = [row["Name"] for row in rows if re.search(r"GPL|MPL|EPL|Mozilla|Artistic|UNKNOWN", row["License"])]
-    assert len(asking) > 10 and not [name for name in asking if f"`{name}`" not in told]
+    text = page("security.md")
+    licensed = [row["Name"] for row in rows if re.search(r"GPL|MPL|EPL|Mozilla|Artistic|UNKNOWN", row["License"])]
+    assert len(licensed) > 10 and not [name for name in licensed if f"`{name}`" not in text]

@@ -68,7 +68,7 @@ LIBRARIES = {
         "flows/releases", "flows/execution", "flows/estimation", "flows/doctor",
     },
 }  # fmt: skip
-"""The rooms that may import a library: a back end has one door."""
+"""The rooms that may import a library: a back end is used in few rooms."""
 
 WIDEST = 25
 """Files in one folder, `__init__.py` aside."""
@@ -192,7 +192,7 @@ def test_every_room_says_what_belongs_there():
         assert room.exists() and ast.get_docstring(ast.parse(room.read_text(encoding="utf-8"))), folder
 
 
-def test_the_paths_of_a_project_are_spelled_in_one_place():
+def test_the_paths_of_a_project_are_spelled_in_one_file():
     fixed = {"params.yaml", "operations.yaml", "dvc.yaml", "dvc.lock", ".hfi", "reports/evaluation.json"}
     spelled = {}
     for path in _files():

@@ -54,10 +54,10 @@ def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     sampling = RolloutSettings(
         batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3
     )
-    lessons = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
+    targets = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):
-        rollouts = RollOuts(model, lessons, sampling, ("test",))
+        rollouts = RollOuts(model, targets, sampling, ("test",))
         return distill(model, rollouts, frozen_target(model), settings, start=model.cross_attention(), **options)
 
     whole, losses = run()

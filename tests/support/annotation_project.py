@@ -50,12 +50,12 @@ class AnnotationProject:
         folder, rows = self.folder / "candidates" / concept, []
         for n in range(count):
             name = f"{prefix or concept}-{n:03d}"
-            place = folder / "pictures" / f"{name}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            save_image(place, _picture(f"{prefix or concept} {n}", size))
+            picture = folder / "pictures" / f"{name}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            save_image(picture, _picture(f"{prefix or concept} {n}", size))
             rows.append(
                 Candidate(
-                    id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(place)
+                    id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(picture)
                 )
             )  # fmt: skip
         write_jsonl(folder / "manifest.jsonl", [row.model_dump(mode="json") for row in rows])

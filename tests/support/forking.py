@@ -56,8 +56,8 @@ with socket.socket(socket.AF_UNIX) as connection:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: connection.send(bytes([number])))
     leads = os.getpid() == os.getpgrp()
-    told = [os.path.dirname(os.path.realpath(__file__)), arguments, os.getcwd(), dict(os.environ), start, leads]
-    socket.send_fds(connection, [json.dumps(told).encode() + bytes(1)], [0, 1, 2])
+    request = [os.path.dirname(os.path.realpath(__file__)), arguments, os.getcwd(), dict(os.environ), start, leads]
+    socket.send_fds(connection, [json.dumps(request).encode() + bytes(1)], [0, 1, 2])
     code = int(connection.recv(16))
 if code < 0:
     if -code != signal.SIGKILL:
@@ -137,7 +137,7 @@ def wait_for(server: str, seconds: float = 300) -> None:
 
 
 def _next_command(path: str) -> str:
-    """Serve; returns in the process of a command, with what it is to call."""
+    """Serve. Return in the process of each command, with the function that it calls."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.unheard")
@@ -152,12 +152,12 @@ def _next_command(path: str) -> str:
 
 
 def _begin(connection: socket.socket) -> str:
-    """Fork the process of a command, in which this returns; its exit code goes to who asked, whose end is its own."""
+    """Fork a process for a command, and return in it. The client gets the exit code; if it ends, the command ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    told, streams, _, _ = socket.recv_fds(connection, 2**16, 3)
-    while not told.endswith(bytes(1)):
-        told += connection.recv(2**16)
-    commands, arguments, folder, environment, start, leads = json.loads(told[:-1])
+    message, streams, _, _ = socket.recv_fds(connection, 2**16, 3)
+    while not message.endswith(bytes(1)):
+        message += connection.recv(2**16)
+    commands, arguments, folder, environment, start, leads = json.loads(message[:-1])
     if command := os.fork():
         with suppress(OSError):  # the command does it, too: whoever is first
             os.setpgid(command, command)
@@ -216,10 +216,10 @@ def _end_with(start: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    place = sys.argv[1]
+    address = sys.argv[1]
     for library in _IMPORTED:
         importlib.import_module(library)
     # It looks once a process through every package that is installed, before a model is logged.
     importlib.import_module("mlflow.utils.requirements_utils").warn_dependency_requirement_mismatches(["mlflow"])
     gc.freeze()
-    _end_with(_next_command(place))
+    _end_with(_next_command(address))

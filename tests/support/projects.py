@@ -40,10 +40,10 @@ class Project:
         raw = read_raw(self.folder)
         for key, value in changes.items():
             *parents, last = key.split("__")
-            place = raw
+            section = raw
             for parent in parents:
-                place = place[parent]
-            place[last] = value
+                section = section[parent]
+            section[last] = value
         write_raw(self.folder, raw)
 
     def keep(self, *rows: str) -> None:

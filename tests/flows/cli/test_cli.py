@@ -100,7 +100,7 @@ def test_an_output_that_cannot_be_written_is_exit_2(fake_project, command):
     assert command[-1] in result.stderr and "Traceback" not in result.stderr
 
 
-def test_a_folder_that_is_no_project_is_told_so(fake_project, tmp_path):
+def test_a_folder_that_is_not_a_project_is_named(fake_project, tmp_path):
     (tmp_path / "empty").mkdir()
     result = subprocess.run(
         ["hfi", "run"], cwd=tmp_path / "empty", env=fake_project.environment, capture_output=True, text=True

@@ -101,7 +101,7 @@ def test_a_damaged_record_of_costs_is_named_and_costs_no_unit_that_has_run(conte
     assert layout.COST.with_name("cost.json.damaged").read_text() == content
 
 
-def test_a_model_that_is_not_here_is_not_fetched_and_its_sizes_are_not_known(monkeypatch):
+def test_a_missing_model_is_not_fetched_and_its_sizes_are_not_known(monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     raw = asking()
     raw["model"] |= {"source": "nobody/nothing", "revision": "0" * 40}
@@ -132,7 +132,7 @@ def test_a_model_in_shards_has_the_sizes_of_the_same_in_one_file(tmp_path, part)
     )
 
 
-def test_what_a_run_refuses_is_refused_here(tmp_path):
+def test_an_estimate_refuses_what_a_run_refuses(tmp_path):
     folder = build_other_model(tmp_path / "own") / "pipeline"
     write_json(folder / "model_index.json", {"_class_name": "StableDiffusionInpaintPipeline"})
     with pytest.raises(UserError, match="describes a StableDiffusionInpaintPipeline"):

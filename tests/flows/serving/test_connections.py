@@ -125,7 +125,7 @@ def test_a_client_that_does_not_read_the_response_is_disconnected():
         assert read < 50_000_000
 
 
-def test_silent_connections_keep_no_visitor_out_and_are_told_in_one_line(caplog, monkeypatch):
+def test_silent_connections_keep_no_visitor_out_and_are_logged_in_one_line(caplog, monkeypatch):
     log = logging.getLogger("uvicorn.error")  # servers of other tests in this process configure it
     for name, value in {"handlers": [caplog.handler], "propagate": False, "disabled": False}.items():
         monkeypatch.setattr(log, name, value)

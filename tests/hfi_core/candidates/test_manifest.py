@@ -96,7 +96,7 @@ def test_a_generated_picture_s_row_is_what_it_always_was():
     ],
     ids=["empty", "not UTF-8", "torn", "empty line", "a pickle", "deep"],
 )
-def test_a_file_that_is_no_manifest_is_a_user_error(tmp_path, content, words):
+def test_a_file_that_is_not_a_manifest_is_a_user_error(tmp_path, content, words):
     (tmp_path / MANIFEST).write_bytes(content)
     with pytest.raises(UserError, match=words):
         read_manifest(tmp_path)

@@ -64,6 +64,6 @@ def test_a_search_asks_no_more_often_than_a_plan_counts():
     from hfi_core.params.workload import count_lora_draws
 
     for most in (1, 2, 7, 10, 63):
-        asked = []
-        smallest_rank(most, lambda rank, asked=asked: bool(asked.append(rank)))
-        assert len(asked) + 2 <= count_lora_draws(Lora(most_difference=1, pictures=1, most_rank=most))
+        ranks = []
+        smallest_rank(most, lambda rank, ranks=ranks: bool(ranks.append(rank)))
+        assert len(ranks) + 2 <= count_lora_draws(Lora(most_difference=1, pictures=1, most_rank=most))

@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_the_earlier_folder_and_says_so(tmp_path):
         assert listing(disk) == {"out", "out/old.txt"}
 
 
-def test_an_error_of_the_disk_that_is_no_full_disk_stays_what_it_is(tmp_path):
+def test_a_disk_error_other_than_a_full_disk_is_raised_unchanged(tmp_path):
     with pytest.raises(PermissionError), atomic_file(tmp_path / "a.txt"):
         raise PermissionError(13, "no")
 

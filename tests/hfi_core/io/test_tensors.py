@@ -103,7 +103,7 @@ def test_a_missing_file_and_a_folder_are_user_errors(tmp_path):
             load_tensors(path)
 
 
-def test_meta_that_is_no_json_is_a_user_error(tmp_path):
+def test_metadata_that_is_not_json_is_a_user_error(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, tmp_path / "t", {"hfi": "{"})

@@ -37,8 +37,8 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
     project.edit(compute__block=5, compute__threads=1, removals__anchored__rounds=3, removals__anchored__reuse=2)
     monkeypatch.chdir(project.folder)
     rows = project.params.removals
-    kept = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
-    project.edit(removals=kept | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1, attack__attackers=2)
+    selected = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
+    project.edit(removals=selected | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1, attack__attackers=2)
     params = project.params
     for unit in units_of(params):
         if unit.stage.name == "ingest":

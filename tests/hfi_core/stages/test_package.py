@@ -73,15 +73,15 @@ def test_plain_diffusers_loads_it_on_the_base_and_draws_the_release_s_pictures(r
     assert after <= 1.5 * LORA["most_difference"], "other pictures than those that chose the rank, but as many"
 
 
-def test_the_rank_is_that_of_the_change_and_what_remains_is_told(released):
+def test_the_rank_is_that_of_the_change_and_the_card_names_the_remaining_difference(released):
     release = released.folder / "release"
-    told = json.loads((release / "lora/accuracy.json").read_text())
-    pictures = told["pictures"]
-    assert 1 < told["rank"] <= RANK
+    fit = json.loads((release / "lora/accuracy.json").read_text())
+    pictures = fit["pictures"]
+    assert 1 < fit["rank"] <= RANK
     assert pictures["mean_absolute_difference"] <= LORA["most_difference"] < pictures["base_and_release"]
     assert pictures["n"] == LORA["pictures"]
     card = (release / "README.md").read_text()
-    assert f"| LoRA | rank {told['rank']};" in card and "load_lora_weights" in card
+    assert f"| LoRA | rank {fit['rank']};" in card and "load_lora_weights" in card
     assert "lora/pytorch_lora_weights.safetensors" in json.loads((release / "digests.json").read_text())["files"]
     lora = load_file(release / "lora/pytorch_lora_weights.safetensors")
     assert lora and all(name.startswith("unet.") and ".attn2." in name for name in lora)
@@ -189,11 +189,11 @@ def test_each_code_block_of_the_card_runs(of_either_shape, tmp_path, monkeypatch
     blocks = re.findall("```python\n(.*?)```", card, re.DOTALL)
     assert len(blocks) == 3, "the model, the LoRA, a token"
     for earlier in blocks[:2]:
-        said = {}
+        namespace = {}
         for code in (earlier, blocks[2]):
             code = code.replace("CONCEPT", "badge").replace("BASE", str(tmp_path / "whole"))
-            exec(code, said)  # what a reader would paste
-        pipe = said["pipe"]
+            exec(code, namespace)  # what a reader would paste
+        pipe = namespace["pipe"]
         assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
     assert Image.open("picture.png").size == (side, side)
     picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
@@ -203,10 +203,10 @@ def test_each_code_block_of_the_card_runs(of_either_shape, tmp_path, monkeypatch
 
 
 def test_no_file_of_a_release_names_a_folder_of_this_machine(of_either_shape, project, tmp_path):
-    here = (str(tmp_path), str(Path.home()), "~/hub", str(project.folder))
+    private = (str(tmp_path), str(Path.home()), "~/hub", str(project.folder))
     files = [path for path in of_either_shape.rglob("*") if path.is_file()]
     assert len(files) > 15
-    assert [(path.name, each) for path in files for each in here if mentions(path, each)] == []
+    assert [(path.name, each) for path in files for each in private if mentions(path, each)] == []
     assert "| base model | `base` (a local folder), sha256:" in (of_either_shape / "README.md").read_text()
 
 

@@ -78,7 +78,7 @@ def test_every_row_faces_the_same_attackers_who_find_different_tokens(finished):
     assert starts[0] != starts[-1], "each row is attacked on its own model"
 
 
-def test_more_attackers_leave_the_first_as_he_was(finished, tmp_path):
+def test_more_attackers_leave_the_first_unchanged(finished, tmp_path):
     params = finished.params
     alone = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 1})})
     inputs = {name: finished.folder / name for name in ("labels", "candidates")}

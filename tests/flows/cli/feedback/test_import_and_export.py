@@ -43,8 +43,8 @@ def judgements(folder: Path) -> list:
 
 def test_labels_are_looked_at_imported_once_and_exported(folder):
     (folder / "labels.csv").write_text(f"{HEADER}badge-0001,Ana,yes\nbadge-0002,Ana,no\n")
-    said = hfi(folder, "feedback", "import", "labels.csv", "--dry-run")
-    assert "dry run: 2 new judgements" in said and "1 annotators are new" in said and '"answer": "yes"' in said
+    output = hfi(folder, "feedback", "import", "labels.csv", "--dry-run")
+    assert "dry run: 2 new judgements" in output and "1 annotators are new" in output and '"answer": "yes"' in output
     assert not (folder / "feedback.db").exists() and not (folder / ".hfi" / "people.json").exists()
     assert "2 new judgements" in hfi(folder, "feedback", "import", "labels.csv")
     assert "0 new judgements, 2 known already" in hfi(folder, "feedback", "import", "labels.csv")
@@ -106,7 +106,7 @@ def test_tasks_are_written_with_their_configuration(folder):
 
 def test_pictures_that_exist_become_candidates(folder):
     arguments = ("candidates", "import", "candidates/badge/pictures", "--name", "queue")
-    assert "6 pictures" in (said := hfi(folder, *arguments)) and "dvc add data/candidates/queue" in said
+    assert "6 pictures" in (output := hfi(folder, *arguments)) and "dvc add data/candidates/queue" in output
     assert len(read_manifest(folder / "data" / "candidates" / "queue")) == 6
     assert "as before" in hfi(folder, *arguments)
     assert "--name 'No way'" in hfi(folder, "candidates", "import", "candidates", "--name", "No way", code=2)
@@ -121,8 +121,8 @@ def test_options_of_a_stranger_s_table_are_read_and_contradictions_end_with_exit
     arguments += ("--skip-empty",)
     assert "--time-format excel" in hfi(folder, *arguments, code=2)
     arguments += ("--time-format", "excel", "--timezone", "Europe/Berlin")
-    said = "1 new judgements, 1 without an answer"
-    assert said in hfi(folder, *arguments, "--dry-run") and said in hfi(folder, *arguments)
+    counts = "1 new judgements, 1 without an answer"
+    assert counts in hfi(folder, *arguments, "--dry-run") and counts in hfi(folder, *arguments)
     assert judgements(folder)[0].answered_at.isoformat() == "2026-11-25T11:00:00+00:00"
     assert "contradict each other" in hfi(folder, *arguments, "--no", "1", code=2)
     assert "choose one" in hfi(folder, *arguments, "--column", "answer=who", code=2)

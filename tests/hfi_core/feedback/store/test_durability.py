@@ -41,8 +41,8 @@ def kill_writers(url: str, rounds: int) -> None:
         for process in processes:
             process.kill()
         for process in processes:
-            told = process.communicate()[0]
-            acknowledged += told[: told.rfind("\n") + 1].splitlines()
+            output = process.communicate()[0]
+            acknowledged += output[: output.rfind("\n") + 1].splitlines()
     with open_store(url) as store:
         counted = Counter(ids(store.read_judgements()))
     assert len(acknowledged) > rounds, "too little was written to say anything"
