@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -12,7 +13,6 @@ from prefect.settings.models.api import APISettings
 from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from hfi_core.errors import UserError, causes, first_line, listed
-from hfi_core.params import Compute
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ class _FailingStore(ArtifactRepository):
 
 
 @flow
-def _counted(count: int = Field(ge=1)) -> int:
+def _counted(count: Annotated[int, Field(ge=1)]) -> int:
     return count
 
 
 _REAL_ERRORS: dict[str, tuple[Callable[[Path], object], str]] = {
     "one field": (
-        lambda _: Compute.model_validate({"threads": 0, "device": "cpu"}),
-        "Compute is not valid: threads: Input should be greater than or equal to 1 (is 0)",
+        lambda _: _Interval(low=-1, high=1),
+        "_Interval is not valid: low: Input should be greater than or equal to 0 (is -1)",
     ),
     "two fields": (
         lambda _: _Interval.model_validate({"low": -1, "high": "x", "hihg": 2}),
