@@ -75,7 +75,7 @@ def _check_dvc() -> Finding:
             pass
     except UserError as error:
         return Finding("DVC project", False, str(error), "`git init && dvc init`, then `hfi params sync`.")
-    return Finding("DVC project", True, "this folder is one")
+    return Finding("DVC project", True, "this folder is a DVC project")
 
 
 def _check_device(params: Params) -> Finding:

@@ -87,7 +87,7 @@ def _pictures(params: Params, candidates: dict[str, int], work: Workload) -> Ite
     )
     others = work.pictures - rows * pictures - sum(candidates[name] for name in drawn)
     yield EstimatedQuantity(
-        "on the way",
+        "checks and samples",
         others,
         "pictures",
         "invert.check for each token, samples during removals, and release.lora.pictures for each rank that is tried",
