@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ class Project:
 
 def default_raw() -> dict[str, Any]:
     """The repository's own params in one mapping, with the prompts of the suites as lists."""
+    return copy.deepcopy(_default_raw())
+
+
+@cache
+def _default_raw() -> dict[str, Any]:
     raw = read_raw(REPOSITORY)
     suites = load_params(REPOSITORY / PARAMS).model_dump(mode="json")["evaluate"]["suites"]
     return raw | {"evaluate": raw["evaluate"] | {"suites": suites}}
@@ -75,7 +81,7 @@ def write_raw(folder: Path, raw: dict[str, Any]) -> None:
 
 def small_raw(model: Path) -> dict[str, Any]:
     """Params for the model built in a folder, short enough that each stage takes a second or two."""
-    raw = copy.deepcopy(default_raw())
+    raw = default_raw()
     for part, folder in (("model", "pipeline"), ("clip", "clip")):
         raw[part] = _source(model / folder)
     raw["compute"] |= {"threads": 1, "block": 8}
