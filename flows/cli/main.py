@@ -110,14 +110,15 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    from hfi_core.errors import UserError
+    from hfi_core.errors import UserError, remove_pydantic_terms
 
     if isinstance(error, UserError):
         _print_error(f"Error: {error}")
         return 2
     if _debug and not logs.is_structured():
         raise error
-    _print_error(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
+    text = remove_pydantic_terms(str(error))
+    _print_error(f"Failed: {type(error).__name__}: {text}\n`hfi --debug ...` shows where.", error)
     return 1
 
 
