@@ -90,7 +90,8 @@ def options(
 ) -> None:
     """Make a text-to-image model safer with human feedback on its own pictures.
 
-    All settings are in `params.yaml`. `hfi run` brings the project up to date; `hfi status` lists what is out of date.
+    All settings are in `params.yaml` and `operations.yaml`. `hfi run` brings the project up to date, and `hfi status`
+    lists what is out of date.
     """
     global _debug
     _debug = debug

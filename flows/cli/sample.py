@@ -16,7 +16,7 @@ def sample(
     row: Annotated[str, typer.Argument(help="`base`, or a removal of params.yaml that has been learned.")],
     prompts: Annotated[
         list[str],
-        typer.Argument(help="What to draw, one picture for each prompt. Tokens may stand in it: <CONCEPT-accepted>."),
+        typer.Argument(help="What to draw, one picture per prompt. A prompt may hold tokens: `<CONCEPT-accepted>`."),
     ],
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Equal seeds give equal pictures; compare rows at one seed.")
