@@ -87,8 +87,14 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
 
 
 def is_registered(params: Params) -> bool:
-    """Return whether this workspace was registered as it is now. This does not need MLflow."""
+    """Return whether this workspace was registered as it is now. This does not need MLflow, where it may be gone."""
     return _REGISTERED.exists() and json.loads(_REGISTERED.read_text(encoding="utf-8"))["state"] == _state(params)
+
+
+def registered_version() -> tuple[str, str]:
+    """Return the model and the version that this workspace registered last."""
+    content = json.loads(_REGISTERED.read_text(encoding="utf-8"))
+    return content["model"], content["version"]
 
 
 def _state(params: Params) -> str:

@@ -240,10 +240,11 @@ def _three_versions(_template, fake_environment, tmp_path_factory):
 
 @pytest.fixture
 def registry(_three_versions, monkeypatch):
-    """A registry whose database, publications and params are put back after each test; artifacts stay."""
+    """A registry whose database, publications, params and mark are put back after each test; artifacts stay."""
     folder = _three_versions.folder
     monkeypatch.chdir(folder)
-    contents = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml", "operations.yaml")}
+    names = ("mlflow.db", "params.yaml", "operations.yaml", ".hfi/registered.json")
+    contents = {name: (folder / name).read_bytes() for name in names}
     yield Registry(_three_versions)
     forget_engines()
     for name, content in contents.items():
