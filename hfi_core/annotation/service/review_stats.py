@@ -8,6 +8,7 @@ answers.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class Dispute:
     disagreement: float
     """From 0 (all agree) to 1 (the opinions are as far apart as possible)."""
 
-    @property
+    @cached_property  # a review asks each of thousands
     def is_decided(self) -> bool:
         """Whether a lead has decided the dispute."""
         return any(opinion.is_decision for opinion in self.opinions)

@@ -113,10 +113,12 @@ class Workspace:
 
     def _include_gold(self, task: Task, true: TaskProgress) -> AnnotatorProgress:
         gold = [self.gold_answers.list_answered_among_others(concept) for concept in task.concepts]
-        annotators = max(
-            len({*self.settings.store.list_annotators(concept), *(annotator for annotator, _ in answers)})
-            for concept, answers in zip(task.concepts, gold, strict=True)
-        )
+        annotators = true.annotators
+        if any(gold):  # names take longer to read than their number
+            annotators = max(
+                len({*self.settings.store.list_annotators(concept), *(annotator for annotator, _ in answers)})
+                for concept, answers in zip(task.concepts, gold, strict=True)
+            )
         answered = true.asked
         if true.answered < true.asked:
             gold_answers = sum(len(question.split()) for answers in gold for _, question in answers)

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.schema import Judgement, parse_judgement
@@ -98,11 +98,15 @@ class Store:
             for line in connection.execution_options(yield_per=_CHUNK).execute(query).scalars():
                 yield parse_judgement(line)
 
-    def list_ids(self, concept: str) -> list[str]:
-        """List the ids of a concept's judgements, in no particular order."""
+    def read_id_lines(self, concept: str) -> str:
+        """Read the ids of a concept's judgements, one on each line, in no particular order.
+
+        The database joins them several times faster than this process would read so many rows.
+        """
         with self._database.read() as connection:
-            query = select(judgement.c.id).where(judgement.c.concept == concept, is_visible())
-            return list(connection.execute(query).scalars())
+            lines = func.aggregate_strings(judgement.c.id, "\n")
+            query = select(lines).where(judgement.c.concept == concept, is_visible())
+            return connection.execute(query).scalar_one() or ""
 
     def read_by_ids(self, ids: Iterable[str]) -> Iterator[Judgement]:
         """Yield the judgements with these ids."""
