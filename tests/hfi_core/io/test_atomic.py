@@ -114,9 +114,13 @@ def whole(text: str) -> bool:
     return len(lines) == 2000 and len(set(lines)) == 1
 
 
-def kill_a_writer(root: Path, after: float) -> None:
+def kill_a_writer(root: Path, after: float, once: Path) -> None:
+    """Kill a writer some seconds after it began and a path is there."""
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(root)], stdout=subprocess.PIPE)
     process.stdout.readline()
+    until = time.monotonic() + 60
+    while not once.exists() and time.monotonic() < until:
+        time.sleep(0.001)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -125,8 +129,8 @@ def kill_a_writer(root: Path, after: float) -> None:
 
 def kill_series(root: Path, times: int) -> None:
     rng = random.Random(times)
-    for _ in range(times):
-        kill_a_writer(root, rng.uniform(0.005, 0.2))
+    for number in range(times):
+        kill_a_writer(root, rng.uniform(0.005, 0.2), once=root / "file" if number else root)
         if (root / "file").exists():
             assert whole((root / "file").read_text())
         if (root / "folder").exists():
@@ -138,6 +142,7 @@ def kill_series(root: Path, times: int) -> None:
     assert listing(root / "folder") == {"after"}
 
 
+@pytest.mark.integration
 def test_a_writer_killed_at_random_moments_leaves_whole_files(tmp_path):
     kill_series(tmp_path, 5)
     assert (tmp_path / "file").exists()
@@ -148,6 +153,7 @@ def test_a_writer_killed_at_many_random_moments_leaves_whole_files(tmp_path):
     kill_series(tmp_path, 100)
 
 
+@pytest.mark.integration
 def test_a_reader_sees_a_whole_file_while_it_is_replaced(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
     try:
