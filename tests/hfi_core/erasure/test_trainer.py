@@ -69,17 +69,23 @@ def test_the_teacher_is_the_average_of_the_students(model):
     assert all(".attn2." in name for name in weights)
 
 
+def learn_long(model, **options):
+    longer = replace(SETTINGS, steps=22)
+    return learn(model, [make_target(model, "a red badge", "")], unconditional_target(model), longer, **options)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(model):
+    """Weights and losses of a run that was not stopped."""
+    return learn_long(model)
+
+
 @pytest.mark.parametrize("stop", [7, 21])
-def test_a_run_that_was_stopped_ends_in_the_same_bits(model, tmp_path, stop):
-    targets, longer = [make_target(model, "a red badge", "")], replace(SETTINGS, steps=22)
-
-    def run(**options):
-        return learn(model, targets, unconditional_target(model), longer, **options)
-
-    whole, losses = run()
+def test_a_run_that_was_stopped_ends_in_the_same_bits(model, uninterrupted, tmp_path, stop):
+    weights, losses = uninterrupted
     with pytest.raises(Stopped):
-        run(work=tmp_path, observe=stop_at(stop))
+        learn_long(model, work=tmp_path, observe=stop_at(stop))
     assert (tmp_path / "distillation.safetensors").exists() == (stop >= 20)
-    resumed, resumed_losses = run(work=tmp_path)
-    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    resumed, resumed_losses = learn_long(model, work=tmp_path)
+    assert all(torch.equal(weights[name], resumed[name]) for name in weights)
     assert torch.equal(losses, resumed_losses)
