@@ -141,7 +141,7 @@ def test_what_is_not_a_utf_8_table_is_refused_by_its_name(table, tmp_path, conte
 
 
 @pytest.mark.parametrize(
-    ("content", "where", "says"),
+    ("content", "where", "expected"),
     [
         ("picture,annotator,concept,answer\nbadge-1,Jos\xe9,badge,yes\n".encode("latin-1"), "line 2", "Windows-1252"),
         (b'picture,annotator,concept,answer\nbadge-1,"Ana,badge,yes\n', "line 2", "unexpected end"),
@@ -150,9 +150,9 @@ def test_what_is_not_a_utf_8_table_is_refused_by_its_name(table, tmp_path, conte
         (b"picture,picture,concept,answer\n", "line 1", "'picture' twice"),
     ],
 )
-def test_what_breaks_a_table_is_named_with_its_line(table, tmp_path, content, where, says):
-    ((found, said),) = complaints(table(content), tmp_path)
-    assert found == where and says in said
+def test_what_breaks_a_table_is_named_with_its_line(table, tmp_path, content, where, expected):
+    ((found, message),) = complaints(table(content), tmp_path)
+    assert found == where and expected in message
 
 
 @pytest.mark.parametrize("columns", [{"picture": "gone"}, {"colour": "answer"}])
