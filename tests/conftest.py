@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while t
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SERVER_ANALYTICS_ENABLED="false")
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
@@ -27,6 +28,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.e
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+gc.disable()  # until the test files are imported, little is garbage: see pytest_collection_finish
+
 pytest_plugins = ["tests.support.flow_fixtures", "tests.support.s3_fixtures"]
 
 _LONG = ("tests/integration/", "tests/flows/", "tests/faults/", "tests/packaging/", "tests/architecture/")
@@ -45,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         processes = folder == "packaging" or _PROCESSES & set(getattr(item, "fixturenames", ()))
         item.add_marker(folder if folder in _KINDS else "integration" if processes else "unit")
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but not among what the imports left: a look at all of it takes half a second."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
