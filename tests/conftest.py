@@ -35,7 +35,8 @@ pytest_plugins = ["tests.support.flow_fixtures", "tests.support.s3_fixtures"]
 _LONG = ("tests/integration/", "tests/flows/", "tests/faults/", "tests/packaging/", "tests/architecture/")
 _KINDS = ("integration", "browser", "faults", "cuda")
 _PROCESSES = {"forks", "postgresql", "s3_port", "chromium"}
-"""The fixtures that every server, browser and command of the tests rests on."""
+"""The fixtures that every server, browser and command of the tests rests on; a test that starts an interpreter has the
+mark `integration`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -45,8 +46,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         folder = item.nodeid.split("/")[1]
-        processes = folder == "packaging" or _PROCESSES & set(getattr(item, "fixturenames", ()))
-        item.add_marker(folder if folder in _KINDS else "integration" if processes else "unit")
+        if folder in _KINDS:
+            item.add_marker(folder)
+        elif folder == "packaging" or _PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("integration")
+        elif item.get_closest_marker("integration") is None:
+            item.add_marker("unit")
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
 
 
@@ -86,8 +91,12 @@ _shared = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one server that forks commands for all of pytest-xdist's processes, which inherit its address."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    """Start one server that forks commands for all of pytest-xdist's processes, which inherit its address.
+
+    Not for `make test-fast`: the unit tests start no commands, and the server's imports would take their time.
+    """
+    unit = config.getoption("markexpr").startswith("unit")
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput") and not unit:
         os.environ[SHARED] = _shared.enter_context(fork_server())
 
 

@@ -144,6 +144,7 @@ def test_what_learns_never_sees_who_judges():
         "flows.cli.main",
     ],
 )
+@pytest.mark.integration
 def test_what_every_command_imports_costs_no_heavy_import(module):
     heavy = ("torch", "transformers", "diffusers", "prefect", "mlflow", "dvc", "pandas", "matplotlib", "scipy")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

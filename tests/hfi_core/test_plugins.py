@@ -58,6 +58,7 @@ def test_params_refuse_an_unknown_judge_and_name_the_known_ones():
         parse_params(raw)
 
 
+@pytest.mark.integration
 def test_asking_which_judges_there_are_costs_neither_torch_nor_numpy():
     code = "import sys; from hfi_core.plugins import find_judges; find_judges(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

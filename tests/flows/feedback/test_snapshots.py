@@ -261,6 +261,7 @@ def test_a_list_of_people_that_others_can_read_is_refused(registered):
     assert "chmod 600" in project.hfi("feedback", "forget", "Ana", code=2).stderr
 
 
+@pytest.mark.integration
 def test_the_commands_import_nothing_heavy():
     heavy = ("torch", "mlflow", "dvc", "prefect", "sqlalchemy", "scipy")
     code = f"import sys, flows.cli.main; print([name for name in {heavy} if name in sys.modules])"

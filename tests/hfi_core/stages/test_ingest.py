@@ -186,6 +186,7 @@ def test_a_mistake_leaves_earlier_labels_as_they_were(tmp_path, broken):
     assert {path.name for path in tmp_path.iterdir()} == {"candidates", "f.jsonl", "labels"}
 
 
+@pytest.mark.integration
 def test_reading_feedback_needs_no_torch():
     heavy = {"torch", "transformers", "sklearn", "pandas"}
     code = f"import sys, hfi_core.stages.ingest; assert not {heavy} & set(sys.modules)"

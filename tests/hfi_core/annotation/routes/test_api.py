@@ -362,6 +362,7 @@ def test_what_params_name_and_is_not_there_is_said_at_the_start(project, store, 
         create_test_app(project, store)
 
 
+@pytest.mark.integration
 def test_the_page_costs_no_heavy_import():
     heavy = ("torch", "transformers", "diffusers", "prefect", "mlflow", "dvc")
     code = f"import sys, hfi_core.annotation.app; print([m for m in {heavy} if m in sys.modules])"

@@ -135,6 +135,7 @@ open_store(sys.argv[1]).add_batch("k", slow(), source="file")
 """
 
 
+@pytest.mark.integration
 def test_a_killed_import_leaves_nothing_that_counts_and_can_be_done_again(url):
     process = subprocess.Popen([sys.executable, "-c", _IMPORT, url], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "staged\n"

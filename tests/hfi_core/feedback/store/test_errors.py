@@ -112,6 +112,7 @@ with open_store(sys.argv[1]) as store:
 """
 
 
+@pytest.mark.integration
 def test_a_full_disk_is_named_and_what_was_acknowledged_stays(tmp_path):
     url = f"sqlite:///{tmp_path}/f.db"
     done = subprocess.run(
