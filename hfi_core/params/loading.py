@@ -6,6 +6,7 @@ An error names each wrong key; for an unknown key it names the nearest known one
 import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from hfi_core.errors import UserError, listed
 from hfi_core.io.yaml_files import read_yaml
 from hfi_core.params.operations import OPERATIONS_FILE, Operations
 from hfi_core.params.root import Params, Science
+
+_MAX_DESCRIBED = 20
 
 
 def load_params(path: Path | str) -> Params:
@@ -67,7 +70,8 @@ def parse_params(raw: Any, where: str = "params.yaml", folder: Path = Path()) ->
         return Params.model_validate(raw, context={"folder": folder})
     except ValidationError as error:
         details = error.errors()
-        message = f"{where} is not valid:\n{listed([_describe(detail) for detail in details], as_lines=True)}"
+        described = [_describe(detail) for detail in details[:_MAX_DESCRIBED]]
+        message = f"{where} is not valid:\n{listed(described, total=len(details), as_lines=True)}"
         if any(detail["type"] == "missing" for detail in details):
             message += "\n  After an upgrade of the package, `hfi params upgrade` lists what to add."
         raise UserError(message) from error
@@ -102,7 +106,7 @@ def _describe(detail: ErrorDetails) -> str:
     if path.split(".")[0] in Operations.model_fields:
         path = f"{OPERATIONS_FILE}: {path}"
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_known_keys()), n=1)
+        near = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(), n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "missing":
         return f"{path}: missing key"
@@ -111,8 +115,9 @@ def _describe(detail: ErrorDetails) -> str:
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{quoted}"
 
 
-def _known_keys() -> set[str]:
+@cache
+def _known_keys() -> list[str]:
     keys: set[str] = set()
     for definition in (Params.model_json_schema(), *Params.model_json_schema()["$defs"].values()):
         keys |= set(definition.get("properties", {}))
-    return keys
+    return sorted(keys)
