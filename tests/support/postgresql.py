@@ -66,7 +66,7 @@ def running(
                 break
             except subprocess.CalledProcessError:
                 assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-                time.sleep(0.2)
+                time.sleep(0.05)
         yield server
     finally:
         if process is not None:

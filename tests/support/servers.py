@@ -59,7 +59,7 @@ def wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float =
         with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
             if answer.status == 200:
                 return
-        time.sleep(0.3)
+        time.sleep(0.05)
     raise AssertionError(f"{address} does not answer:\n{log.read_text()[-3000:]}")
 
 
