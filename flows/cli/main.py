@@ -111,10 +111,17 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    from hfi_core.errors import UserError, remove_pydantic_terms
+    from hfi_core.errors import UserError, first_line, remove_pydantic_terms
+    from hfi_core.io.atomic import is_disk_full
 
     if isinstance(error, UserError):
         _print_error(f"Error: {error}")
+        return 2
+    if is_disk_full(error):  # where a library writes
+        _print_error(
+            f"Error: The disk is full: {first_line(error)}\n"
+            "  To fix this: free some space, then run the same command again."
+        )
         return 2
     if _debug and not logs.is_structured():
         raise error

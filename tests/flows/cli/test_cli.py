@@ -1,7 +1,9 @@
 """`hfi` as a user meets it: help, exit codes, messages."""
 
+import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from flows.cli import main as cli
 from tests.support.projects import REPOSITORY
 
 HEAVY = ("torch", "prefect", "mlflow", "dvc", "diffusers", "transformers", "pandas")
@@ -133,6 +136,17 @@ def test_a_failure_is_short_and_exit_1_and_debug_shows_where(fake_project):
     assert "Traceback" not in result.stderr
     result = fake_project.hfi("--debug", *command, code=1, FAKE_CRASH="generate@badge", FAKE_UNTRACKED="1")
     assert "Traceback" in result.stderr
+
+
+def test_a_full_disk_that_a_library_meets_is_one_message_and_exit_code_2(monkeypatch, capsys):
+    def write() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "somewhere")
+
+    monkeypatch.setattr(cli, "app", write)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert re.match(r"Error: The disk is full: .*'somewhere'\n  To fix this: free some space", capsys.readouterr().err)
 
 
 def test_the_schema_describes_every_knob(fake_project):

@@ -1,12 +1,14 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import atomic_file, atomic_folder
+from hfi_core.io.atomic import atomic_file, atomic_folder, is_disk_full
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
+from tests.support.small_disk import small_disk
 
 
 def listing(folder: Path) -> set[str]:
@@ -172,18 +175,6 @@ def test_a_reader_sees_a_whole_file_while_it_is_replaced(tmp_path):
         process.stdout.close()
 
 
-@contextmanager
-def small_disk(folder: Path):
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if made.returncode:
-        pytest.skip(f"no small tmpfs can be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_leaves_the_earlier_file_and_says_so(tmp_path):
     with small_disk(tmp_path / "disk") as disk:
         write_json(disk / "figures.json", {"old": 1})
@@ -200,6 +191,35 @@ def test_a_full_disk_leaves_the_earlier_folder_and_says_so(tmp_path):
         with pytest.raises(UserError, match=r"out.*disk is full"), atomic_folder(disk / "out") as temporary:
             write_json(temporary / "figures.json", {"new": "x" * 200_000})
         assert listing(disk) == {"out", "out/old.txt"}
+
+
+def test_a_full_disk_while_a_folder_is_copied_is_named_too(tmp_path):
+    (tmp_path / "much").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "much" / name).write_bytes(bytes(200_000))
+    with small_disk(tmp_path / "disk") as disk:
+        with pytest.raises(UserError, match=r"out.*disk is full"), atomic_folder(disk / "out") as temporary:
+            shutil.copytree(tmp_path / "much", temporary / "much")
+        assert listing(disk) == set()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EDQUOT, "full"), True),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'a' -> 'b'")]), True),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),
+        (sqlite3.OperationalError("database or disk is full"), True),
+        (PermissionError(errno.EACCES, "no"), False),
+        (ValueError("28"), False),
+    ],
+)
+def test_a_full_disk_is_known_from_any_library_and_as_a_cause(error, is_full):
+    assert is_disk_full(error) is is_full
+    outer = ValueError("outer")
+    outer.__cause__ = error
+    assert is_disk_full(outer) is is_full
 
 
 def test_a_disk_error_other_than_a_full_disk_is_raised_unchanged(tmp_path):

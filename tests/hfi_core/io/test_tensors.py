@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
-from tests.hfi_core.io.test_atomic import small_disk
+from tests.support.small_disk import small_disk
 
 TENSORS = {
     "b": torch.arange(6, dtype=torch.float32).reshape(2, 3),
