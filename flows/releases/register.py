@@ -9,11 +9,11 @@ from typing import Any
 
 from flows.releases.champion import CANDIDATE, CHAMPION
 from flows.releases.packaging import log_model, save_adapter, save_pipeline
-from flows.tracking.client import get_or_create_experiment, registry_client
+from flows.tracking.client import describe_failure, get_or_create_experiment, registry_client
 from flows.tracking.runs import metric_name
 from flows.versioning import pointers
 from flows.versioning.git import git_revision
-from hfi_core.errors import UserError, first_line
+from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.evaluation.records import read_evaluation
 from hfi_core.io.hashing import sha256_of, sha256_of_json
@@ -79,8 +79,8 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         client.set_registered_model_alias(name, CANDIDATE, version)
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"The release could not be registered at {params.tracking.mlflow}: {first_line(error)}\n"
-            "To fix this: correct tracking.mlflow in operations.yaml, or start the server. Then run `hfi register`."
+            f"The release could not be registered at {params.tracking.mlflow}: {describe_failure(error)} "
+            "Then run `hfi register`."
         ) from error
     write_json(_REGISTERED, {"state": _state(params), "model": name, "version": str(version)})
     return Registration(name, str(version), existing is None, verdicts)

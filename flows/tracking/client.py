@@ -1,14 +1,20 @@
 """Connect to MLflow's tracking server and registry, and turn failures into user errors or warnings."""
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
 from flows.runtime.console import warn
+from flows.tracking.experiment_folder import find_project_folder
 from flows.tracking.relocation import database_file, read_location, require_present_folder
 from hfi_core.errors import UserError, first_line
+from hfi_core.io.atomic import is_disk_full
 from hfi_core.params import Params, Tracking
+
+# It prints a traceback before it raises.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 _DEFAULT_ARTIFACTS = Path("mlruns")
 """MLflow's folder for artifacts beside a database, relative to the project."""
@@ -33,10 +39,14 @@ def registry_errors_as_user_errors(tracking: Tracking) -> Iterator[None]:
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise UserError(
-            f"MLflow's registry at {tracking.mlflow} is out of reach: {first_line(error)}\n"
-            "  To fix this: correct tracking.mlflow in operations.yaml, or start the server."
-        ) from error
+        raise UserError(f"MLflow's registry at {tracking.mlflow} is out of reach: {describe_failure(error)}") from error
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return why MLflow failed, and how to fix that."""
+    if is_disk_full(error):
+        return "the disk is full.\n  To fix this: free some space."
+    return f"{first_line(error)}\n  To fix this: correct tracking.mlflow in operations.yaml, or start the server."
 
 
 def search_all(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
@@ -56,19 +66,26 @@ def warn_on_failure(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow, its store and its network raise many types
-        warn(f"MLflow could not record {name} ({first_line(error, with_type=True)}). No result is lost.")
+        reason = "the disk is full" if is_disk_full(error) else first_line(error, with_type=True)
+        warn(f"MLflow could not record {name} ({reason}). No result is lost.")
 
 
 def tracking_client(params: Params):
     """Return MLflow's client and the id of the project's experiment, which is created if it is missing.
 
+    An experiment that DVC runs in a temporary copy of the project is recorded in the project.
+
     Raises UserError as `registry_client` does.
     """
     from mlflow.tracking import MlflowClient
 
-    require_present_folder(params)
-    client = MlflowClient(params.tracking.mlflow)
-    return client, get_or_create_experiment(client, params.tracking)
+    project, address = find_project_folder(), params.tracking.mlflow
+    if project != Path.cwd() and (file := database_file(params.tracking)):
+        address = f"sqlite:///{project / file}"  # MLflow opens it again later, in the copy
+    with chdir(project):  # MLflow puts the artifacts of a new experiment into the current folder
+        require_present_folder(params)
+        client = MlflowClient(address)
+        return client, get_or_create_experiment(client, params.tracking)
 
 
 def get_or_create_experiment(client: Any, tracking: Tracking) -> str:

@@ -7,7 +7,6 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from flows.tracking.client import get_or_create_experiment
-from flows.tracking.runs import is_discarded
 from hfi_core.errors import UserError
 
 TIED = "hfi.pipeline"
@@ -76,21 +75,6 @@ def test_cost_is_kept_outside_the_graph(run_by_flow):
     assert [row["unit"] for row in cost["runs"]] == project.ran()
     assert all(row["seconds"] > 0 and row["peak_memory_bytes"] > 2**20 for row in cost["runs"])
     assert "cost.json" not in (project.folder / "dvc.yaml").read_text()
-
-
-@pytest.mark.parametrize(
-    ("address", "folder", "discarded"),
-    [
-        ("sqlite:///mlflow.db", ".dvc/tmp/exps/tmp123", True),
-        ("sqlite:///mlflow.db", ".", False),
-        ("sqlite:///{project}/mlflow.db", ".dvc/tmp/exps/tmp123", False),
-        ("http://127.0.0.1:5000", ".dvc/tmp/exps/tmp123", False),
-    ],
-)
-def test_a_database_in_dvc_s_temporary_folder_is_not_written(tmp_path, monkeypatch, address, folder, discarded):
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    monkeypatch.chdir(tmp_path / folder)
-    assert is_discarded(_params(address.format(project=tmp_path))) is discarded
 
 
 def test_an_experiment_that_was_deleted_in_mlflow_is_said_with_how_to_restore_it(tmp_path):
