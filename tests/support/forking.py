@@ -23,7 +23,10 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from tests.support.projects import REPOSITORY
@@ -184,22 +187,40 @@ def _begin(connection: socket.socket) -> str:
     return start
 
 
-def _refresh_prefect() -> None:
-    """Give Prefect this process's settings: it was imported by the server, under the server's environment."""
-    from prefect.context import refresh_global_settings_context
-    from prefect.logging.configuration import setup_logging
+class _Prefect(Loader, MetaPathFinder):
+    """Give a command Prefect with its own settings where it imports it: the server imported it with other ones.
 
-    if Path(sys.argv[0]).name not in ("-m", "-c", "prefect"):  # Prefect's own commands do not import `flows` first
-        importlib.import_module("flows")
-    refresh_global_settings_context()
-    setup_logging()
+    Most commands never do, and reading the settings takes longer than the rest of a short one.
+    """
+
+    def __init__(self) -> None:
+        names = [name for name in sys.modules if name.partition(".")[0] == "prefect"]
+        self._modules = {name: sys.modules.pop(name) for name in names}
+        self._spec = self._modules["prefect"].__spec__
+
+    def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
+        if name != "prefect":
+            return None
+        found = ModuleSpec(name, self)
+        found.submodule_search_locations = self._spec.submodule_search_locations  # as `python -m prefect` needs it
+        return found
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._modules["prefect"]
+
+    def exec_module(self, module: ModuleType) -> None:
+        sys.meta_path.remove(self)
+        module.__spec__ = self._spec
+        sys.modules.update(self._modules)
+        importlib.import_module("prefect.context").refresh_global_settings_context()
+        importlib.import_module("prefect.logging.configuration").setup_logging()
 
 
 def _end_with(start: str) -> NoReturn:
     """Run the command and end as Python does, but for the modules, whose end takes longer than most commands."""
     code = 0
     try:
-        _refresh_prefect()
+        sys.meta_path.insert(0, _Prefect())
         exec(start, {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code or 0
