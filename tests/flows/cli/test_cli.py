@@ -37,6 +37,7 @@ def _processor_seconds(folder, *words) -> float:
     return used.ru_utime + used.ru_stime
 
 
+@pytest.mark.integration
 def test_help_of_every_command_imports_nothing_heavy():
     script = f"""
 import sys
