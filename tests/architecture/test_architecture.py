@@ -142,6 +142,7 @@ def test_what_learns_never_sees_who_judges():
         "hfi_core.models.weights",
         "hfi_core.judges",
         "flows.cli.main",
+        "flows.orchestration.plan",
     ],
 )
 @pytest.mark.integration
