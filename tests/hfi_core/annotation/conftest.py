@@ -4,7 +4,7 @@ import argon2
 import pytest
 
 from hfi_core.annotation.security import accounts
-from hfi_core.feedback.store import open_store
+from tests.support.stores import store_in
 
 
 @pytest.fixture(autouse=True)
@@ -17,5 +17,5 @@ def _cheap_hashes(monkeypatch):
 @pytest.fixture
 def store(project):
     """The feedback store of the project."""
-    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
+    with store_in(project.folder) as store:
         yield store
