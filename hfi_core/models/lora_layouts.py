@@ -29,15 +29,10 @@ class LoraNames:
 
     def __init__(self, modules: Iterable[str]) -> None:
         """Prepare the look-up. `modules` are named as in `weights.safetensors`, without `.weight`."""
-        self._modules: dict[str, str] = {}
-        resnets = 0
         names = list(modules)
-        for name in names:
-            if found := re.match(r"down_blocks\.0\.resnets\.(\d+)\.", name):
-                resnets = max(resnets, int(found[1]) + 1)
-        for name in names:
-            for alias in _aliases(name, resnets):
-                self._modules[alias] = name
+        first_block = [re.match(r"down_blocks\.0\.resnets\.(\d+)\.", name) for name in names]
+        resnets = len({found[1] for found in first_block if found})
+        self._modules = {alias: name for name in names for alias in _aliases(name, resnets)}
 
     def find(self, key: str) -> tuple[str, Part] | None:
         """Return the module that a tensor belongs to, and which part of its LoRA it is; None if there is none."""
@@ -98,7 +93,7 @@ def original_name(module: str, resnets: int) -> str:
     way, block, kind, number, rest = found[1], int(found[2]), found[3], int(found[4]), found[5]
     if kind == "downsamplers":
         return f"input_blocks.{(block + 1) * (resnets + 1)}.0.op"
-    if kind == "upsamplers":  # after the block's attention, where it has some; both places are never taken
+    if kind == "upsamplers":  # SDXL's blocks that end with one have attention, so it is the third part
         return f"output_blocks.{(block + 1) * (resnets + 1) - 1}.2.{rest}"
     place = 1 + block * (resnets + 1) + number if way == "down" else block * (resnets + 1) + number
     return f"{'input' if way == 'down' else 'output'}_blocks.{place}.{int(kind == 'attentions')}.{_inner(kind, rest)}"
