@@ -6,6 +6,7 @@ An error names each wrong key; for an unknown key it names the nearest known one
 import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,7 @@ def _describe(detail: ErrorDetails) -> str:
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{quoted}"
 
 
+@cache
 def _known_keys() -> set[str]:
     keys: set[str] = set()
     for definition in (Params.model_json_schema(), *Params.model_json_schema()["$defs"].values()):
