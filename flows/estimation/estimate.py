@@ -11,7 +11,8 @@ from flows.estimation.model_size import ModelSize, measure_model
 from flows.estimation.throughput import Rate
 from flows.runtime.console import format_bytes, format_duration
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.params import NoRemoval, Params, Source
+from hfi_core.models.imported import require_fitting
+from hfi_core.params import Imported, Params, Source, is_learned
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import CANDIDATES
@@ -147,12 +148,16 @@ def _disk(params: Params, model: ModelSize | None, candidates: dict[str, int]) -
     picture_bytes, source = _picture_bytes(model)
     pictures = count * picture_bytes
     yield EstimatedQuantity("disk, pictures", pictures, "bytes", f"{count:,} pictures x {source}")
-    removals = sum(not isinstance(spec, NoRemoval) for spec in params.removals.values())
-    models = removals * model.removed_parameters * _BYTES["float32"]
-    yield EstimatedQuantity(
-        "disk, models", models, "bytes",
-        f"{removals} removals x {model.removed_parameters:,} cross-attention parameters x 4 bytes (float32)",
-    )  # fmt: skip
+    removals = sum(map(is_learned, params.removals.values()))
+    parameters = removals * model.removed_parameters
+    source = f"{removals} removals x {model.removed_parameters:,} cross-attention parameters"
+    for row, spec in params.removals.items():
+        if isinstance(spec, Imported):
+            replaced = require_fitting(row, spec, model.folder)
+            parameters += replaced
+            source += f", at most {replaced:,} parameters of {row}"
+    models = parameters * _BYTES["float32"]
+    yield EstimatedQuantity("disk, models", models, "bytes", f"{source} x 4 bytes (float32)")
     yield EstimatedQuantity("disk, release", model.bytes, "bytes", f"files of the networks in {model.folder}")
     yield EstimatedQuantity(
         "disk, in all", 2 * (pictures + models + model.bytes), "bytes",

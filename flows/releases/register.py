@@ -18,7 +18,7 @@ from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.evaluation.records import read_evaluation
 from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.io.json_files import write_json
-from hfi_core.params import Params
+from hfi_core.params import Params, is_recipe
 from hfi_core.pipeline.graph import params_digest, pipeline_key, units_of
 from hfi_core.pipeline.layout import DVC_LOCK, EVALUATION, RELEASE, STATE
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, release_digest, require_whole
@@ -51,10 +51,15 @@ class Registration:
 def register(params: Params, release: Path = RELEASE, parent: str | None = None) -> Registration:
     """Register a release under `release.model`, alias `candidate`. The same release keeps its one version.
 
-    Raises UserError if there is no release, or MLflow's registry is out of reach.
+    Raises UserError if there is no release, if it has no weights, or if MLflow's registry is out of reach.
     """
     from mlflow.exceptions import MlflowException
 
+    if is_recipe(params.removals[params.release.row]):
+        raise UserError(
+            f"The released row {params.release.row} is a recipe of sampling, and the registry holds weights. To fix "
+            "this: hand out the folder `release/`, or release a row with weights (release.row in params.yaml)."
+        )
     verdicts = tuple(check_gates(read_evaluation(EVALUATION), params.release.row, params.release.gates))
     digest = release_digest(release)
     require_whole(release)

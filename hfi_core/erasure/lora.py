@@ -106,7 +106,7 @@ def fit_lora(
 
     Raises UserError if pictures differ too much at the highest rank that `spec` allows.
     """
-    difference = weight_difference(model.cross_attention(), changed)
+    difference = weight_difference(dict(model.unet.named_parameters()), changed)
     total, done = count_lora_draws(spec), 0
 
     def draw(weights: Weights, what: str) -> np.ndarray:

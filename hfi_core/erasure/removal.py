@@ -1,19 +1,21 @@
 """Take concepts out of a model by one of the removals that params name (method, section 5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from hfi_core.erasure.methods import METHODS
+from hfi_core.erasure.recipes import make_recipe
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.erasure.trainer import StepCallback
 from hfi_core.errors import UserError
 from hfi_core.inversion.token_pair import TokenPair
 from hfi_core.models.diffusion.loading import with_weights
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.params import NoRemoval, Params
+from hfi_core.models.imported import read_imported
+from hfi_core.params import SLD, Imported, Negative, NoRemoval, Params
 from hfi_core.progress import Progress, no_progress
 
 
@@ -75,16 +77,24 @@ def erase(
 
     Args:
         tokens: the tokens of one concept, from `invert`, or those of several concepts, which are removed together.
+            An imported removal uses none.
         method: the removal's name in `params.removals`, for example `anchored`.
         work: folder for checkpoints; None writes none.
 
-    Raises UserError if there is no such removal, or if a loss diverges.
+    Raises UserError if there is no such removal, if a loss diverges, or if imported weights do not fit.
     """
     pairs = [tokens] if isinstance(tokens, TokenPair) else list(tokens)
     if method not in params.removals:
         raise UserError(f"There is no removal {method!r} in params.yaml; there are {', '.join(params.removals)}.")
-    if isinstance(params.removals[method], NoRemoval):
+    spec = params.removals[method]
+    if isinstance(spec, NoRemoval):
         return model
+    if isinstance(spec, Negative | SLD):
+        vectors = {name: value for pair in pairs for name, value in pair.vectors.items()}
+        concepts = {pair.concept: params.concept(pair.concept) for pair in pairs}
+        return replace(model, recipe=make_recipe(spec, concepts, vectors))
+    if isinstance(spec, Imported):
+        return with_weights(model, read_imported(method, spec, model.folder))
     return with_weights(model, learn_removal(model, pairs, method, params, work=work, progress=progress).weights)
 
 

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from hfi_core.params.values import Frozen, Prompt
+from hfi_core.params.values import Digest, Frozen, Prompt
 
 
 class NoRemoval(Frozen):
@@ -67,7 +67,45 @@ class ClosedForm(Frozen):
     """How strongly weights are kept unchanged in every direction."""
 
 
-Removal = Annotated[NoRemoval | SDD | Anchored | ClosedForm, Field(discriminator="method")]
+class Imported(Frozen):
+    """Weights that somebody else changed: read, then judged and attacked like those of the other rows."""
+
+    method: Literal["imported"]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    """A safetensors file, or a folder that `save_pretrained` wrote."""
+    kind: Literal["pipeline", "unet", "text_encoder", "lora"]
+    """What the source holds. `unet` may be partial; a `lora` is merged at scale 1."""
+    digest: Digest
+    """Digest of the source; `hfi params pin` writes it. The stage distill rejects other weights."""
+
+
+class Negative(Frozen):
+    """The base with a negative prompt: the text concept or v* takes the place of the empty prompt in guidance."""
+
+    method: Literal["negative"]
+    condition: Literal["text", "token"]
+
+
+class SLD(Frozen):
+    """The base, guided away from the text concept or from v* by Safe Latent Diffusion (Schramowski et al. 2023)."""
+
+    method: Literal["sld"]
+    condition: Literal["text", "token"]
+    strength: Literal["weak", "medium", "strong", "max"]
+    """The paper's configuration."""
+
+
+Removal = Annotated[NoRemoval | SDD | Anchored | ClosedForm | Imported | Negative | SLD, Field(discriminator="method")]
+
+
+def is_learned(removal: Removal) -> bool:
+    """Return whether the stage distill learns this row's weights, so that they have a curve."""
+    return not isinstance(removal, NoRemoval | Imported | Negative | SLD)
+
+
+def is_recipe(removal: Removal) -> bool:
+    """Return whether a row is a recipe of sampling: it draws otherwise than the base, with the base's weights."""
+    return isinstance(removal, Negative | SLD)
 
 
 class Attack(Frozen):

@@ -6,7 +6,7 @@ A pass is one latent through the UNet once. Guidance takes two passes per step, 
 from dataclasses import dataclass
 from math import ceil, log2
 
-from hfi_core.params import Anchored, ClosedForm, Evaluate, Lora, NoRemoval, Params, Sampler
+from hfi_core.params import SLD, Anchored, ClosedForm, Evaluate, Imported, Lora, Negative, NoRemoval, Params, Sampler
 
 PICTURES_PER_SAMPLE = 8
 """Pictures in a sample that a removal draws while it runs."""
@@ -52,7 +52,8 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "attack":
         return _training(_attackers(params) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
-        return _drawing(count_evaluation_pictures(params), block, sampler)
+        passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else None
+        return _drawing(count_evaluation_pictures(params), block, sampler, passes)
     if stage == "package":
         return _lora(params)
     return Workload()
@@ -80,9 +81,13 @@ def _passes(guidance: float) -> int:
     return 1 if guidance == 1 else 2
 
 
-def _drawing(pictures: int, block: int, sampler: Sampler) -> Workload:
+_SLD_PASSES = 3
+"""Passes a step of Safe Latent Diffusion: for the prompt, the empty prompt and the safety concept."""
+
+
+def _drawing(pictures: int, block: int, sampler: Sampler, passes: int | None = None) -> Workload:
     padded = ceil(pictures / block) * block
-    return Workload(pictures, forward=padded * sampler.steps * _passes(sampler.guidance))
+    return Workload(pictures, forward=padded * sampler.steps * (passes or _passes(sampler.guidance)))
 
 
 def _training(steps: int, batch: int) -> Workload:
@@ -100,7 +105,7 @@ def _lora(params: Params) -> Workload:
 
 def _removal(name: str, params: Params) -> Workload:
     removal = params.removals[name]
-    if isinstance(removal, NoRemoval):
+    if isinstance(removal, NoRemoval | Imported | Negative | SLD):
         return Workload()
     if isinstance(removal, ClosedForm):
         return _samples(2, params.sampler)

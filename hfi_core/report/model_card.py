@@ -15,6 +15,8 @@ from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
 from hfi_core.models.diffusion.folder import components, read_index
+from hfi_core.models.diffusion.recipe import Recipe
+from hfi_core.models.diffusion.saving import type_of_scheduler
 from hfi_core.params import EMBEDDED, Params, Source
 from hfi_core.report.images import select_round_robin
 
@@ -89,17 +91,20 @@ def write_card(
     *,
     two_encoders: bool,
     left_out: Sequence[str],
+    recipe: Recipe | None = None,
 ) -> None:
     """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
     of the LoRA, if there is one. `two_encoders` is true for models like SDXL. `left_out` lists the components of the
-    base model that the release does not have. The folder of the card already holds `model/`.
+    base model that the release does not have. `recipe` is that of a row that trains nothing. The folder of the card
+    already holds `model/`, or with a recipe `scheduler/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
     )
-    index = components(read_index(path.parent / "model"))
+    index = {} if recipe else components(read_index(path.parent / "model"))
+    scheduler = type_of_scheduler(path.parent) if recipe else index["scheduler"]
     text = template.render(
         name=params.release.model,
         removal=removal,
@@ -116,7 +121,8 @@ def write_card(
         base_name=public_name(params.model),
         base_embedded=params.model.source == EMBEDDED,
         base_on_hub=is_hub_id(params.model),
-        scheduler=index["scheduler"],
+        scheduler=scheduler,
+        recipe=recipe,
         has_checker="safety_checker" in index,
         versions=[f"{name} {version(name).split('+')[0]}" for name in _LIBRARIES],
         pictures=PICTURES,

@@ -11,6 +11,7 @@ from torch.func import functional_call
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.folder import picture_side
+from hfi_core.models.diffusion.recipe import Recipe
 from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.models.diffusion.text_encoders import TextEncoders
 from hfi_core.params import Sampler
@@ -34,6 +35,8 @@ class TextToImage:
     dtype: torch.dtype
     sampler: Sampler | None = None
     """How `hfi_core.sample` draws pictures."""
+    recipe: Recipe | None = None
+    """What its pictures avoid, if it is the model of a row that trains nothing."""
     block: int = 1
     """Pictures that are computed together; see `compute.block`."""
 
@@ -93,6 +96,17 @@ class TextToImage:
         if not pixels.isfinite().all():
             raise _divergence_error(latents, self.vae.dtype)
         return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+    def removable(self) -> dict[str, torch.Tensor]:
+        """Return every parameter that a removal may change, by its name in `weights.safetensors`.
+
+        A UNet's parameter has its own name. A text encoder's stands after the name of its folder, without the
+        `text_model.` that only some versions of transformers write.
+        """
+        named = dict(self.unet.named_parameters())
+        for part, encoder in self.text.networks.items():
+            named |= {f"{part}.{name.removeprefix('text_model.')}": value for name, value in encoder.named_parameters()}
+        return named
 
     def cross_attention(self) -> dict[str, torch.Tensor]:
         """Return the UNet's cross-attention parameters by name: removal trains only these (Gandikota et al. 2023)."""

@@ -32,9 +32,7 @@ def save_model(model: TextToImage, folder: Path) -> None:
     for part, network in model.networks.items():
         network.save_pretrained(folder / part, safe_serialization=True)
     if model.sampler is not None:
-        scheduler = make_scheduler(model, model.sampler.scheduler, model.sampler.steps)
-        scheduler.save_pretrained(folder / _SCHEDULER)
-        index[_SCHEDULER] = ["diffusers", type(scheduler).__name__]
+        index[_SCHEDULER] = ["diffusers", save_scheduler(model, folder)]
         written.add(_SCHEDULER)
     for name in model_files(model.folder):
         if name.split("/")[0] not in written:
@@ -46,6 +44,23 @@ def save_model(model: TextToImage, folder: Path) -> None:
         if (cleaned := _without_paths(content)) != content:
             # Not by `write_json`: the scheduler DPM-Solver++ has an infinite setting.
             path.write_text(json.dumps(cleaned, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def save_scheduler(model: TextToImage, folder: Path) -> str:
+    """Write the scheduler that `draw_pictures` uses into `scheduler/` below a folder; return the name of its class.
+
+    Raises ValueError if the model has no sampler settings.
+    """
+    if model.sampler is None:
+        raise ValueError("The model has no sampler settings: load it by hfi_core.load_model(params).")
+    scheduler = make_scheduler(model, model.sampler.scheduler, model.sampler.steps)
+    scheduler.save_pretrained(folder / _SCHEDULER)
+    return type(scheduler).__name__
+
+
+def type_of_scheduler(folder: Path) -> str:
+    """Return the name of the class of the scheduler that `save_scheduler` wrote below a folder."""
+    return json.loads((folder / _SCHEDULER / "scheduler_config.json").read_text(encoding="utf-8"))["_class_name"]
 
 
 def _without_paths(content: Any, key: str = "") -> Any:
