@@ -20,9 +20,8 @@ from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.methods import distillation_settings, make_rollouts, remove_in_closed_form
-from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, frozen_target
 from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
 from hfi_core.models.diffusion.loading import load_base_model

@@ -1,6 +1,20 @@
 """All settings of a project as frozen models, with units and bounds. Nothing here imports torch."""
 
-from hfi_core.params.erasure import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
+from hfi_core.params.erasure import (
+    ESD,
+    RECE,
+    SDD,
+    UCE,
+    Anchored,
+    Attack,
+    ClosedForm,
+    Distillation,
+    Learns,
+    NoRemoval,
+    Removal,
+    Trained,
+    is_learned,
+)
 from hfi_core.params.evaluation import Evaluate, Gate, JudgeParams, Lora, Release, Suite
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
 from hfi_core.params.loading import load_params, parse_params
@@ -11,8 +25,9 @@ from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 
 __all__ = [
-    "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm", "Compute", "Concept", "Crowd",
-    "Digest", "Evaluate", "Feedback", "Gate", "Initial", "Invert", "JudgeParams", "Lora", "Name", "NoRemoval",
-    "Operations", "Params", "Prompt", "Publish", "RelativePath", "Release", "Removal", "Reward", "Sampler", "Science",
-    "Share", "Source", "Suite", "Tracking", "Versioning", "parse_params", "load_params",
+    "EMBEDDED", "ESD", "RECE", "SDD", "UCE", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm",
+    "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback", "Gate", "Initial", "Invert",
+    "JudgeParams", "Learns", "Lora", "Name", "NoRemoval", "Operations", "Params", "Prompt", "Publish",
+    "RelativePath", "Release", "Removal", "Reward", "Sampler", "Science", "Share", "Source", "Suite", "Tracking",
+    "Trained", "Versioning", "is_learned", "parse_params", "load_params",
 ]  # fmt: skip

@@ -1,10 +1,23 @@
 """Params of the removals, which erase a concept from the model, and of the attack, which tries to recover it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from hfi_core.params.values import Frozen, Prompt
+from hfi_core.params.values import Frozen, OptionalPrompts, Prompt
+
+Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all"]
+_CROSS, _SELF = ".attn2.", ".attn1."
+"""Parts of the names of UNet parameters, as diffusers gives them."""
+
+
+def is_learned(name: str, learns: Learns) -> bool:
+    """Return whether the UNet's parameter of a name is in the set that a removal trains."""
+    if learns == "cross-kv":
+        return any(f"{_CROSS}{part}." in name for part in ("to_k", "to_v"))
+    if learns == "attention":
+        return _CROSS in name or _SELF in name
+    return learns == "all" or (_CROSS in name) == (learns == "cross")
 
 
 class NoRemoval(Frozen):
@@ -13,7 +26,9 @@ class NoRemoval(Frozen):
     method: Literal["none"]
 
 
-class _Distillation(Frozen):
+class Trained(Frozen):
+    """What every removal has that is trained step by step."""
+
     steps: int = Field(ge=1, le=1_000_000)
     """Gradient steps (for `anchored`: of each round)."""
     batch: int = Field(ge=1, le=1024)
@@ -22,6 +37,17 @@ class _Distillation(Frozen):
     """AdamW's learning rate."""
     ema: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights. The average is the teacher and the result."""
+    # Defaults are not in a dump: rows without these keys have the work keys and the bytes that they always had.
+    learns: Learns = Field(default="cross", exclude_if=lambda learns: learns == "cross")
+    """The UNet's parameters that are trained. `cross`: cross-attention; `cross-kv`: its keys and values; `attention`:
+    self- and cross-attention; `all-but-cross`; `all`."""
+    preserved: OptionalPrompts = Field(default=(), exclude_if=lambda prompts: not prompts)
+    """Prompts that keep the base's estimate: one more term of the loss. By default none."""
+
+
+class Distillation(Trained):
+    """A removal that is distilled on the teacher's own roll-outs."""
+
     guidance: float = Field(ge=1, le=50)
     """Guidance scale of the teacher's roll-outs."""
     rollout_steps: int = Field(ge=2, le=1000)
@@ -34,14 +60,14 @@ class _Distillation(Frozen):
     """t is drawn from Beta(concentration, concentration) over the roll-out: 3 in HFI, section 4; 1 is uniform."""
 
 
-class SDD(_Distillation):
+class SDD(Distillation):
     """Safe self-distillation (Kim et al. 2023), conditioned on the text or on v* (HFI, section 4)."""
 
     method: Literal["sdd"]
     condition: Literal["text", "token"]
 
 
-class Anchored(_Distillation):
+class Anchored(Distillation):
     """Text and v* are mapped onto the anchor u*, which is inverted from accepted feedback, in adversarial rounds."""
 
     method: Literal["anchored"]
@@ -53,6 +79,37 @@ class Anchored(_Distillation):
     """Adds one term to the loss: what the model draws without the concept's words stays the same."""
     reinvert_steps: int = Field(ge=1, le=1_000_000)
     """Steps of each re-inversion between rounds."""
+
+
+_VARIANTS: dict[str, Learns] = {"x": "cross", "u": "all-but-cross", "x-strict": "cross-kv"}
+"""What each variant of ESD trains."""
+
+
+class ESD(Distillation):
+    """Erased Stable Diffusion (Gandikota et al. 2023): the frozen model's negative guidance, conditioned on either."""
+
+    method: Literal["esd"]
+    condition: Literal["text", "token"]
+    variant: Literal["x", "u", "x-strict"] | None = Field(default=None, exclude_if=lambda variant: variant is None)
+    """The paper's names for what is trained: `x` is `learns: cross`, `u` is `all-but-cross`, `x-strict` is `cross-kv`.
+    Give either this or `learns`."""
+    negative_guidance: float = Field(gt=0, le=50)
+    """eta: how far the target lies on the other side of the empty prompt; 1 in the paper."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _learn_by_variant(cls, raw: Any) -> Any:
+        learns = _VARIANTS.get(str(raw.get("variant"))) if isinstance(raw, dict) else None
+        return {"learns": learns} | raw if learns else raw
+
+    @model_validator(mode="after")
+    def _variant_fits(self):
+        if self.variant and self.learns != _VARIANTS[self.variant]:
+            raise ValueError(
+                f"variant {self.variant} means learns: {_VARIANTS[self.variant]}, and learns is {self.learns}. To fix "
+                "this: remove one of the two keys"
+            )
+        return self
 
 
 class ClosedForm(Frozen):
@@ -67,7 +124,41 @@ class ClosedForm(Frozen):
     """How strongly weights are kept unchanged in every direction."""
 
 
-Removal = Annotated[NoRemoval | SDD | Anchored | ClosedForm, Field(discriminator="method")]
+class _ConceptEditing(Frozen):
+    condition: Literal["text", "token"]
+    anchor: Annotated[str, Field(max_length=500)] = ""
+    """Words that take the place of the concept's text: what it is mapped onto. By default none."""
+    preserved: OptionalPrompts = ()
+    """The preserve set: prompts whose keys and values stay as they are."""
+    erase_scale: float = Field(default=1.0, gt=0, le=1000)
+    """Weight of what is erased."""
+
+
+class UCE(_ConceptEditing):
+    """Unified concept editing (Gandikota et al. 2024): keys and values in closed form. Defaults are the published."""
+
+    method: Literal["uce"]
+    preserve_scale: float = Field(default=1.0, ge=0, le=1000)
+    """Weight of the preserve set."""
+    lamb: float = Field(default=0.5, gt=0, le=1000)
+    """lambda: how strongly weights are kept unchanged in every direction."""
+
+
+class RECE(_ConceptEditing):
+    """Rounds on top of UCE (Gong et al. 2024): erase what would draw the concept again. Defaults are the published."""
+
+    method: Literal["rece"]
+    preserve_scale: float = Field(default=0.1, ge=0, le=1000)
+    """lambda_1: weight of the preserve set."""
+    lamb: float = Field(default=0.1, gt=0, le=1000)
+    """lambda_2: how strongly weights are kept unchanged in every direction."""
+    rounds: int = Field(default=3, ge=1, le=100)
+    """Rounds after the first edit. In the paper 3 for nudity, 2 for other unsafe concepts, 1 for styles and objects."""
+    regularization: float = Field(default=0.1, gt=0, le=1000)
+    """lambda: how small the derived embeddings are kept. In the paper .1 for unsafe concepts, .001 for styles."""
+
+
+Removal = Annotated[NoRemoval | SDD | Anchored | ESD | UCE | RECE | ClosedForm, Field(discriminator="method")]
 
 
 class Attack(Frozen):

@@ -40,6 +40,12 @@ class Science(Frozen):
             raise ValueError("only the removal `base` may have the method none")
         if self.release.row not in self.removals:
             raise ValueError(f"release.row {self.release.row!r} is not a removal; there are {', '.join(self.removals)}")
+        learns = getattr(self.removals[self.release.row], "learns", "cross")
+        if self.release.lora and learns in ("all-but-cross", "all"):
+            raise ValueError(
+                f"release.lora: a LoRA holds changes of matrices only, but the row {self.release.row!r} learns "
+                f"{learns}, with convolutions and norms. To fix this: set release.lora to null"
+            )
         if self.feedback.simulated and self.model.source != EMBEDDED:
             raise ValueError(
                 "feedback.simulated is for the embedded model only: set it to {}, and name your file in feedback.file"

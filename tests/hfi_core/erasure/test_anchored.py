@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_target, make_targets
-from hfi_core.erasure.targets import ErasureConcept
+from hfi_core.erasure.anchored import make_targets
+from hfi_core.erasure.targets import ErasureConcept, frozen_target
 from hfi_core.models.diffusion.loading import load_base_model
 
 FOUND = "<badge-round-2>"

@@ -7,10 +7,9 @@ import torch
 from scipy import stats
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings, draw_beta
 from hfi_core.erasure.sdd import unconditional_target
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.stopped import Stopped, stop_at
