@@ -44,7 +44,7 @@ def measure() -> dict[str, Figure]:
     model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [
-        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), load_examples=list)
+        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), load_examples=list, load_judged=list)
         for name, concept in params.concepts.items()
     ]
 

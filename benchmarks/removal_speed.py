@@ -99,7 +99,7 @@ def measure() -> dict[str, Figure]:
         )  # fmt: skip
 
     best: dict[tuple[str, float], float] = {}
-    material = [ErasureConcept(name, concept, tokens, load_examples=list)]
+    material = [ErasureConcept(name, concept, tokens, load_examples=list, load_judged=list)]
     begun = time.perf_counter()
     solved, _ = remove_in_closed_form(
         model, material, CLOSED_FORM, params, key=(), work=None, before_step=lambda *_: None, progress=lambda *_: None

@@ -11,7 +11,7 @@ from flows.estimation.model_size import ModelSize, measure_model
 from flows.estimation.throughput import Rate
 from flows.runtime.console import format_bytes, format_duration
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.params import NoRemoval, Params
+from hfi_core.params import NoRemoval, Params, is_learned
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import CANDIDATES
@@ -147,11 +147,17 @@ def _disk(params: Params, model: ModelSize | None, candidates: dict[str, int]) -
     picture_bytes, source = _picture_bytes(model)
     pictures = count * picture_bytes
     yield EstimatedQuantity("disk, pictures", pictures, "bytes", f"{count:,} pictures x {source}")
-    removals = sum(not isinstance(spec, NoRemoval) for spec in params.removals.values())
-    models = removals * model.removed_parameters * _BYTES["float32"]
+    removals = [spec for spec in params.removals.values() if not isinstance(spec, NoRemoval)]
+    stored = sum(
+        size
+        for spec in removals
+        for name, size in model.unet_parameters.items()
+        if is_learned(name, getattr(spec, "learns", "cross"))
+    )
+    models = stored * _BYTES["float32"]
     yield EstimatedQuantity(
         "disk, models", models, "bytes",
-        f"{removals} removals x {model.removed_parameters:,} cross-attention parameters x 4 bytes (float32)",
+        f"{len(removals)} removals with {stored:,} parameters that they learn x 4 bytes (float32)",
     )  # fmt: skip
     yield EstimatedQuantity("disk, release", model.bytes, "bytes", f"files of the networks in {model.folder}")
     yield EstimatedQuantity(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from hfi_core.inversion.examples import JudgedPictures
 from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
@@ -22,6 +23,8 @@ class ErasureConcept:
     """v* and u* (n, D) by the token's name, on the model's device."""
     load_examples: Callable[[], TrainingExamples]
     """Loads the objectionable pictures, from which some removals invert a token again between rounds."""
+    load_judged: Callable[[], JudgedPictures]
+    """Loads all judged pictures, for removals that learn from the judgements themselves."""
 
 
 @dataclass(frozen=True)

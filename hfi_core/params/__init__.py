@@ -1,6 +1,7 @@
 """All settings of a project as frozen models, with units and bounds. Nothing here imports torch."""
 
 from hfi_core.params.erasure import (
+    DPO,
     ESD,
     RECE,
     SDD,
@@ -9,9 +10,12 @@ from hfi_core.params.erasure import (
     Attack,
     ClosedForm,
     Distillation,
+    FineTuned,
     Learns,
     NoRemoval,
+    RegisteredRemoval,
     Removal,
+    RewardWeighted,
     Trained,
     is_learned,
 )
@@ -25,9 +29,10 @@ from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 
 __all__ = [
-    "EMBEDDED", "ESD", "RECE", "SDD", "UCE", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm",
-    "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback", "Gate", "Initial", "Invert",
-    "JudgeParams", "Learns", "Lora", "Name", "NoRemoval", "Operations", "Params", "Prompt", "Publish",
-    "RelativePath", "Release", "Removal", "Reward", "Sampler", "Science", "Share", "Source", "Suite", "Tracking",
-    "Trained", "Versioning", "is_learned", "parse_params", "load_params",
+    "DPO", "EMBEDDED", "ESD", "RECE", "SDD", "UCE", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm",
+    "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback", "FineTuned", "Gate",
+    "Initial", "Invert", "JudgeParams", "Learns", "Lora", "Name", "NoRemoval", "Operations", "Params", "Prompt",
+    "Publish", "RegisteredRemoval", "RelativePath", "Release", "Removal", "Reward", "RewardWeighted", "Sampler",
+    "Science", "Share", "Source", "Suite", "Tracking", "Trained", "Versioning", "is_learned", "load_params",
+    "parse_params",
 ]  # fmt: skip

@@ -1,8 +1,17 @@
 """Params of the removals, which erase a concept from the model, and of the attack, which tries to recover it."""
 
-from typing import Annotated, Any, Literal
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    ValidatorFunctionWrapHandler,
+    WrapSerializer,
+    WrapValidator,
+    model_validator,
+)
 
 from hfi_core.params.values import Frozen, OptionalPrompts, Prompt
 
@@ -32,7 +41,7 @@ class Trained(Frozen):
     steps: int = Field(ge=1, le=1_000_000)
     """Gradient steps (for `anchored`: of each round)."""
     batch: int = Field(ge=1, le=1024)
-    """Latents per gradient step and condition."""
+    """Latents per gradient step and condition (`reward_weighted`: pictures; `dpo`: pairs)."""
     rate: float = Field(gt=0, le=1)
     """AdamW's learning rate."""
     ema: Annotated[float, Field(ge=0, lt=1)]
@@ -112,6 +121,38 @@ class ESD(Distillation):
         return self
 
 
+class FineTuned(Trained):
+    """A removal that learns from the judged pictures themselves, without a token."""
+
+    pictures: int = Field(ge=1, le=10_000)
+    """Pictures that the base draws of each preserved prompt, before the removal learns."""
+
+
+class RewardWeighted(FineTuned):
+    """Reward-weighted fine-tuning (Lee et al. 2023) on all judged pictures, weighted by how acceptable they are."""
+
+    method: Literal["reward_weighted"]
+    beta: float = Field(ge=0, le=1000)
+    """Weight of the loss on the base's own pictures of the preserved prompts."""
+
+    @model_validator(mode="after")
+    def _beta_needs_pictures(self):
+        if bool(self.beta) != bool(self.preserved):
+            raise ValueError(
+                "beta weights the base's own pictures of the preserved prompts. To fix this: name prompts in "
+                "preserved, or set beta to 0 and leave preserved out"
+            )
+        return self
+
+
+class DPO(FineTuned):
+    """Diffusion-DPO (Wallace et al. 2024): prefer what people accept to what they object to, of one prompt."""
+
+    method: Literal["dpo"]
+    beta: float = Field(gt=0, le=1_000_000)
+    """beta T omega of the paper's eq. 14: how strongly the model is held to the base. The authors' 2,000 is 1,000 here."""
+
+
 class ClosedForm(Frozen):
     """The anchored mapping in closed form, for keys and values (Orgad et al. 2023; Gandikota et al. 2024)."""
 
@@ -158,7 +199,56 @@ class RECE(_ConceptEditing):
     """lambda: how small the derived embeddings are kept. In the paper .1 for unsafe concepts, .001 for styles."""
 
 
-Removal = Annotated[NoRemoval | SDD | Anchored | ESD | UCE | RECE | ClosedForm, Field(discriminator="method")]
+class RegisteredRemoval(Frozen):
+    """A method of another package, an entry point in `hfi.removals`: its settings, and how it removes."""
+
+    method: str
+    """The name of the entry point."""
+
+    @abstractmethod
+    def remove(
+        self, model: Any, concepts: list[Any], params: Any, *, key: tuple[object, ...], work: Any, before_step: Any,
+        progress: Any,
+    ) -> tuple[dict[str, Any], list[float]]:  # fmt: skip
+        """Return the UNet's changed parameters by name, float32, and the losses; see `erasure.methods.Method`."""
+
+
+_BuiltIn = NoRemoval | SDD | Anchored | ESD | RewardWeighted | DPO | UCE | RECE | ClosedForm
+BUILT_IN_METHODS = frozenset(get_args(kind.model_fields["method"].annotation)[0] for kind in get_args(_BuiltIn))
+
+
+def _parse_removal(raw: Any, parse_built_in: ValidatorFunctionWrapHandler) -> Any:
+    """Parse a removal of another package by its own class, and any other as one of ours, which none can replace."""
+    from hfi_core.plugins import find_removals
+
+    method = raw.get("method") if isinstance(raw, dict) else None
+    if isinstance(raw, RegisteredRemoval):
+        return raw
+    if not isinstance(method, str) or method in BUILT_IN_METHODS or method not in (points := find_removals()):
+        return parse_built_in(raw)
+    try:
+        registered = points[method].load()
+    except Exception as error:  # another package's import may fail in any way
+        raise ValueError(
+            f"the method {method!r} of another package ({points[method].value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not (isinstance(registered, type) and issubclass(registered, RegisteredRemoval)):
+        raise ValueError(f"{points[method].value} is not a class of hfi_core.params.RegisteredRemoval")
+    return registered.model_validate(raw)
+
+
+def _dump_removal(removal: Any, dump_built_in: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    registered = isinstance(removal, RegisteredRemoval)
+    return removal.model_dump(mode=info.mode) if registered else dump_built_in(removal)
+
+
+if TYPE_CHECKING:
+    Removal = _BuiltIn | RegisteredRemoval
+else:  # `_parse_removal` decides between the two; a schema for editors knows ours only
+    Removal = Annotated[
+        Annotated[_BuiltIn, Field(discriminator="method")], WrapValidator(_parse_removal), WrapSerializer(_dump_removal)
+    ]
 
 
 class Attack(Frozen):

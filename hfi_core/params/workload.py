@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import ceil, log2
 
 from hfi_core.params import (
+    DPO,
     ESD,
     RECE,
     UCE,
@@ -14,9 +15,11 @@ from hfi_core.params import (
     ClosedForm,
     Distillation,
     Evaluate,
+    FineTuned,
     Lora,
     NoRemoval,
     Params,
+    RegisteredRemoval,
     Sampler,
 )
 
@@ -112,10 +115,12 @@ def _lora(params: Params) -> Workload:
 
 def _removal(name: str, params: Params) -> Workload:
     removal = params.removals[name]
-    if isinstance(removal, NoRemoval):
+    if isinstance(removal, NoRemoval | RegisteredRemoval):  # what another package computes is unknown
         return Workload()
     if isinstance(removal, ClosedForm | UCE | RECE):
         return _samples(2 + (removal.rounds if isinstance(removal, RECE) else 0), params.sampler)
+    if isinstance(removal, FineTuned):
+        return _finetuning(removal, params)
     concepts, rounds, work = len(params.concepts), 1, Workload()
     # Estimates of the frozen model that one target is the sum of.
     parts = 2 if isinstance(removal, ESD) or (isinstance(removal, Anchored) and removal.contrast) else 1
@@ -138,6 +143,16 @@ def _distilling(removal: Distillation, taught: int, parts: int) -> Workload:
     return Workload(
         steps=removal.steps, forward=visited + rows * (parts * taught + kept), gradient=rows * (taught + kept)
     )
+
+
+def _finetuning(removal: FineTuned, params: Params) -> Workload:
+    own = _drawing(len(removal.preserved) * removal.pictures, params.compute.block, params.sampler)
+    # A pair has two pictures, and the frozen base sees all that dpo learns from.
+    pair = isinstance(removal, DPO)
+    trained = removal.steps * removal.batch * (1 + pair + bool(removal.preserved))
+    samples = ceil(removal.steps / max(1, removal.steps // SAMPLES_PER_REMOVAL))
+    work = Workload(steps=removal.steps, forward=own.forward + trained * pair, gradient=trained)
+    return work + _samples(samples, params.sampler)
 
 
 def _samples(count: int, sampler: Sampler) -> Workload:

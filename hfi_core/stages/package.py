@@ -18,7 +18,7 @@ from hfi_core.models.diffusion.folder import components_without_weights
 from hfi_core.models.diffusion.loading import apply_weights, load_model, load_removal_weights
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.saving import save_model
-from hfi_core.params import Params
+from hfi_core.params import Learns, Params, is_learned
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import Progress
@@ -51,6 +51,7 @@ def run(context: StageContext) -> dict[str, float]:
             removal,
             evaluation,
             lora.accuracy if lora else None,
+            learned=_describe_learned(changed),
             two_encoders="text_encoder_2" in model.networks,
             left_out=components_without_weights(model.folder),
         )
@@ -68,6 +69,12 @@ def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Pro
     requests = [shots[position].request for position in chosen]
     sampler, block = params.sampler, params.compute.block
     return fit_lora(base, changed, requests, spec, sampler=sampler, block=block, progress=progress)
+
+
+def _describe_learned(changed: Weights) -> str:
+    sets: tuple[tuple[Learns, str], ...] = (("cross", "cross-attention"), ("attention", "self- and cross-attention"))
+    found = (words for learns, words in sets if all(is_learned(name, learns) for name in changed))
+    return next(found, "more than the attention")
 
 
 def _copy_tokens(source: Path, folder: Path) -> None:

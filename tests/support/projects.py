@@ -28,6 +28,11 @@ _TRAINED = {
 }  # fmt: skip
 ESD_ROW = {"method": "esd", "condition": "token", "variant": "x", "negative_guidance": 1.0} | _TRAINED
 """Another, short."""
+_FINE_TUNED = {
+    "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "preserved": ["a red boat"], "pictures": 2,
+}  # fmt: skip
+REWARD_WEIGHTED_ROW = {"method": "reward_weighted", "beta": 0.5} | _FINE_TUNED
+DPO_ROW = {"method": "dpo", "beta": 2000.0} | _FINE_TUNED
 UCE_ROW = {"method": "uce", "condition": "text", "preserved": ["a boat"]}
 RECE_ROW = {"method": "rece", "condition": "token", "rounds": 2}
 

@@ -36,6 +36,7 @@ def concepts(small_model, small_params):
                 for role in ("objectionable", "accepted")
             },
             load_examples=list,
+            load_judged=list,
         )
         for name, spec in (("badge", badge), ("kite", kite))
     ]

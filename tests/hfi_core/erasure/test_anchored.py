@@ -24,7 +24,7 @@ def taught(miniature, tmp_path_factory):
         for name in ("<badge-objectionable>", "<badge-accepted>", FOUND)
     }
     found = {"badge": {FOUND: drawn.pop(FOUND)}}
-    material = [ErasureConcept("badge", params.concepts["badge"], drawn, load_examples=list)]
+    material = [ErasureConcept("badge", params.concepts["badge"], drawn, load_examples=list, load_judged=list)]
     return model, lambda contrast, preserve: {
         lesson.name: lesson for lesson in make_targets(model, material, found, contrast, preserve)
     }

@@ -238,7 +238,8 @@ def test_a_card_names_a_base_on_the_hub_by_its_commit_and_a_safety_checker(relea
     write_card(
         tmp_path / "README.md", params.model_copy(update={"model": hub}),
         {"method": "anchored", "row": "anchored", "trained_parameters": 1}, {"metrics": {}},
-        json.loads((released.folder / "release/lora/accuracy.json").read_text()), two_encoders=False, left_out=(),
+        json.loads((released.folder / "release/lora/accuracy.json").read_text()), learned="cross-attention",
+        two_encoders=False, left_out=(),
     )  # fmt: skip
     card = (tmp_path / "README.md").read_text()
     assert f'"owner/name", revision="{"0" * 40}", scheduler=scheduler' in card and "BASE" not in card
