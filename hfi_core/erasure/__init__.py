@@ -1,1 +1,1 @@
-"""Removal of concepts: one trainer, one small file for each objective, and what a removal is released as."""
+"""Removal of concepts: trainers, one small file for each objective, and what a removal is released as."""

@@ -1,6 +1,7 @@
 """Params of the removals, which erase a concept from the model, and of the attack, which tries to recover it."""
 
 from abc import abstractmethod
+from inspect import isabstract
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -150,7 +151,7 @@ class DPO(FineTuned):
 
     method: Literal["dpo"]
     beta: float = Field(gt=0, le=1_000_000)
-    """beta T omega of the paper's eq. 14: how strongly the model is held to the base. The authors' 2,000 is 1,000 here."""
+    """beta T omega of the paper's eq. 14: how strongly the model is held to the base. Their 2,000 is 1,000 here."""
 
 
 class ClosedForm(Frozen):
@@ -233,8 +234,8 @@ def _parse_removal(raw: Any, parse_built_in: ValidatorFunctionWrapHandler) -> An
             f"the method {method!r} of another package ({points[method].value}) cannot be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if not (isinstance(registered, type) and issubclass(registered, RegisteredRemoval)):
-        raise ValueError(f"{points[method].value} is not a class of hfi_core.params.RegisteredRemoval")
+    if not (isinstance(registered, type) and issubclass(registered, RegisteredRemoval)) or isabstract(registered):
+        raise ValueError(f"{points[method].value} is not a class of hfi_core.params.RegisteredRemoval with a `remove`")
     return registered.model_validate(raw)
 
 

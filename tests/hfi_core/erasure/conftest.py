@@ -1,4 +1,4 @@
-"""The miniature model, its params, and a concept with tokens, for the tests of all removal methods."""
+"""A tiny model of random weights, its params, and two concepts with tokens, for the tests of all removal methods."""
 
 import pytest
 import torch
@@ -6,18 +6,28 @@ import torch
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.models.diffusion.loading import load_base_model
-from tests.support.projects import write_project
+from hfi_core.models.weights import digest_of_weights
+from hfi_core.params import parse_params
+from tests.support.other_model import build_other_model
+from tests.support.projects import default_raw
 
 
 @pytest.fixture(scope="package")
-def small_params(miniature, tmp_path_factory):
-    """Params of a small project on the miniature model."""
-    return write_project(tmp_path_factory.mktemp("erasure"), miniature).params
+def small_params(tmp_path_factory):
+    """Params for the tiny model."""
+    folder = build_other_model(tmp_path_factory.mktemp("tiny")) / "pipeline"
+    raw = default_raw()
+    raw["model"] = {"source": str(folder), "revision": None, "digest": digest_of_weights(folder)}
+    raw["compute"] |= {"threads": 1, "block": 8}
+    raw["sampler"] |= {"steps": 2}
+    raw["feedback"] |= {"file": "data/feedback/judgements.jsonl", "simulated": {}}
+    raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"]}
+    return parse_params(raw)
 
 
 @pytest.fixture(scope="package")
 def small_model(small_params):
-    """The miniature model. No test changes it."""
+    """The tiny model. No test changes it."""
     return load_base_model(small_params.model, small_params.compute)
 
 
