@@ -34,10 +34,10 @@ class DistillationTarget:
     name: str
     conditions: torch.Tensor
     """(P, L, D): the student's conditions."""
-    anchors: tuple[tuple[float, torch.Tensor], ...] | None
+    anchors: tuple[tuple[float, torch.Tensor], ...]
     """Factors and conditions (P, L, D). The target is the sum of factor times the noise estimate under each condition.
-    All targets of a removal have the same factors. None: the target is the frozen base's estimate under the condition
-    itself, whatever the others' is; such targets come last."""
+    All targets of a removal have the same factors. Without anchors, the target is the frozen base's estimate under the
+    condition itself, whatever the others' is; such targets come last."""
 
 
 TargetNoise = Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -65,4 +65,4 @@ def encode_concept(model: TextToImage, concept: ErasureConcept, condition: str) 
 @torch.no_grad()
 def preservation_targets(model: TextToImage, prompts: Sequence[str]) -> list[DistillationTarget]:
     """Return the target of the preserved prompts, which keep the base's estimate; none without prompts."""
-    return [DistillationTarget("preserved prompts", model.encode(prompts), None)] if prompts else []
+    return [DistillationTarget("preserved prompts", model.encode(prompts), ())] if prompts else []

@@ -73,7 +73,7 @@ def distill(
         conditions = torch.cat([target.conditions[row] for target, row in zip(targets, rows, strict=True)])[own]
         with torch.no_grad():
             target_eps = torch.zeros_like(x_t)
-            taught = [target.anchors for target in targets if target.anchors is not None]
+            taught = [target.anchors for target in targets if target.anchors]
             # This process's rows of the targets with anchors, which come first.
             first = min(max(rollouts.batch * len(taught) - own.start, 0), len(x_t))
             for parts in zip(*taught, strict=True) if first else ():

@@ -121,7 +121,7 @@ def test_keys_and_values_of_both_concepts_go_to_the_anchor_and_preserved_ones_st
         erased = read(small_model, [f"a red {token.format(concept.name)}"], concept.tokens)
         wanted = read(small_model, ["a red boat"]) @ own[name].T
         before, after = ((erased @ w[name].T - wanted).norm() for w in (own, weights))
-        assert after < before / 2, concept.name
+        assert after < 0.6 * before, concept.name
     tree = read(small_model, ["a tree"])
     assert (tree @ (weights[name] - own[name]).T).norm() < 0.1 * (tree @ own[name].T).norm()
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from importlib.metadata import EntryPoint
 
@@ -14,7 +15,8 @@ from hfi_core import plugins
 from hfi_core.errors import UserError
 from hfi_core.params import parse_params
 from tests.support.loop import run_through, units
-from tests.support.projects import REPOSITORY, Project, default_raw, write_project
+from tests.support.other_model import build_other_model
+from tests.support.projects import REPOSITORY, Project, default_raw, small_raw, write_raw
 
 PAGE = (REPOSITORY / "docs/how-to/put-a-technique-beside-ours.md").read_text()
 ROWS = {
@@ -33,7 +35,12 @@ def registered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     (folder / "their_projection.py").write_text(code)
     (folder / "broken_projection.py").write_text("import no_such_module")
+    (folder / "bare_removal.py").write_text(
+        "from typing import Literal\nfrom hfi_core.params import RegisteredRemoval\n"
+        "class Bare(RegisteredRemoval):\n    method: Literal['bare']\n"
+    )
     points = [
+        EntryPoint("bare", "bare_removal:Bare", plugins.REMOVAL_GROUP),
         EntryPoint("projection", "their_projection:Projection", plugins.REMOVAL_GROUP),
         EntryPoint("broken", "broken_projection:Projection", plugins.REMOVAL_GROUP),
         EntryPoint("plain", "their_projection:Literal", plugins.REMOVAL_GROUP),
@@ -43,13 +50,25 @@ def registered(tmp_path_factory):
         patch.syspath_prepend(folder)
         patch.setattr(plugins, "entry_points", lambda group: points if group == "hfi.removals" else [])
         yield
-    sys.modules.pop("their_projection", None)
+    for module in ("their_projection", "bare_removal"):
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture(scope="module")
-def inverted(miniature, tmp_path_factory, registered) -> Project:
-    """A project with tokens, in which nothing is distilled yet."""
-    project = write_project(tmp_path_factory.mktemp("techniques") / "project", miniature)
+def inverted(tmp_path_factory, registered) -> Project:
+    """A project on a tiny model with tokens of two concepts, one of them ranked, in which nothing is distilled yet."""
+    folder = build_other_model(tmp_path_factory.mktemp("techniques"))
+    shutil.copytree(folder / "classifier", folder / "judges" / "evaluation")
+    raw = small_raw(folder)
+    raw["concepts"] = {
+        name: raw["concepts"]["badge"] | {"text": name, "prompts": [f"a {name}", f"a big {name}"], "feedback": feedback}
+        for name, feedback in (("knife", "binary"), ("blood", "ranking"))
+    }
+    raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 12)
+    raw["evaluate"]["judge"] |= {"kind": "classifier", "flagged": ["weapon"], "accepted": ["tool"], "threshold": 0.2}
+    project = Project(folder / "project")
+    project.folder.mkdir()
+    write_raw(project.folder, raw)
     project.keep("base", "sdd-text")
     short = {
         row: settings | {key: value for key, value in SHORT.items() if key in settings}
@@ -102,6 +121,7 @@ def test_a_row_of_another_package_is_parsed_by_its_own_class_and_dumped_as_it_wa
         ),
         ({"method": "broken"}, "cannot be loaded: ModuleNotFoundError: No module named 'no_such_module'"),
         ({"method": "plain"}, "their_projection:Literal is not a class of hfi_core.params.RegisteredRemoval"),
+        ({"method": "bare"}, "bare_removal:Bare is not a class of .* with a `remove`"),
         ({"method": "sdd", "condition": "token", "strength": 1.0}, r"removals\.row\.steps: missing key"),
         ({"method": "nobody"}, r"removals\.row: .*'nobody'"),
     ],
