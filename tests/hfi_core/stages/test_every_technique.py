@@ -1,4 +1,4 @@
-"""Each row that the how-to shows, and one of another package, goes through distill, attack, evaluate and package."""
+"""Each row that the how-to shows, and one of another package, goes through distill, attack and evaluate."""
 
 import json
 import re
