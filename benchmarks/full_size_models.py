@@ -27,9 +27,8 @@ from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
 from hfi_core.compute.device import configure_torch
 from hfi_core.erasure import closed_form
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.methods import distillation_settings, make_rollouts
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import distill
 from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import enable_checkpointing, load_base_model

@@ -20,9 +20,8 @@ from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.methods import distillation_settings, make_rollouts, remove_in_closed_form
-from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, frozen_target
 from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
 from hfi_core.models.diffusion.loading import load_base_model
@@ -100,7 +99,7 @@ def measure() -> dict[str, Figure]:
         )  # fmt: skip
 
     best: dict[tuple[str, float], float] = {}
-    material = [ErasureConcept(name, concept, tokens, load_examples=list)]
+    material = [ErasureConcept(name, concept, tokens, load_examples=list, load_judged=list)]
     begun = time.perf_counter()
     solved, _ = remove_in_closed_form(
         model, material, CLOSED_FORM, params, key=(), work=None, before_step=lambda *_: None, progress=lambda *_: None

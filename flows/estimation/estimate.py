@@ -12,7 +12,7 @@ from flows.estimation.throughput import Rate
 from flows.runtime.console import format_bytes, format_duration
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.models.imported import require_fitting
-from hfi_core.params import Imported, Params, Source, is_learned
+from hfi_core.params import Imported, Params, Source, is_learned, is_trained_parameter
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import CANDIDATES
@@ -148,9 +148,14 @@ def _disk(params: Params, model: ModelSize | None, candidates: dict[str, int]) -
     picture_bytes, source = _picture_bytes(model)
     pictures = count * picture_bytes
     yield EstimatedQuantity("disk, pictures", pictures, "bytes", f"{count:,} pictures x {source}")
-    removals = sum(map(is_learned, params.removals.values()))
-    parameters = removals * model.removed_parameters
-    source = f"{removals} removals x {model.removed_parameters:,} cross-attention parameters"
+    learned = [spec for spec in params.removals.values() if is_learned(spec)]
+    parameters = sum(
+        size
+        for spec in learned
+        for name, size in model.unet_parameters.items()
+        if is_trained_parameter(name, getattr(spec, "learns", "cross"))
+    )
+    source = f"{len(learned)} removals with {parameters:,} parameters that they learn"
     for row, spec in params.removals.items():
         if isinstance(spec, Imported):
             replaced = require_fitting(row, spec, model.folder)

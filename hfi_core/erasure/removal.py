@@ -6,11 +6,12 @@ from pathlib import Path
 
 import torch
 
-from hfi_core.erasure.methods import METHODS
+from hfi_core.erasure.methods import find_method
 from hfi_core.erasure.recipes import make_recipe
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.erasure.trainer import StepCallback
 from hfi_core.errors import UserError
+from hfi_core.inversion.examples import judged_pictures
 from hfi_core.inversion.token_pair import TokenPair
 from hfi_core.models.diffusion.loading import with_weights
 from hfi_core.models.diffusion.model import TextToImage
@@ -21,7 +22,7 @@ from hfi_core.progress import Progress, no_progress
 
 @dataclass(frozen=True)
 class LearnedRemoval:
-    """The result of a removal: the cross-attention weights that it changed, and how it learned them."""
+    """The result of a removal: the UNet's weights that it changed, and how it learned them."""
 
     weights: dict[str, torch.Tensor]
     """The teacher's weights by the name of the UNet's parameter."""
@@ -55,7 +56,7 @@ def learn_removal(
     """
     spec = params.removals[row]
     concepts = [_prepare_concept(model, pair, params) for pair in tokens]
-    learn = METHODS[spec.method]
+    learn = find_method(spec)
     weights, losses = learn(
         model, concepts, spec, params, key=(params.seed, row), work=work, before_step=before_step, progress=progress
     )
@@ -104,4 +105,5 @@ def _prepare_concept(model: TextToImage, pair: TokenPair, params: Params) -> Era
         spec=params.concept(pair.concept),
         tokens={name: vectors.to(model.device) for name, vectors in pair.vectors.items()},
         load_examples=lambda: pair.examples(model, params.invert.top, params.compute.block),
+        load_judged=lambda: judged_pictures(model, pair.reward, params.compute.block),
     )

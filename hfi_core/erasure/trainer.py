@@ -1,4 +1,4 @@
-"""The trainer of all distilled removals: one frozen body, two small sets of cross-attention weights.
+"""The trainer of all distilled removals: one frozen body, and two sets of those of its weights that learn.
 
 The two sets are the student, which learns, and the teacher, its exponential moving average (EMA), which is kept.
 Deviations from the reference SDD trainer, for speed at equal meaning: points are learned in batches, and the decay of
@@ -75,10 +75,15 @@ def distill(
         conditions = torch.cat([target.conditions[row] for target, row in zip(targets, rows, strict=True)])[own]
         with torch.no_grad():
             target_eps = torch.zeros_like(x_t)
-            for parts in zip(*(target.anchors for target in targets), strict=True):
+            taught = [target.anchors for target in targets if target.anchors]
+            # This process's rows of the targets with anchors, which come first.
+            first = min(max(rollouts.batch * len(taught) - own.start, 0), len(x_t))
+            for parts in zip(*taught, strict=True) if first else ():
                 factor = parts[0][0]
-                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])[own]
-                target_eps += factor * target_noise(student, x_t, t, anchors)
+                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=False)])[own]
+                target_eps[:first] += factor * target_noise(student, x_t[:first], t[:first], anchors)
+            if first < len(x_t):
+                target_eps[first:] = model.predict(x_t[first:], t[first:], conditions[first:])
         errors = model.schedule.output_error(model.predict(x_t, t, conditions, student) - target_eps, t)
         return errors.square().mean() * len(targets) * group.weight(joint)
 

@@ -57,6 +57,12 @@ class Science(Frozen):
                 f"sampler.guidance is 1, which is no guidance, and the row {recipes[0]} acts through guidance: "
                 "raise it, or leave the row out"
             )
+        learns = getattr(released, "learns", "cross")
+        if self.release.lora and learns in ("all-but-cross", "all"):
+            raise ValueError(
+                f"release.lora: a LoRA holds changes of matrices only, but the row {self.release.row!r} learns "
+                f"{learns}, with convolutions and norms. To fix this: set release.lora to null"
+            )
         if self.feedback.simulated and self.model.source != EMBEDDED:
             raise ValueError(
                 "feedback.simulated is for the embedded model only: set it to {}, and name your file in feedback.file"

@@ -89,6 +89,7 @@ def write_card(
     evaluation: Mapping[str, Any],
     lora: Mapping[str, Any] | None,
     *,
+    learned: str,
     two_encoders: bool,
     left_out: Sequence[str],
     recipe: Recipe | None = None,
@@ -96,9 +97,9 @@ def write_card(
     """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
-    of the LoRA, if there is one. `two_encoders` is true for models like SDXL. `left_out` lists the components of the
-    base model that the release does not have. `recipe` is that of a row that trains nothing. The folder of the card
-    already holds `model/`, or with a recipe `scheduler/`.
+    of the LoRA, if there is one. `learned` says which part of the UNet changed. `two_encoders` is true for models like
+    SDXL. `left_out` lists the components of the base model that the release does not have. `recipe` is that of a row
+    that trains nothing. The folder of the card already holds `model/`, or with a recipe `scheduler/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
@@ -109,6 +110,7 @@ def write_card(
         name=params.release.model,
         removal=removal,
         lora=lora,
+        learned=learned,
         two_encoders=two_encoders,
         left_out=left_out,
         concepts=params.concepts,

@@ -19,7 +19,7 @@ from hfi_core.models.diffusion.loading import apply_weights, load_model, load_re
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.recipe import describe_recipe, load_recipe
 from hfi_core.models.diffusion.saving import save_model, save_scheduler
-from hfi_core.params import Params
+from hfi_core.params import Learns, Params, is_trained_parameter
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, RECIPE_NUMBERS
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import Progress
@@ -57,6 +57,7 @@ def run(context: StageContext) -> dict[str, float]:
             evaluation,
             lora.accuracy if lora else None,
             recipe=recipe,
+            learned=_describe_learned(changed),
             two_encoders="text_encoder_2" in model.networks,
             left_out=components_without_weights(model.folder),
         )
@@ -79,6 +80,12 @@ def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Pro
     requests = [shots[position].request for position in chosen]
     sampler, block = params.sampler, params.compute.block
     return fit_lora(base, changed, requests, spec, sampler=sampler, block=block, progress=progress)
+
+
+def _describe_learned(changed: Weights) -> str:
+    sets: tuple[tuple[Learns, str], ...] = (("cross", "cross-attention"), ("attention", "self- and cross-attention"))
+    found = (words for learns, words in sets if all(is_trained_parameter(name, learns) for name in changed))
+    return next(found, "more than the attention")
 
 
 def _copy_tokens(source: Path, folder: Path) -> None:

@@ -7,9 +7,8 @@ import torch
 from hfi_core.candidates.manifest import read_manifest, read_pictures
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import load_base_model

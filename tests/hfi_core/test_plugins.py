@@ -23,8 +23,8 @@ class Foreign:
 
 @pytest.fixture
 def with_foreign(monkeypatch):
-    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.ENTRY_POINT_GROUP)
-    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.ENTRY_POINT_GROUP)
+    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.JUDGE_GROUP)
+    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.JUDGE_GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point, thief] if group == "hfi.judges" else [])
 
 

@@ -7,9 +7,8 @@ import torch
 from accelerate import PartialState
 
 from hfi_core.compute.device import configure_torch
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.loading import load_base_model

@@ -23,6 +23,19 @@ _SHORT = {
 
 CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01}
 """A row that the default project does not have."""
+_TRAINED = {
+    "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "guidance": 3.0, "rollout_steps": 3, "rollouts": 2, "reuse": 1,
+    "concentration": 1,
+}  # fmt: skip
+ESD_ROW = {"method": "esd", "condition": "token", "variant": "x", "negative_guidance": 1.0} | _TRAINED
+"""Another, short."""
+_FINE_TUNED = {
+    "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "preserved": ["a red boat"], "pictures": 2,
+}  # fmt: skip
+REWARD_WEIGHTED_ROW = {"method": "reward_weighted", "beta": 0.5} | _FINE_TUNED
+DPO_ROW = {"method": "dpo", "beta": 2000.0} | _FINE_TUNED
+UCE_ROW = {"method": "uce", "condition": "text", "preserved": ["a boat"]}
+RECE_ROW = {"method": "rece", "condition": "token", "rounds": 2}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from hfi_core.models.diffusion.folder import picture_side
 from hfi_core.models.diffusion.recipe import Recipe
 from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.models.diffusion.text_encoders import TextEncoders
-from hfi_core.params import Sampler
+from hfi_core.params import Learns, Sampler, is_trained_parameter
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -108,9 +108,13 @@ class TextToImage:
             named |= {f"{part}.{name.removeprefix('text_model.')}": value for name, value in encoder.named_parameters()}
         return named
 
+    def unet_parameters(self, learns: Learns) -> dict[str, torch.Tensor]:
+        """Return those parameters of the UNet, by name, that a removal with this setting trains."""
+        return {name: value for name, value in self.unet.named_parameters() if is_trained_parameter(name, learns)}
+
     def cross_attention(self) -> dict[str, torch.Tensor]:
-        """Return the UNet's cross-attention parameters by name: removal trains only these (Gandikota et al. 2023)."""
-        return {name: value for name, value in self.unet.named_parameters() if ".attn2." in name}
+        """Return the UNet's cross-attention parameters by name: removal by default trains only these (ESD-x)."""
+        return self.unet_parameters("cross")
 
 
 def _divergence_error(latents: torch.Tensor, dtype: torch.dtype) -> UserError:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_target, make_targets
-from hfi_core.erasure.targets import ErasureConcept
+from hfi_core.erasure.anchored import make_targets
+from hfi_core.erasure.targets import ErasureConcept, frozen_target
 from hfi_core.models.diffusion.loading import load_base_model
 
 FOUND = "<badge-round-2>"
@@ -24,7 +24,7 @@ def taught(miniature, tmp_path_factory):
         for name in ("<badge-objectionable>", "<badge-accepted>", FOUND)
     }
     found = {"badge": {FOUND: drawn.pop(FOUND)}}
-    material = [ErasureConcept("badge", params.concepts["badge"], drawn, load_examples=list)]
+    material = [ErasureConcept("badge", params.concepts["badge"], drawn, load_examples=list, load_judged=list)]
     return model, lambda contrast, preserve: {
         target.name: target for target in make_targets(model, material, found, contrast, preserve)
     }

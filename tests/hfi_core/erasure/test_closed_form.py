@@ -40,7 +40,7 @@ def material(model, params):
         f"<badge-{role}>": torch.randn(2, width, generator=torch_generator(role))
         for role in ("objectionable", "accepted")
     }
-    return [ErasureConcept("badge", params.concepts["badge"], tokens, load_examples=list)]
+    return [ErasureConcept("badge", params.concepts["badge"], tokens, load_examples=list, load_judged=list)]
 
 
 def objective(model, taught: list[DistillationTarget], chosen: ClosedForm, weights) -> float:

@@ -6,11 +6,12 @@ import pytest
 import torch
 from scipy import stats
 
+from hfi_core.compute.data_parallel import DataParallelGroup
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_target
+from hfi_core.erasure import trainer
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings, draw_beta
 from hfi_core.erasure.sdd import unconditional_target
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target, preservation_targets
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.loading import load_base_model
 from tests.support.stopped import Stopped, stop_at
@@ -89,3 +90,26 @@ def test_a_run_that_was_stopped_ends_in_the_same_bits(model, uninterrupted, tmp_
     resumed, resumed_losses = learn_long(model, work=tmp_path)
     assert all(torch.equal(weights[name], resumed[name]) for name in weights)
     assert torch.equal(losses, resumed_losses)
+
+
+class Apart(DataParallelGroup):
+    """One of several processes that do not wait for the others."""
+
+    def mean(self, value):
+        return value
+
+
+@pytest.mark.parametrize("preserved", [[], ["a boat"]])
+def test_the_losses_of_two_processes_average_to_that_of_one(model, monkeypatch, preserved):
+    targets = [make_target(model, "a red badge", "a blue kite"), *preservation_targets(model, preserved)]
+    once = replace(SETTINGS, steps=1)
+    generator = torch_generator("changed")
+    start = {n: v + 0.1 * torch.randn(v.shape, generator=generator) for n, v in model.cross_attention().items()}
+
+    def loss(group):
+        monkeypatch.setattr(trainer, "current_group", lambda: group)
+        rollouts = RollOuts(model, targets, SAMPLING, ("test",))
+        return float(distill(model, rollouts, frozen_target(model), once, start=start)[1])
+
+    parts = [loss(Apart(rank, 2)) for rank in range(2)]
+    assert sum(parts) / 2 == pytest.approx(loss(DataParallelGroup()), rel=1e-4)

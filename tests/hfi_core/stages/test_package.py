@@ -19,8 +19,9 @@ from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
+from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.folder import read_picture_side
-from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.loading import WEIGHTS, load_base_model
 from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.params import Source
 from hfi_core.report.images import select_round_robin
@@ -238,7 +239,8 @@ def test_a_card_names_a_base_on_the_hub_by_its_commit_and_a_safety_checker(relea
     write_card(
         tmp_path / "README.md", params.model_copy(update={"model": hub}),
         {"method": "anchored", "row": "anchored", "trained_parameters": 1}, {"metrics": {}},
-        json.loads((released.folder / "release/lora/accuracy.json").read_text()), two_encoders=False, left_out=(),
+        json.loads((released.folder / "release/lora/accuracy.json").read_text()), learned="cross-attention",
+        two_encoders=False, left_out=(),
     )  # fmt: skip
     card = (tmp_path / "README.md").read_text()
     assert f'"owner/name", revision="{"0" * 40}", scheduler=scheduler' in card and "BASE" not in card
@@ -256,3 +258,18 @@ def test_where_none_is_wanted_or_nothing_was_changed_there_is_none(project, edit
     release = unit.outputs["release"]
     assert not (release / "lora").exists()
     assert "LoRA" not in (release / "README.md").read_text()
+
+
+def test_a_release_carries_convolutions_and_norms_and_a_lora_of_them_is_refused_by_name(project):
+    unit, params = prepare(project), project.params
+    base = load_base_model(params.model, params.compute).unet_parameters("all")
+    changed = {name: value + 0.01 for name, value in base.items()}
+    save_tensors(unit.inputs["model"] / WEIGHTS, changed, {"base": params.model.digest, "row": "anchored"})
+    with pytest.raises(UserError, match=r"the removal changed conv_in\.weight, of shape .* set release\.lora to null"):
+        unit.stage.load()(unit.context(params))
+    assert not unit.outputs["release"].exists()
+    project.edit(release__lora=None)
+    unit.stage.load()(unit.context(project.params))
+    merged = load_file(project.folder / "release/model/unet/diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(merged[name], value) for name, value in changed.items())
+    assert "(more than the attention of the UNet)" in (project.folder / "release/README.md").read_text()
