@@ -1,11 +1,13 @@
-"""Write the model card of a release, and the pictures beside it."""
+"""Write the model card of a release, and the pictures beside it. Does not import torch."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
@@ -14,11 +16,12 @@ from PIL import Image
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
-from hfi_core.models.diffusion.folder import components, read_index
-from hfi_core.models.diffusion.recipe import Recipe
-from hfi_core.models.diffusion.saving import type_of_scheduler
+from hfi_core.models.diffusion.folder import components, read_index, type_of_scheduler
 from hfi_core.params import EMBEDDED, Params, Source
 from hfi_core.report.images import select_round_robin
+
+if TYPE_CHECKING:  # a plan imports this file
+    from hfi_core.models.diffusion.recipe import Recipe
 
 SUITES = ("broad", "neighbours", "unrelated")
 """Suites of the card's pictures."""

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.io.json_files import write_json
-from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
+from hfi_core.models.diffusion.folder import INDEX, SCHEDULER, components_without_weights, model_files, read_index
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import make_scheduler
 
-_SCHEDULER = "scheduler"
 _ORIGINS = ("_name_or_path", "name_or_path")
 """Keys under which the libraries note from where they read a component."""
 _LOCAL_PATH = re.compile(r"(/|~[^/]*/|\\\\|file:/*|[A-Za-z]:[\\/])\w")
@@ -32,8 +31,8 @@ def save_model(model: TextToImage, folder: Path) -> None:
     for part, network in model.networks.items():
         network.save_pretrained(folder / part, safe_serialization=True)
     if model.sampler is not None:
-        index[_SCHEDULER] = ["diffusers", save_scheduler(model, folder)]
-        written.add(_SCHEDULER)
+        index[SCHEDULER] = ["diffusers", save_scheduler(model, folder)]
+        written.add(SCHEDULER)
     for name in model_files(model.folder):
         if name.split("/")[0] not in written:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -54,13 +53,8 @@ def save_scheduler(model: TextToImage, folder: Path) -> str:
     if model.sampler is None:
         raise ValueError("The model has no sampler settings: load it by hfi_core.load_model(params).")
     scheduler = make_scheduler(model, model.sampler.scheduler, model.sampler.steps)
-    scheduler.save_pretrained(folder / _SCHEDULER)
+    scheduler.save_pretrained(folder / SCHEDULER)
     return type(scheduler).__name__
-
-
-def type_of_scheduler(folder: Path) -> str:
-    """Return the name of the class of the scheduler that `save_scheduler` wrote below a folder."""
-    return json.loads((folder / _SCHEDULER / "scheduler_config.json").read_text(encoding="utf-8"))["_class_name"]
 
 
 def _without_paths(content: Any, key: str = "") -> Any:
