@@ -102,6 +102,7 @@ def make_loss(
         x_t, condition = own.noised(model, chosen, noise)
         with torch.no_grad():
             frozen = model.predict(x_t, noise.t, condition)
-        return value + (model.predict(x_t, noise.t, condition, student) - frozen).square().mean()
+        change = model.predict(x_t, noise.t, condition, student) - frozen
+        return value + model.schedule.output_error(change, noise.t).square().mean()
 
     return loss

@@ -85,9 +85,13 @@ def draw_noise(model: TextToImage, count: int, generator: torch.Generator) -> No
 def denoising_errors(
     model: TextToImage, pictures: Pictures, chosen: torch.Tensor, noise: Noise, weights: Weights | None
 ) -> torch.Tensor:
-    """Return the mean square of eps - eps_theta(x_t, t, c) (B,) for the chosen pictures (B,)."""
+    """Return the mean square of eps - eps_theta(x_t, t, c) (B,) for the chosen pictures (B,).
+
+    For a model that predicts v, the error is taken in v.
+    """
     x_t, condition = pictures.noised(model, chosen.to(model.device), noise)
-    return (noise.eps - model.predict(x_t, noise.t, condition, weights)).square().mean(dim=(1, 2, 3))
+    error = noise.eps - model.predict(x_t, noise.t, condition, weights)
+    return model.schedule.output_error(error, noise.t).square().mean(dim=(1, 2, 3))
 
 
 Loss = Callable[[int, slice, dict[str, torch.Tensor]], torch.Tensor]

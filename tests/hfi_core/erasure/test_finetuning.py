@@ -11,6 +11,7 @@ from hfi_core.erasure.finetuning import denoising_errors, draw_noise, draw_own_p
 from hfi_core.erasure.methods import METHODS
 from hfi_core.errors import UserError
 from hfi_core.inversion.examples import JudgedPictures
+from hfi_core.models.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
 from hfi_core.params import DPO, RewardWeighted, parse_params
 from hfi_core.progress import no_progress
 from tests.support.projects import DPO_ROW, REWARD_WEIGHTED_ROW, default_raw
@@ -39,13 +40,27 @@ def own(small_model, small_params):
     return draw_own_pictures(small_model, ["a boat", "a tree"], 2, small_params.sampler, 3, KEY)
 
 
+@pytest.fixture(params=PREDICTION_TYPES)
+def model(small_model, request):
+    """The tiny model, whose network is taken to predict eps, or v."""
+    return replace(small_model, schedule=NoiseSchedule(small_model.schedule.alpha_bar, request.param))
+
+
+@torch.no_grad()
+def output(model, x_t, t, condition, weights):
+    """The network's own output."""
+    raw = replace(model, schedule=NoiseSchedule(model.schedule.alpha_bar, "epsilon"))
+    return raw.predict(x_t, t, condition, weights)
+
+
 def error(model, pictures, number, t, eps, weights):
-    """|| eps - eps_theta(x_t, t, z) ||^2 of one picture, as a mean; x_t by Ho et al. 2020, eq. 4."""
-    alpha_bar = model.schedule.alpha_bar[t]
-    x_t = alpha_bar.sqrt() * pictures.latents[number] + (1 - alpha_bar).sqrt() * eps
+    """|| eps - eps_theta(x_t, t, z) ||^2 of one picture, or that of v, as a mean; x_t by Ho et al. 2020, eq. 4."""
+    a, s, x_0 = model.schedule.alpha_bar[t].sqrt(), (1 - model.schedule.alpha_bar[t]).sqrt(), pictures.latents[number]
+    target = eps if model.schedule.prediction_type == "epsilon" else a * eps - s * x_0
     condition = pictures.conditions[pictures.prompt[number]]
-    with torch.no_grad():
-        return float((eps - model.predict(x_t[None], t[None], condition[None], weights)[0]).square().mean())
+    return float(
+        (target - output(model, (a * x_0 + s * eps)[None], t[None], condition[None], weights)[0]).square().mean()
+    )
 
 
 def test_the_base_s_own_pictures_do_not_depend_on_the_block(small_model, small_params, own):
@@ -55,58 +70,57 @@ def test_the_base_s_own_pictures_do_not_depend_on_the_block(small_model, small_p
     assert not torch.allclose(own.latents[0], own.latents[1])
 
 
-def test_the_reward_weighted_loss_is_the_published_one(small_model, student, own, judged):
-    pictures = make_pictures(small_model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
-    loss = reward_weighted.make_loss(small_model, pictures, 1 - judged.rewards, own, 0.7, 5, KEY)
+def test_the_reward_weighted_loss_is_the_published_one(model, student, own, judged):
+    pictures = make_pictures(model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
+    loss = reward_weighted.make_loss(model, pictures, 1 - judged.rewards, own, 0.7, 5, KEY)
     with torch.no_grad():
         value = float(loss(3, ALL, student))
     generator = torch_generator("reward-weighted", *KEY, 3)
-    chosen, noise = torch.randint(0, 6, (5,), generator=generator), draw_noise(small_model, 5, generator)
-    again, other = torch.randint(0, 4, (5,), generator=generator), draw_noise(small_model, 5, generator)
+    chosen, noise = torch.randint(0, 6, (5,), generator=generator), draw_noise(model, 5, generator)
+    again, other = torch.randint(0, 4, (5,), generator=generator), draw_noise(model, 5, generator)
     expected = sum(
-        (1 - float(judged.rewards[n])) * error(small_model, pictures, n, noise.t[i], noise.eps[i], student)
+        (1 - float(judged.rewards[n])) * error(model, pictures, n, noise.t[i], noise.eps[i], student)
         for i, n in enumerate(chosen.tolist())
     ) + 0.7 * sum(
-        error(small_model, own, n, other.t[i], other.eps[i], student) for i, n in enumerate(again.tolist())
+        error(model, own, n, other.t[i], other.eps[i], student) for i, n in enumerate(again.tolist())
     )  # fmt: skip
     assert value == pytest.approx(expected / 5, rel=1e-4)
 
 
 @pytest.mark.parametrize("beta", [1.0, 500.0])
-def test_the_dpo_loss_is_the_published_one(small_model, student, judged, beta):
-    pictures = make_pictures(small_model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
+def test_the_dpo_loss_is_the_published_one(model, student, judged, beta):
+    pictures = make_pictures(model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
     pairs = dpo.find_pairs([prompt or "badge" for prompt in judged.prompts], judged.labels.tolist(), "binary")
     with torch.no_grad():
-        value = float(dpo.make_loss(small_model, pictures, [pairs], None, beta, 4, KEY)(2, ALL, student))
+        value = float(dpo.make_loss(model, pictures, [pairs], None, beta, 4, KEY)(2, ALL, student))
     generator = torch_generator("dpo", *KEY, 2)
     preferred, others = pairs.draw(4, generator)
-    noise = draw_noise(small_model, 4, generator)
+    noise = draw_noise(model, 4, generator)
     expected = 0.0
     for w, l, t, eps in zip(preferred.tolist(), others.tolist(), noise.t, noise.eps, strict=True):  # noqa: E741
         of_w, of_w_ref, of_l, of_l_ref = (
-            error(small_model, pictures, number, t, eps, weights) for number in (w, l) for weights in (student, None)
+            error(model, pictures, number, t, eps, weights) for number in (w, l) for weights in (student, None)
         )
         inside = -beta * (of_w - of_w_ref - (of_l - of_l_ref))
         expected -= float(torch.tensor(inside, dtype=torch.float64).sigmoid().log()) / 4
     assert value == pytest.approx(expected, rel=1e-3)
 
 
-def test_preserved_prompts_add_what_the_student_s_estimate_lacks_of_the_base_s(small_model, student, own, judged):
-    pictures = make_pictures(small_model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
+def test_preserved_prompts_add_what_the_student_s_estimate_lacks_of_the_base_s(model, student, own, judged):
+    pictures = make_pictures(model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
     pairs = dpo.find_pairs([prompt or "badge" for prompt in judged.prompts], judged.labels.tolist(), "binary")
     with torch.no_grad():
         without, with_own = (
-            float(dpo.make_loss(small_model, pictures, [pairs], kept, 1.0, 4, KEY)(2, ALL, student))
-            for kept in (None, own)
+            float(dpo.make_loss(model, pictures, [pairs], preserved, 1.0, 4, KEY)(2, ALL, student))
+            for preserved in (None, own)
         )
     generator = torch_generator("dpo", *KEY, 2)
     pairs.draw(4, generator)
-    draw_noise(small_model, 4, generator)
-    chosen, noise = torch.randint(0, 4, (4,), generator=generator), draw_noise(small_model, 4, generator)
-    x_t, condition = own.noised(small_model, chosen, noise)
-    with torch.no_grad():
-        estimates = [small_model.predict(x_t, noise.t, condition, weights) for weights in (student, None)]
-    assert with_own - without == pytest.approx(float((estimates[0] - estimates[1]).square().mean()), rel=1e-3)
+    draw_noise(model, 4, generator)
+    chosen, noise = torch.randint(0, 4, (4,), generator=generator), draw_noise(model, 4, generator)
+    x_t, condition = own.noised(model, chosen, noise)
+    outputs = [output(model, x_t, noise.t, condition, weights) for weights in (student, None)]
+    assert with_own - without == pytest.approx(float((outputs[0] - outputs[1]).square().mean()), rel=1e-3)
 
 
 @pytest.mark.parametrize(
