@@ -1,11 +1,14 @@
 """A tiny model of random weights, its params, and two concepts with tokens, for the tests of all removal methods."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import parse_params
 from tests.support.other_model import build_other_model
@@ -29,6 +32,12 @@ def small_params(tmp_path_factory):
 def small_model(small_params):
     """The tiny model. No test changes it."""
     return load_base_model(small_params.model, small_params.compute)
+
+
+@pytest.fixture(params=PREDICTION_TYPES)
+def eps_or_v_model(small_model, request):
+    """The tiny model, whose network is taken to predict eps, or v."""
+    return replace(small_model, schedule=NoiseSchedule(small_model.schedule.alpha_bar, request.param))
 
 
 @pytest.fixture(scope="package")

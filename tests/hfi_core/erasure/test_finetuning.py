@@ -11,7 +11,7 @@ from hfi_core.erasure.finetuning import denoising_errors, draw_noise, draw_own_p
 from hfi_core.erasure.methods import METHODS
 from hfi_core.errors import UserError
 from hfi_core.inversion.examples import JudgedPictures
-from hfi_core.models.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
+from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.params import DPO, RewardWeighted, parse_params
 from hfi_core.progress import no_progress
 from tests.support.projects import DPO_ROW, REWARD_WEIGHTED_ROW, default_raw
@@ -40,12 +40,6 @@ def own(small_model, small_params):
     return draw_own_pictures(small_model, ["a boat", "a tree"], 2, small_params.sampler, 3, KEY)
 
 
-@pytest.fixture(params=PREDICTION_TYPES)
-def model(small_model, request):
-    """The tiny model, whose network is taken to predict eps, or v."""
-    return replace(small_model, schedule=NoiseSchedule(small_model.schedule.alpha_bar, request.param))
-
-
 @torch.no_grad()
 def output(model, x_t, t, condition, weights):
     """The network's own output."""
@@ -58,9 +52,8 @@ def error(model, pictures, number, t, eps, weights):
     a, s, x_0 = model.schedule.alpha_bar[t].sqrt(), (1 - model.schedule.alpha_bar[t]).sqrt(), pictures.latents[number]
     target = eps if model.schedule.prediction_type == "epsilon" else a * eps - s * x_0
     condition = pictures.conditions[pictures.prompt[number]]
-    return float(
-        (target - output(model, (a * x_0 + s * eps)[None], t[None], condition[None], weights)[0]).square().mean()
-    )
+    predicted = output(model, (a * x_0 + s * eps)[None], t[None], condition[None], weights)[0]
+    return float((target - predicted).square().mean())
 
 
 def test_the_base_s_own_pictures_do_not_depend_on_the_block(small_model, small_params, own):
@@ -70,7 +63,8 @@ def test_the_base_s_own_pictures_do_not_depend_on_the_block(small_model, small_p
     assert not torch.allclose(own.latents[0], own.latents[1])
 
 
-def test_the_reward_weighted_loss_is_the_published_one(model, student, own, judged):
+def test_the_reward_weighted_loss_is_the_published_one(eps_or_v_model, student, own, judged):
+    model = eps_or_v_model
     pictures = make_pictures(model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
     loss = reward_weighted.make_loss(model, pictures, 1 - judged.rewards, own, 0.7, 5, KEY)
     with torch.no_grad():
@@ -88,7 +82,8 @@ def test_the_reward_weighted_loss_is_the_published_one(model, student, own, judg
 
 
 @pytest.mark.parametrize("beta", [1.0, 500.0])
-def test_the_dpo_loss_is_the_published_one(model, student, judged, beta):
+def test_the_dpo_loss_is_the_published_one(eps_or_v_model, student, judged, beta):
+    model = eps_or_v_model
     pictures = make_pictures(model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
     pairs = dpo.find_pairs([prompt or "badge" for prompt in judged.prompts], judged.labels.tolist(), "binary")
     with torch.no_grad():
@@ -106,7 +101,8 @@ def test_the_dpo_loss_is_the_published_one(model, student, judged, beta):
     assert value == pytest.approx(expected, rel=1e-3)
 
 
-def test_preserved_prompts_add_what_the_student_s_estimate_lacks_of_the_base_s(model, student, own, judged):
+def test_preserved_prompts_add_what_the_student_s_estimate_lacks_of_the_base_s(eps_or_v_model, student, own, judged):
+    model = eps_or_v_model
     pictures = make_pictures(model, judged.latents, [prompt or "badge" for prompt in judged.prompts])
     pairs = dpo.find_pairs([prompt or "badge" for prompt in judged.prompts], judged.labels.tolist(), "binary")
     with torch.no_grad():
