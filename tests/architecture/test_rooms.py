@@ -168,15 +168,30 @@ def test_no_files_import_each_other_in_a_circle():
         follow(module)
 
 
+@cache
+def _libraries() -> dict[Path, frozenset[str]]:
+    """The first part of every name that a file imports, anywhere in it."""
+    return {
+        path: frozenset(
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in _names(node)
+        )
+        for path in _files()
+    }
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if node.module else []
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_library_has_its_rooms(library):
-    rooms = set()
-    for path in _files():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            if any(name.split(".")[0] == library for name in names):
-                rooms.add("/".join(path.relative_to(REPOSITORY).parts[:2]))
+    importing = [path for path, libraries in _libraries().items() if library in libraries]
+    rooms = {"/".join(path.relative_to(REPOSITORY).parts[:2]) for path in importing}
     assert rooms and rooms <= LIBRARIES[library]
 
 

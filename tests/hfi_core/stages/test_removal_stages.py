@@ -18,6 +18,8 @@ from hfi_core.stages import attack
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import CLOSED_FORM, Project, write_project
 
+pytestmark = pytest.mark.integration  # whole loops
+
 
 @pytest.fixture(scope="module")
 def finished(miniature, tmp_path_factory) -> Project:
