@@ -61,9 +61,10 @@ types: install-test
 test: install-test browser
 	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-# The tests that start no server, no browser and no whole loop.
+# The tests that start no interpreter, no server, no browser and no whole loop. They wait for nothing, so that a third
+# process on two cores would only import everything once more.
 test-fast: install-test
-	python -m pytest -n 3 --dist loadfile -m 'unit and not soak'
+	python -m pytest -n 2 --dist loadfile -m 'unit and not soak'
 
 soak: install-test browser
 	python -m pytest -m soak --timeout 0

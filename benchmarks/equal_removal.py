@@ -18,7 +18,7 @@ from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure import anchored, sdd
 from hfi_core.erasure.methods import distillation_settings, make_rollouts
-from hfi_core.erasure.targets import ErasureConcept
+from hfi_core.erasure.targets import ErasureConcept, frozen_target
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.judges.base import PictureVerdict, load_judge
 from hfi_core.metrics.intervals import wilson_interval
@@ -44,7 +44,7 @@ def measure() -> dict[str, Figure]:
     model = load_base_model(params.model, params.compute)
     judge = load_judge(params.evaluate.judge, params.compute)
     material = [
-        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), load_examples=list)
+        ErasureConcept(name, concept, load_tokens(Path("tokens") / name), load_examples=list, load_judged=list)
         for name, concept in params.concepts.items()
     ]
 
@@ -76,8 +76,8 @@ def measure() -> dict[str, Figure]:
 
     def train_to_levels(row: str) -> None:
         spec, levels_ahead = params.removals[row], list(LEVELS)
-        lessons, target = (
-            (anchored.make_targets(model, material, {}, spec.contrast, spec.preserve), anchored.frozen_target(model))
+        targets, target_noise = (
+            (anchored.make_targets(model, material, {}, spec.contrast, spec.preserve), frozen_target(model))
             if spec.method == "anchored"
             else (sdd.make_targets(model, material, spec.condition), sdd.unconditional_target(model))
         )
@@ -95,8 +95,8 @@ def measure() -> dict[str, Figure]:
             return not levels_ahead
 
         settings = replace(distillation_settings(spec), steps=MOST_STEPS)
-        rollouts = make_rollouts(model, lessons, spec, params, (params.seed, row))
-        distill_until(all_reached, model, rollouts, target, settings)
+        rollouts = make_rollouts(model, targets, spec, params, (params.seed, row))
+        distill_until(all_reached, model, rollouts, target_noise, settings)
         for level in levels_ahead:
             print(f"{row} did not reach {level} of base in {MOST_STEPS} steps")
 

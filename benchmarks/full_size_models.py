@@ -1,7 +1,7 @@
 """Measure seconds and memory at the size of Stable Diffusion 1.5 and SDXL on one GPU: the reference and ours.
 
 The models have the shapes of the real ones and random weights, in bfloat16. They are loaded from a diffusers folder, as
-a project loads its model. Ours learns one lesson with the roll-outs, batch and guidance of the presets. The reference
+a project loads its model. Ours learns one target with the roll-outs, batch and guidance of the presets. The reference
 draws a fresh guided roll-out of 50 steps for every gradient step, stopped at one random step, at batch 1. Both are
 timed after a warm-up, in one run and under the same deterministic kernels. Memory is the largest amount that torch had
 allocated in a gradient step at batch 1, without VAE and text encoders, and for the reference without the third UNet
@@ -27,9 +27,8 @@ from flows.project.presets import load_preset as preset
 from flows.runtime.device import with_local_device
 from hfi_core.compute.device import configure_torch
 from hfi_core.erasure import closed_form
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.methods import distillation_settings, make_rollouts
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import distill
 from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import enable_checkpointing, load_base_model
@@ -149,7 +148,7 @@ def _inversion(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure
     yield f"inversion, a step of {params.invert.batch}, seconds", Figure(seconds)
 
 
-def _lesson(model: TextToImage) -> DistillationTarget:
+def _target(model: TextToImage) -> DistillationTarget:
     with torch.no_grad():
         return DistillationTarget("concept", model.encode([PROMPT]), ((1.0, model.encode([ANCHOR])),))
 
@@ -157,7 +156,7 @@ def _lesson(model: TextToImage) -> DistillationTarget:
 def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]]:
     def solve(times: int) -> None:
         for _ in range(times):
-            closed_form.solve(model, [_lesson(model)], CLOSED_FORM, params.compute.block)
+            closed_form.solve(model, [_target(model)], CLOSED_FORM, params.compute.block)
 
     yield "removal in closed form, seconds", Figure(_timed_warm(solve, 1, 1))
 
@@ -165,15 +164,15 @@ def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, Figu
 def _learn(model: TextToImage, params: Params, **changed: int) -> None:
     """Train on our schedule under the preset's settings for SDD, some of them changed."""
     spec = params.removals[ROW].model_copy(update=changed)
-    rollouts = make_rollouts(model, [_lesson(model)], spec, params, ("benchmark",))
+    rollouts = make_rollouts(model, [_target(model)], spec, params, ("benchmark",))
     distill(model, rollouts, frozen_target(model), distillation_settings(spec), start=model.cross_attention())
 
 
 def _reference(model: TextToImage, steps: int, spec: SDD) -> None:
-    lesson = _lesson(model)
-    ((_, anchors),) = lesson.anchors
+    target = _target(model)
+    ((_, anchors),) = target.anchors
     reference_schedule.train(
-        model, lesson.conditions, anchors, steps=steps, rate=spec.rate, ema=spec.ema,
+        model, target.conditions, anchors, steps=steps, rate=spec.rate, ema=spec.ema,
         guidance=spec.guidance, after_step=lambda step, teacher: False,
     )  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Measure the seconds until a part of the flagged pictures is gone: the reference schedule and ours, in one run.
 
-Both learn the same lesson (the text concept mapped onto u*) with the same EMA and clipping on the embedded model, at
+Both learn the same target (the text concept mapped onto u*) with the same EMA and clipping on the embedded model, at
 each of three rates. Every 4 gradient steps, 128 pictures are drawn and judged. This time is subtracted. A level is the
 part of the base's flagged pictures that is left. A level that was not reached in 60 steps has no figure. The last
-figures compare each schedule at its best rate. This lesson alone ends near a fifth of base: the rounds that `anchored`
+figures compare each schedule at its best rate. This target alone ends near a fifth of base: the rounds that `anchored`
 adds remove the rest. `closed form` is the removal of that name, which has no steps. It starts from the tokens, and its
 seconds are those of its whole mapping, v* included. One seed of training. Needs the tokens of a finished `hfi run`.
 """
@@ -20,9 +20,8 @@ from benchmarks.results import Figure
 from benchmarks.stopping import distill_until
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.methods import distillation_settings, make_rollouts, remove_in_closed_form
-from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, frozen_target
 from hfi_core.inversion.tokens import load_tokens, token_name
 from hfi_core.judges.base import load_judge
 from hfi_core.models.diffusion.loading import load_base_model
@@ -89,8 +88,8 @@ def measure() -> dict[str, Figure]:
 
     def ours(watch: _Watch, rate: float) -> None:
         settings = replace(distillation_settings(spec), steps=MOST_STEPS, rate=rate)
-        lessons = [DistillationTarget("text", conditions, ((1.0, anchors),))]
-        rollouts = make_rollouts(model, lessons, spec, params, ("benchmark",))
+        targets = [DistillationTarget("text", conditions, ((1.0, anchors),))]
+        rollouts = make_rollouts(model, targets, spec, params, ("benchmark",))
         distill_until(watch, model, rollouts, frozen_target(model), settings)
 
     def reference(watch: _Watch, rate: float) -> None:
@@ -100,7 +99,7 @@ def measure() -> dict[str, Figure]:
         )  # fmt: skip
 
     best: dict[tuple[str, float], float] = {}
-    material = [ErasureConcept(name, concept, tokens, load_examples=list)]
+    material = [ErasureConcept(name, concept, tokens, load_examples=list, load_judged=list)]
     begun = time.perf_counter()
     solved, _ = remove_in_closed_form(
         model, material, CLOSED_FORM, params, key=(), work=None, before_step=lambda *_: None, progress=lambda *_: None

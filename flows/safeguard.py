@@ -80,7 +80,7 @@ def safeguard(
         plan = when_dvc_is_free(lambda: make_plan(until))
         rename_run(_name_of(plan))  # not by `flow_run_name`: Prefect tells nobody why that fails
         if deployment.id:
-            require_recordable(plan.params)
+            require_recordable(plan.params.versioning)
         if then:
             require_deployment(then)
         return _execute(Run(plan, Parallelism(shards, ray, processes), deadline), page, wait_days, then)

@@ -2,12 +2,13 @@
 
 import os
 
-# Before torch or any tracker is imported: the machine's cores are shared, and nobody is told about test runs.
+# Before torch or any tracker is imported: the machine's cores are shared, and no tracker reports test runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin while they wait take the cores from the others
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.update(DO_NOT_TRACK="1", MLFLOW_DISABLE_TELEMETRY="true", PREFECT_SERVER_ANALYTICS_ENABLED="false")
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
@@ -27,12 +28,15 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), *filter(None, [os.e
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
 
+gc.disable()  # until the test files are imported, little is garbage: see pytest_collection_finish
+
 pytest_plugins = ["tests.support.flow_fixtures", "tests.support.s3_fixtures"]
 
 _LONG = ("tests/integration/", "tests/flows/", "tests/faults/", "tests/packaging/", "tests/architecture/")
 _KINDS = ("integration", "browser", "faults", "cuda")
 _PROCESSES = {"forks", "postgresql", "s3_port", "chromium"}
-"""The fixtures that every server, browser and command of the tests rests on."""
+"""The fixtures that every server, browser and command of the tests rests on; a test that starts an interpreter has the
+mark `integration`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,9 +46,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         folder = item.nodeid.split("/")[1]
-        processes = folder == "packaging" or _PROCESSES & set(getattr(item, "fixturenames", ()))
-        item.add_marker(folder if folder in _KINDS else "integration" if processes else "unit")
+        if folder in _KINDS:
+            item.add_marker(folder)
+        elif folder == "packaging" or _PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("integration")
+        elif item.get_closest_marker("integration") is None:
+            item.add_marker("unit")
     items.sort(key=lambda item: not item.nodeid.startswith(_LONG))
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage again, but not among what the imports left: a look at all of it takes half a second."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -90,8 +104,12 @@ _shared = ExitStack()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start one server that forks commands for all of pytest-xdist's processes, which inherit its address."""
-    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+    """Start one server that forks commands for all of pytest-xdist's processes, which inherit its address.
+
+    Not for `make test-fast`: the unit tests start no commands, and the server's imports would take their time.
+    """
+    unit = config.getoption("markexpr").startswith("unit")
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput") and not unit:
         os.environ[SHARED] = _shared.enter_context(fork_server())
 
 

@@ -30,7 +30,7 @@ def expire(
     with project_lock() if apply else nullcontext():
         plan = make_plan()
         expiries = plan_expiry(plan.params, datetime.now(UTC))
-        require_no_new_judgements(plan.params)
+        require_no_new_judgements(plan.params.feedback)
         total = 0
         for expiry in expiries:
             readers = find_readers(plan, expiry) if expiry.expired else []

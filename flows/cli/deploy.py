@@ -22,7 +22,7 @@ def deploy(
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    require_recordable(load_params(PARAMS))
+    require_recordable(load_params(PARAMS).versioning)
     if deployment.write_missing():
         info(f"{prefect_yaml.PREFECT_YAML}: written. It says what runs when. Edit it, and run this again.")
     names, pools = deployment.deploy(take_over)

@@ -32,12 +32,13 @@ def gc(
             exclusive = f", {format_bytes(alone)} of it alone" if alone else ""
             info(f"{root.name} keeps {format_bytes(root.bytes)}{exclusive}")
         garbage = find_garbage(params, roots)
-        info(f"Nothing points at {len(garbage.objects)} file(s) in DVC's cache, {format_bytes(garbage.object_bytes)}.")
+        size = format_bytes(garbage.object_bytes)
+        info(f"{len(garbage.objects)} file(s) in DVC's cache that nothing references, {size}.")
         for folder in garbage.checkpoints:
             info(f"No unit continues from {folder}.")
         info(f"{len(garbage.checkpoints)} folder(s) of checkpoints, {format_bytes(garbage.checkpoint_bytes)}.")
         if garbage.judgements:
-            info(f"Nothing points at {len(garbage.judgements)} file(s) of judgements either, but they stay.")
+            info(f"{len(garbage.judgements)} file(s) of judgements that nothing references stay.")
         if not yes:
             info("Nothing was removed; --yes removes it.")
             return

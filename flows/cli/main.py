@@ -90,7 +90,8 @@ def options(
 ) -> None:
     """Make a text-to-image model safer with human feedback on its own pictures.
 
-    All settings are in `params.yaml`. `hfi run` brings the project up to date; `hfi status` lists what is out of date.
+    All settings are in `params.yaml` and `operations.yaml`. `hfi run` brings the project up to date, and `hfi status`
+    lists what is out of date.
     """
     global _debug
     _debug = debug
@@ -110,14 +111,22 @@ def main() -> None:
 
 
 def _exit_code(error: Exception) -> int:
-    from hfi_core.errors import UserError
+    from hfi_core.errors import UserError, first_line, remove_pydantic_terms
+    from hfi_core.io.atomic import is_disk_full
 
     if isinstance(error, UserError):
         _print_error(f"Error: {error}")
         return 2
+    if is_disk_full(error):  # where a library writes
+        _print_error(
+            f"Error: The disk is full: {first_line(error)}\n"
+            "  To fix this: free some space, then run the same command again."
+        )
+        return 2
     if _debug and not logs.is_structured():
         raise error
-    _print_error(f"Failed: {type(error).__name__}: {error}\n`hfi --debug ...` shows where.", error)
+    text = remove_pydantic_terms(str(error))
+    _print_error(f"Failed: {type(error).__name__}: {text}\n`hfi --debug ...` shows where.", error)
     return 1
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, help="Check, describe, upgrade and pin params.yaml; write the files generated from it."
+    no_args_is_help=True, help="Check, upgrade and pin params.yaml and operations.yaml; write the files made from them."
 )
 
 

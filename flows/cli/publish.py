@@ -47,8 +47,8 @@ def publish(
         info(f"{published.address}: published, {published.sent} of {published.files} files sent.")
     else:
         info(f"{published.address}: published before; all {published.files} files are there.")
-    if published.kept_back:
-        info(f"{published.kept_back} file(s) of tokens are kept back (publish.tokens in operations.yaml).")
+    if published.excluded:
+        info(f"{published.excluded} file(s) of tokens are not published (publish.tokens in operations.yaml).")
 
 
 def _show(name: str, dry_run: bool) -> AbstractContextManager[Progress]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hfi_core.pipeline.layout import MODELS, PARAMS, SAMPLES, TOKENS
+
 _NAMED_TOKEN = re.compile(r"<[^<>\s]+>")
 
 
@@ -14,14 +16,14 @@ def sample(
     row: Annotated[str, typer.Argument(help="`base`, or a removal of params.yaml that has been learned.")],
     prompts: Annotated[
         list[str],
-        typer.Argument(help="What to draw, one picture for each prompt. Tokens may stand in it: <CONCEPT-accepted>."),
+        typer.Argument(help="What to draw, one picture per prompt. A prompt may hold tokens: `<CONCEPT-accepted>`."),
     ],
     seed: Annotated[
         int, typer.Option(min=0, max=2**63 - 1, help="Equal seeds give equal pictures; compare rows at one seed.")
     ] = 0,
     out: Annotated[
         Path, typer.Option(help="Folder for the pictures. Those that are in it stay: new ones get the next numbers.")
-    ] = Path("samples"),
+    ] = SAMPLES,
 ) -> None:
     """Draw pictures with the base model or a safeguarded one, as PNG files."""
     from flows.runtime.console import info, show_progress, warn
@@ -30,7 +32,6 @@ def sample(
     from hfi_core.errors import UserError
     from hfi_core.io.atomic import require_writable
     from hfi_core.params import load_params
-    from hfi_core.pipeline.layout import MODELS, PARAMS, TOKENS
 
     params = with_local_device(load_params(PARAMS))
     folder = MODELS / row

@@ -11,6 +11,9 @@ def stage(
     unit: Annotated[str, typer.Option(help="Concept, crowd or removal.")] = "",
 ) -> None:
     """Run one unit, even if it is up to date. `dvc repro` calls this; by hand, prefer `hfi run`."""
+    from flows.execution.unit_server import run_in_server
+
+    run_in_server()
     from flows.execution.unit import find_unit, mark_finished, remove_committed_checkpoints, run_unit
     from flows.runtime.lock import project_lock
     from flows.tracking import runs
@@ -25,7 +28,7 @@ def stage(
     if params.feedback.store:
         from flows.feedback.snapshots import warn_if_outdated
 
-        warn_if_outdated(params, selected)
+        warn_if_outdated(params.feedback, selected)
     with project_lock():
         with open_repository():
             pass  # restores what a killed DVC process left cut off, and copies dvc.lock

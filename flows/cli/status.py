@@ -11,6 +11,7 @@ def status() -> None:
     from flows.execution.unit import checkpoints, remove_committed_checkpoints
     from flows.feedback.snapshots import renew_snapshot
     from flows.orchestration.plan import make_plan
+    from flows.releases.registration_check import describe_registration
     from flows.runtime.console import info, out
     from flows.runtime.lock import project_lock_if_free
 
@@ -39,7 +40,7 @@ def status() -> None:
     info(
         f"{plan.describe().capitalize()}{registration}. Next: `hfi run`."
         if plan.registers
-        else "All is up to date and registered."
+        else describe_registration(plan.params)
     )
 
 

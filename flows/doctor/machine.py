@@ -14,8 +14,9 @@ from flows.versioning.git import git_revision
 from flows.versioning.pointer_recovery import describe_damage, find_damage
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
+from hfi_core.models.imported import require_fitting, require_pinned
 from hfi_core.models.weights import locate_pinned
-from hfi_core.params import Params, load_params
+from hfi_core.params import Imported, Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
 _MIN_DISK = 2 * 2**30
@@ -53,6 +54,9 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
     yield _check_weights("judge", params.evaluate.judge, "judge")
     for crowd in params.feedback.simulated.values():
         yield _check_weights("annotators", crowd, "annotators")
+    for row, spec in params.removals.items():
+        if isinstance(spec, Imported):
+            yield _check_imported(row, spec, params)
     if deep:
         from flows.doctor import connections
 
@@ -77,7 +81,7 @@ def _check_dvc() -> Finding:
             pass
     except UserError as error:
         return Finding("DVC project", False, str(error), "`git init && dvc init`, then `hfi params sync`.")
-    return Finding("DVC project", True, "this folder is one")
+    return Finding("DVC project", True, "this folder is a DVC project")
 
 
 def _check_device(params: Params) -> Finding:
@@ -104,3 +108,16 @@ def _check_weights(name: str, source, part) -> Finding:
             name, False, str(error), "If other weights are meant, correct the source; `hfi params pin` pins them."
         )
     return Finding(name, True, f"{folder} is what params.yaml pins")
+
+
+def _check_imported(row: str, spec: Imported, params: Params) -> Finding:
+    name = f"row {row}"
+    try:
+        base = locate_pinned(params.model.source, params.model.revision, params.model.digest, "model")
+        path = require_pinned(row, spec)
+        require_fitting(row, spec, base)
+    except UserError as error:
+        return Finding(
+            name, False, str(error), "If other weights are meant, correct the source; `hfi params pin` pins them."
+        )
+    return Finding(name, True, f"{path} is what params.yaml pins, and fits the base")

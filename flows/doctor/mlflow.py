@@ -1,13 +1,12 @@
 """Check MLflow: server, version, and whether runs, artifacts and models can be recorded."""
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from flows.doctor.check import RESPONSE_SECONDS, Finding, with_timeout
 from flows.tracking.relocation import RELOCATE, describe_move, find_old_folder
+from flows.tracking.timeouts import short_timeouts
 from hfi_core.params import Params
 from hfi_core.secrets import hide_secrets
 
@@ -17,12 +16,6 @@ _REMEDY = (
     "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
 )
 _ARTIFACTS = "Correct the server's --artifacts-destination, or its credentials for it."
-_TIMEOUTS = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": f"{RESPONSE_SECONDS:.0f}",
-    # One retry: the server drops the connection after a failed upload, which the next request notices.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-}
 _PROBE = "probe.txt"
 
 
@@ -40,7 +33,8 @@ def check(params: Params) -> Iterator[Finding]:
 
 
 def _check_server(params: Params) -> Iterator[Finding]:
-    with _environment(_TIMEOUTS):
+    # One retry: the server drops the connection after a failed upload, which the next request notices.
+    with short_timeouts(RESPONSE_SECONDS, retries=1):
         uri = params.tracking.mlflow
         if uri.startswith(("http://", "https://")):
             yield _check_version(uri)
@@ -91,17 +85,3 @@ def _check_artifacts(client, run: str) -> Iterator[Finding]:
     ok = _PROBE in [artifact.path for artifact in client.list_artifacts(run)]
     message = "can be written and read" if ok else "what was written is not there"
     yield Finding("MLflow artifacts", ok, message, _ARTIFACTS)
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

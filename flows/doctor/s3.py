@@ -22,7 +22,7 @@ _REMEDY = (
 
 def check(params: Params) -> Iterator[Finding]:
     """Yield findings on addresses that overlap, on the location of releases and on the inbox."""
-    overlaps = find_overlaps(params, ask_server=True)
+    overlaps = find_overlaps(params, contact_server=True)
     if overlaps:
         message = f"overlap: {'; '.join(overlaps)}"
         yield Finding("addresses", False, message, "Give each a folder or prefix that is not above another one.")
@@ -42,9 +42,9 @@ def _check_releases(params: Params, location: S3Location) -> Iterator[Finding]:
 
     with as_user_error(location, _REMEDY, _TRIES):
         s3, key = _connect(params, location)
-        s3.put_object(Bucket=location.bucket, Key=key, Body=b"", **encryption_of(params))
+        s3.put_object(Bucket=location.bucket, Key=key, Body=b"", **encryption_of(params.publish))
         try:
-            s3.put_object(Bucket=location.bucket, Key=key, Body=b"", IfNoneMatch="*", **encryption_of(params))
+            s3.put_object(Bucket=location.bucket, Key=key, Body=b"", IfNoneMatch="*", **encryption_of(params.publish))
             honoured = False
         except ClientError as error:
             if error_code(error) not in CHANGED:

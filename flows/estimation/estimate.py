@@ -11,7 +11,8 @@ from flows.estimation.model_size import ModelSize, measure_model
 from flows.estimation.throughput import Rate
 from flows.runtime.console import format_bytes, format_duration
 from hfi_core.candidates.manifest import read_manifest
-from hfi_core.params import NoRemoval, Params
+from hfi_core.models.imported import require_fitting
+from hfi_core.params import Imported, Params, Source, is_learned, is_trained_parameter
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import CANDIDATES
@@ -63,7 +64,7 @@ def estimate_run(params: Params, rate: Rate | None) -> list[EstimatedQuantity]:
         EstimatedQuantity(
             "UNet passes with gradient", work.gradient, "passes", "params: gradient steps x batch x conditions"
         ),
-        _hours(params, work, rate),
+        _hours(params.compute.device, work, rate),
         *_memory(params, model, rate),
         *_disk(params, model, candidates),
     ]
@@ -87,7 +88,7 @@ def _pictures(params: Params, candidates: dict[str, int], work: Workload) -> Ite
     )
     others = work.pictures - rows * pictures - sum(candidates[name] for name in drawn)
     yield EstimatedQuantity(
-        "on the way",
+        "checks and samples",
         others,
         "pictures",
         "invert.check for each token, samples during removals, and release.lora.pictures for each rank that is tried",
@@ -111,8 +112,8 @@ def _judgements(params: Params, candidates: dict[str, int]) -> EstimatedQuantity
     )
 
 
-def _hours(params: Params, work: Workload, rate: Rate | None) -> EstimatedQuantity:
-    name = f"hours on {params.compute.device}"
+def _hours(device: str, work: Workload, rate: Rate | None) -> EstimatedQuantity:
+    name = f"hours on {device}"
     if rate is None:
         return EstimatedQuantity(
             name, None, "hours", "no unit has run with this model on this device yet; `hfi plan --measure` measures it"
@@ -130,7 +131,7 @@ def _memory(params: Params, model: ModelSize | None, rate: Rate | None) -> Itera
                 "device memory, peak", rate.peak_device_memory, "bytes", f"counted by torch; {rate.source}"
             )
     if model is None:
-        yield EstimatedQuantity("memory, weights", None, "bytes", _absent_model(params))
+        yield EstimatedQuantity("memory, weights", None, "bytes", _absent_model(params.model))
         return
     width = _BYTES[params.compute.dtype]
     yield EstimatedQuantity(
@@ -141,18 +142,27 @@ def _memory(params: Params, model: ModelSize | None, rate: Rate | None) -> Itera
 
 def _disk(params: Params, model: ModelSize | None, candidates: dict[str, int]) -> Iterator[EstimatedQuantity]:
     if model is None:
-        yield EstimatedQuantity("disk", None, "bytes", _absent_model(params))
+        yield EstimatedQuantity("disk", None, "bytes", _absent_model(params.model))
         return
     count = sum(candidates.values()) + len(params.removals) * count_evaluation_pictures(params)
     picture_bytes, source = _picture_bytes(model)
     pictures = count * picture_bytes
     yield EstimatedQuantity("disk, pictures", pictures, "bytes", f"{count:,} pictures x {source}")
-    removals = sum(not isinstance(spec, NoRemoval) for spec in params.removals.values())
-    models = removals * model.removed_parameters * _BYTES["float32"]
-    yield EstimatedQuantity(
-        "disk, models", models, "bytes",
-        f"{removals} removals x {model.removed_parameters:,} cross-attention parameters x 4 bytes (float32)",
-    )  # fmt: skip
+    learned = [spec for spec in params.removals.values() if is_learned(spec)]
+    parameters = sum(
+        size
+        for spec in learned
+        for name, size in model.unet_parameters.items()
+        if is_trained_parameter(name, getattr(spec, "learns", "cross"))
+    )
+    source = f"{len(learned)} removals with {parameters:,} parameters that they learn"
+    for row, spec in params.removals.items():
+        if isinstance(spec, Imported):
+            replaced = require_fitting(row, spec, model.folder)
+            parameters += replaced
+            source += f", at most {replaced:,} parameters of {row}"
+    models = parameters * _BYTES["float32"]
+    yield EstimatedQuantity("disk, models", models, "bytes", f"{source} x 4 bytes (float32)")
     yield EstimatedQuantity("disk, release", model.bytes, "bytes", f"files of the networks in {model.folder}")
     yield EstimatedQuantity(
         "disk, in all", 2 * (pictures + models + model.bytes), "bytes",
@@ -170,5 +180,5 @@ def _picture_bytes(model: ModelSize) -> tuple[float, str]:
     return side * side * _CHANNELS, f"{side} x {side} x {_CHANNELS} bytes, uncompressed: PNG takes less"
 
 
-def _absent_model(params: Params) -> str:
-    return f"{params.model.source} is not on this machine; `hfi params pin` fetches it"
+def _absent_model(model: Source) -> str:
+    return f"{model.source} is not on this machine; `hfi params pin` fetches it"

@@ -1,5 +1,6 @@
 """Measure the base model without loading it, from its configuration and its safetensors headers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,8 @@ class ModelSize:
     """Pixels."""
     parameters: int
     """Number in UNet, VAE and text encoders."""
-    removed_parameters: int
-    """Number in the UNet's cross-attention, which a removal changes and stores in float32."""
+    unet_parameters: Mapping[str, int]
+    """Number in each of the UNet's tensors, by name. A removal stores those that it changes in float32."""
     bytes: int
     """Size of the networks' files."""
 
@@ -42,6 +43,6 @@ def measure_model(source: Source) -> ModelSize | None:
         folder,
         picture_side=read_picture_side(folder),
         parameters=sum(sum(sizes.values()) for shards in tensors.values() for sizes in shards),
-        removed_parameters=sum(size for sizes in tensors["unet"] for name, size in sizes.items() if ".attn2." in name),
+        unet_parameters={name: size for sizes in tensors["unet"] for name, size in sizes.items()},
         bytes=sum(path.stat().st_size for paths in files.values() for path in paths),
     )

@@ -49,8 +49,8 @@ def read_rate(params: Params) -> Rate | None:
         (1 + BACKWARD) * forward,
         max(row["peak_memory_bytes"] for row in rows),
         max(row["peak_device_memory_bytes"] for row in rows),
-        f"{COST}: {len(rows)} units that ran on this machine, the last on {last[:10]}, with all that is not the UNet; "
-        f"a backward pass counts as {BACKWARD} forward passes (Kaplan et al. 2020, 2.1)",
+        f"{COST}: {len(rows)} units that ran on this machine, the last on {last[:10]}, including work outside the "
+        f"UNet; a backward pass counts as {BACKWARD} forward passes (Kaplan et al. 2020, 2.1)",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from flows.execution import child_process
 from flows.execution.job import read_job
 from hfi_core.compute.shards import Shard
-from hfi_core.params import Compute, Params
+from hfi_core.params import Compute
 
 
 def compute_shard(work: str, part: str, index: str, count: str) -> None:
@@ -18,7 +18,7 @@ def compute_shard(work: str, part: str, index: str, count: str) -> None:
     Raises UserError as `read_job` and the stage do.
     """
     job, shard = read_job(Path(work)), Shard(int(index), int(count))
-    params = job.params.model_copy(update={"compute": _with_own_device(job.params, shard.index)})
+    params = job.params.model_copy(update={"compute": _with_own_device(job.params.compute, shard.index)})
     progress = job.progress_reporter(shard_name(int(part), shard))
     compute = job.unit.stage.load_shards()[int(part)]
     compute(job.unit.context(params, outputs={}, work=job.work, progress=progress, shard=shard))
@@ -29,14 +29,14 @@ def shard_name(part: int, shard: Shard) -> str:
     return f"part-{part}-shard-{shard.index}-of-{shard.count}"
 
 
-def _with_own_device(params: Params, index: int) -> Compute:
+def _with_own_device(compute: Compute, index: int) -> Compute:
     """Choose a device for `cuda`: shards on one machine take its devices in turn; Ray gives each shard one."""
-    if params.compute.device != "cuda":
-        return params.compute
+    if compute.device != "cuda":
+        return compute
     import torch
 
     devices = max(torch.cuda.device_count(), 1)
-    return params.compute.model_copy(update={"device": f"cuda:{index % devices}"})
+    return compute.model_copy(update={"device": f"cuda:{index % devices}"})
 
 
 if __name__ == "__main__":

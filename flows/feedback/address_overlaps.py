@@ -35,12 +35,12 @@ class Address:
         return all(mine == theirs for mine, theirs in zip(self.parts, other.parts, strict=False))
 
 
-def require_separate_addresses(params: Params, ask_server: bool = False) -> None:
+def require_separate_addresses(params: Params, contact_server: bool = False) -> None:
     """Raise UserError if addresses of the project overlap, with each pair.
 
-    `taken/` and `rejected/` lie inside the inbox, and are a part of it. `ask_server`: as in `artifact_location`.
+    `taken/` and `rejected/` lie inside the inbox, and are a part of it. `contact_server`: as in `artifact_location`.
     """
-    overlaps = find_overlaps(params, ask_server)
+    overlaps = find_overlaps(params, contact_server)
     if overlaps:
         raise UserError(
             f"Addresses of this project overlap:\n{listed(overlaps, as_lines=True)}\n"
@@ -49,21 +49,21 @@ def require_separate_addresses(params: Params, ask_server: bool = False) -> None
         )
 
 
-def find_overlaps(params: Params, ask_server: bool = False) -> list[str]:
+def find_overlaps(params: Params, contact_server: bool = False) -> list[str]:
     """Return a line for each two addresses that overlap. Two outputs of stages are not compared."""
-    named, outputs = list(_named_addresses(params, ask_server)), list(_outputs(params))
+    named, outputs = list(_named_addresses(params, contact_server)), list(_outputs(params))
     pairs = [*combinations(named, 2), *((address, output) for address in named for output in outputs)]
     return [f"{one.owner} ({one.text}) and {other.owner} ({other.text})" for one, other in pairs if one.overlaps(other)]
 
 
-def _named_addresses(params: Params, ask_server: bool) -> Iterator[Address]:
+def _named_addresses(params: Params, contact_server: bool) -> Iterator[Address]:
     endpoint = params.publish.endpoint
     if params.feedback.inbox:
         yield _address("feedback.inbox", params.feedback.inbox, endpoint)
     yield _address("publish.to", params.publish.to, endpoint)
     for name, (url, server) in read_remotes().items():
         yield _address(f"DVC remote {name}", url, server)
-    if location := artifact_location(params, ask_server):
+    if location := artifact_location(params, contact_server):
         yield _address("MLflow's artifacts", location)
 
 

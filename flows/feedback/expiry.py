@@ -6,7 +6,7 @@ is deleted that a unit will read again.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.expiry import ExpiryPlan, plan_concept_expiry
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.schema import Judgement
-from hfi_core.params import Params
+from hfi_core.params import Feedback, Params
 from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.layout import CANDIDATES
 
@@ -38,12 +38,12 @@ def plan_expiry(params: Params, now: datetime) -> list[ExpiryPlan]:
     min_judgements = params.feedback.minimum
     if params.feedback.store:
         min_judgements = max(min_judgements, params.annotation.judgements)
-    gold = _gold(params)
+    gold = _gold_pictures(params.annotation.gold)
     return [
         plan_concept_expiry(
             concept,
             CANDIDATES / concept,
-            _judgements(params, concept),
+            _counting_judgements(params.feedback, concept),
             min_judgements=min_judgements,
             retention_days=retention_days,
             gold=gold,
@@ -59,15 +59,15 @@ def find_readers(plan: Plan, expiry: ExpiryPlan) -> list[Unit]:
     return [unit for unit in plan.affected if _reads(unit, expiry.folder)]
 
 
-def require_no_new_judgements(params: Params) -> None:
+def require_no_new_judgements(feedback: Feedback) -> None:
     """Raise UserError if the store holds judgements that no snapshot does: the next run will read their pictures."""
-    if not params.feedback.store:
+    if not feedback.store:
         return
-    path = Path(params.feedback.file)
+    path = Path(feedback.file)
     known = {judgement.id for _, judgement in read_judgements(path)} if path.exists() else set()
     from hfi_core.feedback.store import open_store
 
-    with open_store(params.feedback.database_url) as store:
+    with open_store(feedback.database_url) as store:
         new_count = sum(judgement.id not in known for judgement in store.read_judgements())
     if new_count:
         raise UserError(
@@ -82,7 +82,7 @@ def apply_expiry(plan: Plan, expiry: ExpiryPlan) -> int:
     DVC records the folder as it is afterwards, and the units that read it as up to date: their results remain those of
     the deleted pictures. Imported pictures are deleted from the import's folder too.
     """
-    file_counts = _count_files_by_digest(plan.params)
+    file_counts = _count_files_by_digest(plan.params.concepts)
     md5_by_path = {path: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in expiry.files}
     import_folder = plan.params.candidates.imported.get(expiry.concept)
     for path in md5_by_path:
@@ -101,10 +101,10 @@ def apply_expiry(plan: Plan, expiry: ExpiryPlan) -> int:
     return len(md5_by_path)
 
 
-def _count_files_by_digest(params: Params) -> Counter[str]:
+def _count_files_by_digest(concepts: Iterable[str]) -> Counter[str]:
     """Count the files with the same picture, by digest: several concepts may have the same one."""
     counts: Counter[str] = Counter()
-    for concept in params.concepts:
+    for concept in concepts:
         folder = CANDIDATES / concept
         rows = read_manifest(folder) if folder.exists() else []
         counts.update(row.sha256 for row in rows if (folder / row.file).is_file())
@@ -119,22 +119,19 @@ def _reads(unit: Unit, folder: Path) -> bool:
     return any(folder.is_relative_to(path) for path in unit.inputs.values())
 
 
-def _judgements(params: Params, concept: str) -> Iterator[Judgement]:
-    if params.feedback.store:
+def _counting_judgements(feedback: Feedback, concept: str) -> Iterator[Judgement]:
+    if feedback.store:
         from hfi_core.feedback.store import open_store
 
-        with open_store(params.feedback.database_url) as store:
+        with open_store(feedback.database_url) as store:
             yield from store.read_judgements(concept, counting=True)
         return
-    of_concept = [
-        judgement for _, judgement in read_judgements(Path(params.feedback.file)) if judgement.concept == concept
-    ]
+    of_concept = [judgement for _, judgement in read_judgements(Path(feedback.file)) if judgement.concept == concept]
     superseded = {judgement.supersedes for judgement in of_concept}
     yield from (judgement for judgement in of_concept if judgement.id not in superseded)
 
 
-def _gold(params: Params) -> set[str]:
-    if params.annotation.gold is None:
+def _gold_pictures(file: str | None) -> set[str]:
+    if file is None:
         return set()
-    gold = [judgement for _, judgement in read_judgements(Path(params.annotation.gold))]
-    return {picture for judgement in gold for picture in judgement.pictures}
+    return {picture for _, judgement in read_judgements(Path(file)) for picture in judgement.pictures}

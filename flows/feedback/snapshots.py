@@ -14,17 +14,17 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.reader import read_judgements
 from hfi_core.feedback.store import Snapshot, Store, open_store, store_exists
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.params import Params, load_params
+from hfi_core.params import Feedback, load_params
 from hfi_core.pipeline.graph import Unit
 from hfi_core.pipeline.layout import PARAMS
 
 
-def take_snapshot(params: Params) -> Snapshot | None:
+def take_snapshot(feedback: Feedback) -> Snapshot | None:
     """Update `feedback.file` from the store, under the project's lock. Return None if there is no store.
 
     Raises UserError if the store is out of reach, or the file holds judgements that the store does not.
     """
-    path, url = Path(params.feedback.file), params.feedback.database_url
+    path, url = Path(feedback.file), feedback.database_url
     tracked = dvc_file_of(path).exists()
     if not store_exists(url) and (tracked or path.exists()):
         warn(f"There is no store at {url} here, so {path} is used as it is.")
@@ -39,9 +39,9 @@ def take_snapshot(params: Params) -> Snapshot | None:
     return snapshot
 
 
-def warn_if_outdated(params: Params, unit: Unit) -> None:
+def warn_if_outdated(feedback: Feedback, unit: Unit) -> None:
     """Warn, for `dvc repro`, if a unit reads a snapshot that lacks judgements of the store. Never fails."""
-    path, url = Path(params.feedback.file), params.feedback.database_url
+    path, url = Path(feedback.file), feedback.database_url
     try:
         if path not in unit.inputs.values() or not store_exists(url):
             return
@@ -75,6 +75,6 @@ def _ids(path: Path) -> Iterator[str]:
 
 def renew_snapshot() -> None:
     """Take the snapshot if `feedback.store` is true; under the project's lock, because stages read the file."""
-    params = load_params(PARAMS)
-    if params.feedback.store:
-        take_snapshot(params)
+    feedback = load_params(PARAMS).feedback
+    if feedback.store:
+        take_snapshot(feedback)

@@ -1,1 +1,1 @@
-"""Trace a release back to its judgements, and find what garbage collection must not delete."""
+"""Trace a release back to its judgements, and delete data that no release, run or branch needs."""

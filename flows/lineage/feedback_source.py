@@ -4,7 +4,7 @@ The content is in `feedback.file`, in the live store, or in DVC's cache under an
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def resolve_digest(params: Params, digest: str) -> FeedbackReference:
 def _workspace_references(params: Params) -> Iterator[tuple[str, FeedbackReference]]:
     for sha256 in _list_snapshots(params):
         yield sha256, FeedbackReference("snapshot", sha256)
-    feedback = _label_feedback(params)
+    feedback = _label_feedback(params.concepts)
     outputs: list[tuple[Path, Callable[[Path], str]]] = [(RELEASE, release_digest)] if RELEASE.exists() else []
     outputs += [(MODELS / variant, sha256_of) for variant in params.removals if (MODELS / variant).is_dir()]
     for path, digest_of in outputs if feedback else ():
@@ -80,22 +80,22 @@ def _registered_references(params: Params) -> Iterator[tuple[str, FeedbackRefere
             yield version.release, FeedbackReference(f"{version}", version.feedback)
 
 
-def _label_feedback(params: Params) -> list[str]:
+def _label_feedback(concepts: Iterable[str]) -> list[str]:
     """Return the digests of the feedback that this workspace's labels were made from."""
-    summaries = [LABELS / concept / "summary.json" for concept in params.concepts]
+    summaries = [LABELS / concept / "summary.json" for concept in concepts]
     return sorted({json.loads(path.read_text("utf-8"))["feedback_sha256"] for path in summaries if path.exists()})
 
 
 def find_feedback(params: Params, sha256: str) -> FeedbackContent | None:
     """Return the lines of a snapshot; None if they are not on this machine."""
-    for source, path in _list_files(params):
+    for source, path in _list_files(params.feedback.file):
         if path.is_file() and sha256_of_file(path) == sha256:
             return FeedbackContent(source, _read_lines(path))
     return _read_from_store(params, sha256)
 
 
 def _list_snapshots(params: Params) -> Iterator[str]:
-    for _, path in _list_files(params):
+    for _, path in _list_files(params.feedback.file):
         if path.is_file():
             yield sha256_of_file(path)
     if store_exists(params.feedback.database_url):
@@ -124,9 +124,9 @@ def _read_lines(path: Path) -> Iterator[str]:
         yield from (line.rstrip("\n") for line in stream)
 
 
-def _list_files(params: Params) -> Iterator[tuple[str, Path]]:
+def _list_files(feedback_file: str) -> Iterator[tuple[str, Path]]:
     """Yield the feedback file, and earlier contents of it that DVC's cache still holds."""
-    path = Path(params.feedback.file)
+    path = Path(feedback_file)
     yield str(path), path
     marker = dvc_file_of(path)
     digests = {}

@@ -46,7 +46,13 @@ def find_roots(params: Params) -> list[Root]:
 
     Raises UserError if that is not known: the registry is out of reach, or a version's record is missing or damaged.
     """
-    roots = [_workspace(), *_refs(), _records(params), _judgements(params), *_versions(params)]
+    roots = [
+        _workspace(),
+        *_refs(),
+        _records(params.versioning.branch),
+        _judgements(params.feedback.file),
+        *_versions(params),
+    ]
     return [root for root in roots if root.data]
 
 
@@ -72,15 +78,14 @@ def _refs() -> Iterator[Root]:
             yield _read_commit(name, commit)
 
 
-def _records(params: Params) -> Root:
-    branch = params.versioning.branch
+def _records(branch: str) -> Root:
     states = [_read_commit(f"record {commit[:12]} of {branch}", commit) for commit in list_records(branch)]
     return Root(f"{len(states)} record(s) of {branch}", frozenset().union(*(state.data for state in states)))
 
 
-def _judgements(params: Params) -> Root:
+def _judgements(feedback_file: str) -> Root:
     """Return every file of judgements that any commit ever named: no later file replaces what people said then."""
-    paths = [f"{_JUDGEMENTS.as_posix()}/*.dvc", dvc_file_of(Path(params.feedback.file)).as_posix()]
+    paths = [f"{_JUDGEMENTS.as_posix()}/*.dvc", dvc_file_of(Path(feedback_file)).as_posix()]
     objects = _git("rev-list", "--all", "--objects", "--", *paths)
     blobs = [line.split(" ", 1) for line in objects.splitlines() if line.endswith(".dvc")]
     data = {each for blob, path in blobs for each in _read_blob(blob, path)}

@@ -1,1 +1,1 @@
-"""Prefect: the plan of a run, its tasks, deployments, the wait for people, and recovery after a crash."""
+"""Prefect: the plan of a run, tasks, deployments, the wait for people, notifications, and recovery after a crash."""

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from flows.orchestration.runs import last_ended
+from hfi_core.errors import remove_pydantic_terms
 from hfi_core.secrets import hide_secrets
 
 WEBHOOK = "HFI_FAILURE_WEBHOOK"
@@ -21,7 +22,7 @@ def notify_of_failure(flow: Any, flow_run: Any, state: Any) -> None:
     import httpx
     from prefect.utilities.urls import url_for
 
-    message = hide_secrets(state.message or "")
+    message = hide_secrets(remove_pydantic_terms(state.message or ""))
     page = url_for(flow_run) or ""
     content = {
         "text": f"{flow_run.name}: {state.name}. {message} {page}".strip(),

@@ -9,7 +9,7 @@ from flows.versioning.dvc_yaml import require_current
 from flows.versioning.inputs import dvc_file_of, require_external_inputs
 from flows.versioning.repo import find_changes
 from hfi_core.errors import UserError, listed
-from hfi_core.params import Params, load_params
+from hfi_core.params import Params, is_recipe, load_params
 from hfi_core.pipeline.graph import Unit, downstream, judgement_readers, units_until
 from hfi_core.pipeline.layout import PARAMS, RELEASE
 
@@ -69,7 +69,8 @@ def make_plan(until: str | None = None) -> Plan:
     changed = find_changes()
     stale = {unit.address: _reason(unit, changed[unit.address]) for unit in units if unit.address in changed}
     affected = tuple(downstream(units, stale))
-    registers = until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
+    has_weights = not is_recipe(params.removals[params.release.row])
+    registers = has_weights and until is None and (bool(affected) or not RELEASE.exists() or not is_registered(params))
     return Plan(params, tuple(units), stale, affected, registers, until)
 
 

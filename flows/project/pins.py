@@ -1,10 +1,11 @@
-"""Pin the digests of model, CLIP and judges in `params.yaml`, without changing any other byte."""
+"""Pin the digests of model, CLIP, judges and imported rows in `params.yaml`, without changing any other byte."""
 
 from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
+from hfi_core.models.imported import digest_of_imported, locate_imported, require_fitting
 from hfi_core.models.weights import WeightsFolder, digest_of_weights, locate_weights, require_usable
-from hfi_core.params import load_params, parse_params
+from hfi_core.params import Imported, load_params, parse_params
 from hfi_core.params.loading import read_sections
 
 
@@ -28,12 +29,17 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
             crowd.digest,
             _locate_usable(crowd.source, crowd.revision, "annotators"),
         )
+    imported = {
+        f"removals.{row}": (spec.digest, _locate_fitting(row, spec, sources["model"][1]))
+        for row, spec in params.removals.items()
+        if isinstance(spec, Imported)
+    }
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
     changes = []
-    for key, (old, folder) in sources.items():
-        new = digest_of_weights(folder)
+    for key, (old, source) in (sources | imported).items():
+        new = digest_of_imported(source) if key in imported else digest_of_weights(source)
         section = tree
         for part in key.split("."):
             section = section[part]
@@ -46,6 +52,11 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return changes
+
+
+def _locate_fitting(row: str, spec: Imported, base: Path) -> Path:
+    require_fitting(row, spec, base)
+    return locate_imported(row, spec)
 
 
 def _locate_usable(source: str | None, revision: str | None, part: WeightsFolder) -> Path:

@@ -1,1 +1,1 @@
-"""A release after the graph: register it in MLflow, promote it, roll back, publish it, download it."""
+"""A release after the graph: register it in MLflow, promote it, roll back, compare versions, publish, download."""

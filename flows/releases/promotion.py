@@ -224,7 +224,7 @@ def roll_back(params: Params, by: str | None = None, publish: Publish | None = N
     down. Raises UserError if there is no earlier champion, or as `reconcile_promotions` does.
     """
     client, model = registry_client(params), params.release.model
-    with registry_errors_as_user_errors(params):
+    with registry_errors_as_user_errors(params.tracking):
         state = read_registry(client, model)
     previous = find_previous_champion(state)
     if previous is None:
@@ -238,7 +238,7 @@ def _move_alias(
     params: Params, client: Any, version: str, tags: dict[str, str], publish: Publish | None
 ) -> Reconciliation:
     model = params.release.model
-    with registry_errors_as_user_errors(params):
+    with registry_errors_as_user_errors(params.tracking):
         for key, value in tags.items():
             client.set_model_version_tag(model, version, key, value)
         client.set_registered_model_alias(model, CHAMPION, version)

@@ -28,7 +28,7 @@ from flows.tracking.client import registry_client, registry_errors_as_user_error
 from hfi_core.errors import UserError, listed
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.params import Params
+from hfi_core.params import Params, Publish
 from hfi_core.pipeline.layout import RELEASE
 from hfi_core.pipeline.release import DIGESTS, release_digest, require_whole
 from hfi_core.progress import Progress, no_progress
@@ -51,7 +51,7 @@ class Published:
     files: int
     sent: int
     """Files that did not exist there yet; 0 if the release had been published before."""
-    kept_back: int
+    excluded: int
     """Files of tokens that `publish.tokens` excludes."""
 
 
@@ -80,15 +80,15 @@ def publish(
     }
     digests = {**chosen, DIGESTS: digest}  # in the order in which they are sent
     names = [*digests]
-    kept_back = len(files) - len(chosen)
+    excluded = len(files) - len(chosen)
     to = params.publish.to
     if to.startswith(SCHEME):
         location = parse_s3_address(to, *name.split("/"))
         sent = _publish_to_s3(params, release, digests, location, dry_run, progress)
-        return Published(str(location).rstrip("/"), digest, len(names), sent, kept_back)
+        return Published(str(location).rstrip("/"), digest, len(names), sent, excluded)
     folder = Path(to, *name.split("/"))
     sent = _publish_to_folder(release, names, folder, dry_run)
-    return Published(str(folder), digest, len(names), sent, kept_back)
+    return Published(str(folder), digest, len(names), sent, excluded)
 
 
 def _publish_to_folder(release: Path, names: list[str], folder: Path, dry_run: bool) -> int:
@@ -141,16 +141,15 @@ def _publish_to_s3(
         sizes = {name: (release / name).stat().st_size for name in digests}
         done, sent = 0, 0
         for name, sha256 in digests.items():
-            sent += put_new_file(s3, location, name, release / name, sha256, **encryption_of(params))
+            sent += put_new_file(s3, location, name, release / name, sha256, **encryption_of(params.publish))
             done += sizes[name]
             progress(done, sum(sizes.values()), "bytes")
         return sent
 
 
-def encryption_of(params: Params) -> dict[str, str]:
+def encryption_of(publish: Publish) -> dict[str, str]:
     """Return the arguments that request encryption of an object in S3."""
-    encryption = params.publish.encryption
-    return {"ServerSideEncryption": encryption} if encryption else {}
+    return {"ServerSideEncryption": publish.encryption} if publish.encryption else {}
 
 
 def _refuse_strays(location: object, names: list[str], stored: Iterable[str]) -> None:
@@ -178,7 +177,7 @@ def publish_version(params: Params, name: str, *, dry_run: bool = False, progres
     registered = find_own_release(params, name)
     client = registry_client(params)
     with tempfile.TemporaryDirectory() as scratch:
-        with registry_errors_as_user_errors(params):
+        with registry_errors_as_user_errors(params.tracking):
             version = client.get_model_version(registered.model, registered.number)
             try:
                 release = download_release(params, client, version, Path(scratch))
@@ -186,6 +185,6 @@ def publish_version(params: Params, name: str, *, dry_run: bool = False, progres
                 raise UserError(f"{registered} cannot be published: {error}.") from error
         published = publish(params, release, release_name(params, release), dry_run=dry_run, progress=progress)
     if not dry_run and "published" in version.tags:
-        with registry_errors_as_user_errors(params):
+        with registry_errors_as_user_errors(params.tracking):
             client.set_model_version_tag(registered.model, registered.number, "published", published.address)
     return published

@@ -9,16 +9,16 @@ from typing import Any
 
 from flows.releases.champion import CANDIDATE, CHAMPION
 from flows.releases.packaging import log_model, save_adapter, save_pipeline
-from flows.tracking.client import get_or_create_experiment, registry_client
+from flows.tracking.client import describe_failure, get_or_create_experiment, registry_client
 from flows.tracking.runs import metric_name
 from flows.versioning import pointers
 from flows.versioning.git import git_revision
-from hfi_core.errors import UserError, first_line
+from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import GateResult, check_gates
 from hfi_core.evaluation.records import read_evaluation
 from hfi_core.io.hashing import sha256_of, sha256_of_json
 from hfi_core.io.json_files import write_json
-from hfi_core.params import Params
+from hfi_core.params import Params, is_recipe
 from hfi_core.pipeline.graph import params_digest, pipeline_key, units_of
 from hfi_core.pipeline.layout import DVC_LOCK, EVALUATION, RELEASE, STATE
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, release_digest, require_whole
@@ -51,10 +51,15 @@ class Registration:
 def register(params: Params, release: Path = RELEASE, parent: str | None = None) -> Registration:
     """Register a release under `release.model`, alias `candidate`. The same release keeps its one version.
 
-    Raises UserError if there is no release, or MLflow's registry is out of reach.
+    Raises UserError if there is no release, if it has no weights, or if MLflow's registry is out of reach.
     """
     from mlflow.exceptions import MlflowException
 
+    if is_recipe(params.removals[params.release.row]):
+        raise UserError(
+            f"The released row {params.release.row} is a recipe of sampling, and the registry holds weights. To fix "
+            "this: hand out the folder `release/`, or release a row with weights (release.row in params.yaml)."
+        )
     verdicts = tuple(check_gates(read_evaluation(EVALUATION), params.release.row, params.release.gates))
     digest = release_digest(release)
     require_whole(release)
@@ -79,16 +84,22 @@ def register(params: Params, release: Path = RELEASE, parent: str | None = None)
         client.set_registered_model_alias(name, CANDIDATE, version)
     except (MlflowException, OSError) as error:
         raise UserError(
-            f"The release could not be registered at {params.tracking.mlflow}: {first_line(error)}\n"
-            "To fix this: correct tracking.mlflow in operations.yaml, or start the server. Then run `hfi register`."
+            f"The release could not be registered at {params.tracking.mlflow}: {describe_failure(error)} "
+            "Then run `hfi register`."
         ) from error
     write_json(_REGISTERED, {"state": _state(params), "model": name, "version": str(version)})
     return Registration(name, str(version), existing is None, verdicts)
 
 
 def is_registered(params: Params) -> bool:
-    """Return whether this workspace was registered as it is now. This does not need MLflow."""
+    """Return whether this workspace was registered as it is now. This does not need MLflow, where it may be gone."""
     return _REGISTERED.exists() and json.loads(_REGISTERED.read_text(encoding="utf-8"))["state"] == _state(params)
+
+
+def registered_version() -> tuple[str, str]:
+    """Return the model and the version that this workspace registered last."""
+    content = json.loads(_REGISTERED.read_text(encoding="utf-8"))
+    return content["model"], content["version"]
 
 
 def _state(params: Params) -> str:
@@ -197,7 +208,7 @@ def _log_release(client: Any, params: Params, release: Path, parent: str | None)
 
     parent_tag = {MLFLOW_PARENT_RUN_ID: parent} if parent else {}
     run_id = client.create_run(
-        get_or_create_experiment(client, params), tags=parent_tag, run_name="register"
+        get_or_create_experiment(client, params.tracking), tags=parent_tag, run_name="register"
     ).info.run_id
     status = "FAILED"
     tags: dict[str, str] = {}

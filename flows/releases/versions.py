@@ -41,7 +41,7 @@ def list_versions(params: Params) -> list[Version]:
 
     Raises UserError if the registry is out of reach.
     """
-    with registry_errors_as_user_errors(params):
+    with registry_errors_as_user_errors(params.tracking):
         client = registry_client(params)
         aliases: dict[tuple[str, str], list[str]] = {}
         for model in search_all(client.search_registered_models):

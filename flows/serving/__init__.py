@@ -1,1 +1,1 @@
-"""Processes that listen: the annotation server."""
+"""Processes that listen: the annotation server, and how it limits its connections."""

@@ -1,1 +1,1 @@
-"""MLflow: its clients, and one run of its tracking server for each unit."""
+"""MLflow: its clients, one tracked run for each unit, and the repair of addresses in a project that was moved."""

@@ -1,14 +1,20 @@
 """Connect to MLflow's tracking server and registry, and turn failures into user errors or warnings."""
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
 from flows.runtime.console import warn
+from flows.tracking.experiment_folder import find_project_folder
 from flows.tracking.relocation import database_file, read_location, require_present_folder
 from hfi_core.errors import UserError, first_line
-from hfi_core.params import Params
+from hfi_core.io.atomic import is_disk_full
+from hfi_core.params import Params, Tracking
+
+# It prints a traceback before it raises.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 _DEFAULT_ARTIFACTS = Path("mlruns")
 """MLflow's folder for artifacts beside a database, relative to the project."""
@@ -26,17 +32,21 @@ def registry_client(params: Params) -> Any:
 
 
 @contextmanager
-def registry_errors_as_user_errors(params: Params) -> Iterator[None]:
+def registry_errors_as_user_errors(tracking: Tracking) -> Iterator[None]:
     """Turn MLflow's errors into UserErrors that name the registry."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except (MlflowException, OSError) as error:
-        raise UserError(
-            f"MLflow's registry at {params.tracking.mlflow} is out of reach: {first_line(error)}\n"
-            "  To fix this: correct tracking.mlflow in operations.yaml, or start the server."
-        ) from error
+        raise UserError(f"MLflow's registry at {tracking.mlflow} is out of reach: {describe_failure(error)}") from error
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return why MLflow failed, and how to fix that."""
+    if is_disk_full(error):
+        return "the disk is full.\n  To fix this: free some space."
+    return f"{first_line(error)}\n  To fix this: correct tracking.mlflow in operations.yaml, or start the server."
 
 
 def search_all(search: Callable[..., Any], *arguments: str) -> Iterator[Any]:
@@ -56,26 +66,33 @@ def warn_on_failure(name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow, its store and its network raise many types
-        warn(f"MLflow could not record {name} ({first_line(error, with_type=True)}). No result is lost.")
+        reason = "the disk is full" if is_disk_full(error) else first_line(error, with_type=True)
+        warn(f"MLflow could not record {name} ({reason}). No result is lost.")
 
 
 def tracking_client(params: Params):
     """Return MLflow's client and the id of the project's experiment, which is created if it is missing.
 
+    An experiment that DVC runs in a temporary copy of the project is recorded in the project.
+
     Raises UserError as `registry_client` does.
     """
     from mlflow.tracking import MlflowClient
 
-    require_present_folder(params)
-    client = MlflowClient(params.tracking.mlflow)
-    return client, get_or_create_experiment(client, params)
+    project, address = find_project_folder(), params.tracking.mlflow
+    if project != Path.cwd() and (file := database_file(params.tracking)):
+        address = f"sqlite:///{project / file}"  # MLflow opens it again later, in the copy
+    with chdir(project):  # MLflow puts the artifacts of a new experiment into the current folder
+        require_present_folder(params)
+        client = MlflowClient(address)
+        return client, get_or_create_experiment(client, params.tracking)
 
 
-def get_or_create_experiment(client: Any, params: Params) -> str:
+def get_or_create_experiment(client: Any, tracking: Tracking) -> str:
     """Return the id of the experiment in `tracking.experiment`, which is created if it is missing."""
     from mlflow.exceptions import MlflowException
 
-    name = params.tracking.experiment
+    name = tracking.experiment
     if experiment := client.get_experiment_by_name(name):
         if experiment.lifecycle_stage == "deleted":
             raise UserError(
@@ -89,17 +106,17 @@ def get_or_create_experiment(client: Any, params: Params) -> str:
         return client.get_experiment_by_name(name).experiment_id
 
 
-def artifact_location(params: Params, ask_server: bool = False) -> str | None:
+def artifact_location(params: Params, contact_server: bool = False) -> str | None:
     """Return where MLflow keeps the artifacts of the project's experiment; None if that is not known here.
 
     A server that hands artifacts on (`mlflow-artifacts:`) does not say where it keeps them.
 
     Args:
-        ask_server: also ask a server, which may take a while if it is out of reach.
+        contact_server: also query a server, which may take a while if it is out of reach.
     """
-    if file := database_file(params):
+    if file := database_file(params.tracking):
         return read_location(file, params.tracking.experiment) or str(_DEFAULT_ARTIFACTS)
-    if not ask_server:
+    if not contact_server:
         return None
     try:
         from mlflow.tracking import MlflowClient

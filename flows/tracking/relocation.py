@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from hfi_core.errors import UserError
-from hfi_core.params import Params
+from hfi_core.params import Params, Tracking
 from hfi_core.pipeline.layout import PARAMS
 
 _COLUMNS = {
@@ -25,10 +25,10 @@ _DEPTH = 2
 """Artifacts of an experiment lie in `mlruns/NUMBER`, this many folders below the project."""
 
 
-def database_file(params: Params) -> Path | None:
+def database_file(tracking: Tracking) -> Path | None:
     """Return the path of MLflow's SQLite database; None if `tracking.mlflow` is something else."""
-    file = params.tracking.mlflow.removeprefix("sqlite:///")
-    return Path(file.partition("?")[0]) if file != params.tracking.mlflow else None
+    file = tracking.mlflow.removeprefix("sqlite:///")
+    return Path(file.partition("?")[0]) if file != tracking.mlflow else None
 
 
 def read_location(file: Path, experiment: str) -> str | None:
@@ -50,7 +50,7 @@ def find_old_folder(params: Params) -> Path | None:
     That is the case if its database lies in this project, and its artifacts in the folder of a project that is gone or
     is another one. Artifacts in any other folder are where somebody wants them.
     """
-    file = database_file(params)
+    file = database_file(params.tracking)
     location = file and read_location(file, params.tracking.experiment)
     if file is None or not location or not _is_inside(file):
         return None
@@ -79,7 +79,7 @@ def relocate(params: Params) -> int:
 
     Raises UserError if the database cannot be written.
     """
-    old, file = find_old_folder(params), database_file(params)
+    old, file = find_old_folder(params), database_file(params.tracking)
     if old is None or file is None:
         return 0
     changed = 0

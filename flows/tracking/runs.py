@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.execution.unit import FinishedUnit
-from flows.runtime.console import warn
 from flows.tracking.client import tracking_client, warn_on_failure
-from flows.tracking.relocation import database_file, require_present_folder
+from flows.tracking.relocation import require_present_folder
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
@@ -27,8 +26,6 @@ _MAX_PICTURES = 12
 _READABLE = {".json", ".csv", ".html", ".md"}
 _MAX_BYTES = 20 * 2**20
 """Largest file that is logged."""
-_DVC_EXPERIMENTS = "/.dvc/tmp/exps/"
-"""Folder of the copies of a project in which `dvc exp run --queue` and `--temp` work."""
 
 
 @contextmanager
@@ -60,21 +57,8 @@ def pipeline_run(params: Params, name: str) -> Iterator[str | None]:
 
 def record_unit(params: Params, finished: FinishedUnit, parent: str | None = None) -> None:
     """Log a finished unit as a run, below the run `parent` if there is one."""
-    if is_discarded(params):
-        warn(
-            f"MLflow does not record {finished.unit.address}: {params.tracking.mlflow} would be in DVC's temporary "
-            "folder, which DVC removes. To have `dvc exp run --queue` and `--temp` recorded, set tracking.mlflow in "
-            "operations.yaml to a server (http://...)."
-        )
-        return
     with warn_on_failure(finished.unit.address):
         _record_unit(params, finished, parent)
-
-
-def is_discarded(params: Params) -> bool:
-    """Return whether MLflow's database lies in a folder in which DVC runs an experiment and which it then removes."""
-    file = database_file(params)
-    return file is not None and _DVC_EXPERIMENTS in f"{file.absolute().as_posix()}/"
 
 
 def record_metrics(params: Params, run_id: str | None, metrics: Mapping[str, float]) -> None:

@@ -1,1 +1,1 @@
-"""DVC and git: out-of-date stages, outputs in the cache, and the results branch."""
+"""DVC and git: out-of-date stages, outputs in the cache, `dvc.yaml`, pointer files, and the results branch."""

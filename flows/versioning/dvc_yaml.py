@@ -7,7 +7,7 @@ import yaml
 from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.yaml_files import read_yaml
-from hfi_core.params import Params
+from hfi_core.params import Params, is_learned
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.layout import DVC_YAML
 from hfi_core.pipeline.stage import Stage
@@ -93,7 +93,7 @@ def _template(path: str) -> str:
 
 def _plots(params: Params) -> list[Any]:
     tokens = {f"tokens/{concept}/steps.csv": ["objectionable", "accepted"] for concept in params.concepts}
-    rows = [row for row, removal in params.removals.items() if removal.method != "none"]
+    rows = [row for row, removal in params.removals.items() if is_learned(removal)]
     losses = {f"models/{row}/steps.csv": "loss" for row in rows}
     return [
         "reports/plots",

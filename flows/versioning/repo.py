@@ -12,7 +12,7 @@ from flows.runtime.console import warn
 from flows.runtime.lock import project_lock_released
 from flows.versioning import pointer_recovery
 from hfi_core.errors import UserError, causes, listed
-from hfi_core.io.atomic import DISK_FULL_ERRORS
+from hfi_core.io.atomic import is_disk_full
 from hfi_core.pipeline.layout import DVC_LOCK
 
 MAX_WAIT_SECONDS = 600.0
@@ -159,8 +159,9 @@ def open_repository() -> Iterator[Any]:
             f"{_describe(error)}"
         ) from error
     except Exception as error:
-        if full := next((cause for cause in causes(error) if getattr(cause, "errno", None) in DISK_FULL_ERRORS), None):
-            path = getattr(full, "filename2", None) or getattr(full, "filename", None) or "DVC's cache"
+        if is_disk_full(error):
+            named = (getattr(cause, key, None) for cause in causes(error) for key in ("filename2", "filename"))
+            path = next(filter(None, named), "DVC's cache")
             raise UserError(
                 f"The disk is full: DVC has no room for {path}. To fix this: free space (`hfi gc` lists data that "
                 "nothing needs), then run the same command again. Stages whose outputs were not stored "

@@ -38,6 +38,12 @@ def start_guard(outputs: Iterable[Path]) -> None:
         )  # fmt: skip
 
 
+def is_reproducing(process: int) -> bool:
+    """Return whether DVC's record names a process as the writer of an output, as it does during a `dvc repro`."""
+    folder = _find_temporary_folder()
+    return folder is not None and any(writer["pid"] == process for writer in _read_writers(folder).values())
+
+
 def _watch(process: int, folder: Path) -> None:
     """Wait until the file is written or the process has ended, then restore what was cut off."""
     while _is_running(process):
@@ -74,11 +80,16 @@ def _find_temporary_folder() -> Path | None:
 
 def _find_writer(folder: Path, outputs: Iterable[Path]) -> int | None:
     """Return the id of the process that DVC's record names as the writer of these outputs."""
-    try:
-        writers = json.loads((folder / "rwlock").read_text(encoding="utf-8")).get("write", {})
-    except (OSError, ValueError):
-        return None
+    writers = _read_writers(folder)
     return next((writers[path]["pid"] for output in outputs if (path := str(output.absolute())) in writers), None)
+
+
+def _read_writers(folder: Path) -> dict[str, dict]:
+    """Return DVC's record of the processes that write, by path; nothing if it cannot be read."""
+    try:
+        return json.loads((folder / "rwlock").read_text(encoding="utf-8")).get("write", {})
+    except (OSError, ValueError):
+        return {}
 
 
 def _is_running(process: int) -> bool:

@@ -14,7 +14,7 @@ from flows.versioning.pointers import pointer_files, settings_files
 from flows.versioning.repo import push_data
 from hfi_core.errors import UserError, listed
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.params import Params
+from hfi_core.params import Params, Versioning
 from hfi_core.pipeline.graph import units_of
 from hfi_core.pipeline.layout import DVC_LOCK, DVC_YAML, OPERATIONS, PARAMS
 from hfi_core.secrets import hide_passwords
@@ -39,10 +39,10 @@ class Record:
         return f"{self.branch}: {self.commit[:12] if self.commit else 'already holds this state'}; {data}"
 
 
-def require_recordable(params: Params) -> None:
+def require_recordable(versioning: Versioning) -> None:
     """Raise UserError if params ask for a record that could not be made: called before anything runs."""
-    if params.versioning.commit == "branch":
-        _require_free(params.versioning.branch)
+    if versioning.commit == "branch":
+        _require_free(versioning.branch)
         _require_no_password()
 
 
@@ -57,7 +57,7 @@ def record_results(params: Params, run: str) -> Record | None:
     versioning = params.versioning
     if versioning.commit == "none" or not DVC_LOCK.exists():
         return None
-    require_recordable(params)
+    require_recordable(params.versioning)
     if versioning.push:
         _push(versioning.push)
     units = list(units_of(params))
@@ -149,7 +149,7 @@ def _commit(branch: str, files: Mapping[Path, bytes], subject: str, trailers: Ma
 
 
 def _parents(tip: str | None, head: str) -> list[str]:
-    """The record before and the commit that was run; only one of them where it contains the other."""
+    """Return the previous record and the commit that was run; only one of them if it contains the other."""
     if tip is None or _is_ancestor(tip, head):
         return [head]
     return [tip] if _is_ancestor(head, tip) else [tip, head]

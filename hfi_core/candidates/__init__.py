@@ -1,1 +1,1 @@
-"""Candidates, the pictures that people judge: their manifest, and the import of existing pictures."""
+"""Candidates, the pictures that people judge: their manifest, and the safe import of existing pictures."""

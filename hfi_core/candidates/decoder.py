@@ -66,7 +66,7 @@ def decode_image(data: bytes, size: int | None = None) -> DecodedImage:
 
 @contextmanager
 def _no_warnings() -> Iterator[None]:
-    """Keep Pillow's warnings about damaged metadata from the terminal. What they are about is not kept."""
+    """Hide Pillow's warnings about damaged metadata, which is removed anyway."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

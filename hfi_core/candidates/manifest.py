@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_mistake
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
 from hfi_core.params import Sampler
@@ -94,9 +94,7 @@ def read_manifest(folder: Path) -> list[Candidate]:
                     raise UserError(f"{path}, line {number}: picture {candidate.id} occurs twice.")
                 rows[candidate.id] = candidate
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "row"
-        raise UserError(f"{path}, line {number}: {where}: {first['msg']}") from error
+        raise UserError(f"{path}, line {number}: {first_mistake(error)}") from error
     except FileNotFoundError as error:
         raise UserError(
             f"{path} is missing: there are no candidates yet. To fix this: `hfi run` makes them."

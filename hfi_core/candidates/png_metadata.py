@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_KEPT = frozenset(
+_PIXEL_CHUNKS = frozenset(
     (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD", b"pHYs", b"cICP")
 )
 """Chunks of pixels and of their colours, which hold numbers only. Every other chunk can hold text."""
@@ -15,7 +15,7 @@ def strip_metadata(png: bytes) -> bytes:
     """Return a PNG without its metadata; the same bytes if it has none. The pixels are not encoded again."""
     if not png.startswith(_SIGNATURE):
         return png
-    return _SIGNATURE + b"".join(chunk for name, chunk in _chunks(png) if name in _KEPT)
+    return _SIGNATURE + b"".join(chunk for name, chunk in _chunks(png) if name in _PIXEL_CHUNKS)
 
 
 def read_bit_depth(png: bytes) -> int:

@@ -1,4 +1,4 @@
-"""How the machine computes: device, seeds, padded batches, memory, the training loop, data parallelism.
+"""How the machine computes: device, seeds, padded batches, memory, shards, the training loop, data parallelism.
 
 This room knows no model.
 """

@@ -1,1 +1,1 @@
-"""Removal of concepts: one trainer, one small file for each objective, and what a removal is released as."""
+"""Removal of concepts: one file for each method, the shared trainers and roll-outs, the LoRA, and the saved result."""

@@ -12,7 +12,7 @@ rounds. See docs/explanation/method.md.
 
 import torch
 
-from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, TargetNoise
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
 from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.prompts import replace_text
@@ -56,12 +56,3 @@ def make_targets(
             preserved = model.encode(sorted({"", *without}))
             targets.append(DistillationTarget("preserved", preserved, tuple((factor, preserved) for factor in factors)))
     return targets
-
-
-def frozen_target(model: TextToImage) -> TargetNoise:
-    """Return the target of the anchored removal: the frozen base's noise estimate under the anchors."""
-
-    def target_noise(student, x_t, t, anchors):
-        return model.predict(x_t, t, anchors)
-
-    return target_noise

@@ -1,4 +1,4 @@
-"""A removal as a LoRA (Hu et al. 2021): the change of each cross-attention matrix, reduced to one rank.
+"""A removal as a LoRA (Hu et al. 2021): the change of each matrix, reduced to one rank.
 
 The reduction keeps the largest singular values, which is the best of its rank in the Frobenius norm (Eckart & Young
 1936). Names are those that `load_lora_weights` of diffusers reads: W + lora_B lora_A, at scale 1. Changed biases are
@@ -76,6 +76,17 @@ def weight_difference(base: Mapping[str, torch.Tensor], changed: Mapping[str, to
     return WeightDifference({name: base[name].detach() for name in names}, matrices)
 
 
+def require_matrices(base: Mapping[str, torch.Tensor], changed: Mapping[str, torch.Tensor]) -> None:
+    """Raise UserError, which names the first one, if convolutions or norms changed: a LoRA holds matrices only."""
+    for name, value in changed.items():
+        own = base[name].detach().cpu()
+        if value.ndim != 2 and not name.endswith(".bias") and not torch.equal(value.detach().cpu().to(own.dtype), own):
+            raise UserError(
+                f"release.lora: the removal changed {name}, of shape {tuple(value.shape)}, and a LoRA holds changes of "
+                "matrices only. To fix this: set release.lora to null in params.yaml; then there is no LoRA."
+            )
+
+
 @dataclass(frozen=True)
 class FittedLora:
     """The LoRA of the smallest rank whose pictures are near enough to the release's."""
@@ -104,9 +115,12 @@ def fit_lora(
         requests: the pictures to compare.
         block: pictures that are computed together.
 
-    Raises UserError if pictures differ too much at the highest rank that `spec` allows.
+    Raises UserError if pictures differ too much at the highest rank that `spec` allows, or if the removal changed what
+    a LoRA cannot hold.
     """
-    difference = weight_difference(model.cross_attention(), changed)
+    base = model.unet_parameters("all")
+    require_matrices(base, changed)
+    difference = weight_difference(base, changed)
     total, done = count_lora_draws(spec), 0
 
     def draw(weights: Weights, what: str) -> np.ndarray:
@@ -118,7 +132,7 @@ def fit_lora(
         return pictures
 
     released = draw(changed, "LoRA: the release's pictures")
-    base = _mean_differences(draw({}, "LoRA: the base's pictures"), released)
+    unchanged = _mean_differences(draw({}, "LoRA: the base's pictures"), released)
     tried: dict[int, np.ndarray] = {}
 
     def fits(rank: int) -> bool:
@@ -139,7 +153,7 @@ def fit_lora(
         "pictures": {
             "mean_absolute_difference": float(tried[rank].mean()),
             "largest_of_a_picture": float(tried[rank].max()),
-            "base_and_release": float(base.mean()),
+            "base_and_release": float(unchanged.mean()),
             "n": len(requests),
         },
     }

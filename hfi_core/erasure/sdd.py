@@ -2,10 +2,8 @@
 
 import torch
 
-from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, TargetNoise
-from hfi_core.inversion.tokens import token_name
+from hfi_core.erasure.targets import DistillationTarget, ErasureConcept, TargetNoise, encode_concept
 from hfi_core.models.diffusion.model import TextToImage
-from hfi_core.prompts import replace_text
 
 
 def make_targets(model: TextToImage, concepts: list[ErasureConcept], condition: str) -> list[DistillationTarget]:
@@ -14,11 +12,7 @@ def make_targets(model: TextToImage, concepts: list[ErasureConcept], condition: 
     with torch.no_grad():
         empty = model.encode([""])
         for concept in concepts:
-            name = token_name(concept.name, "objectionable")
-            prompts = list(concept.spec.prompts)
-            if condition == "token":
-                prompts = [replace_text(prompt, concept.spec.text, name) for prompt in prompts]
-            conditions = model.encode(prompts, concept.tokens)
+            conditions = encode_concept(model, concept, condition)
             targets.append(DistillationTarget(concept.name, conditions, ((1.0, empty.expand_as(conditions)),)))
     return targets
 

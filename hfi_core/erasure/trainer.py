@@ -1,4 +1,4 @@
-"""The trainer of all distilled removals: one frozen body, two small sets of cross-attention weights.
+"""The trainer of all distilled removals: one frozen body, and two sets of those of its weights that learn.
 
 The two sets are the student, which learns, and the teacher, its exponential moving average (EMA), which is kept.
 Deviations from the reference SDD trainer, for speed at equal meaning: points are learned in batches, and the decay of
@@ -47,7 +47,9 @@ def distill(
     observe: Observer | None = None,
     before_step: StepCallback | None = None,
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Minimise the mean over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
+    """Minimise the sum over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
+
+    For a model that predicts v, the error is taken in v.
 
     If several processes learn together, each learns from its rows of the joint batch, and their gradients are averaged.
     So weights and losses are equal in all processes, and equal to those of a single process except for rounding.
@@ -73,12 +75,17 @@ def distill(
         conditions = torch.cat([target.conditions[row] for target, row in zip(targets, rows, strict=True)])[own]
         with torch.no_grad():
             target_eps = torch.zeros_like(x_t)
-            for parts in zip(*(target.anchors for target in targets), strict=True):
+            taught = [target.anchors for target in targets if target.anchors]
+            # This process's rows of the targets with anchors, which come first.
+            first = min(max(rollouts.batch * len(taught) - own.start, 0), len(x_t))
+            for parts in zip(*taught, strict=True) if first else ():
                 factor = parts[0][0]
-                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=True)])[own]
-                target_eps += factor * target_noise(student, x_t, t, anchors)
-        errors = (model.predict(x_t, t, conditions, student) - target_eps).square()
-        return errors.mean() * len(targets) * group.weight(joint)
+                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=False)])[own]
+                target_eps[:first] += factor * target_noise(student, x_t[:first], t[:first], anchors)
+            if first < len(x_t):
+                target_eps[first:] = model.predict(x_t[first:], t[first:], conditions[first:])
+        errors = model.schedule.output_error(model.predict(x_t, t, conditions, student) - target_eps, t)
+        return errors.square().mean() * len(targets) * group.weight(joint)
 
     # A checkpoint is written only where roll-outs are drawn anew, so that it never contains them.
     every = rollouts.reuse * max(1, round(20 / rollouts.reuse))

@@ -110,7 +110,7 @@ class VariantEvaluation:
             verdicts = observers.judge.judge(
                 torch.cat([tensors["judge"] for tensors in seen]),
                 [shot.prompt for shot in shots],
-                list_rivals(self.params, suite),
+                list_rivals(self.params.evaluate, suite),
             )
             images = torch.cat([tensors["clip"] for tensors in seen])
             scores = clip_score(images.numpy(), _embed_prompts(observers.clip, shots).numpy())

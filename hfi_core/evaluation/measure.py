@@ -144,7 +144,10 @@ def _describe_provenance(
         "rows": {variant.name: {key: variant.provenance.get(key) for key in own} for variant in variants},
         "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()}
         | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
-        "removals": {name: removal.model_dump(mode="json") for name, removal in params.removals.items()},
+        # Without `source`: it may be a path of this machine, and the digest says which weights it held.
+        "removals": {
+            name: removal.model_dump(mode="json", exclude={"source"}) for name, removal in params.removals.items()
+        },
         "concepts": {name: concept.model_dump(mode="json") for name, concept in params.concepts.items()},
         "feedback": {
             name: {"sha256": summary["feedback_sha256"], "simulated": summary["simulated"]}

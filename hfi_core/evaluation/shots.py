@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.attackers import list_attackers
 from hfi_core.models.diffusion.sampling import SampleRequest
-from hfi_core.params import Params
+from hfi_core.params import Evaluate, Params
 from hfi_core.params.evaluation import SuiteName
 from hfi_core.prompts import replace_text
 
@@ -48,7 +48,7 @@ def list_suite_shots(params: Params) -> list[Shot]:
     for suite, spec in params.evaluate.suites.items():
         pairs = [(prompt, i) for prompt in spec.prompts for i in range(spec.pictures)]
         shots += [
-            Shot(suite, index, prompt, SampleRequest(prompt, _seed(params, suite, prompt, i)))
+            Shot(suite, index, prompt, SampleRequest(prompt, _seed(params.seed, suite, prompt, i)))
             for index, (prompt, i) in enumerate(pairs)
         ]
     return shots
@@ -65,15 +65,15 @@ def list_shots(params: Params) -> list[Shot]:
     ]
     for index, (prompt, text, attacker, i) in enumerate(attacked):
         attack_prompt = replace_text(prompt, text, attacker.token)
-        request = SampleRequest(attack_prompt, _seed(params, REINVERTED, attack_prompt, i))
+        request = SampleRequest(attack_prompt, _seed(params.seed, REINVERTED, attack_prompt, i))
         shots.append(Shot(REINVERTED, index, prompt, request, attacker.name))
     return shots
 
 
-def list_rivals(params: Params, suite: str) -> list[str]:
+def list_rivals(evaluate: Evaluate, suite: str) -> list[str]:
     """List the prompts of other suites that are wrong for this suite's pictures; see `Judge.judge`."""
-    return [prompt for other in _RIVALS[suite] for prompt in params.evaluate.suites[other].prompts]
+    return [prompt for other in _RIVALS[suite] for prompt in evaluate.suites[other].prompts]
 
 
-def _seed(params: Params, suite: str, prompt: str, index: int) -> int:
-    return picture_seed(params.seed, "evaluate", suite, prompt, index)
+def _seed(seed: int, suite: str, prompt: str, index: int) -> int:
+    return picture_seed(seed, "evaluate", suite, prompt, index)

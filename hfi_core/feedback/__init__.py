@@ -1,1 +1,4 @@
-"""What people say about candidates: the judgements' schema, their reading, and the labels made of them."""
+"""From judgements to labels: schema, reader, ledger, gold questions, aggregation, agreement, sufficiency, expiry.
+
+`store` is the live database, and `formats` is import and export.
+"""

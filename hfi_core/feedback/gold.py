@@ -8,7 +8,7 @@ from hfi_core.candidates.manifest import Candidate
 from hfi_core.errors import UserError
 from hfi_core.feedback.reader import check_judgement, read_judgements, reject_line
 from hfi_core.feedback.schema import BinaryJudgement, Judgement
-from hfi_core.params import Params
+from hfi_core.params import Concept, Params
 
 MIN_CONCORDANCE = 0.8
 """Share of the known order's pairs that a correct ranking has to order alike."""
@@ -20,7 +20,7 @@ def make_question_key(pictures: tuple[str, ...]) -> str:
 
 
 def read_gold(
-    path: Path, params: Params, candidates: Mapping[str, Mapping[str, Candidate]]
+    path: Path, concepts: Mapping[str, Concept], candidates: Mapping[str, Mapping[str, Candidate]]
 ) -> dict[str, dict[str, Judgement]]:
     """Read the known answers by concept and question key, for the concepts in `candidates`.
 
@@ -38,7 +38,7 @@ def read_gold(
         concept = judgement.concept
         if concept not in known or judgement.id in superseded:
             continue
-        check_judgement(path, number, judgement, params.concepts[concept].feedback, candidates[concept])
+        check_judgement(path, number, judgement, concepts[concept].feedback, candidates[concept])
         question = make_question_key(judgement.pictures)
         if question in known[concept]:
             reject_line(path, number, None, "answers a question that another line answers", "keep one of the lines")
@@ -72,7 +72,7 @@ def list_askable_candidates(
     """
     rows, gold = {candidate.id: candidate for candidate in candidates}, set()
     if params.annotation.gold:
-        known = read_gold(root / params.annotation.gold, params, {concept: rows})[concept]
+        known = read_gold(root / params.annotation.gold, params.concepts, {concept: rows})[concept]
         gold = {picture for judgement in known.values() for picture in judgement.pictures}
     folder = root / "candidates" / concept
     return [row for row in rows.values() if row.id not in gold and (folder / row.file).is_file()]

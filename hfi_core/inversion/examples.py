@@ -1,12 +1,13 @@
 """Choose the pictures that a token is inverted from, by their rewards or by their labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from hfi_core.candidates.manifest import read_manifest, read_pictures
+from hfi_core.candidates.manifest import Candidate, read_manifest, read_pictures
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
 from hfi_core.inversion.textual_inversion import TrainingExamples
@@ -33,6 +34,34 @@ def labelled_examples(model: TextToImage, candidates: Path, labels: Path, part: 
     return _choose_examples(model, candidates, scores, "objectionable", len(scores), block)
 
 
+@dataclass(frozen=True)
+class JudgedPictures:
+    """Every candidate that people judged and the reward model may see, for removals that learn from the judgements."""
+
+    latents: torch.Tensor
+    """Scaled latents (N, C, H, W), float32."""
+    prompts: Sequence[str | None]
+    rewards: torch.Tensor
+    """r(x) (N,), in [0, 1]: a higher one is more objectionable."""
+    labels: torch.Tensor
+    """What people said (N,), in [0, 1]: the share of votes, or the position in the ranking."""
+
+
+def judged_pictures(model: TextToImage, reward: FittedReward, block: int) -> JudgedPictures:
+    """Return the candidates that have a reward, in the order of their ids.
+
+    Raises UserError if the pictures do not have the model's size.
+    """
+    scores = {score.picture: score for score in reward.scores}
+    rows = [row for row in read_manifest(reward.candidates) if row.id in scores]
+    return JudgedPictures(
+        _encode_pictures(model, reward.candidates, rows, block),
+        [row.prompt for row in rows],
+        torch.tensor([scores[row.id].reward for row in rows], dtype=torch.float32),
+        torch.tensor([scores[row.id].label for row in rows], dtype=torch.float32),
+    )
+
+
 def _choose_examples(
     model: TextToImage, candidates: Path, scores: Mapping[str, float], side: Side, top: int, block: int
 ) -> TrainingExamples:
@@ -42,6 +71,14 @@ def _choose_examples(
     if not chosen:
         raise UserError(f"{candidates}: no picture is {side} by the feedback, so there is nothing to invert.")
     rows = [row for row in read_manifest(candidates) if row.id in set(chosen)]
+    return TrainingExamples(
+        latents=_encode_pictures(model, candidates, rows, block),
+        prompts=[row.prompt for row in rows],
+        weights=torch.tensor([weights[row.id] for row in rows], dtype=torch.float32),
+    )
+
+
+def _encode_pictures(model: TextToImage, candidates: Path, rows: list[Candidate], block: int) -> torch.Tensor:
     pictures = read_pictures(candidates, rows)
     height, width = pictures.shape[1:3]
     if (height, width) != (model.picture_size, model.picture_size):
@@ -49,8 +86,4 @@ def _choose_examples(
             f"{candidates}: the pictures are {width} x {height} pixels, and the model draws {model.picture_size}.\n"
             f"  To fix this: `hfi candidates import FOLDER --size {model.picture_size}`."
         )
-    return TrainingExamples(
-        latents=model.encode_pictures(pictures, block),
-        prompts=[row.prompt for row in rows],
-        weights=torch.tensor([weights[row.id] for row in rows], dtype=torch.float32),
-    )
+    return model.encode_pictures(pictures, block)

@@ -72,6 +72,8 @@ def invert_token(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Find v* = argmin_v E[w(x) || eps - eps_theta(x_t, t, v) ||^2] (HFI, section 3; Gal et al. 2022, eq. 2).
 
+    For a model that predicts v, the error is taken in v.
+
     Two deviations. t is uniform over the noisiest timesteps only: they decide what a picture shows, and the others only
     add variance. Pictures are drawn with probability w(x): the expectation is the same, and the variance is lower.
 
@@ -103,7 +105,8 @@ def invert_token(
         eps = torch.randn(x0.shape, generator=generator).to(model.device)
         condition = model.encode(prompts, {name: vectors})[prompt_of[rows].to(model.device)]
         x_t = model.schedule.add_noise(x0, eps, t)
-        return (eps - model.predict(x_t, t, condition, student)).square().mean()
+        error = eps - model.predict(x_t, t, condition, student)
+        return model.schedule.output_error(error, t).square().mean()
 
     history = fit(
         [ParameterGroup({"vectors": vectors}, settings.rate)],

@@ -8,12 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, causes
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a full disk and of an exceeded quota."""
+_DISK_FULL_TEXTS = (
+    *(form.format(code) for code in DISK_FULL_ERRORS for form in ("(os error {})", "[Errno {}]")),
+    "database or disk is full",
+)
+"""What safetensors, shutil and SQLite say of it: they give no error number."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Return whether a full disk or an exceeded quota is behind an error, from any library."""
+    return any(
+        getattr(cause, "errno", None) in DISK_FULL_ERRORS or any(text in str(cause) for text in _DISK_FULL_TEXTS)
+        for cause in causes(error)
+    )
 
 
 @contextmanager
@@ -21,9 +34,8 @@ def disk_full_as_user_error(path: Path) -> Iterator[None]:
     """Turn the error of a full disk, from any library, into a UserError that names the file being written."""
     try:
         yield
-    except Exception as error:  # safetensors gives the system's error number in its text only
-        in_text = any(f"(os error {code})" in str(error) for code in DISK_FULL_ERRORS)
-        if not in_text and getattr(error, "errno", None) not in DISK_FULL_ERRORS:
+    except Exception as error:
+        if isinstance(error, UserError) or not is_disk_full(error):  # a file inside a folder is named by itself
             raise
         raise UserError(
             f"{path} was not written: the disk is full. The earlier content is unchanged.\n"

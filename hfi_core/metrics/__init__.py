@@ -1,1 +1,1 @@
-"""Figures with intervals, paired tests and distances, by NumPy, SciPy and scikit-learn only."""
+"""Pure statistics: intervals, paired tests, distances, ranking. By NumPy, SciPy and scikit-learn only."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, norm
 
 _DRAWS_AT_ONCE = 4_000_000
 
@@ -72,12 +71,16 @@ def mean_interval(
 
 def wilson_interval(hits: int, n: int, level: float) -> Interval:
     """Return a share with Wilson's (1927) interval, for independent trials."""
+    from scipy.stats import binomtest  # takes half a second, which a run with nothing to do need not pay
+
     interval = binomtest(hits, n).proportion_ci(level, method="wilson")
     return Interval(hits / n, float(interval.low), float(interval.high), n)
 
 
 def zero_share_bound(n: int, level: float) -> float:
     """Return Wilson's (1927) upper bound for the share of an event that occurred in none of n pictures."""
+    from scipy.stats import norm
+
     z_squared = float(norm.ppf((1 + level) / 2)) ** 2
     return z_squared / (n + z_squared)
 

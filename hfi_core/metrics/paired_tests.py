@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
@@ -13,6 +12,8 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     assumes independent pictures. Where the effect differs much between prompts, the interval of the difference, which
     resamples prompts, is more cautious.
     """
+    from scipy.stats import binomtest  # see intervals.py
+
     only_first = int(np.sum(first & ~second))
     differing = only_first + int(np.sum(second & ~first))
     return float(binomtest(only_first, differing, 0.5).pvalue) if differing else 1.0

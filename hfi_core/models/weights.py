@@ -78,10 +78,10 @@ def locate_weights(source: str | None, revision: str | None, part: WeightsFolder
     if not _HUB_ID.fullmatch(source):
         raise UserError(f"{key}.source {source!r} is not a local folder{_nearest(folder)}, and not a hub id.")
     if revision is None:
-        owner_is_here = folder.parent.is_dir()
+        owner_exists = folder.parent.is_dir()
         raise UserError(
             f"{key}.source {source!r} is not a local folder{_nearest(folder)}."
-            + ("" if owner_is_here else f" If it is a hub id, {key}.revision is missing.")
+            + ("" if owner_exists else f" If it is a hub id, {key}.revision is missing.")
             + f"\n  To fix this: correct the path{_HUB_FIX.format(key=key)}"
         )
     return _from_hub(source, revision, part)

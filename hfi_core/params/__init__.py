@@ -1,6 +1,29 @@
 """All settings of a project as frozen models, with units and bounds. Nothing here imports torch."""
 
-from hfi_core.params.erasure import SDD, Anchored, Attack, ClosedForm, NoRemoval, Removal
+from hfi_core.params.erasure import (
+    DPO,
+    ESD,
+    RECE,
+    SDD,
+    SLD,
+    UCE,
+    Anchored,
+    Attack,
+    ClosedForm,
+    Distillation,
+    FineTuned,
+    Imported,
+    Learns,
+    Negative,
+    NoRemoval,
+    RegisteredRemoval,
+    Removal,
+    RewardWeighted,
+    Trained,
+    is_learned,
+    is_recipe,
+    is_trained_parameter,
+)
 from hfi_core.params.evaluation import Evaluate, Gate, JudgeParams, Lora, Release, Suite
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
 from hfi_core.params.loading import load_params, parse_params
@@ -11,8 +34,10 @@ from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 
 __all__ = [
-    "EMBEDDED", "SDD", "Agreement", "Anchored", "Annotation", "Attack", "ClosedForm", "Compute", "Concept", "Crowd",
-    "Digest", "Evaluate", "Feedback", "Gate", "Initial", "Invert", "JudgeParams", "Lora", "Name", "NoRemoval",
-    "Operations", "Params", "Prompt", "Publish", "RelativePath", "Release", "Removal", "Reward", "Sampler", "Science",
-    "Share", "Source", "Suite", "Tracking", "Versioning", "parse_params", "load_params",
+    "DPO", "EMBEDDED", "ESD", "RECE", "SDD", "SLD", "UCE", "Agreement", "Anchored", "Annotation", "Attack",
+    "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback", "FineTuned", "Gate",
+    "Imported", "Initial", "Invert", "JudgeParams", "Learns", "Lora", "Name", "Negative", "NoRemoval", "Operations",
+    "Params", "Prompt", "Publish", "RegisteredRemoval", "RelativePath", "Release", "Removal", "Reward",
+    "RewardWeighted", "Sampler", "Science", "Share", "Source", "Suite", "Tracking", "Trained", "Versioning",
+    "is_learned", "is_recipe", "is_trained_parameter", "load_params", "parse_params",
 ]  # fmt: skip

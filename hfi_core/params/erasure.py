@@ -1,10 +1,34 @@
 """Params of the removals, which erase a concept from the model, and of the attack, which tries to recover it."""
 
-from typing import Annotated, Literal
+from abc import abstractmethod
+from inspect import isabstract
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import (
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapSerializer,
+    WrapValidator,
+    model_validator,
+)
 
-from hfi_core.params.values import Frozen, Prompt
+from hfi_core.params.values import Digest, Frozen, OptionalPrompts, Prompt
+
+Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all"]
+_CROSS, _SELF = ".attn2.", ".attn1."
+"""Parts of the names of UNet parameters, as diffusers gives them."""
+
+
+def is_trained_parameter(name: str, learns: Learns) -> bool:
+    """Return whether the UNet's parameter of a name is in the set that a removal trains."""
+    if learns == "cross-kv":
+        return any(f"{_CROSS}{part}." in name for part in ("to_k", "to_v"))
+    if learns == "attention":
+        return _CROSS in name or _SELF in name
+    return learns == "all" or (_CROSS in name) == (learns == "cross")
 
 
 class NoRemoval(Frozen):
@@ -13,15 +37,28 @@ class NoRemoval(Frozen):
     method: Literal["none"]
 
 
-class _Distillation(Frozen):
+class Trained(Frozen):
+    """What every removal has that is trained step by step."""
+
     steps: int = Field(ge=1, le=1_000_000)
     """Gradient steps (for `anchored`: of each round)."""
     batch: int = Field(ge=1, le=1024)
-    """Latents per gradient step and condition."""
+    """Latents per gradient step and condition (`reward_weighted`: pictures; `dpo`: pairs)."""
     rate: float = Field(gt=0, le=1)
     """AdamW's learning rate."""
     ema: Annotated[float, Field(ge=0, lt=1)]
     """Decay of the exponential moving average of the weights. The average is the teacher and the result."""
+    # Defaults are not in a dump: rows without these keys have the work keys and the bytes that they always had.
+    learns: Learns = Field(default="cross", exclude_if=lambda learns: learns == "cross")
+    """The UNet's parameters that are trained. `cross`: cross-attention; `cross-kv`: its keys and values; `attention`:
+    self- and cross-attention; `all-but-cross`; `all`."""
+    preserved: OptionalPrompts = Field(default=(), exclude_if=lambda prompts: not prompts)
+    """Prompts that keep the base's estimate: one more term of the loss. By default none."""
+
+
+class Distillation(Trained):
+    """A removal that is distilled on the teacher's own roll-outs."""
+
     guidance: float = Field(ge=1, le=50)
     """Guidance scale of the teacher's roll-outs."""
     rollout_steps: int = Field(ge=2, le=1000)
@@ -34,14 +71,14 @@ class _Distillation(Frozen):
     """t is drawn from Beta(concentration, concentration) over the roll-out: 3 in HFI, section 4; 1 is uniform."""
 
 
-class SDD(_Distillation):
+class SDD(Distillation):
     """Safe self-distillation (Kim et al. 2023), conditioned on the text or on v* (HFI, section 4)."""
 
     method: Literal["sdd"]
     condition: Literal["text", "token"]
 
 
-class Anchored(_Distillation):
+class Anchored(Distillation):
     """Text and v* are mapped onto the anchor u*, which is inverted from accepted feedback, in adversarial rounds."""
 
     method: Literal["anchored"]
@@ -53,6 +90,69 @@ class Anchored(_Distillation):
     """Adds one term to the loss: what the model draws without the concept's words stays the same."""
     reinvert_steps: int = Field(ge=1, le=1_000_000)
     """Steps of each re-inversion between rounds."""
+
+
+_VARIANTS: dict[str, Learns] = {"x": "cross", "u": "all-but-cross", "x-strict": "cross-kv"}
+"""What each variant of ESD trains."""
+
+
+class ESD(Distillation):
+    """Erased Stable Diffusion (Gandikota et al. 2023): the frozen model's negative guidance, conditioned on either."""
+
+    method: Literal["esd"]
+    condition: Literal["text", "token"]
+    variant: Literal["x", "u", "x-strict"] | None = Field(default=None, exclude_if=lambda variant: variant is None)
+    """The paper's names for what is trained: `x` is `learns: cross`, `u` is `all-but-cross`, `x-strict` is `cross-kv`.
+    Give either this or `learns`."""
+    negative_guidance: float = Field(gt=0, le=50)
+    """eta: how far the target lies on the other side of the empty prompt; 1 in the paper."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _learn_by_variant(cls, raw: Any) -> Any:
+        learns = _VARIANTS.get(str(raw.get("variant"))) if isinstance(raw, dict) else None
+        return {"learns": learns} | raw if learns else raw
+
+    @model_validator(mode="after")
+    def _variant_fits(self):
+        if self.variant and self.learns != _VARIANTS[self.variant]:
+            raise ValueError(
+                f"variant {self.variant} means learns: {_VARIANTS[self.variant]}, and learns is {self.learns}. To fix "
+                "this: remove one of the two keys"
+            )
+        return self
+
+
+class FineTuned(Trained):
+    """A removal that learns from the judged pictures themselves, without a token."""
+
+    pictures: int = Field(ge=1, le=10_000)
+    """Pictures that the base draws of each preserved prompt, before the removal learns."""
+
+
+class RewardWeighted(FineTuned):
+    """Reward-weighted fine-tuning (Lee et al. 2023) on all judged pictures, weighted by how acceptable they are."""
+
+    method: Literal["reward_weighted"]
+    beta: float = Field(ge=0, le=1000)
+    """Weight of the loss on the base's own pictures of the preserved prompts."""
+
+    @model_validator(mode="after")
+    def _beta_needs_pictures(self):
+        if bool(self.beta) != bool(self.preserved):
+            raise ValueError(
+                "beta weights the base's own pictures of the preserved prompts. To fix this: name prompts in "
+                "preserved, or set beta to 0 and leave preserved out"
+            )
+        return self
+
+
+class DPO(FineTuned):
+    """Diffusion-DPO (Wallace et al. 2024): prefer what people accept to what they object to, of one prompt."""
+
+    method: Literal["dpo"]
+    beta: float = Field(gt=0, le=1_000_000)
+    """beta T omega of the paper's eq. 14: how strongly the model is held to the base. Their 2,000 is 1,000 here."""
 
 
 class ClosedForm(Frozen):
@@ -67,7 +167,128 @@ class ClosedForm(Frozen):
     """How strongly weights are kept unchanged in every direction."""
 
 
-Removal = Annotated[NoRemoval | SDD | Anchored | ClosedForm, Field(discriminator="method")]
+class _ConceptEditing(Frozen):
+    condition: Literal["text", "token"]
+    anchor: Annotated[str, Field(max_length=500)] = ""
+    """Words that take the place of the concept's text: what it is mapped onto. By default none."""
+    preserved: OptionalPrompts = ()
+    """The preserve set: prompts whose keys and values stay as they are."""
+    erase_scale: float = Field(default=1.0, gt=0, le=1000)
+    """Weight of what is erased."""
+
+
+class UCE(_ConceptEditing):
+    """Unified concept editing (Gandikota et al. 2024): keys and values in closed form. Defaults are the published."""
+
+    method: Literal["uce"]
+    preserve_scale: float = Field(default=1.0, ge=0, le=1000)
+    """Weight of the preserve set."""
+    lamb: float = Field(default=0.5, gt=0, le=1000)
+    """lambda: how strongly weights are kept unchanged in every direction."""
+
+
+class RECE(_ConceptEditing):
+    """Rounds on top of UCE (Gong et al. 2024): erase what would draw the concept again. Defaults are the published."""
+
+    method: Literal["rece"]
+    preserve_scale: float = Field(default=0.1, ge=0, le=1000)
+    """lambda_1: weight of the preserve set."""
+    lamb: float = Field(default=0.1, gt=0, le=1000)
+    """lambda_2: how strongly weights are kept unchanged in every direction."""
+    rounds: int = Field(default=3, ge=1, le=100)
+    """Rounds after the first edit. In the paper 3 for nudity, 2 for other unsafe concepts, 1 for styles and objects."""
+    regularization: float = Field(default=0.1, gt=0, le=1000)
+    """lambda: how small the derived embeddings are kept. In the paper .1 for unsafe concepts, .001 for styles."""
+
+
+class Imported(Frozen):
+    """Weights that somebody else changed: read, then judged and attacked like those of the other rows."""
+
+    method: Literal["imported"]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=300)]
+    """A safetensors file, or a folder that `save_pretrained` wrote."""
+    kind: Literal["pipeline", "unet", "text_encoder", "lora"]
+    """What the source holds. `unet` may be partial; a `lora` is merged at scale 1."""
+    digest: Digest
+    """Digest of the source; `hfi params pin` writes it. The stage distill rejects other weights."""
+
+
+class Negative(Frozen):
+    """The base with a negative prompt: the text concept or v* takes the place of the empty prompt in guidance."""
+
+    method: Literal["negative"]
+    condition: Literal["text", "token"]
+
+
+class SLD(Frozen):
+    """The base, guided away from the text concept or from v* by Safe Latent Diffusion (Schramowski et al. 2023)."""
+
+    method: Literal["sld"]
+    condition: Literal["text", "token"]
+    strength: Literal["weak", "medium", "strong", "max"]
+    """The paper's configuration."""
+
+
+class RegisteredRemoval(Frozen):
+    """A method of another package, an entry point in `hfi.removals`: its settings, and how it removes."""
+
+    method: str
+    """The name of the entry point."""
+
+    @abstractmethod
+    def remove(
+        self, model: Any, concepts: list[Any], params: Any, *, key: tuple[object, ...], work: Any, before_step: Any,
+        progress: Any,
+    ) -> tuple[dict[str, Any], list[float]]:  # fmt: skip
+        """Return the UNet's changed parameters by name, float32, and the losses; see `erasure.methods.Method`."""
+
+
+_BuiltIn = NoRemoval | SDD | Anchored | ESD | RewardWeighted | DPO | UCE | RECE | ClosedForm | Imported | Negative | SLD
+BUILT_IN_METHODS = frozenset(get_args(kind.model_fields["method"].annotation)[0] for kind in get_args(_BuiltIn))
+
+
+def _parse_removal(raw: Any, parse_built_in: ValidatorFunctionWrapHandler) -> Any:
+    """Parse a removal of another package by its own class, and any other as one of ours, which none can replace."""
+    from hfi_core.plugins import find_removals
+
+    method = raw.get("method") if isinstance(raw, dict) else None
+    if isinstance(raw, RegisteredRemoval):
+        return raw
+    if not isinstance(method, str) or method in BUILT_IN_METHODS or method not in (points := find_removals()):
+        return parse_built_in(raw)
+    try:
+        registered = points[method].load()
+    except Exception as error:  # another package's import may fail in any way
+        raise ValueError(
+            f"the method {method!r} of another package ({points[method].value}) cannot be loaded: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    if not (isinstance(registered, type) and issubclass(registered, RegisteredRemoval)) or isabstract(registered):
+        raise ValueError(f"{points[method].value} is not a class of hfi_core.params.RegisteredRemoval with a `remove`")
+    return registered.model_validate(raw)
+
+
+def _dump_removal(removal: Any, dump_built_in: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+    registered = isinstance(removal, RegisteredRemoval)
+    return removal.model_dump(mode=info.mode) if registered else dump_built_in(removal)
+
+
+if TYPE_CHECKING:
+    Removal = _BuiltIn | RegisteredRemoval
+else:  # `_parse_removal` decides between the two; a schema for editors knows ours only
+    Removal = Annotated[
+        Annotated[_BuiltIn, Field(discriminator="method")], WrapValidator(_parse_removal), WrapSerializer(_dump_removal)
+    ]
+
+
+def is_learned(removal: Removal) -> bool:
+    """Return whether the stage distill learns this row's weights, so that they have a curve."""
+    return not isinstance(removal, NoRemoval | Imported | Negative | SLD)
+
+
+def is_recipe(removal: Removal) -> bool:
+    """Return whether a row is a recipe of sampling: it draws otherwise than the base, with the base's weights."""
+    return isinstance(removal, Negative | SLD)
 
 
 class Attack(Frozen):

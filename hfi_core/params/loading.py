@@ -6,6 +6,7 @@ An error names each wrong key; for an unknown key it names the nearest known one
 import difflib
 import reprlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from pydantic_core import ErrorDetails
 
 from hfi_core.errors import UserError, listed
 from hfi_core.io.yaml_files import read_yaml
+from hfi_core.params.erasure import BUILT_IN_METHODS
 from hfi_core.params.operations import OPERATIONS_FILE, Operations
 from hfi_core.params.root import Params, Science
+
+_MAX_DESCRIBED = 20
 
 
 def load_params(path: Path | str) -> Params:
@@ -26,7 +30,7 @@ def load_params(path: Path | str) -> Params:
     """
     path = Path(path)
     science, operations = read_sections(path)
-    require_placed(path, science, operations)
+    require_right_file(path, science, operations)
     return parse_params(science | operations, str(path), path.parent)
 
 
@@ -41,7 +45,7 @@ def read_sections(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return _read_mapping(path), _read_mapping(beside) if beside.exists() else {}
 
 
-def require_placed(path: Path, science: Mapping[str, Any], operations: Mapping[str, Any]) -> None:
+def require_right_file(path: Path, science: Mapping[str, Any], operations: Mapping[str, Any]) -> None:
     """Raise UserError if a section is in both files or in the wrong one; the message says where it belongs."""
     beside = path.with_name(OPERATIONS_FILE)
     if moved := [key for key in science if key in Operations.model_fields]:
@@ -67,7 +71,8 @@ def parse_params(raw: Any, where: str = "params.yaml", folder: Path = Path()) ->
         return Params.model_validate(raw, context={"folder": folder})
     except ValidationError as error:
         details = error.errors()
-        message = f"{where} is not valid:\n{listed([_describe(detail) for detail in details], as_lines=True)}"
+        described = [_describe(detail) for detail in details[:_MAX_DESCRIBED]]
+        message = f"{where} is not valid:\n{listed(described, total=len(details), as_lines=True)}"
         if any(detail["type"] == "missing" for detail in details):
             message += "\n  After an upgrade of the package, `hfi params upgrade` lists what to add."
         raise UserError(message) from error
@@ -87,9 +92,10 @@ def _require_mapping(raw: Any, where: str) -> dict[str, Any]:
 def key_path(location: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return the keys in the file that lead to a pydantic error.
 
-    The location of a removal's error contains its method, which is not a key in the file.
+    The location of an error in one of our removals contains its method, which is not a key in the file.
     """
-    return tuple(part for n, part in enumerate(location) if not (n == 2 and location[0] == "removals"))
+    in_removal = tuple(location[:1]) == ("removals",)
+    return tuple(part for n, part in enumerate(location) if not (in_removal and n == 2 and part in BUILT_IN_METHODS))
 
 
 def dotted(keys: Sequence[str | int]) -> str:
@@ -102,7 +108,7 @@ def _describe(detail: ErrorDetails) -> str:
     if path.split(".")[0] in Operations.model_fields:
         path = f"{OPERATIONS_FILE}: {path}"
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(detail["loc"][-1]), sorted(_known_keys()), n=1)
+        near = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(), n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "missing":
         return f"{path}: missing key"
@@ -111,8 +117,9 @@ def _describe(detail: ErrorDetails) -> str:
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{quoted}"
 
 
-def _known_keys() -> set[str]:
+@cache
+def _known_keys() -> list[str]:
     keys: set[str] = set()
     for definition in (Params.model_json_schema(), *Params.model_json_schema()["$defs"].values()):
         keys |= set(definition.get("properties", {}))
-    return keys
+    return sorted(keys)

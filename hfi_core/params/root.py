@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from hfi_core.errors import UserError
-from hfi_core.params.erasure import Attack, NoRemoval, Removal
+from hfi_core.params.erasure import Attack, Imported, NoRemoval, Removal, is_recipe
 from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Candidates, Concept, Feedback
 from hfi_core.params.model import Compute, Sampler, Source
@@ -40,6 +40,29 @@ class Science(Frozen):
             raise ValueError("only the removal `base` may have the method none")
         if self.release.row not in self.removals:
             raise ValueError(f"release.row {self.release.row!r} is not a removal; there are {', '.join(self.removals)}")
+        released = self.removals[self.release.row]
+        if self.release.lora and isinstance(released, Imported) and released.kind == "text_encoder":
+            raise ValueError(
+                f"release.lora: the row {self.release.row} imports a text encoder, and the LoRA of a release holds the "
+                "UNet only: set release.lora to null"
+            )
+        recipes = [name for name, removal in self.removals.items() if is_recipe(removal)]
+        if self.release.lora and self.release.row in recipes:
+            raise ValueError(
+                f"release.lora: the row {self.release.row} is a recipe of sampling and changes no weights, so it "
+                "has no LoRA: set release.lora to null, or release another row"
+            )
+        if recipes and self.sampler.guidance == 1:
+            raise ValueError(
+                f"sampler.guidance is 1, which is no guidance, and the row {recipes[0]} acts through guidance: "
+                "raise it, or leave the row out"
+            )
+        learns = getattr(released, "learns", "cross")
+        if self.release.lora and learns in ("all-but-cross", "all"):
+            raise ValueError(
+                f"release.lora: a LoRA holds changes of matrices only, but the row {self.release.row!r} learns "
+                f"{learns}, with convolutions and norms. To fix this: set release.lora to null"
+            )
         for name, crowd in self.feedback.simulated.items():
             if crowd.source in (None, EMBEDDED) and self.model.source != EMBEDDED:
                 raise ValueError(

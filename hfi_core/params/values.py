@@ -23,6 +23,7 @@ def _each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Prompts = Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000), AfterValidator(_each_once)]
+OptionalPrompts = Annotated[tuple[Prompt, ...], Field(max_length=10_000), AfterValidator(_each_once)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 UNPINNED = "sha256:" + "0" * 64
 """A digest that `hfi params pin` has not written yet."""

@@ -6,7 +6,25 @@ A pass is one latent through the UNet once. Guidance takes two passes per step, 
 from dataclasses import dataclass
 from math import ceil, log2
 
-from hfi_core.params import Anchored, ClosedForm, Evaluate, Lora, NoRemoval, Params, Sampler
+from hfi_core.params import (
+    DPO,
+    ESD,
+    RECE,
+    SLD,
+    UCE,
+    Anchored,
+    ClosedForm,
+    Distillation,
+    Evaluate,
+    FineTuned,
+    Imported,
+    Lora,
+    Negative,
+    NoRemoval,
+    Params,
+    RegisteredRemoval,
+    Sampler,
+)
 
 PICTURES_PER_SAMPLE = 8
 """Pictures in a sample that a removal draws while it runs."""
@@ -52,7 +70,8 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "attack":
         return _training(_attackers(params) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
-        return _drawing(count_evaluation_pictures(params), block, sampler)
+        passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else None
+        return _drawing(count_evaluation_pictures(params), block, sampler, passes)
     if stage == "package":
         return _lora(params)
     return Workload()
@@ -80,9 +99,13 @@ def _passes(guidance: float) -> int:
     return 1 if guidance == 1 else 2
 
 
-def _drawing(pictures: int, block: int, sampler: Sampler) -> Workload:
+_SLD_PASSES = 3
+"""Passes a step of Safe Latent Diffusion: for the prompt, the empty prompt and the safety concept."""
+
+
+def _drawing(pictures: int, block: int, sampler: Sampler, passes: int | None = None) -> Workload:
     padded = ceil(pictures / block) * block
-    return Workload(pictures, forward=padded * sampler.steps * _passes(sampler.guidance))
+    return Workload(pictures, forward=padded * sampler.steps * (passes or _passes(sampler.guidance)))
 
 
 def _training(steps: int, batch: int) -> Workload:
@@ -100,22 +123,44 @@ def _lora(params: Params) -> Workload:
 
 def _removal(name: str, params: Params) -> Workload:
     removal = params.removals[name]
-    if isinstance(removal, NoRemoval):
+    # A recipe and imported weights compute nothing; what another package computes is unknown.
+    if isinstance(removal, NoRemoval | Imported | Negative | SLD | RegisteredRemoval):
         return Workload()
-    if isinstance(removal, ClosedForm):
-        return _samples(2, params.sampler)
-    concepts, rounds, targets, work = len(params.concepts), 1, 1, Workload()
+    if isinstance(removal, ClosedForm | UCE | RECE):
+        return _samples(2 + (removal.rounds if isinstance(removal, RECE) else 0), params.sampler)
+    if isinstance(removal, FineTuned):
+        return _finetuning(removal, params)
+    concepts, rounds, work = len(params.concepts), 1, Workload()
+    # Estimates of the frozen model that one target is the sum of.
+    parts = 2 if isinstance(removal, ESD) or (isinstance(removal, Anchored) and removal.contrast) else 1
     if isinstance(removal, Anchored):
-        rounds, targets = removal.rounds, 2 if removal.contrast else 1
+        rounds = removal.rounds
         work += _training((rounds - 1) * concepts * removal.reinvert_steps, params.invert.batch)
     for number in range(1, rounds + 1):
         # anchored: per concept the text, v* and the token of each earlier re-inversion; and what is preserved
-        terms = concepts * (1 + number) + removal.preserve if isinstance(removal, Anchored) else concepts
-        rollouts = ceil(removal.steps / removal.reuse) * terms * removal.rollouts
-        visited = rollouts * removal.rollout_steps * _passes(removal.guidance)
-        trained = removal.steps * removal.batch * terms
-        work += Workload(steps=removal.steps, forward=visited + targets * trained, gradient=trained)
+        taught = concepts * (1 + number) + removal.preserve if isinstance(removal, Anchored) else concepts
+        work += _distilling(removal, taught, parts)
     samples = min(SAMPLES_PER_REMOVAL, rounds * ceil(removal.steps / removal.reuse))
+    return work + _samples(samples, params.sampler)
+
+
+def _distilling(removal: Distillation, taught: int, parts: int) -> Workload:
+    kept = bool(removal.preserved)
+    rollouts = ceil(removal.steps / removal.reuse) * (taught + kept) * removal.rollouts
+    visited = rollouts * removal.rollout_steps * _passes(removal.guidance)
+    rows = removal.steps * removal.batch
+    return Workload(
+        steps=removal.steps, forward=visited + rows * (parts * taught + kept), gradient=rows * (taught + kept)
+    )
+
+
+def _finetuning(removal: FineTuned, params: Params) -> Workload:
+    own = _drawing(len(removal.preserved) * removal.pictures, params.compute.block, params.sampler)
+    # A pair has two pictures, and the frozen base sees all that dpo learns from.
+    pair = isinstance(removal, DPO)
+    trained = removal.steps * removal.batch * (1 + pair + bool(removal.preserved))
+    samples = ceil(removal.steps / max(1, removal.steps // SAMPLES_PER_REMOVAL))
+    work = Workload(steps=removal.steps, forward=own.forward + trained * pair, gradient=trained)
     return work + _samples(samples, params.sampler)
 
 

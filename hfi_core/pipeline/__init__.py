@@ -1,1 +1,4 @@
-"""The declared graph of stages, and where a project's files lie. In `hfi_core`, only `stages` may import it."""
+"""The declared graph of stages, where a project's files lie, and the files of a release.
+
+In `hfi_core`, only `stages` may import this room.
+"""

@@ -70,7 +70,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="invert",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.invert:run",
         over="concepts",
         params=(*_MODEL, "sampler", "clip", "concepts.{unit}", "invert"),
@@ -79,7 +79,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="distill",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.distill:run",
         over="removals",
         params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
@@ -89,7 +89,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="attack",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.attack:run",
         over="removals",
         params=(*_MODEL, "concepts", "attack"),
@@ -176,10 +176,10 @@ class Unit:
 
 
 def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
-    """Every unit of the graph in an order in which each one's inputs come before it."""
+    """Yield every unit of the graph, after the units that make its inputs."""
     values = {"{feedback.file}": params.feedback.file, "{release.row}": params.release.row}
 
-    def place(path: str, unit: str, item: object) -> Path:
+    def resolve(path: str, unit: str, item: object) -> Path:
         for key, value in (values | {"{unit}": unit, "{item}": str(item)}).items():
             path = path.replace(key, value)
         return root / path
@@ -189,8 +189,8 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
             yield Unit(
                 stage,
                 unit,
-                {name: place(path, unit, item) for name, path in stage.inputs.items()},
-                {name: place(path, unit, item) for name, path in stage.outputs.items()},
+                {name: resolve(path, unit, item) for name, path in stage.inputs.items()},
+                {name: resolve(path, unit, item) for name, path in stage.outputs.items()},
                 tuple(root / file for file in prompt_files(stage, params).values()),
             )
 
@@ -203,7 +203,7 @@ def prompt_files(stage: Stage, params: Params) -> dict[str, str]:
 
 
 def params_of(unit: Unit, params: Params) -> dict[str, object]:
-    """The values of the params that a unit reads, by dotted key, as plain JSON values."""
+    """Return the values of the params that a unit reads, by dotted key, as plain JSON values."""
     every, found = params.model_dump(mode="json"), {}
     for template in unit.stage.params:
         key = template.replace("{unit}", unit.unit)
@@ -219,23 +219,24 @@ WORK_KEY = 16
 
 
 def work_key(unit: Unit, params: Params) -> str:
-    """Digest of everything that a unit's result rests on: the key of its checkpoints."""
+    """Return the key of a unit's checkpoints: a digest of everything that its result depends on."""
     digests = {name: sha256_of(path) for name, path in unit.inputs.items()}
     return sha256_of_json([unit.address, unit.stage.revision, params_of(unit, params), digests])[:WORK_KEY]
 
 
 def judgement_readers(params: Params, units: Iterable[Unit]) -> list[Unit]:
-    """The units that read judgements of the live store, one a concept: what comes before them is for people to judge.
+    """Return the units that read judgements of the live store, one per concept. People judge what earlier units make.
 
-    None where the project has no live store, and where nothing comes after them: `--until ingest` takes what is there.
+    The list is empty if the project has no live store, or if the last unit is one of them: `--until ingest` takes the
+    judgements that exist.
     """
     file, units = Path(params.feedback.file), list(units)
-    found = [unit for unit in units if params.feedback.store and file in unit.inputs.values()]
-    return [] if units[-1] in found else found
+    readers = [unit for unit in units if params.feedback.store and file in unit.inputs.values()]
+    return [] if units[-1] in readers else readers
 
 
 def units_until(params: Params, until: str | None) -> list[Unit]:
-    """The units of the graph in order, up to and with the stage `until`.
+    """Return the units of the graph in order, up to and including the stage `until`.
 
     Raises UserError if there is no such stage.
     """
@@ -249,15 +250,15 @@ def units_until(params: Params, until: str | None) -> list[Unit]:
 
 
 def downstream(units: Iterable[Unit], changed: Iterable[str]) -> list[Unit]:
-    """The units at these addresses and all that read what they make, in order."""
+    """Return the units at these addresses, and all units that depend on them, in order."""
     touched = set(changed)
     made: list[Path] = []
-    found: list[Unit] = []
+    affected: list[Unit] = []
     for unit in units:
         if unit.address in touched or any(paths_overlap(a, b) for a in unit.inputs.values() for b in made):
-            found.append(unit)
+            affected.append(unit)
             made += unit.outputs.values()
-    return found
+    return affected
 
 
 def paths_overlap(one: Path, other: Path) -> bool:

@@ -13,6 +13,9 @@ LORA_WEIGHTS = "lora/pytorch_lora_weights.safetensors"
 LORA_ACCURACY = "lora/accuracy.json"
 """The LoRA's rank, and its remaining difference to the release."""
 
+RECIPE_NUMBERS = "recipe.json"
+"""What a release has in place of weights, if its row is a recipe of sampling."""
+
 
 def release_digest(release: Path = RELEASE) -> str:
     """Return the digest that identifies a release: that of its list of digests.

@@ -1,11 +1,13 @@
-"""Write the model card of a release, and the pictures beside it."""
+"""Write the model card of a release, and the pictures beside it. Does not import torch."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
@@ -14,9 +16,12 @@ from PIL import Image
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
-from hfi_core.models.diffusion.folder import components, read_index
+from hfi_core.models.diffusion.folder import components, read_index, type_of_scheduler
 from hfi_core.params import EMBEDDED, Params, Source
 from hfi_core.report.images import select_round_robin
+
+if TYPE_CHECKING:  # a plan imports this file
+    from hfi_core.models.diffusion.recipe import Recipe
 
 SUITES = ("broad", "neighbours", "unrelated")
 """Suites of the card's pictures."""
@@ -87,23 +92,28 @@ def write_card(
     evaluation: Mapping[str, Any],
     lora: Mapping[str, Any] | None,
     *,
+    learned: str,
     two_encoders: bool,
     left_out: Sequence[str],
+    recipe: Recipe | None = None,
 ) -> None:
     """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
-    of the LoRA, if there is one. `two_encoders` is true for models like SDXL. `left_out` lists the components of the
-    base model that the release does not have. The folder of the card already holds `model/`.
+    of the LoRA, if there is one. `learned` says which part of the UNet changed. `two_encoders` is true for models like
+    SDXL. `left_out` lists the components of the base model that the release does not have. `recipe` is that of a row
+    that trains nothing. The folder of the card already holds `model/`, or with a recipe `scheduler/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
     )
-    index = components(read_index(path.parent / "model"))
+    index = {} if recipe else components(read_index(path.parent / "model"))
+    scheduler = type_of_scheduler(path.parent) if recipe else index["scheduler"]
     text = template.render(
         name=params.release.model,
         removal=removal,
         lora=lora,
+        learned=learned,
         two_encoders=two_encoders,
         left_out=left_out,
         concepts=params.concepts,
@@ -116,7 +126,8 @@ def write_card(
         base_name=public_name(params.model),
         base_embedded=params.model.source == EMBEDDED,
         base_on_hub=is_hub_id(params.model),
-        scheduler=index["scheduler"],
+        scheduler=scheduler,
+        recipe=recipe,
         has_checker="safety_checker" in index,
         versions=[f"{name} {version(name).split('+')[0]}" for name in _LIBRARIES],
         pictures=PICTURES,

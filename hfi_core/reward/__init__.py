@@ -1,1 +1,1 @@
-"""The reward model: its features, its training objectives, and which pictures to ask people about next."""
+"""The reward model, its training objectives, and active learning: which pictures people should judge next."""

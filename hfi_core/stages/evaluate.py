@@ -17,6 +17,7 @@ from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded_model
 from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.models.diffusion.recipe import RECIPE
 from hfi_core.params import Params
 from hfi_core.pipeline.stage import StageContext
 
@@ -65,14 +66,14 @@ def _load_model(context: StageContext) -> tuple[TextToImage, Tokens]:
 
 
 def _describe_provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict[str, Any]:
-    weights = inputs["model"] / WEIGHTS
+    changed = [path for path in (inputs["model"] / WEIGHTS, inputs["model"] / RECIPE) if path.exists()]
     attackers = [attacker for name in params.concepts for attacker in list_attackers(params.attack, name)]
     tokens = {attacker.name: sha256_of_file(attacker.folder(inputs["attack"]) / FILE) for attacker in attackers}
     return {
         "row": unit,
         "versions": {"python": python_version()} | {name: version(name) for name in _PACKAGES},
         "model": params.model.digest,
-        "weights_sha256": sha256_of_file(weights) if weights.exists() else None,
+        "weights_sha256": sha256_of_file(changed[0]) if changed else None,
         "reinverted_sha256": tokens,
         "clip": params.clip.digest,
         "judge": params.evaluate.judge.model_dump(mode="json", exclude={"source"}),

@@ -91,7 +91,7 @@ def run(context: StageContext) -> dict[str, float]:
 
 
 def _figures(annotator: AnnotatorStatistics, kind: str) -> dict[str, Any]:
-    """What the summary says of one annotator; no times, so that equal answers give equal bytes."""
+    """Return the summary of one annotator, without times, so that equal answers give equal bytes."""
     counts = {"judgements": annotator.judgements, "cant_tell": annotator.cant_tell}
     if kind == "ranking":
         return counts

@@ -17,9 +17,10 @@ from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.folder import components_without_weights
 from hfi_core.models.diffusion.loading import apply_weights, load_model, load_removal_weights
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.models.diffusion.saving import save_model
-from hfi_core.params import Params
-from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS
+from hfi_core.models.diffusion.recipe import describe_recipe, load_recipe
+from hfi_core.models.diffusion.saving import save_model, save_scheduler
+from hfi_core.params import Learns, Params, is_trained_parameter
+from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, RECIPE_NUMBERS
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import Progress
 from hfi_core.report.images import select_round_robin
@@ -27,17 +28,21 @@ from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Write the base with the removal's weights merged in, all networks in float32: the model that was evaluated."""
+    """Write what was evaluated: the base with the removal's weights merged in, in float32; or the row's recipe."""
     params, inputs, row = context.params, context.inputs, context.params.release.row
     exact = params.compute.model_copy(update={"dtype": "float32"})
     model = load_model(params.model_copy(update={"compute": exact}))
-    changed = load_removal_weights(model, inputs["model"])
+    changed, recipe = load_removal_weights(model, inputs["model"]), load_recipe(inputs["model"], model.digest)
     evaluation = _read_evaluation(inputs["evaluation"], row)
     removal = read_json(inputs["model"] / "removal.json")
     lora = _fit_lora(params, model, changed, context.progress)
     apply_weights(model, changed)
     with atomic_folder(context.outputs["release"]) as folder:
-        save_model(model, folder / "model")
+        if recipe:
+            save_scheduler(model, folder)
+            write_json(folder / RECIPE_NUMBERS, describe_recipe(recipe, params.sampler.steps))
+        else:
+            save_model(model, folder / "model")
         _copy_tokens(inputs["tokens"], folder / "tokens")
         write_json(folder / "metrics.json", evaluation["metrics"])
         if lora:
@@ -51,6 +56,8 @@ def run(context: StageContext) -> dict[str, float]:
             removal,
             evaluation,
             lora.accuracy if lora else None,
+            recipe=recipe,
+            learned=_describe_learned(changed),
             two_encoders="text_encoder_2" in model.networks,
             left_out=components_without_weights(model.folder),
         )
@@ -63,11 +70,22 @@ def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Pro
     spec = params.release.lora
     if spec is None or not changed:
         return None
+    if of_text := [name for name in changed if name.startswith("text_encoder")]:
+        raise UserError(
+            f"release.lora: the row {params.release.row} changes {of_text[0]}, and the LoRA of a release holds the "
+            "UNet only. To fix this: set release.lora to null in params.yaml."
+        )
     shots = list_suite_shots(params)
     chosen = select_round_robin([shot.prompt for shot in shots], spec.pictures)
     requests = [shots[position].request for position in chosen]
     sampler, block = params.sampler, params.compute.block
     return fit_lora(base, changed, requests, spec, sampler=sampler, block=block, progress=progress)
+
+
+def _describe_learned(changed: Weights) -> str:
+    sets: tuple[tuple[Learns, str], ...] = (("cross", "cross-attention"), ("attention", "self- and cross-attention"))
+    found = (words for learns, words in sets if all(is_trained_parameter(name, learns) for name in changed))
+    return next(found, "more than the attention")
 
 
 def _copy_tokens(source: Path, folder: Path) -> None:

@@ -144,8 +144,10 @@ def test_what_learns_never_sees_who_judges():
         "hfi_core.models.weights",
         "hfi_core.judges",
         "flows.cli.main",
+        "flows.orchestration.plan",
     ],
 )
+@pytest.mark.integration
 def test_what_every_command_imports_costs_no_heavy_import(module):
     heavy = ("torch", "transformers", "diffusers", "prefect", "mlflow", "dvc", "pandas", "matplotlib", "scipy")
     code = f"import sys, {module}; print([m for m in {heavy} if m in sys.modules])"

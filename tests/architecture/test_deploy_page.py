@@ -31,21 +31,21 @@ def typed(server, fake_environment):
 
 
 def test_a_project_is_begun_deployed_and_looked_at(typed, server, fake_environment, tmp_path):
-    here, worker = {"PREFECT_API_URL": server}, WORKER.split()
+    environment, worker = {"PREFECT_API_URL": server}, WORKER.split()
     assert SERVER.splitlines()[-1] == "prefect server start", "which the tests have done"
     typed(BEGIN, tmp_path)
     project = FakeProject(tmp_path / "emblems", fake_environment)
-    told = typed(DEPLOY, project.folder)
+    output = typed(DEPLOY, project.folder)
     named = re.findall(r"^\| `(\w+)/NAME` \|", PAGE, re.MULTILINE)
-    assert re.findall(r"(\w+)/emblems: deployed", told) == named, "the page names every deployment"
+    assert re.findall(r"(\w+)/emblems: deployed", output) == named, "the page names every deployment"
     pool = worker[worker.index("--pool") + 1]
     deployed = Deployed(project, server, "safeguard/emblems")
     try:
-        with project.running(*worker, **here):
+        with project.running(*worker, **environment):
             filled = f"work_pools/{pool}/workers/filter"
             wait_until(lambda: any(one["status"] == "ONLINE" for one in deployed.ask("POST", filled)), "a worker")
-            assert "All that a run needs is there." in project.hfi("doctor", "--deep", **here).stdout
-        typed(LOOK, project.folder, **here)  # its doctor still hears the last heartbeat; nobody takes the run
+            assert "All that a run needs is there." in project.hfi("doctor", "--deep", **environment).stdout
+        typed(LOOK, project.folder, **environment)  # its doctor still hears the last heartbeat; nobody takes the run
         found = deployed.ask("GET", "deployments/name/safeguard/emblems")
         (run,) = [
             one
@@ -54,15 +54,15 @@ def test_a_project_is_begun_deployed_and_looked_at(typed, server, fake_environme
         ]
         assert run["state"]["type"] in ("SCHEDULED", "PENDING")
         _link(project.folder / "prefect.yaml")
-        told = project.hfi("deploy", **here).stdout
-        assert set(re.findall(r"(\w+/emblems-end): deployed", told)) == {"safeguard/emblems-end", "tend/emblems-end"}
-        assert {"--pool gpu", "--pool safeguard"} <= set(re.findall(r"--pool \w+", told))
+        output = project.hfi("deploy", **environment).stdout
+        assert set(re.findall(r"(\w+/emblems-end): deployed", output)) == {"safeguard/emblems-end", "tend/emblems-end"}
+        assert {"--pool gpu", "--pool safeguard"} <= set(re.findall(r"--pool \w+", output))
         assert deployed.ask("GET", "deployments/name/tend/emblems-end")["parameters"] == {
             "deployment": "safeguard/emblems-end"
         }
     finally:
-        withdraw(here, "emblems")
-        withdraw(here, "emblems-end")
+        withdraw(environment, "emblems")
+        withdraw(environment, "emblems-end")
 
 
 def _link(path: Path) -> None:

@@ -74,6 +74,15 @@ def test_the_params_of_the_tuning_page_are_valid():
     assert params.removals["closed-form"].method == "closed_form" and params.attack.attackers > 1
 
 
+def test_the_rows_of_the_page_on_other_people_s_models_are_valid():
+    raw = default_raw()
+    for fragment in re.findall(r"```yaml\n(.*?)```", page("how-to/judge-someone-elses-model.md"), re.DOTALL):
+        raw["removals"] |= yaml.safe_load(fragment)["removals"]
+    rows = parse_params(raw).removals.values()
+    assert {row.kind for row in rows if row.method == "imported"} == {"pipeline", "unet", "text_encoder", "lora"}
+    assert {row.condition for row in rows if row.method in ("negative", "sld")} == {"text", "token"}
+
+
 def test_the_knobs_that_the_tuning_page_names_exist():
     known = {"ROW", "CONCEPT"}
     for definition in (Params.model_json_schema(), *Params.model_json_schema()["$defs"].values()):
@@ -156,6 +165,6 @@ def test_the_licence_is_apache_2_whole():
 def test_the_security_page_names_every_package_whose_licence_asks_for_more_than_a_notice():
     with (REPOSITORY / "docs/reference/licences.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    told = page("security.md")
-    asking = [row["Name"] for row in rows if re.search(r"GPL|MPL|EPL|Mozilla|Artistic|UNKNOWN", row["License"])]
-    assert len(asking) > 10 and not [name for name in asking if f"`{name}`" not in told]
+    text = page("security.md")
+    licensed = [row["Name"] for row in rows if re.search(r"GPL|MPL|EPL|Mozilla|Artistic|UNKNOWN", row["License"])]
+    assert len(licensed) > 10 and not [name for name in licensed if f"`{name}`" not in text]

@@ -21,7 +21,7 @@ def test_the_examples_use_every_field_and_both_kinds():
 
 @pytest.mark.parametrize("model", [BinaryJudgement, RankingJudgement])
 def test_the_page_says_of_every_field_whether_it_is_required(model):
-    said = dict(re.findall(r"^\| `(\w+)` \| (required|optional) \|", PAGE, re.M))
-    assert said.keys() >= model.model_fields.keys()
+    fields = dict(re.findall(r"^\| `(\w+)` \| (required|optional) \|", PAGE, re.M))
+    assert fields.keys() >= model.model_fields.keys()
     for name, field in model.model_fields.items():
-        assert said[name] == ("required" if field.is_required() else "optional"), name
+        assert fields[name] == ("required" if field.is_required() else "optional"), name

@@ -13,7 +13,7 @@ def test_no_artifact_of_a_whole_run_and_its_registered_version_is_a_pickle(run_b
     client = MlflowClient(uri, uri)
     experiment = client.get_experiment_by_name(run_by_flow.project.params.tracking.experiment)
     assert client.search_model_versions(f"name = '{run_by_flow.project.params.release.model}'")
-    place = Path(experiment.artifact_location.removeprefix("file://"))
-    files = [path for path in (folder / place).rglob("*") if path.is_file()]
+    artifacts = Path(experiment.artifact_location.removeprefix("file://"))
+    files = [path for path in (folder / artifacts).rglob("*") if path.is_file()]
     assert {"MLmodel", "dvc.lock", "evaluation.json", "content.json"} <= {path.name for path in files}
     assert [path for path in files if holds_pickle(path.read_bytes())] == []

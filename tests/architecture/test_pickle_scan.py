@@ -50,6 +50,6 @@ def test_none_of_our_formats_is_taken_for_one():
     assert not holds_pickle(save({"weight": torch.randn(100)}))
     assert not holds_pickle(b"torch==2.13.0\n"), "these are operations of a pickle, up to the one that ends it"
     kinds = {".png", ".json", ".md", ".yaml", ".html", ".csv"}
-    kept = [path for path in REPOSITORY.glob("[!.]*/**/*") if path.suffix in kinds and path.is_file()]
-    assert {path.suffix for path in kept} == kinds
-    assert [path for path in kept if holds_pickle(path.read_bytes())] == []
+    paths = [path for path in REPOSITORY.glob("[!.]*/**/*") if path.suffix in kinds and path.is_file()]
+    assert {path.suffix for path in paths} == kinds
+    assert [path for path in paths if holds_pickle(path.read_bytes())] == []

@@ -72,8 +72,8 @@ def test_every_command_stands_below_a_heading_that_is_tried_here():
 
 @pytest.mark.parametrize("command", commands("Two commands"))
 def test_make_knows_the_two_commands_and_installs_where_the_readme_says(command):
-    told = subprocess.run([*command.split(), "-n"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    assert {"make demo": "hfi run", "make test": "python -m pytest"}[command] in told
+    output = subprocess.run([*command.split(), "-n"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    assert {"make demo": "hfi run", "make test": "python -m pytest"}[command] in output
     assert re.search(r"^VENV := \.venv$", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
 
 
@@ -81,11 +81,11 @@ def test_using_the_result_of_the_demo(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     shell = Shell(project)
     project.forget()
-    told = {command: shell.type(command) for command in commands("Use the result")}
-    assert "up to date" in told["hfi status"] and "flagged@broad" in told["hfi report"]
+    outputs = {command: shell.type(command) for command in commands("Use the result")}
+    assert "up to date" in outputs["hfi status"] and "flagged@broad" in outputs["hfi report"]
     assert len(list((project.folder / "samples").glob("anchored-*.png"))) == 1
-    assert any(command.startswith(SERVER) for command in told)
-    assert "dvc repro" in told and not project.ran(), "nothing was left to do"
+    assert any(command.startswith(SERVER) for command in outputs)
+    assert "dvc repro" in outputs and not project.ran(), "nothing was left to do"
 
 
 def test_a_model_of_one_s_own(fake_project, quick):

@@ -69,7 +69,7 @@ def test_undo_goes_back_any_depth_with_the_answers_and_a_new_answer_supersedes(p
         expect(page.locator(f"#{pressed}")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("n")  # the first one anew
     assert shown_picture(page) == second
-    page.keyboard.press("n")  # the same answer again is no new judgement
+    page.keyboard.press("n")  # the same answer again is not a new judgement
     page.keyboard.press("s")  # keep as it is
     assert shown_picture(page) == live
     wait_until_saved(page)
@@ -138,21 +138,21 @@ def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve,
     project.edit(gallery={"badge": "reference"})
     page = person(serve(project), path="/judge/badge")
     thumb, shown = page.locator(".thumb img"), page.locator("#enlarged img")
-    look = "one => getComputedStyle(one).filter"
-    assert "blur(" in thumb.evaluate(look) and "grayscale(1)" in thumb.evaluate(look)
+    filter_of = "one => getComputedStyle(one).filter"
+    assert "blur(" in thumb.evaluate(filter_of) and "grayscale(1)" in thumb.evaluate(filter_of)
     page.locator(".thumb").focus()
     page.keyboard.press("Enter")
     expect(shown).to_be_visible()
-    assert shown.evaluate(look) == "none"
+    assert shown.evaluate(filter_of) == "none"
     page.keyboard.press("Escape")
-    assert "blur(" in thumb.evaluate(look)
+    assert "blur(" in thumb.evaluate(filter_of)
     page.goto(page.url.replace("/judge/badge", "/preferences"))
     page.uncheck("input[name=blur]")
     page.uncheck("input[name=grey]")
     page.click("form[data-post] button")
     expect(page.locator(".saved")).to_be_visible()
     page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
-    assert thumb.evaluate(look) == "none" and page.locator("#gallery-hint").count() == 0
+    assert thumb.evaluate(filter_of) == "none" and page.locator("#gallery-hint").count() == 0
 
 
 @pytest.mark.parametrize("language", ["en", "de"])

@@ -7,9 +7,8 @@ import torch
 from hfi_core.candidates.manifest import read_manifest, read_pictures
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import torch_generator
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import load_base_model
@@ -54,10 +53,10 @@ def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     sampling = RolloutSettings(
         batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3
     )
-    lessons = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
+    targets = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):
-        rollouts = RollOuts(model, lessons, sampling, ("test",))
+        rollouts = RollOuts(model, targets, sampling, ("test",))
         return distill(model, rollouts, frozen_target(model), settings, start=model.cross_attention(), **options)
 
     whole, losses = run()

@@ -80,15 +80,15 @@ def _survives(folder: Path, environment: dict[str, str], kills: int) -> None:
         over.set()
         server.stop()
 
-    sent = {id: said for person in people for id, said in person.acknowledged.items()}
+    sent = {id: answer for person in people for id, answer in person.acknowledged.items()}
     assert sum(person.annotator.retries for person in people) >= kills, "no kill fell into a request"
     with sqlite3.connect(folder / "feedback.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
-        kept = list(store.read_judgements("badge"))
+        stored = list(store.read_judgements("badge"))
         counting = list(store.read_judgements("badge", counting=True))
-    assert {judgement.id: (judgement.picture, judgement.answer) for judgement in kept} == sent
-    assert max(Counter(judgement.id for judgement in kept).values()) == 1
+    assert {judgement.id: (judgement.picture, judgement.answer) for judgement in stored} == sent
+    assert max(Counter(judgement.id for judgement in stored).values()) == 1
     assert max(Counter((judgement.annotator, judgement.picture) for judgement in counting).values()) == 1
 
 

@@ -54,6 +54,7 @@ def safe(model, tokens, params):
     return hfi.erase(model, tokens, method="anchored", params=params)
 
 
+@pytest.mark.integration
 def test_importing_the_library_imports_nothing_heavy():
     heavy = ("torch", "numpy", "transformers", "diffusers", "pydantic", "prefect", "mlflow", "dvc")
     code = f"import sys, hfi_core; print([m for m in {heavy} if m in sys.modules])"

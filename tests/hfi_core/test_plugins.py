@@ -23,8 +23,8 @@ class Foreign:
 
 @pytest.fixture
 def with_foreign(monkeypatch):
-    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.ENTRY_POINT_GROUP)
-    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.ENTRY_POINT_GROUP)
+    point = EntryPoint("foreign", f"{__name__}:Foreign", plugins.JUDGE_GROUP)
+    thief = EntryPoint("embedded", f"{__name__}:Foreign", plugins.JUDGE_GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: [point, thief] if group == "hfi.judges" else [])
 
 
@@ -58,6 +58,7 @@ def test_params_refuse_an_unknown_judge_and_name_the_known_ones():
         parse_params(raw)
 
 
+@pytest.mark.integration
 def test_asking_which_judges_there_are_costs_neither_torch_nor_numpy():
     code = "import sys; from hfi_core.plugins import find_judges; find_judges(); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

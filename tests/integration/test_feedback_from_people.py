@@ -5,9 +5,9 @@ REAL = {"feedback__file": "data/feedback/mine.jsonl", "feedback__simulated": {}}
 
 def test_missing_feedback_says_how_to_get_it(fake_project):
     fake_project.edit(**REAL)
-    told = fake_project.hfi("run", code=2)
-    assert "data/feedback/mine.jsonl is missing" in told.stderr
-    assert "dvc add" in told.stderr
+    result = fake_project.hfi("run", code=2)
+    assert "data/feedback/mine.jsonl is missing" in result.stderr
+    assert "dvc add" in result.stderr
     (fake_project.folder / "data/feedback").mkdir(parents=True)
     (fake_project.folder / "data/feedback/mine.jsonl.dvc").write_text("outs:\n- md5: 0\n  path: mine.jsonl\n")
     assert "To fetch it: `dvc pull data/feedback/mine.jsonl`" in fake_project.hfi("run", code=2).stderr

@@ -9,7 +9,7 @@ from hfi_core.pipeline.layout import BANNER
 
 
 def test_without_a_server_the_user_sees_our_lines_only(run_by_flow):
-    result = run_by_flow.told
+    result = run_by_flow.result
     lines = result.stdout.splitlines()
     assert lines[0] == "7 units out of date (of 7)."
     assert "generate@badge: started" in lines

@@ -35,7 +35,7 @@ def queue(fake_project):
     return fake_project
 
 
-def test_nothing_is_drawn_and_both_doors_adopt_the_folder(queue, quick):
+def test_nothing_is_drawn_and_hfi_run_and_dvc_repro_adopt_the_folder(queue, quick):
     queue.hfi("run", "--until", "ingest", **quick)
     assert queue.ran() == ["ingest@badge"]
     assert read_manifest(queue.folder / "candidates/badge") == read_manifest(queue.folder / QUEUE)
@@ -54,8 +54,8 @@ def test_a_folder_that_grew_is_adopted_again(queue, quick):
 
 def test_a_folder_that_is_missing_is_named_with_its_remedy(queue, quick):
     queue.edit(candidates__imported={"badge": "data/candidates/elsewhere"})
-    told = queue.hfi("run", "--until", "adopt", code=2, **quick)
-    assert "data/candidates/elsewhere is missing" in told.stderr and "hfi candidates import" in told.stderr
+    result = queue.hfi("run", "--until", "adopt", code=2, **quick)
+    assert "data/candidates/elsewhere is missing" in result.stderr and "hfi candidates import" in result.stderr
 
 
 def test_expired_pictures_go_from_the_imported_folder_too(queue, quick):

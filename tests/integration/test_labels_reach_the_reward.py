@@ -48,14 +48,14 @@ def test_ranked_groups_reach_the_pairwise_loss_with_ties_as_halves():
     labels, pairs, task = _ranked("abcd efgh ijkl mnop")
     row = {label.picture: k for k, label in enumerate(labels)}
     logits = torch.tensor(np.linspace(3, -1, len(labels)))[:, None]
-    kept = [
+    remaining = [
         (row[p.above], row[p.below], p.weight)
         for p in pairs
         if not task.held_out[row[p.above]] and not task.held_out[row[p.below]]
     ]
-    assert any(weight == 0.5 for *_, weight in kept) and any(weight == 1 for *_, weight in kept)
-    losses = [w * np.logaddexp(0, -float(logits[above] - logits[below])) for above, below, w in kept]
-    expected = sum(losses) / sum(weight for *_, weight in kept)
+    assert any(weight == 0.5 for *_, weight in remaining) and any(weight == 1 for *_, weight in remaining)
+    losses = [w * np.logaddexp(0, -float(logits[above] - logits[below])) for above, below, w in remaining]
+    expected = sum(losses) / sum(weight for *_, weight in remaining)
     assert task.loss(Logits(), logits, 0).item() == pytest.approx(expected)
 
 

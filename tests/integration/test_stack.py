@@ -129,8 +129,8 @@ def test_a_round_through_the_servers_of_compose_leaves_every_connection_green(fa
         promotions = deployed.of("promotions")
         promotions.wait_for(promotions.start(), "Completed")
         assert "promoted_at" in _tags(client, version), _tags(client, version)
-        kept = {key.split("/")[0] for key in contents(bucket(stack))}
-        assert kept == {"mlflow", "releases", "dvc"}, "artifacts, the published release, pushed data"
+        folders = {key.split("/")[0] for key in contents(bucket(stack))}
+        assert folders == {"mlflow", "releases", "dvc"}, "artifacts, the published release, pushed data"
 
         output = stack.call("deploy", "doctor", "--deep").stderr
         findings = [line for line in map(json.loads, output.splitlines()) if "check" in line]
@@ -140,9 +140,9 @@ def test_a_round_through_the_servers_of_compose_leaves_every_connection_green(fa
             "MLflow artifacts", "MLflow registry", "Prefect version", "work pool safeguard", "annotation page",
         }  # fmt: skip
 
-    said = {log.name: log.read_text() for log in logs}
-    assert not [name for name, text in said.items() if DATABASE in text or STORE in text]
-    lines = [json.loads(line) for line in said["worker.log"].splitlines() if line.startswith("{")]
+    contents_of = {log.name: log.read_text() for log in logs}
+    assert not [name for name, text in contents_of.items() if DATABASE in text or STORE in text]
+    lines = [json.loads(line) for line in contents_of["worker.log"].splitlines() if line.startswith("{")]
     units = {line["unit"] for line in lines if line.get("run") == run and line.get("stage") == "distill"}
     assert units == {"base", "anchored"}
 

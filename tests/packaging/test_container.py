@@ -85,10 +85,14 @@ def test_every_package_is_pinned_and_the_variant_is_an_argument():
 
 def test_a_user_whom_the_image_does_not_know_has_a_name():
     """HFI_USER is any number, and Python asks for the name of who promotes."""
-    told = dict(word.split("=", 1) for word in shlex.split(dict(final_stage())["ENV"]))
-    ask = "import getpass, os; os.getuid = lambda: 2**31 - 2; print(getpass.getuser())"
+    variables = dict(word.split("=", 1) for word in shlex.split(dict(final_stage())["ENV"]))
+    program = "import getpass, os; os.getuid = lambda: 2**31 - 2; print(getpass.getuser())"
     done = subprocess.run(
-        [sys.executable, "-c", ask], env={"LOGNAME": told["LOGNAME"]}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env={"LOGNAME": variables["LOGNAME"]},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "hfi\n"
 

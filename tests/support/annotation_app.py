@@ -10,9 +10,10 @@ from hfi_core.annotation.app import create_app
 from hfi_core.annotation.settings import Access, ServerSettings
 from hfi_core.candidates.manifest import read_manifest
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
-from hfi_core.feedback.store import Store, open_store
+from hfi_core.feedback.store import Store
 from hfi_core.params import load_params
 from tests.support.annotation_sign_in import LOCAL, PASSWORD, PUBLIC, Browser
+from tests.support.stores import store_in
 
 
 class AnnotationApp:
@@ -61,7 +62,7 @@ class AnnotationApp:
 @contextmanager
 def open_annotation_app(folder: Path, **access) -> Iterator[AnnotationApp]:
     """Run a project's annotation server for the length of a block."""
-    with open_store(f"sqlite:///{folder / 'feedback.db'}") as store:
+    with store_in(folder) as store:
         annotation_app = AnnotationApp(folder, store, Access(folder / ".hfi", **access))
         try:
             yield annotation_app

@@ -1,5 +1,6 @@
 """A small project with drawn candidates and no model, and its annotation server in a process of its own."""
 
+import io
 import json
 import subprocess
 import time
@@ -7,15 +8,16 @@ import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.store import open_store
 from hfi_core.io.hashing import sha256_of_file
-from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Params, load_params
 from tests.support.projects import default_raw, read_raw, write_raw
@@ -50,12 +52,12 @@ class AnnotationProject:
         folder, rows = self.folder / "candidates" / concept, []
         for n in range(count):
             name = f"{prefix or concept}-{n:03d}"
-            place = folder / "pictures" / f"{name}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            save_image(place, _picture(f"{prefix or concept} {n}", size))
+            picture = folder / "pictures" / f"{name}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.write_bytes(_draw_png(f"{prefix or concept} {n}", size))
             rows.append(
                 Candidate(
-                    id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(place)
+                    id=name, prompt=prompt, seed=n, sampler=_SAMPLER, model="none", sha256=sha256_of_file(picture)
                 )
             )  # fmt: skip
         write_jsonl(folder / "manifest.jsonl", [row.model_dump(mode="json") for row in rows])
@@ -100,8 +102,9 @@ def create_annotation_project(folder: Path, concepts: dict[str, str] | None = No
     return project
 
 
-def _picture(seed: str, size: int) -> np.ndarray:
-    """Return a picture of a disc on a gradient with noise, which costs as much to decode as a photograph."""
+@lru_cache(maxsize=256)
+def _draw_png(seed: str, size: int) -> bytes:
+    """Draw a disc on a gradient with noise, which costs as much to decode as a photograph; once for many projects."""
     random = np.random.default_rng(list(seed.encode()))
     y, x = np.mgrid[0:size, 0:size] / (size - 1)
     ground, ink = random.integers(90, 255, 3), random.integers(0, 220, 3)
@@ -109,7 +112,9 @@ def _picture(seed: str, size: int) -> np.ndarray:
     inside = np.hypot(x - random.uniform(0.35, 0.65), y - random.uniform(0.35, 0.65)) < random.uniform(0.18, 0.32)
     pixels[inside] = ink
     pixels += random.normal(0, 5, pixels.shape)
-    return pixels.clip(0, 255).astype(np.uint8)
+    png = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(png, format="PNG")
+    return png.getvalue()
 
 
 class Server:

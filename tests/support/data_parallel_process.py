@@ -1,4 +1,4 @@
-"""What a process of `test_replicas` does: joins the others through Accelerate, learns, and writes what it saw."""
+"""A process of `test_data_parallel`: join the others through Accelerate, learn, and write what it computed."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,8 @@ import torch
 from accelerate import PartialState
 
 from hfi_core.compute.device import configure_torch
-from hfi_core.erasure.anchored import frozen_target
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
-from hfi_core.erasure.targets import DistillationTarget
+from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.loading import load_base_model
@@ -21,12 +20,12 @@ SAMPLING = RolloutSettings(batch=3, guidance=3, scheduler="ddim", rollout_steps=
 
 
 def main(params_file: str, folder: str) -> None:
-    """Learn two lessons; write the gradients of the first step, the weights and the losses."""
+    """Learn two targets; write the gradients of the first step, the weights and the losses."""
     state = PartialState(cpu=True)
     params = load_params(Path(params_file))
     configure_torch(params.compute)
     model = load_base_model(params.model, params.compute)
-    lessons = [
+    targets = [
         DistillationTarget(prompt, model.encode([prompt]), ((1.0, model.encode([anchor])),))
         for prompt, anchor in (("a red badge", "a blue kite"), ("a blue badge", ""))
     ]
@@ -40,12 +39,12 @@ def main(params_file: str, folder: str) -> None:
         return clip(parameters, most)
 
     torch.nn.utils.clip_grad_norm_ = watched
-    rollouts = RollOuts(model, lessons, SAMPLING, ("together",))
+    rollouts = RollOuts(model, targets, SAMPLING, ("together",))
     weights, losses = distill(model, rollouts, frozen_target(model), SETTINGS, start=model.cross_attention())
-    place = Path(folder) / str(state.process_index)
-    save_tensors(place / "gradients.safetensors", gradients)
-    save_tensors(place / "weights.safetensors", weights)
-    save_tensors(place / "losses.safetensors", {"losses": losses})
+    output = Path(folder) / str(state.process_index)
+    save_tensors(output / "gradients.safetensors", gradients)
+    save_tensors(output / "weights.safetensors", weights)
+    save_tensors(output / "losses.safetensors", {"losses": losses})
     state.destroy_process_group()
 
 

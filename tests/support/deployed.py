@@ -15,6 +15,6 @@ __all__ = ["promotions", "reevaluate", "safeguard", "tend"]
 
 
 def tend_once() -> None:
-    """Run the flow for a deployment and so many judgements, as told by the command; say its state's message."""
-    deployment, judgements = sys.argv[1:]
-    print(tend(deployment, judgements=int(judgements), return_state=True).message)
+    """Run the flow with the deployment, judgements and grace that the command gives; print its state's message."""
+    deployment, judgements, *grace = sys.argv[1:]
+    print(tend(deployment, int(judgements), *map(float, grace), return_state=True).message)

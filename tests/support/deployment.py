@@ -43,7 +43,7 @@ class Deployed:
         return self.ask("GET", f"flow_runs/{run}")["state"]
 
     def wait_for(self, run: str, name: str, attempt: int | None = None) -> dict:
-        """Wait until a run is in a state (of an attempt, where that is told)."""
+        """Wait until a run is in a state (of one attempt, if that is given)."""
         end = time.monotonic() + 300
         while time.monotonic() < end:
             state = self.state(run)

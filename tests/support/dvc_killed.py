@@ -1,10 +1,9 @@
-"""DVC's processes that are killed with -9, or run out of space, in the middle of writing `dvc.lock`."""
+"""Commands that are killed with -9, or run out of space, in the middle of writing `dvc.lock`."""
 
 import io
 import os
 import signal
 import sys
-from pathlib import Path
 
 from dvc.utils.serialize import _yaml
 
@@ -26,8 +25,8 @@ def cut_dumps(share: float, code: int | None = None) -> None:
 
 
 def main() -> None:
-    """Run `dvc`, cut at a share of the dump with the number that the first argument says."""
-    number, share, *arguments = sys.argv[1:]
+    """Run `dvc` or `hfi`, cut at a share of the dump with the number that the first argument says."""
+    number, share, command, *arguments = sys.argv[1:]
     whole, count = _yaml._dump, 0
 
     def dump(data, stream) -> None:
@@ -40,9 +39,13 @@ def main() -> None:
         whole(data, stream)
 
     _yaml._dump = dump
+    if command == "hfi":
+        from flows.cli.main import main as hfi
+
+        sys.argv = [command, *arguments]
+        hfi()
     from dvc.cli import main as dvc
 
-    Path("dvc.pid").write_text(str(os.getpid()))
     sys.exit(dvc(arguments))
 
 

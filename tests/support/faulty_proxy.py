@@ -1,4 +1,4 @@
-"""An HTTP proxy before the S3 server that breaks what it is told to break, as networks and busy servers do."""
+"""An HTTP proxy before the S3 server that breaks what a test names, as networks and busy servers do."""
 
 import http.client
 import threading

@@ -108,9 +108,9 @@ def fake_environment(tmp_path_factory, forks, prefect_home) -> dict[str, str]:
         REAL_GRAPH: "flows.cli.main:main",
         "tend-once": "tests.support.deployed:tend_once",
     }
-    kept = environment_with(tmp_path_factory.mktemp("bin"), forks, **commands)
-    kept.pop("PREFECT_API_URL", None)
-    return kept | {
+    variables = environment_with(tmp_path_factory.mktemp("bin"), forks, **commands)
+    variables.pop("PREFECT_API_URL", None)
+    return variables | {
         "PREFECT_HOME": prefect_home(tmp_path_factory.mktemp("prefect")),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.org",
@@ -177,7 +177,7 @@ class Ran:
     """A project that was run, and what the command said. Look, and copy before you change it."""
 
     project: FakeProject
-    told: subprocess.CompletedProcess
+    result: subprocess.CompletedProcess
 
     def copy(self, folder: Path) -> FakeProject:
         """A copy to change."""
@@ -188,12 +188,12 @@ def _ran(name: str, command: tuple[str, ...], template: Path, folders, environme
     """A copy for this process of a project in which a command has run: two processes would meet at its locks."""
 
     def make(folder: Path) -> None:
-        told = clone_project(template, folder / "project", environment).call(*command)
-        (folder / "told.json").write_text(json.dumps([told.args, told.returncode, told.stdout, told.stderr]))
+        result = clone_project(template, folder / "project", environment).call(*command)
+        (folder / "result.json").write_text(json.dumps([result.args, result.returncode, result.stdout, result.stderr]))
 
     made = once(folders, name, make)
-    told = subprocess.CompletedProcess(*json.loads((made / "told.json").read_text()))
-    return Ran(clone_project(made / "project", folders.mktemp(name) / "project", environment), told)
+    result = subprocess.CompletedProcess(*json.loads((made / "result.json").read_text()))
+    return Ran(clone_project(made / "project", folders.mktemp(name) / "project", environment), result)
 
 
 @pytest.fixture(scope="session")
@@ -228,25 +228,26 @@ def _three_versions(_template, fake_environment, tmp_path_factory):
     project = FakeProject(Path(shutil.copytree(_template, folder)), fake_environment)
     (folder / "reports").mkdir()
     project.edit(publish__to="published", tracking__mlflow=f"sqlite:///{project.folder}/mlflow.db")
-    here = Path.cwd()
+    previous = Path.cwd()
     os.chdir(project.folder)
     try:
         made = Registry(project)
         made.add(1), made.add(2, flagged=3), made.add(3, flagged=30)
     finally:
-        os.chdir(here)
+        os.chdir(previous)
     return project
 
 
 @pytest.fixture
 def registry(_three_versions, monkeypatch):
-    """A registry whose database, publications and params are put back after each test; artifacts stay."""
+    """A registry whose database, publications, params and mark are put back after each test; artifacts stay."""
     folder = _three_versions.folder
     monkeypatch.chdir(folder)
-    kept = {name: (folder / name).read_bytes() for name in ("mlflow.db", "params.yaml", "operations.yaml")}
+    names = ("mlflow.db", "params.yaml", "operations.yaml", ".hfi/registered.json")
+    contents = {name: (folder / name).read_bytes() for name in names}
     yield Registry(_three_versions)
     forget_engines()
-    for name, content in kept.items():
+    for name, content in contents.items():
         (folder / name).write_bytes(content)
     shutil.rmtree(folder / "published", ignore_errors=True)
 

@@ -23,7 +23,10 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 from tests.support.projects import REPOSITORY
@@ -56,8 +59,8 @@ with socket.socket(socket.AF_UNIX) as connection:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _: connection.send(bytes([number])))
     leads = os.getpid() == os.getpgrp()
-    told = [os.path.dirname(os.path.realpath(__file__)), arguments, os.getcwd(), dict(os.environ), start, leads]
-    socket.send_fds(connection, [json.dumps(told).encode() + bytes(1)], [0, 1, 2])
+    request = [os.path.dirname(os.path.realpath(__file__)), arguments, os.getcwd(), dict(os.environ), start, leads]
+    socket.send_fds(connection, [json.dumps(request).encode() + bytes(1)], [0, 1, 2])
     code = int(connection.recv(16))
 if code < 0:
     if -code != signal.SIGKILL:
@@ -137,7 +140,7 @@ def wait_for(server: str, seconds: float = 300) -> None:
 
 
 def _next_command(path: str) -> str:
-    """Serve; returns in the process of a command, with what it is to call."""
+    """Serve. Return in the process of each command, with the function that it calls."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that wait
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{path}.unheard")
@@ -152,12 +155,12 @@ def _next_command(path: str) -> str:
 
 
 def _begin(connection: socket.socket) -> str:
-    """Fork the process of a command, in which this returns; its exit code goes to who asked, whose end is its own."""
+    """Fork a process for a command, and return in it. The client gets the exit code; if it ends, the command ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    told, streams, _, _ = socket.recv_fds(connection, 2**16, 3)
-    while not told.endswith(bytes(1)):
-        told += connection.recv(2**16)
-    commands, arguments, folder, environment, start, leads = json.loads(told[:-1])
+    message, streams, _, _ = socket.recv_fds(connection, 2**16, 3)
+    while not message.endswith(bytes(1)):
+        message += connection.recv(2**16)
+    commands, arguments, folder, environment, start, leads = json.loads(message[:-1])
     if command := os.fork():
         with suppress(OSError):  # the command does it, too: whoever is first
             os.setpgid(command, command)
@@ -184,22 +187,40 @@ def _begin(connection: socket.socket) -> str:
     return start
 
 
-def _refresh_prefect() -> None:
-    """Give Prefect this process's settings: it was imported by the server, under the server's environment."""
-    from prefect.context import refresh_global_settings_context
-    from prefect.logging.configuration import setup_logging
+class _Prefect(Loader, MetaPathFinder):
+    """Give a command Prefect with its own settings where it imports it: the server imported it with other ones.
 
-    if Path(sys.argv[0]).name not in ("-m", "-c", "prefect"):  # Prefect's own commands do not import `flows` first
-        importlib.import_module("flows")
-    refresh_global_settings_context()
-    setup_logging()
+    Most commands never do, and reading the settings takes longer than the rest of a short one.
+    """
+
+    def __init__(self) -> None:
+        names = [name for name in sys.modules if name.partition(".")[0] == "prefect"]
+        self._modules = {name: sys.modules.pop(name) for name in names}
+        self._spec = self._modules["prefect"].__spec__
+
+    def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
+        if name != "prefect":
+            return None
+        found = ModuleSpec(name, self)
+        found.submodule_search_locations = self._spec.submodule_search_locations  # as `python -m prefect` needs it
+        return found
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._modules["prefect"]
+
+    def exec_module(self, module: ModuleType) -> None:
+        sys.meta_path.remove(self)
+        module.__spec__ = self._spec
+        sys.modules.update(self._modules)
+        importlib.import_module("prefect.context").refresh_global_settings_context()
+        importlib.import_module("prefect.logging.configuration").setup_logging()
 
 
 def _end_with(start: str) -> NoReturn:
     """Run the command and end as Python does, but for the modules, whose end takes longer than most commands."""
     code = 0
     try:
-        _refresh_prefect()
+        sys.meta_path.insert(0, _Prefect())
         exec(start, {"__name__": "__main__"})
     except SystemExit as end:
         code = end.code or 0
@@ -216,10 +237,10 @@ def _end_with(start: str) -> NoReturn:
 
 
 if __name__ == "__main__":
-    place = sys.argv[1]
+    address = sys.argv[1]
     for library in _IMPORTED:
         importlib.import_module(library)
     # It looks once a process through every package that is installed, before a model is logged.
     importlib.import_module("mlflow.utils.requirements_utils").warn_dependency_requirement_mismatches(["mlflow"])
     gc.freeze()
-    _end_with(_next_command(place))
+    _end_with(_next_command(address))

@@ -11,9 +11,9 @@ from hfi_core.feedback.formats.importer import import_file, prepare_import
 from hfi_core.feedback.formats.pictures import PictureIndex
 from hfi_core.feedback.formats.row import ReadOptions
 from hfi_core.feedback.formats.staging import ImportCounts
-from hfi_core.feedback.store import Store, open_store
 from hfi_core.feedback.store.pseudonyms import Pseudonyms
 from tests.support.judging import candidate
+from tests.support.stores import store_in
 
 BADGES = [candidate(f"badge-{number}", f"{number:064x}") for number in range(1, 7)]
 STYLES = [candidate(f"klara-{number}", f"{number + 100:064x}") for number in range(1, 7)]
@@ -25,11 +25,6 @@ def project(folder: Path, badges: Sequence[Candidate] = BADGES) -> Iterator[Impo
     """A project with binary badges and ranked styles, whose list of people lies in a folder."""
     with open_pseudonym_map(Pseudonyms(folder / "people.json", {})) as names:
         yield ImportContext(PictureIndex({"badge": badges, "klara": STYLES}), KINDS, names)
-
-
-def store_in(folder: Path) -> Store:
-    """A store in a folder."""
-    return open_store(f"sqlite:///{folder / 'feedback.db'}")
 
 
 def bring(

@@ -58,6 +58,13 @@ def run_through(project: Project, until: str | None = None) -> dict[str, list[Si
     return signs
 
 
+def run_units(project: Project, *addresses: str) -> None:
+    """Run the units with these addresses, in the order of the graph."""
+    for unit in units(project):
+        if unit.address in addresses:
+            unit.stage.load()(unit.context(project.params))
+
+
 def bytes_below(*paths: Path, named_from: Path | None = None) -> dict[str, str]:
     """Digests of all files at or below paths, by path: the whole of it, or from a folder on."""
     files = [f for path in paths for f in ([path] if path.is_file() else sorted(path.rglob("*"))) if f.is_file()]

@@ -53,7 +53,7 @@ def _text_settings(words: CLIPTokenizer) -> dict:
 
 
 def build_sdxl(folder: Path) -> Path:
-    """Write a pipeline of SDXL's shape with random weights: two text encoders, one of which pools, and sizes told."""
+    """Write a pipeline of SDXL's shape with random weights: two text encoders, one of which pools, and given sizes."""
     torch.manual_seed(1)
     words, second, pooled, sizes = tokenizer(), 40, 56, 8
     wider = _text_settings(words) | {"hidden_size": second, "num_hidden_layers": 2, "projection_dim": pooled}

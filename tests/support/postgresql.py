@@ -66,7 +66,7 @@ def running(
                 break
             except subprocess.CalledProcessError:
                 assert process.poll() is None and time.monotonic() < until, (folder / "log").read_text()
-                time.sleep(0.2)
+                time.sleep(0.05)
         yield server
     finally:
         if process is not None:
@@ -79,7 +79,7 @@ def running(
 
 
 def _start(folder: Path, port: int | None, authentication: str, password: str, durable: bool) -> subprocess.Popen:
-    settled = _as_user() | {"cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}}
+    options = _as_user() | {"cwd": folder, "env": {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}}
     file = folder / "password"
     file.write_text(f"{password}\n")
     if os.geteuid() == 0:
@@ -88,13 +88,13 @@ def _start(folder: Path, port: int | None, authentication: str, password: str, d
             os.chown(path, nobody.pw_uid, nobody.pw_gid)
     made = ["initdb", "-D", folder / "data", "-U", "postgres", "-E", "UTF8", "--no-sync", "--auth-local=trust"]
     made += [f"--auth-host={authentication}", *([f"--pwfile={file}"] if password else [])]
-    subprocess.run(made, check=True, capture_output=True, **settled)
+    subprocess.run(made, check=True, capture_output=True, **options)
     file.unlink()
     listening = ["-h", "127.0.0.1" if port else "", "-p", str(port or 5432)]
     command = ["postgres", "-D", folder / "data", "-k", folder, *listening]
     command += ["-c", f"fsync={'on' if durable else 'off'}", "-c", "max_connections=200"]
     with (folder / "log").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, **settled)
+        return subprocess.Popen(command, stdout=log, stderr=log, **options)
 
 
 def _as_user() -> dict:

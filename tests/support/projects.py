@@ -3,6 +3,7 @@
 import copy
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,19 @@ _SHORT = {
 
 CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01}
 """A row that the default project does not have."""
+_TRAINED = {
+    "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "guidance": 3.0, "rollout_steps": 3, "rollouts": 2, "reuse": 1,
+    "concentration": 1,
+}  # fmt: skip
+ESD_ROW = {"method": "esd", "condition": "token", "variant": "x", "negative_guidance": 1.0} | _TRAINED
+"""Another, short."""
+_FINE_TUNED = {
+    "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "preserved": ["a red boat"], "pictures": 2,
+}  # fmt: skip
+REWARD_WEIGHTED_ROW = {"method": "reward_weighted", "beta": 0.5} | _FINE_TUNED
+DPO_ROW = {"method": "dpo", "beta": 2000.0} | _FINE_TUNED
+UCE_ROW = {"method": "uce", "condition": "text", "preserved": ["a boat"]}
+RECE_ROW = {"method": "rece", "condition": "token", "rounds": 2}
 
 
 @dataclass(frozen=True)
@@ -40,10 +54,10 @@ class Project:
         raw = read_raw(self.folder)
         for key, value in changes.items():
             *parents, last = key.split("__")
-            place = raw
+            section = raw
             for parent in parents:
-                place = place[parent]
-            place[last] = value
+                section = section[parent]
+            section[last] = value
         write_raw(self.folder, raw)
 
     def keep(self, *rows: str) -> None:
@@ -54,6 +68,11 @@ class Project:
 
 def default_raw() -> dict[str, Any]:
     """The repository's own params in one mapping, with the prompts of the suites as lists."""
+    return copy.deepcopy(_default_raw())
+
+
+@cache
+def _default_raw() -> dict[str, Any]:
     raw = read_raw(REPOSITORY)
     suites = load_params(REPOSITORY / PARAMS).model_dump(mode="json")["evaluate"]["suites"]
     return raw | {"evaluate": raw["evaluate"] | {"suites": suites}}
@@ -75,7 +94,7 @@ def write_raw(folder: Path, raw: dict[str, Any]) -> None:
 
 def small_raw(model: Path) -> dict[str, Any]:
     """Params for the model built in a folder, short enough that each stage takes a second or two."""
-    raw = copy.deepcopy(default_raw())
+    raw = default_raw()
     for part, folder in (("model", "pipeline"), ("clip", "clip")):
         raw[part] = _source(model / folder)
     raw["compute"] |= {"threads": 1, "block": 8}

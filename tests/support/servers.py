@@ -53,13 +53,13 @@ def running(
 
 
 def wait_for(address: str, server: subprocess.Popen, log: Path, seconds: float = 120) -> None:
-    """Wait until a server answers with success; what it said is told where it does not."""
+    """Wait until a server answers with success; if it does not, the error shows its output."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and server.poll() is None:
         with suppress(OSError), urllib.request.urlopen(address, timeout=5) as answer:
             if answer.status == 200:
                 return
-        time.sleep(0.3)
+        time.sleep(0.05)
     raise AssertionError(f"{address} does not answer:\n{log.read_text()[-3000:]}")
 
 

@@ -51,11 +51,13 @@ class Stack:
 
     def environment(self, name: str) -> dict[str, str]:
         """What it runs in."""
-        told = {key: self.here(str(value)) for key, value in SERVICES[name].get("environment", {}).items()}
-        for volume, _, place in (one.partition(":") for one in SERVICES[name].get("volumes", [])):
+        variables = {key: self.here(str(value)) for key, value in SERVICES[name].get("environment", {}).items()}
+        for volume, _, target in (one.partition(":") for one in SERVICES[name].get("volumes", [])):
             if volume in COMPOSE["volumes"]:
-                told = {key: value.replace(place, str(self.folder.parent / volume)) for key, value in told.items()}
-        return dict(self.base) | told
+                variables = {
+                    key: value.replace(target, str(self.folder.parent / volume)) for key, value in variables.items()
+                }
+        return dict(self.base) | variables
 
     def call(self, name: str, *command: str) -> subprocess.CompletedProcess:
         """`docker compose run --rm NAME [COMMAND...]`; it must succeed."""

@@ -59,9 +59,9 @@ def install_beside(wheel: Path, folder: Path) -> Environment:
     python = str(folder / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(pip, check=True, env=_outside())
-    place = environment.call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
+    site = environment.call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip()
     # A path in a .pth file comes last, and .pth files there (the editable install's) are not read.
-    (Path(place) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (Path(site) / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return environment
 
 

@@ -36,7 +36,7 @@ def snapshot() -> None:
             "  To fix this: in params.yaml set `simulated: {}`, `store: true`, and `file` to another path."
         )
     with project_lock():
-        taken = take_snapshot(params)
+        taken = take_snapshot(params.feedback)
     if taken is not None:
         done = "written" if taken.written else "already current"
         info(f"{Path(params.feedback.file)}: {done}, {taken.judgements} judgements, sha256 {taken.sha256}")

@@ -37,7 +37,7 @@ def stats(
         out.print(_summary(name, statistics, params))
         out.print(_annotators(statistics))
         if kind == "binary":
-            info("The others: their majority, without this one. yn: yes where they say no. Intervals: 95 %.")
+            info("Others: the majority of the other annotators. yn: yes, where the others say no. Intervals: 95 %.")
         if statistics.totals.simulated:
             info("These judgements are simulated: no person gave them.")
         info("")
@@ -77,7 +77,7 @@ def _annotators(statistics):
 
     binary = statistics.kind == "binary"
     columns = ["annotator", "judgements", "can't tell" if binary else "not placed"]
-    columns += ["as the others", "their yes found", "their no found", "yy yn ny nn"] if binary else []
+    columns += ["agrees with others", "agrees on yes", "agrees on no", "yy yn ny nn"] if binary else []
     table = Table(*columns, "median time", box=None, pad_edge=False)
     for name, annotator in statistics.annotators.items():
         cells = [escape(name), str(annotator.judgements), str(annotator.cant_tell)]
@@ -94,4 +94,4 @@ def _share(interval) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "not kept" if value is None else f"{value:.1f} s"
+    return "not recorded" if value is None else f"{value:.1f} s"

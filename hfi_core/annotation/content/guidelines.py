@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from hfi_core.errors import UserError
-from hfi_core.params import Params
+from hfi_core.params import Annotation
 
 _MAX_BYTES = 256 * 1024
 MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp"}
@@ -15,12 +15,12 @@ MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg",
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
 
-def check_guideline_files(params: Params, folder: Path) -> None:
+def check_guideline_files(annotation: Annotation, folder: Path) -> None:
     """Raise UserError if guidelines or a gallery that params name are missing."""
-    for concept, path in params.annotation.guidelines.items():
+    for concept, path in annotation.guidelines.items():
         if not (folder / path).is_file():
             raise UserError(f"{folder / path} is missing; annotation.guidelines.{concept} in operations.yaml names it.")
-    for concept, path in params.annotation.gallery.items():
+    for concept, path in annotation.gallery.items():
         if not (folder / path).is_dir():
             raise UserError(
                 f"{folder / path} is not a folder; annotation.gallery.{concept} in operations.yaml names it."

@@ -1,1 +1,1 @@
-"""Who a request comes from and what it may do: accounts, sessions, rate limits, security headers."""
+"""Who sent a request, and what it may do: accounts, passwords, sessions, rate limits, security headers."""

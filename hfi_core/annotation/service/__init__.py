@@ -1,1 +1,4 @@
-"""Logic of the annotation server: questions, answers, qualification, review. Does not import FastAPI."""
+"""Logic of the annotation server: tasks, questions, answers, gold questions, qualification, preferences, review.
+
+This room does not import FastAPI.
+"""

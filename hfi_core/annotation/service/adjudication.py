@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from hfi_core.annotation.service.answers import RejectedAnswer
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_mistake
 from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement, RankingJudgement
 from hfi_core.io.printable_text import remove_unprintable
 
@@ -84,5 +84,4 @@ def _validate(model, /, **fields):
     try:
         return model(**fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise RejectedAnswer(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise RejectedAnswer(first_mistake(error)) from error

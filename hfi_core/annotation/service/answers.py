@@ -12,7 +12,7 @@ from hfi_core.annotation.service.qualification import find_open_attempt
 from hfi_core.annotation.service.questions import verify_proof
 from hfi_core.annotation.service.workspace import Workspace
 from hfi_core.candidates.manifest import PictureId
-from hfi_core.errors import UserError
+from hfi_core.errors import UserError, first_mistake
 from hfi_core.feedback.gold import is_correct, make_question_key
 from hfi_core.feedback.schema import MAX_PICTURES, Judgement, is_adjudication, is_current, parse_judgement
 from hfi_core.io.printable_text import remove_unprintable
@@ -114,10 +114,7 @@ def _parse(workspace: Workspace, annotator: str, row: dict[str, Any]) -> Judgeme
     try:
         judgement = parse_judgement(json.dumps(row | {"annotator": annotator}))
     except (ValidationError, UnicodeError, ValueError) as error:
-        reason = str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors(include_url=False)[0]
-            reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = first_mistake(error) if isinstance(error, ValidationError) else str(error)
         raise RejectedAnswer(f"This is not a valid judgement: {reason}") from error
     if judgement.note is not None:
         judgement = judgement.model_copy(update={"note": remove_unprintable(judgement.note)})

@@ -34,7 +34,6 @@ class _QuestionSummary:
     ids: tuple[str, ...]
     dispute: review_stats.Dispute | None
     unit: review_stats.AgreementUnit | None
-    answers: tuple[review_stats.TimedAnswer, ...]
 
 
 class FigureKeeper:
@@ -42,24 +41,33 @@ class FigureKeeper:
 
     def __init__(self, concept: str, kind: str, candidates: Mapping[str, Candidate]):
         self._concept, self._kind, self._candidates = concept, kind, candidates
+        self._id_lines = ""
         self._read_ids: set[str] = set()
         self._summaries: dict[tuple[str, ...], _QuestionSummary] = {}
+        self._answers: dict[str, dict[tuple[str, ...], list[review_stats.TimedAnswer]]] = defaultdict(dict)
+        """By annotator and question."""
+        self._paces: dict[str, list[review_stats.Pace]] = {}
         self._figures: ReviewFigures | None = None
 
     def update(self, store: "Store") -> ReviewFigures:
         """Return the figures over the judgements that the store has now."""
-        ids = set(store.list_ids(self._concept))
+        id_lines = store.read_id_lines(self._concept)
+        if id_lines != self._id_lines or self._figures is None:
+            self._read(store, set(filter(None, id_lines.split("\n"))))
+            self._id_lines, self._figures = id_lines, self._summarize()
+        return self._figures
+
+    def _read(self, store: "Store", ids: set[str]) -> None:
         if self._read_ids - ids:  # somebody was forgotten
-            self._read_ids, self._summaries, self._figures = set(), {}, None
+            self._read_ids.clear()
+            self._summaries.clear()
+            self._answers.clear()
+            self._paces.clear()
         new_ids = ids - self._read_ids
         if new_ids:
             # One pass over the table is faster than many queries by id.
             everything = not self._read_ids
             self._add(store, store.read_judgements(self._concept) if everything else store.read_by_ids(new_ids))
-            self._figures = None
-        if self._figures is None:
-            self._figures = self._summarize()
-        return self._figures
 
     def _add(self, store: "Store", judgements: Iterable[Judgement]) -> None:
         by_question: dict[tuple[str, ...], dict[str, Judgement]] = defaultdict(dict)
@@ -70,21 +78,35 @@ class FigureKeeper:
         earlier_ids = [id for key in by_question if key in self._summaries for id in self._summaries[key].ids]
         for judgement in store.read_by_ids(earlier_ids):
             by_question[review_stats.make_group_key(judgement)].setdefault(judgement.id, judgement)
+        annotators: set[str] = set()
         for key, answers in by_question.items():
             own = review_stats.select_own_answers(answers[id] for id in sorted(answers))
             self._summaries[key] = _QuestionSummary(
-                tuple(answers),
-                next(iter(review_stats.find_disputes(own)), None),
-                review_stats.make_agreement_unit(own),
-                tuple(review_stats.time_answers(own)),
+                tuple(answers), review_stats.find_dispute(own), review_stats.make_agreement_unit(own)
             )
+            annotators.update(self._time(key, own))
+        for annotator in annotators:
+            own_answers = self._answers[annotator].values()
+            self._paces[annotator] = review_stats.measure_paces(answer for part in own_answers for answer in part)
+
+    def _time(self, key: tuple[str, ...], answers: Iterable[Judgement]) -> Iterable[str]:
+        """Replace what is known of the answers to a question; return whose pace may have changed.
+
+        Nobody ever has fewer answers to a question than before: an answer is only superseded by another of its author.
+        """
+        by_annotator: dict[str, list[review_stats.TimedAnswer]] = defaultdict(list)
+        for answer in review_stats.time_answers(answers):
+            by_annotator[answer[0]].append(answer)
+        for annotator, own in by_annotator.items():
+            self._answers[annotator][key] = own
+        return by_annotator
 
     def _summarize(self) -> ReviewFigures:
         summaries = [self._summaries[key] for key in sorted(self._summaries)]
         return ReviewFigures(
-            review_stats.estimate_agreement_of_units(
+            review_stats.estimate_agreement(
                 [summary.unit for summary in summaries if summary.unit is not None], self._kind
             ),
             review_stats.sort_disputes(summary.dispute for summary in summaries if summary.dispute is not None),
-            review_stats.measure_paces_of_answers(answer for summary in summaries for answer in summary.answers),
+            [pace for annotator in sorted(self._paces) for pace in self._paces[annotator]],
         )

@@ -8,7 +8,7 @@ answers.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -39,7 +39,7 @@ class Dispute:
     disagreement: float
     """From 0 (all agree) to 1 (the opinions are as far apart as possible)."""
 
-    @property
+    @cached_property  # a review asks each of thousands
     def is_decided(self) -> bool:
         """Whether a lead has decided the dispute."""
         return any(opinion.is_decision for opinion in self.opinions)
@@ -92,28 +92,21 @@ def select_own_answers(judgements: Iterable[Judgement]) -> list[Judgement]:
     ]
 
 
-def find_disputes(judgements: Iterable[Judgement]) -> list[Dispute]:
-    """Return the questions with different answers: undecided ones first, then by decreasing disagreement."""
-    disputes = []
-    for pictures, answers in _group_by_question(judgements):
-        decisions = [answer for answer in answers if is_adjudication(answer)]
-        own = [answer for answer in answers if not is_adjudication(answer)]
-        disagreement = _measure_disagreement(own)
-        if disagreement > 0:
-            opinions = tuple(_opinion(answer, pictures) for answer in own + decisions)
-            disputes.append(Dispute(pictures, opinions, disagreement))
-    return sort_disputes(disputes)
+def find_dispute(answers: Iterable[Judgement]) -> Dispute | None:
+    """Return the dispute among the answers to one question; None if people agree."""
+    answers = sorted(answers, key=lambda answer: (answer.annotator, answer.id))
+    decisions = [answer for answer in answers if is_adjudication(answer)]
+    own = [answer for answer in answers if not is_adjudication(answer)]
+    disagreement = _measure_disagreement(own)
+    if disagreement == 0:
+        return None
+    pictures = make_group_key(own[0])
+    return Dispute(pictures, tuple(_opinion(answer, pictures) for answer in own + decisions), disagreement)
 
 
 def sort_disputes(disputes: Iterable[Dispute]) -> list[Dispute]:
     """Return undecided disputes first, then by decreasing disagreement."""
     return sorted(disputes, key=lambda dispute: (dispute.is_decided, -dispute.disagreement, dispute.pictures))
-
-
-def estimate_agreement(judgements: Iterable[Judgement], kind: str) -> "Interval | None":
-    """Return Krippendorff's alpha (binary) or Kendall's W (ranking) of people's own answers, without decisions."""
-    units = (make_agreement_unit(answers) for _, answers in _group_by_question(judgements))
-    return estimate_agreement_of_units([unit for unit in units if unit is not None], kind)
 
 
 def make_agreement_unit(answers: Sequence[Judgement]) -> AgreementUnit | None:
@@ -132,8 +125,8 @@ def make_agreement_unit(answers: Sequence[Judgement]) -> AgreementUnit | None:
     return kendalls_w(places), tuple(map(tuple, places.tolist()))
 
 
-def estimate_agreement_of_units(units: Sequence[AgreementUnit], kind: str) -> "Interval | None":
-    """Return the agreement over questions, from what each of them contributes."""
+def estimate_agreement(units: Sequence[AgreementUnit], kind: str) -> "Interval | None":
+    """Return Krippendorff's alpha (binary) or Kendall's W (ranking), from what each question contributes."""
     import numpy as np
 
     from hfi_core.feedback.agreement import alpha_interval, krippendorff_alpha, mean_w_interval
@@ -181,11 +174,6 @@ def _alphas_of_weights(patterns, weights):
         return 1 - (totals.sum(1) - 1) * observed / (2 * totals[:, 0] * totals[:, 1])
 
 
-def measure_paces(judgements: Iterable[Judgement]) -> list[Pace]:
-    """Return how each annotator works, in the order of their pseudonyms."""
-    return measure_paces_of_answers(time_answers(judgements))
-
-
 def time_answers(judgements: Iterable[Judgement]) -> Iterator[TimedAnswer]:
     """Yield what people's own answers contribute to their pace."""
     for judgement in judgements:
@@ -197,8 +185,8 @@ def time_answers(judgements: Iterable[Judgement]) -> Iterator[TimedAnswer]:
         yield judgement.annotator, seconds, is_unsure
 
 
-def measure_paces_of_answers(answers: Iterable[TimedAnswer]) -> list[Pace]:
-    """Return how each annotator works, from what each of their answers contributes."""
+def measure_paces(answers: Iterable[TimedAnswer]) -> list[Pace]:
+    """Return how each annotator works, from what each answer contributes, in the order of their pseudonyms."""
     by_annotator: dict[str, list[TimedAnswer]] = defaultdict(list)
     for answer in answers:
         by_annotator[answer[0]].append(answer)
@@ -223,11 +211,6 @@ def merge_paces(paces: Iterable[Pace]) -> list[Pace]:
         judgements, cant_tell = (sum(getattr(part, name) for part in parts) for name in ("judgements", "cant_tell"))
         merged.append(Pace(annotator, judgements, median(seconds) if seconds else None, cant_tell))
     return merged
-
-
-def _group_by_question(judgements: Iterable[Judgement]) -> list[tuple[tuple[str, ...], list[Judgement]]]:
-    ordered = sorted(judgements, key=lambda judgement: (make_group_key(judgement), judgement.annotator, judgement.id))
-    return [(pictures, list(answers)) for pictures, answers in groupby(ordered, key=make_group_key)]
 
 
 def make_group_key(judgement: Judgement) -> tuple[str, ...]:

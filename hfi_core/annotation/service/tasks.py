@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.params import Params
+from hfi_core.params import Concept
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Task:
     concepts: tuple[str, ...]
 
 
-def build_tasks(params: Params, candidates: Mapping[str, Mapping[str, Candidate]]) -> tuple[Task, ...]:
+def build_tasks(concepts: Mapping[str, Concept], candidates: Mapping[str, Mapping[str, Candidate]]) -> tuple[Task, ...]:
     """Return the tasks. Binary concepts that share pictures form one task; every other concept has its own."""
     tasks: list[Task] = []
     groups: list[tuple[list[str], set[str]]] = []
-    for concept, choice in params.concepts.items():
+    for concept, choice in concepts.items():
         if choice.feedback == "ranking":
             tasks.append(Task(concept, "ranking", (concept,)))
             continue
@@ -30,6 +30,6 @@ def build_tasks(params: Params, candidates: Mapping[str, Mapping[str, Candidate]
             groups.remove(group)
             names, pictures = group[0] + names, group[1] | pictures
         groups.append((names, pictures))
-    order = list(params.concepts)
+    order = list(concepts)
     tasks += [Task(".".join(names), "binary", tuple(names)) for names, _ in groups]
     return tuple(sorted(tasks, key=lambda task: order.index(task.concepts[0])))

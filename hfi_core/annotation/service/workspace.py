@@ -113,10 +113,12 @@ class Workspace:
 
     def _include_gold(self, task: Task, true: TaskProgress) -> AnnotatorProgress:
         gold = [self.gold_answers.list_answered_among_others(concept) for concept in task.concepts]
-        annotators = max(
-            len({*self.settings.store.list_annotators(concept), *(annotator for annotator, _ in answers)})
-            for concept, answers in zip(task.concepts, gold, strict=True)
-        )
+        annotators = true.annotators
+        if any(gold):  # names take longer to read than their number
+            annotators = max(
+                len({*self.settings.store.list_annotators(concept), *(annotator for annotator, _ in answers)})
+                for concept, answers in zip(task.concepts, gold, strict=True)
+            )
         answered = true.asked
         if true.answered < true.asked:
             gold_answers = sum(len(question.split()) for answers in gold for _, question in answers)
@@ -148,7 +150,7 @@ def open_workspace(settings: ServerSettings) -> Workspace:
 
     Raises UserError if a file is missing.
     """
-    check_guideline_files(settings.params, settings.folder)
+    check_guideline_files(settings.params.annotation, settings.folder)
     read = _read_manifests(settings)
     state = ServerState(settings.access.private / STATE_FILE)
     return Workspace(
@@ -170,7 +172,7 @@ def _read_manifests(settings: ServerSettings) -> dict[str, Any]:
         candidates[concept] = {candidate.id: candidate for candidate in rows}
     gold: dict[str, dict[str, Judgement]] = {concept: {} for concept in params.concepts}
     if params.annotation.gold:
-        gold = read_gold(settings.folder / params.annotation.gold, params, candidates)
+        gold = read_gold(settings.folder / params.annotation.gold, params.concepts, candidates)
     offered = {
         concept: list_askable_candidates(params, concept, rows.values(), settings.folder)
         for concept, rows in candidates.items()
@@ -182,7 +184,7 @@ def _read_manifests(settings: ServerSettings) -> dict[str, Any]:
         "candidates": candidates,
         "gold": gold,
         "askable": {concept: frozenset(candidate.id for candidate in rows) for concept, rows in offered.items()},
-        "tasks": build_tasks(params, candidates),
+        "tasks": build_tasks(params.concepts, candidates),
     }
 
 

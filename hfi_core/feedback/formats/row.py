@@ -85,8 +85,8 @@ class ReadOptions:
     def plain(self) -> dict[str, Any]:
         """Return the options as plain JSON values. Later additions only appear where they are set, so keys last."""
         added = {name: value for name in _ADDED if (value := getattr(self, name)) != _DEFAULTS[name]}
-        kept = {name: value for name, value in asdict(self).items() if name not in _ADDED}
-        return kept | added | {"columns": dict(self.columns)}
+        always = {name: value for name, value in asdict(self).items() if name not in _ADDED}
+        return always | added | {"columns": dict(self.columns)}
 
 
 _ADDED = ("timezone", "time_formats", "ground_truth", "delimiter", "quoting", "skip_empty")

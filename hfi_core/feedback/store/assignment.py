@@ -186,7 +186,7 @@ def _select_free_pictures(concept: str, annotator: str, judgements: int, now_sec
 
 
 def _judged_by(annotator: str) -> ColumnElement[bool]:
-    """Whether an annotator has judged the offered picture."""
+    """Select whether an annotator has judged the offered picture."""
     return exists().where(
         is_about_offered(), shown.c.annotator == annotator, shown.c.judgement == judgement.c.id, is_visible()
     )

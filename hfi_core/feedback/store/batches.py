@@ -16,7 +16,7 @@ from hfi_core.feedback.schema import Judgement
 from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entry import Entry, make_entry
 from hfi_core.feedback.store.insert import Conflict, insert_judgements, make_superseding_conflict
-from hfi_core.feedback.store.queries import is_visible, recount_shown
+from hfi_core.feedback.store.queries import is_visible, recount_pairs
 from hfi_core.feedback.store.tables import batch, judgement, shown
 
 SLICE_SIZE = 500
@@ -174,7 +174,7 @@ def _count_answers(database: Database, batch_id: int) -> None:
 
 def _count_slice(connection: Connection, batch_id: int, pictures: Sequence[Row]) -> None:
     _require_not_abandoned(connection, batch_id)
-    recount_shown(connection, pictures)
+    recount_pairs(connection, pictures)
 
 
 def _select_judged_pictures(ids: Sequence[str] | Select[tuple[str]]) -> Select:
@@ -205,7 +205,7 @@ def _delete_slice(connection: Connection, ended: int) -> bool:
         pictures_of_slice = connection.execute(_select_judged_pictures(ids)).all()
         connection.execute(delete(shown).where(shown.c.judgement.in_(ids)))
         connection.execute(delete(judgement).where(judgement.c.id.in_(ids)))
-        recount_shown(connection, pictures_of_slice)
+        recount_pairs(connection, pictures_of_slice)
         return True
     connection.execute(delete(batch).where(batch.c.id == ended, batch.c.key.is_(None)))
     return False

@@ -9,24 +9,24 @@ from hfi_core.feedback.store.tables import batch, judgement, offer, shown
 
 
 def is_visible(source: FromClause = judgement) -> ColumnElement[bool]:
-    """Whether a judgement was added singly, or by a complete import."""
+    """Select whether a judgement was added singly, or by a complete import."""
     complete = select(batch.c.id).where(batch.c.visible)
     return or_(source.c.batch.is_(None), source.c.batch.in_(complete))
 
 
 def is_counting() -> ColumnElement[bool]:
-    """Whether a judgement is visible and the latest answer to its question."""
+    """Select whether a judgement is visible and the latest answer to its question."""
     later = judgement.alias("later")
     return and_(is_visible(), ~exists().where(later.c.supersedes == judgement.c.id, is_visible(later)))
 
 
 def _counted() -> ColumnElement[bool]:
-    """Whether a judgement is visible, or will be as soon as its import is complete."""
+    """Select whether a judgement is visible, or will be as soon as its import is complete."""
     return or_(judgement.c.batch.is_(None), judgement.c.batch.in_(select(batch.c.id).where(batch.c.counted)))
 
 
 def is_about_offered() -> ColumnElement[bool]:
-    """Whether the judged picture is the offered one, and not an earlier one with its id."""
+    """Select whether the judged picture is the offered one, and not an earlier one with its id."""
     return and_(
         shown.c.concept == offer.c.concept, shown.c.picture == offer.c.picture,
         or_(shown.c.sha256.is_(None), shown.c.sha256 == offer.c.sha256),
@@ -50,7 +50,7 @@ def recount(connection: Connection, concept: str, pictures: Collection[str]) -> 
     connection.execute(update(offer).where(*offered).values(answers=count_answers_on_offered(_counted())))
 
 
-def recount_shown(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
+def recount_pairs(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
     """Update `offer.answers` for pairs of concept and picture."""
     by_concept: dict[str, set[str]] = {}
     for concept, picture in pairs:

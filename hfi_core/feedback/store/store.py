@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.schema import Judgement, parse_judgement
@@ -15,7 +15,7 @@ from hfi_core.feedback.store.database import Database
 from hfi_core.feedback.store.entry import make_entry
 from hfi_core.feedback.store.insert import insert_judgements
 from hfi_core.feedback.store.migrate import migrate
-from hfi_core.feedback.store.queries import is_counting, is_visible, recount, recount_shown, select_related
+from hfi_core.feedback.store.queries import is_counting, is_visible, recount, recount_pairs, select_related
 from hfi_core.feedback.store.snapshots import SavedSnapshot, Snapshot
 from hfi_core.feedback.store.tables import judgement, shown
 
@@ -98,11 +98,15 @@ class Store:
             for line in connection.execution_options(yield_per=_CHUNK).execute(query).scalars():
                 yield parse_judgement(line)
 
-    def list_ids(self, concept: str) -> list[str]:
-        """List the ids of a concept's judgements, in no particular order."""
+    def read_id_lines(self, concept: str) -> str:
+        """Read the ids of a concept's judgements, one on each line, in no particular order.
+
+        The database joins them several times faster than this process would read so many rows.
+        """
         with self._database.read() as connection:
-            query = select(judgement.c.id).where(judgement.c.concept == concept, is_visible())
-            return list(connection.execute(query).scalars())
+            lines = func.aggregate_strings(judgement.c.id, "\n")
+            query = select(lines).where(judgement.c.concept == concept, is_visible())
+            return connection.execute(query).scalar_one() or ""
 
     def read_by_ids(self, ids: Iterable[str]) -> Iterator[Judgement]:
         """Yield the judgements with these ids."""
@@ -244,7 +248,7 @@ class Store:
             ).all()
             connection.execute(delete(shown).where(shown.c.annotator == annotator))
             deleted = connection.execute(delete(judgement).where(judgement.c.annotator == annotator)).rowcount
-            recount_shown(connection, pictures)
+            recount_pairs(connection, pictures)
             return deleted
 
         return self._database.write(work)

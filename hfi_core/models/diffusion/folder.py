@@ -14,6 +14,8 @@ from typing import Any
 from hfi_core.errors import UserError, listed
 
 INDEX = "model_index.json"
+SCHEDULER = "scheduler"
+"""Name of the scheduler's folder."""
 MODEL_SUFFIXES = (".safetensors", ".json", ".txt")
 VARIANT_PATTERN = "*.*.safetensors"
 """Matches `diffusion_pytorch_model.fp16.safetensors`, which `from_pretrained` reads only on request."""
@@ -35,6 +37,11 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not isinstance(index, dict):
         raise UserError(f"{folder / INDEX} is not a JSON object.")
     return index
+
+
+def type_of_scheduler(folder: Path) -> str:
+    """Return the name of the class of the scheduler whose configuration lies below a folder."""
+    return json.loads((folder / SCHEDULER / "scheduler_config.json").read_text(encoding="utf-8"))["_class_name"]
 
 
 def components(index: Mapping[str, Any]) -> dict[str, str]:

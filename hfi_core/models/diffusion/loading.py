@@ -16,6 +16,7 @@ from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.diffusion.folder import picture_side, read_index
 from hfi_core.models.diffusion.model import TextToImage, Weights
+from hfi_core.models.diffusion.recipe import load_recipe
 from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.models.diffusion.supported import require_supported
 from hfi_core.models.diffusion.text_encoders import DualTextEncoders, SingleTextEncoder, TextEncoders
@@ -109,19 +110,19 @@ def _require_embeddings(folder: Path, part: str, encoder: torch.nn.Module, token
 
 
 def load_safeguarded_model(source: Source, compute: Compute, folder: Path) -> TextToImage:
-    """Load the base model with the weights that a removal changed (in the folder `models/VARIANT`).
+    """Load the base model with the weights that a removal changed, or its recipe (in the folder `models/VARIANT`).
 
-    A folder without weights gives the base model. Raises UserError as `load_removal_weights` does.
+    A folder without either gives the base model. Raises UserError as `load_removal_weights` does.
     """
     model = load_base_model(source, compute)
     apply_weights(model, load_removal_weights(model, folder))
-    return model
+    return replace(model, recipe=load_recipe(folder, model.digest))
 
 
 def load_removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Tensor]:
-    """Load the UNet weights that a removal changed, by name, on the model's device; none if there is no such file.
+    """Load the weights that a removal changed, by name, on the model's device; none if there is no such file.
 
-    Raises UserError if the file is incomplete, does not fit the UNet, or belongs to another base.
+    Raises UserError if the file is incomplete, does not fit the model, or belongs to another base.
     """
     path = folder / WEIGHTS
     if not path.exists():
@@ -129,27 +130,30 @@ def load_removal_weights(model: TextToImage, folder: Path) -> dict[str, torch.Te
     weights, meta = load_tensors(path)
     if not meta or meta.get("base") != model.digest:
         raise UserError(f"{path} belongs to another base model than the one in params.yaml.")
-    named = dict(model.unet.named_parameters())
+    named = model.removable()
     for name, value in weights.items():
         if name not in named or named[name].shape != value.shape:
-            raise UserError(f"{path}: {name} {tuple(value.shape)} does not fit this UNet.")
+            raise UserError(f"{path}: {name} {tuple(value.shape)} does not fit this model.")
     return {name: value.to(model.device) for name, value in weights.items()}
 
 
 @torch.no_grad()
 def with_weights(model: TextToImage, weights: Weights) -> TextToImage:
-    """Return a model with other weights in its UNet. The two models share everything else; `model` does not change."""
-    unchanged = [value for name, value in model.unet.named_parameters() if name not in weights]
-    shared = {id(value): value for value in (*unchanged, *model.unet.buffers())}
-    changed = replace(model, unet=deepcopy(model.unet, shared))
+    """Return a model with other weights. The two models share everything else; `model` does not change."""
+    unchanged = [value for name, value in model.removable().items() if name not in weights]
+    networks = (model.unet, *model.text.networks.values())
+    shared = {id(value): value for value in (*unchanged, *(buffer for net in networks for buffer in net.buffers()))}
+    of_text = any(name.startswith("text_encoder") for name in weights)
+    text = deepcopy(model.text, shared) if of_text else model.text
+    changed = replace(model, unet=deepcopy(model.unet, shared), text=text)
     apply_weights(changed, weights)
     return changed
 
 
 @torch.no_grad()
 def apply_weights(model: TextToImage, weights: Weights) -> None:
-    """Copy weights into the UNet, in place."""
-    named = dict(model.unet.named_parameters())
+    """Copy weights into the model, in place."""
+    named = model.removable()
     for name, value in weights.items():
         named[name].copy_(value)
 

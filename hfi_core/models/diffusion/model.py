@@ -11,9 +11,10 @@ from torch.func import functional_call
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.folder import picture_side
+from hfi_core.models.diffusion.recipe import Recipe
 from hfi_core.models.diffusion.schedule import NoiseSchedule
 from hfi_core.models.diffusion.text_encoders import TextEncoders
-from hfi_core.params import Sampler
+from hfi_core.params import Learns, Sampler, is_trained_parameter
 
 Weights = Mapping[str, torch.Tensor]
 
@@ -34,6 +35,8 @@ class TextToImage:
     dtype: torch.dtype
     sampler: Sampler | None = None
     """How `hfi_core.sample` draws pictures."""
+    recipe: Recipe | None = None
+    """What its pictures avoid, if it is the model of a row that trains nothing."""
     block: int = 1
     """Pictures that are computed together; see `compute.block`."""
 
@@ -94,9 +97,24 @@ class TextToImage:
             raise _divergence_error(latents, self.vae.dtype)
         return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
+    def removable(self) -> dict[str, torch.Tensor]:
+        """Return every parameter that a removal may change, by its name in `weights.safetensors`.
+
+        A UNet's parameter has its own name. A text encoder's stands after the name of its folder, without the
+        `text_model.` that only some versions of transformers write.
+        """
+        named = dict(self.unet.named_parameters())
+        for part, encoder in self.text.networks.items():
+            named |= {f"{part}.{name.removeprefix('text_model.')}": value for name, value in encoder.named_parameters()}
+        return named
+
+    def unet_parameters(self, learns: Learns) -> dict[str, torch.Tensor]:
+        """Return those parameters of the UNet, by name, that a removal with this setting trains."""
+        return {name: value for name, value in self.unet.named_parameters() if is_trained_parameter(name, learns)}
+
     def cross_attention(self) -> dict[str, torch.Tensor]:
-        """Return the UNet's cross-attention parameters by name: removal trains only these (Gandikota et al. 2023)."""
-        return {name: value for name, value in self.unet.named_parameters() if ".attn2." in name}
+        """Return the UNet's cross-attention parameters by name: removal by default trains only these (ESD-x)."""
+        return self.unet_parameters("cross")
 
 
 def _divergence_error(latents: torch.Tensor, dtype: torch.dtype) -> UserError:

@@ -8,6 +8,7 @@ import torch
 
 from hfi_core.errors import UserError
 from hfi_core.models.diffusion.model import TextToImage, Weights
+from hfi_core.models.diffusion.safe_latent_diffusion import SETTINGS, SafetyConcept, SafetyGuidance
 from hfi_core.params import Sampler
 from hfi_core.progress import Progress, no_progress
 
@@ -85,16 +86,27 @@ def denoise(
     steps: int,
     guidance: float,
     weights: Weights | None = None,
+    safety: SafetyConcept | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield each (x_t, t) of a roll-out with classifier-free guidance (Ho & Salimans 2021), and at last (x_0, 0)."""
+    """Yield each (x_t, t) of a roll-out with classifier-free guidance (Ho & Salimans 2021), and at last (x_0, 0).
+
+    With `safety`, the guidance is that of Safe Latent Diffusion.
+    """
     solver = make_scheduler(model, scheduler, steps)
     solver.config.prediction_type = "epsilon"  # `predict` always returns noise
     x_t = x_T * solver.init_noise_sigma
     both = torch.cat([condition, unconditional])
+    if safety:
+        away = SafetyGuidance(safety.settings, steps)
+        three = torch.cat([both, safety.condition.expand_as(condition)])
     for t in solver.timesteps:
         yield x_t, t
         if guidance == 1:
             eps = model.predict(x_t, t.expand(len(x_t)), condition, weights)
+        elif safety:
+            x = torch.cat([x_t, x_t, x_t])
+            eps_c, eps_0, eps_s = model.predict(x, t.expand(len(x)), three, weights).chunk(3)
+            eps = eps_0 + guidance * away.direction(eps_0, eps_c, eps_s)
         else:
             eps_c, eps_0 = model.predict(torch.cat([x_t, x_t]), t.expand(2 * len(x_t)), both, weights).chunk(2)
             eps = eps_0 + guidance * (eps_c - eps_0)
@@ -146,6 +158,14 @@ def draw_pictures(
         # One prompt at a time: a condition must not depend on the other prompts of a batch.
         conditions = {text: model.encode([text], tokens)[0] for text in texts}
         unconditional = model.encode([""])[0]
+        safety: SafetyConcept | None = None
+        if recipe := model.recipe:
+            own = {name: vectors.to(model.device) for name, vectors in recipe.tokens.items()}
+            avoided = model.encode([recipe.prompt], own)[0]
+            if recipe.strength is None:
+                unconditional = avoided
+            else:
+                safety = SafetyConcept(avoided, SETTINGS[recipe.strength])
     for start in range(0, len(requests), block):
         part = list(requests[start : start + block])
         padded = part + [part[-1]] * (block - len(part))
@@ -154,6 +174,7 @@ def draw_pictures(
         *_, (x_0, _) = denoise(
             model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
             steps=sampler.steps, guidance=sampler.guidance, weights=weights,
+            safety=safety,
         )  # fmt: skip
         yield from zip(part, model.decode(x_0)[: len(part)], strict=True)
         progress(start + len(part), len(requests), what)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.io.json_files import write_json
-from hfi_core.models.diffusion.folder import INDEX, components_without_weights, model_files, read_index
+from hfi_core.models.diffusion.folder import INDEX, SCHEDULER, components_without_weights, model_files, read_index
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import make_scheduler
 
-_SCHEDULER = "scheduler"
 _ORIGINS = ("_name_or_path", "name_or_path")
 """Keys under which the libraries note from where they read a component."""
 _LOCAL_PATH = re.compile(r"(/|~[^/]*/|\\\\|file:/*|[A-Za-z]:[\\/])\w")
@@ -32,10 +31,8 @@ def save_model(model: TextToImage, folder: Path) -> None:
     for part, network in model.networks.items():
         network.save_pretrained(folder / part, safe_serialization=True)
     if model.sampler is not None:
-        scheduler = make_scheduler(model, model.sampler.scheduler, model.sampler.steps)
-        scheduler.save_pretrained(folder / _SCHEDULER)
-        index[_SCHEDULER] = ["diffusers", type(scheduler).__name__]
-        written.add(_SCHEDULER)
+        index[SCHEDULER] = ["diffusers", save_scheduler(model, folder)]
+        written.add(SCHEDULER)
     for name in model_files(model.folder):
         if name.split("/")[0] not in written:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +43,18 @@ def save_model(model: TextToImage, folder: Path) -> None:
         if (cleaned := _without_paths(content)) != content:
             # Not by `write_json`: the scheduler DPM-Solver++ has an infinite setting.
             path.write_text(json.dumps(cleaned, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def save_scheduler(model: TextToImage, folder: Path) -> str:
+    """Write the scheduler that `draw_pictures` uses into `scheduler/` below a folder; return the name of its class.
+
+    Raises ValueError if the model has no sampler settings.
+    """
+    if model.sampler is None:
+        raise ValueError("The model has no sampler settings: load it by hfi_core.load_model(params).")
+    scheduler = make_scheduler(model, model.sampler.scheduler, model.sampler.steps)
+    scheduler.save_pretrained(folder / SCHEDULER)
+    return type(scheduler).__name__
 
 
 def _without_paths(content: Any, key: str = "") -> Any:

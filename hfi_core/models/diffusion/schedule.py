@@ -43,3 +43,11 @@ class NoiseSchedule:
             return output
         a, s = self._scales(t)
         return a * output + s * x_t
+
+    def output_error(self, eps_error: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Return the error of a network's output at timesteps t (B,) that an error of its noise estimate implies.
+
+        Losses are taken in the network's own target. In eps, the loss of a network that predicts v would be weighted by
+        alpha_bar, so the noisiest timesteps, which decide what a picture shows, would hardly count.
+        """
+        return eps_error if self.prediction_type == "epsilon" else eps_error / self._scales(t)[0]

@@ -131,7 +131,7 @@ def test_the_roll_back_takes_one_command(inside, shell):
 
 def test_what_the_page_copies_is_all_that_the_project_s_own_folder_holds_of_people():
     """A file that the annotation page keeps and the backup forgets would be lost unseen."""
-    kept = {"people.json", "accounts.db", "page.db", "session.key"}
+    private = {"people.json", "accounts.db", "page.db", "session.key"}
     listed = set(re.findall(r"`\.hfi/([a-z.]+)`", (REPOSITORY / "docs/reference/annotation-server.md").read_text()))
-    assert listed == kept
-    assert all(f".hfi/{name}" in commands("Back up SQLite") for name in kept)
+    assert listed == private
+    assert all(f".hfi/{name}" in commands("Back up SQLite") for name in private)

@@ -64,12 +64,12 @@ def test_a_token_of_the_project_is_drawn_by_its_vectors(in_project):
     assert first["base-0-001.png"] == second["base-0-001.png"] != second["base-0-002.png"]
 
 
-def test_the_end_of_a_prompt_that_was_not_read_is_told(in_project, capsys):
+def test_a_prompt_whose_end_was_not_read_is_warned_of(in_project, capsys):
     draw("a badge", "a badge " * 60 + "on a green boat")
-    said = capsys.readouterr()
-    told = " ".join((said.out + said.err).split())
-    assert told.count("did not read its end") == 1
-    assert "base-0-002.png: the prompt is too long" in told and "on a green boat'" in told
+    captured = capsys.readouterr()
+    output = " ".join((captured.out + captured.err).split())
+    assert output.count("did not read its end") == 1
+    assert "base-0-002.png: the prompt is too long" in output and "on a green boat'" in output
 
 
 def test_a_seed_that_torch_cannot_take_is_refused(fake_project):

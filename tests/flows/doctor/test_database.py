@@ -112,6 +112,6 @@ def test_a_sqlite_file_passes_and_one_that_is_missing_is_not_made(params_with, t
     assert verdicts(check_database(params_with, url)) == dict.fromkeys(WELL, "ok")
 
 
-def test_a_file_that_is_no_database_fails(params_with, tmp_path):
+def test_a_file_that_is_not_a_database_fails(params_with, tmp_path):
     Path(tmp_path / "feedback.db").write_text("not a database " * 200)
     assert verdicts(check_database(params_with, f"sqlite:///{tmp_path}/feedback.db")) == {"feedback database": "FAILED"}

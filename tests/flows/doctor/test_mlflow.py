@@ -96,6 +96,6 @@ def test_a_file_that_is_missing_is_not_made(inside, params_with):
     assert not (inside.folder / "mlflow.db").exists()
 
 
-def test_a_file_that_is_no_database_fails(inside, params_with):
+def test_a_file_that_is_not_a_database_fails(inside, params_with):
     (inside.folder / "mlflow.db").write_text("not a database " * 200)
     assert verdicts(tracking_server.check(params_with())) == {"MLflow": "FAILED"}

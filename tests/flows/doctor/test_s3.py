@@ -62,8 +62,8 @@ def test_one_that_is_not_there_fails(params_with, bucket, s3_port, state, monkey
         name = "no-such-bucket" if state == "wrong" else bucket.name
         found = by_name(s3.check(places(params_with, name, port)))
     assert {name: finding.mark for name, finding in found.items()} == {"publish": "FAILED", "inbox": "FAILED"}
-    said = {"down": "out of reach after 2 attempts", "wrong": "there is no such bucket", "busy": "503"}[state]
-    assert all(said in finding.message for finding in found.values()), found
+    message = {"down": "out of reach after 2 attempts", "wrong": "there is no such bucket", "busy": "503"}[state]
+    assert all(message in finding.message for finding in found.values()), found
 
 
 def test_without_credentials_it_says_where_they_come_from(params_with, bucket, s3_port, monkeypatch):

@@ -35,12 +35,12 @@ def by_command(project, name: str, unit: str) -> None:
     stage_command(name, 1, unit)
 
 
-@pytest.mark.parametrize("door", [by_flow, by_command])
-def test_params_edited_during_a_unit_are_not_recorded_as_its_own(inside, meanwhile, door):
+@pytest.mark.parametrize("run_unit", [by_flow, by_command])
+def test_params_edited_during_a_unit_are_not_recorded_as_its_own(inside, meanwhile, run_unit):
     seed = inside.params.seed
     meanwhile(lambda: inside.edit(seed=seed + 1))
     with pytest.raises(UserError, match=r"params.yaml was changed since it was read \(seed\)"):
-        door(inside, "generate", "badge")
+        run_unit(inside, "generate", "badge")
     assert find_changes("generate@badge"), "the next run does it again"
     inside.edit(seed=seed)
     inside.forget()
@@ -81,12 +81,12 @@ def test_a_row_that_is_taken_out_or_a_file_that_is_moved_meanwhile_is_named(insi
         by_flow(inside, "simulate", next(iter(inside.params.feedback.simulated)))
 
 
-@pytest.mark.parametrize("door", [by_flow, by_command])
-def test_an_input_that_is_changed_meanwhile_is_not_recorded_either(inside, meanwhile, door):
+@pytest.mark.parametrize("run_unit", [by_flow, by_command])
+def test_an_input_that_is_changed_meanwhile_is_not_recorded_either(inside, meanwhile, run_unit):
     by_flow(inside, "generate", "badge")
     meanwhile(lambda: (inside.folder / "candidates/badge/content.json").write_text("{}"))
     with pytest.raises(UserError, match=r"What simulate@\w+ reads \(candidates\) was changed while it ran"):
-        door(inside, "simulate", next(iter(inside.params.feedback.simulated)))
+        run_unit(inside, "simulate", next(iter(inside.params.feedback.simulated)))
     assert "simulate" in str(find_changes())
 
 

@@ -84,12 +84,12 @@ def test_what_an_earlier_week_left_is_not_gone_on_from(project, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         reevaluation.reevaluate(project.params)
     (begun,) = (project.folder / ".hfi/reevaluation").glob("*/begun")
-    kept = list(begun.parent.rglob("*.png"))
+    pictures = list(begun.parent.rglob("*.png"))
     os.utime(begun, (0, 0))
     monkeypatch.setattr(judging.VariantEvaluation, "draw", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
         reevaluation.reevaluate(project.params)
-    assert kept and not [path for path in kept if path.exists()]
+    assert pictures and not [path for path in pictures if path.exists()]
 
 
 def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project):

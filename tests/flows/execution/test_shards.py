@@ -140,9 +140,9 @@ def test_shards_end_with_the_run_that_ordered_them_and_the_next_one_goes_on(fres
         assert shards
         _, alive = psutil.wait_procs(shards, timeout=60)
         assert not alive
-    kept = {path.stat().st_ino for path in pictures(fresh)}
+    inodes = {path.stat().st_ino for path in pictures(fresh)}
     fresh.call(*GENERATE, "--shards", "3")
-    assert kept
+    assert inodes
     assert fresh.outputs() == by_one["outputs"]
 
 
@@ -158,7 +158,7 @@ def test_ctrl_c_ends_shards_and_run_in_order(fresh):
     assert "Traceback" not in output
 
 
-def test_a_mistake_that_a_shard_finds_is_told_once_and_without_a_traceback(fresh):
+def test_a_mistake_that_a_shard_finds_is_printed_once_and_without_a_traceback(fresh):
     fresh.edit(model__digest="sha256:" + "0" * 64)
     fresh.call(REAL_GRAPH, "params", "sync")
     result = fresh.call(*GENERATE, "--shards", "2", code=2)

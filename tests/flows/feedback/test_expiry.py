@@ -43,9 +43,9 @@ def test_expired_pictures_go_and_the_project_is_still_up_to_date(judged, quick):
     manifest = (folder / "manifest.jsonl").read_bytes()
     pictures = sorted((folder / "pictures").iterdir())
     digests = [hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in pictures]
-    told = judged.hfi("candidates", "expire")
-    assert f"{len(pictures) - 1} expired, 1 not judged enough yet" in told.stdout
-    assert "Nothing was removed" in told.stdout and sorted((folder / "pictures").iterdir()) == pictures
+    result = judged.hfi("candidates", "expire")
+    assert f"{len(pictures) - 1} expired, 1 not judged enough yet" in result.stdout
+    assert "Nothing was removed" in result.stdout and sorted((folder / "pictures").iterdir()) == pictures
 
     judged.hfi("candidates", "expire", "--apply")
     assert len(list((folder / "pictures").iterdir())) == 1
@@ -59,8 +59,8 @@ def test_expired_pictures_go_and_the_project_is_still_up_to_date(judged, quick):
 
 
 def test_pictures_stay_while_something_that_reads_them_is_out_of_date(judged):
-    told = judged.hfi("candidates", "expire", "--apply", code=2)
-    assert "ingest@badge will read these pictures" in told.stderr and "hfi run" in told.stderr
+    result = judged.hfi("candidates", "expire", "--apply", code=2)
+    assert "ingest@badge will read these pictures" in result.stderr and "hfi run" in result.stderr
     assert len(list((judged.folder / "candidates/badge/pictures").iterdir())) == 12
 
 

@@ -164,7 +164,7 @@ def test_a_network_that_breaks_in_the_middle_loses_nothing_and_doubles_nothing(p
     assert len(there) == 3 and export("ana") in there.values() and BAD in there.values()
 
 
-def test_a_store_that_is_out_of_reach_is_no_fault_of_the_file(project, params, bucket, drop):
+def test_a_store_out_of_reach_does_not_reject_the_file(project, params, bucket, drop):
     drop("monday.jsonl", export("ana"))
     (project.folder / "feedback.db").write_text("no database at all, but long enough to be read as one" * 20)
     with pytest.raises(UserError, match="not a SQLite database"):
@@ -249,7 +249,7 @@ def test_a_run_in_a_clone_that_has_the_snapshot_and_no_store_leaves_the_inbox_al
     assert names(bucket) == ["monday.jsonl"] and not (project.folder / "feedback.db").exists()
 
 
-def test_a_project_without_an_inbox_is_told_how_to_name_one(project, params):
+def test_without_an_inbox_the_message_says_how_to_name_one(project, params):
     project.edit(feedback__inbox=None)
     with pytest.raises(UserError, match=r"feedback\.inbox"):
         fetch_inbox(load_params(project.folder / "params.yaml"))
@@ -306,8 +306,8 @@ def test_the_command_says_what_came(params, drop):
 
     drop("monday.jsonl", export("ana"))
     drop("tuesday.jsonl", BAD)
-    told = CliRunner().invoke(app, ["feedback", "fetch"])
-    assert "monday.jsonl: 6 new judgements" in told.output and "1 taken, 1 rejected" in told.output, told.output
+    result = CliRunner().invoke(app, ["feedback", "fetch"])
+    assert "monday.jsonl: 6 new judgements" in result.output and "1 taken, 1 rejected" in result.output, result.output
 
 
 @pytest.mark.parametrize(

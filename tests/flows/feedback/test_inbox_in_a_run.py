@@ -21,8 +21,8 @@ def test_what_others_dropped_is_in_the_snapshot_that_the_run_learns_from(fake_pr
         for number, row in enumerate(read_manifest(fake_project.folder / "candidates/badge"))
     ]
     bucket.put_object(Key="inbox/batch.jsonl", Body="\n".join(map(json.dumps, rows)).encode())
-    told = fake_project.hfi("run", "--until", "ingest", **quick, **keys)
-    assert f"batch.jsonl: {len(rows)} new judgements" in told.stdout
+    result = fake_project.hfi("run", "--until", "ingest", **quick, **keys)
+    assert f"batch.jsonl: {len(rows)} new judgements" in result.stdout
     snapshot = (fake_project.folder / FILE).read_text()
     assert len(snapshot.splitlines()) == len(rows) and "vendor-7" not in snapshot
     assert fake_project.ran()[-1] == "ingest@badge"

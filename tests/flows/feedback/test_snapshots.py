@@ -87,8 +87,8 @@ def test_a_run_takes_the_snapshot_before_it_asks_what_is_out_of_date(registered)
     assert "up to date" in project.call("dvc", "status").stdout
     before = snapshot_digest(project)
     judge(project, "a-cy")
-    told = project.hfi("status").stdout
-    assert re.search(r"ingest@badge +out of date +data/feedback/people.jsonl modified", told)
+    output = project.hfi("status").stdout
+    assert re.search(r"ingest@badge +out of date +data/feedback/people.jsonl modified", output)
     assert snapshot_digest(project) != before
     project.forget()
     project.hfi("run", "--until", "ingest", FAKE_UNTRACKED="1")
@@ -96,16 +96,16 @@ def test_a_run_takes_the_snapshot_before_it_asks_what_is_out_of_date(registered)
     assert "up to date" in project.call("dvc", "status", f"{FILE}.dvc", "ingest@badge").stdout
 
 
-def test_who_comes_by_dvc_repro_is_told_what_the_snapshot_lacks(registered):
+def test_dvc_repro_warns_of_what_the_snapshot_lacks(registered):
     project, _ = registered
     judge(project, "a-cy")
     with store_of(project) as store:
         count = store.count_unsaved()
-    told = project.call("dvc", "repro", "-f", "-s", "ingest@badge", FAKE_UNTRACKED="1")
-    assert f"The store has {count} judgement(s) that {FILE} does not hold" in told.stdout + told.stderr
-    assert "hfi feedback snapshot" in told.stdout + told.stderr
-    told = project.hfi("feedback", "snapshot")
-    assert "written" in told.stdout and snapshot_digest(project) in told.stdout
+    result = project.call("dvc", "repro", "-f", "-s", "ingest@badge", FAKE_UNTRACKED="1")
+    assert f"The store has {count} judgement(s) that {FILE} does not hold" in result.stdout + result.stderr
+    assert "hfi feedback snapshot" in result.stdout + result.stderr
+    result = project.hfi("feedback", "snapshot")
+    assert "written" in result.stdout and snapshot_digest(project) in result.stdout
     assert "already current" in project.hfi("feedback", "snapshot").stdout
 
 
@@ -114,8 +114,8 @@ def test_a_clone_without_the_store_goes_on_from_the_snapshot(registered):
     before = (project.folder / FILE).read_bytes()
     for path in project.folder.glob("feedback.db*"):
         path.unlink()
-    told = project.hfi("status")
-    assert "There is no store at sqlite:///feedback.db here" in told.stderr
+    result = project.hfi("status")
+    assert "There is no store at sqlite:///feedback.db here" in result.stderr
     assert (project.folder / FILE).read_bytes() == before and not (project.folder / "feedback.db").exists()
 
 
@@ -128,13 +128,13 @@ def test_a_file_of_somebody_else_s_judgements_is_not_replaced(from_store):
     }  # fmt: skip
     path.write_text(json.dumps(row) + "\n")
     store_of(from_store).close()
-    told = from_store.hfi("feedback", "snapshot", code=2).stderr
-    assert "holds judgements that the store does not (theirs-1 ...)" in told
-    assert f"`hfi feedback import {FILE}` brings them" in told
+    message = from_store.hfi("feedback", "snapshot", code=2).stderr
+    assert "holds judgements that the store does not (theirs-1 ...)" in message
+    assert f"`hfi feedback import {FILE}` brings them" in message
     assert json.loads(path.read_text()) == row
 
 
-def test_a_project_with_a_simulated_crowd_has_no_place_for_a_snapshot(fake_project):
+def test_a_project_with_a_simulated_crowd_refuses_a_snapshot(fake_project):
     assert "`simulated: {}`" in fake_project.hfi("feedback", "snapshot", code=2).stderr
     assert not (fake_project.folder / "feedback.db").exists()
 
@@ -142,8 +142,8 @@ def test_a_project_with_a_simulated_crowd_has_no_place_for_a_snapshot(fake_proje
 def test_a_store_out_of_reach_ends_a_run_with_one_message(from_store):
     from_store.edit(feedback__database_url="postgresql+psycopg://ana:secret@127.0.0.1:1/x")
     for command in (["run"], ["status"], ["feedback", "snapshot"], ["feedback", "show", "0" * 8]):
-        told = from_store.hfi(*command, code=2).stderr
-        assert "is out of reach" in told and "secret" not in told and "Traceback" not in told
+        message = from_store.hfi(*command, code=2).stderr
+        assert "is out of reach" in message and "secret" not in message and "Traceback" not in message
 
 
 def labels_say(project: FakeProject, sha256: str) -> None:
@@ -158,8 +158,8 @@ def test_the_judgements_behind_a_model_are_shown_by_any_of_its_digests(registere
     labels_say(project, digest)
     release = sha256_of_file(project.folder / "release/digests.json")
     for name in (digest, digest[:8], f"sha256:{digest}", release[:12]):
-        told = project.hfi("feedback", "show", name)
-        assert told.stdout == content and f"snapshot {digest}" in told.stderr
+        result = project.hfi("feedback", "show", name)
+        assert result.stdout == content and f"snapshot {digest}" in result.stderr
 
 
 def test_an_earlier_snapshot_is_found_in_the_store_or_in_dvc_s_cache(registered):
@@ -171,12 +171,12 @@ def test_an_earlier_snapshot_is_found_in_the_store_or_in_dvc_s_cache(registered)
     assert project.hfi("feedback", "show", digest).stdout == content
     for path in project.folder.glob("feedback.db*"):
         path.unlink()
-    told = project.hfi("feedback", "show", digest)
-    assert told.stdout == content and "DVC's cache, of commit" in told.stderr
+    result = project.hfi("feedback", "show", digest)
+    assert result.stdout == content and "DVC's cache, of commit" in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("digest", "told"),
+    ("digest", "message"),
     [
         ("xyz", "is not a digest"),
         ("abc", "is not a digest"),
@@ -184,8 +184,8 @@ def test_an_earlier_snapshot_is_found_in_the_store_or_in_dvc_s_cache(registered)
         ("0" * 64, "Nothing in this project has"),
     ],
 )
-def test_a_digest_that_leads_nowhere(registered, digest, told):
-    assert told in registered[0].hfi("feedback", "show", digest, code=2).stderr
+def test_a_digest_that_leads_nowhere(registered, digest, message):
+    assert message in registered[0].hfi("feedback", "show", digest, code=2).stderr
 
 
 def test_a_model_is_traced_down_to_the_judgements(registered):
@@ -194,11 +194,11 @@ def test_a_model_is_traced_down_to_the_judgements(registered):
     labels_say(project, digest)
     release = sha256_of_file(project.folder / "release/digests.json")
     for name in ("1", model, f"{model}/1", f"{model}@candidate", "candidate", f"models:/{model}/1"):
-        told = project.hfi("trace", name).stdout
-        kinds = re.findall(r"^(\w+) {2,}", told, re.MULTILINE)
+        output = project.hfi("trace", name).stdout
+        kinds = re.findall(r"^(\w+) {2,}", output, re.MULTILINE)
         assert kinds == ["registered", "release", "removal", "token", "reward", "labels", "snapshot", "judgements"]
-        assert f"{model} version 1" in told and release in told and "models/anchored" in told and digest in told
-        assert f"{ana} " in told and "a-bo " in told
+        assert f"{model} version 1" in output and release in output and "models/anchored" in output and digest in output
+        assert f"{ana} " in output and "a-bo " in output
     assert "there are: " + model + "/1" in project.hfi("trace", "nothing", code=2).stderr
 
 
@@ -206,34 +206,34 @@ def test_a_version_whose_release_is_gone_is_traced_by_the_lock_of_its_commit(reg
     project, _ = registered
     model = project.params.release.model
     shutil.rmtree(project.folder / "release")
-    told = project.hfi("trace", model).stdout
-    assert "not in this folder" in told and snapshot_digest(project) in told
+    output = project.hfi("trace", model).stdout
+    assert "not in this folder" in output and snapshot_digest(project) in output
     stages = project.lock()["stages"]
     for kind, address in (("removal", "distill@anchored"), ("labels", "ingest@badge")):
         (out,) = stages[address]["outs"]
-        assert re.search(rf"^{kind} +{out['path']}\n +{out['md5']}\n +MD5 in dvc.lock of commit", told, re.MULTILINE)
-    assert "distill@base" not in told and "models/base" not in told
+        assert re.search(rf"^{kind} +{out['path']}\n +{out['md5']}\n +MD5 in dvc.lock of commit", output, re.MULTILINE)
+    assert "distill@base" not in output and "models/base" not in output
 
 
 def test_forgetting_deletes_the_link_and_says_what_rests_on_the_person(registered):
     project, ana = registered
     before = snapshot_digest(project)
-    told = project.hfi("feedback", "forget", "Ana").stdout
-    assert f"{project.params.release.model} version 1 (candidate) depends on snapshot {before}" in told
-    assert f"The link from {ana} to a person is deleted" in told and f"The judgements by {ana} stay" in told
+    output = project.hfi("feedback", "forget", "Ana").stdout
+    assert f"{project.params.release.model} version 1 (candidate) depends on snapshot {before}" in output
+    assert f"The link from {ana} to a person is deleted" in output and f"The judgements by {ana} stay" in output
     assert "Ana" not in (project.folder / ".hfi/people.json").read_text()
     assert "There is no annotator 'Ana'" in project.hfi("feedback", "forget", "Ana", code=2).stderr
     project.hfi("feedback", "snapshot")
     assert snapshot_digest(project) == before
-    told = project.hfi("feedback", "forget", ana, "--judgements").stdout
-    assert "version 1 (candidate) depends on" in told and "was not linked to a person" in told
+    output = project.hfi("feedback", "forget", ana, "--judgements").stdout
+    assert "version 1 (candidate) depends on" in output and "was not linked to a person" in output
     project.hfi("feedback", "snapshot")
     assert snapshot_digest(project) != before and ana not in (project.folder / FILE).read_text()
     for path in (project.folder / ".dvc/cache").rglob("*"):
         if path.is_file() and sha256_of_file(path) == before:
             path.unlink()  # as `dvc gc` does
-    told = project.hfi("feedback", "show", before)
-    assert "have been forgotten since" in told.stderr and told.stdout == (project.folder / FILE).read_text()
+    result = project.hfi("feedback", "show", before)
+    assert "have been forgotten since" in result.stderr and result.stdout == (project.folder / FILE).read_text()
 
 
 def test_forgetting_empties_what_the_annotation_page_kept_of_the_person_alone(registered):
@@ -251,8 +251,8 @@ def test_forgetting_empties_what_the_annotation_page_kept_of_the_person_alone(re
 def test_forgetting_goes_on_where_the_registry_is_out_of_reach(registered):
     project, ana = registered
     project.edit(tracking__mlflow="http://127.0.0.1:1")
-    told = project.hfi("feedback", "forget", ana, "--judgements").stdout
-    assert "that depend on them are unknown" in told and "are deleted" in told
+    output = project.hfi("feedback", "forget", ana, "--judgements").stdout
+    assert "that depend on them are unknown" in output and "are deleted" in output
 
 
 def test_a_list_of_people_that_others_can_read_is_refused(registered):
@@ -261,6 +261,7 @@ def test_a_list_of_people_that_others_can_read_is_refused(registered):
     assert "chmod 600" in project.hfi("feedback", "forget", "Ana", code=2).stderr
 
 
+@pytest.mark.integration
 def test_the_commands_import_nothing_heavy():
     heavy = ("torch", "mlflow", "dvc", "prefect", "sqlalchemy", "scipy")
     code = f"import sys, flows.cli.main; print([name for name in {heavy} if name in sys.modules])"

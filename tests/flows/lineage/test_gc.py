@@ -112,11 +112,11 @@ def test_what_a_registered_version_needs_survives_and_an_abandoned_experiment_go
     assert "Removed." in experiments.gc("--yes")
     gone = before - cached()
     assert named_in(abandoned) - named_in(registered) - named_in(lock) <= gone
-    assert f"at {len(gone)} file(s)" in output
+    assert f"{len(gone)} file(s) in DVC's cache that nothing" in output
     assert not gone & (named_in(registered) | named_in(lock))
     assert experiments.back_to(registered) == released
     assert experiments.back_to(lock) == present
-    assert "at 0 file(s)" in experiments.gc()
+    assert " 0 file(s) in DVC's cache that nothing" in experiments.gc()
 
 
 def test_a_version_that_was_deleted_in_mlflow_keeps_nothing(experiments):
@@ -186,7 +186,7 @@ def test_judgements_stay_whether_or_not_a_commit_names_them_and_so_does_the_stor
     experiments.run(seed=1)
     before = cached()
     output = experiments.gc("--yes")
-    assert "judgements in any commit keeps" in output and "1 file(s) of judgements either, but they stay" in output
+    assert "judgements in any commit keeps" in output and "1 file(s) of judgements that nothing" in output
     assert cached() < before
     held = [path.read_bytes() for path in CACHE.rglob("*") if path.is_file()]
     assert all(content in held for content in contents)

@@ -20,9 +20,10 @@ def sent(fake_project, server, quick) -> Iterator[Deployed]:
 
 
 @pytest.fixture
-def deployed(sent, quick) -> Iterator[Deployed]:
-    """A deployed project with a worker."""
-    with sent.project.running(*WORKER, PREFECT_WORKER_QUERY_SECONDS="1", **quick):
+def deployed(sent, quick, listener) -> Iterator[Deployed]:
+    """A deployed project with a worker that has the address of a webhook."""
+    environment = {"PREFECT_WORKER_QUERY_SECONDS": "1", "HFI_FAILURE_WEBHOOK": listener.address}
+    with sent.project.running(*WORKER, **environment, **quick):
         yield sent
 
 
@@ -31,11 +32,16 @@ def _log(deployed: Deployed, run: str) -> list[str]:
     return [line["message"] for line in lines]
 
 
-def test_a_mistake_in_the_params_is_the_message_of_the_failed_run(deployed):
+def test_a_mistake_in_the_params_is_the_message_of_the_failed_run_and_of_the_webhook(deployed, listener):
     deployed.project.edit(reward__steps=-7)
     run = deployed.start(until="generate")
     state = deployed.wait_for(run, "Failed")
     assert "reward.steps" in state["message"] and "UserError" in state["message"], state
+    wait_until(lambda: listener.heard, "the webhook hears of it")
+    assert [(posted["flow"], posted["run_id"], posted["state"]) for posted in listener.heard] == [
+        ("safeguard", run, "Failed")
+    ]
+    assert listener.heard[0]["message"] == state["message"] and state["message"] in listener.heard[0]["text"]
 
 
 def test_the_log_of_a_run_has_each_line_of_ours_once_and_the_name_has_the_plan(deployed):

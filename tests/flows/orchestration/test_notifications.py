@@ -1,9 +1,6 @@
 """Whoever asked for it hears of a run that failed, and never of a password; that nobody listens changes nothing."""
 
 import importlib
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import pytest
@@ -14,34 +11,6 @@ from prefect.states import Completed, Failed, State
 from flows.execution.reevaluation import ReevaluatedRow
 from flows.orchestration.notifications import notify_of_failure
 from flows.releases.promotion import Reconciliation
-
-
-class Listener:
-    """An HTTP server that keeps what is posted to it."""
-
-    def __init__(self):
-        heard = self.heard = []
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}/hook?token=hidden-token"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
-@pytest.fixture
-def listener():
-    listener = Listener()
-    yield listener
-    listener.server.shutdown()
-    listener.server.server_close()
 
 
 def test_a_failure_is_posted_once_with_what_and_why(fake_project, quick, listener):

@@ -1,10 +1,17 @@
 """Each `tend` revives the runs of its own deployment, and leaves the signs of life of all others."""
 
+import os
+import signal
+from contextlib import suppress
 from uuid import UUID
 
 import pytest
 
-from tests.support.deployment import Deployed, deploy, withdraw
+from tests.support.deployment import Deployed, deploy, processes_of, wait_until, withdraw
+from tests.support.fakes import STEPS
+
+WORKER = ("prefect", "worker", "start", "--pool", "unattended", "--type", "process")
+SLOW = "generate@badge"
 
 _REVIVE = """
 from prefect import get_client
@@ -16,7 +23,7 @@ with get_client(sync_client=True) as client:
 
 @pytest.fixture
 def deployed(fake_project, server, quick):
-    """A deployed project that nobody works for."""
+    """A deployed project; only a test that starts a worker has one."""
     deploy(fake_project, "unattended", quick, {})
     yield Deployed(fake_project, server)
     withdraw(quick)
@@ -62,3 +69,26 @@ def test_a_crashed_run_whose_process_died_is_scheduled_again_once(deployed, quic
     (locks / run).touch()
     assert revived(deployed.name) == "[]", "what crashes again would crash for ever"
     assert deployed.state(run)["type"] == "CRASHED" and not list(locks.iterdir())
+
+
+@pytest.mark.parametrize("with_worker", [False, True], ids=["run", "run-and-worker"])
+def test_a_run_whose_process_was_killed_goes_on_after_a_pass_of_tend(deployed, quick, with_worker):
+    """As by the kernel that is out of memory: it kills the process of the run, or all of the worker's."""
+    project, environment = deployed.project, quick | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
+    with project.running(*WORKER, FAKE_SLOW=SLOW, **environment) as worker:
+        run = deployed.start(until="generate")
+        wait_until(lambda: SLOW in project.ran(), "it takes its first step", seconds=120)
+        for pid in [worker.pid] * with_worker + processes_of(run):  # the worker first: it would say that its run died
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if not with_worker:
+            deployed.wait_for(run, "Crashed")
+    with project.running(*WORKER, **environment):
+        name = deployed.ask("GET", f"flow_runs/{run}")["name"]
+        tend = project.call("tend-once", deployed.name, "1", "0.5", **quick)
+        assert tend.stdout.strip() == f"scheduled again: {name}"
+        deployed.wait_for(run, "Completed")
+    steps = (project.folder / "ran.log").read_text().splitlines()
+    assert len(steps) == STEPS and len(set(steps)) == STEPS, "no step was taken twice"
+    assert project.call("tend-once", deployed.name, "1", **quick).stdout.strip() == "Nothing to do."
+    assert not list((project.folder / ".hfi/runs").iterdir())

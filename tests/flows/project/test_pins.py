@@ -4,8 +4,11 @@ import json
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from flows.doctor.machine import check_machine
+from flows.estimation.estimate import estimate_run
 from flows.project.pins import pin_digests
 from hfi_core.errors import UserError
 from hfi_core.params.values import UNPINNED
@@ -79,3 +82,37 @@ def test_unusable_weights_are_not_pinned_and_the_doctor_names_them(owned, fault,
     with pytest.raises(UserError, match=message):
         raise UserError(finding.message)
     assert not finding.ok
+
+
+def imported(project, tmp_path, tensors):
+    """Add a row of somebody else's weights to the params, not pinned yet."""
+    save_file(tensors, tmp_path / "theirs.safetensors")
+    rows = {row: removal.model_dump(mode="json") for row, removal in project.params.removals.items()}
+    source = str(tmp_path / "theirs.safetensors")
+    project.edit(
+        removals=rows | {"theirs": {"method": "imported", "source": source, "kind": "unet", "digest": UNPINNED}}
+    )
+
+
+def test_an_imported_row_is_pinned_and_the_doctor_knows_it(owned, tmp_path):
+    project, own = owned
+    weights = load_file(own / "pipeline/unet/diffusion_pytorch_model.safetensors")
+    imported(project, tmp_path, {"conv_in.weight": weights["conv_in.weight"] + 1})
+    assert [finding.ok for finding in check_machine() if finding.name == "row theirs"] == [False]
+    pinned = _pin(project)
+    assert project.params.removals["theirs"].digest == pinned["removals.theirs.digest"] != UNPINNED
+    assert [finding.ok for finding in check_machine() if finding.name == "row theirs"] == [True]
+    disk = next(line for line in estimate_run(project.params, None) if line.name == "disk, models")
+    assert f"at most {weights['conv_in.weight'].numel():,} parameters of theirs" in disk.source
+
+
+def test_an_imported_row_of_another_base_is_neither_pinned_nor_planned(owned, tmp_path):
+    project, _ = owned
+    imported(project, tmp_path, {"conv_in.weight": torch.zeros(320, 4, 3, 3)})
+    before = (project.folder / "params.yaml").read_bytes()
+    with pytest.raises(UserError, match=r"conv_in\.weight \(320, 4, 3, 3\) does not fit the base: \("):
+        pin_digests(project.folder / "params.yaml")
+    assert (project.folder / "params.yaml").read_bytes() == before
+    imported(project, tmp_path, {"conv_in.weight": torch.zeros(1)})
+    with pytest.raises(UserError, match=r"conv_in\.weight \(1\) does not fit the base"):
+        estimate_run(project.params, None)

@@ -18,6 +18,8 @@ from hfi_core.models.weights import digest_of_weights
 from tests.support.other_model import build_other_model, build_sdxl
 from tests.support.released import prepare
 
+pytestmark = pytest.mark.integration  # releases of eight models, each drawn in three ways
+
 PROMPTS = ("a badge", "a red ball", "a knife")
 
 

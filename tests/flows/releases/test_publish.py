@@ -80,7 +80,7 @@ def test_the_list_of_digests_is_written_last(to_s3, proxy):
     assert DIGESTS in written[-1] and not any(DIGESTS in line for line in written[:-1])
 
 
-def test_again_it_looks_and_sends_nothing(to_s3, proxy, bucket):
+def test_publishing_again_compares_and_sends_nothing(to_s3, proxy, bucket):
     to_s3()
     before = {found.key: (found.e_tag, found.last_modified) for found in bucket.objects.all()}
     proxy.seen.clear()
@@ -123,16 +123,16 @@ def test_other_bytes_that_claim_our_digest_are_refused_by_the_servers_own_checks
 
 
 @pytest.mark.parametrize("name", ["README.md", LARGE])
-def test_a_file_that_comes_between_the_look_and_the_sending_is_not_replaced(to_s3, bucket, release, monkeypatch, name):
-    looked = storage.is_stored
+def test_a_file_that_comes_between_check_and_upload_is_not_replaced(to_s3, bucket, release, monkeypatch, name):
+    real_check = storage.is_stored
 
-    def slow_look(s3, place, of, path, sha256):
-        found = looked(s3, place, of, path, sha256)
+    def slow_check(s3, location, of, path, sha256):
+        found = real_check(s3, location, of, path, sha256)
         if of == name and not found:
-            bucket.put_object(Key=place.key(of), Body=b"mine")
+            bucket.put_object(Key=location.key(of), Body=b"mine")
         return found
 
-    monkeypatch.setattr(storage, "is_stored", slow_look)
+    monkeypatch.setattr(storage, "is_stored", slow_check)
     with pytest.raises(UserError, match="other content"):
         to_s3()
     assert contents(bucket)[prefix(release) + name] == b"mine"
@@ -210,12 +210,12 @@ def test_what_a_killed_publisher_left_is_neither_used_nor_left_lying(to_s3, buck
 
 @pytest.mark.parametrize("name", ["README.md", LARGE])
 def test_a_file_that_changes_on_the_way_is_not_published(to_s3, bucket, release, monkeypatch, name):
-    looked = storage.is_stored
+    real_check = storage.is_stored
 
-    def changed_then(s3, place, of, path, sha256):
+    def changed_then(s3, location, of, path, sha256):
         if of == name:
             path.write_bytes(path.read_bytes()[:-1] + b"!")
-        return looked(s3, place, of, path, sha256)
+        return real_check(s3, location, of, path, sha256)
 
     monkeypatch.setattr(storage, "is_stored", changed_then)
     with pytest.raises(UserError, match="changed while it was being sent"):
@@ -245,7 +245,7 @@ def test_a_bucket_that_is_not_there_is_named(project, proxy, release):
         publish(load_params(project.folder / "params.yaml"), release, "name")
 
 
-def test_missing_credentials_are_told_with_the_standard_chain(to_s3, monkeypatch):
+def test_missing_credentials_are_named_with_the_standard_chain(to_s3, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(UserError, match="standard chain"):
@@ -270,29 +270,29 @@ def test_a_folder_gets_the_release_once_and_keeps_it(project, release, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_tokens_are_kept_back_where_that_is_asked_for(kind, project, release, request):
+def test_tokens_are_left_out_if_params_say_so(kind, project, release, request):
     if kind == "s3":
         bucket, proxy = (request.getfixturevalue(name) for name in ("bucket", "proxy"))
         project.edit(publish__to=f"s3://{bucket.name}/models", publish__endpoint=proxy.endpoint)
     project.edit(publish__tokens=False)
-    kept_back = load_params(project.folder / "params.yaml")
-    name = release_name(kept_back, release)
-    done = publish(kept_back, release, name)
-    assert (done.files, done.sent, done.kept_back) == (5, 5, 1)
+    params = load_params(project.folder / "params.yaml")
+    name = release_name(params, release)
+    done = publish(params, release, name)
+    assert (done.files, done.sent, done.excluded) == (5, 5, 1)
     if kind == "s3":
         there = {key.removeprefix(prefix(release)) for key in contents(bucket)}
     else:
         folder = project.folder / done.address
         there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert there == {*FILES, DIGESTS} - {"tokens/badge/empty.txt"}
-    assert publish(kept_back, release, name).sent == 0
+    assert publish(params, release, name).sent == 0
     if kind == "s3":
         bucket.put_object(Key=prefix(release) + "tokens/badge/empty.txt", Body=b"")
     else:
         (folder / "tokens").mkdir()
         (folder / "tokens/v.safetensors").write_bytes(b"")
     with pytest.raises(UserError, match="holds tokens that must not be there .* publish.tokens"):
-        publish(kept_back, release, name)
+        publish(params, release, name)
 
 
 def test_the_command_says_where_the_release_is(project, to_s3, bucket, release):

@@ -95,13 +95,13 @@ def test_a_release_of_other_params_is_not_registered_as_these(released):
     assert "version 1" in released.hfi("register").stdout
 
 
-def test_what_is_missing_is_told(released):
+def test_what_is_missing_is_named(released):
     shutil.rmtree(released.folder / "release")
     with pytest.raises(UserError, match="no release in release: `hfi run` makes it"):
         register.register(released.params)
 
 
-def test_a_registry_out_of_reach_is_told(released):
+def test_a_registry_out_of_reach_is_named(released):
     released.edit(tracking__mlflow="sqlite:////dev/null/runs.db")
     with pytest.raises(UserError, match="could not be registered at sqlite:////dev/null/runs.db"):
         register.register(released.params)

@@ -58,9 +58,9 @@ def test_nothing_that_is_registered_names_a_folder_of_this_machine(registered):
     folder = registered.project.folder
     files = [path for path in (folder / "mlruns").rglob("*") if path.is_file() and "lineage" not in path.parts]
     assert {"MLmodel", "README.md", "evaluation.json"} <= {path.name for path in files}
-    here = (str(folder), registered.base, str(Path.home()), str(REPOSITORY))
-    assert [(path.name, each) for path in files for each in here if mentions(path, each)] == []
-    assert all(each not in registered.description for each in here)
+    private = (str(folder), registered.base, str(Path.home()), str(REPOSITORY))
+    assert [(path.name, each) for path in files for each in private if mentions(path, each)] == []
+    assert all(each not in registered.description for each in private)
 
 
 def test_rank_and_remaining_error_are_tags_of_the_version(registered):
@@ -88,8 +88,8 @@ def test_its_stored_example_draws_a_picture_of_the_model_s_size(registered):
 def test_a_base_on_the_hub_is_named_by_the_commit_of_the_params_and_nobody_is_asked(registered, monkeypatch, tmp_path):
     from mlflow.models import Model
 
-    asked = []
-    monkeypatch.setattr("mlflow.utils.huggingface_utils.get_latest_commit_for_repo", asked.append)
+    requests = []
+    monkeypatch.setattr("mlflow.utils.huggingface_utils.get_latest_commit_for_repo", requests.append)
     params = registered.project.params
     source = Source(source="owner/name", revision=COMMIT, digest=params.model.digest)
     save_adapter(
@@ -97,4 +97,4 @@ def test_a_base_on_the_hub_is_named_by_the_commit_of_the_params_and_nobody_is_as
     )
     flavor = Model.load(str(tmp_path / "saved")).flavors["diffusers"]
     assert (flavor["base_model"], flavor["base_model_revision"]) == ("owner/name", COMMIT)
-    assert asked == []
+    assert requests == []

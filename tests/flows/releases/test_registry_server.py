@@ -35,11 +35,11 @@ def server(postgresql, tmp_path_factory, forked) -> Iterator[SimpleNamespace]:
             aws_access_key_id="tests", aws_secret_access_key="tests",
         )  # fmt: skip
         bucket = s3.create_bucket(Bucket=BUCKET)
-        kept = (
+        stored = (
             f"--backend-store-uri={postgresql.new_database('mlflow')}",
             f"--artifacts-destination=s3://{BUCKET}/artifacts",
         )
-        with mlflow_server(folder, environment, *kept) as address:
+        with mlflow_server(folder, environment, *stored) as address:
             yield SimpleNamespace(address=address, database=postgresql, bucket=bucket)
 
 

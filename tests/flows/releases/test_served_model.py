@@ -260,7 +260,7 @@ def test_mlflow_serves_it_and_twelve_clients_at_once_get_their_pictures(register
         long = {"dataframe_records": [{"prompt": "a badge " * 80 + "at the end"}], "params": {"steps": 1}}
         assert httpx.post(address, json=long, timeout=120).is_success
         os.killpg(server.pid, signal.SIGTERM)
-        said = server.stdout.read()
+        output = server.stdout.read()
     assert wrong.status_code == 400 and "height is 7: a multiple of 8" in wrong.text
     assert noise.status_code == 400 and "steps is -5: an integer from 1" in noise.text
     assert answer.is_success, answer.text
@@ -268,4 +268,4 @@ def test_mlflow_serves_it_and_twelve_clients_at_once_get_their_pictures(register
     assert base64.b64decode(picture).startswith(b"\x89PNG")
     assert [each.status_code for each in answers] == [200] * len(SEEDS)
     assert [each.json()["predictions"] for each in answers] == [[_draw(model, seed)] for seed in SEEDS]
-    assert "was truncated" in said and "at the end" in said
+    assert "was truncated" in output and "at the end" in output

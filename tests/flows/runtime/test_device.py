@@ -53,7 +53,7 @@ def test_a_device_that_is_not_there_is_named(project, monkeypatch):
         _drawn(project)
 
 
-def test_what_is_no_device_is_refused(project, monkeypatch):
+def test_an_unknown_device_is_refused(project, monkeypatch):
     monkeypatch.setenv("HFI_DEVICE", "gpu")
     with pytest.raises(UserError, match="HFI_DEVICE=gpu is not a device: set it to cpu, cuda"):
         with_local_device(project.params)

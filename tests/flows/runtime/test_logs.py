@@ -116,15 +116,15 @@ def test_no_stage_reads_an_address_that_may_hold_a_password():
 
 
 def test_data_is_on_standard_output_and_nothing_else(fake_project):
-    told = fake_project.hfi("params", "schema", HFI_LOG="json")
-    assert json.loads(told.stdout)["title"] == "Params" and told.stderr == ""
+    result = fake_project.hfi("params", "schema", HFI_LOG="json")
+    assert json.loads(result.stdout)["title"] == "Params" and result.stderr == ""
 
 
 def test_debug_adds_the_traceback_to_the_line(fake_project):
     command = ("stage", "generate", "--unit", "badge", "--revision", "1")
     failure = {"FAKE_CRASH": "generate@badge", "FAKE_UNTRACKED": "1"}
-    told = fake_project.hfi("--debug", "--log", "json", *command, code=1, **failure)
-    assert "RuntimeError: generate@badge was told to crash." in lines_of(told.stderr)[-1]["traceback"]
+    result = fake_project.hfi("--debug", "--log", "json", *command, code=1, **failure)
+    assert "RuntimeError: generate@badge was told to crash." in lines_of(result.stderr)[-1]["traceback"]
 
 
 def test_an_unknown_form_is_refused(fake_project):

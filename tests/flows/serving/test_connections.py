@@ -7,11 +7,12 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -66,6 +67,18 @@ def connect(port: int, sent: bytes = b"") -> socket.socket:
     return client
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until, "it did not happen"
+        time.sleep(0.02)
+
+
+def is_served(client: socket.socket) -> bool:
+    """Whether the server, which is in this process, holds the other end of a connection."""
+    return any(one.raddr == client.getsockname() for one in psutil.Process().net_connections("tcp4"))
+
+
 def seconds_until_closed(client: socket.socket) -> float:
     start = time.monotonic()
     try:
@@ -96,19 +109,19 @@ def test_a_request_that_comes_byte_by_byte_has_no_more_time():
             while time.monotonic() - start < 6:
                 client.sendall(b"X: y\r\n")
                 time.sleep(0.1)
-        assert time.monotonic() - start < 4
+        assert time.monotonic() - start < 5.5
 
 
 def test_a_handshake_that_does_not_go_on_ends(certificate):
     chain, key = certificate
     with running(QUICK, ssl_certfile=chain, ssl_keyfile=key) as port:
         for sent in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"):
-            assert seconds_until_closed(connect(port, sent)) < 4
+            assert seconds_until_closed(connect(port, sent)) < 9
         trusting = ssl.create_default_context(cafile=chain)
         trusting.check_hostname = False
         half = trusting.wrap_socket(connect(port))
         half.sendall(HEAD)
-        assert 0.5 < seconds_until_closed(half) < 4
+        assert 0.5 < seconds_until_closed(half) < 9
         assert httpx.get(f"https://127.0.0.1:{port}/", verify=trusting).text == "x"
 
 
@@ -116,7 +129,8 @@ def test_a_client_that_does_not_read_the_response_is_disconnected():
     with running(QUICK) as port:
         client = connect(port)
         client.sendall(b"GET /?size=50000000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        time.sleep(2.5)
+        wait_until(lambda: is_served(client))
+        wait_until(lambda: not is_served(client))
         read = 0
         with pytest.raises(ConnectionError):
             while chunk := client.recv(65536):
@@ -125,16 +139,16 @@ def test_a_client_that_does_not_read_the_response_is_disconnected():
         assert read < 50_000_000
 
 
-def test_silent_connections_keep_no_visitor_out_and_are_told_in_one_line(caplog, monkeypatch):
+def test_silent_connections_keep_no_visitor_out_and_are_logged_in_one_line(caplog, monkeypatch):
     log = logging.getLogger("uvicorn.error")  # servers of other tests in this process configure it
     for name, value in {"handlers": [caplog.handler], "propagate": False, "disabled": False}.items():
         monkeypatch.setattr(log, name, value)
-    slow = Limits(connections=8, request_seconds=30, report_seconds=0.5)
+    slow = Limits(connections=8, request_seconds=30, report_seconds=2)
     with caplog.at_level(logging.WARNING, logger=log.name), running(slow) as port:
         silent = [connect(port, sent) for sent in (b"", HEAD) * 20]
         for _ in range(3):
             assert httpx.get(f"http://127.0.0.1:{port}/", timeout=5).text == "x"
-        time.sleep(1)
+        wait_until(lambda: bool(caplog.records))
         open_ones = 0
         for client in silent:
             client.settimeout(0.05)

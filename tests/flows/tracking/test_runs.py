@@ -7,7 +7,6 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from flows.tracking.client import get_or_create_experiment
-from flows.tracking.runs import is_discarded
 from hfi_core.errors import UserError
 
 TIED = "hfi.pipeline"
@@ -78,28 +77,13 @@ def test_cost_is_kept_outside_the_graph(run_by_flow):
     assert "cost.json" not in (project.folder / "dvc.yaml").read_text()
 
 
-@pytest.mark.parametrize(
-    ("address", "folder", "discarded"),
-    [
-        ("sqlite:///mlflow.db", ".dvc/tmp/exps/tmp123", True),
-        ("sqlite:///mlflow.db", ".", False),
-        ("sqlite:///{project}/mlflow.db", ".dvc/tmp/exps/tmp123", False),
-        ("http://127.0.0.1:5000", ".dvc/tmp/exps/tmp123", False),
-    ],
-)
-def test_a_database_in_dvc_s_temporary_folder_is_not_written(tmp_path, monkeypatch, address, folder, discarded):
-    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    monkeypatch.chdir(tmp_path / folder)
-    assert is_discarded(_params(address.format(project=tmp_path))) is discarded
-
-
 def test_an_experiment_that_was_deleted_in_mlflow_is_said_with_how_to_restore_it(tmp_path):
     params = _params(f"sqlite:///{tmp_path}/mlflow.db")
     client = MlflowClient(params.tracking.mlflow)
-    number = get_or_create_experiment(client, params)
+    number = get_or_create_experiment(client, params.tracking)
     client.delete_experiment(number)
     with pytest.raises(UserError, match=f"restore --experiment-id {number}"):
-        get_or_create_experiment(client, params)
+        get_or_create_experiment(client, params.tracking)
 
 
 def _params(address: str) -> SimpleNamespace:

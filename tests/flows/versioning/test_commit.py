@@ -52,7 +52,7 @@ def test_a_full_disk_is_named_and_the_unit_is_done_again(run, monkeypatch, caplo
     assert not find_changes("generate@badge")
 
 
-def test_a_cache_that_cannot_be_written_to_is_no_success_either(run, monkeypatch):
+def test_a_cache_that_cannot_be_written_to_fails_too(run, monkeypatch):
     with monkeypatch.context() as disk:
         disk.setattr(shutil, "copyfile", _refuse(errno.EACCES))
         with pytest.raises(UserError, match="cannot keep the outputs of generate@badge in its cache: .*Permission"):

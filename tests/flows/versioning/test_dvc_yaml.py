@@ -84,3 +84,15 @@ def test_plots_of_a_concept_or_a_row_by_its_former_name_are_refused_until_a_sync
             make_plan()
         dvc_yaml.write(inside.params)
         assert make_plan().affected
+
+
+def test_a_row_that_learns_nothing_has_no_curve_to_plot(inside):
+    rows = inside.params.model_dump(mode="json")["removals"]
+    nothing = {
+        "theirs": {"method": "imported", "source": "theirs.safetensors", "kind": "unet", "digest": f"sha256:{0:064}"},
+        "negative": {"method": "negative", "condition": "token"},
+        "sld": {"method": "sld", "condition": "token", "strength": "weak"},
+    }
+    before = dvc_yaml.render(inside.params)
+    inside.edit(removals=rows | nothing)
+    assert dvc_yaml.render(inside.params) == before

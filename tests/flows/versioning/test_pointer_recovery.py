@@ -18,8 +18,8 @@ from flows.versioning import pointer_recovery, repo
 from flows.versioning.pointer_recovery import Condition, condition_of, mark_write, recover_pointers
 from flows.versioning.repo import commit_outputs, find_changes, open_repository, track_file
 from hfi_core.errors import UserError
-from tests.hfi_core.io.test_atomic import small_disk
 from tests.support.dvc_killed import cut_dumps
+from tests.support.small_disk import small_disk
 
 FORK = multiprocessing.get_context("fork")
 LOCK = Path("dvc.lock")
@@ -229,7 +229,7 @@ def test_a_small_full_disk_loses_no_lock(tmp_path, monkeypatch):
 
 
 def _repro(project, number: int, share: float) -> None:
-    project.call("python", "-m", "tests.support.dvc_killed", str(number), str(share), "repro", code=None)
+    project.call("python", "-m", "tests.support.dvc_killed", str(number), str(share), "dvc", "repro", code=None)
 
 
 def _wait_until_whole(project) -> None:

@@ -102,7 +102,7 @@ def test_params_that_nobody_committed_and_the_snapshot_s_dvc_file_are_recorded_w
 def test_params_that_hold_a_password_are_refused_before_anything_runs(recorded):
     recorded.edit(tracking__mlflow="http://ana:hidden@mlflow.example.org")
     with pytest.raises(UserError, match=r"operations.yaml holds a password.*remove it") as refused:
-        require_recordable(recorded.params)
+        require_recordable(recorded.params.versioning)
     assert "hidden" not in str(refused.value)
     with pytest.raises(UserError, match="holds a password"):
         record_results(recorded.params, "night")
@@ -136,12 +136,12 @@ def test_without_the_data_in_the_remote_nothing_is_committed(recorded, tmp_path,
 def test_a_branch_that_is_checked_out_or_somebody_s_is_refused_before_anything_runs(recorded, tmp_path):
     git(recorded, "worktree", "add", "-q", "-b", BRANCH, str(tmp_path / "other"))
     with pytest.raises(UserError, match="checked out"):
-        require_recordable(recorded.params)
+        require_recordable(recorded.params.versioning)
     other = FakeProject(tmp_path / "other", recorded.environment)
     git(other, "commit", "-q", "--allow-empty", "-m", "Mine")
     git(recorded, "worktree", "remove", str(tmp_path / "other"))
     with pytest.raises(UserError, match="not a record of this pipeline"):
-        require_recordable(recorded.params)
+        require_recordable(recorded.params.versioning)
     assert commits(recorded)[0] == "Mine"
 
 

@@ -203,7 +203,7 @@ def test_twenty_refused_files_are_shown_and_the_rest_counted(queue, target):
     assert message.count(": is not a picture") == 20 and "and 10 more" in message
 
 
-def test_hidden_files_are_passed_over_and_the_table_is_no_picture(queue, target):
+def test_hidden_files_and_the_table_are_passed_over(queue, target):
     (queue / ".DS_Store").write_bytes(b"?")
     (queue / "Thumbs.db").write_bytes(b"?")
     (queue / "prompts.csv").write_text("file,prompt\na.png,a badge\n")

@@ -8,7 +8,7 @@ import torch
 from hfi_core.compute.device import configure_torch
 
 
-def test_float32_is_no_tf32(project):
+def test_float32_is_not_computed_as_tf32(project):
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     configure_torch(project.params.compute)
     assert not torch.backends.cudnn.allow_tf32 and not torch.backends.cuda.matmul.allow_tf32

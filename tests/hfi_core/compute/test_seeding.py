@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ def test_a_seed_fits_every_generator_and_is_always_the_same(key):
     assert np.array_equal(numpy_generator(*key).random(3), numpy_generator(*key).random(3))
 
 
+@pytest.mark.integration
 def test_a_seed_is_the_same_in_every_process_and_release():
     assert derive_seed("generate", "badge", 7) == 7696164731783301251
     code = "from hfi_core.compute.seeding import derive_seed; print(derive_seed('generate', 'badge', 7))"

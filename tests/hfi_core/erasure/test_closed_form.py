@@ -40,10 +40,10 @@ def material(model, params):
         f"<badge-{role}>": torch.randn(2, width, generator=torch_generator(role))
         for role in ("objectionable", "accepted")
     }
-    return [ErasureConcept("badge", params.concepts["badge"], tokens, load_examples=list)]
+    return [ErasureConcept("badge", params.concepts["badge"], tokens, load_examples=list, load_judged=list)]
 
 
-def objective(model, taught: list[DistillationTarget], asked: ClosedForm, weights) -> float:
+def objective(model, taught: list[DistillationTarget], chosen: ClosedForm, weights) -> float:
     """The docstring's formula, written out projection by projection."""
 
     def read(conditions):
@@ -51,17 +51,17 @@ def objective(model, taught: list[DistillationTarget], asked: ClosedForm, weight
 
     words = read(model.encode(model.text.words(WORDS)))
     pairs = [
-        (read(lesson.conditions), sum(factor * read(anchor) for factor, anchor in lesson.anchors)) for lesson in taught
+        (read(target.conditions), sum(factor * read(anchor) for factor, anchor in target.anchors)) for target in taught
     ]
-    square = sum(c.square().sum(1).mean() for c, _ in pairs) / len(pairs) + asked.hold * words.square().sum(1).mean()
+    square = sum(c.square().sum(1).mean() for c, _ in pairs) / len(pairs) + chosen.hold * words.square().sum(1).mean()
     total = 0.0
     for name, before in model.cross_attention().items():
         if not name.endswith(MAPPED):
             continue
         w, v = before.detach().double(), weights[name].detach().double()
         total += sum((c @ v.T - a @ w.T).square().sum(1).mean() for c, a in pairs) / len(pairs)
-        total += asked.hold * (words @ (v - w).T).square().sum(1).mean()
-        total += asked.ridge * square / w.shape[1] * (v - w).square().sum()
+        total += chosen.hold * (words @ (v - w).T).square().sum(1).mean()
+        total += chosen.ridge * square / w.shape[1] * (v - w).square().sum()
     return float(total)
 
 
@@ -73,18 +73,18 @@ def objective(model, taught: list[DistillationTarget], asked: ClosedForm, weight
     seed=st.integers(0, 100),
 )
 def test_no_other_weights_have_a_lower_objective(model, material, contrast, hold, ridge, seed):
-    asked = spec(contrast=contrast, hold=hold, ridge=ridge)
+    chosen = spec(contrast=contrast, hold=hold, ridge=ridge)
     taught = make_targets(model, material, {}, contrast, preserve=True)
-    weights, (before, after) = solve(model, taught, asked, BLOCK)
-    assert before == pytest.approx(objective(model, taught, asked, model.cross_attention()), rel=1e-4)
-    assert after == pytest.approx(objective(model, taught, asked, weights), rel=1e-4)
+    weights, (before, after) = solve(model, taught, chosen, BLOCK)
+    assert before == pytest.approx(objective(model, taught, chosen, model.cross_attention()), rel=1e-4)
+    assert after == pytest.approx(objective(model, taught, chosen, weights), rel=1e-4)
     assert after < before
     generator = torch_generator("elsewhere", seed)
     elsewhere = {
         name: value + 0.1 * value.std() * torch.randn(value.shape, generator=generator)
         for name, value in weights.items()
     }
-    assert objective(model, taught, asked, elsewhere) > after
+    assert objective(model, taught, chosen, elsewhere) > after
 
 
 def test_only_keys_and_values_change(model, material):

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from hfi_core.erasure.lora import smallest_rank, weight_difference
+from hfi_core.erasure.lora import require_matrices, smallest_rank, weight_difference
+from hfi_core.errors import UserError
 
 BASE = {
     "a.attn2.to_k.weight": torch.randn(12, 5, generator=torch.Generator().manual_seed(0)),
@@ -64,6 +65,15 @@ def test_a_search_asks_no_more_often_than_a_plan_counts():
     from hfi_core.params.workload import count_lora_draws
 
     for most in (1, 2, 7, 10, 63):
-        asked = []
-        smallest_rank(most, lambda rank, asked=asked: bool(asked.append(rank)))
-        assert len(asked) + 2 <= count_lora_draws(Lora(most_difference=1, pictures=1, most_rank=most))
+        ranks = []
+        smallest_rank(most, lambda rank, ranks=ranks: bool(ranks.append(rank)))
+        assert len(ranks) + 2 <= count_lora_draws(Lora(most_difference=1, pictures=1, most_rank=most))
+
+
+@pytest.mark.parametrize("name", ["a.conv1.weight", "a.norm1.weight"])
+def test_a_changed_convolution_or_norm_is_named_and_an_unchanged_one_is_not(name):
+    value = torch.randn((4, 3, 3, 3) if "conv" in name else (4,), generator=torch.Generator().manual_seed(4))
+    base = BASE | {name: value}
+    require_matrices(base, changed(2) | {name: value.clone()})
+    with pytest.raises(UserError, match=f"the removal changed {name}.* set release.lora to null"):
+        require_matrices(base, changed(2) | {name: value + 1})

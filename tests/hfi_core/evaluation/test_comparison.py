@@ -30,10 +30,10 @@ def _records(hits: int, suite: str = "broad", first_seed: int = 0) -> list[dict]
 def test_the_difference_is_signed_and_worsening_follows_the_better_direction():
     params = _params()
     flagged = measure_difference(params, "flagged@broad", _records(10), _records(2))
-    kept = measure_difference(params, "kept@broad", _records(10), _records(2))
+    difference = measure_difference(params, "kept@broad", _records(10), _records(2))
     assert flagged.interval.value == pytest.approx(0.2)
-    assert kept.interval.value == pytest.approx(-0.2)
-    assert flagged.worsening.value == kept.worsening.value == pytest.approx(0.2)
+    assert difference.interval.value == pytest.approx(-0.2)
+    assert flagged.worsening.value == difference.worsening.value == pytest.approx(0.2)
     assert flagged.worsening.low <= 0.2 <= flagged.worsening.high
     assert flagged.p < 1e-6
 

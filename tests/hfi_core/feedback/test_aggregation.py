@@ -27,7 +27,7 @@ def test_pictures_judged_too_seldom_or_by_nobody_who_could_tell_get_no_label():
     assert [label.picture for label in _shares(tallies, 2)] == ["c", "d"]
 
 
-def test_cant_tell_is_no_vote():
+def test_cant_tell_is_not_a_vote():
     assert count_votes([Tally("a", 3, 1, 5), Tally("b", 0, 0, 2)]).tolist() == [[3, 1], [0, 0]]
     assert count_votes([]).shape == (0, 2)
 

@@ -22,7 +22,7 @@ def test_each_is_compared_with_the_majority_of_the_others():
     assert found["bo"] == found["cy"] == Confusion(yes_yes=1, no_no=1)
 
 
-def test_ones_own_answer_is_no_part_of_the_consensus():
+def test_ones_own_answer_is_not_part_of_the_consensus():
     found = count_confusions(_votes(p="yn", q="yn", r="ny"))
     assert found["ana"] == Confusion(yes_no=2, no_yes=1)
     assert found["ana"].accuracy.value == 0

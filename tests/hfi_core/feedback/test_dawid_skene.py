@@ -74,6 +74,7 @@ def test_two_who_never_agree_leave_every_picture_undecided():
     assert set(fit_dawid_skene(_votes(p="yn", q="ny", r="yn", s="ny")).values()) == {0.5}
 
 
+@pytest.mark.integration
 def test_it_costs_no_torch_and_nothing_until_it_is_asked():
     code = """
 import sys, hfi_core.feedback.aggregation

@@ -59,7 +59,7 @@ def test_a_superseded_ranking_does_not_count(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("later", "says"),
+    ("later", "expected"),
     [
         (vote(P1, id="late", supersedes="none"), "'none' is not in the file"),
         (vote(P1, id="late", annotator="bo", supersedes="early"), "by another annotator"),
@@ -68,9 +68,9 @@ def test_a_superseded_ranking_does_not_count(tmp_path):
         (vote(P1, id="late", supersedes="late"), "superseded by this one"),
     ],
 )
-def test_what_cannot_be_superseded_is_named(tmp_path, later, says):
+def test_what_cannot_be_superseded_is_named(tmp_path, later, expected):
     message = _refusal(tmp_path / "f.jsonl", [vote(P1, id="early"), later])
-    assert says in message
+    assert expected in message
     assert "line 2, supersedes" in message
 
 

@@ -28,9 +28,9 @@ def test_agreement_above_the_bar_is_nothing_to_speak_of():
 
 
 def test_agreement_below_the_bar_is_named_with_its_interval_and_what_to_do():
-    said = _warning(_statistics(0.5))
-    assert "badge: annotators agree too little: Krippendorff's alpha is 0.500 [0.400, 0.600]" in said
-    assert "feedback.agreement.warn_below 0.667" in said and "hfi feedback stats" in said
+    warning = _warning(_statistics(0.5))
+    assert "badge: annotators agree too little: Krippendorff's alpha is 0.500 [0.400, 0.600]" in warning
+    assert "feedback.agreement.warn_below 0.667" in warning and "hfi feedback stats" in warning
 
 
 def test_below_the_lower_bar_it_is_refused():
@@ -44,7 +44,7 @@ def test_a_ranking_is_held_against_its_concordance():
     assert "Kendall's W is 0.300" in _warning(_statistics(0.3, "ranking"))
 
 
-def test_agreement_that_cannot_be_told_is_warned_of_and_passes_no_bar():
+def test_agreement_that_cannot_be_estimated_is_warned_of_and_passes_no_threshold():
     assert "agreement is unknown" in _warning(_statistics(None))
     assert _warning(_statistics(None), warn_below=-1) is None
     with pytest.raises(UserError, match=r"(?s)agreement is unknown.*judged by several people"):

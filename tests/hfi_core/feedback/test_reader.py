@@ -34,7 +34,7 @@ def test_lines_are_numbered_blank_ones_passed_over_and_a_byte_order_mark_too(tmp
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "expected"),
     [
         (vote(candidate("p9")), ("picture:", "'p9'", "bring back the candidates")),
         (vote(PICTURES["p1"], sha256="f" * 64), ("sha256:", "another picture was judged", "have the new ones judged")),
@@ -49,11 +49,11 @@ def test_lines_are_numbered_blank_ones_passed_over_and_a_byte_order_mark_too(tmp
         (None, ("feedback-format.md",)),
     ],
 )
-def test_a_wrong_line_is_named_with_its_field_and_the_remedy(tmp_path, row, says):
+def test_a_wrong_line_is_named_with_its_field_and_the_remedy(tmp_path, row, expected):
     path = write_lines(tmp_path / "f.jsonl", [GOOD[0], row, GOOD[2]])
     message = _refusal(path)
     assert message.startswith(f"{path}, line 2")
-    for part in ("To fix this:", *says):
+    for part in ("To fix this:", *expected):
         assert part in message
 
 
@@ -71,7 +71,7 @@ def test_a_ranking_of_a_picture_that_was_redrawn_since_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "expected"),
     [
         (b'{"id": "\xff"}\n', "line 1: is not UTF-8"),
         ("\n".join(map(json.dumps, GOOD)).encode("utf-16"), "line 1: is not UTF-8"),
@@ -85,10 +85,10 @@ def test_a_ranking_of_a_picture_that_was_redrawn_since_is_refused(tmp_path):
         (b"\x00\x00\x00", "line 1: is not a JSON object"),
     ],
 )
-def test_a_file_that_is_no_feedback_file_is_refused(tmp_path, content, says):
+def test_a_file_that_is_not_a_feedback_file_is_refused(tmp_path, content, expected):
     path = tmp_path / "f.jsonl"
     path.write_bytes(content)
-    assert says in _refusal(path)
+    assert expected in _refusal(path)
 
 
 def test_a_missing_file_that_dvc_tracks_is_to_be_pulled(tmp_path):

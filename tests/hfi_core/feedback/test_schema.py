@@ -63,7 +63,7 @@ def test_a_wrong_field_is_refused_by_name(row, field):
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         (ranking([], id="r"), "no picture is ranked"),
         (ranking([["p1"], ["p1"]]), "'p1' appears twice"),
@@ -74,6 +74,6 @@ def test_a_wrong_field_is_refused_by_name(row, field):
         ({"id": "x"}, "kind"),
     ],
 )
-def test_a_judgement_that_says_nothing_usable_is_refused_with_the_reason(row, says):
-    with pytest.raises(ValidationError, match=says):
+def test_a_judgement_that_says_nothing_usable_is_refused_with_the_reason(row, message):
+    with pytest.raises(ValidationError, match=message):
         _parse(row)

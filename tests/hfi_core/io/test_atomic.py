@@ -1,12 +1,14 @@
 """Files and folders appear whole or not at all."""
 
+import errno
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
-from hfi_core.io.atomic import atomic_file, atomic_folder
+from hfi_core.io.atomic import atomic_file, atomic_folder, is_disk_full
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
+from tests.support.small_disk import small_disk
 
 
 def listing(folder: Path) -> set[str]:
@@ -114,9 +117,13 @@ def whole(text: str) -> bool:
     return len(lines) == 2000 and len(set(lines)) == 1
 
 
-def kill_a_writer(root: Path, after: float) -> None:
+def kill_a_writer(root: Path, after: float, once: Path) -> None:
+    """Kill a writer some seconds after it began and a path is there."""
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(root)], stdout=subprocess.PIPE)
     process.stdout.readline()
+    until = time.monotonic() + 60
+    while not once.exists() and time.monotonic() < until:
+        time.sleep(0.001)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -125,8 +132,8 @@ def kill_a_writer(root: Path, after: float) -> None:
 
 def kill_series(root: Path, times: int) -> None:
     rng = random.Random(times)
-    for _ in range(times):
-        kill_a_writer(root, rng.uniform(0.005, 0.2))
+    for number in range(times):
+        kill_a_writer(root, rng.uniform(0.005, 0.2), once=root / "file" if number else root)
         if (root / "file").exists():
             assert whole((root / "file").read_text())
         if (root / "folder").exists():
@@ -138,6 +145,7 @@ def kill_series(root: Path, times: int) -> None:
     assert listing(root / "folder") == {"after"}
 
 
+@pytest.mark.integration
 def test_a_writer_killed_at_random_moments_leaves_whole_files(tmp_path):
     kill_series(tmp_path, 5)
     assert (tmp_path / "file").exists()
@@ -148,6 +156,7 @@ def test_a_writer_killed_at_many_random_moments_leaves_whole_files(tmp_path):
     kill_series(tmp_path, 100)
 
 
+@pytest.mark.integration
 def test_a_reader_sees_a_whole_file_while_it_is_replaced(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)
     try:
@@ -164,18 +173,6 @@ def test_a_reader_sees_a_whole_file_while_it_is_replaced(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
-
-
-@contextmanager
-def small_disk(folder: Path):
-    folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True)
-    if made.returncode:
-        pytest.skip(f"no small tmpfs can be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_leaves_the_earlier_file_and_says_so(tmp_path):
@@ -196,7 +193,36 @@ def test_a_full_disk_leaves_the_earlier_folder_and_says_so(tmp_path):
         assert listing(disk) == {"out", "out/old.txt"}
 
 
-def test_an_error_of_the_disk_that_is_no_full_disk_stays_what_it_is(tmp_path):
+def test_a_full_disk_while_a_folder_is_copied_is_named_too(tmp_path):
+    (tmp_path / "much").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "much" / name).write_bytes(bytes(200_000))
+    with small_disk(tmp_path / "disk") as disk:
+        with pytest.raises(UserError, match=r"out.*disk is full"), atomic_folder(disk / "out") as temporary:
+            shutil.copytree(tmp_path / "much", temporary / "much")
+        assert listing(disk) == set()
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (OSError(errno.ENOSPC, "full"), True),
+        (OSError(errno.EDQUOT, "full"), True),
+        (shutil.Error([("a", "b", "[Errno 28] No space left on device: 'a' -> 'b'")]), True),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), True),
+        (sqlite3.OperationalError("database or disk is full"), True),
+        (PermissionError(errno.EACCES, "no"), False),
+        (ValueError("28"), False),
+    ],
+)
+def test_a_full_disk_is_known_from_any_library_and_as_a_cause(error, is_full):
+    assert is_disk_full(error) is is_full
+    outer = ValueError("outer")
+    outer.__cause__ = error
+    assert is_disk_full(outer) is is_full
+
+
+def test_a_disk_error_other_than_a_full_disk_is_raised_unchanged(tmp_path):
     with pytest.raises(PermissionError), atomic_file(tmp_path / "a.txt"):
         raise PermissionError(13, "no")
 

@@ -65,7 +65,7 @@ def test_png_of_every_mode_is_read_as_rgb(tmp_path, mode):
         "empty", "text", "torn", "no rows", "absurd", "large", "very large", "no width", "another format", "bad chunk",
     ],
 )  # fmt: skip
-def test_a_file_that_is_no_usable_png_is_a_user_error(tmp_path, content, words):
+def test_a_file_that_is_not_a_usable_png_is_a_user_error(tmp_path, content, words):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(UserError, match=words) as caught:
         load_image(tmp_path / "a.png")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hfi_core.errors import UserError
 from hfi_core.io.tensors import load_tensors, save_tensors
-from tests.hfi_core.io.test_atomic import small_disk
+from tests.support.small_disk import small_disk
 
 TENSORS = {
     "b": torch.arange(6, dtype=torch.float32).reshape(2, 3),
@@ -103,7 +103,7 @@ def test_a_missing_file_and_a_folder_are_user_errors(tmp_path):
             load_tensors(path)
 
 
-def test_meta_that_is_no_json_is_a_user_error(tmp_path):
+def test_metadata_that_is_not_json_is_a_user_error(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, tmp_path / "t", {"hfi": "{"})

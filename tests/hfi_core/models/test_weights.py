@@ -93,7 +93,7 @@ def test_of_a_hub_model_only_the_index_and_its_components_are_fetched_without_va
     assert fetched == ["model_index.json", "unet/config.json", "unet/diffusion_pytorch_model.safetensors"]
 
 
-def test_a_folder_without_weights_is_no_model(tmp_path):
+def test_a_folder_without_weights_is_not_a_model(tmp_path):
     (tmp_path / "notes.md").write_text("")
     with pytest.raises(UserError, match="not the folder of a model"):
         digest_of_weights(tmp_path)
@@ -124,7 +124,7 @@ def test_the_embedded_parts_lie_in_the_package_each_in_its_own_folder(source, pa
 
 
 @pytest.mark.parametrize("source", ["/nowhere/model", "./nowhere", "../nowhere/model", "nowhere", "a/b/c"])
-def test_a_source_that_is_no_folder_and_no_hub_id_is_refused(tmp_path, monkeypatch, source):
+def test_a_source_that_is_neither_a_folder_nor_a_hub_id_is_refused(tmp_path, monkeypatch, source):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"model\.source .* is not a local folder"):
         locate_weights(source, None, "model")
@@ -178,7 +178,7 @@ def test_a_hub_id_that_cannot_be_reached_says_what_to_put_where(monkeypatch, tmp
     assert "copy the folder here, and name its path in model.source" in message
 
 
-def test_a_hub_repository_that_is_no_diffusers_folder_is_told_from_one_out_of_reach(monkeypatch):
+def test_a_hub_repository_without_a_model_and_one_out_of_reach_have_different_messages(monkeypatch):
     import huggingface_hub
     from huggingface_hub.errors import RemoteEntryNotFoundError
 

@@ -240,7 +240,7 @@ def test_params_are_frozen():
     ],
     ids=["not UTF-8", "torn", "empty", "a list", "a tag", "deep", "huge", "twice"],
 )
-def test_a_file_that_is_no_mapping_of_plain_yaml_is_a_user_error(tmp_path, content, words):
+def test_a_file_that_is_not_a_mapping_of_plain_yaml_is_a_user_error(tmp_path, content, words):
     path = tmp_path / "params.yaml"
     path.write_bytes(content)
     with pytest.raises(UserError, match=words) as caught:

@@ -8,7 +8,15 @@ from hfi_core.params import parse_params
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
 from tests.support.loop import write_feedback
-from tests.support.projects import CLOSED_FORM, default_raw
+from tests.support.projects import (
+    CLOSED_FORM,
+    DPO_ROW,
+    ESD_ROW,
+    RECE_ROW,
+    REWARD_WEIGHTED_ROW,
+    UCE_ROW,
+    default_raw,
+)
 
 COUNTED = ("generate", "invert", "distill", "attack", "evaluate", "package")
 
@@ -37,8 +45,12 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
     project.edit(compute__block=5, compute__threads=1, removals__anchored__rounds=3, removals__anchored__reuse=2)
     monkeypatch.chdir(project.folder)
     rows = project.params.removals
-    kept = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
-    project.edit(removals=kept | {"closed-form": CLOSED_FORM}, evaluate__reinverted=1, attack__attackers=2)
+    selected = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
+    selected |= {
+        "closed-form": CLOSED_FORM, "esd": ESD_ROW | {"preserved": ["a boat"]}, "uce": UCE_ROW, "rece": RECE_ROW,
+        "rewarded": REWARD_WEIGHTED_ROW, "dpo": DPO_ROW | {"steps": 5},
+    }  # fmt: skip
+    project.edit(removals=selected, evaluate__reinverted=1, attack__attackers=2)
     params = project.params
     for unit in units_of(params):
         if unit.stage.name == "ingest":

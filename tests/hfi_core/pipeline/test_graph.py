@@ -155,6 +155,7 @@ def test_shards_share_every_block_once_and_evenly(blocks, count):
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@pytest.mark.integration
 def test_reading_the_graph_imports_no_stage():
     code = "import sys, hfi_core.pipeline.graph; print([m for m in sys.modules if m.startswith('hfi_core.stages.')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)

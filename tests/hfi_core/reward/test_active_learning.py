@@ -34,11 +34,11 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "reward/badge").mkdir(parents=True)
     (tmp_path / "reward/badge/reward.safetensors").touch()
 
-    def look(params, folder, reward, candidates, progress):
+    def embed(params, folder, reward, candidates, progress):
         numbers = np.array([int(one.id.split("-")[1]) for one in candidates])
         return _directions(*(numbers * 4.5)), (numbers * 37 % 80) / 80
 
-    monkeypatch.setattr(active_learning, "_score", look)
+    monkeypatch.setattr(active_learning, "_score", embed)
     return tmp_path
 
 

@@ -129,7 +129,7 @@ def test_a_saved_model_gives_the_same_rewards_and_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x05\x95 a pickle", None])
-def test_a_file_that_is_no_reward_model_is_refused(tmp_path, content):
+def test_a_file_that_is_not_a_reward_model_is_refused(tmp_path, content):
     if content is None:
         save_tensors(tmp_path / WEIGHTS, {"inner.weight": torch.zeros(2, 3)})
     else:
@@ -163,7 +163,7 @@ def test_a_step_learns_from_all_of_a_small_set_and_from_a_seeded_part_of_a_large
     assert torch.equal(part, draw_batch(5000, 3, 0)) and not torch.equal(part, draw_batch(5000, 4, 0))
 
 
-def test_split_votes_are_no_part_of_accuracy_and_auc():
+def test_split_votes_are_not_part_of_accuracy_and_auc():
     values = [0.0, 1.0, 0.5] * 20
     task = make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
     measured = task.measure(np.array(values), HOW)
@@ -172,7 +172,7 @@ def test_split_votes_are_no_part_of_accuracy_and_auc():
 
 
 @pytest.mark.parametrize(
-    ("values", "says"),
+    ("values", "message"),
     [
         ([0, 1] * 3, "6 pictures with labels to learn from; reward.least asks for 8"),
         ([0] * 20, r"0 of 20 labelled pictures are objectionable.*people answered 'no'"),
@@ -181,8 +181,8 @@ def test_split_votes_are_no_part_of_accuracy_and_auc():
         ([0.5] * 20, "0 of 20 labelled pictures are objectionable"),
     ],
 )
-def test_too_few_labels_or_one_class_are_refused_with_what_to_do(values, says):
-    with pytest.raises(UserError, match=f"(?s){says}.*To fix this: have more pictures judged"):
+def test_too_few_labels_or_one_class_are_refused_with_what_to_do(values, message):
+    with pytest.raises(UserError, match=f"(?s){message}.*To fix this: have more pictures judged"):
         make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
 
 

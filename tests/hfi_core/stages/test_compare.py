@@ -58,10 +58,10 @@ def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, p
     files = write_files(tmp_path, attacked)
     compare.run(StageContext(attacked, files.inputs, files.outputs()))
     base, *_ = json.loads(files.outputs()["evaluation"].read_text())["rows"]
-    told = files.outputs()["page"].read_text(encoding="utf-8")
-    line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", told)
+    text = files.outputs()["page"].read_text(encoding="utf-8")
+    line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", text)
     assert line[1] == f"{100 * base['attackers']['badge.2']:.1f}\u202f%"
-    assert "Results of each attacker" in told and "Results of each attacker" not in page
+    assert "Results of each attacker" in text and "Results of each attacker" not in page
 
 
 def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
@@ -69,8 +69,8 @@ def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, 
     path = mixed.folder / "evaluation/anchored" / PROVENANCE
     write_json(path, json.loads(path.read_text()) | {"versions": {"torch": "2.2"}})
     compare.run(StageContext(params, mixed.inputs, mixed.outputs()))
-    told = mixed.outputs()["page"].read_text(encoding="utf-8")
-    assert "Rows were evaluated with different versions." in told and "rows.anchored.versions.torch" in told
+    text = mixed.outputs()["page"].read_text(encoding="utf-8")
+    assert "Rows were evaluated with different versions." in text and "rows.anchored.versions.torch" in text
     assert "Rows were" not in page
 
 
@@ -80,10 +80,10 @@ def test_the_flat_metrics_and_the_csv_say_what_the_evaluation_says(files, evalua
         lines = list(csv.DictReader(stream))
     assert list(lines[0]) == ["row", "method", "condition", "metric", "value", "low", "high", "n", "direction"]
     assert len(lines) == sum(len(row["metrics"]) for row in evaluation["rows"])
-    told = {(line["row"], line["metric"]): float(line["value"]) for line in lines}
+    values = {(line["row"], line["metric"]): float(line["value"]) for line in lines}
     for row in evaluation["rows"]:
         for metric, figure in row["metrics"].items():
-            assert metrics[row["row"]][metric] == figure["value"] == told[row["row"], metric]
+            assert metrics[row["row"]][metric] == figure["value"] == values[row["row"], metric]
 
 
 def test_the_table_of_strings_has_a_line_a_row(evaluation):

@@ -105,19 +105,19 @@ def test_figures_are_the_shares_of_the_records(bench):
     assert figures["correct@unrelated"] == np.mean([record["correct"] for record in records])
 
 
-def test_a_judge_is_told_what_other_suites_ask_for_but_not_what_is_true_of_a_picture_as_well(bench, monkeypatch):
-    told = {}
+def test_a_judge_gets_prompts_of_other_suites_except_those_that_fit_the_picture_too(bench, monkeypatch):
+    rivals_of = {}
 
     def judge(self, seen, prompts, rivals):
-        told[frozenset(prompts)] = set(rivals)
+        rivals_of[frozenset(prompts)] = set(rivals)
         return [PictureVerdict(False, True, True, True)] * len(prompts)
 
     kind = type(judging.load_judge(bench.params.evaluate.judge, bench.params.compute))
     monkeypatch.setattr(kind, "judge", judge)
-    bench.run("base", into="told")
+    bench.run("base", into="rivals")
     suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
     broad, precise, neighbours, unrelated = (suites[name] for name in SUITES[:4])
-    assert told == {
+    assert rivals_of == {
         broad: unrelated,
         precise: neighbours | unrelated,
         neighbours: precise | unrelated,

@@ -159,9 +159,9 @@ def test_a_picture_is_in_the_part_that_its_id_gives_it(tmp_path):
 def test_superseded_judgements_leave_no_trace_in_the_labels(tmp_path):
     rows = _votes()
     wrong = [row | {"answer": "no", "id": f"wrong.{row['id']}"} for row in rows]
-    mended = [row | {"supersedes": f"wrong.{row['id']}"} for row in rows]
+    corrections = [row | {"supersedes": f"wrong.{row['id']}"} for row in rows]
     _ingest(tmp_path / "one", rows)
-    _ingest(tmp_path / "other", wrong + mended)
+    _ingest(tmp_path / "other", wrong + corrections)
     assert _bytes(tmp_path / "one")[0] == _bytes(tmp_path / "other")[0]
     assert read_summary(tmp_path / "other" / "labels")["superseded"] == len(rows)
 
@@ -186,6 +186,7 @@ def test_a_mistake_leaves_earlier_labels_as_they_were(tmp_path, broken):
     assert {path.name for path in tmp_path.iterdir()} == {"candidates", "f.jsonl", "labels"}
 
 
+@pytest.mark.integration
 def test_reading_feedback_needs_no_torch():
     heavy = {"torch", "transformers", "sklearn", "pandas"}
     code = f"import sys, hfi_core.stages.ingest; assert not {heavy} & set(sys.modules)"

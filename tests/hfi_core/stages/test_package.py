@@ -19,8 +19,9 @@ from hfi_core.evaluation.shots import list_shots
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
+from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.folder import read_picture_side
-from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.models.diffusion.loading import WEIGHTS, load_base_model
 from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.params import Source
 from hfi_core.report.images import select_round_robin
@@ -73,15 +74,15 @@ def test_plain_diffusers_loads_it_on_the_base_and_draws_the_release_s_pictures(r
     assert after <= 1.5 * LORA["most_difference"], "other pictures than those that chose the rank, but as many"
 
 
-def test_the_rank_is_that_of_the_change_and_what_remains_is_told(released):
+def test_the_rank_is_that_of_the_change_and_the_card_names_the_remaining_difference(released):
     release = released.folder / "release"
-    told = json.loads((release / "lora/accuracy.json").read_text())
-    pictures = told["pictures"]
-    assert 1 < told["rank"] <= RANK
+    fit = json.loads((release / "lora/accuracy.json").read_text())
+    pictures = fit["pictures"]
+    assert 1 < fit["rank"] <= RANK
     assert pictures["mean_absolute_difference"] <= LORA["most_difference"] < pictures["base_and_release"]
     assert pictures["n"] == LORA["pictures"]
     card = (release / "README.md").read_text()
-    assert f"| LoRA | rank {told['rank']};" in card and "load_lora_weights" in card
+    assert f"| LoRA | rank {fit['rank']};" in card and "load_lora_weights" in card
     assert "lora/pytorch_lora_weights.safetensors" in json.loads((release / "digests.json").read_text())["files"]
     lora = load_file(release / "lora/pytorch_lora_weights.safetensors")
     assert lora and all(name.startswith("unet.") and ".attn2." in name for name in lora)
@@ -189,11 +190,11 @@ def test_each_code_block_of_the_card_runs(of_either_shape, tmp_path, monkeypatch
     blocks = re.findall("```python\n(.*?)```", card, re.DOTALL)
     assert len(blocks) == 3, "the model, the LoRA, a token"
     for earlier in blocks[:2]:
-        said = {}
+        namespace = {}
         for code in (earlier, blocks[2]):
             code = code.replace("CONCEPT", "badge").replace("BASE", str(tmp_path / "whole"))
-            exec(code, said)  # what a reader would paste
-        pipe = said["pipe"]
+            exec(code, namespace)  # what a reader would paste
+        pipe = namespace["pipe"]
         assert "<badge-accepted>" in pipe.tokenizer.get_vocab()
     assert Image.open("picture.png").size == (side, side)
     picture = pipe("a <badge-accepted>", num_inference_steps=1, height=side, width=side).images[0]
@@ -203,10 +204,10 @@ def test_each_code_block_of_the_card_runs(of_either_shape, tmp_path, monkeypatch
 
 
 def test_no_file_of_a_release_names_a_folder_of_this_machine(of_either_shape, project, tmp_path):
-    here = (str(tmp_path), str(Path.home()), "~/hub", str(project.folder))
+    private = (str(tmp_path), str(Path.home()), "~/hub", str(project.folder))
     files = [path for path in of_either_shape.rglob("*") if path.is_file()]
     assert len(files) > 15
-    assert [(path.name, each) for path in files for each in here if mentions(path, each)] == []
+    assert [(path.name, each) for path in files for each in private if mentions(path, each)] == []
     assert "| base model | `base` (a local folder), sha256:" in (of_either_shape / "README.md").read_text()
 
 
@@ -238,7 +239,8 @@ def test_a_card_names_a_base_on_the_hub_by_its_commit_and_a_safety_checker(relea
     write_card(
         tmp_path / "README.md", params.model_copy(update={"model": hub}),
         {"method": "anchored", "row": "anchored", "trained_parameters": 1}, {"metrics": {}},
-        json.loads((released.folder / "release/lora/accuracy.json").read_text()), two_encoders=False, left_out=(),
+        json.loads((released.folder / "release/lora/accuracy.json").read_text()), learned="cross-attention",
+        two_encoders=False, left_out=(),
     )  # fmt: skip
     card = (tmp_path / "README.md").read_text()
     assert f'"owner/name", revision="{"0" * 40}", scheduler=scheduler' in card and "BASE" not in card
@@ -256,3 +258,18 @@ def test_where_none_is_wanted_or_nothing_was_changed_there_is_none(project, edit
     release = unit.outputs["release"]
     assert not (release / "lora").exists()
     assert "LoRA" not in (release / "README.md").read_text()
+
+
+def test_a_release_carries_convolutions_and_norms_and_a_lora_of_them_is_refused_by_name(project):
+    unit, params = prepare(project), project.params
+    base = load_base_model(params.model, params.compute).unet_parameters("all")
+    changed = {name: value + 0.01 for name, value in base.items()}
+    save_tensors(unit.inputs["model"] / WEIGHTS, changed, {"base": params.model.digest, "row": "anchored"})
+    with pytest.raises(UserError, match=r"the removal changed conv_in\.weight, of shape .* set release\.lora to null"):
+        unit.stage.load()(unit.context(params))
+    assert not unit.outputs["release"].exists()
+    project.edit(release__lora=None)
+    unit.stage.load()(unit.context(project.params))
+    merged = load_file(project.folder / "release/model/unet/diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(merged[name], value) for name, value in changed.items())
+    assert "(more than the attention of the UNet)" in (project.folder / "release/README.md").read_text()

@@ -18,6 +18,8 @@ from hfi_core.stages import attack
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import CLOSED_FORM, Project, write_project
 
+pytestmark = pytest.mark.integration  # whole loops
+
 
 @pytest.fixture(scope="module")
 def finished(miniature, tmp_path_factory) -> Project:
@@ -78,7 +80,7 @@ def test_every_row_faces_the_same_attackers_who_find_different_tokens(finished):
     assert starts[0] != starts[-1], "each row is attacked on its own model"
 
 
-def test_more_attackers_leave_the_first_as_he_was(finished, tmp_path):
+def test_more_attackers_leave_the_first_unchanged(finished, tmp_path):
     params = finished.params
     alone = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 1})})
     inputs = {name: finished.folder / name for name in ("labels", "candidates")}

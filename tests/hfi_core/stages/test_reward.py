@@ -70,8 +70,8 @@ def test_the_stage_writes_a_model_its_scores_its_curve_and_a_report(project, dra
 def test_pictures_kept_for_the_attacker_are_neither_scored_nor_read(project, drawn):
     _labelled(project, drawn, _votes(drawn[1]))
     labels = read_labels(project.folder / "labels")
-    kept = {label.picture for label in labels if label.part == "attack"}
-    assert kept
+    reserved = {label.picture for label in labels if label.part == "attack"}
+    assert reserved
     opened = []
     original = model.read_pictures
     with pytest.MonkeyPatch.context() as patch:
@@ -79,8 +79,8 @@ def test_pictures_kept_for_the_attacker_are_neither_scored_nor_read(project, dra
         _reward(project, drawn)
     assert {row["picture"] for row in read_rows(project.folder / "reward/scores.jsonl")} == {
         label.picture for label in labels
-    } - kept
-    assert not kept & {candidate.id for candidate in opened}
+    } - reserved
+    assert not reserved & {candidate.id for candidate in opened}
 
 
 @pytest.mark.parametrize("kind", ["binary", "ranking"])

@@ -33,9 +33,9 @@ def test_the_crowd_judges_every_concept_and_the_same_again(judged):
     params, folder, _ = judged
     figures, path = _simulate(params, folder, "f.jsonl")
     assert figures == {"judgements": 3 * 12 + 3 * 2 * 3, "annotators": 3}
-    said = [judgement for _, judgement in read_judgements(path)]
-    assert [one.id for one in said] == sorted(one.id for one in said)
-    assert {(one.concept, one.kind, one.simulated) for one in said} == {
+    answers = [judgement for _, judgement in read_judgements(path)]
+    assert [one.id for one in answers] == sorted(one.id for one in answers)
+    assert {(one.concept, one.kind, one.simulated) for one in answers} == {
         ("badge", "binary", True),
         ("medal", "ranking", True),
     }

@@ -47,16 +47,16 @@ def test_stats_says_how_many_how_far_agreed_and_how_fast(folder):
     rows = _votes(shown_at="2026-11-24T09:00:00+00:00", answered_at="2026-11-24T09:00:03.25+00:00")
     rows += [vote(one, "cant_tell", "[b]lea[/b]", id=f"lea.{one.id}") for one in CANDIDATES]
     write_lines(folder / "data/f.jsonl", rows)
-    told = _call(stats.stats)
-    assert "badge: binary feedback" in told and "simulated" not in told
-    assert "36 by 3" in told and "Krippendorff's alpha" in told and "1.000" in told and "3.2 s" in told
-    assert "[b]lea[/b]" in told and "6 0 0 6" in told
+    output = _call(stats.stats)
+    assert "badge: binary feedback" in output and "simulated" not in output
+    assert "36 by 3" in output and "Krippendorff's alpha" in output and "1.000" in output and "3.2 s" in output
+    assert "[b]lea[/b]" in output and "6 0 0 6" in output
 
 
 def test_stats_says_that_judgements_are_simulated(folder):
     write_lines(folder / "data/f.jsonl", _votes(simulated=True))
-    told = _call(stats.stats, "badge")
-    assert "badge: binary feedback (simulated)" in told and "no person gave them" in told
+    output = _call(stats.stats, "badge")
+    assert "badge: binary feedback (simulated)" in output and "no person gave them" in output
 
 
 def test_stats_marks_agreement_below_the_bar(folder):
@@ -70,8 +70,8 @@ def test_stats_of_rankings_shows_both_measures(folder):
     _params(folder, "ranking")
     names = [one.id for one in CANDIDATES[:4]]
     write_lines(folder / "data/f.jsonl", [ranking([[name] for name in names], who) for who in ("ana", "bo")])
-    told = _call(stats.stats)
-    assert "Kendall's W" in told and "over 1 sets of pictures" in told and "Krippendorff's alpha" in told
+    output = _call(stats.stats)
+    assert "Kendall's W" in output and "over 1 sets of pictures" in output and "Krippendorff's alpha" in output
 
 
 def test_stats_refuses_a_concept_that_is_none_and_passes_over_one_without_judgements(folder):
@@ -82,10 +82,10 @@ def test_stats_refuses_a_concept_that_is_none_and_passes_over_one_without_judgem
 
 
 def test_select_offers_the_choice_ahead_of_all_others_and_marks_the_sample(folder, monkeypatch):
-    asked = []
+    calls = []
 
     def chosen(params, concept, **how):
-        asked.append(how)
+        calls.append(how)
         picks = [Choice(CANDIDATES[5], 0.5, False), Choice(CANDIDATES[2], 0.1, True)]
         return Selection(picks, [CANDIDATES[2], CANDIDATES[9]])
 
@@ -95,9 +95,9 @@ def test_select_offers_the_choice_ahead_of_all_others_and_marks_the_sample(folde
     assert "would be asked" in _call(select.select, "badge", "--dry-run")
     with open_store("sqlite:///feedback.db") as store:
         assert store.read_random_sample("badge") == frozenset()
-    told = _call(select.select, "badge", "--count", "2", "--random", "0.5")
-    assert "2 pictures are asked about next, 1 of them at random" in told
-    assert (asked[-1]["count"], asked[-1]["random_share"]) == (2, 0.5)
+    output = _call(select.select, "badge", "--count", "2", "--random", "0.5")
+    assert "2 pictures are asked about next, 1 of them at random" in output
+    assert (calls[-1]["count"], calls[-1]["random_share"]) == (2, 0.5)
     with open_store("sqlite:///feedback.db") as store:
         assert store.read_random_sample("badge") == {"badge-02", "badge-09"}
         given = _assigned(store)

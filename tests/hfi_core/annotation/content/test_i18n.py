@@ -33,11 +33,11 @@ def test_no_key_means_two_things(language, kind):
 
 
 def test_every_word_that_a_template_or_script_asks_for_is_there():
-    asked = set()
+    used = set()
     for path in (*ROOMS.glob("templates/*.html"), *ROOMS.glob("static/js/*.js")):
-        asked |= set(re.findall(r"""\bt\(\s*["']([a-z_.]+)["']\s*[,)]""", path.read_text()))
-    assert len(asked) > 60
-    assert asked <= read_catalogue("en").keys()
+        used |= set(re.findall(r"""\bt\(\s*["']([a-z_.]+)["']\s*[,)]""", path.read_text()))
+    assert len(used) > 60
+    assert used <= read_catalogue("en").keys()
 
 
 def test_one_is_said_in_the_singular():

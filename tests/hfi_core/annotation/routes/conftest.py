@@ -1,16 +1,8 @@
-"""The store, the server and Ana's requests for the `project` of a test file."""
+"""The server and Ana's requests for the `project` of a test file."""
 
 import pytest
 
-from hfi_core.feedback.store import open_store
 from tests.support.annotation_requests import ApiClient, create_test_app
-
-
-@pytest.fixture
-def store(project):
-    """The feedback store of the project."""
-    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
-        yield store
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_an_id_with_another_answer_is_refused(api, store):
         {"shown_at": "yesterday"}, {"more": 1}, {"note": "\ud800"},
     ],
 )  # fmt: skip
-def test_what_was_not_asked_or_is_no_judgement_is_refused_for_good(api, store, forged):
+def test_what_was_not_asked_or_is_not_a_judgement_is_refused_for_good(api, store, forged):
     (judgement,) = build_judgements(api.ask(count=1)["questions"][0])
     answer = api.client.post(
         "/api/answers",
@@ -147,7 +147,7 @@ def test_reference_pictures_are_served_by_their_place_only(project, store):
     project.edit(gallery={"badge": "reference"})
     api = ApiClient(create_test_app(project, store))
     places = ("badge/0", "badge/1", "badge/2", "badge/-1", "x/0")
-    statuses = [api.client.get(f"/gallery/{place}").status_code for place in places]
+    statuses = [api.client.get(f"/gallery/{path}").status_code for path in places]
     assert statuses == [200, 410, 404, 404, 404]
 
 
@@ -230,7 +230,7 @@ def test_after_a_restart_open_questions_can_still_be_answered(project, store, ap
     assert again.answer(question).json()["new"] == 1
 
 
-def test_the_script_is_told_what_to_do_when_the_store_is_out_of_reach(project, store, api, monkeypatch):
+def test_the_response_says_what_to_do_when_the_store_is_out_of_reach(project, store, api, monkeypatch):
     question = api.ask()["questions"][0]
     with monkeypatch.context() as patch:
         patch.setattr(type(store), "add", lambda *_: (_ for _ in ()).throw(UserError("The disk is full.")))
@@ -362,6 +362,7 @@ def test_what_params_name_and_is_not_there_is_said_at_the_start(project, store, 
         create_test_app(project, store)
 
 
+@pytest.mark.integration
 def test_the_page_costs_no_heavy_import():
     heavy = ("torch", "transformers", "diffusers", "prefect", "mlflow", "dvc")
     code = f"import sys, hfi_core.annotation.app; print([m for m in {heavy} if m in sys.modules])"

@@ -61,13 +61,13 @@ def shape(value, pictures: dict[str, str]):
 
 
 def conversation(api) -> list:
-    """Ask for a question, do everything that one can do with it, and return whatever the server said."""
-    said = []
+    """Ask for a question, do everything that one can do with it, and return whatever the server responds."""
+    responses = []
 
     def record(response):
         headers = {k: v for k, v in response.headers.items() if k not in ("date", "set-cookie", "content-length")}
         body = shape(response.json(), {}) if "json" in headers.get("content-type", "") else None
-        said.append((response.status_code, headers, body))
+        responses.append((response.status_code, headers, body))
         return response
 
     def ask(have=()):
@@ -100,8 +100,8 @@ def conversation(api) -> list:
     ask()
     for path in ("/", "/judge/badge"):
         text = api.get(path).text
-        said.append(re.findall(r"\d+ of \d+ judgements|\d+ (?:people|person)|\d+ pictures", text))
-    return said
+        responses.append(re.findall(r"\d+ of \d+ judgements|\d+ (?:people|person)|\d+ pictures", text))
+    return responses
 
 
 def test_a_whole_conversation_about_a_gold_question_reads_as_about_an_ordinary_one(worlds):

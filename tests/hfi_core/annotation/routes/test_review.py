@@ -62,9 +62,9 @@ def test_a_decision_supersedes_what_the_lead_said_before(annotation_app):
         (form,) = forms(lead.get("/review/badge").text)
         assert lead.fill("/review/badge/binary", **(form | {"answer": answer})).status_code == 303
     mine = get_or_create_pseudonym(annotation_app.folder / ".hfi", "Lea")
-    kept = list(annotation_app.store.read_judgements("badge", annotator=mine))
+    stored = list(annotation_app.store.read_judgements("badge", annotator=mine))
     (counting,) = annotation_app.store.read_judgements("badge", annotator=mine, counting=True)
-    assert len(kept) == 3 and counting.answer == "cant_tell"
+    assert len(stored) == 3 and counting.answer == "cant_tell"
 
 
 def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(annotation_app):
@@ -72,13 +72,13 @@ def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(annotation
     annotation_app.judge(mine, 2, "yes")
     annotation_app.judge("a-one", 2, "no")
     (before,) = [form for form in forms(lead.get("/review/badge").text) if form["picture"].endswith("2")]
-    alpha = shown_alpha(lead)
+    alpha = read_alpha(lead)
     assert lead.fill("/review/badge/binary", **(before | {"answer": "no"})).status_code == 303
     page = lead.get("/review/badge").text
     assert "1 of 2 disagreements to decide" in page
     decided = page[page.index("dispute decided") :]
     assert decided.count(f"<code>{mine}</code>") == 2 and "lead’s decision" in decided
-    assert shown_alpha(lead) == alpha
+    assert read_alpha(lead) == alpha
 
 
 def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_gets_a_code(annotation_app):
@@ -107,7 +107,7 @@ def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_
     assert "evil.example" not in elsewhere.text and 'class="button primary" href="/"' in elsewhere.text
 
 
-def test_a_stale_form_at_the_door_leads_back_to_the_door(annotation_app):
+def test_a_stale_sign_in_form_leads_back_to_the_sign_in(annotation_app):
     stranger = Browser(annotation_app.app, LOCAL)
     headers = {"Accept": "text/html", "Accept-Language": "de", "Referer": f"{LOCAL}/sign-in?next=%2Freview"}
     refused = stranger.post("/sign-in", data={"name": "Ana", "csrf_token": "old"}, headers=headers)
@@ -124,7 +124,7 @@ def test_what_stops_the_server_is_said_to_people_without_its_details_and_logged(
     assert lead.get("/review").json()["code"] == "unavailable"
 
 
-def shown_alpha(lead) -> str:
+def read_alpha(lead) -> str:
     """Return the agreement that the overview shows."""
     return re.search(r"<dt>Agreement.*?</dd>", lead.get("/review").text, re.DOTALL)[0]
 
@@ -215,7 +215,7 @@ def test_the_lead_orders_a_set_that_people_ordered_differently(tmp_path):
         assert decided.digests == {candidate.id: candidate.sha256 for candidate in annotation_app.candidates[:3]}
 
 
-def test_opinions_on_a_picture_that_was_redrawn_are_no_dispute_about_the_new_one(annotation_app):
+def test_opinions_on_a_redrawn_picture_do_not_count_as_a_dispute_about_the_new_one(annotation_app):
     lead = annotation_app.sign_in("Lea")
     (form,) = forms(lead.get("/review/badge").text)
     path = annotation_app.folder / "candidates/badge/manifest.jsonl"

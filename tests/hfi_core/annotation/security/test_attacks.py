@@ -100,8 +100,8 @@ def test_a_forged_answer_is_refused_and_nothing_is_kept(annotation_app, change):
 
 def test_another_persons_proof_and_another_persons_id_are_worth_nothing(annotation_app):
     ana, bo = annotation_app.sign_in("Ana"), annotation_app.sign_in("Bo")
-    kept, row = answer_to(annotation_app, ana)
-    assert kept.status_code == 200
+    response, row = answer_to(annotation_app, ana)
+    assert response.status_code == 200
     assert annotation_app.post(bo, "/api/answers", {"judgements": [row]}).status_code == 409
     stolen, _ = answer_to(annotation_app, bo, id=row["id"], answer="no")
     assert stolen.status_code == 409

@@ -112,7 +112,7 @@ def test_a_large_body_is_refused_however_it_comes(local):
     assert local.post("/change", content=iter([b"csrf_token=", large]), headers=form).status_code == 413
 
 
-def test_a_forged_or_altered_cookie_is_no_session(local, tmp_path):
+def test_a_forged_or_altered_cookie_gives_no_session(local, tmp_path):
     name, value = local.cookie
     for forged in (value[:-2] + "xx", "x", "e30.e30.e30", value.split(".")[0], value * 2, "\u00e9"):
         stranger = TestClient(bare_app(tmp_path), base_url=LOCAL)

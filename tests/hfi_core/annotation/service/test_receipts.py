@@ -52,7 +52,7 @@ def test_for_a_question_of_an_earlier_release_only_the_arrival_is_known(sent, st
 
 
 @pytest.mark.parametrize("year", [1, 9999])
-def test_the_ends_of_the_calendar_are_no_obstacle(year):
+def test_times_at_the_ends_of_the_calendar_are_accepted(year):
     edge = datetime(year, 1 if year == 1 else 12, 1 if year == 1 else 31, tzinfo=timezone(timedelta(hours=5)))
     checked = check_times(
         answer(None, None).model_copy(update={"shown_at": edge, "answered_at": edge}), ISSUED, RECEIVED

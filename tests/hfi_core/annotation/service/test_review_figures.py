@@ -1,4 +1,4 @@
-"""The figures that are kept up to date equal those over all judgements, and read only what is new."""
+"""The figures that are updated answer by answer equal those over all judgements, and read only what is new."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from hfi_core.annotation.service import review_stats
 from hfi_core.annotation.service.review_figures import FigureKeeper
 from hfi_core.feedback.agreement import alpha_interval, mean_w_interval
 from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement, RankingJudgement, is_current
-from hfi_core.feedback.store import open_store
+from tests.support import review_reference
 from tests.support.annotation_project import create_annotation_project
 
 SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
@@ -19,12 +19,6 @@ SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 @pytest.fixture
 def project(tmp_path):
     return create_annotation_project(tmp_path / "project")
-
-
-@pytest.fixture
-def store(project):
-    with open_store(f"sqlite:///{project.folder}/feedback.db") as store:
-        yield store
 
 
 @pytest.fixture
@@ -45,9 +39,9 @@ def compute_from_all(project, store):
     candidates = {row.id: row for row in project.pictures["badge"]}
     own = review_stats.select_own_answers(row for row in store.read_judgements("badge") if is_current(row, candidates))
     return (
-        review_stats.estimate_agreement(own, "binary"),
-        review_stats.find_disputes(own),
-        review_stats.measure_paces(own),
+        review_reference.estimate_agreement(own, "binary"),
+        review_reference.find_disputes(own),
+        review_reference.measure_paces(own),
     )
 
 
@@ -95,7 +89,7 @@ def test_an_update_reads_the_new_answers_and_those_to_the_same_questions_only(pr
 def test_the_interval_over_many_questions_is_that_of_the_bootstrap_over_questions():
     rng = random.Random(1)
     units = [((3, 0), (2, 1), (1, 2), (0, 3), (1, 0))[min(4, int(rng.expovariate(0.8)))] for _ in range(3000)]
-    fast, slow = review_stats.estimate_agreement_of_units(units, "binary"), alpha_interval(np.array(units))
+    fast, slow = review_stats.estimate_agreement(units, "binary"), alpha_interval(np.array(units))
     assert (fast.value, fast.n) == (slow.value, slow.n)
     assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high), abs=0.01)
     rankings = [[[0, 1, 2], rng.choice([[0, 1, 2], [1, 0, 2], [2, 1, 0]])] for _ in range(900)]
@@ -109,9 +103,7 @@ def test_the_interval_over_many_questions_is_that_of_the_bootstrap_over_question
         ]
         for n, pair in enumerate(rankings)
     ]  # fmt: skip
-    fast = review_stats.estimate_agreement_of_units(
-        [review_stats.make_agreement_unit(own) for own in answers], "ranking"
-    )
+    fast = review_stats.estimate_agreement([review_stats.make_agreement_unit(own) for own in answers], "ranking")
     slow = mean_w_interval(np.array(pair) for pair in rankings)
     assert fast.value == pytest.approx(slow.value) and fast.n == slow.n
     assert (fast.low, fast.high) == pytest.approx((slow.low, slow.high), abs=0.02)

@@ -4,14 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hfi_core.annotation.service.review_stats import (
-    estimate_agreement,
-    find_disputes,
-    measure_paces,
-    merge_paces,
-    select_own_answers,
-)
+from hfi_core.annotation.service.review_stats import merge_paces, select_own_answers
 from hfi_core.feedback.schema import ADJUDICATION_PREFIX, BinaryJudgement, RankingJudgement
+from tests.support.review_reference import estimate_agreement, find_disputes, measure_paces
 
 SHOWN = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
@@ -31,7 +26,7 @@ def ranked(annotator: str, *groups: str, none: str = ""):
     )  # fmt: skip
 
 
-def test_disagreements_come_widest_first_and_settled_ones_last():
+def test_disagreements_come_widest_first_and_decided_ones_last():
     judgements = [
         vote("all-yes", "ana", "yes"), vote("all-yes", "bo", "yes"),
         vote("unsure", "ana", "yes"), vote("unsure", "bo", "cant_tell"),
@@ -39,10 +34,10 @@ def test_disagreements_come_widest_first_and_settled_ones_last():
         vote("even", "ana", "no"), vote("even", "bo", "yes"),
         vote("decided", "ana", "no"), vote("decided", "bo", "yes"), vote("decided", "lea", "yes", lead=True),
     ]  # fmt: skip
-    found = find_disputes(judgements)
-    assert [dispute.pictures[0] for dispute in found] == ["even", "two-one", "decided"]
-    assert [dispute.is_decided for dispute in found] == [False, False, True]
-    assert [opinion.is_decision for opinion in found[2].opinions] == [False, False, True]
+    disputes = find_disputes(judgements)
+    assert [dispute.pictures[0] for dispute in disputes] == ["even", "two-one", "decided"]
+    assert [dispute.is_decided for dispute in disputes] == [False, False, True]
+    assert [opinion.is_decision for opinion in disputes[2].opinions] == [False, False, True]
 
 
 def test_the_leads_decision_alone_makes_no_disagreement_and_no_agreement():

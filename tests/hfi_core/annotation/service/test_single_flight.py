@@ -60,8 +60,8 @@ def test_a_failure_reaches_who_asked_and_the_next_one_tries_anew():
 
 
 def test_leads_who_look_at_once_have_the_agreement_computed_once(tmp_path, monkeypatch):
-    seen, agreement = [], review_stats.estimate_agreement_of_units
-    monkeypatch.setattr(review_stats, "estimate_agreement_of_units", lambda *given: seen.append(1) or agreement(*given))
+    seen, agreement = [], review_stats.estimate_agreement
+    monkeypatch.setattr(review_stats, "estimate_agreement", lambda *given: seen.append(1) or agreement(*given))
     with open_annotation_app(write_project(tmp_path / "project")) as annotation_app:
         leads = [annotation_app.sign_in(f"Lea {n}") for n in range(4)]
         with ThreadPoolExecutor(4) as pool:

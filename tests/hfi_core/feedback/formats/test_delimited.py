@@ -112,8 +112,8 @@ def test_a_rejected_row_is_named_by_line_and_reason(table, tmp_path, row, reason
     import re
 
     path = table(f'picture,annotator,concept,answer\n"badge-2",Ana,badge,"yes"\n\n{row}\nbadge-3,Ana,badge,no\n')
-    ((where, said),) = complaints(path, tmp_path)
-    assert where == "line 4" and re.search(reason, said), said
+    ((where, message),) = complaints(path, tmp_path)
+    assert where == "line 4" and re.search(reason, message), message
     with pytest.raises(UserError, match="line 4: "):
         bring(path, tmp_path)
     assert stored(tmp_path) == []
@@ -125,7 +125,7 @@ def test_lines_are_counted_as_an_editor_counts_them(table, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("picture,annotator\n".encode("utf-16"), "UTF-16"),
         ("picture,annotator\n".encode("utf-16-le"), "UTF-16"),
@@ -135,13 +135,13 @@ def test_lines_are_counted_as_an_editor_counts_them(table, tmp_path):
         (b"", "is empty"),
     ],
 )
-def test_what_is_no_utf_8_table_is_refused_by_its_name(table, tmp_path, content, says):
-    with pytest.raises(UserError, match=says):
+def test_what_is_not_a_utf_8_table_is_refused_by_its_name(table, tmp_path, content, message):
+    with pytest.raises(UserError, match=message):
         bring(table(content), tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("content", "where", "says"),
+    ("content", "where", "expected"),
     [
         ("picture,annotator,concept,answer\nbadge-1,Jos\xe9,badge,yes\n".encode("latin-1"), "line 2", "Windows-1252"),
         (b'picture,annotator,concept,answer\nbadge-1,"Ana,badge,yes\n', "line 2", "unexpected end"),
@@ -150,9 +150,9 @@ def test_what_is_no_utf_8_table_is_refused_by_its_name(table, tmp_path, content,
         (b"picture,picture,concept,answer\n", "line 1", "'picture' twice"),
     ],
 )
-def test_what_breaks_a_table_is_named_with_its_line(table, tmp_path, content, where, says):
-    ((found, said),) = complaints(table(content), tmp_path)
-    assert found == where and says in said
+def test_what_breaks_a_table_is_named_with_its_line(table, tmp_path, content, where, expected):
+    ((found, message),) = complaints(table(content), tmp_path)
+    assert found == where and expected in message
 
 
 @pytest.mark.parametrize("columns", [{"picture": "gone"}, {"colour": "answer"}])

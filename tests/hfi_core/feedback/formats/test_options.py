@@ -244,8 +244,8 @@ def test_lines_that_end_with_cr_are_counted_and_may_fill_more_than_a_chunk(file,
     ],
 )
 def test_a_table_that_contradicts_itself_is_rejected_by_its_line(file, tmp_path, content, options, location, reason):
-    ((found, said),) = complaints(file(content), tmp_path, **(COMMON | options))
-    assert found == location and reason in said
+    ((found, message),) = complaints(file(content), tmp_path, **(COMMON | options))
+    assert found == location and reason in message
 
 
 QUOTED = 'file\tverdict\twho\tnote\nbadge-1\tremove\tana\t"bad\nbadge-2\tkeep\tana\t{}\nbadge-3\tkeep\tana\tgood"\n'

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hfi_core.feedback.formats.detect import detect_format
+from hfi_core.feedback.formats.importer import import_file
 from hfi_core.feedback.formats.label_studio.tasks import link_pictures
 from hfi_core.feedback.formats.registry import FORMATS
 from hfi_core.feedback.schema import parse_judgement
-from tests.support.format_imports import BADGES, STYLES, bring, store_in
+from tests.support.format_imports import BADGES, STYLES, bring, project, store_in
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 NOTES = TEXT | st.sampled_from(["", "=1+1", "@x", "'=1", "''", "'", "\t-", "a\r\nb\rc", '"', ';"\n,', "\x00", "＝x"])
@@ -99,8 +100,8 @@ def test_a_store_that_is_exported_and_imported_into_an_empty_one_is_the_same_to_
             path = folder / f"out.{'tsv' if format == 'tsv' else 'txt'}"
             assert FORMATS[format].write(path, store.read_judgements(), link_pictures("https://pictures")) == len(rows)
         assert detect_format(path) == format
-        assert bring(path, other).new == len(rows)
-        with store_in(other) as store:
+        with project(other) as held, store_in(other) as store:
+            assert import_file(path, held, store)[1].new == len(rows)
             assert store.take_snapshot(other / "snapshot.jsonl") == before
         assert (other / "snapshot.jsonl").read_bytes() == (folder / "snapshot.jsonl").read_bytes()
         assert bring(path, other).new == 0

@@ -15,19 +15,19 @@ def there(id: str, content: str, at: str | None = None, after: str | None = None
 
 def test_a_later_answer_supersedes_an_earlier_one_in_whatever_order_they_come():
     for rows in ([said("a", "yes", "1"), said("b", "no", "2")], [said("b", "no", "2"), said("a", "yes", "1")]):
-        settled = resolve_chains(rows, [])
-        assert [(row.id, row.supersedes) for row in settled.correcting] == [("b", "a")]
-        assert not settled.rejected
+        resolved = resolve_chains(rows, [])
+        assert [(row.id, row.supersedes) for row in resolved.correcting] == [("b", "a")]
+        assert not resolved.rejected
 
 
 def test_a_mind_changed_twice_is_a_chain():
-    settled = resolve_chains([said("a", "yes", "1"), said("b", "no", "2"), said("c", "yes", "3")], [])
-    assert [(row.id, row.supersedes) for row in settled.correcting] == [("b", "a"), ("c", "b")]
+    resolved = resolve_chains([said("a", "yes", "1"), said("b", "no", "2"), said("c", "yes", "3")], [])
+    assert [(row.id, row.supersedes) for row in resolved.correcting] == [("b", "a"), ("c", "b")]
 
 
 def test_an_answer_supersedes_the_last_one_in_the_store():
-    settled = resolve_chains([said("c", "yes", "3")], [there("a", "yes", "1"), there("b", "no", "2", after="a")])
-    assert [(row.id, row.supersedes) for row in settled.correcting] == [("c", "b")]
+    resolved = resolve_chains([said("c", "yes", "3")], [there("a", "yes", "1"), there("b", "no", "2", after="a")])
+    assert [(row.id, row.supersedes) for row in resolved.correcting] == [("c", "b")]
 
 
 def test_what_is_older_than_the_store_s_answer_is_outdated():

@@ -11,7 +11,7 @@ from tests.support.postgresql import Server
 _numbers = count()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.integration)])
 def new_url(request, tmp_path) -> Callable[[], str]:
     """Gives the URL of an empty database at each call."""
     if request.param == "sqlite":

@@ -138,7 +138,7 @@ def test_imported_judgements_take_their_turns(store):
     assert give(store, "ana", 9, judgements=2) == ["p1", "p2"]
 
 
-def test_more_answers_than_wanted_are_no_more_progress(store):
+def test_more_answers_than_wanted_do_not_count_as_progress(store):
     store.offer(CONCEPT, candidates(2))
     for annotator in ("ana", "bo", "cy"):
         store.add(binary(f"j-{annotator}", annotator, "p0"))

@@ -15,7 +15,7 @@ from tests.support.stored_judgements import binary, ids
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "message"),
     [
         ("feedback.db", "is not the URL of a database"),
         ("", "is not the URL of a database"),
@@ -29,9 +29,9 @@ from tests.support.stored_judgements import binary, ids
         ("postgresql+psycopg://ana:secret@/x?host=/nowhere", "is out of reach"),
     ],
 )
-def test_a_url_that_leads_nowhere(url, told, tmp_path, monkeypatch):
+def test_a_url_that_leads_nowhere(url, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=told) as refused:
+    with pytest.raises(UserError, match=message) as refused:
         open_store(url)
     assert "secret" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
@@ -61,7 +61,7 @@ def test_a_store_of_a_newer_version(url):
         open_store(url)
 
 
-def test_a_file_that_is_no_database(tmp_path):
+def test_a_file_that_is_not_a_database(tmp_path):
     (tmp_path / "f.db").write_text("id,answer\n" * 100)
     with pytest.raises(UserError, match="is not a SQLite database"):
         open_store(f"sqlite:///{tmp_path}/f.db")
@@ -112,13 +112,14 @@ with open_store(sys.argv[1]) as store:
 """
 
 
-def test_a_full_disk_is_told_and_what_was_acknowledged_stays(tmp_path):
+@pytest.mark.integration
+def test_a_full_disk_is_named_and_what_was_acknowledged_stays(tmp_path):
     url = f"sqlite:///{tmp_path}/f.db"
     done = subprocess.run(
         [sys.executable, "-c", _FULL, url], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    count, told = done.stdout.split(" ", 1)
-    assert "make room" in told or "check the disk" in told
+    count, message = done.stdout.split(" ", 1)
+    assert "make room" in message or "check the disk" in message
     with open_store(url) as store:
         assert ids(store.read_judgements())[: int(count)] == [f"j-{n:05d}" for n in range(int(count))]
         assert store.add(binary("after", "bo"))

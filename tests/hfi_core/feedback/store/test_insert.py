@@ -43,7 +43,7 @@ def test_an_id_stands_for_one_judgement(store):
     assert store.get("j-1").answer == "yes"
 
 
-def test_a_conflict_is_the_user_s_to_mend():
+def test_a_conflict_is_a_user_error():
     assert issubclass(Conflict, UserError)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -27,6 +28,7 @@ def test_the_newest_revision_is_the_one_that_needs_no_migration():
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
 
 
+@pytest.mark.integration
 def test_opening_a_store_that_is_current_imports_no_alembic(tmp_path):
     import subprocess
     import sys

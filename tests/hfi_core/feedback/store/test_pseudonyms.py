@@ -74,7 +74,7 @@ def test_who_is_forgotten_cannot_be_found_again_even_with_the_key(people):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"key": 1}', "\xff"])
-def test_a_file_that_is_no_list_is_refused(people, content):
+def test_a_file_that_is_not_a_list_is_refused(people, content):
     people.path.parent.mkdir()
     people.path.write_text(content, encoding="latin-1")
     people.path.chmod(0o600)

@@ -23,6 +23,17 @@ def test_v_is_turned_back_into_the_noise_that_was_added(t, seed):
     assert torch.allclose(schedule.eps_from_output(v, x_t, steps), eps, atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["epsilon", "v_prediction"])
+@given(t=st.integers(0, 99), seed=st.integers(0, 1000))
+def test_an_error_of_the_noise_is_turned_into_the_error_of_the_network_s_output(kind, t, seed):
+    generator = torch.Generator().manual_seed(seed)
+    x_t, target, output = (torch.randn(2, 4, 3, 3, generator=generator) for _ in range(3))
+    steps = torch.tensor([t, t])
+    schedule = NoiseSchedule(ALPHA_BAR, kind)
+    eps_error = schedule.eps_from_output(output, x_t, steps) - schedule.eps_from_output(target, x_t, steps)
+    assert torch.allclose(schedule.output_error(eps_error, steps), output - target, atol=1e-3)
+
+
 def test_an_unknown_parameterisation_is_refused_by_name():
     with pytest.raises(UserError, match="'sample'"):
         NoiseSchedule(ALPHA_BAR, "sample")

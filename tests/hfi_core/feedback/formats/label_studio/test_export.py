@@ -145,8 +145,8 @@ def test_several_controls_need_one_to_be_named(export, tmp_path):
 )
 def test_a_rejected_task_is_named(export, tmp_path, row, reason):
     path = export([task({"image": IMAGE}, result("choices", {"choices": ["yes"]})), row])
-    ((where, said),) = complaints(path, tmp_path, concept="badge", format="label-studio")
-    assert where.startswith(("task 12", "item 2")) and reason in said
+    ((where, message),) = complaints(path, tmp_path, concept="badge", format="label-studio")
+    assert where.startswith(("task 12", "item 2")) and reason in message
 
 
 def test_json_min_is_read(export, tmp_path):

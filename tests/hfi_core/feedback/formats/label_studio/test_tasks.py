@@ -17,7 +17,7 @@ from hfi_core.feedback.formats.label_studio.tasks import (
 from tests.support.format_imports import BADGES, STYLES, bring, stored
 from tests.support.judging import draw_candidates
 
-PLACE = link_pictures("https://pictures.example/")
+LINKS = link_pictures("https://pictures.example/")
 
 
 def answered(path, results) -> None:
@@ -32,7 +32,7 @@ def answered(path, results) -> None:
 
 def test_binary_tasks_come_back_as_judgements(tmp_path):
     path = tmp_path / "tasks.json"
-    assert write_tasks(path, "badge", "badge", "binary", BADGES, 5, PLACE) == len(BADGES)
+    assert write_tasks(path, "badge", "badge", "binary", BADGES, 5, LINKS) == len(BADGES)
     view = ElementTree.fromstring(path.with_suffix(".xml").read_text())
     choices = view.find("Choices")
     aliases = [choice.get("alias") for choice in choices]
@@ -50,7 +50,7 @@ def test_binary_tasks_come_back_as_judgements(tmp_path):
 
 def test_rankings_overlap_and_come_back_as_judgements(tmp_path):
     path = tmp_path / "tasks.json"
-    count = write_tasks(path, "klara", "style of klara", "ranking", STYLES, 4, PLACE)
+    count = write_tasks(path, "klara", "style of klara", "ranking", STYLES, 4, LINKS)
     tasks = [{item["id"] for item in task["data"]["items"]} for task in json.loads(path.read_text())]
     assert len(tasks) == count and set.union(*tasks) == {style.id for style in STYLES}
     assert all(one & other for one, other in zip(tasks, tasks[1:], strict=False))
@@ -76,7 +76,7 @@ def test_the_pictures_lie_inside_or_where_it_is_said(tmp_path):
         data = task["data"]
         picture = base64.b64decode(data["image"].removeprefix("data:image/png;base64,"))
         assert picture == (tmp_path / "badge" / "pictures" / f"{data['picture']}.png").read_bytes()
-    write_tasks(path, "badge", "badge", "binary", rows, 5, PLACE)
+    write_tasks(path, "badge", "badge", "binary", rows, 5, LINKS)
     image = json.loads(path.read_text())[0]["data"]["image"]
     assert image.startswith("https://pictures.example/badge/pictures/badge-0")
 
@@ -91,7 +91,7 @@ def test_a_picture_that_is_gone_is_named(tmp_path):
     assert not (tmp_path / "t.json").exists()
 
 
-def test_a_concept_s_words_are_no_markup():
+def test_markup_in_a_concept_s_text_is_escaped():
     words = '<script>alert("x")</script> & co'
     assert (
         ElementTree.fromstring(make_labelling_config("binary", words, 5)).find("Header").get("value").startswith(words)

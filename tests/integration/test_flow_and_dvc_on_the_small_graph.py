@@ -9,7 +9,7 @@ from tests.support.flow_fixtures import FakeProject
 from tests.support.projects import REPOSITORY
 
 
-def test_both_doors_leave_the_same_bytes_and_the_same_lock(run_by_flow, run_by_dvc):
+def test_hfi_run_and_dvc_repro_leave_the_same_bytes_and_the_same_lock(run_by_flow, run_by_dvc):
     assert run_by_flow.project.outputs() == run_by_dvc.project.outputs()
     assert run_by_flow.project.outputs(), "there is something to compare"
     assert run_by_flow.project.lock() == run_by_dvc.project.lock()
@@ -48,7 +48,7 @@ def test_only_what_changed_runs_again(run_by_flow, tmp_path, quick):
     assert project.ran() == ["distill@base", "distill@anchored", "compare"]
 
 
-def test_what_rests_on_unchanged_bytes_is_left_alone(run_by_flow, tmp_path, quick):
+def test_units_with_unchanged_inputs_do_not_run_again(run_by_flow, tmp_path, quick):
     project = run_by_flow.copy(tmp_path / "project")
     project.forget()
     project.edit(feedback__minimum=1)  # another label file would be written, but the fake one says the same

@@ -88,9 +88,9 @@ def clone(folder: Path, environment: Mapping[str, str]) -> Clone:
 
 
 @pytest.fixture(scope="module", params=["forked", pytest.param("anew", marks=pytest.mark.soak)])
-def doors(request, forked, tmp_path_factory) -> tuple[Clone, Clone]:
-    """Two clones, one brought up to date by each door."""
-    base = tmp_path_factory.mktemp("doors")
+def clones(request, forked, tmp_path_factory) -> tuple[Clone, Clone]:
+    """Two clones, one brought up to date by `hfi run`, the other by `dvc repro`."""
+    base = tmp_path_factory.mktemp("clones")
     environment = forked if request.param == "forked" else forked | REAL
     by_flow, by_dvc = clone(base / "flow", environment), clone(base / "dvc", environment)
     by_flow.command("hfi", "run")
@@ -99,20 +99,20 @@ def doors(request, forked, tmp_path_factory) -> tuple[Clone, Clone]:
 
 
 @pytest.mark.timeout(600)
-def test_every_output_is_equal_to_the_byte(doors):
-    by_flow, by_dvc = (made.outputs() for made in doors)
+def test_every_output_is_equal_to_the_byte(clones):
+    by_flow, by_dvc = (made.outputs() for made in clones)
     assert by_flow
     assert by_flow == by_dvc
 
 
-def test_both_leave_the_same_lock(doors):
-    by_flow, by_dvc = (yaml.safe_load((made.folder / "dvc.lock").read_text()) for made in doors)
+def test_both_leave_the_same_lock(clones):
+    by_flow, by_dvc = (yaml.safe_load((made.folder / "dvc.lock").read_text()) for made in clones)
     assert by_flow == by_dvc
 
 
-def test_after_either_dvc_is_clean_and_the_other_door_finds_nothing_to_do(doors):
-    by_flow, by_dvc = doors
-    for made in doors:
+def test_after_either_dvc_is_clean_and_the_other_finds_nothing_to_do(clones):
+    by_flow, by_dvc = clones
+    for made in clones:
         assert "up to date" in made.command("dvc", "status")
     assert "didn't change" in by_flow.command("dvc", "repro")
     before = by_dvc.outputs()
@@ -120,12 +120,12 @@ def test_after_either_dvc_is_clean_and_the_other_door_finds_nothing_to_do(doors)
     assert by_dvc.outputs() == before
 
 
-def test_git_is_clean_but_for_the_lock(doors):
-    for made in doors:
+def test_git_is_clean_but_for_the_lock(clones):
+    for made in clones:
         assert made.command("git", "status", "--porcelain").split() == ["??", "dvc.lock"]
 
 
-def test_metrics_and_plots_are_shown_by_dvc(doors):
-    by_flow, _ = doors
+def test_metrics_and_plots_are_shown_by_dvc(clones):
+    by_flow, _ = clones
     assert "flagged@broad" in by_flow.command("dvc", "metrics", "show")
     assert "index.html" in by_flow.command("dvc", "plots", "show")
