@@ -63,7 +63,7 @@ def locate_weights(source: str | None, revision: str | None, part: WeightsFolder
     """
     if source is None or source == EMBEDDED:
         return Path(str(files("hfi_core.embedded"))) / "weights" / _EMBEDDED_FOLDERS[part]
-    folder = _expand_user(source)
+    folder = expand_user(source)
     if folder.is_dir():
         return folder
     if folder.exists():
@@ -84,10 +84,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FIX = ", or for a hub id set {part}.revision to the commit of the hub repository (40 digits)."
 
 
-def _expand_user(source: str) -> Path:
+def expand_user(source: str) -> Path:
+    """Return a path in which `~` is the home folder; a `~name` of an unknown user stays as it is."""
     try:
         return Path(source).expanduser()
-    except RuntimeError:  # there is no such user
+    except RuntimeError:  # the user is unknown
         return Path(source)
 
 
@@ -142,11 +143,11 @@ def _from_hub(source: str, revision: str, part: WeightsFolder) -> Path:
         what = "commit" if isinstance(error, RevisionNotFoundError) else "repository (or none that you may read)"
         raise UserError(
             f"{part}.source {source!r} at {revision}: the hub has no such {what}, and there is no local folder of this "
-            f"name{_nearest(_expand_user(source))}.\n  To fix this: correct {part}.source and {part}.revision."
+            f"name{_nearest(expand_user(source))}.\n  To fix this: correct {part}.source and {part}.revision."
         ) from error
     except Exception as error:  # the hub client raises errors of its own, of requests and of the system
         raise UserError(
-            f"{part}.source {source!r} at {revision} is neither a local folder{_nearest(_expand_user(source))}, nor in "
+            f"{part}.source {source!r} at {revision} is neither a local folder{_nearest(expand_user(source))}, nor in "
             f"the local hub cache, nor reachable ({type(error).__name__}). Without a network: copy the folder here, "
             f"and name its path in {part}.source."
         ) from error
