@@ -1,13 +1,11 @@
 """The result of one check of `hfi doctor`, the time limit of a check, and the check of a folder."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 
+from flows.runtime.time_limit import NoAnswerError, iterate_within
 from hfi_core.errors import UserError, first_line
 from hfi_core.secrets import hide_secrets
 
@@ -42,30 +40,12 @@ def with_timeout(
     max_seconds: float = MAX_SECONDS,
 ) -> Iterator[Finding]:
     """Yield the findings of `check`. If it raises an error or exceeds its time, that is a finding called `name`."""
-    findings: SimpleQueue[Finding | None] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            for finding in check():
-                findings.put(finding)
-        except UserError as error:
-            findings.put(Finding(name, False, str(error), remedy, needed))
-        except Exception as error:  # every library has its own
-            findings.put(Finding(name, False, hide_secrets(first_line(error, with_type=True)), remedy, needed))
-        findings.put(None)
-
-    # A daemon: a library that hangs must not keep the command from ending.
-    Thread(target=work, daemon=True).start()
-    deadline = time.monotonic() + max_seconds
-    while True:
-        try:
-            finding = findings.get(timeout=max(deadline - time.monotonic(), 0.001))
-        except Empty:
-            yield Finding(name, False, f"no answer in {max_seconds:.0f} s", remedy, needed)
-            return
-        if finding is None:
-            return
-        yield finding
+    try:
+        yield from iterate_within(max_seconds, check)
+    except (UserError, NoAnswerError) as error:
+        yield Finding(name, False, str(error), remedy, needed)
+    except Exception as error:  # every library has its own
+        yield Finding(name, False, hide_secrets(first_line(error, with_type=True)), remedy, needed)
 
 
 def check_folder(name: str, folder: Path, remedy: str = "") -> Finding:

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Any
 
 from flows.releases.register import registered_version
+from flows.runtime.time_limit import iterate_within
 from flows.tracking.client import registry_client
 from flows.tracking.relocation import database_file
 from flows.tracking.timeouts import short_timeouts
@@ -88,7 +87,8 @@ def _read_version(params: Params, model: str, number: str) -> StoredVersion | No
     from mlflow.tracking import MlflowClient  # noqa: F401 - its seconds are not the server's
 
     with short_timeouts(_MAX_SECONDS):
-        return _call_within(_MAX_SECONDS, lambda: _read_from_server(params, model, number))
+        (version,) = iterate_within(_MAX_SECONDS, lambda: [_read_from_server(params, model, number)])
+        return version
 
 
 def _read_from_database(file: Path, model: str, number: str) -> StoredVersion | None:
@@ -120,23 +120,3 @@ def _find(read: Callable[[], Any]) -> Any | None:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise
-
-
-def _call_within(seconds: float, function: Callable[[], Any]) -> Any:
-    """Return what a function returns. Raises TimeoutError if that takes longer."""
-    answers: SimpleQueue[tuple[Any, Exception | None]] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            answers.put((function(), None))
-        except Exception as error:
-            answers.put((None, error))
-
-    Thread(target=work, daemon=True).start()  # a call that hangs must not keep the command from ending
-    try:
-        answer, error = answers.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError(f"no answer in {seconds:.0f} s") from None
-    if error is not None:
-        raise error
-    return answer

@@ -8,9 +8,8 @@ import torch
 
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, fit
-from hfi_core.erasure.trainer import DistillationSettings, StepCallback
-from hfi_core.inversion.textual_inversion import FLOAT16_SCALE
+from hfi_core.compute.training_loop import Checkpoint, Observer
+from hfi_core.erasure.trainer import DistillationSettings, StepCallback, learn_average
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.sampling import denoise, draw_initial_noise
 from hfi_core.params import Sampler
@@ -117,23 +116,11 @@ def finetune(
     """
     group = current_group()
     group.require_rows(batch=batch)
-    student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
-    average = {name: value.detach().clone() for name, value in student.items()}
 
-    def step_loss(step: int) -> torch.Tensor:
+    def step_loss(step: int, student: dict[str, torch.Tensor], average: dict[str, torch.Tensor]) -> torch.Tensor:
         before_step(step, average)
         return loss(step, group.rows(batch), student) * group.weight(batch)
 
-    history = fit(
-        [ParameterGroup(student, settings.rate)],
-        step_loss,
-        name="The removal",
-        steps=settings.steps,
-        average=average,
-        decay=settings.ema,
-        checkpoint=Checkpoint(work / "finetuning.safetensors", CHECKPOINT_EVERY) if work else None,
-        observe=observe,
-        scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,
-        mean=group.mean,
-    )
+    checkpoint = Checkpoint(work / "finetuning.safetensors", CHECKPOINT_EVERY) if work else None
+    average, history = learn_average(model, step_loss, settings, start=start, checkpoint=checkpoint, observe=observe)
     return average, history.tolist()

@@ -123,7 +123,7 @@ def _distill_once(
         start=model.unet_parameters(spec.learns),
         work=work,
         before_step=before_step,
-        observe=lambda step, _: progress(step + 1, spec.steps, "distilling"),
+        observe=report_steps(progress, spec.steps, "distilling"),
     )
     return weights, losses.tolist()
 
@@ -230,25 +230,22 @@ def _finetune(model: TextToImage, loss: Loss, spec: FineTuned, *, work, before_s
         start=model.unet_parameters(spec.learns),
         work=work,
         before_step=before_step,
-        observe=lambda step, _: progress(step + 1, spec.steps, "fine-tuning"),
+        observe=report_steps(progress, spec.steps, "fine-tuning"),
     )
 
 
 def remove_in_closed_form(model, concepts, spec: ClosedForm, params: Params, *, key, work, before_step, progress):
     """Map text and v* onto u* in one solve. The curve is the objective before and after it."""
-    before_step(0, model.cross_attention())
     targets = anchored.make_targets(model, concepts, {}, spec.contrast, preserve=True)
-    weights, losses = closed_form.solve(model, targets, spec, params.compute.block)
-    before_step(1, weights)
-    progress(1, 1, "solving")
-    return weights, list(losses)
+    solve = closed_form.solve(model, targets, spec, params.compute.block)
+    return _edit(model.cross_attention(), [solve], 1, before_step, progress)
 
 
 def remove_by_uce(model, concepts, spec: UCE, params: Params, *, key, work, before_step, progress):
     """Edit keys and values in one solve (Gandikota et al. 2024). The curve is the objective before and after it."""
     base = model.unet_parameters("cross-kv")
-    solves = iter([uce.solve(base, uce.make_edit(model, concepts, spec), spec)])
-    return _edit(base, solves, 1, before_step, progress)
+    solve = uce.solve(base, uce.make_edit(model, concepts, spec), spec)
+    return _edit(base, [solve], 1, before_step, progress)
 
 
 def remove_by_rece(model, concepts, spec: RECE, params: Params, *, key, work, before_step, progress):

@@ -61,10 +61,8 @@ def distill(
     group = current_group()
     group.require_rows(batch=rollouts.batch)
     targets, joint = rollouts.targets, rollouts.batch * len(rollouts.targets)
-    student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
-    teacher = {name: value.detach().clone() for name, value in student.items()}
 
-    def loss(step: int) -> torch.Tensor:
+    def loss(step: int, student: dict[str, torch.Tensor], teacher: dict[str, torch.Tensor]) -> torch.Tensor:
         if before_step:
             before_step(step, teacher)
         points = rollouts.draw(step, teacher)
@@ -89,19 +87,40 @@ def distill(
 
     # A checkpoint is written only where roll-outs are drawn anew, so that it never contains them.
     every = rollouts.reuse * max(1, round(20 / rollouts.reuse))
+    checkpoint = Checkpoint(work / "distillation.safetensors", every) if work else None
+    return learn_average(model, loss, settings, start=start, checkpoint=checkpoint, observe=observe)
+
+
+def learn_average(
+    model: TextToImage,
+    loss: Callable[[int, dict[str, torch.Tensor], dict[str, torch.Tensor]], torch.Tensor],
+    settings: DistillationSettings,
+    *,
+    start: dict[str, torch.Tensor],
+    checkpoint: Checkpoint | None,
+    observe: Observer | None,
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Minimise `loss(step, student, average)` over weights of the UNet.
+
+    Returns the average (EMA) of the student's weights by name, which is the result, and the losses (steps,).
+
+    Raises UserError if the loss diverges.
+    """
+    student = {name: torch.nn.Parameter(value.detach().float().clone()) for name, value in start.items()}
+    average = {name: value.detach().clone() for name, value in student.items()}
     history = fit(
         [ParameterGroup(student, settings.rate)],
-        loss,
+        lambda step: loss(step, student, average),
         name="The removal",
         steps=settings.steps,
-        average=teacher,
+        average=average,
         decay=settings.ema,
-        checkpoint=Checkpoint(work / "distillation.safetensors", every) if work else None,
+        checkpoint=checkpoint,
         observe=observe,
         scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,
-        mean=group.mean,
+        mean=current_group().mean,
     )
-    return teacher, history
+    return average, history
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from hfi_core.io.hashing import sha256_of_file
 from hfi_core.models.diffusion.folder import INDEX, read_index, require_files, require_weights
 from hfi_core.models.diffusion.supported import require_supported
 from hfi_core.models.lora_layouts import LoraNames
-from hfi_core.models.weights import digest_of_weights
+from hfi_core.models.weights import digest_of_weights, expand_user
 from hfi_core.params import Imported
 
 if TYPE_CHECKING:  # the checks do not import torch
@@ -117,10 +117,7 @@ def locate_imported(row: str, spec: Imported) -> Path:
 
     Raises UserError if it is missing.
     """
-    try:
-        path = Path(spec.source).expanduser()
-    except RuntimeError:  # there is no such user
-        path = Path(spec.source)
+    path = expand_user(spec.source)
     if not path.exists():
         raise UserError(
             f"removals.{row}.source {spec.source!r} is missing. To fix this: name a safetensors file or a folder of "

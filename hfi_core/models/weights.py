@@ -70,7 +70,7 @@ def locate_weights(source: str | None, revision: str | None, part: WeightsFolder
     """
     if source is None or source == EMBEDDED:
         return Path(str(files("hfi_core.embedded"))) / "weights" / _EMBEDDED_FOLDERS[part]
-    folder, key = _expand_user(source), _KEYS[part]
+    folder, key = expand_user(source), _KEYS[part]
     if folder.is_dir():
         return folder
     if folder.exists():
@@ -91,10 +91,11 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_FIX = ", or for a hub id set {key}.revision to the commit of the hub repository (40 digits)."
 
 
-def _expand_user(source: str) -> Path:
+def expand_user(source: str) -> Path:
+    """Return a path in which `~` is the home folder; a `~name` of an unknown user stays as it is."""
     try:
         return Path(source).expanduser()
-    except RuntimeError:  # there is no such user
+    except RuntimeError:  # the user is unknown
         return Path(source)
 
 
@@ -150,11 +151,11 @@ def _from_hub(source: str, revision: str, part: WeightsFolder) -> Path:
         what = "commit" if isinstance(error, RevisionNotFoundError) else "repository (or none that you may read)"
         raise UserError(
             f"{key}.source {source!r} at {revision}: the hub has no such {what}, and there is no local folder of this "
-            f"name{_nearest(_expand_user(source))}.\n  To fix this: correct {key}.source and {key}.revision."
+            f"name{_nearest(expand_user(source))}.\n  To fix this: correct {key}.source and {key}.revision."
         ) from error
     except Exception as error:  # the hub client raises errors of its own, of requests and of the system
         raise UserError(
-            f"{key}.source {source!r} at {revision} is neither a local folder{_nearest(_expand_user(source))}, nor in "
+            f"{key}.source {source!r} at {revision} is neither a local folder{_nearest(expand_user(source))}, nor in "
             f"the local hub cache, nor reachable ({type(error).__name__}). Without a network: copy the folder here, "
             f"and name its path in {key}.source."
         ) from error
