@@ -39,7 +39,7 @@ class Budget:
     """Size of a build: gradient steps of each network, pictures a step, training pictures, channels of the UNet."""
 
     vae: int = 1300
-    denoiser: int = 8000
+    denoiser: int = 12_000
     clip: int = 2000
     judge: int = 1000
     batch: int = 64
