@@ -14,10 +14,12 @@ from hfi_core.erasure.sdd import unconditional_target
 from hfi_core.erasure.targets import DistillationTarget, frozen_target, preservation_targets
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.params import Sampler
 from tests.support.stopped import Stopped, stop_at
 
 SETTINGS = DistillationSettings(steps=4, rate=3e-4, ema=0.5)
-SAMPLING = RolloutSettings(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=2, concentration=3)
+SAMPLER = Sampler(scheduler="ddim", steps=3, guidance=3)
+SAMPLING = RolloutSettings(batch=3, sampler=SAMPLER, rollouts=2, reuse=2, concentration=3)
 
 
 @pytest.fixture(scope="module")
