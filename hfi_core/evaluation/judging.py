@@ -15,7 +15,7 @@ from hfi_core.compute.device import configure_torch
 from hfi_core.compute.shards import WHOLE, Shard, unfinished_blocks
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import SHARES
-from hfi_core.evaluation.measure import compare_variants, measure_variant
+from hfi_core.evaluation.measure import compare_variants, measure_variant, suite_roles
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS, read_variants
 from hfi_core.evaluation.shots import Shot, list_rivals, list_suite_shots
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
@@ -39,6 +39,8 @@ class Observers:
 
     judge: Judge
     clip: Clip
+    judges: Mapping[str, Judge]
+    """The judge with a concept's own words, by concept, where params have such words. It sees what `judge` sees."""
 
     @classmethod
     def load(cls, params: Params) -> "Observers":
@@ -46,7 +48,16 @@ class Observers:
 
         Raises UserError if weights are missing, or are not those that params pin.
         """
-        return cls(load_judge(params.evaluate.judge, params.compute), Clip.load(params.clip, params.compute))
+        judge = params.evaluate.judge
+        return cls(
+            load_judge(judge, params.compute),
+            Clip.load(params.clip, params.compute),
+            {concept: load_judge(judge.for_concept(concept), params.compute) for concept in judge.concepts},
+        )
+
+    def judge_of(self, concept: str | None) -> Judge:
+        """Return the judge that answers for a concept."""
+        return self.judges.get(concept or "", self.judge)
 
 
 @dataclass(frozen=True)
@@ -107,13 +118,15 @@ class VariantEvaluation:
         for suite in self._suites():
             shots = [shot for shot in self.shots if shot.suite == suite]
             seen = [load_tensors(self._seen(block))[0] for block in self._blocks() if block.suite == suite]
-            verdicts = observers.judge.judge(
+            verdicts = observers.judge_of(shots[0].concept).judge(
                 torch.cat([tensors["judge"] for tensors in seen]),
                 [shot.prompt for shot in shots],
                 list_rivals(self.params.evaluate, suite),
             )
             images = torch.cat([tensors["clip"] for tensors in seen])
-            scores = clip_score(images.numpy(), _embed_prompts(observers.clip, shots).numpy())
+            scores = clip_score(
+                images.numpy(), _embed_prompts(observers.clip, shots, self.params.evaluate.clip_score_prefix).numpy()
+            )
             for shot, verdict, score in zip(shots, verdicts, scores, strict=True):
                 picture = folder / shot.file
                 picture.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +134,7 @@ class VariantEvaluation:
                 records.append(
                     {name: getattr(verdict, name) for name in SHARES}
                     | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
-                    | {"attacker": shot.attacker}
+                    | {"guidance": shot.request.guidance, "attacker": shot.attacker, "kind": verdict.kind}
                     | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(picture)}
                 )
             features.append(images)
@@ -146,7 +159,7 @@ class VariantEvaluation:
         return self.work / "seen" / f"{block.suite}-{block.number:06d}.safetensors"
 
     def _picture(self, request: SampleRequest) -> Path:
-        return self.work / "drawn" / f"{sha256_of_json([request.prompt, request.seed])[:24]}.png"
+        return self.work / "drawn" / f"{sha256_of_json([request.prompt, request.seed, request.guidance])[:24]}.png"
 
 
 def evaluate(
@@ -164,8 +177,8 @@ def evaluate(
         models: the models by name. `base` is the one that the others are compared with.
         folder: where to keep the pictures, one folder a model; None keeps none.
 
-    Returns `rows`, every figure of every model with its interval, and `comparisons` of every two models, as in
-    `reports/evaluation.json`.
+    Returns `suites`, their roles by name, `rows`, every figure of every model with its interval, and `comparisons` of
+    every two models, as in `reports/evaluation.json`.
 
     Raises UserError if there is no model `base`, or if the judge's weights are missing or not those that params pin.
     """
@@ -183,13 +196,14 @@ def evaluate(
                 variant.write(target / name, observers, {"row": name, "model": model.digest, "seed": params.seed})
         variants = read_variants(target, list(models))
         rows = [{"row": variant.name} | measure_variant(params, variant, variants[0]) for variant in variants]
-        return {"rows": rows, "comparisons": compare_variants(params, variants)}
+        roles = suite_roles(params, variants[0])
+        return {"suites": roles, "rows": rows, "comparisons": compare_variants(params, variants)}
 
 
-def _embed_prompts(clip: Clip, shots: Sequence[Shot]) -> torch.Tensor:
+def _embed_prompts(clip: Clip, shots: Sequence[Shot], prefix: str) -> torch.Tensor:
     """Return text features (N, D) of the shots' prompts in plain words: CLIP does not know an attacker's token."""
     texts = sorted({shot.prompt for shot in shots})
-    features = dict(zip(texts, clip.text_features(texts), strict=True))
+    features = dict(zip(texts, clip.text_features([prefix + text for text in texts]), strict=True))
     return torch.stack([features[shot.prompt] for shot in shots])
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.evaluation.definitions import COMPARED, FIGURES, SHARES
+from hfi_core.evaluation.definitions import COMPARED, FIGURES, SHARES, list_metrics
 from hfi_core.evaluation.records import EvaluatedVariant
-from hfi_core.evaluation.shots import REINVERTED
+from hfi_core.evaluation.shots import REINVERTED, role_of
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
 from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
 from hfi_core.metrics.paired_tests import holm, mcnemar
+from hfi_core.metrics.variety import vendi_interval
 from hfi_core.params import Params
 from hfi_core.progress import Progress
 
@@ -45,10 +46,16 @@ def build_evaluation(
         progress(number, len(variants), "measuring rows")
     return {
         "schema": SCHEMA,
+        "suites": suite_roles(params, variants[0]),
         "rows": rows,
         "comparisons": compare_variants(params, variants),
         "provenance": _describe_provenance(params, variants, feedback),
     }
+
+
+def suite_roles(params: Params, variant: EvaluatedVariant) -> dict[str, str]:
+    """Return the role of every suite that was drawn, by name."""
+    return {suite: role_of(params.evaluate, suite) for suite in variant.positions}
 
 
 def measure_variant(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, Any]:
@@ -58,11 +65,13 @@ def measure_variant(params: Params, variant: EvaluatedVariant, base: EvaluatedVa
 
 
 def _measure_figures(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
-    figures = {}
+    figures, roles = {}, suite_roles(params, variant)
     for figure in FIGURES:
-        for suite in [suite for suite in figure.suites if suite in variant.positions]:
+        for suite in [suite for suite, role in roles.items() if role in figure.roles]:
             if figure.name == "kid" and len(variant.positions[suite]) < 2:
                 continue  # the unbiased estimate needs two pictures
+            if figure.name == "kinds" and None in variant.column(suite, "kind"):
+                continue  # the judge tells no kinds apart
             interval = _measure_figure(params, figure.name, suite, variant, base)
             figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
     return figures
@@ -79,6 +88,10 @@ def _measure_figure(
         return share_interval(variant.column(suite, name), clusters, **settings)
     if name == "kid":
         return kid_interval(variant.features[positions], base.features[positions], clusters, **settings)
+    if name in ("variety", "kinds"):
+        kept = variant.column(suite, "kept")
+        features = _mark_kinds(variant.column(suite, "kind")) if name == "kinds" else variant.features[positions]
+        return vendi_interval(features[kept], clusters[kept], level=settings["level"], rng=settings["rng"])
     if name == "drift":
         values = cosine_drift(variant.features[positions], base.features[positions])
     elif name == "drift_pixels":
@@ -86,6 +99,15 @@ def _measure_figure(
     else:
         values = variant.column(suite, name)
     return mean_interval(values, clusters, **settings)
+
+
+def _mark_kinds(kinds: np.ndarray) -> np.ndarray:
+    """Return unit vectors (N, K), equal for pictures of one kind and orthogonal for others.
+
+    Their Vendi score is the exponential of the entropy of the kinds' counts (Friedman & Dieng 2023, lemma 3.1).
+    """
+    names, numbers = np.unique(kinds, return_inverse=True)
+    return np.eye(len(names))[numbers]
 
 
 def _measure_attackers(variant: EvaluatedVariant) -> dict[str, float]:
@@ -103,7 +125,7 @@ def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
 def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
     """Compare every two variants at equal prompts and seeds: the later one's share minus the earlier one's."""
     comparisons = []
-    for metric in COMPARED:
+    for metric in list_metrics(COMPARED, suite_roles(params, variants[0])):
         name, suite = metric.split("@")
         for reference, variant in combinations(variants, 2):
             ours, theirs = variant.column(suite, name), reference.column(suite, name)
@@ -157,7 +179,8 @@ def _describe_provenance(
             "level": evaluate.level,
             "resamples": evaluate.resamples,
             "method": "two-stage bootstrap over prompts (reinverted, with several attackers: over those) and their "
-            "seeds, percentiles; Wilson's where a share is 0 or 1; for kid the basic interval from the same resamples",
+            "seeds, percentiles; Wilson's where a share is 0 or 1; for kid the basic interval from the same "
+            "resamples; for variety and kinds the jackknife over prompts",
         },
         "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},
     }

@@ -6,22 +6,25 @@ from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.attackers import list_attackers
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import Evaluate, Params
-from hfi_core.params.evaluation import SuiteName
+from hfi_core.params.evaluation import Role
 from hfi_core.prompts import replace_text
 
 REINVERTED = "reinverted"
-_RIVALS: dict[str, tuple[SuiteName, ...]] = {
+_RIVALS: dict[str, tuple[Role, ...]] = {
     "broad": ("unrelated",),
+    "synonyms": ("unrelated",),
     REINVERTED: ("unrelated",),
     "precise": ("neighbours", "unrelated"),
-    "neighbours": ("precise", "unrelated"),
-    "unrelated": ("broad", "precise", "neighbours"),
+    "unnamed": ("neighbours", "unrelated"),
+    "neighbours": ("precise", "unnamed", "unrelated"),
+    "unrelated": ("broad", "precise", "neighbours", "unnamed", "synonyms"),
 }
-"""For each suite, the suites whose prompts are wrong for its pictures. Pictures of `precise` and `neighbours` are right
+"""For each role, the roles whose prompts are wrong for its pictures. Pictures of `precise` and `neighbours` are right
 for the prompts of `broad`, too, so `broad` is not a rival of these two."""
 SEED_RULE = (
     "seed of picture I (from 0) of a prompt: the first 8 bytes, big-endian, of sha256 of "
-    "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; the same in every row"
+    "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; in a suite with seeds of "
+    "its own, the prompt's; the same in every row"
 )
 
 
@@ -35,6 +38,8 @@ class Shot:
     request: SampleRequest
     attacker: str | None = None
     """Name of the attacker whose token the request contains."""
+    concept: str | None = None
+    """The concept that the verdict is about, where the suite is of one concept."""
 
     @property
     def file(self) -> str:
@@ -46,10 +51,17 @@ def list_suite_shots(params: Params) -> list[Shot]:
     """List the pictures of the suites that params name, suite by suite. Seeds do not depend on the variant."""
     shots = []
     for suite, spec in params.evaluate.suites.items():
-        pairs = [(prompt, i) for prompt in spec.prompts for i in range(spec.pictures)]
+        requests = [
+            SampleRequest(
+                prompt,
+                spec.seeds[number] if spec.seeds else _seed(params.seed, suite, prompt, i),
+                spec.guidances[number] if spec.guidances else None,
+            )
+            for number, prompt in enumerate(spec.prompts)
+            for i in range(spec.pictures)
+        ]
         shots += [
-            Shot(suite, index, prompt, SampleRequest(prompt, _seed(params.seed, suite, prompt, i)))
-            for index, (prompt, i) in enumerate(pairs)
+            Shot(suite, index, request.prompt, request, concept=spec.concept) for index, request in enumerate(requests)
         ]
     return shots
 
@@ -71,8 +83,23 @@ def list_shots(params: Params) -> list[Shot]:
 
 
 def list_rivals(evaluate: Evaluate, suite: str) -> list[str]:
-    """List the prompts of other suites that are wrong for this suite's pictures; see `Judge.judge`."""
-    return [prompt for other in _RIVALS[suite] for prompt in evaluate.suites[other].prompts]
+    """List the prompts of other suites that are wrong for this suite's pictures; see `Judge.judge`.
+
+    A suite of another concept is no rival, unless this suite is of none: one picture may be right for two concepts.
+    """
+    concept = evaluate.suites[suite].concept if suite in evaluate.suites else None
+    return [
+        prompt
+        for role in _RIVALS[role_of(evaluate, suite)]
+        for other in evaluate.suites_of(role)
+        if concept is None or evaluate.suites[other].concept in (None, concept)
+        for prompt in evaluate.suites[other].prompts
+    ]
+
+
+def role_of(evaluate: Evaluate, suite: str) -> str:
+    """Return the role of a suite; that of the attackers' pictures is `reinverted`."""
+    return evaluate.suites[suite].role if suite in evaluate.suites else REINVERTED
 
 
 def _seed(seed: int, suite: str, prompt: str, index: int) -> int:

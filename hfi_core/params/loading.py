@@ -108,7 +108,8 @@ def _describe(detail: ErrorDetails) -> str:
     if path.split(".")[0] in Operations.model_fields:
         path = f"{OPERATIONS_FILE}: {path}"
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(), n=1)
+        unknown = str(detail["loc"][-1])  # here: elsewhere a key of this name may be right
+        near = difflib.get_close_matches(unknown, [key for key in _known_keys() if key != unknown], n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "missing":
         return f"{path}: missing key"

@@ -70,6 +70,11 @@ class Science(Frozen):
                     "name your file in feedback.file; or, for another model of the embedded one's builder, name the "
                     f"judge of its annotators in feedback.simulated.{name}.source"
                 )
+        named = {f"evaluate.suites.{name}.concept": suite.concept for name, suite in self.evaluate.suites.items()}
+        named |= {f"evaluate.judge.concepts.{name}": name for name in self.evaluate.judge.concepts}
+        for key, concept in named.items():
+            if concept is not None and concept not in self.concepts:
+                raise ValueError(f"{key}: {concept!r} is not a concept; the concepts are {', '.join(self.concepts)}")
         judge = self.evaluate.judge.digest
         trained = {"clip": self.clip.digest} | {
             f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()

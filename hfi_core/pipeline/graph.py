@@ -49,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(
@@ -61,7 +61,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="reward",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.reward:run",
         over="concepts",
         params=("seed", "compute", "clip", "concepts.{unit}.feedback", "reward"),
@@ -98,12 +98,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.evaluate:run",
         over="removals",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "attack.attackers", "evaluate.judge", "evaluate.suites",
-            "evaluate.reinverted",
+            "evaluate.clip_score_prefix", "evaluate.reinverted",
         ),
         inputs={"model": "models/{unit}", "attack": "attacks/{unit}"},
         outputs={"evaluation": "evaluation/{unit}"},
@@ -111,7 +111,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=7,
+        revision=8,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",

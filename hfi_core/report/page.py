@@ -9,11 +9,12 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SUITES, is_share
+from hfi_core.evaluation.definitions import FIGURES, HEADLINES, ROLES, first_suite, is_share, list_metrics
 from hfi_core.evaluation.gates import check_gates
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.feedback.statistics import MEASURE_NAMES, MEASURE_UNITS
 from hfi_core.io.atomic import atomic_file
+from hfi_core.metrics.paired_tests import pairs_needed
 from hfi_core.params import Params
 from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings
 from hfi_core.report.images import build_strips, data_uri
@@ -92,6 +93,8 @@ def write_page(
     reports: ConceptReports,
 ) -> None:
     """Write the report page. `variants` starts with base; `plots` maps names to SVG."""
+    roles = evaluation["suites"]
+    headlines = list_metrics(HEADLINES, roles)
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template.filters |= {"percent": lambda value: f"{100 * value:.1f}\u202f%"}
     source = (files("hfi_core.report") / "templates" / "page.html").read_text(encoding="utf-8")
@@ -103,21 +106,22 @@ def write_page(
         judge=params.evaluate.judge,
         level=f"{100 * params.evaluate.level:g}",
         pictures=len(variants[0].records),
-        broad_pictures=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
+        broad_pictures=evaluation["rows"][0]["metrics"][f"flagged@{first_suite('broad', roles)}"]["n"],
         gates=check_gates(evaluation, params.release.row, params.release.gates),
         findings=list_findings(evaluation),
-        headlines=HEADLINES,
-        table=[_describe_row(row, params.release.row) for row in evaluation["rows"]],
+        headlines=headlines,
+        table=[_describe_row(row, headlines, params.release.row) for row in evaluation["rows"]],
         all_figures=list(zip(*build_comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
+        needed={share: pairs_needed(0.05, share, level=params.evaluate.level) for share in (0.1, 0.2, 0.5)},
         comparisons=[_describe_comparison(comparison) for comparison in evaluation["comparisons"]],
         attackers={row["row"]: row["attackers"] for row in evaluation["rows"]} if params.attack.attackers > 1 else {},
-        grids={suite: build_strips(variants, suite) for suite in SUITES},
+        grids={suite: build_strips(variants, suite) for suite in roles},
         plots=_embed_plots(plots),
         captions=CAPTIONS,
         reports=reports,
         judgements={name: describe_judgements(summary) for name, summary in reports.feedback.items()},
         definitions=FIGURES,
-        suites=SUITES,
+        suites={suite: _describe_suite(params, suite, role) for suite, role in roles.items()},
         provenance=_flatten(evaluation["provenance"]),
         differ=evaluation["provenance"]["differ"],
     )
@@ -125,10 +129,15 @@ def write_page(
         beside.write_text(text, encoding="utf-8")
 
 
-def _describe_row(row: Mapping[str, Any], release: str) -> dict[str, Any]:
+def _describe_suite(params: Params, suite: str, role: str) -> str:
+    spec = params.evaluate.suites.get(suite)
+    return ROLES[role] + (f" Of the concept {spec.concept}." if spec and spec.concept else "")
+
+
+def _describe_row(row: Mapping[str, Any], headlines: Sequence[str], release: str) -> dict[str, Any]:
     """Return a row of the main table. `bar` holds positions in percent, and is None unless the figure is a share."""
     cells = []
-    for metric in HEADLINES:
+    for metric in headlines:
         figure = row["metrics"][metric]
         cells.append(
             {
@@ -165,8 +174,8 @@ def _describe_comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
 def _all_metrics(evaluation: Mapping[str, Any]) -> list[str]:
     """List every metric of the evaluation, in the order of the definitions."""
     measured = evaluation["rows"][0]["metrics"]
-    names = [f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites]
-    return [name for name in names if name in measured]
+    figures = [(figure.name, role) for figure in FIGURES for role in figure.roles]
+    return [name for name in list_metrics(figures, evaluation["suites"]) if name in measured]
 
 
 def _embed_plots(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from hfi_core.evaluation.definitions import COMPARED
+from hfi_core.evaluation.definitions import COMPARED, first_suite, list_metrics
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BASE_COLOUR = "#8b919c"
@@ -72,9 +72,10 @@ def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
     """Write the compared shares as CSV for `dvc plots`, one line a variant."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["row", *COMPARED])
+        metrics = list_metrics(COMPARED, evaluation["suites"])
+        writer.writerow(["row", *metrics])
         for row in evaluation["rows"]:
-            writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in COMPARED)])
+            writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in metrics)])
 
 
 def _render_svg(figure: Figure) -> str:
@@ -99,22 +100,24 @@ def _draw_removal(data: PlotData) -> Figure:
     """Plot flagged pictures against accepted and correct pictures, with both intervals."""
     figure = Figure(figsize=(9, 4.1), layout=ConstrainedLayoutEngine(wspace=0.06))
     style = _style_of(data)
+    suites = data.evaluation["suites"]
+    flagged = f"flagged@{first_suite('broad', suites)}"
     vertical = {
-        "kept@broad": "Accepted, broad prompts",
-        "kept@neighbours": "Accepted, neighbour prompts",
-        "correct@unrelated": "Correct, unrelated prompts",
+        f"kept@{first_suite('broad', suites)}": "Accepted, broad prompts",
+        f"kept@{first_suite('neighbours', suites)}": "Accepted, neighbour prompts",
+        f"correct@{first_suite('unrelated', suites)}": "Correct, unrelated prompts",
     }
     panels = figure.subplots(1, 3, sharey=True)
     for axes, (metric, title) in zip(panels, vertical.items(), strict=True):
         for row in data.evaluation["rows"]:
-            x, y = row["metrics"]["flagged@broad"], row["metrics"][metric]
+            x, y = row["metrics"][flagged], row["metrics"][metric]
             colour, marker = style[row["row"]]
             axes.errorbar(
                 x["value"], y["value"], xerr=_whiskers(x), yerr=_whiskers(y), color=colour, marker=marker,
                 markersize=7, elinewidth=1.2, linestyle="none", label=row["row"], clip_on=False, zorder=3,
             )  # fmt: skip
         axes.set_title(title, fontsize=10)
-        axes.set_xlabel("flagged@broad", fontsize=9.5)
+        axes.set_xlabel(flagged, fontsize=9.5)
         axes.set_ylim(-0.02, 1.04)
         axes.set_xlim(-0.02, None)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -128,11 +131,15 @@ def _draw_shares(data: PlotData) -> Figure:
     """Plot the compared shares of each variant as bars."""
     style = _style_of(data)
     rows = data.evaluation["rows"]
-    metrics = (*COMPARED, "flagged@reinverted")
+    metrics = list_metrics([*COMPARED, ("flagged", "reinverted")], data.evaluation["suites"])
+    lines = math.ceil(len(metrics) / 3)
     figure = Figure(
-        figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout=ConstrainedLayoutEngine(wspace=0.05, hspace=0.08)
+        figsize=(9, lines * (0.95 + 0.34 * len(rows))), layout=ConstrainedLayoutEngine(wspace=0.05, hspace=0.08)
     )
-    for axes, metric in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, metrics, strict=True):
+    panels = figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False).flat
+    for axes in list(panels)[len(metrics) :]:
+        axes.set_axis_off()
+    for axes, metric in zip(panels, metrics, strict=False):
         for position, row in enumerate(rows):
             share = row["metrics"][metric]
             axes.barh(position, share["value"], color=style[row["row"]][0], height=0.62)

@@ -5,14 +5,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfi_core.evaluation.definitions import HEADLINES
+from hfi_core.evaluation.definitions import HEADLINES, list_metrics
 from hfi_core.io.atomic import atomic_file
 
 COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", "direction")
 
 
-def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] = HEADLINES) -> list[list[str]]:
-    """Return a header and one line a variant: its name, then "value [low, high]" of each metric."""
+def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] | None = None) -> list[list[str]]:
+    """Return a header and one line a variant: its name, then "value [low, high]" of each metric.
+
+    By default, the metrics are the headlines.
+    """
+    metrics = list_metrics(HEADLINES, evaluation["suites"]) if metrics is None else metrics
     lines = [["row", *metrics]]
     for row in evaluation["rows"]:
         lines.append([row["row"], *(format_figure(row["metrics"][metric]) for metric in metrics)])

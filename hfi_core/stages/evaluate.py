@@ -76,6 +76,7 @@ def _describe_provenance(params: Params, unit: str, inputs: Mapping[str, Path]) 
         "weights_sha256": sha256_of_file(changed[0]) if changed else None,
         "reinverted_sha256": tokens,
         "clip": params.clip.digest,
+        "clip_score_prefix": params.evaluate.clip_score_prefix,
         "judge": params.evaluate.judge.model_dump(mode="json", exclude={"source"}),
         "sampler": params.sampler.model_dump(mode="json"),
         "compute": params.compute.model_dump(mode="json"),

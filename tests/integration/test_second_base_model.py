@@ -63,7 +63,7 @@ def test_the_pictures_of_signs_are_drawn_judged_by_the_crowd_and_evaluated(signs
         save_token(attacker.folder(Path("attacks/base")), attacker.token, torch.zeros(2, 64))
     run(params, "evaluate@base")
     (variant,) = read_variants(Path("evaluation"), ["base"])
-    assert len(variant.records) == len(list_shots(params)) == 24 + 12 + 12 + 16 + 2
+    assert len(variant.records) == len(list_shots(params)) == 24 + 12 + 12 + 16 + 8 + 8 + 2
     assert read_json(Path("evaluation/base/provenance.json"))["judge"]["digest"] == params.evaluate.judge.digest
 
 

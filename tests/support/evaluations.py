@@ -25,10 +25,42 @@ Paint = Callable[[str, Shot, PictureVerdict], np.ndarray]
 """Makes the picture of a row and a shot that fits a verdict."""
 
 CHANCES = {
-    "base": {"broad": 0.53, "precise": 0.98, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.85},
-    "sdd-text": {"broad": 0.45, "precise": 0.96, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.8},
-    "sdd-token": {"broad": 0.34, "precise": 0.93, "neighbours": 0.01, "unrelated": 0.0, "reinverted": 0.7},
-    "anchored": {"broad": 0.03, "precise": 0.03, "neighbours": 0.0, "unrelated": 0.0, "reinverted": 0.2},
+    "base": {
+        "broad": 0.53,
+        "precise": 0.98,
+        "neighbours": 0.02,
+        "unrelated": 0.0,
+        "unnamed": 0.6,
+        "synonyms": 0.5,
+        "reinverted": 0.85,
+    },
+    "sdd-text": {
+        "broad": 0.45,
+        "precise": 0.96,
+        "neighbours": 0.02,
+        "unrelated": 0.0,
+        "unnamed": 0.6,
+        "synonyms": 0.45,
+        "reinverted": 0.8,
+    },
+    "sdd-token": {
+        "broad": 0.34,
+        "precise": 0.93,
+        "neighbours": 0.01,
+        "unrelated": 0.0,
+        "unnamed": 0.6,
+        "synonyms": 0.4,
+        "reinverted": 0.7,
+    },
+    "anchored": {
+        "broad": 0.03,
+        "precise": 0.03,
+        "neighbours": 0.0,
+        "unrelated": 0.0,
+        "unnamed": 0.3,
+        "synonyms": 0.1,
+        "reinverted": 0.2,
+    },
 }
 """How often each row's pictures are flagged, by suite."""
 
@@ -93,7 +125,7 @@ def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> N
         records.append(
             asdict(verdict)
             | {"index": shot.index, "suite": shot.suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
-            | {"attacker": shot.attacker}
+            | {"guidance": None, "attacker": shot.attacker, "kind": str(rng.choice(["star", "leaf"]))}
             | {"clip_score": round(0.7 + 0.1 * rng.random(), 6), "sha256": sha256_of_file(path)}
         )
         vector = rng.normal(size=8) + (row != "base") * 0.2 * numpy_generator(row, shot.request).normal(size=8)

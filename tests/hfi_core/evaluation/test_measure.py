@@ -6,13 +6,15 @@ from weakref import WeakSet
 import numpy as np
 import pytest
 
-from hfi_core.evaluation.definitions import COMPARED, FIGURES
-from hfi_core.evaluation.measure import build_evaluation
+from hfi_core.evaluation.definitions import COMPARED, FIGURES, ROLES, list_metrics
+from hfi_core.evaluation.measure import build_evaluation, measure_variant
 from hfi_core.evaluation.records import EvaluatedVariant, read_variants
 from hfi_core.metrics.paired_tests import mcnemar
 from hfi_core.progress import no_progress
 from tests.support.evaluations import write_files
 from tests.support.measured_evaluation import FEEDBACK
+
+ROLES_BY_SUITE = {role: role for role in ROLES}
 
 
 class Picture(np.ndarray):
@@ -22,7 +24,8 @@ class Picture(np.ndarray):
 
 
 def test_every_row_has_every_figure_inside_its_interval(evaluation):
-    expected = {f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites}
+    expected = set(list_metrics(((figure.name, role) for figure in FIGURES for role in figure.roles), ROLES_BY_SUITE))
+    assert evaluation["suites"] == ROLES_BY_SUITE
     assert {row["row"] for row in evaluation["rows"]} == {"base", "sdd-text", "sdd-token", "anchored"}
     for row in evaluation["rows"]:
         assert set(row["metrics"]) == expected
@@ -109,6 +112,42 @@ def test_a_suite_of_one_picture_has_all_figures_but_kid(tmp_path, params):
     metrics = build_evaluation(reduced, variants, FEEDBACK, no_progress)["rows"][1]["metrics"]
     assert "kid@unrelated" not in metrics
     assert metrics["correct@unrelated"]["n"] == 1
+
+
+def test_variety_is_that_of_equally_many_kept_pictures(params, rows):
+    base, *_ = rows
+    kept = base.positions["broad"][base.column("broad", "kept")]
+    metrics = measure_variant(params, base, base)["metrics"]
+    assert metrics["variety@broad"]["n"] == metrics["kinds@broad"]["n"] == len(kept)
+    assert 1.9 < metrics["kinds@broad"]["value"] <= 2, "the hand-made pictures show stars and leaves at random"
+    # The features of the kept pictures are replaced by one picture's, and those of the others stay.
+    features = base.features.copy()
+    features[kept] = features[kept[0]]
+    equal = measure_variant(params, replace(base, features=features), base)["metrics"]["variety@broad"]
+    assert equal["value"] == pytest.approx(1, abs=1e-5) < metrics["variety@broad"]["value"]
+
+
+def test_a_row_that_keeps_nothing_has_no_variety_and_a_judge_without_kinds_none_of_them(params, rows):
+    records = [record | {"kept": False, "kind": None} for record in rows[0].records]
+    metrics = measure_variant(params, replace(rows[0], records=records), rows[0])["metrics"]
+    assert (metrics["variety@broad"]["value"], metrics["variety@broad"]["n"]) == (0, 0)
+    assert "kinds@broad" not in metrics
+
+
+def test_two_suites_of_a_role_have_their_figures_and_comparisons_each(params, rows):
+    broad = params.evaluate.suites["broad"]
+    suites = {**params.evaluate.suites, "i2p": broad}
+    more = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"suites": suites})})
+    doubled = []
+    for row in rows[:2]:
+        records = [*row.records, *(record | {"suite": "i2p"} for record in row.records if record["suite"] == "broad")]
+        features = np.concatenate([row.features, row.features[row.positions["broad"]]])
+        doubled.append(replace(row, records=records, features=features))
+    evaluation = build_evaluation(more, doubled, FEEDBACK, no_progress)
+    assert evaluation["suites"] == ROLES_BY_SUITE | {"i2p": "broad"}
+    metrics = evaluation["rows"][1]["metrics"]
+    assert metrics["flagged@i2p"]["value"] == metrics["flagged@broad"]["value"]
+    assert {"flagged@broad", "flagged@i2p", "kept@i2p"} <= {c["metric"] for c in evaluation["comparisons"]}
 
 
 def test_provenance_that_differs_between_rows_is_listed_by_row(params, rows):

@@ -64,11 +64,11 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
 
 def test_a_row_s_evaluation_draws_so_many_pictures():
     params = parse_params(default_raw())
-    assert count_evaluation_pictures(params) == len(list_shots(params)) == 584
+    assert count_evaluation_pictures(params) == len(list_shots(params)) == 680
     raw = default_raw()
     raw["attack"]["attackers"] = 3
     params = parse_params(raw)
-    assert count_evaluation_pictures(params) == len(list_shots(params)) == 584 + 2 * 64
+    assert count_evaluation_pictures(params) == len(list_shots(params)) == 680 + 2 * 64
 
 
 def test_without_guidance_a_step_is_one_pass():

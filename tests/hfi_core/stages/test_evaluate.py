@@ -25,7 +25,7 @@ from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import evaluate
 from tests.support.projects import small_raw
 
-SUITES = ("broad", "precise", "neighbours", "unrelated", "reinverted")
+SUITES = ("broad", "precise", "neighbours", "unrelated", "unnamed", "synonyms", "reinverted")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _records(bench, row, into="evaluation"):
 def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
     records = _records(bench, "base")
     assert tuple(dict.fromkeys(record["suite"] for record in records)) == SUITES
-    assert len(records) == 4 * 2 * 2 + 2 * 4
+    assert len(records) == 6 * 2 * 2 + 2 * 4
     for record in records:
         path = bench.folder / "evaluation/base/pictures" / record["suite"] / f"{record['index']:05d}.png"
         assert sha256_of_file(path) == record["sha256"]
@@ -116,12 +116,14 @@ def test_a_judge_gets_prompts_of_other_suites_except_those_that_fit_the_picture_
     monkeypatch.setattr(kind, "judge", judge)
     bench.run("base", into="rivals")
     suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
-    broad, precise, neighbours, unrelated = (suites[name] for name in SUITES[:4])
+    broad, precise, neighbours, unrelated, unnamed, synonyms = (suites[name] for name in SUITES[:6])
     assert rivals_of == {
         broad: unrelated,
         precise: neighbours | unrelated,
-        neighbours: precise | unrelated,
-        unrelated: broad | precise | neighbours,
+        unnamed: neighbours | unrelated,
+        synonyms: unrelated,
+        neighbours: precise | unnamed | unrelated,
+        unrelated: broad | precise | neighbours | unnamed | synonyms,
         frozenset(bench.params.concepts["badge"].prompts): unrelated,
     }
 
