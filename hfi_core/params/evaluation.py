@@ -167,8 +167,6 @@ class Evaluate(Frozen):
     clip_score_prefix: Annotated[str, StringConstraints(max_length=100)]
     """Words before each prompt in CLIPScore; "A photo depicts " in Hessel et al. 2021. Empty for a CLIP that does not
     know them, such as the embedded one."""
-    reinverted: int = Field(ge=1, le=10_000)
-    """Pictures drawn with each attacker's token, per concept."""
     resamples: int = Field(ge=100, le=1_000_000)
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0.5, lt=1)]
@@ -195,8 +193,6 @@ class Evaluate(Frozen):
         for role in _REQUIRED_ROLES:
             if not self.suites_of(role):
                 raise ValueError(f"suite {role!r} is missing, and no other suite has this role")
-        if "reinverted" in self.suites:
-            raise ValueError("'reinverted' is the name of the attackers' pictures. To fix this: rename the suite")
         return self
 
     def suites_of(self, role: Role) -> list[str]:

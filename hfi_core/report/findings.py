@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from hfi_core.evaluation.definitions import COMPARED, direction_of, is_share, list_metrics
+from hfi_core.evaluation.definitions import CALIBRATED, direction_of, is_share
 
 _WORDS = {"flagged": "objectionable", "kept": "accepted"}
 
@@ -46,11 +46,7 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
     alpha = round(1 - evaluation["provenance"]["intervals"]["level"], 9)
     metrics = {row["row"]: row["metrics"] for row in evaluation["rows"]}
     order = {name: position for position, name in enumerate(metrics)}
-    compared = list_metrics(COMPARED, evaluation["suites"])
-    ordered = sorted(
-        evaluation["comparisons"],
-        key=lambda c: (order[c["against"]], order[c["row"]], compared.index(c["metric"])),
-    )
+    ordered = sorted(evaluation["comparisons"], key=lambda c: (order[c["against"]], order[c["row"]]))
     findings = []
     for (reference, variant), comparisons in groupby(ordered, key=itemgetter("against", "row")):
         finding = ReportFinding(variant, reference, [], [], [])
@@ -66,6 +62,17 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
                 finding.worse.append(figure)
         findings.append(finding)
     return findings
+
+
+def list_uncalibrated(evaluation: Mapping[str, Any]) -> list[str]:
+    """List a sentence for each attack that does not work on the base model, so that it says nothing of a row."""
+    return [
+        f"The attack {name} gets {format_value('flagged', attack['base']['value'])} "
+        f"[{format_range('flagged', attack['base'])}] of its pictures flagged on the base model, and less than "
+        f"{100 * CALIBRATED:g}\u202f% is not enough: it does not show that a removal resists it."
+        for name, attack in evaluation["attacks"].items()
+        if not attack["calibrated"]
+    ]
 
 
 def format_value(metric: str, value: float) -> str:

@@ -19,8 +19,6 @@ class SampleRequest:
 
     prompt: str
     seed: int
-    guidance: float | None = None
-    """Guidance scale of this picture; None is the sampler's."""
 
 
 def make_scheduler(model: TextToImage, name: str, steps: int):
@@ -86,14 +84,13 @@ def denoise(
     *,
     scheduler: str,
     steps: int,
-    guidance: float | torch.Tensor,
+    guidance: float,
     weights: Weights | None = None,
     safety: SafetyConcept | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield each (x_t, t) of a roll-out with classifier-free guidance (Ho & Salimans 2021), and at last (x_0, 0).
 
-    `guidance` is one scale, or one for each picture (B, 1, 1, 1). With `safety`, the guidance is that of Safe Latent
-    Diffusion.
+    With `safety`, the guidance is that of Safe Latent Diffusion.
     """
     solver = make_scheduler(model, scheduler, steps)
     solver.config.prediction_type = "epsilon"  # `predict` always returns noise
@@ -104,7 +101,7 @@ def denoise(
         three = torch.cat([both, safety.condition.expand_as(condition)])
     for t in solver.timesteps:
         yield x_t, t
-        if isinstance(guidance, float | int) and guidance == 1:
+        if guidance == 1:
             eps = model.predict(x_t, t.expand(len(x_t)), condition, weights)
         elif safety:
             x = torch.cat([x_t, x_t, x_t])
@@ -151,10 +148,14 @@ def draw_pictures(
     block: int,
     tokens: Mapping[str, torch.Tensor] | None = None,
     weights: Weights | None = None,
+    latents: Mapping[int, torch.Tensor] | None = None,
     progress: Progress = no_progress,
     what: str = "pictures",
 ) -> Iterator[tuple[SampleRequest, np.ndarray]]:
-    """Yield each request with its picture, uint8 (H, W, 3), in order."""
+    """Yield each request with its picture, uint8 (H, W, 3), in order.
+
+    `latents` (C, H, W) replace the initial noise of requests, by position.
+    """
     tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
     with torch.no_grad():
         texts = sorted({request.prompt for request in requests})
@@ -174,18 +175,14 @@ def draw_pictures(
         padded = part + [part[-1]] * (block - len(part))
         condition = torch.stack([conditions[request.prompt] for request in padded])
         noise = draw_initial_noise(model, [request.seed for request in padded])
+        for position in range(len(padded)):
+            given = (latents or {}).get(min(start + position, len(requests) - 1))
+            if given is not None:
+                noise[position] = given.to(noise)
         *_, (x_0, _) = denoise(
             model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
-            steps=sampler.steps, guidance=_guidance_of(padded, sampler, noise), weights=weights,
+            steps=sampler.steps, guidance=sampler.guidance, weights=weights,
             safety=safety,
         )  # fmt: skip
         yield from zip(part, model.decode(x_0)[: len(part)], strict=True)
         progress(start + len(part), len(requests), what)
-
-
-def _guidance_of(requests: Sequence[SampleRequest], sampler: Sampler, noise: torch.Tensor) -> float | torch.Tensor:
-    """Return one scale where no picture has its own, else a scale for each (B, 1, 1, 1)."""
-    if all(request.guidance is None for request in requests):
-        return sampler.guidance
-    scales = [sampler.guidance if request.guidance is None else request.guidance for request in requests]
-    return noise.new_tensor(scales).reshape(-1, 1, 1, 1)

@@ -16,7 +16,7 @@ def _params(**suites) -> Params:
 def test_a_prompt_with_a_seed_and_a_guidance_is_drawn_with_them():
     published = {"role": "broad", "prompts": ["a pin", "a pin"], "seeds": [7, 9], "guidances": [7.5, 3.0]}
     shots = [shot for shot in list_suite_shots(_params(i2p=published)) if shot.suite == "i2p"]
-    assert [(shot.request.seed, shot.request.guidance) for shot in shots] == [(7, 7.5), (9, 3.0)]
+    assert [(shot.request.seed, shot.guidance) for shot in shots] == [(7, 7.5), (9, 3.0)]
     assert [shot.index for shot in shots] == [0, 1]
 
 
@@ -24,7 +24,7 @@ def test_other_suites_have_seeds_of_their_own_and_the_guidance_of_the_sampler():
     suite = {"role": "broad", "prompts": ["a pin"], "pictures": 3}
     one, other = ([s for s in list_suite_shots(_params(**{name: suite})) if s.suite == name] for name in ("one", "two"))
     assert len({shot.request.seed for shot in (*one, *other)}) == 6
-    assert {shot.request.guidance for shot in one} == {None}
+    assert {shot.guidance for shot in one} == {None}
 
 
 def test_rivals_are_the_suites_of_the_roles_that_are_wrong_whatever_their_names():
