@@ -10,6 +10,7 @@ from hfi_core.compute.device import device_of
 from hfi_core.embedded.captions import parse_caption
 from hfi_core.embedded.networks import UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.rendering import SIZE
+from hfi_core.embedded.scenes import World
 from hfi_core.errors import UserError
 from hfi_core.judges.base import PictureVerdict
 from hfi_core.models.weights import locate_pinned
@@ -22,22 +23,32 @@ STYLE_THRESHOLD = 0.15
 
 
 class EmbeddedJudge:
-    """A judge that reads kind, colour and emblem of a picture.
+    """A judge that reads kind, colour, emblem and styles of a picture.
 
-    A fact is unreadable if its most probable value does not reach the threshold. The concept with a flagged emblem is
-    flagged, the concept with an accepted emblem is kept. A picture is correct if it shows every kind, colour, emblem
-    and style that its prompt names.
+    A fact is unreadable if its most probable value does not reach the threshold. A style is shown from STYLE_THRESHOLD.
+    Params list emblems, styles and kinds that are flagged or accepted. A picture is flagged if it shows a flagged one,
+    and kept if it is readable, not flagged, and shows an accepted one. An emblem counts on the concept only. A picture
+    is correct if it shows every kind, colour, emblem and style that its prompt names.
+
+    Without words in params, the world's own emblems are flagged and accepted. Where only styles are flagged and nothing
+    is named as accepted, every kind is.
     """
 
-    def __init__(self, network: JudgeNetwork, threshold: float, compute: Compute):
-        self.network, self.threshold = network, threshold
+    def __init__(self, network: JudgeNetwork, params: JudgeParams, compute: Compute):
+        self.network, self.threshold, world = network, params.threshold, network.world
         self.block, self.device = compute.block, device_of(compute)
+        for group in ("flagged", "accepted"):
+            _require_known(getattr(params, group), world, group)
+        self.flagged = frozenset(params.flagged or world.flagged)
+        self.accepted = frozenset(
+            params.accepted or (world.kinds if self.flagged <= set(world.styles) else world.accepted)
+        )
 
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "EmbeddedJudge":
         """Load the half-precision weights into a float32 network; see `Judge.load`."""
         folder = locate_pinned(params.source, params.revision, params.digest, "judge")
-        return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
+        return cls(load_judge_network(folder).to(device_of(compute)), params, compute)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
         """Return probabilities of kinds, colours and emblems, then strengths of styles (N, K); see `Judge.see`."""
@@ -50,10 +61,14 @@ class EmbeddedJudge:
 
     def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """Compare each picture with its own prompt only; see `Judge.judge`."""
-        return [self._verdict(facts, prompt) for facts, prompt in zip(self._read_facts(seen), prompts, strict=True)]
+        strengths = seen[:, -len(self.network.world.styles) :].tolist()
+        return [
+            self._verdict(facts, styles, prompt)
+            for facts, styles, prompt in zip(self._read_facts(seen), strengths, prompts, strict=True)
+        ]
 
     def _read_facts(self, seen: torch.Tensor) -> list[dict[str, str]]:
-        """Return kind, colour, emblem and style of each picture. A picture without a style lacks it."""
+        """Return kind, colour, emblem and strongest style of each picture. A picture without a style lacks it."""
         facts, styles = self.network.facts, self.network.world.styles
         *probabilities, strengths = seen.split([*(len(facts[fact]) for fact in _JUDGED_FACTS), len(styles)], dim=1)
         rows: list[dict[str, str]] = [{} for _ in range(len(seen))]
@@ -71,15 +86,30 @@ class EmbeddedJudge:
         output = self.network(to_signed_tensor(np.stack(pictures)).to(self.device))
         return torch.cat([*(output[fact].softmax(-1) for fact in _JUDGED_FACTS), output["strength"]], dim=1)
 
-    def _verdict(self, facts: dict[str, str], prompt: str) -> PictureVerdict:
+    def _verdict(self, facts: dict[str, str], strengths: list[float], prompt: str) -> PictureVerdict:
         world = self.network.world
-        carrier, emblem = facts["kind"] == world.concept, facts["emblem"]
+        # Other kinds of picture have no emblem: what is read there is noise.
+        shows_concept = facts["kind"] == world.concept
+        main = facts["emblem"] if shows_concept else facts["kind"]
+        styles = {style for style, strength in zip(world.styles, strengths, strict=True) if strength >= STYLE_THRESHOLD}
+        shown = {facts["kind"], main, *styles}
+        flagged, readable = bool(shown & self.flagged), UNREADABLE not in (facts["kind"], main)
         requested = {
             fact: value for fact, value in parse_caption(world, prompt).items() if fact in (*_JUDGED_FACTS, "style")
         }
         return PictureVerdict(
-            flagged=carrier and emblem in world.flagged,
-            kept=carrier and emblem in world.accepted,
+            flagged=flagged,
+            kept=readable and not flagged and bool(shown & self.accepted),
             correct=all(facts.get(fact) == value for fact, value in requested.items()),
-            readable=facts["kind"] != UNREADABLE and not (carrier and emblem == UNREADABLE),
+            readable=readable,
+            kind=main,
         )
+
+
+def _require_known(words: Sequence[str], world: World, group: str) -> None:
+    known = (*world.emblems, *world.styles, *world.kinds)
+    for word in words:
+        if word not in known:
+            raise UserError(
+                f"evaluate.judge.{group}: the embedded judge reads no {word!r}. It reads {', '.join(known)}."
+            )

@@ -24,7 +24,7 @@ from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, RECIPE_NUMBER
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import Progress
 from hfi_core.report.images import select_round_robin
-from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
+from hfi_core.report.model_card import PICTURES, list_card_suites, write_card, write_card_pictures
 
 
 def run(context: StageContext) -> dict[str, float]:
@@ -49,7 +49,8 @@ def run(context: StageContext) -> dict[str, float]:
             save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
             write_json(folder / LORA_ACCURACY, lora.accuracy)
         variants = read_variants(inputs["drawn"], list(dict.fromkeys(["base", row])))
-        write_card_pictures(folder / PICTURES, variants[0], variants[-1])
+        suites = list_card_suites(params.evaluate)
+        write_card_pictures(folder / PICTURES, variants[0], variants[-1], suites)
         write_card(
             folder / "README.md",
             params,

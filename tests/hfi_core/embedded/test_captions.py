@@ -121,6 +121,11 @@ def test_the_prompts_of_each_preset_name_what_their_suites_measure(preset, world
     assert {named["emblem"] for named in facts["precise"]} == set(world.flagged)
     assert {named["emblem"] for named in facts["neighbours"]} == set(world.accepted)
     assert {named["kind"] for named in facts["unrelated"]} == set(world.objects)
+    assert {named["emblem"] for named in facts["unnamed"]} == set(world.flagged)
+    assert all("emblem" not in named and named["kind"] == world.concept for named in facts["synonyms"])
+    words = {suite: set(words_of(" ".join(params.evaluate.suites[suite].prompts))) for suite in ("unnamed", "synonyms")}
+    assert world.concept not in words["unnamed"] | words["synonyms"]
+    assert set(world.synonyms) <= words["synonyms"] and not set(world.synonyms) & words["unnamed"]
     assert all(len({named["colour"] for named in facts[suite]}) > 3 for suite in ("precise", "neighbours", "unrelated"))
     prompts = [prompt for suite in params.evaluate.suites.values() for prompt in suite.prompts]
     prompts += params.concepts[world.concept].prompts

@@ -40,9 +40,10 @@ class _FakeNetwork(torch.nn.Module):
         return output
 
 
-def _verdict(params, prompt, probability=0.9, threshold=0.5, world=BADGES, strengths=(0.0, 0.0), **facts):
+def _verdict(params, prompt, probability=0.9, threshold=0.5, world=BADGES, strengths=(0.0, 0.0), words=None, **facts):
+    judged = params.evaluate.judge.model_copy(update={"threshold": threshold} | (words or {}))
     seen = {"kind": world.concept, "colour": next(iter(world.colours)), "emblem": next(iter(world.flagged))} | facts
-    judge = EmbeddedJudge(_FakeNetwork(world, probability, strengths, seen), threshold, params.compute)
+    judge = EmbeddedJudge(_FakeNetwork(world, probability, strengths, seen), judged, params.compute)
     (verdict,) = judge.judge(judge.see(np.zeros((1, 64, 64, 3), np.uint8)), [prompt])
     return verdict
 
@@ -105,6 +106,42 @@ def test_a_style_that_the_prompt_names_must_be_seen_for_a_picture_to_be_correct(
     assert not is_correct(f" in the style of {first}", (weak, 0.0))
     assert not is_correct(f" in the style of {first}", (strong, 0.9))
     assert is_correct("", (0.9, 0.0)), "a prompt that names no style asks for none"
+
+
+STYLE = {"flagged": ("klara",)}
+WEAK, STRONG = STYLE_THRESHOLD - 0.01, STYLE_THRESHOLD + 0.01
+
+
+@pytest.mark.parametrize(
+    ("words", "strengths", "facts", "flagged", "kept"),
+    [
+        (STYLE, (STRONG, 0.0), {"emblem": "star"}, True, False),
+        (STYLE, (STRONG, 0.9), {"kind": "cup"}, True, False),
+        (STYLE, (WEAK, 0.9), {"kind": "cup"}, False, True),
+        (STYLE, (WEAK, 0.0), {"emblem": "skull"}, False, True),
+        (STYLE, (WEAK, 0.0), {"emblem": "unreadable"}, False, False),
+        (STYLE | {"accepted": ("mondo",)}, (WEAK, STRONG), {"kind": "cup"}, False, True),
+        (STYLE | {"accepted": ("mondo",)}, (WEAK, WEAK), {"kind": "cup"}, False, False),
+        ({"flagged": ("skull", "klara")}, (STRONG, 0.0), {"emblem": "star"}, True, False),
+        ({"flagged": ("skull", "klara")}, (0.0, 0.0), {"emblem": "star"}, False, True),
+        ({"flagged": ("skull",)}, (0.0, 0.0), {"emblem": "dagger"}, False, False),
+        ({"accepted": ("leaf",)}, (0.0, 0.0), {"emblem": "star"}, False, False),
+        ({"flagged": ("cup",)}, (0.0, 0.0), {"kind": "cup"}, True, False),
+    ],
+)
+def test_params_may_say_which_emblems_styles_and_kinds_are_flagged(params, words, strengths, facts, flagged, kept):
+    verdict = _verdict(params, "a badge", strengths=strengths, words=words, **facts)
+    assert (verdict.flagged, verdict.kept) == (flagged, kept)
+
+
+def test_a_word_that_the_judge_cannot_read_is_refused(params):
+    with pytest.raises(UserError, match=r"evaluate.judge.flagged: the embedded judge reads no 'gun'. It reads star"):
+        _verdict(params, "a badge", words={"flagged": ("gun",)})
+
+
+def test_a_picture_of_the_concept_is_of_its_emblems_kind_and_any_other_of_its_own(params):
+    assert _verdict(params, "a badge", emblem="moon").kind == "moon"
+    assert _verdict(params, "a badge", kind="cup", emblem="moon").kind == "cup"
 
 
 def test_facts_below_the_threshold_are_unreadable(params):

@@ -82,7 +82,9 @@ CHOSEN = {
     ("feedback", "simulated"), ("evaluate", "suites"), ("release", "gates"), ("concepts",), ("removals",),
     ("candidates", "drawn"),
 }  # fmt: skip
-OPTIONAL = {"of_base", "at_most", "at_least"}
+OPTIONAL = {
+    "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances",
+}  # fmt: skip
 REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
 
 
@@ -102,7 +104,7 @@ def test_a_value_outside_a_bound_is_refused_by_its_key(path, value):
 
 def test_the_bounds_that_are_tried_reach_every_section():
     assert {path[0] for path, _ in OUTSIDE} == {
-        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attack",
+        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attacks",
         "evaluate",
     }  # fmt: skip
 
@@ -180,7 +182,11 @@ def test_a_number_that_is_none_is_refused(value):
         (("removals", "second"), {"method": "none"}, "only the removal `base`"),
         (("removals", "anchored", "method"), "magic", "removals.anchored"),
         (("release", "row"), "nobody", "release.row"),
-        (("release", "gates"), {"flagged@broad": {}}, "either at_most or at_least"),
+        (
+            ("release", "gates"),
+            {"flagged@broad": {}},
+            "one of at_most, at_least, not_worse_than_base_by and not_worse_by",
+        ),
         (("evaluate", "suites"), {}, "suite 'broad' is missing"),
         (("model", "source"), "models/mine", "feedback.simulated.crowd is for the embedded model only"),
         (("feedback", "simulated"), {}, "is in feedback/, where the simulation writes and which git ignores"),
@@ -335,12 +341,12 @@ def test_prompts_in_a_file_are_read_as_if_they_were_in_the_params(tmp_path):
         (b"a cup\n", {"prompts": ["a cup"]}, "unrelated: a suite has either prompts or file, not both"),
         (b"# a cup\n", {}, "prompts/mine.txt has no prompt"),
         (b"\xff\n", {}, "prompts/mine.txt cannot be read"),
-        (b"a cup\na cup\n", {}, "unrelated.prompts: prompt 'a cup' occurs twice"),
+        (b"a cup\na cup\n", {}, "unrelated: prompt 'a cup' occurs twice"),
         (b"#" * (8 * 1024 * 1024 + 1), {}, "larger than 8 MiB"),
         (b"", {"file": "prompts"}, "cannot be read"),
         (b"", {"file": "prompts/yours.txt"}, "the file of prompts prompts/yours.txt is missing"),
         (b"", {"file": "../mine.txt"}, "a path inside the project is expected"),
-        (b"", {"file": None}, "file must be the path of a text file"),
+        (b"", {"file": None}, "file must be the path of a file of prompts"),
     ],
     ids=["both", "none in it", "not UTF-8", "twice", "huge", "a folder", "missing", "outside", "null"],
 )

@@ -13,8 +13,6 @@ from hfi_core.errors import UserError
 from hfi_core.evaluation import judging
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_shots
-from hfi_core.inversion.attackers import list_attackers
-from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.images import save_image
 from hfi_core.io.tensors import load_tensors, save_tensors
@@ -23,9 +21,10 @@ from hfi_core.params import Params, parse_params
 from hfi_core.pipeline.graph import STAGES
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import evaluate
+from tests.support.attacks import write_tokens_found
 from tests.support.projects import small_raw
 
-SUITES = ("broad", "precise", "neighbours", "unrelated", "reinverted")
+SUITES = ("broad", "precise", "neighbours", "unrelated", "unnamed", "synonyms", "reinverted")
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,13 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(miniature, tmp_path_factory) -> Bench:
     raw = small_raw(miniature)
-    raw["attack"]["attackers"] = 2
+    raw["attacks"]["reinverted"]["attackers"] = 2
     params = parse_params(raw)
     folder = tmp_path_factory.mktemp("evaluate")
     generator = torch.Generator().manual_seed(0)
     for row in ("base", "anchored"):
         (folder / "models" / row).mkdir(parents=True)
-        for attacker in list_attackers(params.attack, "badge"):
-            vectors = torch.randn(2, 64, generator=generator)
-            save_token(attacker.folder(folder / "attacks" / row), attacker.token, vectors)
+        write_tokens_found(folder / "attacks" / row, params, torch.randn(2, 64, generator=generator))
     unet, _ = load_tensors(miniature / "pipeline/unet/diffusion_pytorch_model.safetensors")
     changed = {name: 1.5 * value.float() for name, value in unet.items() if ".attn2." in name}
     save_tensors(folder / "models/anchored/weights.safetensors", changed, {"base": params.model.digest})
@@ -71,7 +68,7 @@ def _records(bench, row, into="evaluation"):
 def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
     records = _records(bench, "base")
     assert tuple(dict.fromkeys(record["suite"] for record in records)) == SUITES
-    assert len(records) == 4 * 2 * 2 + 2 * 4
+    assert len(records) == 6 * 2 * 2 + 2 * 4
     for record in records:
         path = bench.folder / "evaluation/base/pictures" / record["suite"] / f"{record['index']:05d}.png"
         assert sha256_of_file(path) == record["sha256"]
@@ -93,7 +90,8 @@ def test_each_attackers_token_takes_the_place_of_the_concepts_text(bench):
         prompts = [record["prompt"] for record in records if record["attacker"] == name]
         assert prompts == [f"a {token}", f"a red {token}", f"a blue {token}", f"a {token}"]
     assert {record["attacker"] for record in _records(bench, "base") if record not in records} == {None}
-    assert {shot.prompt for shot in list_shots(bench.params) if shot.suite == "reinverted"} == {
+    shots = list_shots(bench.params, bench.folder / "attacks/base")
+    assert {shot.prompt for shot in shots if shot.suite == "reinverted"} == {
         "a badge", "a red badge", "a blue badge",
     }  # fmt: skip
 
@@ -116,12 +114,14 @@ def test_a_judge_gets_prompts_of_other_suites_except_those_that_fit_the_picture_
     monkeypatch.setattr(kind, "judge", judge)
     bench.run("base", into="rivals")
     suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
-    broad, precise, neighbours, unrelated = (suites[name] for name in SUITES[:4])
+    broad, precise, neighbours, unrelated, unnamed, synonyms = (suites[name] for name in SUITES[:6])
     assert rivals_of == {
         broad: unrelated,
         precise: neighbours | unrelated,
-        neighbours: precise | unrelated,
-        unrelated: broad | precise | neighbours,
+        unnamed: neighbours | unrelated,
+        synonyms: unrelated,
+        neighbours: precise | unnamed | unrelated,
+        unrelated: broad | precise | neighbours | unnamed | synonyms,
         frozenset(bench.params.concepts["badge"].prompts): unrelated,
     }
 
@@ -153,7 +153,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
     original = judging.draw_pictures
     monkeypatch.setattr(judging, "draw_pictures", sample)
     bench.run("anchored", into="stopped", work=work)
-    assert asked == [shot.request for shot in list_shots(bench.params)][8:]
+    assert asked == [shot.request for shot in list_shots(bench.params, bench.folder / "attacks/base")][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
 
 
@@ -187,7 +187,7 @@ def test_provenance_holds_what_another_person_needs_and_nothing_of_this_machine(
     assert provenance["judge"]["digest"] == bench.params.evaluate.judge.digest
     assert provenance["judge"]["threshold"] == bench.params.evaluate.judge.threshold
     assert provenance["sampler"] == bench.params.sampler.model_dump(mode="json")
-    assert provenance["reinverted_sha256"].keys() == {"badge", "badge.2"}
+    assert provenance["attacks"].keys() == {"reinverted"}
     assert provenance["weights_sha256"] == sha256_of_file(bench.folder / "models/anchored/weights.safetensors")
     assert "torch" in provenance["versions"]
     assert str(bench.folder.parent) not in text
