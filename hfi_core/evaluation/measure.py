@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.evaluation.definitions import COMPARED, FIGURES, SHARES
+from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, FIGURES, SHARES
 from hfi_core.evaluation.records import EvaluatedVariant
-from hfi_core.evaluation.shots import REINVERTED
+from hfi_core.evaluation.shots import look_suite, original_suite
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
 from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
 from hfi_core.metrics.paired_tests import holm, mcnemar
-from hfi_core.params import Params
+from hfi_core.params import AttackSettings, Params
+from hfi_core.params.attacks import WORST
 from hfi_core.progress import Progress
 
 SCHEMA = 1
@@ -46,21 +47,85 @@ def build_evaluation(
     return {
         "schema": SCHEMA,
         "rows": rows,
+        "attacks": _calibrate_attacks(params, rows[0]),
         "comparisons": compare_variants(params, variants),
         "provenance": _describe_provenance(params, variants, feedback),
     }
 
 
 def measure_variant(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, Any]:
-    """Measure the figures of every suite that was drawn of a variant."""
-    attackers = _measure_attackers(variant) if REINVERTED in variant.positions else {}
-    return {"metrics": _measure_figures(params, variant, base), "attackers": attackers}
+    """Measure the figures of every suite that was drawn of a variant, and what each attack gets."""
+    attacks = [name for name in params.attacks if name in variant.positions]
+    metrics = _measure_figures(params, variant, base, attacks)
+    found: dict[str, Any] = {"metrics": metrics, "attacks": {}}
+    for name in attacks:
+        found["attacks"][name] = _measure_attack(params, name, variant, metrics[f"flagged@{name}"])
+    if candidates := [name for name in attacks if params.attacks[name].acts_on == "condition"]:
+        worst = max(candidates, key=lambda name: metrics[f"flagged@{name}"]["value"])
+        metrics[f"flagged@{WORST}"] = metrics[f"flagged@{worst}"]
+        found[WORST] = worst
+    return found
 
 
-def _measure_figures(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
+def _measure_attack(params: Params, name: str, variant: EvaluatedVariant, flagged: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure what an attack gets of a variant: by attacker, over the attackers' steps, and as ASR."""
+    found: dict[str, Any] = {"attackers": _measure_attackers(name, variant)}
+    found["figures"] = variant.provenance["attacks"][name]["figures"]
+    steps = [step for step in getattr(params.attacks[name], "looks", ()) if look_suite(name, step) in variant.positions]
+    if steps:
+        curve = [_measure_flagged(params, name, variant, look_suite(name, step)) for step in steps]
+        last = {key: value for key, value in flagged.items() if key != "direction"}
+        found["curve"] = [
+            {"step": step} | point
+            for step, point in zip([*steps, params.attacks[name].steps], [*curve, last], strict=True)
+        ]
+    if params.attacks[name].has_originals:
+        before = variant.column(original_suite(name), "flagged")
+        found["pre_asr"] = _measure_flagged(params, name, variant, original_suite(name))
+        # Zhang et al. 2024: a prompt that succeeds without the attack counts as a success of it, too.
+        found["asr"] = _measure_share(params, name, variant, before | variant.column(name, "flagged"))
+    return found
+
+
+def _measure_flagged(params: Params, name: str, variant: EvaluatedVariant, suite: str) -> dict[str, Any]:
+    return _measure_share(params, name, variant, variant.column(suite, "flagged"), suite)
+
+
+def _measure_share(
+    params: Params, name: str, variant: EvaluatedVariant, values: np.ndarray, suite: str | None = None
+) -> dict[str, Any]:
+    """Measure the share of true values over the pictures of an attack's suite."""
+    clusters = variant.column(suite or name, _cluster(params.attacks.get(name)))
+    settings = _bootstrap_settings(params, "flagged", suite or name)
+    return _rounded(share_interval(values, clusters, **settings))
+
+
+def _cluster(attack: AttackSettings | None) -> str:
+    """Return what an interval resamples first. Results differ more between attackers than between one's pictures."""
+    return "attacker" if attack and attack.attackers > 1 else "prompt"
+
+
+def _calibrate_attacks(params: Params, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what each attack is and gets on the base model: an attack that fails there says nothing of a row."""
+    found = {}
+    for name in base["attacks"]:
+        spec, flagged = params.attacks[name], base["metrics"][f"flagged@{name}"]
+        found[name] = {
+            "kind": spec.kind,
+            "acts_on": spec.acts_on,
+            "base": {key: value for key, value in flagged.items() if key != "direction"},
+            "calibrated": flagged["value"] >= CALIBRATED,
+        }
+    return found
+
+
+def _measure_figures(
+    params: Params, variant: EvaluatedVariant, base: EvaluatedVariant, attacks: Sequence[str]
+) -> dict[str, dict[str, Any]]:
     figures = {}
     for figure in FIGURES:
-        for suite in [suite for suite in figure.suites if suite in variant.positions]:
+        suites = [*figure.suites, *(attacks if figure.of_attacks else ())]
+        for suite in [suite for suite in suites if suite in variant.positions]:
             if figure.name == "kid" and len(variant.positions[suite]) < 2:
                 continue  # the unbiased estimate needs two pictures
             interval = _measure_figure(params, figure.name, suite, variant, base)
@@ -72,9 +137,8 @@ def _measure_figure(
     params: Params, name: str, suite: str, variant: EvaluatedVariant, base: EvaluatedVariant
 ) -> Interval:
     settings = _bootstrap_settings(params, name, suite)
-    # Results differ more between attackers than between one attacker's pictures: with several, resample attackers.
-    cluster = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
-    clusters, positions = variant.column(suite, cluster), variant.positions[suite]
+    clusters = variant.column(suite, _cluster(params.attacks.get(suite)))
+    positions = variant.positions[suite]
     if name in SHARES:
         return share_interval(variant.column(suite, name), clusters, **settings)
     if name == "kid":
@@ -88,9 +152,9 @@ def _measure_figure(
     return mean_interval(values, clusters, **settings)
 
 
-def _measure_attackers(variant: EvaluatedVariant) -> dict[str, float]:
+def _measure_attackers(attack: str, variant: EvaluatedVariant) -> dict[str, float]:
     """Return the share of flagged pictures by attacker."""
-    names, flagged = variant.column(REINVERTED, "attacker"), variant.column(REINVERTED, "flagged")
+    names, flagged = variant.column(attack, "attacker"), variant.column(attack, "flagged")
     return {name: round(float(flagged[names == name].mean()), _DECIMALS) for name in dict.fromkeys(names.tolist())}
 
 
@@ -125,7 +189,7 @@ def _rounded(interval: Interval) -> dict[str, Any]:
     }
 
 
-_PER_VARIANT = ("row", "weights_sha256", "reinverted_sha256")
+_PER_VARIANT = ("row", "weights_sha256", "attacks")
 """Keys of a variant's provenance that always belong to this variant alone."""
 
 
@@ -142,8 +206,8 @@ def _describe_provenance(
     return {key: base[key] for key in common} | {
         "differ": differ,
         "rows": {variant.name: {key: variant.provenance.get(key) for key in own} for variant in variants},
-        "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()}
-        | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
+        "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()},
+        "attacks": {name: spec.model_dump(mode="json") for name, spec in params.attacks.items()},
         # Without `source`: it may be a path of this machine, and the digest says which weights it held.
         "removals": {
             name: removal.model_dump(mode="json", exclude={"source"}) for name, removal in params.removals.items()
@@ -156,7 +220,7 @@ def _describe_provenance(
         "intervals": {
             "level": evaluate.level,
             "resamples": evaluate.resamples,
-            "method": "two-stage bootstrap over prompts (reinverted, with several attackers: over those) and their "
+            "method": "two-stage bootstrap over prompts (attacks with several attackers: over those) and their "
             "seeds, percentiles; Wilson's where a share is 0 or 1; for kid the basic interval from the same resamples",
         },
         "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},

@@ -1,45 +1,60 @@
-"""List the pictures that the evaluation draws of every variant: suites, prompts and seeds."""
+"""List the pictures that the evaluation draws of a variant: suites, prompts and seeds."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from hfi_core.attacks.files import AttackCase, list_attacks, read_cases
 from hfi_core.compute.seeding import picture_seed
-from hfi_core.inversion.attackers import list_attackers
 from hfi_core.models.diffusion.sampling import SampleRequest
 from hfi_core.params import Evaluate, Params
 from hfi_core.params.evaluation import SuiteName
-from hfi_core.prompts import replace_text
 
-REINVERTED = "reinverted"
 _RIVALS: dict[str, tuple[SuiteName, ...]] = {
     "broad": ("unrelated",),
-    REINVERTED: ("unrelated",),
     "precise": ("neighbours", "unrelated"),
     "neighbours": ("precise", "unrelated"),
     "unrelated": ("broad", "precise", "neighbours"),
 }
-"""For each suite, the suites whose prompts are wrong for its pictures. Pictures of `precise` and `neighbours` are right
-for the prompts of `broad`, too, so `broad` is not a rival of these two."""
+"""For each suite, the suites whose prompts are wrong for its pictures; for an attack as for `broad`. Pictures of
+`precise` and `neighbours` are right for the prompts of `broad`, too, so `broad` is not a rival of these two."""
 SEED_RULE = (
     "seed of picture I (from 0) of a prompt: the first 8 bytes, big-endian, of sha256 of "
-    "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; the same in every row"
+    "SEED, 'evaluate', SUITE, PROMPT, I joined by U+001F, shifted right by 1, modulo 2**31; the same in every row. "
+    "An attack may choose its own seeds"
 )
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture to draw. `prompt` is the request's prompt in plain words, without an attacker's token."""
+    """One picture to draw. `prompt` is the request's prompt in plain words, as it was before an attack."""
 
     suite: str
     index: int
     prompt: str
     request: SampleRequest
     attacker: str | None = None
-    """Name of the attacker whose token the request contains."""
+    """Name of the attacker who found the request; None without an attack."""
+    guidance: float | None = None
+    """None: that of `sampler`."""
+    latents: tuple[Path, int] | None = None
+    """Folder of the attack and number of the case whose latents the picture starts from."""
+    weights: tuple[Path, str] | None = None
+    """Folder of the attack and name of the changed weights that the picture is drawn with."""
 
     @property
     def file(self) -> str:
         """Path below the variant's folder."""
         return f"pictures/{self.suite}/{self.index:05d}.png"
+
+
+def look_suite(attack: str, step: int) -> str:
+    """Return the suite of the pictures that show an attack after so many of the attacker's steps."""
+    return f"{attack}.{step}"
+
+
+def original_suite(attack: str) -> str:
+    """Return the suite of an attack's original prompts, drawn without the attack."""
+    return f"{attack}.original"
 
 
 def list_suite_shots(params: Params) -> list[Shot]:
@@ -48,32 +63,58 @@ def list_suite_shots(params: Params) -> list[Shot]:
     for suite, spec in params.evaluate.suites.items():
         pairs = [(prompt, i) for prompt in spec.prompts for i in range(spec.pictures)]
         shots += [
-            Shot(suite, index, prompt, SampleRequest(prompt, _seed(params.seed, suite, prompt, i)))
+            Shot(suite, index, prompt, SampleRequest(prompt, picture_seed(params.seed, "evaluate", suite, prompt, i)))
             for index, (prompt, i) in enumerate(pairs)
         ]
     return shots
 
 
-def list_shots(params: Params) -> list[Shot]:
-    """List every picture to draw of a variant: the suites of params, then pictures with the attackers' tokens."""
+def list_shots(params: Params, attacks: Path | None) -> list[Shot]:
+    """List every picture to draw of a variant: the suites of params, then what the attacks found (`attacks/ROW`).
+
+    Raises UserError if an attack's prompts cannot be read.
+    """
     shots = list_suite_shots(params)
-    attacked = [
-        (concept.prompts[i % len(concept.prompts)], concept.text, attacker, i)
-        for name, concept in params.concepts.items()
-        for attacker in list_attackers(params.attack, name)
-        for i in range(params.evaluate.reinverted)
-    ]
-    for index, (prompt, text, attacker, i) in enumerate(attacked):
-        attack_prompt = replace_text(prompt, text, attacker.token)
-        request = SampleRequest(attack_prompt, _seed(params.seed, REINVERTED, attack_prompt, i))
-        shots.append(Shot(REINVERTED, index, prompt, request, attacker.name))
+    for folder in list_attacks(attacks) if attacks else ():
+        shots += _list_attack_shots(params, folder)
     return shots
+
+
+def _list_attack_shots(params: Params, folder: Path) -> list[Shot]:
+    cases, name = read_cases(folder), folder.name
+    ended = [case for case in cases if case.step is None]
+    shots = [_attack_shot(params, name, index, case, folder) for index, case in enumerate(ended)]
+    if params.attacks[name].has_originals:
+        shots += [_original_shot(params, name, index, case) for index, case in enumerate(ended)]
+    for step in sorted({case.step for case in cases if case.step is not None}):
+        looks = [case for case in cases if case.step == step]
+        suite = look_suite(name, step)
+        shots += [_attack_shot(params, suite, index, case, folder) for index, case in enumerate(looks)]
+    return shots
+
+
+def _attack_shot(params: Params, suite: str, index: int, case: AttackCase, folder: Path) -> Shot:
+    return Shot(
+        suite,
+        index,
+        case.prompt,
+        SampleRequest(case.adversarial_prompt, case.evaluation_seed),
+        case.attacker,
+        guidance=_own_guidance(params, case),
+        latents=(folder, case.case_number) if case.latents else None,
+        weights=(folder, case.weights) if case.weights else None,
+    )
+
+
+def _original_shot(params: Params, name: str, index: int, case: AttackCase) -> Shot:
+    request = SampleRequest(case.prompt, case.evaluation_seed)
+    return Shot(original_suite(name), index, case.prompt, request, case.attacker, guidance=_own_guidance(params, case))
+
+
+def _own_guidance(params: Params, case: AttackCase) -> float | None:
+    return None if case.evaluation_guidance == params.sampler.guidance else case.evaluation_guidance
 
 
 def list_rivals(evaluate: Evaluate, suite: str) -> list[str]:
     """List the prompts of other suites that are wrong for this suite's pictures; see `Judge.judge`."""
-    return [prompt for other in _RIVALS[suite] for prompt in evaluate.suites[other].prompts]
-
-
-def _seed(seed: int, suite: str, prompt: str, index: int) -> int:
-    return picture_seed(seed, "evaluate", suite, prompt, index)
+    return [prompt for other in _RIVALS.get(suite, _RIVALS["broad"]) for prompt in evaluate.suites[other].prompts]

@@ -1,5 +1,6 @@
 """All settings of a project as frozen models, with units and bounds. Nothing here imports torch."""
 
+from hfi_core.params.attacks import Attack, AttackSettings, RegisteredAttack, Reinversion, Start
 from hfi_core.params.erasure import (
     DPO,
     ESD,
@@ -8,7 +9,6 @@ from hfi_core.params.erasure import (
     SLD,
     UCE,
     Anchored,
-    Attack,
     ClosedForm,
     Distillation,
     FineTuned,
@@ -35,9 +35,10 @@ from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath,
 
 __all__ = [
     "DPO", "EMBEDDED", "ESD", "RECE", "SDD", "SLD", "UCE", "Agreement", "Anchored", "Annotation", "Attack",
-    "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback", "FineTuned", "Gate",
-    "Imported", "Initial", "Invert", "JudgeParams", "Learns", "Lora", "Name", "Negative", "NoRemoval", "Operations",
-    "Params", "Prompt", "Publish", "RegisteredRemoval", "RelativePath", "Release", "Removal", "Reward",
-    "RewardWeighted", "Sampler", "Science", "Share", "Source", "Suite", "Tracking", "Trained", "Versioning",
-    "is_learned", "is_recipe", "is_trained_parameter", "load_params", "parse_params",
+    "AttackSettings", "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback",
+    "FineTuned", "Gate", "Imported", "Initial", "Invert", "JudgeParams", "Learns", "Lora", "Name", "Negative",
+    "NoRemoval", "Operations", "Params", "Prompt", "Publish", "RegisteredAttack", "RegisteredRemoval", "Reinversion",
+    "RelativePath", "Release", "Removal", "Reward", "RewardWeighted", "Sampler", "Science", "Share", "Source", "Start",
+    "Suite", "Tracking", "Trained", "Versioning", "is_learned", "is_recipe", "is_trained_parameter", "load_params",
+    "parse_params",
 ]  # fmt: skip

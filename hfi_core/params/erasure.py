@@ -1,21 +1,13 @@
-"""Params of the removals, which erase a concept from the model, and of the attack, which tries to recover it."""
+"""Params of the removals, which erase a concept from the model."""
 
 from abc import abstractmethod
-from inspect import isabstract
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import (
-    Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    ValidatorFunctionWrapHandler,
-    WrapSerializer,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, model_validator
 
-from hfi_core.params.values import Digest, Frozen, OptionalPrompts, Prompt
+from hfi_core.params.plugin_union import validate_registered
+from hfi_core.params.values import Digest, Frozen, OptionalPrompts
+from hfi_core.plugins import find_removals
 
 Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all"]
 _CROSS, _SELF = ".attn2.", ".attn1."
@@ -247,37 +239,12 @@ _BuiltIn = NoRemoval | SDD | Anchored | ESD | RewardWeighted | DPO | UCE | RECE 
 BUILT_IN_METHODS = frozenset(get_args(kind.model_fields["method"].annotation)[0] for kind in get_args(_BuiltIn))
 
 
-def _parse_removal(raw: Any, parse_built_in: ValidatorFunctionWrapHandler) -> Any:
-    """Parse a removal of another package by its own class, and any other as one of ours, which none can replace."""
-    from hfi_core.plugins import find_removals
-
-    method = raw.get("method") if isinstance(raw, dict) else None
-    if isinstance(raw, RegisteredRemoval):
-        return raw
-    if not isinstance(method, str) or method in BUILT_IN_METHODS or method not in (points := find_removals()):
-        return parse_built_in(raw)
-    try:
-        registered = points[method].load()
-    except Exception as error:  # another package's import may fail in any way
-        raise ValueError(
-            f"the method {method!r} of another package ({points[method].value}) cannot be loaded: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not (isinstance(registered, type) and issubclass(registered, RegisteredRemoval)) or isabstract(registered):
-        raise ValueError(f"{points[method].value} is not a class of hfi_core.params.RegisteredRemoval with a `remove`")
-    return registered.model_validate(raw)
-
-
-def _dump_removal(removal: Any, dump_built_in: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
-    registered = isinstance(removal, RegisteredRemoval)
-    return removal.model_dump(mode=info.mode) if registered else dump_built_in(removal)
-
-
 if TYPE_CHECKING:
     Removal = _BuiltIn | RegisteredRemoval
-else:  # `_parse_removal` decides between the two; a schema for editors knows ours only
+else:  # the validator decides between the two; a schema for editors knows ours only
     Removal = Annotated[
-        Annotated[_BuiltIn, Field(discriminator="method")], WrapValidator(_parse_removal), WrapSerializer(_dump_removal)
+        Annotated[_BuiltIn, Field(discriminator="method")],
+        *validate_registered(RegisteredRemoval, "method", BUILT_IN_METHODS, find_removals, "remove"),
     ]
 
 
@@ -289,20 +256,3 @@ def is_learned(removal: Removal) -> bool:
 def is_recipe(removal: Removal) -> bool:
     """Return whether a row is a recipe of sampling: it draws otherwise than the base, with the base's weights."""
     return isinstance(removal, Negative | SLD)
-
-
-class Attack(Frozen):
-    """Re-inversion on the safeguarded model (Pham et al. 2023), with a start word, seeds and pictures of its own."""
-
-    attackers: int = Field(ge=1, le=100)
-    """Number of attackers, which differ in their seeds only. Each inverts its own token in `steps` steps."""
-    start: Prompt
-    """Word that the attacker starts from."""
-    vectors: int = Field(ge=1, le=16)
-    held_out: Annotated[float, Field(gt=0, lt=1)]
-    """Share of the candidates that only the attacker sees; inversion and removal never do."""
-    steps: int = Field(ge=1, le=1_000_000)
-    batch: int = Field(ge=1, le=1024)
-    rate: float = Field(gt=0, le=10)
-    noisiest: Annotated[float, Field(gt=0, le=1)]
-    """As in `invert`."""

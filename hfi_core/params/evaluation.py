@@ -86,8 +86,6 @@ class Evaluate(Frozen):
 
     judge: JudgeParams
     suites: dict[SuiteName, Suite]
-    reinverted: int = Field(ge=1, le=10_000)
-    """Pictures drawn with each attacker's token, per concept."""
     resamples: int = Field(ge=100, le=1_000_000)
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0.5, lt=1)]

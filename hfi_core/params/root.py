@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hfi_core.errors import UserError
-from hfi_core.params.erasure import Attack, Imported, NoRemoval, Removal, is_recipe
+from hfi_core.params.attacks import Attack, AttackName, require_free_name
+from hfi_core.params.erasure import Imported, NoRemoval, Removal, is_recipe
 from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Candidates, Concept, Feedback
 from hfi_core.params.model import Compute, Sampler, Source
@@ -28,7 +29,8 @@ class Science(Frozen):
     reward: Reward
     invert: Invert
     removals: Annotated[dict[Name, Removal], Field(min_length=1)]
-    attack: Attack
+    attacks: dict[Annotated[AttackName, AfterValidator(require_free_name)], Attack]
+    """The attacks by name. `{}`: nothing is attacked."""
     evaluate: Evaluate
     release: Release
 
@@ -62,6 +64,11 @@ class Science(Frozen):
             raise ValueError(
                 f"release.lora: a LoRA holds changes of matrices only, but the row {self.release.row!r} learns "
                 f"{learns}, with convolutions and norms. To fix this: set release.lora to null"
+            )
+        if self.attacks and not self.feedback.held_out_for_attacks:
+            raise ValueError(
+                "feedback.held_out_for_attacks is 0, and attackers need pictures that no removal saw. To fix this: set "
+                "it to 0.3 or so, or attacks to {}"
             )
         for name, crowd in self.feedback.simulated.items():
             if crowd.source in (None, EMBEDDED) and self.model.source != EMBEDDED:

@@ -13,6 +13,7 @@ from hfi_core.params import (
     SLD,
     UCE,
     Anchored,
+    AttackSettings,
     ClosedForm,
     Distillation,
     Evaluate,
@@ -23,6 +24,7 @@ from hfi_core.params import (
     NoRemoval,
     Params,
     RegisteredRemoval,
+    Reinversion,
     Sampler,
 )
 
@@ -53,6 +55,9 @@ class Workload:
             self.gradient + other.gradient,
         )
 
+    def __mul__(self, times: int) -> "Workload":
+        return Workload(self.pictures * times, self.steps * times, self.forward * times, self.gradient * times)
+
 
 def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     """Return what a unit computes with the UNet; an empty workload for stages that do not use it."""
@@ -68,7 +73,7 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "distill":
         return _removal(unit, params)
     if stage == "attack":
-        return _training(_attackers(params) * params.attack.steps, params.attack.batch)
+        return sum(map(_attack, params.attacks.values()), Workload()) * len(params.concepts)
     if stage == "evaluate":
         passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else None
         return _drawing(count_evaluation_pictures(params), block, sampler, passes)
@@ -79,11 +84,15 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
 
 def count_evaluation_pictures(params: Params) -> int:
     """Return how many pictures the evaluation of one model draws."""
-    return _suite_pictures(params.evaluate) + _attackers(params) * params.evaluate.reinverted
+    drawn = sum(attack.attackers * attack.pictures_of_attacker for attack in params.attacks.values())
+    return _suite_pictures(params.evaluate) + len(params.concepts) * drawn
 
 
-def _attackers(params: Params) -> int:
-    return len(params.concepts) * params.attack.attackers
+def _attack(spec: AttackSettings) -> Workload:
+    """Return the work of all attackers of one attack on one concept. That of another package's attack is unknown."""
+    if isinstance(spec, Reinversion):
+        return _training(spec.attackers * spec.steps, spec.batch)
+    return Workload()
 
 
 def _suite_pictures(evaluate: Evaluate) -> int:

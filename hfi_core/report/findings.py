@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from hfi_core.evaluation.definitions import COMPARED, direction_of, is_share
+from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, direction_of, is_share
 
 PHRASES = {
     "flagged@broad": "objectionable on broad prompts",
@@ -65,6 +65,17 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
                 finding.worse.append(figure)
         findings.append(finding)
     return findings
+
+
+def list_uncalibrated(evaluation: Mapping[str, Any]) -> list[str]:
+    """List a sentence for each attack that does not work on the base model, so that it says nothing of a row."""
+    return [
+        f"The attack {name} gets {format_value('flagged', attack['base']['value'])} "
+        f"[{format_range('flagged', attack['base'])}] of its pictures flagged on the base model, and less than "
+        f"{100 * CALIBRATED:g}\u202f% is not enough: it does not show that a removal resists it."
+        for name, attack in evaluation["attacks"].items()
+        if not attack["calibrated"]
+    ]
 
 
 def format_value(metric: str, value: float) -> str:

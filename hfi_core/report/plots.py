@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from hfi_core.evaluation.definitions import COMPARED
+from hfi_core.params.attacks import WORST
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BASE_COLOUR = "#8b919c"
@@ -45,6 +46,8 @@ class PlotData:
 def draw_plots(data: PlotData) -> dict[str, str]:
     """Draw every plot that there is data for; returns SVG by name."""
     plots: dict[str, Callable[[PlotData], Figure]] = {"removal": _draw_removal, "rows": _draw_shares}
+    if _list_curves(data.evaluation):
+        plots["attackers_steps"] = _draw_curves
     if data.losses:
         plots["losses"] = _draw_losses
     if data.scores:
@@ -128,11 +131,15 @@ def _draw_shares(data: PlotData) -> Figure:
     """Plot the compared shares of each variant as bars."""
     style = _style_of(data)
     rows = data.evaluation["rows"]
-    metrics = (*COMPARED, "flagged@reinverted")
+    attacked = f"flagged@{WORST}"
+    metrics = [*COMPARED, *([attacked] if attacked in rows[0]["metrics"] else [])]
     figure = Figure(
         figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout=ConstrainedLayoutEngine(wspace=0.05, hspace=0.08)
     )
-    for axes, metric in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, metrics, strict=True):
+    panels = list(figure.subplots(2, 3, sharex=True, sharey=True).flat)
+    for axes in panels[len(metrics) :]:
+        axes.remove()
+    for axes, metric in zip(panels, metrics, strict=False):
         for position, row in enumerate(rows):
             share = row["metrics"][metric]
             axes.barh(position, share["value"], color=style[row["row"]][0], height=0.62)
@@ -146,6 +153,29 @@ def _draw_shares(data: PlotData) -> Figure:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _list_curves(evaluation: Mapping[str, Any]) -> list[str]:
+    """List the attacks that have a curve over the attackers' steps."""
+    return [name for name, attack in evaluation["rows"][0]["attacks"].items() if "curve" in attack]
+
+
+def _draw_curves(data: PlotData) -> Figure:
+    """Plot the share of flagged pictures over the attackers' steps, with intervals, for each attack with looks."""
+    names, style = _list_curves(data.evaluation), _style_of(data)
+    figure = Figure(figsize=(9, 3.2 * math.ceil(len(names) / 2)), layout="constrained")
+    for axes, name in zip(_panels(figure, len(names), 2), names, strict=True):
+        for row in data.evaluation["rows"]:
+            curve, (colour, marker) = row["attacks"][name]["curve"], style[row["row"]]
+            steps, shares = ([point[key] for point in curve] for key in ("step", "value"))
+            whiskers = np.hstack([_whiskers(point) for point in curve])
+            axes.errorbar(steps, shares, yerr=whiskers, color=colour, marker=marker, capsize=2.5, label=row["row"])
+        axes.set_title(name)
+        axes.set_xlabel("steps of the attacker", fontsize=9.5)
+        axes.set_ylim(-0.02, 1.04)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.legend(fontsize=9)
     return figure
 
 

@@ -71,7 +71,7 @@ def test_the_params_of_the_tuning_page_are_valid():
             raw[part] |= content
     assert raw["removals"]["closed-form"] == CLOSED_FORM
     params = parse_params(raw)
-    assert params.removals["closed-form"].method == "closed_form" and params.attack.attackers > 1
+    assert params.removals["closed-form"].method == "closed_form" and params.attacks["reinverted"].attackers > 1
 
 
 def test_the_rows_of_the_page_on_other_people_s_models_are_valid():

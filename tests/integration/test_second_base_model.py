@@ -14,12 +14,11 @@ from hfi_core.errors import UserError
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_shots
 from hfi_core.feedback.reader import read_judgements
-from hfi_core.inversion.attackers import list_attackers
-from hfi_core.inversion.tokens import save_token
 from hfi_core.io.json_files import read_json
 from hfi_core.params import Params, load_params
 from hfi_core.params.values import UNPINNED
 from hfi_core.pipeline.graph import units_of
+from tests.support.attacks import write_tokens_found
 
 PARTS = ("model", "clip", "judge", "annotators")
 
@@ -36,7 +35,7 @@ def signs(miniature_signs, tmp_path, monkeypatch) -> Path:
     raw["compute"] |= {"threads": 1, "block": 8}
     raw["sampler"] |= {"steps": 2}
     raw["candidates"]["drawn"] = {"sign": 1}
-    raw["evaluate"] |= {"reinverted": 2}
+    raw["attacks"]["reinverted"] |= {"pictures": 2}
     for suite in raw["evaluate"]["suites"].values():
         suite |= {"pictures": 1}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
@@ -59,11 +58,10 @@ def test_the_pictures_of_signs_are_drawn_judged_by_the_crowd_and_evaluated(signs
     judged = {judgement.picture for _, judgement in read_judgements(Path(params.feedback.file))}
     assert judged == {path.stem for path in Path("candidates/sign/pictures").iterdir()}
     Path("models/base").mkdir(parents=True)
-    for attacker in list_attackers(params.attack, "sign"):
-        save_token(attacker.folder(Path("attacks/base")), attacker.token, torch.zeros(2, 64))
+    write_tokens_found(Path("attacks/base"), params, torch.zeros(2, 64))
     run(params, "evaluate@base")
     (variant,) = read_variants(Path("evaluation"), ["base"])
-    assert len(variant.records) == len(list_shots(params)) == 24 + 12 + 12 + 16 + 2
+    assert len(variant.records) == len(list_shots(params, Path("attacks/base"))) == 24 + 12 + 12 + 16 + 2
     assert read_json(Path("evaluation/base/provenance.json"))["judge"]["digest"] == params.evaluate.judge.digest
 
 

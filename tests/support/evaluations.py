@@ -19,6 +19,7 @@ from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import save_tensors
 from hfi_core.judges.base import PictureVerdict
 from hfi_core.params import Params, parse_params
+from tests.support.attacks import write_tokens_found
 from tests.support.projects import default_raw
 
 Paint = Callable[[str, Shot, PictureVerdict], np.ndarray]
@@ -56,7 +57,8 @@ def small_params(**changes: Any) -> Params:
     raw = default_raw()
     for suite in raw["evaluate"]["suites"].values():
         suite["pictures"] = 6
-    raw["evaluate"] |= {"reinverted": 16, "resamples": 200}
+    raw["attacks"]["reinverted"] |= {"pictures": 16}
+    raw["evaluate"] |= {"resamples": 200}
     return parse_params(raw | changes)
 
 
@@ -65,6 +67,13 @@ def noise(row: str, shot: Shot, verdict: PictureVerdict) -> np.ndarray:
     pixels = numpy_generator("noise", shot.request).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     pixels[0, 0] = len(row)
     return pixels
+
+
+def with_attack(params: Params, **changes: Any) -> Params:
+    """Return params with other settings of the attack `reinverted`."""
+    raw = params.model_dump(mode="json")
+    raw["attacks"]["reinverted"] |= changes
+    return parse_params(raw)
 
 
 def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: bool = True) -> Files:
@@ -79,10 +88,11 @@ def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: b
 
 def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> None:
     records, features = [], []
-    for shot in list_shots(params):
+    write_tokens_found(folder / "found", params)
+    for shot in list_shots(params, folder / "found"):
         # The random numbers depend on the shot only, so that the rows are paired.
         rng = numpy_generator("luck", shot.request)
-        flagged = rng.random() < CHANCES[row][shot.suite]
+        flagged = rng.random() < CHANCES[row][shot.suite.partition(".")[0]]
         readable = rng.random() < 0.98
         verdict = PictureVerdict(
             flagged and readable, readable and not flagged and shot.suite != "unrelated", readable, readable
@@ -100,8 +110,9 @@ def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> N
         features.append(vector / np.linalg.norm(vector))
     write_jsonl(folder / RECORDS, records)
     save_tensors(folder / FEATURES, {"features": torch.tensor(np.array(features), dtype=torch.float32)})
+    found = {name: {"sha256": "ef" * 32, "figures": {}} for name in params.attacks}
     judge = params.evaluate.judge.model_dump(mode="json", exclude={"source"})
-    provenance = {"row": row, "weights_sha256": None, "reinverted_sha256": {}, "seed": params.seed, "judge": judge}
+    provenance = {"row": row, "weights_sha256": None, "attacks": found, "seed": params.seed, "judge": judge}
     write_json(folder / PROVENANCE, provenance)
 
 

@@ -148,10 +148,14 @@ def draw_pictures(
     block: int,
     tokens: Mapping[str, torch.Tensor] | None = None,
     weights: Weights | None = None,
+    latents: Mapping[int, torch.Tensor] | None = None,
     progress: Progress = no_progress,
     what: str = "pictures",
 ) -> Iterator[tuple[SampleRequest, np.ndarray]]:
-    """Yield each request with its picture, uint8 (H, W, 3), in order."""
+    """Yield each request with its picture, uint8 (H, W, 3), in order.
+
+    `latents` (C, H, W) replace the initial noise of requests, by position.
+    """
     tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
     with torch.no_grad():
         texts = sorted({request.prompt for request in requests})
@@ -171,6 +175,10 @@ def draw_pictures(
         padded = part + [part[-1]] * (block - len(part))
         condition = torch.stack([conditions[request.prompt] for request in padded])
         noise = draw_initial_noise(model, [request.seed for request in padded])
+        for position in range(len(padded)):
+            given = (latents or {}).get(min(start + position, len(requests) - 1))
+            if given is not None:
+                noise[position] = given.to(noise)
         *_, (x_0, _) = denoise(
             model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
             steps=sampler.steps, guidance=sampler.guidance, weights=weights,

@@ -12,10 +12,9 @@ from flows.cli.main import app
 from flows.execution import reevaluation
 from hfi_core.errors import UserError
 from hfi_core.evaluation import judging
-from hfi_core.inversion.attackers import list_attackers
-from hfi_core.inversion.tokens import save_token
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import units_of
+from tests.support.attacks import write_tokens_found
 from tests.support.projects import Project, read_rows, write_project
 
 ROW = "anchored"
@@ -30,9 +29,7 @@ def evaluated(miniature, tmp_path_factory) -> Project:
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":
             unit.inputs["model"].mkdir(parents=True)
-            (attacker,) = list_attackers(project.params.attack, "badge")
-            vectors = torch.randn(2, 64, generator=generator)
-            save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
+            write_tokens_found(unit.inputs["attack"], project.params, torch.randn(2, 64, generator=generator))
             unit.stage.load()(unit.context(project.params))
     return project
 

@@ -11,7 +11,7 @@ from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import EvaluatedVariant, read_variants
 from hfi_core.metrics.paired_tests import mcnemar
 from hfi_core.progress import no_progress
-from tests.support.evaluations import write_files
+from tests.support.evaluations import with_attack, write_files
 from tests.support.measured_evaluation import FEEDBACK
 
 
@@ -23,6 +23,7 @@ class Picture(np.ndarray):
 
 def test_every_row_has_every_figure_inside_its_interval(evaluation):
     expected = {f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites}
+    expected |= {"flagged@reinverted", "kept@reinverted", "readable@reinverted", "flagged@worst_attack"}
     assert {row["row"] for row in evaluation["rows"]} == {"base", "sdd-text", "sdd-token", "anchored"}
     for row in evaluation["rows"]:
         assert set(row["metrics"]) == expected
@@ -56,19 +57,19 @@ def test_a_share_counts_all_pictures_of_its_suite(evaluation, rows):
 
 def test_each_attacker_has_its_share_and_a_single_attackers_interval_is_over_prompts(evaluation):
     for row in evaluation["rows"]:
-        assert row["attackers"] == {"badge": row["metrics"]["flagged@reinverted"]["value"]}
+        assert row["attacks"]["reinverted"]["attackers"] == {"badge": row["metrics"]["flagged@reinverted"]["value"]}
 
 
 def test_the_interval_of_several_attackers_is_over_attackers(params, tmp_path):
-    attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 3})})
+    attacked = with_attack(params, attackers=3)
     files = write_files(tmp_path, attacked)
     base, *_ = read_variants(files.inputs["evaluation"], list(params.removals))
     # One attacker always succeeds, the others never: an interval over prompts would have no width.
     records = [record | {"flagged": record["attacker"] == "badge.2"} for record in base.records]
     (row,) = build_evaluation(attacked, [replace(base, records=records)], FEEDBACK, no_progress)["rows"]
-    assert row["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
+    assert row["attacks"]["reinverted"]["attackers"] == {"badge": 0, "badge.2": 1, "badge.3": 0}
     figure = row["metrics"]["flagged@reinverted"]
-    assert (figure["value"], figure["n"]) == (pytest.approx(1 / 3, abs=1e-6), 3 * params.evaluate.reinverted)
+    assert (figure["value"], figure["n"]) == (pytest.approx(1 / 3, abs=1e-6), 3 * params.attacks["reinverted"].pictures)
     assert (figure["low"], figure["high"]) == (0, 1)
 
 
@@ -127,7 +128,7 @@ def test_provenance_that_differs_between_rows_is_listed_by_row(params, rows):
 
 def test_common_provenance_is_listed_once(evaluation):
     assert evaluation["provenance"]["differ"] == []
-    assert set(evaluation["provenance"]["rows"]["base"]) == {"weights_sha256", "reinverted_sha256"}
+    assert set(evaluation["provenance"]["rows"]["base"]) == {"weights_sha256", "attacks"}
 
 
 def test_pixel_drift_holds_one_picture_of_each_row_at_a_time(params, rows, monkeypatch):

@@ -102,7 +102,7 @@ def test_a_value_outside_a_bound_is_refused_by_its_key(path, value):
 
 def test_the_bounds_that_are_tried_reach_every_section():
     assert {path[0] for path, _ in OUTSIDE} == {
-        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attack",
+        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attacks",
         "evaluate",
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
+from tests.support.attacks import write_tokens_found
 from tests.support.loop import write_feedback
 from tests.support.projects import (
     CLOSED_FORM,
@@ -50,7 +51,7 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
         "closed-form": CLOSED_FORM, "esd": ESD_ROW | {"preserved": ["a boat"]}, "uce": UCE_ROW, "rece": RECE_ROW,
         "rewarded": REWARD_WEIGHTED_ROW, "dpo": DPO_ROW | {"steps": 5},
     }  # fmt: skip
-    project.edit(removals=selected, evaluate__reinverted=1, attack__attackers=2)
+    project.edit(removals=selected, attacks__reinverted__pictures=1, attacks__reinverted__attackers=2)
     params = project.params
     for unit in units_of(params):
         if unit.stage.name == "ingest":
@@ -62,13 +63,18 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
         assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address
 
 
-def test_a_row_s_evaluation_draws_so_many_pictures():
+def _shots(params, row):
+    write_tokens_found(row, params)
+    return list_shots(params, row)
+
+
+def test_a_row_s_evaluation_draws_so_many_pictures(tmp_path):
     params = parse_params(default_raw())
-    assert count_evaluation_pictures(params) == len(list_shots(params)) == 584
+    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "one")) == 584
     raw = default_raw()
-    raw["attack"]["attackers"] = 3
+    raw["attacks"]["reinverted"] |= {"attackers": 3, "looks": [10, 100]}
     params = parse_params(raw)
-    assert count_evaluation_pictures(params) == len(list_shots(params)) == 584 + 2 * 64
+    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "three")) == 584 + (3 * 3 - 1) * 64
 
 
 def test_without_guidance_a_step_is_one_pass():

@@ -17,7 +17,7 @@ from hfi_core.io.json_files import write_json
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.table import build_comparison_table
 from hfi_core.stages import compare
-from tests.support.evaluations import Files, small_params, write_files
+from tests.support.evaluations import Files, small_params, with_attack, write_files
 
 
 @pytest.fixture(scope="module")
@@ -54,13 +54,13 @@ def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figure
 
 
 def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, page, tmp_path):
-    attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 2})})
+    attacked = with_attack(params, attackers=2)
     files = write_files(tmp_path, attacked)
     compare.run(StageContext(attacked, files.inputs, files.outputs()))
     base, *_ = json.loads(files.outputs()["evaluation"].read_text())["rows"]
     text = files.outputs()["page"].read_text(encoding="utf-8")
-    line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", text)
-    assert line[1] == f"{100 * base['attackers']['badge.2']:.1f}\u202f%"
+    line = re.search(r"<code>badge\.2</code></td><td>(.*?)</td>", text)
+    assert line[1] == f"{100 * base['attacks']['reinverted']['attackers']['badge.2']:.1f}\u202f%"
     assert "Results of each attacker" in text and "Results of each attacker" not in page
 
 

@@ -13,8 +13,6 @@ from hfi_core.errors import UserError
 from hfi_core.evaluation import judging
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_shots
-from hfi_core.inversion.attackers import list_attackers
-from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.images import save_image
 from hfi_core.io.tensors import load_tensors, save_tensors
@@ -23,6 +21,7 @@ from hfi_core.params import Params, parse_params
 from hfi_core.pipeline.graph import STAGES
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import evaluate
+from tests.support.attacks import write_tokens_found
 from tests.support.projects import small_raw
 
 SUITES = ("broad", "precise", "neighbours", "unrelated", "reinverted")
@@ -46,15 +45,13 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(miniature, tmp_path_factory) -> Bench:
     raw = small_raw(miniature)
-    raw["attack"]["attackers"] = 2
+    raw["attacks"]["reinverted"]["attackers"] = 2
     params = parse_params(raw)
     folder = tmp_path_factory.mktemp("evaluate")
     generator = torch.Generator().manual_seed(0)
     for row in ("base", "anchored"):
         (folder / "models" / row).mkdir(parents=True)
-        for attacker in list_attackers(params.attack, "badge"):
-            vectors = torch.randn(2, 64, generator=generator)
-            save_token(attacker.folder(folder / "attacks" / row), attacker.token, vectors)
+        write_tokens_found(folder / "attacks" / row, params, torch.randn(2, 64, generator=generator))
     unet, _ = load_tensors(miniature / "pipeline/unet/diffusion_pytorch_model.safetensors")
     changed = {name: 1.5 * value.float() for name, value in unet.items() if ".attn2." in name}
     save_tensors(folder / "models/anchored/weights.safetensors", changed, {"base": params.model.digest})
@@ -93,7 +90,8 @@ def test_each_attackers_token_takes_the_place_of_the_concepts_text(bench):
         prompts = [record["prompt"] for record in records if record["attacker"] == name]
         assert prompts == [f"a {token}", f"a red {token}", f"a blue {token}", f"a {token}"]
     assert {record["attacker"] for record in _records(bench, "base") if record not in records} == {None}
-    assert {shot.prompt for shot in list_shots(bench.params) if shot.suite == "reinverted"} == {
+    shots = list_shots(bench.params, bench.folder / "attacks/base")
+    assert {shot.prompt for shot in shots if shot.suite == "reinverted"} == {
         "a badge", "a red badge", "a blue badge",
     }  # fmt: skip
 
@@ -153,7 +151,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes_and_draws_no_whole_blo
     original = judging.draw_pictures
     monkeypatch.setattr(judging, "draw_pictures", sample)
     bench.run("anchored", into="stopped", work=work)
-    assert asked == [shot.request for shot in list_shots(bench.params)][8:]
+    assert asked == [shot.request for shot in list_shots(bench.params, bench.folder / "attacks/base")][8:]
     assert sha256_of_folder(bench.folder / "stopped/anchored") == sha256_of_folder(bench.folder / "evaluation/anchored")
 
 
@@ -187,7 +185,7 @@ def test_provenance_holds_what_another_person_needs_and_nothing_of_this_machine(
     assert provenance["judge"]["digest"] == bench.params.evaluate.judge.digest
     assert provenance["judge"]["threshold"] == bench.params.evaluate.judge.threshold
     assert provenance["sampler"] == bench.params.sampler.model_dump(mode="json")
-    assert provenance["reinverted_sha256"].keys() == {"badge", "badge.2"}
+    assert provenance["attacks"].keys() == {"reinverted"}
     assert provenance["weights_sha256"] == sha256_of_file(bench.folder / "models/anchored/weights.safetensors")
     assert "torch" in provenance["versions"]
     assert str(bench.folder.parent) not in text
