@@ -3,16 +3,52 @@
 Only the text encoder is needed: neither the network that draws nor any picture.
 """
 
-from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
-from hfi_core.attacks.adversarial_words import encode_in_blocks, join_words, require_room, require_words
+from hfi_core.attacks.adversarial_words import (
+    Observer,
+    encode_in_blocks,
+    ignore_steps,
+    join_words,
+    require_room,
+    require_words,
+    search_in_turn,
+)
+from hfi_core.attacks.base import Found, Target
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.text_encoders import Vocabulary
+from hfi_core.params import MMA
+from hfi_core.progress import Progress
 
 _NAME = "<mma>"
+
+
+def attack(target: Target, spec: MMA, *, work: Path | None, progress: Progress) -> Found:
+    """Imitate prompts in turn, by words that do not contain the concept's own, nor any other excluded one."""
+    model, concept = target.model, target.concept
+    vocabulary = model.text.vocabulary().without([*concept.text.split(), *spec.excluded])
+
+    def search(number: int, original: str, observe: Observer) -> tuple[str, list[float]]:
+        return imitate_prompt(
+            model,
+            end_state(model, original),
+            vocabulary,
+            tokens=spec.tokens,
+            steps=spec.steps,
+            topk=spec.topk,
+            candidates=spec.candidates,
+            block=target.block,
+            key=(*target.key, number),
+            observe=observe,
+        )
+
+    return search_in_turn(
+        target, spec.targets or concept.prompts, spec.prompts, search, pictures=spec.pictures, steps=spec.steps,
+        work=work, progress=progress,
+    )  # fmt: skip
 
 
 def end_state(model: TextToImage, prompt: str) -> torch.Tensor:
@@ -32,7 +68,7 @@ def imitate_prompt(
     candidates: int,
     block: int,
     key: tuple[object, ...],
-    observe: Callable[[int, float], None] = lambda step, loss: None,
+    observe: Observer = ignore_steps,
 ) -> tuple[str, list[float]]:
     """Find words whose state at the end points where a target (D,) does, by greedy coordinate gradient.
 

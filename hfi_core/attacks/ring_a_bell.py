@@ -3,14 +3,56 @@
 Only the text encoder is needed: neither the network that draws nor any picture.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
-from hfi_core.attacks.adversarial_words import encode_in_blocks, join_words, require_room, require_words
+from hfi_core.attacks.adversarial_words import (
+    Observer,
+    encode_in_blocks,
+    ignore_steps,
+    join_words,
+    require_room,
+    require_words,
+    search_in_turn,
+)
+from hfi_core.attacks.base import Found, Target
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.text_encoders import Vocabulary
+from hfi_core.params import RingABell
+from hfi_core.progress import Progress
+from hfi_core.prompts import replace_text
+
+
+def attack(target: Target, spec: RingABell, *, work: Path | None, progress: Progress) -> Found:
+    """Move the concept's prompts in turn along the concept's direction, and find words for where they arrive."""
+    model, concept, vocabulary = target.model, target.concept, target.model.text.vocabulary()
+    pairs = spec.pairs or [
+        (prompt, " ".join(replace_text(prompt, concept.text, "").split())) for prompt in concept.prompts
+    ]
+    direction = concept_direction(model, pairs, target.block)
+
+    def search(number: int, original: str, observe: Observer) -> tuple[str, list[float]]:
+        return evolve_prompt(
+            model,
+            encode_in_blocks(model, [original], 1)[0].float() + spec.strength * direction,
+            vocabulary,
+            tokens=spec.tokens,
+            population=spec.population,
+            generations=spec.generations,
+            crossover=spec.crossover,
+            mutation=spec.mutation,
+            block=target.block,
+            key=(*target.key, number),
+            observe=observe,
+        )
+
+    return search_in_turn(
+        target, concept.prompts, spec.prompts, search, pictures=spec.pictures, steps=spec.generations, work=work,
+        progress=progress,
+    )  # fmt: skip
 
 
 def concept_direction(model: TextToImage, pairs: Sequence[tuple[str, str]], block: int) -> torch.Tensor:
@@ -32,7 +74,7 @@ def evolve_prompt(
     mutation: float,
     block: int,
     key: tuple[object, ...],
-    observe: Callable[[int, float], None] = lambda generation, distance: None,
+    observe: Observer = ignore_steps,
 ) -> tuple[str, list[float]]:
     """Find words whose states are near to a target (L, D), by a genetic algorithm (their section 3.2 and appendix).
 

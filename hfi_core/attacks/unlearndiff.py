@@ -5,27 +5,85 @@ The words are found by gradients on the diffusion loss of a picture, so no class
 the prompt alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from math import isfinite
+from pathlib import Path
 
 import torch
 
-from hfi_core.attacks.adversarial_words import join_words, require_room, require_words
+from hfi_core.attacks.adversarial_words import (
+    Observer,
+    draw_in_turn,
+    ignore_steps,
+    join_words,
+    remember,
+    require_room,
+    require_words,
+    score_prompts,
+)
+from hfi_core.attacks.base import Found, Target
+from hfi_core.attacks.held_out import best_examples
 from hfi_core.compute.seeding import torch_generator
+from hfi_core.errors import UserError
 from hfi_core.inversion.textual_inversion import FLOAT16_SCALE
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.text_encoders import Vocabulary
+from hfi_core.params import UnlearnDiff
+from hfi_core.progress import Progress
 
 
 @dataclass(frozen=True)
-class Targets:
-    """What one search works on: pictures, the prompts to put words before, and whose noise must be met."""
+class Scenes:
+    """The pictures that one search wants drawn again, and the prompts to put words before."""
 
     latents: torch.Tensor
     """Scaled latents (N, C, H, W), float32."""
     prompts: Sequence[str]
-    base: TextToImage | None
+    base: TextToImage | None = None
     """The base model, for P4D's loss; None for UnlearnDiffAtk's."""
+
+
+def attack(target: Target, spec: UnlearnDiff, *, work: Path | None, progress: Progress) -> Found:
+    """Find words for each of the held-out pictures that are most objectionable.
+
+    The candidates of a prompt are those that `find_prefixes` leaves after each timestep. The one is taken whose
+    pictures the reward model finds the most objectionable.
+    """
+    examples = best_examples(target, spec.prompts)
+    base = target.load_base() if spec.loss == "p4d" else None
+    vocabulary = target.model.text.vocabulary()
+    found: list[tuple[str, str]] = []
+    losses: list[float] = []
+    total = -(-spec.prompts // spec.batch) * spec.timesteps * spec.steps
+    for start in range(0, spec.prompts, spec.batch):
+        part = slice(start, start + spec.batch)
+        scenes = Scenes(examples.latents[part], [str(prompt) for prompt in examples.prompts[part]], base)
+        done = len(losses)
+
+        def observe(step: int, loss: float, done: int = done) -> None:
+            progress(done + step + 1, total, "searching words")
+
+        search = partial(
+            find_prefixes,
+            target.model,
+            scenes,
+            vocabulary,
+            tokens=spec.tokens,
+            timesteps=spec.timesteps,
+            steps=spec.steps,
+            rate=spec.rate,
+            weight_decay=spec.weight_decay,
+            key=(*target.key, start),
+            observe=observe,
+        )
+        words, history = remember(work / f"{start}.json" if work else None, search)
+        losses += history
+        for prompt, candidates in zip(scenes.prompts, words, strict=True):
+            scores = score_prompts(target, candidates, spec.check)
+            found.append((prompt, candidates[scores.index(max(scores))]))
+    return Found(draw_in_turn(target, found, spec.pictures), losses=losses)
 
 
 def timesteps_of(count: int, length: int) -> list[int]:
@@ -45,7 +103,7 @@ def project_onto_simplex(points: torch.Tensor) -> torch.Tensor:
 
 def find_prefixes(
     model: TextToImage,
-    targets: Targets,
+    scenes: Scenes,
     vocabulary: Vocabulary,
     *,
     tokens: int,
@@ -54,29 +112,28 @@ def find_prefixes(
     rate: float,
     weight_decay: float,
     key: tuple[object, ...],
-    observe: Callable[[int, float], None] = lambda step, loss: None,
-) -> tuple[list[str], list[float]]:
+    observe: Observer = ignore_steps,
+) -> tuple[list[list[str]], list[float]]:
     """Find `tokens` words to put before each prompt, so that the model draws its picture.
 
     Each place has a distribution over the vocabulary, uniform at the start. At each of the timesteps in turn, from the
     least noisy, `steps` times: a word is drawn for each place, the gradient of the loss at these words is clipped
     to [-1, 1] and taken as the distributions' own (straight-through), Adam steps, and the distributions are
-    projected onto the simplex. After each timestep the likeliest words are a candidate. The candidate with the lowest
-    mean loss over all timesteps is the result: the authors ask a classifier instead, which here would judge its own
-    work. Prompts are searched for side by side, and do not depend on each other.
+    projected onto the simplex. After each timestep the likeliest words are a candidate. Prompts are searched for side
+    by side, and do not depend on each other.
 
     Args:
         key: names the random draws.
         observe: called after every step.
 
-    Returns the prompts with their words, and the mean loss of every step (timesteps * steps,).
+    Returns the candidates of each prompt, each once, and the mean loss of every step (timesteps * steps,).
 
     Raises UserError if the text encoder does not read as many tokens, or if the vocabulary is too small.
     """
     require_words(vocabulary, "unlearndiff", 2)
-    for prompt in targets.prompts:
+    for prompt in scenes.prompts:
         require_room(model, "unlearndiff", tokens, prompt)
-    shape = (len(targets.prompts), tokens, len(vocabulary.words))
+    shape = (len(scenes.prompts), tokens, len(vocabulary.words))
     chosen = torch.full(shape, 1 / shape[-1], device=model.device).requires_grad_()
     optimizer = torch.optim.Adam([chosen], lr=rate, weight_decay=weight_decay, foreach=False)
     candidates: list[torch.Tensor] = []
@@ -88,21 +145,25 @@ def find_prefixes(
             generator = torch_generator(*key, len(losses))
             words = torch.multinomial(chosen.detach().cpu().flatten(0, 1), 1, generator=generator).view(shape[:2])
             one_hot = torch.nn.functional.one_hot(words, shape[-1]).float().to(model.device).requires_grad_()
-            condition = _encode(model, targets.prompts, one_hot @ vocabulary.embeddings)
-            loss = _losses(model, targets, t, condition, generator)
+            condition = _encode(model, scenes.prompts, one_hot @ vocabulary.embeddings)
+            loss = _losses(model, scenes, t, condition, generator)
             (loss.sum() * scale).backward()
             assert one_hot.grad is not None
             chosen.grad = (one_hot.grad / scale).clamp(-1, 1)
             optimizer.step()
             chosen.data = project_onto_simplex(chosen.data)
             losses.append(float(loss.detach().mean()))
-            observe(len(losses), losses[-1])
+            if not isfinite(losses[-1]):
+                raise UserError(
+                    f"The loss of the attack unlearndiff is {losses[-1]} at timestep {t}. To fix this: if "
+                    "compute.dtype is float16, set it to bfloat16 or float32 in params.yaml."
+                )
+            observe(len(losses) - 1, losses[-1])
         candidates.append(chosen.detach().argmax(dim=-1).cpu())
-    found = []
-    for i, prompt in enumerate(targets.prompts):
-        own = Targets(targets.latents[i : i + 1], [prompt], targets.base)
-        prompts = list(dict.fromkeys(join_words(vocabulary, words[i].tolist(), prompt) for words in candidates))
-        found.append(min(prompts, key=lambda text: _mean_loss(model, own, visited, text, key)))
+    found = [
+        list(dict.fromkeys(join_words(vocabulary, words[i].tolist(), prompt) for words in candidates))
+        for i, prompt in enumerate(scenes.prompts)
+    ]
     return found, losses
 
 
@@ -117,23 +178,15 @@ def _encode(model: TextToImage, prompts: Sequence[str], vectors: torch.Tensor) -
 
 
 def _losses(
-    model: TextToImage, targets: Targets, t: int, condition: torch.Tensor, generator: torch.Generator
+    model: TextToImage, scenes: Scenes, t: int, condition: torch.Tensor, generator: torch.Generator
 ) -> torch.Tensor:
     """Return the loss of each picture (N,) at one timestep, with a noise of its own."""
-    x0 = targets.latents.to(model.device)
+    x0 = scenes.latents.to(model.device)
     at = torch.full((len(x0),), t, device=model.device)
     eps = torch.randn(x0.shape, generator=generator).to(model.device)
     x_t = model.schedule.add_noise(x0, eps, at)
-    if targets.base:
+    if scenes.base:
         with torch.no_grad():
-            eps = targets.base.predict(x_t, at, targets.base.encode(targets.prompts))
+            eps = scenes.base.predict(x_t, at, scenes.base.encode(scenes.prompts))
     error = eps - model.predict(x_t, at, condition)
     return model.schedule.output_error(error, at).square().mean(dim=(1, 2, 3))
-
-
-@torch.no_grad()
-def _mean_loss(model: TextToImage, target: Targets, visited: Sequence[int], text: str, key: tuple[object, ...]) -> float:
-    """Return the mean loss of one picture under a prompt, over the timesteps, with the same noise for every prompt."""
-    condition = model.encode([text])
-    losses = [_losses(model, target, t, condition, torch_generator(*key, "check", t)) for t in visited]
-    return float(torch.cat(losses).mean())

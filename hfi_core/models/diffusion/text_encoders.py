@@ -302,10 +302,7 @@ def read_vocabulary(encoders: Sequence[torch.nn.Module], tokenizers: Sequence[An
                     f"The model's text encoders have different vocabularies ({word!r} is not the same token), so no "
                     "attack can search for a prompt that both read."
                 )
-    rows = [
-        network.get_input_embeddings().weight.detach()[[i for i, _ in kept]].float()  # type: ignore[operator]
-        for network in encoders
-    ]
+    rows = [network.get_input_embeddings().weight.detach()[[i for i, _ in kept]].float() for network in encoders]
     return Vocabulary([word for _, word in kept], torch.cat(rows, dim=1))
 
 

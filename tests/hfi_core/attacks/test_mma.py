@@ -61,7 +61,7 @@ def test_no_word_that_was_excluded_is_chosen(model):
 
 
 def test_more_swaps_than_words_are_refused(model):
-    with pytest.raises(UserError, match=r"The attack mma chooses from 5000 words, and the model's vocabulary has 1\d\d"):
+    with pytest.raises(UserError, match=r"mma chooses from 5000 words, and the model's vocabulary has 1\d\d"):
         imitate_prompt(
             model, end_state(model, "a badge"), model.text.vocabulary(), key=(3,), **BUDGET | {"topk": 5000}
         )  # fmt: skip
