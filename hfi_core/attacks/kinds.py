@@ -1,12 +1,18 @@
 """The attacks by kind."""
 
-from hfi_core.attacks import reinversion
+from hfi_core.attacks import latent_inversion, mma, paraphrase, reinversion, relearning, ring_a_bell, unlearndiff
 from hfi_core.attacks.base import Attack, Found, Target
 from hfi_core.errors import UserError
 from hfi_core.params import AttackSettings, RegisteredAttack
 
 KINDS: dict[str, Attack] = {
     "reinversion": reinversion.attack,
+    "unlearndiff": unlearndiff.attack,
+    "ring-a-bell": ring_a_bell.attack,
+    "mma": mma.attack,
+    "paraphrase": paraphrase.attack,
+    "relearning": relearning.attack,
+    "latent_inversion": latent_inversion.attack,
 }
 
 

@@ -19,13 +19,15 @@ from hfi_core.params import (
     Evaluate,
     FineTuned,
     Imported,
+    LatentInversion,
     Lora,
     Negative,
     NoRemoval,
     Params,
     RegisteredRemoval,
-    Reinversion,
     Sampler,
+    TrainedAttack,
+    UnlearnDiff,
 )
 
 PICTURES_PER_SAMPLE = 8
@@ -73,7 +75,8 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "distill":
         return _removal(unit, params)
     if stage == "attack":
-        return sum(map(_attack, params.attacks.values()), Workload()) * len(params.concepts)
+        attacks = (_attack(spec, block, sampler) * spec.attackers for spec in params.attacks.values())
+        return sum(attacks, Workload()) * len(params.concepts)
     if stage == "evaluate":
         passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else 2
         return _drawing(count_evaluation_pictures(params), block, sampler, passes)
@@ -88,10 +91,24 @@ def count_evaluation_pictures(params: Params) -> int:
     return _suite_pictures(params.evaluate) + len(params.concepts) * drawn
 
 
-def _attack(spec: AttackSettings) -> Workload:
-    """Return the work of all attackers of one attack on one concept. That of another package's attack is unknown."""
-    if isinstance(spec, Reinversion):
-        return _training(spec.attackers * spec.steps, spec.batch)
+def _attack(spec: AttackSettings, block: int, sampler: Sampler) -> Workload:
+    """Return the work of one attacker on one concept. That of another package's attack is unknown.
+
+    Attacks on the text encoder alone, and given prompts, use no UNet.
+    """
+    if isinstance(spec, TrainedAttack):
+        return _training(spec.steps, spec.batch)
+    if isinstance(spec, UnlearnDiff):
+        searched = spec.prompts * spec.timesteps * spec.steps
+        work = Workload(steps=ceil(spec.prompts / spec.batch) * spec.timesteps * spec.steps, gradient=searched)
+        if spec.loss == "p4d":
+            work += Workload(forward=searched)
+        return work + _drawing(spec.timesteps * spec.check, block, sampler) * spec.prompts
+    if isinstance(spec, LatentInversion):
+        inverted = (spec.pictures + spec.references) * spec.steps
+        # Plain DDIM inversion, and the pictures of both inversions.
+        work = Workload(forward=3 * inverted, gradient=spec.iterations * inverted)
+        return work + _drawing(spec.references, block, sampler)
     return Workload()
 
 

@@ -212,9 +212,11 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
 
 def prompt_files(stage: Stage, params: Params) -> dict[str, str]:
     """Return the files of prompts that a stage depends on, by the dotted key that names each."""
-    if not any(f"{_SUITES}.".startswith(f"{key}.") for key in stage.params):
-        return {}
-    return {f"{_SUITES}.{name}.file": suite.file for name, suite in params.evaluate.suites.items() if suite.file}
+    named = {f"{_SUITES}.{name}.file": suite.file for name, suite in params.evaluate.suites.items()}
+    named |= {f"attacks.{name}.file": getattr(attack, "file", None) for name, attack in params.attacks.items()}
+    return {
+        name: file for name, file in named.items() if file and any(name.startswith(f"{key}.") for key in stage.params)
+    }
 
 
 def params_of(unit: Unit, params: Params) -> dict[str, object]:

@@ -1,13 +1,20 @@
 """The counts of a plan are those of what really runs."""
 
 import pytest
+import torch
 
+from hfi_core.attacks.base import list_attackers
+from hfi_core.attacks.kinds import find_attack
+from hfi_core.compute.seeding import torch_generator
 from hfi_core.evaluation.shots import list_shots
+from hfi_core.inversion.textual_inversion import TrainingExamples
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
-from tests.support.attacks import write_tokens_found
+from hfi_core.progress import no_progress
+from tests.support.attacks import make_target, write_tokens_found
 from tests.support.loop import write_feedback
 from tests.support.projects import (
     CLOSED_FORM,
@@ -25,8 +32,6 @@ COUNTED = ("generate", "invert", "distill", "attack", "evaluate", "package")
 @pytest.fixture
 def counted(monkeypatch):
     """Passes as the model sees them: [without gradient, with gradient]."""
-    import torch
-
     seen = [0, 0]
 
     def counting(self, x_t, t, condition, weights=None):
@@ -61,6 +66,35 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
         work = count_unet_passes(unit.stage.name, unit.unit, params)
         assert counted == [work.forward, work.gradient], unit.address
         assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "unlearndiff", "loss": loss, "pictures": 1, "prompts": 3, "tokens": 2, "timesteps": 1, "steps": 2}
+        | {"rate": 0.1, "weight_decay": 0.0, "check": 9, "batch": 2}
+        for loss in ("unlearndiff", "p4d")
+    ]
+    + [
+        {"kind": "latent_inversion", "pictures": 3, "steps": 4, "iterations": 2, "regularization": 0.1}
+        | {"unrelated": ["a boat"], "references": 2}
+    ],
+    ids=["unlearndiff", "p4d", "latent_inversion"],
+)
+def test_every_pass_of_an_attack_is_counted(project, counted, settings):
+    project.edit(attacks={"one": settings})
+    params = project.params
+    model = load_base_model(params.model, params.compute)
+    latents = torch.randn(3, *model.latent_shape, generator=torch_generator("latents"))
+    (attacker,) = list_attackers("one", params.attacks["one"], "badge")
+    target = make_target(
+        params, attacker, model=model, load_base=lambda: model,
+        load_examples=lambda: TrainingExamples(latents, ["a red badge"] * 3, torch.ones(3)),
+        score_pictures=lambda pictures: pictures.mean(axis=(1, 2, 3)),
+    )  # fmt: skip
+    find_attack(params.attacks["one"])(target, params.attacks["one"], work=None, progress=no_progress)
+    work = count_unet_passes("attack", "base", params)
+    assert counted == [work.forward, work.gradient]
 
 
 def _shots(params, row):

@@ -21,7 +21,7 @@ from tests.support.loop import run_through, units
 from tests.support.projects import REPOSITORY, Project, default_raw, write_project
 
 PAGE = (REPOSITORY / "docs/how-to/attack-a-removal.md").read_text()
-REINVERTED, WORDS = (
+REINVERTED, *_, WORDS = (
     yaml.safe_load(fragment)["attacks"] for fragment in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 )
 
