@@ -66,6 +66,7 @@ def invert_token(
     settings: InversionSettings,
     *,
     key: tuple[object, ...],
+    replacement: str | None = None,
     student: Weights | None = None,
     work: Path | None = None,
     observe: Observer | None = None,
@@ -82,6 +83,7 @@ def invert_token(
         name: the token's name in prompts.
         start: first value of the vectors (n, D).
         key: names the random draws.
+        replacement: what takes the text's place, with the name in it, for example "badge <X>"; by default the name.
         student: weights of a safeguarded model, if the token is inverted on one.
         work: folder for checkpoints; None writes none.
 
@@ -92,7 +94,7 @@ def invert_token(
     vectors = torch.nn.Parameter(start.clone())
     source_prompts = [prompt if prompt and mentions(prompt, text) else text for prompt in examples.prompts]
     texts = sorted(set(source_prompts))
-    prompts = [replace_text(prompt, text, name) for prompt in texts]
+    prompts = [replace_text(prompt, text, replacement or name) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in source_prompts])
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - settings.max_timestep_fraction) * timesteps))

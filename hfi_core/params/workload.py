@@ -31,6 +31,9 @@ PICTURES_PER_SAMPLE = 8
 SAMPLES_PER_REMOVAL = 4
 """Samples that a removal draws; approximate, because they are drawn only at steps that draw roll-outs."""
 
+NEAREST_WORDS = 64
+"""Words near v* that a removal judges if its `vocabulary` names none."""
+
 
 @dataclass(frozen=True)
 class Workload:
