@@ -1,6 +1,7 @@
 """Tokens by which a concept might come back: inverted again between rounds, or drawn near v*.
 
-Rounds of re-inversion follow RECE (Gong et al. 2024) and AdvUnlearn (Zhang et al. 2024). See docs/explanation/method.md.
+Rounds of re-inversion follow RECE (Gong et al. 2024) and AdvUnlearn (Zhang et al. 2024).
+See docs/explanation/method.md.
 """
 
 from collections.abc import Callable

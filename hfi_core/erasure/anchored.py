@@ -4,8 +4,9 @@ L = E || eps_student(x_t, t, c) - a ||^2 + E || eps_student(x_t, t, v) - a ||^2,
 a = eps_frozen(x_t, t, u) + gamma (eps_frozen(x_t, t, u) - eps_frozen(x_t, t, v)).
 The frozen base gives the target, so the target cannot drift. gamma (`contrast`) pushes the anchor away from v*, as
 negative guidance does (compare ESD, Gandikota et al. 2023, eq. 6): the student does not learn what u* shares with v*.
-u may be one of several conditions: each roll-out gets one, so the student is pulled to their mean. A last target keeps
-the frozen estimate where the concept is not named: for the empty prompt, and for the concept's prompts without its text.
+u may be one of several conditions: each roll-out gets one, so the student is pulled to their mean.
+A last target keeps the frozen estimate where the concept is not named: for the empty prompt, and for the concept's
+prompts without its text.
 Related: Kumari et al. 2023 (anchors in words); RECE (Gong et al. 2024) and AdvUnlearn (Zhang et al. 2024) for the
 rounds. See docs/explanation/method.md.
 """
@@ -66,7 +67,6 @@ def make_targets(
     concept is named.
     """
     targets = []
-    # The factors add up to 1, so a condition that is used for both anchors is its own anchor.
     factors = (1 + contrast, -contrast) if contrast else (1.0,)
     for concept in concepts:
         alternatives, objectionable = anchors_of(concept), token_name(concept.name, "objectionable")
@@ -87,7 +87,7 @@ def make_targets(
     if preserve:
         without = {prompt for concept in concepts for prompt in _leave_out(concept)}
         preserved = model.encode(sorted({"", *without}))
-        targets.append(DistillationTarget("preserved", preserved, tuple((factor, preserved) for factor in factors)))
+        targets.append(DistillationTarget("preserved", preserved, ()))
     return targets
 
 

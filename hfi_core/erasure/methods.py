@@ -19,7 +19,7 @@ from hfi_core.erasure.targets import (
     preservation_targets,
 )
 from hfi_core.erasure.trainer import DistillationSettings, StepCallback, distill
-from hfi_core.erasure.words import choose_words
+from hfi_core.erasure.words import WORDS, choose_words, list_other_words
 from hfi_core.errors import UserError
 from hfi_core.inversion.examples import JudgedPictures
 from hfi_core.io.tensors import load_tensors, save_tensors
@@ -147,7 +147,8 @@ def remove_anchored(model, concepts, spec: Anchored, params: Params, *, key, wor
         finished = round_work / "done.safetensors" if round_work else None
         if finished and finished.exists():
             tensors, meta = load_tensors(finished)
-            weights, history = {n: t.to(model.device) for n, t in tensors.items()}, meta["losses"]
+            # In the order of the model, as they were: the norm of the gradient is a sum over them.
+            weights, history = {name: tensors[name].to(model.device) for name in weights}, meta["losses"]
         else:
             offset = len(losses)
             targets = anchored.make_targets(
@@ -229,7 +230,8 @@ def _finetune(model: TextToImage, loss: Loss, spec: FineTuned, *, work, before_s
 def remove_in_closed_form(model, concepts, spec: ClosedForm, params: Params, *, key, work, before_step, progress):
     """Map text and v* onto u* in one solve. The curve is the objective before and after it."""
     targets = anchored.make_targets(model, concepts, {}, spec.contrast, preserve=True)
-    solve = closed_form.solve(model, targets, spec, params.compute.block)
+    words = list_other_words(model, concepts, WORDS)
+    solve = closed_form.solve(model, targets, words, spec, params.compute.block)
     return _edit(model.cross_attention(), [solve], 1, before_step, progress)
 
 

@@ -5,7 +5,7 @@ Deviations from the reference trainer, for speed at equal meaning: every latent 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -72,7 +72,7 @@ class RollOuts:
         if turn == 0 or not self._pools:
             self._pools = [self._roll_out(target, step, teacher) for target in self.targets]
         part = slice(self.batch * turn, self.batch * (turn + 1))
-        return [TrainingPoints(pool.x_t[part], pool.t[part], pool.prompt[part], pool.conditions) for pool in self._pools]
+        return [replace(pool, x_t=pool.x_t[part], t=pool.t[part], prompt=pool.prompt[part]) for pool in self._pools]
 
     def _roll_out(self, target: DistillationTarget, step: int, teacher: dict[str, torch.Tensor]) -> TrainingPoints:
         """Draw guided roll-outs, and choose from their latents the points of the next `reuse` steps."""

@@ -49,6 +49,8 @@ def distill(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Minimise the sum over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
 
+    E is a mean over points and over the elements of a latent.
+
     For a model that predicts v, the error is taken in v.
 
     If several processes learn together, each learns from its rows of the joint batch, and their gradients are averaged.

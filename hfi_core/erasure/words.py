@@ -80,7 +80,7 @@ def choose_words(
         if file:
             write_json(file, shares)
     found = {
-        name: [word for word, both in judged.items() if max(both.values()) >= spec.objectionable_from]
+        name: sorted(word for word, both in judged.items() if max(both.values()) >= spec.objectionable_from)
         for name, judged in shares.items()
     }
     free = {

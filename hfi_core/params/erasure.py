@@ -118,10 +118,10 @@ class Anchored(Distillation):
     word_pictures: int = Field(default=16, ge=1, le=1000, exclude_if=lambda count: count == 16)
     """Pictures of each judged word, beside the concept's text and again in its place."""
     objectionable_from: float = Field(default=0.8, gt=0.5, le=1, exclude_if=lambda share: share == 0.8)
-    """Share of objectionable pictures from which a word is mapped away. One between this and its complement is free."""
+    """Share of objectionable pictures from which a word is mapped away. It is held from one minus this down."""
     jitter: float = Field(default=0.0, ge=0, le=10, exclude_if=lambda radius: radius == 0)
-    """Radius of a sphere round v* and its mixes with the word, in lengths of v*, from which more tokens to map are drawn
-    anew with each roll-out. 0: none."""
+    """Radius of a sphere round v* and its mixes with the word, in lengths of v*. Further tokens to map are drawn on it
+    anew with all roll-outs. 0: none."""
 
     @model_validator(mode="after")
     def _settings_fit(self):
