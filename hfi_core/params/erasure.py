@@ -9,8 +9,8 @@ from hfi_core.params.plugin_union import validate_registered
 from hfi_core.params.values import Digest, Frozen, OptionalPrompts
 from hfi_core.plugins import find_removals
 
-Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all"]
-_CROSS, _SELF = ".attn2.", ".attn1."
+Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all", "all-but-time"]
+_CROSS, _SELF, _TIME = ".attn2.", ".attn1.", "time_emb"
 """Parts of the names of UNet parameters, as diffusers gives them."""
 
 
@@ -20,6 +20,8 @@ def is_trained_parameter(name: str, learns: Learns) -> bool:
         return any(f"{_CROSS}{part}." in name for part in ("to_k", "to_v"))
     if learns == "attention":
         return _CROSS in name or _SELF in name
+    if learns == "all-but-time":
+        return _TIME not in name
     return learns == "all" or (_CROSS in name) == (learns == "cross")
 
 
@@ -43,7 +45,8 @@ class Trained(Frozen):
     # Defaults are not in a dump: rows without these keys have the work keys and the bytes that they always had.
     learns: Learns = Field(default="cross", exclude_if=lambda learns: learns == "cross")
     """The UNet's parameters that are trained. `cross`: cross-attention; `cross-kv`: its keys and values; `attention`:
-    self- and cross-attention; `all-but-cross`; `all`."""
+    self- and cross-attention; `all-but-cross`; `all`; `all-but-time`: all but the embedding of the timestep and its
+    projections."""
     preserved: OptionalPrompts = Field(default=(), exclude_if=lambda prompts: not prompts)
     """Prompts that keep the base's estimate: one more term of the loss. By default none."""
 
@@ -81,7 +84,51 @@ class Anchored(Distillation):
     preserve: bool
     """Adds one term to the loss: what the model draws without the concept's words stays the same."""
     reinvert_steps: int = Field(ge=1, le=1_000_000)
-    """Steps of each re-inversion between rounds."""
+    """Steps of each re-inversion between rounds, and of each further anchor."""
+    # As above: defaults are not in a dump.
+    reinvert_from: tuple[Literal["word", "token", "beside"], ...] = Field(
+        default=("word",), min_length=1, max_length=3, exclude_if=lambda starts: starts == ("word",)
+    )
+    """Where the re-inversions of a round start; each gives a token that is mapped. `word`: at the concept's
+    `initial.objectionable`; `token`: at v*; `beside`: at v*, which stands beside the concept's text and not in its
+    place."""
+    anchor: Literal["token", "words", "both", "empty"] = Field(
+        default="token", exclude_if=lambda anchor: anchor == "token"
+    )
+    """What the concept is mapped onto: u*, the concept's text with `anchor_words` behind it, both equally often, or the
+    empty prompt."""
+    anchor_words: OptionalPrompts = Field(default=(), exclude_if=lambda words: not words)
+    """Words for what is accepted, for example `with a star`. Each roll-out gets one of them."""
+    anchors: int = Field(default=1, ge=1, le=64, exclude_if=lambda count: count == 1)
+    """Number of anchors u*. With several, each is inverted from one cluster of the accepted pictures, and each roll-out
+    gets one of them: the concept keeps its variety."""
+    words: Literal["free", "held", "judged"] = Field(default="free", exclude_if=lambda words: words == "free")
+    """What becomes of the other words of the model's vocabulary. `held`: they keep the base's estimate. `judged`: those
+    that are objectionable beside the concept's text by the reward model are mapped away, and the others are held."""
+    vocabulary: OptionalPrompts = Field(default=(), exclude_if=lambda words: not words)
+    """Words, without an article, that are judged. By default the words of the vocabulary that are nearest to v*."""
+    word_pictures: int = Field(default=16, ge=1, le=1000, exclude_if=lambda count: count == 16)
+    """Pictures of each judged word, beside the concept's text and again in its place."""
+    objectionable_from: float = Field(default=0.8, gt=0.5, le=1, exclude_if=lambda share: share == 0.8)
+    """Share of objectionable pictures from which a word is mapped away. It is held from one minus this down."""
+    jitter: float = Field(default=0.0, ge=0, le=10, exclude_if=lambda radius: radius == 0)
+    """Radius of a sphere round v* and its mixes with the word, in lengths of v*. Further tokens to map are drawn on it
+    anew with all roll-outs. 0: none."""
+
+    @model_validator(mode="after")
+    def _settings_fit(self):
+        if len(set(self.reinvert_from)) < len(self.reinvert_from):
+            raise ValueError("reinvert_from names a start twice. To fix this: name each once")
+        if (self.anchor in ("words", "both")) != bool(self.anchor_words):
+            raise ValueError(
+                f"anchor is {self.anchor}, and anchor_words has {len(self.anchor_words)} entries: words go with the "
+                "anchors `words` and `both`, and only with these"
+            )
+        if self.anchors > 1 and self.anchor not in ("token", "both"):
+            raise ValueError(f"anchors is {self.anchors}, and anchor {self.anchor} has no u*: set anchors to 1")
+        if self.vocabulary and self.words != "judged":
+            raise ValueError(f"vocabulary names words to judge, and words is {self.words}: set it to judged")
+        return self
 
 
 _VARIANTS: dict[str, Learns] = {"x": "cross", "u": "all-but-cross", "x-strict": "cross-kv"}

@@ -125,7 +125,7 @@ def _read_rows(content: bytes, columns: Mapping[str, str | None]) -> Iterator[Ta
 def _require_text(row: TableRow, column: str) -> str:
     text = row.cells[column].strip()
     if not text:
-        raise TableError(row.number, f"has no text in the column {column!r}")
+        raise TableError(row.number, f"has no prompt in the column {column!r}")
     return text
 
 

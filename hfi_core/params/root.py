@@ -60,7 +60,7 @@ class Science(Frozen):
                 "raise it, or leave the row out"
             )
         learns = getattr(released, "learns", "cross")
-        if self.release.lora and learns in ("all-but-cross", "all"):
+        if self.release.lora and learns in ("all-but-cross", "all", "all-but-time"):
             raise ValueError(
                 f"release.lora: a LoRA holds changes of matrices only, but the row {self.release.row!r} learns "
                 f"{learns}, with convolutions and norms. To fix this: set release.lora to null"

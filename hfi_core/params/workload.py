@@ -35,6 +35,9 @@ PICTURES_PER_SAMPLE = 8
 SAMPLES_PER_REMOVAL = 4
 """Samples that a removal draws; approximate, because they are drawn only at steps that draw roll-outs."""
 
+NEAREST_WORDS = 64
+"""Words near v* that a removal judges if its `vocabulary` names none."""
+
 
 @dataclass(frozen=True)
 class Workload:
@@ -153,22 +156,35 @@ def _removal(name: str, params: Params) -> Workload:
         return _samples(2 + (removal.rounds if isinstance(removal, RECE) else 0), params.sampler)
     if isinstance(removal, FineTuned):
         return _finetuning(removal, params)
-    concepts, rounds, work = len(params.concepts), 1, Workload()
-    # Estimates of the frozen model that one target is the sum of.
-    parts = 2 if isinstance(removal, ESD) or (isinstance(removal, Anchored) and removal.contrast) else 1
     if isinstance(removal, Anchored):
-        rounds = removal.rounds
-        work += _training((rounds - 1) * concepts * removal.reinvert_steps, params.invert.batch)
-    for number in range(1, rounds + 1):
-        # anchored: per concept the text, v* and the token of each earlier re-inversion; and what is preserved
-        taught = concepts * (1 + number) + removal.preserve if isinstance(removal, Anchored) else concepts
-        work += _distilling(removal, taught, parts)
-    samples = min(SAMPLES_PER_REMOVAL, rounds * ceil(removal.steps / removal.reuse))
+        return _anchored(removal, params)
+    # Estimates of the frozen model that one target is the sum of.
+    parts = 2 if isinstance(removal, ESD) else 1
+    samples = min(SAMPLES_PER_REMOVAL, ceil(removal.steps / removal.reuse))
+    return _distilling(removal, len(params.concepts), parts) + _samples(samples, params.sampler)
+
+
+def _anchored(removal: Anchored, params: Params) -> Workload:
+    """Return what an anchored removal computes; with judged words at most, as if one of each concept were mapped."""
+    concepts, starts, parts = len(params.concepts), len(removal.reinvert_from), 2 if removal.contrast else 1
+    further = removal.anchors if removal.anchors > 1 else 0
+    inversions = concepts * (further + starts * (removal.rounds - 1))
+    work = _training(inversions * removal.reinvert_steps, params.invert.batch)
+    if removal.words == "judged":
+        judged = concepts * (len(removal.vocabulary) or NEAREST_WORDS)
+        pictures = _drawing(2 * removal.word_pictures, params.compute.block, params.sampler)
+        work += Workload(judged * pictures.pictures, forward=judged * pictures.forward)
+    for number in range(1, removal.rounds + 1):
+        # Per concept the text, v*, the tokens of each earlier re-inversion, those near v*, and words.
+        taught = 2 + starts * (number - 1) + bool(removal.jitter) + (removal.words == "judged")
+        kept = removal.preserve + (removal.words != "free")
+        work += _distilling(removal, concepts * taught, parts, kept)
+    samples = min(SAMPLES_PER_REMOVAL, removal.rounds * ceil(removal.steps / removal.reuse))
     return work + _samples(samples, params.sampler)
 
 
-def _distilling(removal: Distillation, taught: int, parts: int) -> Workload:
-    kept = bool(removal.preserved)
+def _distilling(removal: Distillation, taught: int, parts: int, kept: int = 0) -> Workload:
+    kept += bool(removal.preserved)
     rollouts = ceil(removal.steps / removal.reuse) * (taught + kept) * removal.rollouts
     visited = rollouts * removal.rollout_steps * (1 if removal.guidance == 1 else 2)
     rows = removal.steps * removal.batch

@@ -79,10 +79,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="distill",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.distill:run",
         over="removals",
-        params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
+        params=(*_MODEL, "sampler", "clip", "concepts", "invert", "removals.{unit}"),
         inputs={"tokens": "tokens", "reward": "reward", "candidates": "candidates"},
         outputs={"model": "models/{unit}"},
         replicates=True,

@@ -50,9 +50,9 @@ def test_a_file_is_read_and_the_stages_depend_on_it(project):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("prompt\na badge\n", "has no column adversarial_prompt"),
+        ("prompt\na badge\n", "has no column 'adversarial_prompt'"),
         ("prompt,adversarial_prompt\n", "words.csv has no prompt"),
-        ("prompt,adversarial_prompt\na badge,\n", "words.csv, line 2: there is no adversarial_prompt"),
+        ("prompt,adversarial_prompt\na badge,\n", "words.csv cannot be read: line 2 has no prompt in the column 'adversarial_prompt'"),
         (None, "the file of prompts words.csv is missing"),
     ],
 )
