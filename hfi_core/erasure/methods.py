@@ -20,7 +20,6 @@ from hfi_core.erasure.targets import (
 )
 from hfi_core.erasure.trainer import DistillationSettings, StepCallback, distill
 from hfi_core.erasure.words import WORDS, choose_words, list_other_words
-from hfi_core.errors import UserError
 from hfi_core.inversion.examples import JudgedPictures
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage

@@ -52,7 +52,7 @@ def test_a_file_is_read_and_the_stages_depend_on_it(project):
     [
         ("prompt\na badge\n", "has no column 'adversarial_prompt'"),
         ("prompt,adversarial_prompt\n", "words.csv has no prompt"),
-        ("prompt,adversarial_prompt\na badge,\n", "words.csv cannot be read: line 2 has no prompt in the column 'adversarial_prompt'"),
+        ("prompt,adversarial_prompt\na badge,\n", "line 2 has no prompt in the column 'adversarial_prompt'"),
         (None, "the file of prompts words.csv is missing"),
     ],
 )

@@ -93,8 +93,8 @@ def test_every_alternative_anchor_meets_every_prompt_and_is_pushed_from_v(small_
 def test_reinversions_start_where_they_are_told_to(small_model, small_params, badge, monkeypatch):
     seen = {}
 
-    def invert(model, examples, text, name, start, settings, *, replacement, **options):
-        seen[name] = start, replacement
+    def invert(model, examples, text, name, start, settings, *, beside, **options):
+        seen[name] = start, beside
         return start, torch.zeros(1)
 
     monkeypatch.setattr(adversarial_tokens, "invert_token", invert)
@@ -104,7 +104,7 @@ def test_reinversions_start_where_they_are_told_to(small_model, small_params, ba
     assert [(token.name, token.stands_for("badge")) for token in found] == [
         (name, place) for name, place in zip(names, [*names[:2], f"badge {names[2]}"], strict=True)
     ]
-    assert [place for _, place in seen.values()] == [token.stands_for("badge") for token in found]
+    assert [beside for _, beside in seen.values()] == [token.beside for token in found] == [False, False, True]
     assert not torch.equal(seen[names[0]][0], badge.tokens[OBJECTIONABLE])
     assert all(torch.equal(seen[name][0], badge.tokens[OBJECTIONABLE]) for name in names[1:])
 

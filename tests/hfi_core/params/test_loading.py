@@ -83,7 +83,8 @@ CHOSEN = {
     ("candidates", "drawn"), ("attacks",),
 }  # fmt: skip
 OPTIONAL = {
-    "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances", "attackers", "word",
+    "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances", "attackers",
+    "word",
 }  # fmt: skip
 REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
 
