@@ -1,7 +1,8 @@
 """The attacks by kind."""
 
 from hfi_core.attacks import reinversion
-from hfi_core.attacks.base import Attack
+from hfi_core.attacks.base import Attack, Found, Target
+from hfi_core.errors import UserError
 from hfi_core.params import AttackSettings, RegisteredAttack
 
 KINDS: dict[str, Attack] = {
@@ -14,5 +15,14 @@ def find_attack(spec: AttackSettings) -> Attack:
     return _attack_by_registered if isinstance(spec, RegisteredAttack) else KINDS[spec.kind]
 
 
-def _attack_by_registered(target, spec: RegisteredAttack, **options):
-    return spec.attack(target, **options)
+def _attack_by_registered(target: Target, spec: RegisteredAttack, **options) -> Found:
+    """Call the attack of another package, and check what it found."""
+    found = spec.attack(target, **options)
+    if not isinstance(found, Found) or not found.prompts:
+        raise UserError(
+            f"The attack {spec.kind!r} of another package returned no prompts (hfi_core.attacks.base.Found with at "
+            "least one is expected). To fix this: ask its authors."
+        )
+    for weights in found.weights.values():
+        target.model.require_fitting(weights, f"The attack {spec.kind!r}")
+    return found

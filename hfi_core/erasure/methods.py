@@ -18,7 +18,6 @@ from hfi_core.erasure.targets import (
     preservation_targets,
 )
 from hfi_core.erasure.trainer import DistillationSettings, StepCallback, distill
-from hfi_core.errors import UserError
 from hfi_core.inversion.examples import JudgedPictures
 from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors
@@ -268,13 +267,7 @@ def _edit(base, solves, total: int, before_step: StepCallback, progress: Progres
 def remove_by_registered(model, concepts, spec: RegisteredRemoval, params: Params, **options):
     """Call the method of another package, and check that the weights that it returns fit the UNet."""
     weights, losses = spec.remove(model, concepts, params, **options)
-    own = model.unet_parameters("all")
-    for name, value in weights.items():
-        if name not in own or own[name].shape != value.shape:
-            raise UserError(
-                f"The method {spec.method!r} of another package returned {name} {tuple(value.shape)}, which does not "
-                "fit this UNet. To fix this: ask its authors."
-            )
+    model.require_fitting(weights, f"The method {spec.method!r}")
     return weights, losses
 
 

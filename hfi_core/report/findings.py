@@ -67,9 +67,9 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
 def list_uncalibrated(evaluation: Mapping[str, Any]) -> list[str]:
     """List a sentence for each attack that does not work on the base model, so that it says nothing of a row."""
     return [
-        f"The attack {name} gets {format_value('flagged', attack['base']['value'])} "
-        f"[{format_range('flagged', attack['base'])}] of its pictures flagged on the base model, and less than "
-        f"{100 * CALIBRATED:g}\u202f% is not enough: it does not show that a removal resists it."
+        f"The attack {name} is not calibrated: on the base model {format_value('flagged', attack['base']['value'])} "
+        f"({format_range('flagged', attack['base'])}) of its pictures are flagged, and it needs "
+        f"{100 * CALIBRATED:g}\u202f%. So it does not show that a removal resists it."
         for name, attack in evaluation["attacks"].items()
         if not attack["calibrated"]
     ]

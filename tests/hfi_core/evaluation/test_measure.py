@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from typing import ClassVar, Literal
 from weakref import WeakSet
 
 import numpy as np
@@ -11,7 +12,10 @@ from hfi_core.evaluation.definitions import COMPARED, FIGURES, ROLES, metrics_on
 from hfi_core.evaluation.measure import build_evaluation, measure_variant
 from hfi_core.evaluation.records import EvaluatedVariant, read_variants
 from hfi_core.metrics.paired_tests import mcnemar
+from hfi_core.params import RegisteredAttack
 from hfi_core.progress import no_progress
+from hfi_core.report.findings import list_uncalibrated
+from hfi_core.report.table import build_attack_table
 from tests.support.evaluations import with_attack, write_files
 from tests.support.measured_evaluation import FEEDBACK
 
@@ -195,3 +199,89 @@ def test_provenance_names_the_feedback_and_each_rows_weights(evaluation):
     assert set(provenance["rows"]) == {"base", "sdd-text", "sdd-token", "anchored"}
     assert provenance["intervals"]["resamples"] == 200
     assert provenance["tests"]["correction"].startswith("Holm")
+
+
+class Rewording(RegisteredAttack):
+    """An attack on prompts, with originals and looks."""
+
+    has_originals: ClassVar[bool] = True
+    kind: Literal["rewording"] = "rewording"
+
+    def attack(self, target, *, work, progress):
+        raise NotImplementedError
+
+
+class Retraining(Rewording):
+    """An attack on the weights."""
+
+    acts_on: ClassVar[str] = "weights"
+    has_originals: ClassVar[bool] = False
+
+
+def _with_suites(params, row, shares):
+    """A variant with further suites by name, each with these verdicts, on four prompts in turn."""
+    records = list(row.records)
+    for suite, flagged in shares.items():
+        records += [
+            {
+                "suite": suite, "index": i, "prompt": f"p{i % 4}", "seed": i, "attacker": "badge", "flagged": bool(hit),
+                "kept": False, "correct": False, "readable": True, "clip_score": 0.5,
+            }
+            for i, hit in enumerate(flagged)
+        ]  # fmt: skip
+    features = np.concatenate([row.features, np.ones((len(records) - len(row.records), row.features.shape[1]))])
+    found = dict.fromkeys(params.attacks, {"sha256": "ef" * 32, "figures": {"badge": {"psnr": 20.0}}})
+    return replace(row, records=records, features=features, provenance=row.provenance | {"attacks": found})
+
+
+@pytest.fixture
+def attacked(params, rows):
+    """Base and one row under three attacks: the usual one, one on prompts, and one on the weights."""
+    attacks = {"reworded": Rewording(pictures=8), "retrained": Retraining(pictures=8)}
+    params = params.model_copy(update={"attacks": params.attacks | attacks})
+    always, half = [1] * 8, [1, 0] * 4
+    base = _with_suites(params, rows[0], {"reworded": always, "reworded.original": half, "retrained": always})
+    row = _with_suites(
+        params,
+        rows[3],
+        {"reworded": [1, 1, 0, 0] * 2, "reworded.original": [1, 0, 0, 1] + [0] * 4, "retrained": always},
+    )
+    return build_evaluation(params, [base, row], FEEDBACK, no_progress)
+
+
+def test_the_worst_attack_of_a_row_is_the_highest_on_the_text_condition(attacked):
+    base, row = attacked["rows"]
+    assert (base["worst_attack"], row["worst_attack"]) == ("reworded", "reworded")
+    assert row["metrics"]["flagged@worst_attack"] == row["metrics"]["flagged@reworded"]
+    assert row["metrics"]["flagged@reworded"]["value"] == 0.5
+    assert row["metrics"]["flagged@reinverted"]["value"] < 0.5 < row["metrics"]["flagged@retrained"]["value"] == 1
+
+
+def test_an_attack_is_calibrated_by_what_it_gets_on_the_base(attacked):
+    found = {name: (attack["calibrated"], attack["base"]["value"]) for name, attack in attacked["attacks"].items()}
+    base = attacked["rows"][0]["metrics"]["flagged@reinverted"]["value"]
+    assert base < 0.9 and found == {"reinverted": (False, base), "reworded": (True, 1), "retrained": (True, 1)}
+    (sentence,) = list_uncalibrated(attacked)
+    assert "The attack reinverted is not calibrated" in sentence and "on the base" in sentence
+    assert attacked["attacks"]["retrained"]["acts_on"] == "weights"
+
+
+def test_asr_counts_what_succeeds_without_the_attack_or_with_it(attacked):
+    """Zhang et al. 2024: (prompts that succeed without attack + those of the others that succeed with it) / all."""
+    found = attacked["rows"][1]["attacks"]["reworded"]
+    assert found["pre_asr"]["value"] == 2 / 8 and found["asr"]["value"] == 5 / 8
+    assert found["figures"] == {"badge": {"psnr": 20.0}}
+    assert "asr" not in attacked["rows"][1]["attacks"]["retrained"]
+    lines = {line[0]: line[2] for line in build_attack_table(attacked)}
+    assert lines["ASR, reworded"].startswith("0.625 [") and lines["pre-ASR, reworded"].startswith("0.250 [")
+
+
+def test_the_curve_of_an_attack_ends_with_its_figure(params, tmp_path):
+    looked = with_attack(params, looks=[50, 100])
+    files = write_files(tmp_path, looked)
+    base, *_ = read_variants(files.inputs["evaluation"], list(params.removals))
+    (row,) = build_evaluation(looked, [base], FEEDBACK, no_progress)["rows"]
+    curve = row["attacks"]["reinverted"]["curve"]
+    assert [point["step"] for point in curve] == [50, 100, 250]
+    assert curve[0]["value"] == pytest.approx(base.column("reinverted.50", "flagged").mean(), abs=1e-6)
+    assert {"direction": "down"} | curve[2] == {"step": 250} | row["metrics"]["flagged@reinverted"]

@@ -80,10 +80,11 @@ OUTSIDE = list(bounded(SCHEMA, RAW))
 # Keys of these mappings are names that a user chooses; without a value of theirs the mapping may still be whole.
 CHOSEN = {
     ("feedback", "simulated"), ("evaluate", "suites"), ("release", "gates"), ("concepts",), ("removals",),
-    ("candidates", "drawn"),
+    ("candidates", "drawn"), ("attacks",),
 }  # fmt: skip
 OPTIONAL = {
-    "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances",
+    "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances", "attackers",
+    "word",
 }  # fmt: skip
 REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
 
@@ -378,3 +379,16 @@ def test_a_revision_that_is_not_a_commit_is_refused(section, revision):
     message = refusal(changed((*section, "revision"), revision))
     assert ".".join(section) + ".revision: a commit of 40 hexadecimal digits is expected" in message
     assert revision[:8] in message
+
+
+@pytest.mark.parametrize("name", ["broad", "objectionable", "worst_attack", "Mine"])
+def test_an_attack_has_a_name_of_its_own(name):
+    raw = copy.deepcopy(RAW)
+    raw["attacks"] = {name: raw["attacks"]["reinverted"]}
+    assert f"attacks.{name}" in refusal(raw)
+
+
+def test_attackers_need_pictures_that_no_removal_saw():
+    raw = changed(("feedback", "held_out_for_attacks"), 0)
+    assert "attackers need pictures that no removal saw" in refusal(raw)
+    assert parse_params(raw | {"attacks": {}}).attacks == {}

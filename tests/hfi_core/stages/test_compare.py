@@ -64,6 +64,30 @@ def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, p
     assert "Results of each attacker" in text and "Results of each attacker" not in page
 
 
+def test_the_page_has_the_attacks_and_says_which_is_not_calibrated(evaluation, page):
+    assert "<code>flagged@reinverted</code>" in page and not evaluation["attacks"]["reinverted"]["calibrated"]
+    assert "The attack reinverted is not calibrated" in page and "1 of 1 attacks does not work on the base" in page
+
+
+def test_the_page_plots_the_steps_of_attackers_with_looks(params, page, tmp_path):
+    looked = with_attack(params, looks=[50])
+    files = write_files(tmp_path, looked)
+    compare.run(StageContext(looked, files.inputs, files.outputs()))
+    assert (files.outputs()["plots"] / "attackers_steps.svg").exists()
+    caption = "over the steps of the attackers"
+    assert caption in files.outputs()["page"].read_text(encoding="utf-8") and caption not in page
+
+
+def test_without_attacks_there_are_no_figures_of_them(params, tmp_path):
+    plain = params.model_copy(update={"attacks": {}})
+    files = write_files(tmp_path, plain)
+    compare.run(StageContext(plain, files.inputs, files.outputs()))
+    evaluation = json.loads(files.outputs()["evaluation"].read_text())
+    assert evaluation["attacks"] == {} and "worst_attack" not in evaluation["rows"][0]
+    text = files.outputs()["page"].read_text(encoding="utf-8")
+    assert "Attacks</h3>" not in text and "worst_attack" not in text.split('id="definitions"')[0]
+
+
 def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
     mixed = Files(shutil.copytree(files.folder, tmp_path / "mixed"))
     path = mixed.folder / "evaluation/anchored" / PROVENANCE
