@@ -11,7 +11,7 @@ _SAMPLES = 64
 
 
 def vendi_score(features: np.ndarray) -> np.ndarray:
-    """Return the Vendi score (Friedman & Dieng 2023, eq. 2) of L2-normalised features (..., N, D): shape (...).
+    """Return the Vendi score (Friedman & Dieng 2023) of L2-normalised features (..., N, D): shape (...).
 
     It is the exponential of the entropy of the eigenvalues of K / N, where K holds the cosines: 1 if all pictures are
     equal, N if all are orthogonal.
