@@ -166,7 +166,7 @@ def _measure_figure(
 def _mark_kinds(kinds: np.ndarray) -> np.ndarray:
     """Return unit vectors (N, K), equal for pictures of one kind and orthogonal for others.
 
-    Their Vendi score is the exponential of the entropy of the kinds' counts (Friedman & Dieng 2023, lemma 3.1).
+    Their Vendi score is the exponential of the entropy of the kinds' counts (Friedman & Dieng 2023).
     """
     names, numbers = np.unique(kinds, return_inverse=True)
     return np.eye(len(names))[numbers]

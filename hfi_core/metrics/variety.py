@@ -1,7 +1,6 @@
 """The variety of pictures: the Vendi score of equally large samples, with its interval."""
 
 import numpy as np
-from scipy.special import entr
 
 from hfi_core.metrics.intervals import Interval
 
@@ -12,14 +11,14 @@ _SAMPLES = 64
 
 
 def vendi_score(features: np.ndarray) -> np.ndarray:
-    """Return the Vendi score (Friedman & Dieng 2023, eq. 2) of L2-normalised features (..., N, D): shape (...).
+    """Return the Vendi score (Friedman & Dieng 2023) of L2-normalised features (..., N, D): shape (...).
 
     It is the exponential of the entropy of the eigenvalues of K / N, where K holds the cosines: 1 if all pictures are
     equal, N if all are orthogonal.
     """
     kernel = features @ np.swapaxes(features, -1, -2) / features.shape[-2]
-    eigenvalues = np.clip(np.linalg.eigvalsh(kernel), 0, None)
-    return np.exp(entr(eigenvalues).sum(-1))
+    eigenvalues = np.clip(np.linalg.eigvalsh(kernel), np.finfo(np.float64).tiny, None)
+    return np.exp(-(eigenvalues * np.log(eigenvalues)).sum(-1))
 
 
 def vendi_interval(features: np.ndarray, prompts: np.ndarray, *, level: float, rng: np.random.Generator) -> Interval:

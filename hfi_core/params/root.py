@@ -77,6 +77,12 @@ class Science(Frozen):
                     "name your file in feedback.file; or, for another model of the embedded one's builder, name the "
                     f"judge of its annotators in feedback.simulated.{name}.source"
                 )
+        for metric in self.release.gates:
+            known = (*self.evaluate.suites, *self.attacks, WORST)
+            if metric.partition("@")[2] not in known:
+                raise ValueError(
+                    f"release.gates.{metric}: a figure is called FIGURE@SUITE, and the suites are {', '.join(known)}"
+                )
         if taken := [name for name in (*self.attacks, WORST) if name in self.evaluate.suites]:
             raise ValueError(
                 f"evaluate.suites: {taken[0]!r} is the name of the pictures of an attack. To fix this: rename the suite"

@@ -80,7 +80,8 @@ def _write(key: str, path: Path, content: dict, params) -> None:
             }
             for row, value in (("base", 0.5), ("anchored", 0.04))
         ]
-        write_json(path, {"schema": 1, "suites": SUITES, "rows": rows, "attacks": {}, "comparisons": [], "provenance": {}})
+        found = {"schema": 1, "suites": SUITES, "rows": rows, "attacks": {}, "comparisons": [], "provenance": {}}
+        write_json(path, found)
     elif path.suffix == ".json":
         write_json(path, {"flagged": 0.04})
     elif key == "plots":

@@ -20,7 +20,7 @@ def _interval(features, prompts, seed: int = 0, level: float = 0.95):
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
 def test_the_score_is_the_published_equation(seed, n):
     x = _features(seed, n)
-    # Friedman & Dieng 2023, equation 2, literally.
+    # The definition of Friedman & Dieng 2023, literally.
     eigenvalues = [value for value in np.linalg.eigvalsh(x @ x.T / n) if value > 0]
     expected = np.exp(-sum(value * np.log(value) for value in eigenvalues))
     assert vendi_score(x) == pytest.approx(expected)

@@ -188,6 +188,8 @@ def test_a_number_that_is_none_is_refused(value):
             {"flagged@broad": {}},
             "one of at_most, at_least, not_worse_than_base_by and not_worse_by",
         ),
+        (("release", "gates"), {"flagged@brod": {"at_most": 1}}, "release.gates.flagged@brod: a figure is called"),
+        (("release", "gates"), {"flagged": {"at_most": 1}}, "and the suites are broad, precise, neighbours, unrelated"),
         (("evaluate", "suites"), {}, "suite 'broad' is missing"),
         (("model", "source"), "models/mine", "feedback.simulated.crowd is for the embedded model only"),
         (("feedback", "simulated"), {}, "is in feedback/, where the simulation writes and which git ignores"),

@@ -14,6 +14,7 @@ RAW = default_raw()
 
 def with_suite(name: str, suite: dict, folder=None, **changes) -> Params:
     raw = copy.deepcopy(RAW)
+    raw["release"]["gates"] = {}
     raw["evaluate"]["suites"][name] = suite
     raw["evaluate"] |= changes
     return parse_params(raw) if folder is None else parse_params(raw, folder=folder)

@@ -163,7 +163,7 @@ def test_without_attacks_the_suites_are_drawn(bench, tmp_path):
     params = bench.params.model_copy(update={"attacks": {}})
     inputs = {"model": bench.folder / "models/base"}
     figures = evaluate.run(StageContext(params, inputs, {"evaluation": tmp_path / "base"}, "base"))
-    assert {name.partition("@")[2] for name in figures} == set(SUITES[:4])
+    assert {name.partition("@")[2] for name in figures} == set(SUITES[:6])
     (variant,) = read_variants(tmp_path, ["base"])
     assert variant.provenance["attacks"] == {}
 
