@@ -41,7 +41,8 @@ def build_strips(
     variants: Sequence[EvaluatedVariant], suite: str, count: int = PICTURES_PER_SUITE
 ) -> list[PictureStrip]:
     """Return one strip a variant: the first seed of each prompt, then the second, and so on."""
-    positions = select_round_robin(variants[0].column(suite, "prompt"), count)
+    shared = min(len(variant.positions[suite]) for variant in variants)  # an attack may find more in one row
+    positions = select_round_robin(variants[0].column(suite, "prompt")[:shared], count)
     return [
         PictureStrip(variant.name, [_make_thumbnail(variant, suite, position) for position in positions])
         for variant in variants

@@ -18,6 +18,7 @@ from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
 from hfi_core.models.diffusion.folder import components, read_index, type_of_scheduler
 from hfi_core.params import EMBEDDED, Params, Source
+from hfi_core.params.attacks import WORST
 from hfi_core.report.images import select_round_robin
 
 if TYPE_CHECKING:  # a plan imports this file
@@ -96,13 +97,15 @@ def write_card(
     two_encoders: bool,
     left_out: Sequence[str],
     recipe: Recipe | None = None,
+    uncalibrated: Sequence[str] = (),
 ) -> None:
     """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
     of the LoRA, if there is one. `learned` says which part of the UNet changed. `two_encoders` is true for models like
     SDXL. `left_out` lists the components of the base model that the release does not have. `recipe` is that of a row
-    that trains nothing. The folder of the card already holds `model/`, or with a recipe `scheduler/`.
+    that trains nothing. `uncalibrated` are sentences about attacks that show nothing. The folder of the card already
+    holds `model/`, or with a recipe `scheduler/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
@@ -128,6 +131,8 @@ def write_card(
         base_on_hub=is_hub_id(params.model),
         scheduler=scheduler,
         recipe=recipe,
+        uncalibrated=uncalibrated,
+        worst_attack=evaluation.get(WORST),
         has_checker="safety_checker" in index,
         versions=[f"{name} {version(name).split('+')[0]}" for name in _LIBRARIES],
         pictures=PICTURES,

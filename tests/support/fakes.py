@@ -77,7 +77,7 @@ def _write(key: str, path: Path, content: dict, params) -> None:
             }
             for row, value in (("base", 0.5), ("anchored", 0.04))
         ]
-        write_json(path, {"schema": 1, "rows": rows, "comparisons": [], "provenance": {}})
+        write_json(path, {"schema": 1, "rows": rows, "attacks": {}, "comparisons": [], "provenance": {}})
     elif path.suffix == ".json":
         write_json(path, {"flagged": 0.04})
     elif key == "plots":

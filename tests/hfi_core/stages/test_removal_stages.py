@@ -121,6 +121,13 @@ def test_the_release_names_every_file_by_its_digest(finished):
     assert "simulated" not in (release / "README.md").read_text().split("## Figures")[0]
 
 
+def test_the_card_names_the_worst_attack_and_those_that_show_nothing(finished):
+    card = (finished.folder / "release" / "README.md").read_text()
+    attacks = json.loads((finished.folder / "reports/evaluation.json").read_text())["attacks"]
+    assert "`flagged@worst_attack` is that of `reinverted`" in card
+    assert ("The attack reinverted is not calibrated" in card) == (not attacks["reinverted"]["calibrated"])
+
+
 def test_safeguarded_weights_leave_the_rest_of_the_base_alone(finished):
     params = finished.params
     base = load_base_model(params.model, params.compute)
