@@ -33,6 +33,8 @@ from hfi_core.models.diffusion.text_encoders import Vocabulary
 from hfi_core.params import UnlearnDiff
 from hfi_core.progress import Progress
 
+_NAME = "<before>"
+
 
 @dataclass(frozen=True)
 class Scenes:
@@ -139,8 +141,7 @@ def find_prefixes(
     candidates: list[torch.Tensor] = []
     losses: list[float] = []
     scale = FLOAT16_SCALE if model.dtype == torch.float16 else 1.0
-    visited = timesteps_of(timesteps, len(model.schedule.alpha_bar))
-    for t in visited:
+    for t in timesteps_of(timesteps, len(model.schedule.alpha_bar)):
         for _ in range(steps):
             generator = torch_generator(*key, len(losses))
             words = torch.multinomial(chosen.detach().cpu().flatten(0, 1), 1, generator=generator).view(shape[:2])
@@ -169,12 +170,8 @@ def find_prefixes(
 
 def _encode(model: TextToImage, prompts: Sequence[str], vectors: torch.Tensor) -> torch.Tensor:
     """Return conditions (N, L, D) of the prompts, each after its own vectors (tokens, D)."""
-    names = [f"<before-{i}>" for i in range(len(prompts))]
-    own = dict(zip(names, vectors, strict=True))
-    # One prompt at a time knows one token only: the vectors of the others are not its.
-    return torch.cat(
-        [model.encode([f"{name} {prompt}"], {name: own[name]}) for name, prompt in zip(names, prompts, strict=True)]
-    )
+    parts = zip(prompts, vectors, strict=True)
+    return torch.cat([model.encode([f"{_NAME} {prompt}"], {_NAME: own}) for prompt, own in parts])
 
 
 def _losses(

@@ -112,7 +112,7 @@ def test_no_package_can_take_the_place_of_our_kinds():
     [
         ("broken", "'broken' of another package .* cannot be loaded: ModuleNotFoundError"),
         ("plain", "is not a class of hfi_core.params.RegisteredAttack with an `attack`"),
-        ("nobodys", "attacks.mine.kind"),
+        ("nobodys", r"attacks\.mine: .*'nobodys'"),
     ],
 )
 def test_a_kind_that_cannot_be_used_is_refused_by_name(kind, expected):
