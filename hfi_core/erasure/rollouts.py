@@ -14,6 +14,7 @@ from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import denoise
+from hfi_core.params import Sampler
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,7 @@ class RolloutSettings:
     """How roll-outs are drawn, and which latents are training points; see `params.SDD` and `params.Anchored`."""
 
     batch: int
-    guidance: float
-    scheduler: str
-    rollout_steps: int
+    sampler: Sampler
     rollouts: int
     reuse: int
     concentration: int
@@ -86,8 +85,8 @@ class RollOuts:
             every = target.redraw(torch_generator("condition", *self._key, target.name, step))
         conditions = every[prompt][own]
         *visited, _ = denoise(
-            model, x_T[own], conditions, self._unconditional.expand_as(conditions), scheduler=spec.scheduler,
-            steps=spec.rollout_steps, guidance=spec.guidance, weights=teacher,
+            model, x_T[own], conditions, self._unconditional.expand_as(conditions), sampler=spec.sampler,
+            weights=teacher,
         )  # fmt: skip
         latents = group.gather(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
         timesteps = torch.stack([t for _, t in visited])

@@ -141,8 +141,5 @@ def sample_grid(model, conditions: torch.Tensor, sampler: Sampler, weights, *key
     """Draw pictures under conditions (B, L, D), at equal seeds in every call, side by side: uint8 (H, B * W, 3)."""
     x_T = torch.randn((len(conditions), *model.latent_shape), generator=torch_generator("look", *key)).to(model.device)
     unconditional = model.encode([""]).expand_as(conditions)
-    *_, (x_0, _) = denoise(
-        model, x_T, conditions, unconditional, scheduler=sampler.scheduler, steps=sampler.steps,
-        guidance=sampler.guidance, weights=weights,
-    )  # fmt: skip
+    *_, (x_0, _) = denoise(model, x_T, conditions, unconditional, sampler=sampler, weights=weights)
     return np.concatenate(list(model.decode(x_0)), axis=1)

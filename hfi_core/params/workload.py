@@ -73,7 +73,7 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "attack":
         return _training(_attackers(params) * params.attack.steps, params.attack.batch)
     if stage == "evaluate":
-        passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else None
+        passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else 2
         return _drawing(count_evaluation_pictures(params), block, sampler, passes)
     if stage == "package":
         return _lora(params)
@@ -98,17 +98,14 @@ def count_lora_draws(lora: Lora) -> int:
     return 2 + ceil(log2(lora.most_rank + 1))
 
 
-def _passes(guidance: float) -> int:
-    return 1 if guidance == 1 else 2
-
-
 _SLD_PASSES = 3
-"""Passes a step of Safe Latent Diffusion: for the prompt, the empty prompt and the safety concept."""
+"""Passes a guided step of Safe Latent Diffusion: for the prompt, the empty prompt and the safety concept."""
 
 
-def _drawing(pictures: int, block: int, sampler: Sampler, passes: int | None = None) -> Workload:
+def _drawing(pictures: int, block: int, sampler: Sampler, passes: int = 2) -> Workload:
     padded = ceil(pictures / block) * block
-    return Workload(pictures, forward=padded * sampler.steps * (passes or _passes(sampler.guidance)))
+    guided = 0 if sampler.guidance == 1 else len(sampler.guided)
+    return Workload(pictures, forward=padded * (sampler.steps + guided * (passes - 1)))
 
 
 def _training(steps: int, batch: int) -> Workload:
@@ -163,7 +160,7 @@ def _anchored(removal: Anchored, params: Params) -> Workload:
 def _distilling(removal: Distillation, taught: int, parts: int, kept: int = 0) -> Workload:
     kept += bool(removal.preserved)
     rollouts = ceil(removal.steps / removal.reuse) * (taught + kept) * removal.rollouts
-    visited = rollouts * removal.rollout_steps * _passes(removal.guidance)
+    visited = rollouts * removal.rollout_steps * (1 if removal.guidance == 1 else 2)
     rows = removal.steps * removal.batch
     return Workload(
         steps=removal.steps, forward=visited + rows * (parts * taught + kept), gradient=rows * (taught + kept)
