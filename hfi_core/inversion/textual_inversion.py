@@ -66,8 +66,8 @@ def invert_token(
     settings: InversionSettings,
     *,
     key: tuple[object, ...],
-    replacement: str | None = None,
     student: Weights | None = None,
+    beside: bool = False,
     work: Path | None = None,
     observe: Observer | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,8 +83,8 @@ def invert_token(
         name: the token's name in prompts.
         start: first value of the vectors (n, D).
         key: names the random draws.
-        replacement: what takes the text's place, with the name in it, for example "badge <X>"; by default the name.
         student: weights of a safeguarded model, if the token is inverted on one.
+        beside: whether the token stands after the concept's text, and not in its place.
         work: folder for checkpoints; None writes none.
 
     Returns the vectors (n, D), and the losses (steps,).
@@ -94,7 +94,7 @@ def invert_token(
     vectors = torch.nn.Parameter(start.clone())
     source_prompts = [prompt if prompt and mentions(prompt, text) else text for prompt in examples.prompts]
     texts = sorted(set(source_prompts))
-    prompts = [replace_text(prompt, text, replacement or name) for prompt in texts]
+    prompts = [replace_text(prompt, text, f"{text} {name}" if beside else name) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in source_prompts])
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - settings.max_timestep_fraction) * timesteps))

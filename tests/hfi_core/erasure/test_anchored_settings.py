@@ -19,12 +19,13 @@ from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.erasure.words import ChosenWords, choose_words, list_other_words, nearest_words
 from hfi_core.errors import UserError
 from hfi_core.inversion import clusters
-from hfi_core.params import Anchored, parse_params
+from hfi_core.params import Anchored, Sampler, parse_params
 from hfi_core.progress import no_progress
 from tests.support.projects import default_raw
 
 ACCEPTED, OBJECTIONABLE = "<badge-accepted>", "<badge-objectionable>"
-SAMPLING = RolloutSettings(batch=4, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=4, reuse=2, concentration=1)
+SAMPLER = Sampler(scheduler="ddim", steps=3, guidance=3)
+SAMPLING = RolloutSettings(batch=4, sampler=SAMPLER, rollouts=4, reuse=2, concentration=1)
 
 
 def row(**changes) -> Anchored:
@@ -93,8 +94,8 @@ def test_every_alternative_anchor_meets_every_prompt_and_is_pushed_from_v(small_
 def test_reinversions_start_where_they_are_told_to(small_model, small_params, badge, monkeypatch):
     seen = {}
 
-    def invert(model, examples, text, name, start, settings, *, replacement, **options):
-        seen[name] = start, replacement
+    def invert(model, examples, text, name, start, settings, *, beside, **options):
+        seen[name] = start, f"{text} {name}" if beside else name
         return start, torch.zeros(1)
 
     monkeypatch.setattr(adversarial_tokens, "invert_token", invert)
