@@ -28,7 +28,7 @@ class FoundToken:
     vectors: torch.Tensor
     """(n, D), on the model's device."""
     beside: bool = False
-    """Whether it stands beside the concept's text, and not in its place."""
+    """Whether it stands after the concept's text, and not in its place."""
 
     def stands_for(self, text: str) -> str:
         """Return what takes the place of the concept's text in prompts."""
@@ -52,7 +52,6 @@ def find_again(
     for start in spec.reinvert_from:
         suffix = "" if start == "word" else f"-{start}"
         name = f"<{concept.name}-round-{number}{suffix}>"
-        token = FoundToken(name, torch.empty(0), start == "beside")
         if start == "word":
             first = make_start_vectors(model, concept.spec.initial.objectionable, params.invert.vectors, *key, name)
         else:
@@ -66,13 +65,13 @@ def find_again(
             InversionSettings.of(params.invert, steps=spec.reinvert_steps),
             key=(*key, name),
             student=weights,
-            beside=token.beside,
+            beside=start == "beside",
             work=work / f"{concept.name}{suffix}" if work else None,
             observe=report_steps(progress, spec.reinvert_steps, f"round {number}, inverting"),
         )
         # Every process inverts the token itself: they would only wait for the one that does.
         vectors = current_group().broadcast(vectors.to(model.device))
-        found.append(FoundToken(name, vectors, token.beside))
+        found.append(FoundToken(name, vectors, start == "beside"))
     return found
 
 

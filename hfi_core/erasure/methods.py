@@ -145,8 +145,9 @@ def remove_anchored(model, concepts, spec: Anchored, params: Params, *, key, wor
         finished = round_work / "done.safetensors" if round_work else None
         if finished and finished.exists():
             tensors, meta = load_tensors(finished)
-            # In the order of the model, as they were: the norm of the gradient is a sum over them.
-            weights, history = {name: tensors[name].to(model.device) for name in weights}, meta["losses"]
+            # In the order and the memory layout of the model, as they were: both decide how sums are rounded.
+            weights = {n: torch.empty_like(w, dtype=torch.float32).copy_(tensors[n]) for n, w in weights.items()}
+            history = meta["losses"]
         else:
             offset = len(losses)
             targets = anchored.make_targets(

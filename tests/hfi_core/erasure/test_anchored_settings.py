@@ -19,12 +19,13 @@ from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.erasure.words import ChosenWords, choose_words, list_other_words, nearest_words
 from hfi_core.errors import UserError
 from hfi_core.inversion import clusters
-from hfi_core.params import Anchored, parse_params
+from hfi_core.params import Anchored, Sampler, parse_params
 from hfi_core.progress import no_progress
 from tests.support.projects import default_raw
 
 ACCEPTED, OBJECTIONABLE = "<badge-accepted>", "<badge-objectionable>"
-SAMPLING = RolloutSettings(batch=4, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=4, reuse=2, concentration=1)
+SAMPLER = Sampler(scheduler="ddim", steps=3, guidance=3)
+SAMPLING = RolloutSettings(batch=4, sampler=SAMPLER, rollouts=4, reuse=2, concentration=1)
 
 
 def row(**changes) -> Anchored:
@@ -94,7 +95,7 @@ def test_reinversions_start_where_they_are_told_to(small_model, small_params, ba
     seen = {}
 
     def invert(model, examples, text, name, start, settings, *, beside, **options):
-        seen[name] = start, beside
+        seen[name] = start, f"{text} {name}" if beside else name
         return start, torch.zeros(1)
 
     monkeypatch.setattr(adversarial_tokens, "invert_token", invert)
@@ -104,7 +105,7 @@ def test_reinversions_start_where_they_are_told_to(small_model, small_params, ba
     assert [(token.name, token.stands_for("badge")) for token in found] == [
         (name, place) for name, place in zip(names, [*names[:2], f"badge {names[2]}"], strict=True)
     ]
-    assert [beside for _, beside in seen.values()] == [token.beside for token in found] == [False, False, True]
+    assert [place for _, place in seen.values()] == [token.stands_for("badge") for token in found]
     assert not torch.equal(seen[names[0]][0], badge.tokens[OBJECTIONABLE])
     assert all(torch.equal(seen[name][0], badge.tokens[OBJECTIONABLE]) for name in names[1:])
 

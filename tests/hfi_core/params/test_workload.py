@@ -54,6 +54,10 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
     selected = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
     selected |= {
         "closed-form": CLOSED_FORM, "esd": ESD_ROW | {"preserved": ["a boat"]}, "uce": UCE_ROW, "rece": RECE_ROW,
+        "anchored-more": selected["anchored"] | {
+            "reinvert_from": ["word", "token", "beside"], "anchors": 2, "words": "held", "jitter": 0.5,
+            "preserved": ["a boat"],
+        },
         "rewarded": REWARD_WEIGHTED_ROW, "dpo": DPO_ROW | {"steps": 5},
     }  # fmt: skip
     project.edit(removals=selected, attacks__reinverted__pictures=1, attacks__reinverted__attackers=2)

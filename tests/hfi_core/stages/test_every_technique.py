@@ -120,6 +120,12 @@ def test_an_anchored_row_with_every_setting_runs_and_says_which_words_it_judged(
     # Of two concepts: three starts, and two anchors.
     assert len([sign for sign in signs if sign.endswith("round 2, inverting")]) == 6
     assert len([sign for sign in signs if "of 2, inverting" in sign]) == 4
+    first = load_file(copy.folder / "models/everything/weights.safetensors")
+    # Started again in the middle, it ends in the same bits.
+    (tmp_path / "work/round-2/done.safetensors").unlink()
+    unit.stage.load()(context)
+    again = load_file(copy.folder / "models/everything/weights.safetensors")
+    assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def with_row(**settings):
