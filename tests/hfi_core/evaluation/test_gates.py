@@ -53,6 +53,7 @@ def test_a_figure_may_be_worse_than_base_by_a_fixed_amount_even_where_base_has_n
     [
         {},
         {"of_base": True},
+        {"of_base": True, "not_worse_by": 0.1},
         {"not_worse_than_base_by": 0.1, "of_base": True},
         {"not_worse_than_base_by": 0.1, "at_most": 0.2},
         {"at_least": 0.1, "at_most": 0.2},
