@@ -24,7 +24,7 @@ def _params(kind="binary", minimum=1, least=4):
     raw["concepts"]["badge"]["feedback"] = kind
     raw["feedback"]["minimum"] = minimum
     raw["reward"]["least"] = least
-    raw["attack"]["held_out"] = 0.3
+    raw["feedback"]["held_out_for_attacks"] = 0.3
     return parse_params(raw)
 
 
