@@ -113,11 +113,14 @@ def _describe(detail: ErrorDetails) -> str:
     if path.split(".")[0] in Operations.model_fields:
         path = f"{OPERATIONS_FILE}: {path}"
     if detail["type"] == "extra_forbidden":
-        unknown = str(detail["loc"][-1])  # here: elsewhere a key of this name may be right
+        unknown = str(detail["loc"][-1])  # another section may know it
         near = difflib.get_close_matches(unknown, [key for key in _known_keys() if key != unknown], n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "missing":
         return f"{path}: missing key"
+    if detail["type"] == "union_tag_not_found":
+        tag = detail["ctx"]["discriminator"].strip("'")
+        return f"{path}.{tag}: missing key"
     value = reprlib.repr(detail.get("input"))
     quoted = "" if len(value) > 80 else f" (is {value})"
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{quoted}"

@@ -115,11 +115,7 @@ def test_a_missing_key_is_named(path):
     raw = copy.deepcopy(RAW)
     parent, last = at(raw, path)
     del parent[last]
-    message = refusal(raw)
-    if path[-1] == "method":
-        assert ".".join(path[:-1]) in message and "method" in message
-    else:
-        assert f"{'.'.join(path)}: missing key" in message
+    assert f"{'.'.join(path)}: missing key" in refusal(raw)
 
 
 @pytest.mark.parametrize(
