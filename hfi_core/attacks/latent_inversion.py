@@ -17,7 +17,7 @@ from hfi_core.compute.seeding import picture_seed
 from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import SampleRequest, denoise, draw_pictures, make_scheduler
-from hfi_core.params import LatentInversion
+from hfi_core.params import LatentInversion, Sampler
 from hfi_core.progress import Progress
 
 ENTROPY = 0.5 * (1 + log(2 * pi))
@@ -177,7 +177,8 @@ def _away_from_zero(gradient: torch.Tensor) -> torch.Tensor:
 
 
 def _redraw(model: TextToImage, noise: torch.Tensor, condition: torch.Tensor, steps: int) -> np.ndarray:
-    *_, (latents, _) = denoise(model, noise, condition, condition, scheduler="ddim", steps=steps, guidance=1.0)
+    sampler = Sampler(scheduler="ddim", steps=steps, guidance=1.0)
+    *_, (latents, _) = denoise(model, noise, condition, condition, sampler=sampler)
     return model.decode(latents)
 
 

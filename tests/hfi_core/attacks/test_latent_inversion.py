@@ -13,7 +13,7 @@ from hfi_core.errors import UserError
 from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import denoise
-from hfi_core.params import LatentInversion
+from hfi_core.params import LatentInversion, Sampler
 from hfi_core.progress import no_progress
 from tests.support.attacks import make_target
 
@@ -68,7 +68,8 @@ def test_the_inversion_is_the_published_one(model, latents, iterations):
 def test_newton_raphson_comes_nearer_to_the_noise_than_plain_ddim(model):
     noise = torch.randn(2, *model.latent_shape, generator=torch_generator("noise"))
     condition = model.encode(["a red badge", "a boat"])
-    *_, (drawn, _) = denoise(model, noise, condition, condition, scheduler="ddim", steps=4, guidance=1.0)
+    sampler = Sampler(scheduler="ddim", steps=4, guidance=1.0)
+    *_, (drawn, _) = denoise(model, noise, condition, condition, sampler=sampler)
     errors = [
         (invert_latents(model, drawn, condition, steps=4, iterations=n, regularization=0.0) - noise).abs().mean()
         for n in (0, 5)
