@@ -1,4 +1,4 @@
-"""Build the embedded model from scratch: `python -m hfi_core.embedded.build FOLDER` (about an hour on 2 cores).
+"""Build the embedded model from scratch: `python -m hfi_core.embedded.build FOLDER` (about two hours on 2 cores).
 
 FOLDER/work holds each network's training state, so a build that was stopped continues where it stopped.
 """
@@ -63,9 +63,7 @@ def build(folder: Path, budget: Budget, world: World = BADGES) -> None:
 
     pipeline_folder = folder / "pipeline"
     if not pipeline_folder.exists():
-        unet, text_encoder = training.train_denoiser(
-            world, budget, vae, tokenizer, work, _make_reporter("denoiser", budget.denoiser)
-        )
+        unet, text_encoder = training.train_denoiser(world, budget, vae, tokenizer, work, _make_reporter)
         write_pipeline(pipeline_folder, vae, text_encoder, tokenizer, unet)
     # Train the other networks with the rounded VAE that is shipped, even if this run has just trained the exact one.
     vae = _load_vae(pipeline_folder / "vae")

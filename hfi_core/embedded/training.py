@@ -1,5 +1,6 @@
 """Train the networks of the embedded model on drawings, one network a function. Training is seeded and resumable."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -40,6 +41,7 @@ class Budget:
 
     vae: int = 1300
     denoiser: int = 12_000
+    refinement: int = 4000
     clip: int = 2000
     judge: int = 1000
     batch: int = 64
@@ -48,7 +50,9 @@ class Budget:
     widths: tuple[int, int, int] = WIDTHS
 
 
-MINIATURE = Budget(vae=3, denoiser=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16, widths=(16, 32, 32))
+MINIATURE = Budget(
+    vae=3, denoiser=3, refinement=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16, widths=(16, 32, 32)
+)
 
 
 def sample_scenes(world: World, count: int, *key: object) -> list[Scene]:
@@ -148,19 +152,42 @@ def encode_drawings(world: World, vae: AutoencoderKL, scenes: list[Scene]) -> to
     return torch.cat(parts)
 
 
+MAX_WEIGHT = 20.0
+"""Largest weight of a timestep in the refinement, before all are divided by their mean."""
+
+
+def weigh_timesteps(alpha_bar: torch.Tensor) -> torch.Tensor:
+    """Return the weight of each timestep (T,) that turns an error of eps into one of v (Salimans & Ho 2022), capped.
+
+    v's error is eps's divided by the square root of alpha-bar. Colour and layout are decided where the noise is strong,
+    and there eps's own loss hardly sees an error.
+    """
+    weights = (1 / alpha_bar).clamp(max=MAX_WEIGHT)
+    return weights / weights.mean()
+
+
 def train_denoiser(
-    world: World, budget: Budget, vae: AutoencoderKL, tokenizer: CLIPTokenizer, folder: Path, observe: Observer
+    world: World,
+    budget: Budget,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    folder: Path,
+    make_observer: Callable[[str, int], Observer],
 ):
-    """Train UNet and text encoder together on the noise-prediction loss (Ho et al. 2020, eq. 14); return both."""
+    """Train UNet and text encoder together; return both.
+
+    First on the noise-prediction loss (Ho et al. 2020, eq. 14), then on the same loss with `weigh_timesteps`.
+    """
     torch.manual_seed(1)
     unet, text_encoder = build_unet(budget.widths), build_text_encoder(tokenizer)
     unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is four times slower on a CPU
     scenes = sample_scenes(world, budget.drawings, "denoiser")
     latents = encode_drawings(world, vae, scenes)
     scheduler = build_scheduler()
+    equal = torch.ones_like(scheduler.alphas_cumprod)
 
-    def loss(step: int) -> torch.Tensor:
-        rng, generator = numpy_generator("denoiser", step), torch_generator("denoiser", step)
+    def loss(name: str, weights: torch.Tensor, step: int) -> torch.Tensor:
+        rng, generator = numpy_generator(name, step), torch_generator(name, step)
         rows = rng.integers(0, len(scenes), budget.batch)
         x0 = latents[rows].float()
         eps = torch.randn(x0.shape, generator=generator)
@@ -168,9 +195,15 @@ def train_denoiser(
         x_t = scheduler.add_noise(x0, eps, t)
         texts = [write_caption(world, scenes[row], rng) for row in rows]
         condition = text_encoder(tokenize_texts(tokenizer, texts))[0]
-        return F.mse_loss(unet(x_t, t, condition).sample.float(), eps)
+        errors = (unet(x_t, t, condition).sample.float() - eps).square().mean(dim=(1, 2, 3))
+        return (weights[t] * errors).mean()
 
-    _fit([(unet, 1e-3), (text_encoder, 2e-3)], loss, budget.denoiser, folder, "denoiser", observe)
+    for name, steps, rate, weights in (
+        ("denoiser", budget.denoiser, 1e-3, equal),
+        ("refinement", budget.refinement, 5e-4, weigh_timesteps(scheduler.alphas_cumprod)),
+    ):
+        learned = [(unet, rate), (text_encoder, 2 * rate)]
+        _fit(learned, partial(loss, name, weights), steps, folder, name, make_observer(name, steps))
     return unet, text_encoder
 
 

@@ -7,9 +7,9 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from hfi_core.embedded import training
 from hfi_core.embedded.build import JUDGES, build, main
-from hfi_core.embedded.networks import JudgeNetwork, load_judge_network
+from hfi_core.embedded.networks import JudgeNetwork, build_scheduler, load_judge_network
 from hfi_core.embedded.scenes import BADGES, SIGNS
-from hfi_core.embedded.training import MINIATURE
+from hfi_core.embedded.training import MAX_WEIGHT, MINIATURE, weigh_timesteps
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.weights import digest_of_weights
 from tests.support.stopped import Stopped
@@ -97,3 +97,16 @@ def test_everything_shipped_is_half_precision_safetensors(miniature):
         if path.suffix == ".safetensors":
             kinds = {tensor.dtype for tensor in load_tensors(path)[0].values() if tensor.is_floating_point()}
             assert kinds == {torch.float16}, path
+
+
+def test_the_refinement_weighs_errors_of_eps_as_those_of_v():
+    alpha_bar = build_scheduler().alphas_cumprod
+    weights, t = weigh_timesteps(alpha_bar), torch.arange(0, len(alpha_bar), 100)
+    a, s = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
+    x0, eps, estimate = torch.randn(3, len(t), generator=torch.Generator().manual_seed(0))
+    estimated_x0 = (a * x0 + s * eps - s * estimate) / a
+    of_v = ((a * estimate - s * estimated_x0) - (a * eps - s * x0)).square()
+    capped = 1 / alpha_bar[t] > MAX_WEIGHT
+    ratio = weights[t] * (estimate - eps).square() / of_v
+    torch.testing.assert_close(ratio[~capped], ratio[0].expand(int((~capped).sum())), rtol=1e-3, atol=0)
+    assert (weights[t][capped] == weights.max()).all() and weights.mean() == pytest.approx(1)
