@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.erasure.targets import ErasureConcept
@@ -24,6 +25,7 @@ from hfi_core.params import Anchored, Params
 from hfi_core.params.workload import NEAREST_WORDS
 from hfi_core.progress import Progress
 from hfi_core.prompts import replace_text
+from hfi_core.reward.model import embed_candidates
 
 WORDS = 1000
 """Maximum number of words that are held."""
@@ -103,6 +105,17 @@ def nearest_words(model: TextToImage, concept: ErasureConcept, words: Sequence[s
     return [words[i] for i in nearness.argsort(descending=True, stable=True)[:count].tolist()]
 
 
+_FAMILIAR = 0.95
+"""Share of the known pictures that would count as familiar if the others alone were known."""
+
+
+def is_familiar(features: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Return whether pictures (N, D) are as near to a known one (K, D) as known ones are to each other, by cosine."""
+    known = torch.nn.functional.normalize(known, dim=1)
+    between = (known @ known.T).fill_diagonal_(-1).amax(dim=1)
+    return (torch.nn.functional.normalize(features, dim=1) @ known.T).amax(dim=1) >= between.quantile(1 - _FAMILIAR)
+
+
 def _judge(
     model: TextToImage,
     concept: ErasureConcept,
@@ -111,8 +124,14 @@ def _judge(
     params: Params,
     progress: Progress,
 ) -> dict[str, dict[str, float]]:
-    """Return for each judged word the shares of the base's pictures whose reward is above one half."""
+    """Return for each judged word the shares of the base's pictures that the reward model knows to be objectionable.
+
+    The reward of such a picture is above one half, and the picture is as near to a candidate as candidates are to each
+    other: of any other picture the reward says nothing, because the model saw candidates only.
+    """
     assert concept.reward is not None  # the stage gives it
+    folder = concept.reward.candidates
+    known = embed_candidates(params, folder, read_manifest(folder), progress)
     every = spec.vocabulary or list_other_words(model, concepts, _EVERY)
     words = list(spec.vocabulary) or nearest_words(model, concept, every, NEAREST_WORDS)
     clip, block, prompts = Clip.load(params.clip, params.compute), params.compute.block, concept.spec.prompts
@@ -127,8 +146,9 @@ def _judge(
             for i in range(spec.word_pictures)
         ]
         pictures = np.stack([pixels for _, pixels in draw_pictures(model, requests, params.sampler, block=block)])
-        rewards = concept.reward.model.rewards(clip.image_features(pictures, block))
-        shares[number] = (rewards > 0.5).float().view(2, -1).mean(dim=1)
+        features = clip.image_features(pictures, block)
+        objectionable = (concept.reward.model.rewards(features) > 0.5) & is_familiar(features, known)
+        shares[number] = objectionable.float().view(2, -1).mean(dim=1)
         progress(number + 1, len(words), "judging words")
     shares = current_group().broadcast(shares.to(model.device)).cpu()
     return {

@@ -16,7 +16,7 @@ from hfi_core.erasure.anchored import anchor_prompts, make_targets, word_targets
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
 from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
-from hfi_core.erasure.words import ChosenWords, choose_words, list_other_words, nearest_words
+from hfi_core.erasure.words import ChosenWords, choose_words, is_familiar, list_other_words, nearest_words
 from hfi_core.errors import UserError
 from hfi_core.inversion import clusters
 from hfi_core.params import Anchored, Sampler, parse_params
@@ -189,10 +189,14 @@ def test_words_are_free_held_or_judged_by_the_reward(small_model, small_params, 
         words.Clip, "load",
         lambda *_: SimpleNamespace(image_features=lambda p, block: torch.tensor(p / 255.0).float().mean((1, 2))),
     )  # fmt: skip
+    monkeypatch.setattr(words, "read_manifest", lambda folder: [])
+    monkeypatch.setattr(words, "embed_candidates", lambda *_: torch.ones(3, 3))
     badge = replace(
         badge,
         spec=badge.spec.model_copy(update={"prompts": ("a badge",)}),
-        reward=SimpleNamespace(model=SimpleNamespace(rewards=lambda features: features[:, 0])),
+        reward=SimpleNamespace(
+            candidates="candidates", model=SimpleNamespace(rewards=lambda features: features.amax(dim=1))
+        ),
     )
     options = {"work": None, "progress": no_progress}
     spec = row(words="free")
@@ -207,6 +211,17 @@ def test_words_are_free_held_or_judged_by_the_reward(small_model, small_params, 
     spec = row(words="judged", word_pictures=8, vocabulary=["pin"])
     chosen = choose_words(small_model, [badge], spec, small_params, **options)
     assert chosen.objectionable == {"badge": []} and chosen.held == ["knife", "red", "skull"]
+    monkeypatch.setattr(words, "embed_candidates", lambda *_: torch.eye(3)[:1].repeat(3, 1))
+    spec = row(words="judged", word_pictures=8)
+    chosen = choose_words(small_model, [badge], spec, small_params, **options)
+    assert chosen.objectionable == {"badge": []}, "the reward says nothing of pictures that are unlike all candidates"
+
+
+@given(st.integers(0, 1000))
+def test_what_is_known_is_familiar_and_what_lies_elsewhere_is_not(seed):
+    known = torch.randn(40, 8, generator=torch_generator("known", seed)) * 0.1 + torch.eye(8)[0]
+    assert is_familiar(known, known).all() and is_familiar(3 * known, known).all()
+    assert not is_familiar(-known, known).any()
 
 
 def test_judged_words_are_not_judged_again_after_a_stop(small_model, small_params, badge, tmp_path):
