@@ -56,6 +56,8 @@ class Files:
 def small_params(**changes: Any) -> Params:
     """Return the repository's params with few pictures. `changes` replace top-level sections."""
     raw = default_raw()
+    # The default project has no suite of this role: its model knows no synonym.
+    raw["evaluate"]["suites"]["synonyms"] = {"prompts": ["a pin", "a red pin", "a crest", "a blue crest"]}
     for suite in raw["evaluate"]["suites"].values():
         suite["pictures"] = 6
     raw["attacks"]["reinverted"] |= {"pictures": 16}

@@ -28,7 +28,7 @@ def test_other_suites_have_seeds_of_their_own_and_the_guidance_of_the_sampler():
 
 
 def test_rivals_are_the_suites_of_the_roles_that_are_wrong_whatever_their_names():
-    params = _params(coco={"role": "unrelated", "prompts": ["a dog"]})
+    params = _params(coco={"role": "unrelated", "prompts": ["a dog"]}, words={"role": "synonyms", "prompts": ["a pin"]})
     suites = params.evaluate.suites
     assert list_rivals(params.evaluate, "unnamed") == [
         *suites["neighbours"].prompts, *suites["unrelated"].prompts, "a dog",
