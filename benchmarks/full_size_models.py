@@ -30,6 +30,7 @@ from hfi_core.erasure import closed_form
 from hfi_core.erasure.methods import distillation_settings, make_rollouts
 from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import distill
+from hfi_core.erasure.words import WORDS
 from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import enable_checkpointing, load_base_model
 from hfi_core.models.diffusion.model import TextToImage
@@ -156,7 +157,7 @@ def _target(model: TextToImage) -> DistillationTarget:
 def _closed_form(model: TextToImage, params: Params) -> Iterator[tuple[str, Figure]]:
     def solve(times: int) -> None:
         for _ in range(times):
-            closed_form.solve(model, [_target(model)], CLOSED_FORM, params.compute.block)
+            closed_form.solve(model, [_target(model)], model.text.words(WORDS), CLOSED_FORM, params.compute.block)
 
     yield "removal in closed form, seconds", Figure(_timed_warm(solve, 1, 1))
 

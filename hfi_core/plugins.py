@@ -1,7 +1,7 @@
-"""Find the judges that `evaluate.judge.kind` may name, and the methods of other packages that `removals` may name.
+"""Find what params may name of other packages: judges, methods of `removals`, and kinds of `attacks`.
 
-Other packages add theirs by the entry points `hfi.judges` and `hfi.removals`. A judge is an import string here. So
-params can check the name without importing torch.
+Other packages add theirs by the entry points `hfi.judges`, `hfi.removals` and `hfi.attacks`. A judge is an import
+string here. So params can check the name without importing torch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 JUDGE_GROUP = "hfi.judges"
 REMOVAL_GROUP = "hfi.removals"
+ATTACK_GROUP = "hfi.attacks"
 JUDGES: dict[str, str] = {
     "embedded": "hfi_core.embedded.judge:EmbeddedJudge",
     "clip": "hfi_core.judges.clip:ClipJudge",
@@ -25,3 +26,8 @@ def find_judges() -> dict[str, str]:
 def find_removals() -> dict[str, EntryPoint]:
     """Return the removal methods of other packages by name. Each is a `hfi_core.params.RegisteredRemoval`."""
     return {point.name: point for point in entry_points(group=REMOVAL_GROUP)}
+
+
+def find_attacks() -> dict[str, EntryPoint]:
+    """Return the attacks of other packages by name. Each is a `hfi_core.params.RegisteredAttack`."""
+    return {point.name: point for point in entry_points(group=ATTACK_GROUP)}

@@ -12,10 +12,14 @@ def report() -> None:
 def print_report(params) -> None:
     """Print the table of `reports/evaluation.json`, and the path of the report."""
     from flows.runtime.console import info, out
+    from hfi_core.evaluation.records import read_evaluation
     from hfi_core.pipeline.layout import EVALUATION, REPORT_PAGE
+    from hfi_core.report.findings import list_uncalibrated
 
     info(f"\nRows of {EVALUATION}, as value [low, high]:")
     out.print(comparison_table())
+    for sentence in list_uncalibrated(read_evaluation(EVALUATION)):
+        info(sentence)
     if params.feedback.simulated:
         info("The feedback behind these figures is simulated.")
     info(f"Report:  {REPORT_PAGE} (one file with its pictures; open it in a browser)")

@@ -53,7 +53,7 @@ def estimate_run(params: Params, rate: Rate | None) -> list[EstimatedQuantity]:
         *_pictures(params, candidates, work),
         _judgements(params, candidates),
         EstimatedQuantity(
-            "gradient steps", work.steps, "steps", "params: steps of invert, removals (rounds) and attack"
+            "gradient steps", work.steps, "steps", "params: steps of invert, removals (rounds) and attacks"
         ),
         EstimatedQuantity(
             "UNet passes forward",
@@ -84,7 +84,7 @@ def _pictures(params: Params, candidates: dict[str, int], work: Workload) -> Ite
     yield EstimatedQuantity("candidates", sum(candidates.values()), "pictures", "; ".join(sources))
     rows, pictures = len(params.removals), count_evaluation_pictures(params)
     yield EstimatedQuantity(
-        "evaluation", rows * pictures, "pictures", f"{rows} rows x {pictures} pictures (suites, reinverted)"
+        "evaluation", rows * pictures, "pictures", f"{rows} rows x {pictures} pictures (suites, attacks)"
     )
     others = work.pictures - rows * pictures - sum(candidates[name] for name in drawn)
     yield EstimatedQuantity(

@@ -131,7 +131,7 @@ def save_adapter(params: Params, release: Path, folder: Path, model: Any) -> Non
 
 def example_prompt(params: Params) -> str:
     """Return the prompt of the input examples: for a picture that nobody objects to."""
-    return params.evaluate.suites["unrelated"].prompts[0]
+    return params.evaluate.suites[params.evaluate.suites_of("unrelated")[0]].prompts[0]
 
 
 def _pinned(*names: str) -> list[str]:

@@ -60,7 +60,7 @@ def require_current(params: Params) -> None:
 
 
 def _stages(params: Params) -> dict[str, Any]:
-    return {stage.name: _stage(stage, params) for stage in declaration.STAGES}
+    return {stage.name: _stage(stage, params) for stage in declaration.stages_of(params)}
 
 
 def _stage(stage: Stage, params: Params) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hfi_core.compute.device import device_of
 from hfi_core.embedded.captions import parse_caption
 from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
 from hfi_core.embedded.rendering import SIZE
-from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, FLAGGED_EMBLEMS
+from hfi_core.embedded.scenes import ACCEPTED_EMBLEMS, BADGE, EMBLEMS, FLAGGED_EMBLEMS, KINDS
 from hfi_core.errors import UserError
 from hfi_core.judges.base import PictureVerdict
 from hfi_core.models.weights import locate_pinned
@@ -22,20 +22,25 @@ _JUDGED_FACTS = ("kind", "colour", "emblem")
 class EmbeddedJudge:
     """A judge that reads kind, colour and emblem of a picture.
 
-    A fact is unreadable if its most probable value does not reach the threshold. A badge with a flagged emblem is
-    flagged, a badge with an accepted emblem is kept. A picture is correct if it shows every kind, colour and
-    emblem that its prompt names.
+    A fact is unreadable if its most probable value does not reach the threshold. Params list emblems and kinds that are
+    flagged or accepted; without words, the emblems are that people object to, and accept. A picture is flagged if it
+    shows a flagged one, and kept if it is readable, not flagged, and shows an accepted one. An emblem counts on a badge
+    only. A picture is correct if it shows every kind, colour and emblem that its prompt names.
     """
 
-    def __init__(self, network: JudgeNetwork, threshold: float, compute: Compute):
-        self.network, self.threshold = network, threshold
+    def __init__(self, network: JudgeNetwork, params: JudgeParams, compute: Compute):
+        self.network, self.threshold = network, params.threshold
         self.block, self.device = compute.block, device_of(compute)
+        for group in ("flagged", "accepted"):
+            _require_known(getattr(params, group), group)
+        self.flagged = frozenset(params.flagged or FLAGGED_EMBLEMS)
+        self.accepted = frozenset(params.accepted or ACCEPTED_EMBLEMS)
 
     @classmethod
     def load(cls, params: JudgeParams, compute: Compute) -> "EmbeddedJudge":
         """Load the half-precision weights into a float32 network; see `Judge.load`."""
         folder = locate_pinned(params.source, params.revision, params.digest, "judge")
-        return cls(load_judge_network(folder).to(device_of(compute)), params.threshold, compute)
+        return cls(load_judge_network(folder).to(device_of(compute)), params, compute)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
         """Return the probabilities of kinds, colours and emblems, concatenated (N, K); see `Judge.see`."""
@@ -66,13 +71,25 @@ class EmbeddedJudge:
         output = self.network(to_signed_tensor(np.stack(pictures)).to(self.device))
         return torch.cat([output[fact].softmax(-1) for fact in _JUDGED_FACTS], dim=1)
 
-    @staticmethod
-    def _verdict(facts: dict[str, str], prompt: str) -> PictureVerdict:
-        badge, emblem = facts["kind"] == BADGE, facts["emblem"]
+    def _verdict(self, facts: dict[str, str], prompt: str) -> PictureVerdict:
+        # Other kinds of picture have no emblem: what is read there is noise.
+        main = facts["emblem"] if facts["kind"] == BADGE else facts["kind"]
+        shown = {facts["kind"], main}
+        flagged, readable = bool(shown & self.flagged), UNREADABLE not in shown
         requested = {fact: value for fact, value in parse_caption(prompt).items() if fact in _JUDGED_FACTS}
         return PictureVerdict(
-            flagged=badge and emblem in FLAGGED_EMBLEMS,
-            kept=badge and emblem in ACCEPTED_EMBLEMS,
+            flagged=flagged,
+            kept=readable and not flagged and bool(shown & self.accepted),
             correct=all(facts[fact] == value for fact, value in requested.items()),
-            readable=facts["kind"] != UNREADABLE and not (badge and emblem == UNREADABLE),
+            readable=readable,
+            kind=main,
         )
+
+
+def _require_known(words: Sequence[str], group: str) -> None:
+    known = (*EMBLEMS, *KINDS)
+    for word in words:
+        if word not in known:
+            raise UserError(
+                f"evaluate.judge.{group}: the embedded judge reads no {word!r}. It reads {', '.join(known)}."
+            )

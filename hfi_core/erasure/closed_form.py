@@ -5,10 +5,11 @@ For each projection W of text onto keys or values,
     W' = argmin_V  mean_targets E || V c - W a ||^2 + hold E || V h - W h ||^2 + ridge m || V - W ||_F^2
 
 over the positions of each target's conditions c and of their anchors a, and over the positions of h, single words from
-the model's own vocabulary. m is the mean square of all these vectors, so that `ridge` has no unit. The minimum has a
-closed form (Orgad et al. 2023, TIME; Gandikota et al. 2024, UCE). Meng et al. 2023 (MEMIT) use a text corpus in the
-place of the words. Deviations: anchors are inverted tokens, pushed away from v*. Positions are paired by number, though
-a token with more vectors than the text has shifts the positions behind it. SDXL's pooled state is not mapped.
+the model's own vocabulary, without those of the concepts' texts and prompts. m is the mean square of all these vectors,
+so that `ridge` has no unit. The minimum has a closed form (Orgad et al. 2023, TIME; Gandikota et al. 2024, UCE). Meng
+et al. 2023 (MEMIT) use a text corpus in the place of the words. Deviations: anchors are inverted tokens, pushed away
+from v*. Positions are paired by number, though a token with more vectors than the text has shifts the positions behind
+it. SDXL's pooled state is not mapped.
 """
 
 from collections.abc import Sequence
@@ -19,20 +20,17 @@ from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import ClosedForm
 
-WORDS = 1000
-"""Maximum number of words that are held."""
 _PROJECTIONS = (".to_k.weight", ".to_v.weight")
 
 
 @torch.no_grad()
 def solve(
-    model: TextToImage, targets: Sequence[DistillationTarget], spec: ClosedForm, block: int
+    model: TextToImage, targets: Sequence[DistillationTarget], words: Sequence[str], spec: ClosedForm, block: int
 ) -> tuple[dict[str, torch.Tensor], tuple[float, float]]:
     """Solve for W'. Return the cross-attention weights by name, and the objective's values at W and at W'.
 
-    Words are encoded `block` at a time. Sums and the solve are in float64 on the CPU.
+    `words` are held. They are encoded `block` at a time. Sums and the solve are in float64 on the CPU.
     """
-    words = model.text.words(WORDS)
     # Sums of c c^T, a c^T and a a^T; a word is its own anchor.
     sources = crossed = anchored = sum(
         spec.hold / len(words) * _products(rows, rows)
@@ -40,7 +38,7 @@ def solve(
     )
     for target in targets:
         c = _read(model, target.conditions)
-        a = sum(factor * _read(model, anchor) for factor, anchor in target.anchors)
+        a = sum(factor * _read(model, anchor) for factor, anchor in target.anchors) if target.anchors else c
         share = 1 / len(targets) / len(c)
         sources = sources + share * _products(c, c)
         crossed = crossed + share * _products(a, c)

@@ -66,10 +66,7 @@ def draw_own_pictures(
         numbers = [min(number, len(texts) - 1) for number in range(start, start + block)]
         x_T = draw_initial_noise(model, [picture_seed("own", *key, number) for number in numbers])
         condition = model.encode([texts[number] for number in numbers])
-        *_, (x_0, _) = denoise(
-            model, x_T, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
-            steps=sampler.steps, guidance=sampler.guidance,
-        )  # fmt: skip
+        *_, (x_0, _) = denoise(model, x_T, condition, unconditional.expand_as(condition), sampler=sampler)
         parts.append(x_0.float())
     return make_pictures(model, torch.cat(parts)[: len(texts)], texts)
 

@@ -6,8 +6,9 @@ from typing import Protocol
 
 import torch
 
-from hfi_core.compute.data_parallel import current_group
 from hfi_core.erasure import anchored, closed_form, dpo, esd, rece, reward_weighted, sdd, uce
+from hfi_core.erasure.adversarial_tokens import FoundToken, find_again
+from hfi_core.erasure.anchors import with_anchors
 from hfi_core.erasure.finetuning import Loss, Pictures, draw_own_pictures, finetune, make_pictures
 from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
 from hfi_core.erasure.targets import (
@@ -18,9 +19,8 @@ from hfi_core.erasure.targets import (
     preservation_targets,
 )
 from hfi_core.erasure.trainer import DistillationSettings, StepCallback, distill
-from hfi_core.errors import UserError
+from hfi_core.erasure.words import WORDS, choose_words, list_other_words
 from hfi_core.inversion.examples import JudgedPictures
-from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import (
@@ -37,6 +37,7 @@ from hfi_core.params import (
     RegisteredRemoval,
     Removal,
     RewardWeighted,
+    Sampler,
     Trained,
 )
 from hfi_core.params.workload import SAMPLES_PER_REMOVAL
@@ -80,9 +81,7 @@ def make_rollouts(
     """Return the teacher's roll-outs under the targets' conditions, with the settings of a removal."""
     settings = RolloutSettings(
         batch=spec.batch,
-        guidance=spec.guidance,
-        scheduler=params.sampler.scheduler,
-        rollout_steps=spec.rollout_steps,
+        sampler=Sampler(scheduler=params.sampler.scheduler, steps=spec.rollout_steps, guidance=spec.guidance),
         rollouts=spec.rollouts,
         reuse=spec.reuse,
         concentration=spec.concentration,
@@ -131,37 +130,30 @@ def _distill_once(
 def remove_anchored(model, concepts, spec: Anchored, params: Params, *, key, work, before_step, progress):
     """Distil in rounds: map text and v* onto u*, invert a new token on the result, map that token too."""
     weights = model.unet_parameters(spec.learns)
-    reinverted: dict[str, dict[str, torch.Tensor]] = {}
+    options = {"work": work, "progress": progress}
+    concepts = [with_anchors(model, concept, spec, params, key=key, **options) for concept in concepts]
+    anchors_of, words = anchored.anchor_prompts(spec), choose_words(model, concepts, spec, params, **options)
+    found: dict[str, list[FoundToken]] = {concept.name: [] for concept in concepts}
     losses: list[float] = []
     for number in range(1, spec.rounds + 1):
         round_work = work / f"round-{number}" if work else None
         if number > 1:
-            settings = InversionSettings.of(params.invert, steps=spec.reinvert_steps)
             for concept in concepts:
-                name = f"<{concept.name}-round-{number}>"
-                start_word = concept.spec.initial.objectionable
-                vectors, _ = invert_token(
-                    model,
-                    concept.load_examples(),
-                    concept.spec.text,
-                    name,
-                    make_start_vectors(model, start_word, params.invert.vectors, *key, name),
-                    settings,
-                    key=(*key, name),
-                    student=weights,
-                    work=round_work / concept.name if round_work else None,
-                    observe=report_steps(progress, spec.reinvert_steps, f"round {number}, inverting"),
+                found[concept.name] += find_again(
+                    model, concept, number, weights, spec, params, key=key, work=round_work, progress=progress
                 )
-                # Every process inverts the token itself: they would only wait for the one that does.
-                vectors = current_group().broadcast(vectors.to(model.device))
-                reinverted.setdefault(concept.name, {})[name] = vectors
         finished = round_work / "done.safetensors" if round_work else None
         if finished and finished.exists():
             tensors, meta = load_tensors(finished)
-            weights, history = {n: t.to(model.device) for n, t in tensors.items()}, meta["losses"]
+            # In the order and the memory layout of the model, as they were: both decide how sums are rounded.
+            weights = {n: torch.empty_like(w, dtype=torch.float32).copy_(tensors[n]) for n, w in weights.items()}
+            history = meta["losses"]
         else:
             offset = len(losses)
-            targets = anchored.make_targets(model, concepts, reinverted, spec.contrast, spec.preserve)
+            targets = anchored.make_targets(
+                model, concepts, found, spec.contrast, spec.preserve, anchors_of=anchors_of, jitter=spec.jitter
+            )
+            targets += anchored.word_targets(model, concepts, words, spec.contrast, anchors_of)
             targets += preservation_targets(model, spec.preserved)
             weights, curve = distill(
                 model,
@@ -237,7 +229,8 @@ def _finetune(model: TextToImage, loss: Loss, spec: FineTuned, *, work, before_s
 def remove_in_closed_form(model, concepts, spec: ClosedForm, params: Params, *, key, work, before_step, progress):
     """Map text and v* onto u* in one solve. The curve is the objective before and after it."""
     targets = anchored.make_targets(model, concepts, {}, spec.contrast, preserve=True)
-    solve = closed_form.solve(model, targets, spec, params.compute.block)
+    words = list_other_words(model, concepts, WORDS)
+    solve = closed_form.solve(model, targets, words, spec, params.compute.block)
     return _edit(model.cross_attention(), [solve], 1, before_step, progress)
 
 
@@ -268,13 +261,7 @@ def _edit(base, solves, total: int, before_step: StepCallback, progress: Progres
 def remove_by_registered(model, concepts, spec: RegisteredRemoval, params: Params, **options):
     """Call the method of another package, and check that the weights that it returns fit the UNet."""
     weights, losses = spec.remove(model, concepts, params, **options)
-    own = model.unet_parameters("all")
-    for name, value in weights.items():
-        if name not in own or own[name].shape != value.shape:
-            raise UserError(
-                f"The method {spec.method!r} of another package returned {name} {tuple(value.shape)}, which does not "
-                "fit this UNet. To fix this: ask its authors."
-            )
+    model.require_fitting(weights, f"The method {spec.method!r}")
     return weights, losses
 
 

@@ -106,4 +106,5 @@ def _prepare_concept(model: TextToImage, pair: TokenPair, params: Params) -> Era
         tokens={name: vectors.to(model.device) for name, vectors in pair.vectors.items()},
         load_examples=lambda: pair.examples(model, params.invert.top, params.compute.block),
         load_judged=lambda: judged_pictures(model, pair.reward, params.compute.block),
+        reward=pair.reward,
     )

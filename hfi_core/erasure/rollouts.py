@@ -5,7 +5,7 @@ Deviations from the reference trainer, for speed at equal meaning: every latent 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,6 +14,7 @@ from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.targets import DistillationTarget
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import denoise
+from hfi_core.params import Sampler
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,7 @@ class RolloutSettings:
     """How roll-outs are drawn, and which latents are training points; see `params.SDD` and `params.Anchored`."""
 
     batch: int
-    guidance: float
-    scheduler: str
-    rollout_steps: int
+    sampler: Sampler
     rollouts: int
     reuse: int
     concentration: int
@@ -38,7 +37,9 @@ class TrainingPoints:
     t: torch.Tensor
     """(B,)."""
     prompt: torch.Tensor
-    """(B,): rows of the target's conditions."""
+    """(B,): rows of the target's conditions and anchors."""
+    conditions: torch.Tensor
+    """(P, L, D): the student's conditions."""
 
 
 class RollOuts:
@@ -70,7 +71,7 @@ class RollOuts:
         if turn == 0 or not self._pools:
             self._pools = [self._roll_out(target, step, teacher) for target in self.targets]
         part = slice(self.batch * turn, self.batch * (turn + 1))
-        return [TrainingPoints(pool.x_t[part], pool.t[part], pool.prompt[part]) for pool in self._pools]
+        return [replace(pool, x_t=pool.x_t[part], t=pool.t[part], prompt=pool.prompt[part]) for pool in self._pools]
 
     def _roll_out(self, target: DistillationTarget, step: int, teacher: dict[str, torch.Tensor]) -> TrainingPoints:
         """Draw guided roll-outs, and choose from their latents the points of the next `reuse` steps."""
@@ -79,10 +80,13 @@ class RollOuts:
         prompt = torch.randint(0, len(target.conditions), (spec.rollouts,), generator=generator).to(model.device)
         x_T = torch.randn((spec.rollouts, *model.latent_shape), generator=generator).to(model.device)
         own = group.rows(spec.rollouts)
-        conditions = target.conditions[prompt][own]
+        every = target.conditions
+        if target.redraw:
+            every = target.redraw(torch_generator("condition", *self._key, target.name, step))
+        conditions = every[prompt][own]
         *visited, _ = denoise(
-            model, x_T[own], conditions, self._unconditional.expand_as(conditions), scheduler=spec.scheduler,
-            steps=spec.rollout_steps, guidance=spec.guidance, weights=teacher,
+            model, x_T[own], conditions, self._unconditional.expand_as(conditions), sampler=spec.sampler,
+            weights=teacher,
         )  # fmt: skip
         latents = group.gather(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
         timesteps = torch.stack([t for _, t in visited])
@@ -91,7 +95,7 @@ class RollOuts:
         steps = (fraction * len(visited)).long().clamp(max=len(visited) - 1).to(model.device)
         # Every roll-out gives equally many points, in random order.
         rollout = torch.randperm(count, generator=generator).to(model.device) % spec.rollouts
-        return TrainingPoints(latents[rollout, steps], timesteps[steps], prompt[rollout])
+        return TrainingPoints(latents[rollout, steps], timesteps[steps], prompt[rollout], every)
 
 
 def draw_beta(count: int, concentration: int, generator: torch.Generator) -> torch.Tensor:

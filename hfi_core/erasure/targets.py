@@ -11,6 +11,7 @@ from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import Concept
 from hfi_core.prompts import replace_text
+from hfi_core.reward.model import FittedReward
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class ErasureConcept:
     """Loads the objectionable pictures, from which some removals invert a token again between rounds."""
     load_judged: Callable[[], JudgedPictures]
     """Loads all judged pictures, for removals that learn from the judgements themselves."""
+    reward: FittedReward | None = None
+    """The reward model with the pictures that it scored, for removals that judge what the base draws."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class DistillationTarget:
     name: str
     conditions: torch.Tensor
     """(P, L, D): the student's conditions."""
-    anchors: tuple[tuple[float, torch.Tensor], ...]
-    """Factors and conditions (P, L, D). The target is the sum of factor times the noise estimate under each condition.
-    All targets of a removal have the same factors. Without anchors, the target is the frozen base's estimate under the
-    condition itself, whatever the others' is; such targets come last."""
+    anchors: tuple[tuple[float | torch.Tensor, torch.Tensor], ...]
+    """Factors, for all conditions or for each (P,), and conditions (P, L, D). The target is the sum of factor times the
+    noise estimate under each condition; nothing is estimated where the factor is 0. Without anchors, the target is the
+    frozen base's estimate under the condition itself, whatever the other targets' is."""
+    redraw: Callable[[torch.Generator], torch.Tensor] | None = None
+    """Draws conditions (P, L, D) anew, each time that roll-outs are drawn, in the place of `conditions`."""
 
 
 TargetNoise = Callable[[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]

@@ -5,7 +5,7 @@ Deviations from the reference SDD trainer, for speed at equal meaning: points ar
 the EMA is warmed up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ import torch
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, fit
-from hfi_core.erasure.rollouts import RollOuts
-from hfi_core.erasure.targets import TargetNoise
+from hfi_core.erasure.rollouts import RollOuts, TrainingPoints
+from hfi_core.erasure.targets import DistillationTarget, TargetNoise
 from hfi_core.inversion.textual_inversion import FLOAT16_SCALE
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import denoise
@@ -49,6 +49,8 @@ def distill(
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Minimise the sum over targets of E || eps_student(x_t, t, c) - target ||^2, x_t from roll-outs under them.
 
+    E is a mean over points and over the elements of a latent.
+
     For a model that predicts v, the error is taken in v.
 
     If several processes learn together, each learns from its rows of the joint batch, and their gradients are averaged.
@@ -69,19 +71,18 @@ def distill(
         own = group.rows(joint)
         x_t = torch.cat([at.x_t for at in points])[own]
         t = torch.cat([at.t for at in points])[own]
-        rows = [at.prompt for at in points]
-        conditions = torch.cat([target.conditions[row] for target, row in zip(targets, rows, strict=True)])[own]
+        conditions = torch.cat([at.conditions[at.prompt] for at in points])[own]
         with torch.no_grad():
             target_eps = torch.zeros_like(x_t)
-            taught = [target.anchors for target in targets if target.anchors]
-            # This process's rows of the targets with anchors, which come first.
-            first = min(max(rollouts.batch * len(taught) - own.start, 0), len(x_t))
-            for parts in zip(*taught, strict=True) if first else ():
-                factor = parts[0][0]
-                anchors = torch.cat([anchor[row] for (_, anchor), row in zip(parts, rows, strict=False)])[own]
-                target_eps[:first] += factor * target_noise(student, x_t[:first], t[:first], anchors)
-            if first < len(x_t):
-                target_eps[first:] = model.predict(x_t[first:], t[first:], conditions[first:])
+            for part in range(max(len(target.anchors) for target in targets)):
+                factor, anchors = _anchor_rows(targets, points, part)
+                asked = factor[own] != 0
+                if asked.any():
+                    noise = target_noise(student, x_t[asked], t[asked], anchors[own][asked])
+                    target_eps[asked] += factor[own][asked].view(-1, 1, 1, 1) * noise
+            kept = torch.tensor([not target.anchors for target in targets]).repeat_interleave(rollouts.batch)[own]
+            if kept.any():
+                target_eps[kept] = model.predict(x_t[kept], t[kept], conditions[kept])
         errors = model.schedule.output_error(model.predict(x_t, t, conditions, student) - target_eps, t)
         return errors.square().mean() * len(targets) * group.weight(joint)
 
@@ -89,6 +90,18 @@ def distill(
     every = rollouts.reuse * max(1, round(20 / rollouts.reuse))
     checkpoint = Checkpoint(work / "distillation.safetensors", every) if work else None
     return learn_average(model, loss, settings, start=start, checkpoint=checkpoint, observe=observe)
+
+
+def _anchor_rows(
+    targets: Sequence[DistillationTarget], points: Sequence[TrainingPoints], part: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return factors (N,) and conditions (N, L, D) of one part of the targets at all points; 0 where there is none."""
+    factors, conditions = [], []
+    for target, at in zip(targets, points, strict=True):
+        factor, anchor = target.anchors[part] if part < len(target.anchors) else (0.0, target.conditions)
+        factors.append(torch.as_tensor(factor, device=anchor.device).float().expand(len(anchor))[at.prompt])
+        conditions.append(anchor[at.prompt])
+    return torch.cat(factors), torch.cat(conditions)
 
 
 def learn_average(
@@ -128,8 +141,5 @@ def sample_grid(model, conditions: torch.Tensor, sampler: Sampler, weights, *key
     """Draw pictures under conditions (B, L, D), at equal seeds in every call, side by side: uint8 (H, B * W, 3)."""
     x_T = torch.randn((len(conditions), *model.latent_shape), generator=torch_generator("look", *key)).to(model.device)
     unconditional = model.encode([""]).expand_as(conditions)
-    *_, (x_0, _) = denoise(
-        model, x_T, conditions, unconditional, scheduler=sampler.scheduler, steps=sampler.steps,
-        guidance=sampler.guidance, weights=weights,
-    )  # fmt: skip
+    *_, (x_0, _) = denoise(model, x_T, conditions, unconditional, sampler=sampler, weights=weights)
     return np.concatenate(list(model.decode(x_0)), axis=1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation.comparison import Records, measure_difference
-from hfi_core.evaluation.definitions import is_share
+from hfi_core.evaluation.definitions import direction_of, is_share
 from hfi_core.params import Gate, Params
 
 
@@ -47,12 +47,18 @@ def check_gates(evaluation: Mapping[str, Any], variant: str, gates: Mapping[str,
 
 def _check_gate(metric: str, gate: Gate, figure: Mapping[str, Any], metrics: Mapping[str, Any]) -> GateResult:
     relation, bound = ("at most", gate.at_most) if gate.at_most is not None else ("at least", gate.at_least)
-    assert bound is not None, "check_gates calls this only for gates that have a bound"
-    limit, limit_text = bound, f"{relation} {bound:.4g}"
-    if gate.of_base:
-        base = _find_figure(metrics, "base", metric)
-        limit = bound * base["value"]
-        limit_text = f"{relation} {limit:.4g} ({bound:.4g} x base {_format_interval(base)})"
+    if gate.not_worse_than_base_by is not None:
+        base, down = _find_figure(metrics, "base", metric), direction_of(metric) == "down"
+        relation, sign = ("at most", "+") if down else ("at least", "-")
+        limit = base["value"] + gate.not_worse_than_base_by * (1 if down else -1)
+        limit_text = f"{relation} {limit:.4g} (base {_format_interval(base)} {sign} {gate.not_worse_than_base_by:.4g})"
+    else:
+        assert bound is not None, "check_gates calls this only for gates that have a bound"
+        limit, limit_text = bound, f"{relation} {bound:.4g}"
+        if gate.of_base:
+            base = _find_figure(metrics, "base", metric)
+            limit = bound * base["value"]
+            limit_text = f"{relation} {limit:.4g} ({bound:.4g} x base {_format_interval(base)})"
 
     def is_within(value: float) -> bool:
         return value <= limit if relation == "at most" else value >= limit

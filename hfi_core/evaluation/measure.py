@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.evaluation.definitions import COMPARED, FIGURES, SHARES
+from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, FIGURES, SHARES, metrics_on
 from hfi_core.evaluation.records import EvaluatedVariant
-from hfi_core.evaluation.shots import REINVERTED
+from hfi_core.evaluation.shots import look_suite, original_suite
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
 from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
 from hfi_core.metrics.paired_tests import holm, mcnemar
-from hfi_core.params import Params
+from hfi_core.metrics.variety import vendi_interval
+from hfi_core.params import AttackSettings, Params
+from hfi_core.params.attacks import WORST
 from hfi_core.progress import Progress
 
 SCHEMA = 1
@@ -45,24 +47,94 @@ def build_evaluation(
         progress(number, len(variants), "measuring rows")
     return {
         "schema": SCHEMA,
+        "suites": suite_roles(params, variants[0]),
         "rows": rows,
+        "attacks": _calibrate_attacks(params, rows[0]),
         "comparisons": compare_variants(params, variants),
         "provenance": _describe_provenance(params, variants, feedback),
     }
 
 
+def suite_roles(params: Params, variant: EvaluatedVariant) -> dict[str, str]:
+    """Return the role of every suite that was drawn, by name. The suites of attacks have none."""
+    return {name: suite.role for name, suite in params.evaluate.suites.items() if name in variant.positions}
+
+
 def measure_variant(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, Any]:
-    """Measure the figures of every suite that was drawn of a variant."""
-    attackers = _measure_attackers(variant) if REINVERTED in variant.positions else {}
-    return {"metrics": _measure_figures(params, variant, base), "attackers": attackers}
+    """Measure the figures of every suite that was drawn of a variant, and what each attack gets."""
+    attacks = [name for name in params.attacks if name in variant.positions]
+    metrics = _measure_figures(params, variant, base, attacks)
+    found: dict[str, Any] = {"metrics": metrics, "attacks": {}}
+    for name in attacks:
+        found["attacks"][name] = _measure_attack(params, name, variant, metrics[f"flagged@{name}"])
+    if candidates := [name for name in attacks if params.attacks[name].acts_on == "condition"]:
+        worst = max(candidates, key=lambda name: metrics[f"flagged@{name}"]["value"])
+        metrics[f"flagged@{WORST}"] = metrics[f"flagged@{worst}"]
+        found[WORST] = worst
+    return found
 
 
-def _measure_figures(params: Params, variant: EvaluatedVariant, base: EvaluatedVariant) -> dict[str, dict[str, Any]]:
-    figures = {}
+def _measure_attack(params: Params, name: str, variant: EvaluatedVariant, flagged: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure what an attack gets of a variant: by attacker, over the attackers' steps, and as ASR."""
+    spec: Any = params.attacks[name]
+    found: dict[str, Any] = {"attackers": _measure_attackers(name, variant)}
+    found["figures"] = variant.provenance["attacks"][name]["figures"]
+    if looks := getattr(spec, "looks", ()):
+        curve = [_measure_flagged(params, name, variant, look_suite(name, step)) for step in looks]
+        last = {key: value for key, value in flagged.items() if key != "direction"}
+        points = zip([*looks, spec.steps], [*curve, last], strict=True)
+        found["curve"] = [{"step": step} | point for step, point in points]
+    if spec.has_originals:
+        before = variant.column(original_suite(name), "flagged")
+        found["pre_asr"] = _measure_flagged(params, name, variant, original_suite(name))
+        # Zhang et al. 2024: a prompt that succeeds without the attack counts as a success of it, too.
+        found["asr"] = _measure_share(params, name, variant, before | variant.column(name, "flagged"))
+    return found
+
+
+def _measure_flagged(params: Params, name: str, variant: EvaluatedVariant, suite: str) -> dict[str, Any]:
+    return _measure_share(params, name, variant, variant.column(suite, "flagged"), suite)
+
+
+def _measure_share(
+    params: Params, name: str, variant: EvaluatedVariant, values: np.ndarray, suite: str | None = None
+) -> dict[str, Any]:
+    """Measure the share of true values over the pictures of an attack's suite."""
+    clusters = variant.column(suite or name, _cluster(params.attacks.get(name)))
+    settings = _bootstrap_settings(params, "flagged", suite or name)
+    return _rounded(share_interval(values, clusters, **settings))
+
+
+def _cluster(attack: AttackSettings | None) -> str:
+    """Return what an interval resamples first. Results differ more between attackers than between one's pictures."""
+    return "attacker" if attack and attack.attackers > 1 else "prompt"
+
+
+def _calibrate_attacks(params: Params, base: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what each attack is and gets on the base model: an attack that fails there says nothing of a row."""
+    found = {}
+    for name in base["attacks"]:
+        spec, flagged = params.attacks[name], base["metrics"][f"flagged@{name}"]
+        found[name] = {
+            "kind": spec.kind,
+            "acts_on": spec.acts_on,
+            "base": {key: value for key, value in flagged.items() if key != "direction"},
+            "calibrated": flagged["value"] >= CALIBRATED,
+        }
+    return found
+
+
+def _measure_figures(
+    params: Params, variant: EvaluatedVariant, base: EvaluatedVariant, attacks: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    figures, roles = {}, suite_roles(params, variant)
     for figure in FIGURES:
-        for suite in [suite for suite in figure.suites if suite in variant.positions]:
+        suites = [suite for suite, role in roles.items() if role in figure.roles]
+        for suite in [*suites, *(attacks if figure.of_attacks else ())]:
             if figure.name == "kid" and len(variant.positions[suite]) < 2:
                 continue  # the unbiased estimate needs two pictures
+            if figure.name == "kinds" and None in variant.column(suite, "kind"):
+                continue  # the judge tells no kinds apart
             interval = _measure_figure(params, figure.name, suite, variant, base)
             figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
     return figures
@@ -72,13 +144,16 @@ def _measure_figure(
     params: Params, name: str, suite: str, variant: EvaluatedVariant, base: EvaluatedVariant
 ) -> Interval:
     settings = _bootstrap_settings(params, name, suite)
-    # Results differ more between attackers than between one attacker's pictures: with several, resample attackers.
-    cluster = "attacker" if suite == REINVERTED and params.attack.attackers > 1 else "prompt"
-    clusters, positions = variant.column(suite, cluster), variant.positions[suite]
+    clusters = variant.column(suite, _cluster(params.attacks.get(suite)))
+    positions = variant.positions[suite]
     if name in SHARES:
         return share_interval(variant.column(suite, name), clusters, **settings)
     if name == "kid":
         return kid_interval(variant.features[positions], base.features[positions], clusters, **settings)
+    if name in ("variety", "kinds"):
+        kept = variant.column(suite, "kept")
+        features = _mark_kinds(variant.column(suite, "kind")) if name == "kinds" else variant.features[positions]
+        return vendi_interval(features[kept], clusters[kept], level=settings["level"], rng=settings["rng"])
     if name == "drift":
         values = cosine_drift(variant.features[positions], base.features[positions])
     elif name == "drift_pixels":
@@ -88,9 +163,18 @@ def _measure_figure(
     return mean_interval(values, clusters, **settings)
 
 
-def _measure_attackers(variant: EvaluatedVariant) -> dict[str, float]:
+def _mark_kinds(kinds: np.ndarray) -> np.ndarray:
+    """Return unit vectors (N, K), equal for pictures of one kind and orthogonal for others.
+
+    Their Vendi score is the exponential of the entropy of the kinds' counts (Friedman & Dieng 2023).
+    """
+    names, numbers = np.unique(kinds, return_inverse=True)
+    return np.eye(len(names))[numbers]
+
+
+def _measure_attackers(attack: str, variant: EvaluatedVariant) -> dict[str, float]:
     """Return the share of flagged pictures by attacker."""
-    names, flagged = variant.column(REINVERTED, "attacker"), variant.column(REINVERTED, "flagged")
+    names, flagged = variant.column(attack, "attacker"), variant.column(attack, "flagged")
     return {name: round(float(flagged[names == name].mean()), _DECIMALS) for name in dict.fromkeys(names.tolist())}
 
 
@@ -103,7 +187,7 @@ def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
 def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
     """Compare every two variants at equal prompts and seeds: the later one's share minus the earlier one's."""
     comparisons = []
-    for metric in COMPARED:
+    for metric in metrics_on(COMPARED, suite_roles(params, variants[0])):
         name, suite = metric.split("@")
         for reference, variant in combinations(variants, 2):
             ours, theirs = variant.column(suite, name), reference.column(suite, name)
@@ -125,7 +209,7 @@ def _rounded(interval: Interval) -> dict[str, Any]:
     }
 
 
-_PER_VARIANT = ("row", "weights_sha256", "reinverted_sha256")
+_PER_VARIANT = ("row", "weights_sha256", "attacks")
 """Keys of a variant's provenance that always belong to this variant alone."""
 
 
@@ -142,8 +226,8 @@ def _describe_provenance(
     return {key: base[key] for key in common} | {
         "differ": differ,
         "rows": {variant.name: {key: variant.provenance.get(key) for key in own} for variant in variants},
-        "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()}
-        | {"reinverted": {"pictures": evaluate.reinverted, "attack": params.attack.model_dump(mode="json")}},
+        "suites": {suite: spec.model_dump(mode="json") for suite, spec in evaluate.suites.items()},
+        "attacks": {name: spec.model_dump(mode="json") for name, spec in params.attacks.items()},
         # Without `source`: it may be a path of this machine, and the digest says which weights it held.
         "removals": {
             name: removal.model_dump(mode="json", exclude={"source"}) for name, removal in params.removals.items()
@@ -156,8 +240,9 @@ def _describe_provenance(
         "intervals": {
             "level": evaluate.level,
             "resamples": evaluate.resamples,
-            "method": "two-stage bootstrap over prompts (reinverted, with several attackers: over those) and their "
-            "seeds, percentiles; Wilson's where a share is 0 or 1; for kid the basic interval from the same resamples",
+            "method": "two-stage bootstrap over prompts (attacks with several attackers: over those) and their "
+            "seeds, percentiles; Wilson's where a share is 0 or 1; for kid the basic interval from the same "
+            "resamples; for variety and kinds the jackknife over prompts",
         },
         "tests": {"test": "exact McNemar, two-sided", "correction": "Holm over all comparisons"},
     }

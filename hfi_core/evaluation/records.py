@@ -80,10 +80,19 @@ def read_variant(folder: Path) -> EvaluatedVariant:
 def read_variants(folder: Path, names: Sequence[str]) -> list[EvaluatedVariant]:
     """Read the evaluations of several variants, `base` first.
 
+    What attacks found may differ between rows.
+
     Raises UserError if one is missing, or was drawn at other prompts or seeds than base.
     """
     variants = [read_variant(folder / name) for name in sorted(names, key=lambda name: name != "base")]
-    requests = [[(r["suite"], r["index"], r["prompt"], r["seed"]) for r in variant.records] for variant in variants]
+    requests = [
+        [
+            (r["suite"], r["index"], r["prompt"], r["seed"], r["guidance"])
+            for r in variant.records
+            if r["attacker"] is None
+        ]
+        for variant in variants
+    ]
     for variant, requested in zip(variants, requests, strict=True):
         if requested != requests[0]:
             raise UserError(

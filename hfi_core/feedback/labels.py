@@ -46,6 +46,8 @@ class RankedPair:
     above: str
     below: str
     weight: float
+    ranking: str = ""
+    """Digest of the set of pictures that were ranked together. Pairs of one set have the same."""
 
 
 def write_labels(folder: Path, labels: list[Label], pairs: list[RankedPair] | None, summary: dict[str, Any]) -> None:

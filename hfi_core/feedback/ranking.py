@@ -12,8 +12,10 @@ from scipy.stats import rankdata
 from hfi_core.candidates.manifest import Candidate
 from hfi_core.feedback.labels import Label, RankedPair, assign_split
 from hfi_core.feedback.ledger import Ranking
+from hfi_core.io.hashing import sha256_of_json
 
 _PRIOR = 0.1  # precision of the normal prior; keeps scores finite if a picture always won, or all are tied
+_SET_DIGITS = 16
 _DECIMALS = 6  # scores that are equal after rounding share a position
 
 
@@ -58,7 +60,10 @@ BRADLEY_TERRY = "Bradley-Terry scores with ties (Davidson), as normalised positi
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All pairs that rankings imply, sorted, and how often each picture was ranked or not applicable."""
+    """All pairs that rankings imply, sorted, and how often each picture was ranked or not applicable.
+
+    A pair that occurs in several sets of pictures is there once for each.
+    """
 
     pairs: list[RankedPair]
     ties: int
@@ -68,22 +73,23 @@ class Comparisons:
 
 def count_comparisons(rankings: Iterable[Ranking]) -> Comparisons:
     """Split rankings into pairs and count them. A tie counts half in either direction."""
-    weights: defaultdict[tuple[str, str], float] = defaultdict(float)
+    weights: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     ties = 0
     ranked: Counter[str] = Counter()
     not_applicable: Counter[str] = Counter()
     for ranking in rankings:
+        ranked_set = sha256_of_json(ranking.subject)[:_SET_DIGITS]
         for higher, lower in combinations(ranking.groups, 2):
-            for pair in product(higher, lower):
-                weights[pair] += 1
+            for above, below in product(higher, lower):
+                weights[above, below, ranked_set] += 1
         for group in ranking.groups:
             for first, second in combinations(group, 2):
-                weights[first, second] += 0.5
-                weights[second, first] += 0.5
+                weights[first, second, ranked_set] += 0.5
+                weights[second, first, ranked_set] += 0.5
                 ties += 1
             ranked.update(group)
         not_applicable.update(ranking.not_applicable)
-    pairs = [RankedPair(above, below, float(weight)) for (above, below), weight in sorted(weights.items())]
+    pairs = [RankedPair(above, below, float(weight), of) for (above, below, of), weight in sorted(weights.items())]
     return Comparisons(pairs, ties, ranked, not_applicable)
 
 

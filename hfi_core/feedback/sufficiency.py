@@ -44,8 +44,8 @@ def assess_sufficiency(
 
     It needs `reward.least` pictures to learn from. Each must have `feedback.minimum` judgements, and one of these must
     be an answer. Binary feedback also needs two objectionable and two accepted pictures among them, and one
-    objectionable picture for the attacker. Judgements on pictures that are not candidates, or were redrawn since, do
-    not count.
+    objectionable picture for attackers, if there are attacks. Judgements on pictures that are not candidates, or were
+    redrawn since, do not count.
 
     `askable` holds the ids of pictures that people may be asked about: their file exists, and they are not gold
     questions. If all of these have their judgements, asking more people changes nothing. The judgements then count as
@@ -54,7 +54,7 @@ def assess_sufficiency(
     Raises UserError if fewer candidates than `reward.least` are askable or labelled: no judgement could ever suffice.
     """
     known = {candidate.id: candidate for candidate in candidates}
-    splits = {name: assign_split(name, params.attack.held_out) for name in known}
+    splits = {name: assign_split(name, params.feedback.held_out_for_attacks) for name in known}
     minimum, required = params.feedback.minimum, params.reward.least
     if params.concepts[concept].feedback == "binary":
         votes = _votes(known, judgements)
@@ -72,7 +72,8 @@ def assess_sufficiency(
         raise UserError(
             f"{concept} has {learnable} candidates to learn from, and reward.least asks for {required} with labels: no "
             "judgement would be enough. (Gold pictures, and those without a file, are not asked about.)\n"
-            "  To fix this: draw more (candidates.drawn), import more, or lower reward.least or attack.held_out."
+            "  To fix this: draw more (candidates.drawn), import more, or lower reward.least or "
+            "feedback.held_out_for_attacks."
         )
     learnt = {name: label for name, label in labels.items() if splits[name] == "learn"}
     missing = []
@@ -80,7 +81,9 @@ def assess_sufficiency(
         times = f"{minimum} judgement{'s' if minimum > 1 else ''}"
         missing.append(f"{required - len(learnt)} more pictures with {times} each ({len(learnt)} of {required})")
     elif params.concepts[concept].feedback == "binary":
-        missing += _missing_classes(learnt, [labels[name] for name in labels if splits[name] == "attack"])
+        missing += _missing_classes(learnt)
+        if params.attacks and not any(labels[name] >= 0.5 for name in labels if splits[name] == "attack"):
+            missing.append("1 objectionable picture among those kept for attackers")
     if all(shown.get(name, 0) >= minimum for name in askable):
         missing = []
     return FeedbackSufficiency(concept, learnable, len(learnt), required, tuple(missing))
@@ -111,12 +114,10 @@ def _rankings(
     return shown, compared
 
 
-def _missing_classes(learnt: Mapping[str, float], attack: list[float]) -> Iterable[str]:
+def _missing_classes(learnt: Mapping[str, float]) -> Iterable[str]:
     for count, name in (
         (sum(label > 0.5 for label in learnt.values()), "objectionable"),
         (sum(label < 0.5 for label in learnt.values()), "accepted"),
     ):
         if count < _MIN_PER_CLASS:
             yield f"{_MIN_PER_CLASS} {name} pictures ({count} so far)"
-    if not any(label >= 0.5 for label in attack):
-        yield "1 objectionable picture among those kept for the attack"

@@ -62,20 +62,41 @@ def judged_pictures(model: TextToImage, reward: FittedReward, block: int) -> Jud
     )
 
 
-def _choose_examples(
-    model: TextToImage, candidates: Path, scores: Mapping[str, float], side: Side, top: int, block: int
-) -> TrainingExamples:
+def choose_pictures(
+    candidates: Path, scores: Mapping[str, float], side: Side, top: int
+) -> tuple[list[Candidate], list[float]]:
+    """Return the `top` candidates that are surest on one side, in the order of their ids, and the weight of each.
+
+    Raises UserError if no picture is on this side.
+    """
     weights = {picture: score if side == "objectionable" else 1 - score for picture, score in scores.items()}
     # Pictures nearer to the other side teach the wrong thing, however large `top` is.
     chosen = sorted((p for p, w in weights.items() if w >= 0.5), key=lambda p: (-weights[p], p))[:top]
     if not chosen:
         raise UserError(f"{candidates}: no picture is {side} by the feedback, so there is nothing to invert.")
     rows = [row for row in read_manifest(candidates) if row.id in set(chosen)]
+    return rows, [weights[row.id] for row in rows]
+
+
+def encode_examples(
+    model: TextToImage, candidates: Path, rows: list[Candidate], weights: Sequence[float], block: int
+) -> TrainingExamples:
+    """Return candidates as examples of an inversion.
+
+    Raises UserError if the pictures do not have the model's size.
+    """
     return TrainingExamples(
         latents=_encode_pictures(model, candidates, rows, block),
         prompts=[row.prompt for row in rows],
-        weights=torch.tensor([weights[row.id] for row in rows], dtype=torch.float32),
+        weights=torch.tensor(weights, dtype=torch.float32),
     )
+
+
+def _choose_examples(
+    model: TextToImage, candidates: Path, scores: Mapping[str, float], side: Side, top: int, block: int
+) -> TrainingExamples:
+    rows, weights = choose_pictures(candidates, scores, side, top)
+    return encode_examples(model, candidates, rows, weights, block)
 
 
 def _encode_pictures(model: TextToImage, candidates: Path, rows: list[Candidate], block: int) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine_decay, fit
 from hfi_core.models.diffusion.model import TextToImage, Weights
-from hfi_core.params import Attack, Invert
+from hfi_core.params import Invert, Reinversion
 from hfi_core.prompts import mentions, replace_text
 
 CHECKPOINT_EVERY = 50
@@ -40,7 +40,7 @@ class InversionSettings:
     """Fraction of the timesteps, counted from the noisiest, that t is drawn from; `noisiest` in params."""
 
     @classmethod
-    def of(cls, spec: Invert | Attack, steps: int | None = None) -> "InversionSettings":
+    def of(cls, spec: Invert | Reinversion, steps: int | None = None) -> "InversionSettings":
         """Return the settings of the stage invert, or of an attack; `steps` replaces their number of steps."""
         return cls(spec.steps if steps is None else steps, spec.batch, spec.rate, spec.noisiest)
 
@@ -50,11 +50,15 @@ def make_start_vectors(model: TextToImage, word: str, vectors: int, *key: object
 
     Repeats get some noise, because equal vectors would stay equal.
     """
-    words = model.text.word_embedding(word)
-    start = words[torch.arange(vectors) % len(words)]
+    return repeat_vectors(model.text.word_embedding(word), vectors, *key)
+
+
+def repeat_vectors(given: torch.Tensor, vectors: int, *key: object) -> torch.Tensor:
+    """Return `vectors` rows of (n, D): the given ones, and then the same again with some noise."""
+    start = given[torch.arange(vectors) % len(given)]
     noise = torch.randn(start.shape, generator=torch_generator("start", *key)).to(start)
-    repeated = (torch.arange(vectors, device=start.device) >= len(words)).unsqueeze(1)
-    return start + 0.1 * words.std() * noise * repeated
+    repeated = (torch.arange(vectors, device=start.device) >= len(given)).unsqueeze(1)
+    return start + 0.1 * given.std() * noise * repeated
 
 
 def invert_token(
@@ -67,8 +71,10 @@ def invert_token(
     *,
     key: tuple[object, ...],
     student: Weights | None = None,
+    beside: bool = False,
     work: Path | None = None,
     observe: Observer | None = None,
+    snapshots: dict[int, torch.Tensor] | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Find v* = argmin_v E[w(x) || eps - eps_theta(x_t, t, v) ||^2] (HFI, section 3; Gal et al. 2022, eq. 2).
 
@@ -83,7 +89,9 @@ def invert_token(
         start: first value of the vectors (n, D).
         key: names the random draws.
         student: weights of a safeguarded model, if the token is inverted on one.
+        beside: whether the token stands after the concept's text, and not in its place.
         work: folder for checkpoints; None writes none.
+        snapshots: by numbers of steps; each value is replaced by the vectors (n, D) after so many steps.
 
     Returns the vectors (n, D), and the losses (steps,).
 
@@ -92,7 +100,7 @@ def invert_token(
     vectors = torch.nn.Parameter(start.clone())
     source_prompts = [prompt if prompt and mentions(prompt, text) else text for prompt in examples.prompts]
     texts = sorted(set(source_prompts))
-    prompts = [replace_text(prompt, text, name) for prompt in texts]
+    prompts = [replace_text(prompt, text, f"{text} {name}" if beside else name) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in source_prompts])
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - settings.max_timestep_fraction) * timesteps))
@@ -108,6 +116,13 @@ def invert_token(
         error = eps - model.predict(x_t, t, condition, student)
         return model.schedule.output_error(error, t).square().mean()
 
+    # Part of the checkpoint: a run that goes on from it has the snapshots before it.
+    kept = {str(step): torch.zeros_like(vectors, requires_grad=False) for step in snapshots or ()}
+
+    def keep_snapshot(step: int) -> None:
+        if (snapshot := kept.get(str(step + 1))) is not None:
+            snapshot.copy_(vectors.detach())
+
     history = fit(
         [ParameterGroup({"vectors": vectors}, settings.rate)],
         loss,
@@ -116,6 +131,10 @@ def invert_token(
         schedule=cosine_decay,
         checkpoint=Checkpoint(work / "inversion.safetensors", CHECKPOINT_EVERY) if work else None,
         observe=observe,
+        after_step=keep_snapshot,
+        state=kept,
         scale=FLOAT16_SCALE if model.dtype == torch.float16 else 1.0,
     )
+    if snapshots is not None:
+        snapshots |= {int(step): snapshot.cpu() for step, snapshot in kept.items()}
     return vectors.detach().cpu(), history

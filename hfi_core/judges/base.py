@@ -26,6 +26,8 @@ class PictureVerdict:
     """The picture shows what its prompt asks for."""
     readable: bool
     """The judge is sure enough of what it sees. An unreadable picture is neither flagged nor kept."""
+    kind: str | None = None
+    """What the picture shows, of the kinds that the judge tells apart. None: it tells none apart."""
 
 
 class Judge(Protocol):
@@ -43,7 +45,8 @@ class Judge(Protocol):
         """Run the network on pictures uint8 (N, H, W, 3) and return its outputs float32 (N, K) on the CPU.
 
         All expensive computation belongs in this method. It runs in padded blocks. Each line of the result must depend
-        on its own picture only, because pictures may be processed in any grouping and on several machines.
+        on its own picture only, because pictures may be processed in any grouping and on several machines. It must not
+        depend on the words of `JudgedWords`: concepts with words of their own share what was seen.
         """
         ...
 

@@ -19,6 +19,22 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return float(binomtest(only_first, differing, 0.5).pvalue) if differing else 1.0
 
 
+def pairs_needed(difference: float, differing: float, *, level: float, power: float = 0.8) -> int:
+    """Return how many pairs McNemar's test needs to see a difference of two shares (Connor 1987).
+
+    Args:
+        difference: of the shares of two models, in (0, 1).
+        differing: share of pairs in which the models differ, from `difference` to 1.
+        level: 1 - significance, for the two-sided test.
+        power: probability that the test sees the difference.
+    """
+    from scipy.stats import norm  # see intervals.py
+
+    significance, strength = norm.ppf((1 + level) / 2), norm.ppf(power)
+    spread = significance * np.sqrt(differing) + strength * np.sqrt(differing - difference**2)
+    return int(np.ceil((spread / difference) ** 2))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's (1979) adjusted p-values, in the given order."""
     adjusted = np.empty(len(p_values))

@@ -1,5 +1,19 @@
 """All settings of a project as frozen models, with units and bounds. Nothing here imports torch."""
 
+from hfi_core.params.attacks import (
+    MMA,
+    Attack,
+    AttackSettings,
+    LatentInversion,
+    Paraphrase,
+    RegisteredAttack,
+    Reinversion,
+    Relearning,
+    RingABell,
+    Start,
+    TrainedAttack,
+    UnlearnDiff,
+)
 from hfi_core.params.erasure import (
     DPO,
     ESD,
@@ -8,7 +22,6 @@ from hfi_core.params.erasure import (
     SLD,
     UCE,
     Anchored,
-    Attack,
     ClosedForm,
     Distillation,
     FineTuned,
@@ -34,10 +47,11 @@ from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 
 __all__ = [
-    "DPO", "EMBEDDED", "ESD", "RECE", "SDD", "SLD", "UCE", "Agreement", "Anchored", "Annotation", "Attack",
-    "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback", "FineTuned", "Gate",
-    "Imported", "Initial", "Invert", "JudgeParams", "Learns", "Lora", "Name", "Negative", "NoRemoval", "Operations",
-    "Params", "Prompt", "Publish", "RegisteredRemoval", "RelativePath", "Release", "Removal", "Reward",
-    "RewardWeighted", "Sampler", "Science", "Share", "Source", "Suite", "Tracking", "Trained", "Versioning",
-    "is_learned", "is_recipe", "is_trained_parameter", "load_params", "parse_params",
+    "DPO", "EMBEDDED", "ESD", "MMA", "RECE", "SDD", "SLD", "UCE", "Agreement", "Anchored", "Annotation", "Attack",
+    "AttackSettings", "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback",
+    "FineTuned", "Gate", "Imported", "Initial", "Invert", "JudgeParams", "LatentInversion", "Learns", "Lora", "Name",
+    "Negative", "NoRemoval", "Operations", "Params", "Paraphrase", "Prompt", "Publish", "RegisteredAttack",
+    "RegisteredRemoval", "Reinversion", "RelativePath", "Relearning", "Release", "Removal", "Reward", "RewardWeighted",
+    "RingABell", "Sampler", "Science", "Share", "Source", "Start", "Suite", "Tracking", "Trained", "TrainedAttack",
+    "UnlearnDiff", "Versioning", "is_learned", "is_recipe", "is_trained_parameter", "load_params", "parse_params",
 ]  # fmt: skip

@@ -1,24 +1,16 @@
-"""Params of the removals, which erase a concept from the model, and of the attack, which tries to recover it."""
+"""Params of the removals, which erase a concept from the model."""
 
 from abc import abstractmethod
-from inspect import isabstract
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import (
-    Field,
-    SerializationInfo,
-    SerializerFunctionWrapHandler,
-    StringConstraints,
-    ValidatorFunctionWrapHandler,
-    WrapSerializer,
-    WrapValidator,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, model_validator
 
-from hfi_core.params.values import Digest, Frozen, OptionalPrompts, Prompt
+from hfi_core.params.plugin_union import validate_registered
+from hfi_core.params.values import Digest, Frozen, OptionalPrompts
+from hfi_core.plugins import find_removals
 
-Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all"]
-_CROSS, _SELF = ".attn2.", ".attn1."
+Learns = Literal["cross", "cross-kv", "all-but-cross", "attention", "all", "all-but-time"]
+_CROSS, _SELF, _TIME = ".attn2.", ".attn1.", "time_emb"
 """Parts of the names of UNet parameters, as diffusers gives them."""
 
 
@@ -28,6 +20,8 @@ def is_trained_parameter(name: str, learns: Learns) -> bool:
         return any(f"{_CROSS}{part}." in name for part in ("to_k", "to_v"))
     if learns == "attention":
         return _CROSS in name or _SELF in name
+    if learns == "all-but-time":
+        return _TIME not in name
     return learns == "all" or (_CROSS in name) == (learns == "cross")
 
 
@@ -51,7 +45,8 @@ class Trained(Frozen):
     # Defaults are not in a dump: rows without these keys have the work keys and the bytes that they always had.
     learns: Learns = Field(default="cross", exclude_if=lambda learns: learns == "cross")
     """The UNet's parameters that are trained. `cross`: cross-attention; `cross-kv`: its keys and values; `attention`:
-    self- and cross-attention; `all-but-cross`; `all`."""
+    self- and cross-attention; `all-but-cross`; `all`; `all-but-time`: all but the embedding of the timestep and its
+    projections."""
     preserved: OptionalPrompts = Field(default=(), exclude_if=lambda prompts: not prompts)
     """Prompts that keep the base's estimate: one more term of the loss. By default none."""
 
@@ -89,7 +84,51 @@ class Anchored(Distillation):
     preserve: bool
     """Adds one term to the loss: what the model draws without the concept's words stays the same."""
     reinvert_steps: int = Field(ge=1, le=1_000_000)
-    """Steps of each re-inversion between rounds."""
+    """Steps of each re-inversion between rounds, and of each further anchor."""
+    # As above: defaults are not in a dump.
+    reinvert_from: tuple[Literal["word", "token", "beside"], ...] = Field(
+        default=("word",), min_length=1, max_length=3, exclude_if=lambda starts: starts == ("word",)
+    )
+    """Where the re-inversions of a round start; each gives a token that is mapped. `word`: at the concept's
+    `initial.objectionable`; `token`: at v*; `beside`: at v*, which stands beside the concept's text and not in its
+    place."""
+    anchor: Literal["token", "words", "both", "empty"] = Field(
+        default="token", exclude_if=lambda anchor: anchor == "token"
+    )
+    """What the concept is mapped onto: u*, the concept's text with `anchor_words` behind it, both equally often, or the
+    empty prompt."""
+    anchor_words: OptionalPrompts = Field(default=(), exclude_if=lambda words: not words)
+    """Words for what is accepted, for example `with a star`. Each roll-out gets one of them."""
+    anchors: int = Field(default=1, ge=1, le=64, exclude_if=lambda count: count == 1)
+    """Number of anchors u*. With several, each is inverted from one cluster of the accepted pictures, and each roll-out
+    gets one of them: the concept keeps its variety."""
+    words: Literal["free", "held", "judged"] = Field(default="free", exclude_if=lambda words: words == "free")
+    """What becomes of the other words of the model's vocabulary. `held`: they keep the base's estimate. `judged`: those
+    that are objectionable beside the concept's text by the reward model are mapped away, and the others are held."""
+    vocabulary: OptionalPrompts = Field(default=(), exclude_if=lambda words: not words)
+    """Words, without an article, that are judged. By default the words of the vocabulary that are nearest to v*."""
+    word_pictures: int = Field(default=16, ge=1, le=1000, exclude_if=lambda count: count == 16)
+    """Pictures of each judged word, beside the concept's text and again in its place."""
+    objectionable_from: float = Field(default=0.8, gt=0.5, le=1, exclude_if=lambda share: share == 0.8)
+    """Share of objectionable pictures from which a word is mapped away. It is held from one minus this down."""
+    jitter: float = Field(default=0.0, ge=0, le=10, exclude_if=lambda radius: radius == 0)
+    """Radius of a sphere round v* and its mixes with the word, in lengths of v*. Further tokens to map are drawn on it
+    anew with all roll-outs. 0: none."""
+
+    @model_validator(mode="after")
+    def _settings_fit(self):
+        if len(set(self.reinvert_from)) < len(self.reinvert_from):
+            raise ValueError("reinvert_from names a start twice. To fix this: name each once")
+        if (self.anchor in ("words", "both")) != bool(self.anchor_words):
+            raise ValueError(
+                f"anchor is {self.anchor}, and anchor_words has {len(self.anchor_words)} entries: words go with the "
+                "anchors `words` and `both`, and only with these"
+            )
+        if self.anchors > 1 and self.anchor not in ("token", "both"):
+            raise ValueError(f"anchors is {self.anchors}, and anchor {self.anchor} has no u*: set anchors to 1")
+        if self.vocabulary and self.words != "judged":
+            raise ValueError(f"vocabulary names words to judge, and words is {self.words}: set it to judged")
+        return self
 
 
 _VARIANTS: dict[str, Learns] = {"x": "cross", "u": "all-but-cross", "x-strict": "cross-kv"}
@@ -247,37 +286,12 @@ _BuiltIn = NoRemoval | SDD | Anchored | ESD | RewardWeighted | DPO | UCE | RECE 
 BUILT_IN_METHODS = frozenset(get_args(kind.model_fields["method"].annotation)[0] for kind in get_args(_BuiltIn))
 
 
-def _parse_removal(raw: Any, parse_built_in: ValidatorFunctionWrapHandler) -> Any:
-    """Parse a removal of another package by its own class, and any other as one of ours, which none can replace."""
-    from hfi_core.plugins import find_removals
-
-    method = raw.get("method") if isinstance(raw, dict) else None
-    if isinstance(raw, RegisteredRemoval):
-        return raw
-    if not isinstance(method, str) or method in BUILT_IN_METHODS or method not in (points := find_removals()):
-        return parse_built_in(raw)
-    try:
-        registered = points[method].load()
-    except Exception as error:  # another package's import may fail in any way
-        raise ValueError(
-            f"the method {method!r} of another package ({points[method].value}) cannot be loaded: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    if not (isinstance(registered, type) and issubclass(registered, RegisteredRemoval)) or isabstract(registered):
-        raise ValueError(f"{points[method].value} is not a class of hfi_core.params.RegisteredRemoval with a `remove`")
-    return registered.model_validate(raw)
-
-
-def _dump_removal(removal: Any, dump_built_in: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
-    registered = isinstance(removal, RegisteredRemoval)
-    return removal.model_dump(mode=info.mode) if registered else dump_built_in(removal)
-
-
 if TYPE_CHECKING:
     Removal = _BuiltIn | RegisteredRemoval
-else:  # `_parse_removal` decides between the two; a schema for editors knows ours only
+else:  # the validator decides between the two; a schema for editors knows ours only
     Removal = Annotated[
-        Annotated[_BuiltIn, Field(discriminator="method")], WrapValidator(_parse_removal), WrapSerializer(_dump_removal)
+        Annotated[_BuiltIn, Field(discriminator="method")],
+        *validate_registered(RegisteredRemoval, "method", BUILT_IN_METHODS, find_removals, "remove"),
     ]
 
 
@@ -289,20 +303,3 @@ def is_learned(removal: Removal) -> bool:
 def is_recipe(removal: Removal) -> bool:
     """Return whether a row is a recipe of sampling: it draws otherwise than the base, with the base's weights."""
     return isinstance(removal, Negative | SLD)
-
-
-class Attack(Frozen):
-    """Re-inversion on the safeguarded model (Pham et al. 2023), with a start word, seeds and pictures of its own."""
-
-    attackers: int = Field(ge=1, le=100)
-    """Number of attackers, which differ in their seeds only. Each inverts its own token in `steps` steps."""
-    start: Prompt
-    """Word that the attacker starts from."""
-    vectors: int = Field(ge=1, le=16)
-    held_out: Annotated[float, Field(gt=0, lt=1)]
-    """Share of the candidates that only the attacker sees; inversion and removal never do."""
-    steps: int = Field(ge=1, le=1_000_000)
-    batch: int = Field(ge=1, le=1024)
-    rate: float = Field(gt=0, le=10)
-    noisiest: Annotated[float, Field(gt=0, le=1)]
-    """As in `invert`."""

@@ -1,14 +1,23 @@
 """Params of the evaluation and of the release."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from hfi_core.params.model import Commit
-from hfi_core.params.prompt_files import read_prompts
-from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, Prompts, RelativePath, Share
+from hfi_core.params.prompt_files import read_prompt_file
+from hfi_core.params.values import EMBEDDED, Digest, Frozen, Name, Prompt, RelativePath, Share, require_each_once
 
 
 def _known_judge(kind: str) -> str:
@@ -19,8 +28,22 @@ def _known_judge(kind: str) -> str:
     return kind
 
 
-class JudgeParams(Frozen):
-    """The model that judges pictures in the evaluation. It is never one that training used."""
+class JudgedWords(Frozen):
+    """What a judge looks for. The words depend on the judge's kind."""
+
+    flagged: tuple[Prompt, ...]
+    """Objectionable: words (clip), class labels (classifier), or emblems, kinds and styles of the embedded world."""
+    accepted: tuple[Prompt, ...]
+    """On topic and accepted, in the same words."""
+    other: tuple[Prompt, ...] = ()
+    """Words for all other pictures (clip)."""
+
+
+class JudgeParams(JudgedWords):
+    """The model that judges pictures in the evaluation. It is never one that training used.
+
+    The embedded judge may have no words: it then flags the objectionable emblems of its world.
+    """
 
     kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier"])]
     """`embedded`: the judge of the embedded world; `clip`: zero-shot by words; `classifier`: a transformers image
@@ -29,29 +52,38 @@ class JudgeParams(Frozen):
     """Folder or hub id of the judge's weights; null for `embedded`."""
     revision: Commit | None
     digest: Digest
-    flagged: tuple[Prompt, ...]
-    """Words (clip) or class labels (classifier) for objectionable pictures."""
-    accepted: tuple[Prompt, ...]
-    """Words or class labels for pictures that are on topic and accepted."""
     other: tuple[Prompt, ...]
     """Words for all other pictures (clip)."""
     threshold: Share
     """Smallest probability at which the judge gives a verdict."""
+    concepts: dict[Name, JudgedWords] = {}
+    """Other words for the suites of a concept. Several concepts are objectionable for different things."""
 
     @model_validator(mode="after")
     def _words(self):
-        if self.kind != EMBEDDED and not (self.source and self.flagged and self.accepted):
-            raise ValueError(f"judge {self.kind!r} needs source, flagged and accepted")
+        for words in (self, *self.concepts.values()):
+            if self.kind != EMBEDDED and not (self.source and words.flagged and words.accepted):
+                raise ValueError(f"judge {self.kind!r} needs source, flagged and accepted")
         return self
 
+    def for_concept(self, concept: str | None) -> "JudgeParams":
+        """Return the judge with the words of a concept; unchanged for a concept without words of its own."""
+        words = self.concepts.get(concept or "")
+        return self.model_copy(update=dict(words)) if words else self
 
-SuiteName = Literal["broad", "precise", "neighbours", "unrelated"]
-"""The suites of prompts; see `hfi_core/evaluation/definitions.py`."""
+
+Role = Literal["broad", "precise", "neighbours", "unrelated", "unnamed", "synonyms"]
+"""What the prompts of a suite are for; see `hfi_core/evaluation/definitions.py`."""
+ROLES: tuple[Role, ...] = get_args(Role)
+_REQUIRED_ROLES: tuple[Role, ...] = ("broad", "precise", "neighbours", "unrelated")
 
 
 def _either_prompts_or_file(schema: dict[str, Any]) -> None:
-    schema["required"].remove("prompts")
-    schema |= {"minProperties": 2, "maxProperties": 2}
+    schema["required"] = ["pictures"]
+    schema |= {"minProperties": 2, "not": {"required": ["prompts", "file"]}}
+
+
+_Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Suite(Frozen):
@@ -59,46 +91,113 @@ class Suite(Frozen):
 
     model_config = ConfigDict(json_schema_extra=_either_prompts_or_file)
 
-    prompts: Prompts
+    role: Role
+    """What the prompts are for. A suite that is named after a role has that role."""
+    concept: Name | None = None
+    """The concept that the verdicts are about, with its words in `judge.concepts`. null: the judge's own words."""
+    prompts: Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=100_000)]
     """The prompts. With `file`, those of the file."""
-    # Not in a dump: the work keys and the results hold the prompts, wherever they are written.
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**63)], ...] | None = None
+    """Seed of each prompt's picture, for suites that publish them. null: from params' seed, suite and prompt."""
+    guidances: tuple[Annotated[float, Field(ge=1, le=50)], ...] | None = None
+    """Guidance scale of each prompt's pictures. null: that of `sampler`."""
+    # Not in a dump: the work keys and the results hold what was read, wherever it is written.
     file: RelativePath | SkipJsonSchema[None] = Field(default=None, exclude=True)
-    """Text file with one prompt a line, relative to `params.yaml`; lines that begin with # are comments."""
+    """Text file with one prompt a line (# begins a comment), CSV (`.csv`) or COCO captions (`.json`), relative to
+    `params.yaml`."""
+    prompt: _Column | SkipJsonSchema[None] = Field(default=None, exclude=True)
+    """CSV: the column of the prompts; by default `prompt`."""
+    seed: _Column | SkipJsonSchema[None] = Field(default=None, exclude=True)
+    """CSV: the column of the seeds, for example `evaluation_seed`; without it, seeds are ours."""
+    guidance: _Column | SkipJsonSchema[None] = Field(default=None, exclude=True)
+    """CSV: the column of the guidance scales, for example `evaluation_guidance`; without it, they are `sampler`'s."""
     pictures: int = Field(ge=1, le=10_000)
-    """Pictures (seeds) per prompt."""
+    """Pictures (seeds) per prompt; 1 where the suite has seeds."""
 
     @model_validator(mode="before")
     @classmethod
     def _read_file(cls, raw: Any, info: ValidationInfo) -> Any:
-        if not isinstance(raw, dict) or "file" not in raw:
+        if not isinstance(raw, dict):
             return raw
-        if "prompts" in raw:
-            raise ValueError("a suite has either prompts or file, not both. To fix this: remove one of them")
+        columns = {key: raw[key] for key in ("prompt", "seed", "guidance") if raw.get(key) is not None}
+        if "file" not in raw:
+            if columns:
+                raise ValueError(f"{next(iter(columns))} names a column of a CSV file, and the suite has no file")
+            return raw
+        if read := [key for key in ("prompts", "seeds", "guidances") if raw.get(key) is not None]:
+            raise ValueError(f"a suite has either {read[0]} or file, not both. To fix this: remove one of them")
         file = raw["file"]
         if not isinstance(file, str):
-            raise ValueError("file must be the path of a text file with one prompt a line")
+            raise ValueError("file must be the path of a file of prompts")
+        if not all(isinstance(column, str) for column in columns.values()):
+            raise ValueError("prompt, seed and guidance are names of columns")
+        if columns and not file.endswith(".csv"):
+            raise ValueError(
+                f"{next(iter(columns))} names a column, and {file} is not a CSV file (its name ends in .csv)"
+            )
         folder = (info.context or {}).get("folder", Path())
-        return raw | {"prompts": read_prompts(folder, file)}
+        return raw | read_prompt_file(folder, file, **columns)._asdict()
+
+    @model_validator(mode="after")
+    def _fit_together(self):
+        for key in ("seeds", "guidances"):
+            values = getattr(self, key)
+            if values is not None and len(values) != len(self.prompts):
+                raise ValueError(f"{key} has {len(values)} values for {len(self.prompts)} prompts")
+        if self.seeds is None:
+            require_each_once(self.prompts)
+            return self
+        if self.pictures != 1:
+            raise ValueError(
+                "the suite has a seed for each prompt, so it has one picture per prompt: set pictures to 1"
+            )
+        pairs = Counter(zip(self.prompts, self.seeds, strict=True))
+        (prompt, seed), count = pairs.most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"prompt {prompt!r} occurs twice with the seed {seed}: remove one of the two lines")
+        return self
 
 
 class Evaluate(Frozen):
     """The pictures that are drawn, and how they are compared."""
 
     judge: JudgeParams
-    suites: dict[SuiteName, Suite]
-    reinverted: int = Field(ge=1, le=10_000)
-    """Pictures drawn with each attacker's token, per concept."""
+    suites: dict[Name, Suite]
+    """Suites of prompts by name. A figure on one of them is called `FIGURE@NAME`."""
+    clip_score_prefix: Annotated[str, StringConstraints(max_length=100)]
+    """Words before each prompt in CLIPScore; "A photo depicts " in Hessel et al. 2021. Empty for a CLIP that does not
+    know them, such as the embedded one."""
     resamples: int = Field(ge=100, le=1_000_000)
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0.5, lt=1)]
     """Coverage of the intervals."""
 
+    @field_validator("suites", mode="before")
+    @classmethod
+    def _name_roles(cls, raw: Any) -> Any:
+        """Give suites that are named after a role this role."""
+        if not isinstance(raw, dict):
+            return raw
+        for name, suite in raw.items():
+            if name in ROLES and isinstance(suite, dict) and suite.get("role", name) != name:
+                raise ValueError(
+                    f"suite {name!r} has the role {suite['role']!r}, but the name of another one: rename it"
+                )
+        return {
+            name: {"role": name} | suite if name in ROLES and isinstance(suite, dict) else suite
+            for name, suite in raw.items()
+        }
+
     @model_validator(mode="after")
-    def _all_suites(self):
-        for suite in ("broad", "precise", "neighbours", "unrelated"):
-            if suite not in self.suites:
-                raise ValueError(f"suite {suite!r} is missing")
+    def _all_roles(self):
+        for role in _REQUIRED_ROLES:
+            if not self.suites_of(role):
+                raise ValueError(f"suite {role!r} is missing, and no other suite has this role")
         return self
+
+    def suites_of(self, role: Role) -> list[str]:
+        """Return the names of the suites with a role, in their order."""
+        return [name for name, suite in self.suites.items() if suite.role == role]
 
 
 class Gate(Frozen):
@@ -108,6 +207,9 @@ class Gate(Frozen):
     at_least: float | None = None
     of_base: bool = False
     """The bound is a multiple of the base model's figure."""
+    not_worse_than_base_by: Annotated[float, Field(ge=0)] | None = None
+    """The figure may be worse than the base model's by at most this, in the figure's unit. Unlike a multiple, it has a
+    meaning where the base's figure is 0 or close to it."""
     not_worse_by: Annotated[float, Field(gt=0, le=1)] | None = None
     """On promotion, the interval of the paired difference must rule out that the share is worse than the champion's by
     more than this. For shares only (flagged, kept, correct, readable)."""
@@ -115,14 +217,20 @@ class Gate(Frozen):
     @property
     def has_bound(self) -> bool:
         """Return whether the gate has a bound that needs no champion."""
-        return self.at_most is not None or self.at_least is not None
+        return any(bound is not None for bound in self._bounds)
+
+    @property
+    def _bounds(self) -> tuple[float | None, ...]:
+        return self.at_most, self.at_least, self.not_worse_than_base_by
 
     @model_validator(mode="after")
     def _one_bound(self):
-        if self.at_most is not None and self.at_least is not None:
-            raise ValueError("a gate has either at_most or at_least")
-        if not self.has_bound and (self.not_worse_by is None or self.of_base):
-            raise ValueError("a gate has either at_most or at_least, or not_worse_by")
+        if sum(bound is not None for bound in self._bounds) > 1:
+            raise ValueError("a gate has one of at_most, at_least and not_worse_than_base_by")
+        if not self.has_bound and self.not_worse_by is None:
+            raise ValueError("a gate has one of at_most, at_least, not_worse_than_base_by and not_worse_by")
+        if self.of_base and self.at_most is None and self.at_least is None:
+            raise ValueError("of_base makes at_most or at_least a multiple of base's figure, and the gate has neither")
         return self
 
 

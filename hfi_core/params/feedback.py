@@ -93,6 +93,8 @@ class Feedback(Frozen):
     labels: Literal["majority", "dawid-skene"]
     """Binary labels: the share of votes, or the posterior of Dawid & Skene (1979), which weights each annotator."""
     agreement: Agreement
+    held_out_for_attacks: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the candidates that only attackers see; inversion and removal never do. 0 only without attacks."""
 
     @model_validator(mode="after")
     def _one_source(self):

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from hfi_core.errors import UserError, listed
 from hfi_core.io.yaml_files import read_yaml
+from hfi_core.params.attacks import BUILT_IN_KINDS
 from hfi_core.params.erasure import BUILT_IN_METHODS
 from hfi_core.params.operations import OPERATIONS_FILE, Operations
 from hfi_core.params.root import Params, Science
@@ -92,10 +93,14 @@ def _require_mapping(raw: Any, where: str) -> dict[str, Any]:
 def key_path(location: Sequence[str | int]) -> tuple[str | int, ...]:
     """Return the keys in the file that lead to a pydantic error.
 
-    The location of an error in one of our removals contains its method, which is not a key in the file.
+    The location of an error in one of our removals or attacks contains its method or kind, which is not a key in the
+    file.
     """
-    in_removal = tuple(location[:1]) == ("removals",)
-    return tuple(part for n, part in enumerate(location) if not (in_removal and n == 2 and part in BUILT_IN_METHODS))
+    tags = _TAGS.get(location[0], frozenset()) if location else frozenset()
+    return tuple(part for n, part in enumerate(location) if not (n == 2 and part in tags))
+
+
+_TAGS: Mapping[str | int, frozenset[str]] = {"removals": BUILT_IN_METHODS, "attacks": BUILT_IN_KINDS}
 
 
 def dotted(keys: Sequence[str | int]) -> str:
@@ -108,10 +113,14 @@ def _describe(detail: ErrorDetails) -> str:
     if path.split(".")[0] in Operations.model_fields:
         path = f"{OPERATIONS_FILE}: {path}"
     if detail["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(), n=1)
+        unknown = str(detail["loc"][-1])  # another section may know it
+        near = difflib.get_close_matches(unknown, [key for key in _known_keys() if key != unknown], n=1)
         return f"{path}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
     if detail["type"] == "missing":
         return f"{path}: missing key"
+    if detail["type"] == "union_tag_not_found":
+        tag = detail["ctx"]["discriminator"].strip("'")
+        return f"{path}.{tag}: missing key"
     value = reprlib.repr(detail.get("input"))
     quoted = "" if len(value) > 80 else f" (is {value})"
     return f"{path}: {detail['msg'].removeprefix('Value error, ')}{quoted}"

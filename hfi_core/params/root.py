@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hfi_core.errors import UserError
-from hfi_core.params.erasure import Attack, Imported, NoRemoval, Removal, is_recipe
+from hfi_core.params.attacks import WORST, Attack, AttackName, require_free_name
+from hfi_core.params.erasure import Imported, NoRemoval, Removal, is_recipe
 from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Candidates, Concept, Feedback
 from hfi_core.params.model import Compute, Sampler, Source
@@ -28,7 +29,8 @@ class Science(Frozen):
     reward: Reward
     invert: Invert
     removals: Annotated[dict[Name, Removal], Field(min_length=1)]
-    attack: Attack
+    attacks: dict[Annotated[AttackName, AfterValidator(require_free_name)], Attack]
+    """The attacks by name. `{}`: nothing is attacked."""
     evaluate: Evaluate
     release: Release
 
@@ -58,15 +60,35 @@ class Science(Frozen):
                 "raise it, or leave the row out"
             )
         learns = getattr(released, "learns", "cross")
-        if self.release.lora and learns in ("all-but-cross", "all"):
+        if self.release.lora and learns in ("all-but-cross", "all", "all-but-time"):
             raise ValueError(
                 f"release.lora: a LoRA holds changes of matrices only, but the row {self.release.row!r} learns "
                 f"{learns}, with convolutions and norms. To fix this: set release.lora to null"
+            )
+        if self.attacks and not self.feedback.held_out_for_attacks:
+            raise ValueError(
+                "feedback.held_out_for_attacks is 0, and attackers need pictures that no removal saw. To fix this: set "
+                "it to 0.3 or so, or attacks to {}"
             )
         if self.feedback.simulated and self.model.source != EMBEDDED:
             raise ValueError(
                 "feedback.simulated is for the embedded model only: set it to {}, and name your file in feedback.file"
             )
+        for metric in self.release.gates:
+            known = (*self.evaluate.suites, *self.attacks, WORST)
+            if metric.partition("@")[2] not in known:
+                raise ValueError(
+                    f"release.gates.{metric}: a figure is called FIGURE@SUITE, and the suites are {', '.join(known)}"
+                )
+        if taken := [name for name in (*self.attacks, WORST) if name in self.evaluate.suites]:
+            raise ValueError(
+                f"evaluate.suites: {taken[0]!r} is the name of the pictures of an attack. To fix this: rename the suite"
+            )
+        named = {f"evaluate.suites.{name}.concept": suite.concept for name, suite in self.evaluate.suites.items()}
+        named |= {f"evaluate.judge.concepts.{name}": name for name in self.evaluate.judge.concepts}
+        for key, concept in named.items():
+            if concept is not None and concept not in self.concepts:
+                raise ValueError(f"{key}: {concept!r} is not a concept; the concepts are {', '.join(self.concepts)}")
         judge = self.evaluate.judge.digest
         trained = {"clip": self.clip.digest} | {
             f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()

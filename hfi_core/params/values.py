@@ -10,10 +10,11 @@ EMBEDDED = "embedded"
 """The name of the model, CLIP and judges that come with the package."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-Prompt = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 
 
-def _each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
+def require_each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return prompts. Raises ValueError if one of them occurs twice."""
     if repeated := [prompt for prompt, count in Counter(prompts).items() if count > 1]:
         raise ValueError(
             f"prompt {repeated[0]!r} occurs twice: its pictures would have the same seeds and count twice. To fix "
@@ -22,8 +23,8 @@ def _each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
     return prompts
 
 
-Prompts = Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000), AfterValidator(_each_once)]
-OptionalPrompts = Annotated[tuple[Prompt, ...], Field(max_length=10_000), AfterValidator(_each_once)]
+Prompts = Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=10_000), AfterValidator(require_each_once)]
+OptionalPrompts = Annotated[tuple[Prompt, ...], Field(max_length=10_000), AfterValidator(require_each_once)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 UNPINNED = "sha256:" + "0" * 64
 """A digest that `hfi params pin` has not written yet."""

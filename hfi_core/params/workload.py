@@ -13,23 +13,30 @@ from hfi_core.params import (
     SLD,
     UCE,
     Anchored,
+    AttackSettings,
     ClosedForm,
     Distillation,
     Evaluate,
     FineTuned,
     Imported,
+    LatentInversion,
     Lora,
     Negative,
     NoRemoval,
     Params,
     RegisteredRemoval,
     Sampler,
+    TrainedAttack,
+    UnlearnDiff,
 )
 
 PICTURES_PER_SAMPLE = 8
 """Pictures in a sample that a removal draws while it runs."""
 SAMPLES_PER_REMOVAL = 4
 """Samples that a removal draws; approximate, because they are drawn only at steps that draw roll-outs."""
+
+NEAREST_WORDS = 64
+"""Words near v* that a removal judges if its `vocabulary` names none."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,9 @@ class Workload:
             self.gradient + other.gradient,
         )
 
+    def __mul__(self, times: int) -> "Workload":
+        return Workload(self.pictures * times, self.steps * times, self.forward * times, self.gradient * times)
+
 
 def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     """Return what a unit computes with the UNet; an empty workload for stages that do not use it."""
@@ -68,9 +78,10 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
     if stage == "distill":
         return _removal(unit, params)
     if stage == "attack":
-        return _training(_attackers(params) * params.attack.steps, params.attack.batch)
+        attacks = (_attack(spec, block, sampler) * spec.attackers for spec in params.attacks.values())
+        return sum(attacks, Workload()) * len(params.concepts)
     if stage == "evaluate":
-        passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else None
+        passes = _SLD_PASSES if isinstance(params.removals[unit], SLD) else 2
         return _drawing(count_evaluation_pictures(params), block, sampler, passes)
     if stage == "package":
         return _lora(params)
@@ -79,11 +90,29 @@ def count_unet_passes(stage: str, unit: str, params: Params) -> Workload:
 
 def count_evaluation_pictures(params: Params) -> int:
     """Return how many pictures the evaluation of one model draws."""
-    return _suite_pictures(params.evaluate) + _attackers(params) * params.evaluate.reinverted
+    drawn = sum(attack.attackers * attack.pictures_of_attacker for attack in params.attacks.values())
+    return _suite_pictures(params.evaluate) + len(params.concepts) * drawn
 
 
-def _attackers(params: Params) -> int:
-    return len(params.concepts) * params.attack.attackers
+def _attack(spec: AttackSettings, block: int, sampler: Sampler) -> Workload:
+    """Return the work of one attacker on one concept. That of another package's attack is unknown.
+
+    Attacks on the text encoder alone, and given prompts, use no UNet.
+    """
+    if isinstance(spec, TrainedAttack):
+        return _training(spec.steps, spec.batch)
+    if isinstance(spec, UnlearnDiff):
+        searched = spec.prompts * spec.timesteps * spec.steps
+        work = Workload(steps=ceil(spec.prompts / spec.batch) * spec.timesteps * spec.steps, gradient=searched)
+        if spec.loss == "p4d":
+            work += Workload(forward=searched)
+        return work + _drawing(spec.timesteps * spec.check, block, sampler) * spec.prompts
+    if isinstance(spec, LatentInversion):
+        inverted = (spec.pictures + spec.references) * spec.steps
+        # Plain DDIM inversion, and the pictures of both inversions.
+        work = Workload(forward=3 * inverted, gradient=spec.iterations * inverted)
+        return work + _drawing(spec.references, block, sampler)
+    return Workload()
 
 
 def _suite_pictures(evaluate: Evaluate) -> int:
@@ -95,17 +124,14 @@ def count_lora_draws(lora: Lora) -> int:
     return 2 + ceil(log2(lora.most_rank + 1))
 
 
-def _passes(guidance: float) -> int:
-    return 1 if guidance == 1 else 2
-
-
 _SLD_PASSES = 3
-"""Passes a step of Safe Latent Diffusion: for the prompt, the empty prompt and the safety concept."""
+"""Passes a guided step of Safe Latent Diffusion: for the prompt, the empty prompt and the safety concept."""
 
 
-def _drawing(pictures: int, block: int, sampler: Sampler, passes: int | None = None) -> Workload:
+def _drawing(pictures: int, block: int, sampler: Sampler, passes: int = 2) -> Workload:
     padded = ceil(pictures / block) * block
-    return Workload(pictures, forward=padded * sampler.steps * (passes or _passes(sampler.guidance)))
+    guided = 0 if sampler.guidance == 1 else len(sampler.guided)
+    return Workload(pictures, forward=padded * (sampler.steps + guided * (passes - 1)))
 
 
 def _training(steps: int, batch: int) -> Workload:
@@ -130,24 +156,37 @@ def _removal(name: str, params: Params) -> Workload:
         return _samples(2 + (removal.rounds if isinstance(removal, RECE) else 0), params.sampler)
     if isinstance(removal, FineTuned):
         return _finetuning(removal, params)
-    concepts, rounds, work = len(params.concepts), 1, Workload()
-    # Estimates of the frozen model that one target is the sum of.
-    parts = 2 if isinstance(removal, ESD) or (isinstance(removal, Anchored) and removal.contrast) else 1
     if isinstance(removal, Anchored):
-        rounds = removal.rounds
-        work += _training((rounds - 1) * concepts * removal.reinvert_steps, params.invert.batch)
-    for number in range(1, rounds + 1):
-        # anchored: per concept the text, v* and the token of each earlier re-inversion; and what is preserved
-        taught = concepts * (1 + number) + removal.preserve if isinstance(removal, Anchored) else concepts
-        work += _distilling(removal, taught, parts)
-    samples = min(SAMPLES_PER_REMOVAL, rounds * ceil(removal.steps / removal.reuse))
+        return _anchored(removal, params)
+    # Estimates of the frozen model that one target is the sum of.
+    parts = 2 if isinstance(removal, ESD) else 1
+    samples = min(SAMPLES_PER_REMOVAL, ceil(removal.steps / removal.reuse))
+    return _distilling(removal, len(params.concepts), parts) + _samples(samples, params.sampler)
+
+
+def _anchored(removal: Anchored, params: Params) -> Workload:
+    """Return what an anchored removal computes; with judged words at most, as if one of each concept were mapped."""
+    concepts, starts, parts = len(params.concepts), len(removal.reinvert_from), 2 if removal.contrast else 1
+    further = removal.anchors if removal.anchors > 1 else 0
+    inversions = concepts * (further + starts * (removal.rounds - 1))
+    work = _training(inversions * removal.reinvert_steps, params.invert.batch)
+    if removal.words == "judged":
+        judged = concepts * (len(removal.vocabulary) or NEAREST_WORDS)
+        pictures = _drawing(2 * removal.word_pictures, params.compute.block, params.sampler)
+        work += Workload(judged * pictures.pictures, forward=judged * pictures.forward)
+    for number in range(1, removal.rounds + 1):
+        # Per concept the text, v*, the tokens of each earlier re-inversion, those near v*, and words.
+        taught = 2 + starts * (number - 1) + bool(removal.jitter) + (removal.words == "judged")
+        kept = removal.preserve + (removal.words != "free")
+        work += _distilling(removal, concepts * taught, parts, kept)
+    samples = min(SAMPLES_PER_REMOVAL, removal.rounds * ceil(removal.steps / removal.reuse))
     return work + _samples(samples, params.sampler)
 
 
-def _distilling(removal: Distillation, taught: int, parts: int) -> Workload:
-    kept = bool(removal.preserved)
+def _distilling(removal: Distillation, taught: int, parts: int, kept: int = 0) -> Workload:
+    kept += bool(removal.preserved)
     rollouts = ceil(removal.steps / removal.reuse) * (taught + kept) * removal.rollouts
-    visited = rollouts * removal.rollout_steps * _passes(removal.guidance)
+    visited = rollouts * removal.rollout_steps * (1 if removal.guidance == 1 else 2)
     rows = removal.steps * removal.batch
     return Workload(
         steps=removal.steps, forward=visited + rows * (parts * taught + kept), gradient=rows * (taught + kept)

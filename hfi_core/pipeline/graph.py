@@ -5,7 +5,7 @@ It holds import strings, so reading it costs no torch. `{unit}` is the name of a
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hfi_core.compute.shards import WHOLE, Shard
@@ -49,19 +49,19 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(
             "seed", "concepts.{unit}.feedback", "feedback.store", "feedback.minimum", "feedback.labels",
-            "feedback.agreement", "attack.held_out",
+            "feedback.agreement", "feedback.held_out_for_attacks",
         ),
         inputs={"feedback": "{feedback.file}", "candidates": "candidates/{unit}"},
         outputs={"labels": "labels/{unit}"},
     ),
     Stage(
         name="reward",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.reward:run",
         over="concepts",
         params=("seed", "compute", "clip", "concepts.{unit}.feedback", "reward"),
@@ -79,31 +79,35 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="distill",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.distill:run",
         over="removals",
-        params=(*_MODEL, "sampler", "concepts", "invert", "removals.{unit}"),
+        params=(*_MODEL, "sampler", "clip", "concepts", "invert", "removals.{unit}"),
         inputs={"tokens": "tokens", "reward": "reward", "candidates": "candidates"},
         outputs={"model": "models/{unit}"},
         replicates=True,
     ),
     Stage(
         name="attack",
-        revision=5,
+        revision=6,
         function="hfi_core.stages.attack:run",
         over="removals",
-        params=(*_MODEL, "concepts", "attack"),
-        inputs={"model": "models/{unit}", "labels": "labels", "candidates": "candidates"},
+        params=(*_MODEL, "clip", "sampler", "concepts", "attacks"),
+        inputs={
+            "model": "models/{unit}", "labels": "labels", "candidates": "candidates", "tokens": "tokens",
+            "reward": "reward",
+        },
         outputs={"attack": "attacks/{unit}"},
+        unless_empty="attacks",
     ),
     Stage(
         name="evaluate",
-        revision=3,
+        revision=4,
         function="hfi_core.stages.evaluate:run",
         over="removals",
         params=(
-            *_MODEL, "clip", "sampler", "concepts", "attack.attackers", "evaluate.judge", "evaluate.suites",
-            "evaluate.reinverted",
+            *_MODEL, "clip", "sampler", "concepts", "attacks", "evaluate.judge", "evaluate.suites",
+            "evaluate.clip_score_prefix",
         ),
         inputs={"model": "models/{unit}", "attack": "attacks/{unit}"},
         outputs={"evaluation": "evaluation/{unit}"},
@@ -111,10 +115,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=7,
+        revision=8,
         function="hfi_core.stages.compare:run",
         params=(
-            *_MODEL, "clip", "sampler", "concepts", "removals", "attack", "evaluate", "release", "feedback.simulated",
+            *_MODEL, "clip", "sampler", "concepts", "removals", "attacks", "evaluate", "release", "feedback.simulated",
         ),
         inputs={
             "evaluation": "evaluation", "labels": "labels", "reward": "reward", "tokens": "tokens", "models": "models",
@@ -130,7 +134,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=5,
+        revision=6,
         function="hfi_core.stages.package:run",
         params=(
             *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
@@ -175,6 +179,17 @@ class Unit:
         return StageContext(params, self.inputs, outputs, self.unit, work, progress, shard)
 
 
+def stages_of(params: Params) -> tuple[Stage, ...]:
+    """Return the stages of a project in order: without attacks none attacks, and none reads what attacks make."""
+    absent = [stage for stage in STAGES if stage.unless_empty and not getattr(params, stage.unless_empty)]
+    missing = {path for stage in absent for path in stage.outputs.values()}
+    return tuple(
+        replace(stage, inputs={name: path for name, path in stage.inputs.items() if path not in missing})
+        for stage in STAGES
+        if stage not in absent
+    )
+
+
 def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
     """Yield every unit of the graph, after the units that make its inputs."""
     values = {"{feedback.file}": params.feedback.file, "{release.row}": params.release.row}
@@ -184,7 +199,7 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
             path = path.replace(key, value)
         return root / path
 
-    for stage in STAGES:
+    for stage in stages_of(params):
         for unit, item in stage.items(params).items():
             yield Unit(
                 stage,
@@ -197,9 +212,11 @@ def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
 
 def prompt_files(stage: Stage, params: Params) -> dict[str, str]:
     """Return the files of prompts that a stage depends on, by the dotted key that names each."""
-    if not any(f"{_SUITES}.".startswith(f"{key}.") for key in stage.params):
-        return {}
-    return {f"{_SUITES}.{name}.file": suite.file for name, suite in params.evaluate.suites.items() if suite.file}
+    named = {f"{_SUITES}.{name}.file": suite.file for name, suite in params.evaluate.suites.items()}
+    named |= {f"attacks.{name}.file": getattr(attack, "file", None) for name, attack in params.attacks.items()}
+    return {
+        name: file for name, file in named.items() if file and any(name.startswith(f"{key}.") for key in stage.params)
+    }
 
 
 def params_of(unit: Unit, params: Params) -> dict[str, object]:

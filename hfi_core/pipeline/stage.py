@@ -65,6 +65,8 @@ class Stage:
     outputs: Mapping[str, str]
     over: str | None = None
     """Dotted key of the mapping in params that has one entry per unit. None: the stage has one unit."""
+    unless_empty: str | None = None
+    """A section of params. If it is empty, the project has no such stage."""
     metrics: tuple[str, ...] = ()
     """Outputs, by name, that `dvc metrics` shows."""
     shards: tuple[str, ...] = ()

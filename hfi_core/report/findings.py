@@ -6,15 +6,15 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from hfi_core.evaluation.definitions import COMPARED, direction_of, is_share
+from hfi_core.evaluation.definitions import CALIBRATED, direction_of, is_share
 
-PHRASES = {
-    "flagged@broad": "objectionable on broad prompts",
-    "kept@broad": "accepted on broad prompts",
-    "flagged@precise": "objectionable on precise prompts",
-    "kept@neighbours": "accepted on neighbour prompts",
-    "correct@unrelated": "correct on unrelated prompts",
-}
+_WORDS = {"flagged": "objectionable", "kept": "accepted"}
+
+
+def describe_metric(metric: str) -> str:
+    """Return a share `NAME@SUITE` in words: "objectionable on broad prompts"."""
+    figure, _, suite = metric.partition("@")
+    return f"{_WORDS.get(figure, figure)} on {'neighbour' if suite == 'neighbours' else suite} prompts"
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,14 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
     alpha = round(1 - evaluation["provenance"]["intervals"]["level"], 9)
     metrics = {row["row"]: row["metrics"] for row in evaluation["rows"]}
     order = {name: position for position, name in enumerate(metrics)}
-    ordered = sorted(
-        evaluation["comparisons"],
-        key=lambda c: (order[c["against"]], order[c["row"]], COMPARED.index(c["metric"])),
-    )
+    ordered = sorted(evaluation["comparisons"], key=lambda c: (order[c["against"]], order[c["row"]]))
     findings = []
     for (reference, variant), comparisons in groupby(ordered, key=itemgetter("against", "row")):
         finding = ReportFinding(variant, reference, [], [], [])
         for comparison in comparisons:
             metric = comparison["metric"]
             before, after = (format_value(metric, metrics[name][metric]["value"]) for name in (reference, variant))
-            figure = ComparedFigure(PHRASES[metric], before, after, format_p_value(comparison["p_holm"]))
+            figure = ComparedFigure(describe_metric(metric), before, after, format_p_value(comparison["p_holm"]))
             if comparison["p_holm"] >= alpha:
                 finding.inconclusive.append(figure)
             elif (comparison["difference"] > 0) == (direction_of(metric) == "up"):
@@ -65,6 +62,17 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
                 finding.worse.append(figure)
         findings.append(finding)
     return findings
+
+
+def list_uncalibrated(evaluation: Mapping[str, Any]) -> list[str]:
+    """List a sentence for each attack that does not work on the base model, so that it says nothing of a row."""
+    return [
+        f"The attack {name} is not calibrated: on the base model {format_value('flagged', attack['base']['value'])} "
+        f"({format_range('flagged', attack['base'])}) of its pictures are flagged, and it needs "
+        f"{100 * CALIBRATED:g}\u202f%. So it does not show that a removal resists it."
+        for name, attack in evaluation["attacks"].items()
+        if not attack["calibrated"]
+    ]
 
 
 def format_value(metric: str, value: float) -> str:

@@ -41,7 +41,8 @@ def build_strips(
     variants: Sequence[EvaluatedVariant], suite: str, count: int = PICTURES_PER_SUITE
 ) -> list[PictureStrip]:
     """Return one strip a variant: the first seed of each prompt, then the second, and so on."""
-    positions = select_round_robin(variants[0].column(suite, "prompt"), count)
+    shared = min(len(variant.positions[suite]) for variant in variants)  # an attack may find more in one row
+    positions = select_round_robin(variants[0].column(suite, "prompt")[:shared], count)
     return [
         PictureStrip(variant.name, [_make_thumbnail(variant, suite, position) for position in positions])
         for variant in variants
@@ -101,9 +102,9 @@ _SIDE, _GAP, _MARGIN, _CAPTION_HEIGHT = 128, 8, 20, 34
 _PAPER, _INK = (255, 255, 255), (29, 33, 41)
 
 
-def write_banner(path: Path, base: EvaluatedVariant, released: EvaluatedVariant) -> None:
-    """Write a PNG with a strip of broad pictures of each variant."""
-    positions = select_round_robin(base.column("broad", "prompt"), _BANNER_PICTURES)
+def write_banner(path: Path, base: EvaluatedVariant, released: EvaluatedVariant, suite: str) -> None:
+    """Write a PNG with a strip of a suite's pictures of each variant."""
+    positions = select_round_robin(base.column(suite, "prompt"), _BANNER_PICTURES)
     width = 2 * _MARGIN + len(positions) * (_SIDE + _GAP) - _GAP
     height = 2 * _MARGIN + 2 * (_CAPTION_HEIGHT + _SIDE) + _GAP
     canvas = Image.new("RGB", (width, height), _PAPER)
@@ -113,7 +114,7 @@ def write_banner(path: Path, base: EvaluatedVariant, released: EvaluatedVariant)
         top = _MARGIN + line * (_CAPTION_HEIGHT + _SIDE + _GAP)
         pen.text((_MARGIN, top), caption, fill=_INK, font=font)
         for column, position in enumerate(positions):
-            picture = variant.load_picture("broad", int(variant.column("broad", "index")[position]))
+            picture = variant.load_picture(suite, int(variant.column(suite, "index")[position]))
             canvas.paste(_resize(picture), (_MARGIN + column * (_SIDE + _GAP), top + _CAPTION_HEIGHT - 4))
     save_image(path, np.asarray(canvas))
 

@@ -17,16 +17,17 @@ from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.images import save_image
 from hfi_core.models.diffusion.folder import components, read_index, type_of_scheduler
-from hfi_core.params import EMBEDDED, Params, Source
+from hfi_core.params import EMBEDDED, Evaluate, Params, Source
+from hfi_core.params.attacks import WORST
+from hfi_core.params.evaluation import Role
 from hfi_core.report.images import select_round_robin
 
 if TYPE_CHECKING:  # a plan imports this file
     from hfi_core.models.diffusion.recipe import Recipe
 
-SUITES = ("broad", "neighbours", "unrelated")
-"""Suites of the card's pictures."""
-_BLURRED_SUITE = "broad"
-"""All of base's pictures of this suite are blurred, whatever the judge says: its prompts name the concept."""
+_ROLES: tuple[Role, ...] = ("broad", "neighbours", "unrelated")
+"""Roles of the suites whose pictures the card shows. All of base's pictures of the first one are blurred, whatever the
+judge says: its prompts name the concept."""
 _PICTURES_PER_SUITE = 4
 _SIDE, _GAP = 128, 4
 """Pixels."""
@@ -34,15 +35,25 @@ _BLURRED_SIDE = 6
 """Side in pixels to which a picture is reduced, before it is enlarged again, to blur it."""
 
 
-def write_card_pictures(path: Path, base: EvaluatedVariant, release: EvaluatedVariant) -> None:
-    """Write a PNG of two strips, base above the release: a few pictures of each of `SUITES`."""
+def list_card_suites(evaluate: Evaluate) -> list[str]:
+    """List the suites whose pictures the card shows: the first one of each role."""
+    return [evaluate.suites_of(role)[0] for role in _ROLES]
+
+
+def write_card_pictures(path: Path, base: EvaluatedVariant, release: EvaluatedVariant, suites: Sequence[str]) -> None:
+    """Write a PNG of two strips, base above the release: a few pictures of each of the suites."""
     selected = [
         (suite, position)
-        for suite in SUITES
+        for suite in suites
         for position in select_round_robin(base.column(suite, "prompt"), _PICTURES_PER_SUITE)
     ]
     strips = [
-        _join_tiles([_make_tile(variant, suite, position, variant is base) for suite, position in selected])
+        _join_tiles(
+            [
+                _make_tile(variant, suite, position, blurred=variant is base and suite == suites[0])
+                for suite, position in selected
+            ]
+        )
         for variant in (base, release)
     ]
     gap = np.full((_GAP, strips[0].shape[1], 3), 255, np.uint8)
@@ -54,11 +65,11 @@ def _join_tiles(tiles: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
 
 
-def _make_tile(variant: EvaluatedVariant, suite: str, position: int, is_base: bool) -> np.ndarray:
+def _make_tile(variant: EvaluatedVariant, suite: str, position: int, *, blurred: bool) -> np.ndarray:
     """Return a picture as uint8 (_SIDE, _SIDE, 3), blurred if it may be objectionable."""
     record = variant.records[variant.positions[suite][position]]
     image = Image.fromarray(variant.load_picture(suite, record["index"]))
-    if record["flagged"] or (is_base and suite == _BLURRED_SUITE):
+    if record["flagged"] or blurred:
         image = image.resize((_BLURRED_SIDE, _BLURRED_SIDE), Image.Resampling.BOX)
         return np.asarray(image.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR))
     resampling = Image.Resampling.NEAREST if max(image.size) < _SIDE else Image.Resampling.LANCZOS
@@ -96,13 +107,15 @@ def write_card(
     two_encoders: bool,
     left_out: Sequence[str],
     recipe: Recipe | None = None,
+    uncalibrated: Sequence[str] = (),
 ) -> None:
     """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
     of the LoRA, if there is one. `learned` says which part of the UNet changed. `two_encoders` is true for models like
     SDXL. `left_out` lists the components of the base model that the release does not have. `recipe` is that of a row
-    that trains nothing. The folder of the card already holds `model/`, or with a recipe `scheduler/`.
+    that trains nothing. `uncalibrated` are sentences about attacks that show nothing. The folder of the card already
+    holds `model/`, or with a recipe `scheduler/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
@@ -128,10 +141,12 @@ def write_card(
         base_on_hub=is_hub_id(params.model),
         scheduler=scheduler,
         recipe=recipe,
+        uncalibrated=uncalibrated,
+        worst_attack=evaluation.get(WORST),
         has_checker="safety_checker" in index,
         versions=[f"{name} {version(name).split('+')[0]}" for name in _LIBRARIES],
         pictures=PICTURES,
-        suites=SUITES,
+        suites=list_card_suites(params.evaluate),
     )
     with atomic_file(path) as beside:
         beside.write_text(text, encoding="utf-8")

@@ -9,16 +9,25 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from hfi_core.evaluation.definitions import FIGURES, HEADLINES, SUITES, is_share
+from hfi_core.evaluation.definitions import (
+    ATTACK_SUITE,
+    FIGURES,
+    ROLES,
+    first_suite,
+    is_share,
+    list_headlines,
+    list_metrics,
+)
 from hfi_core.evaluation.gates import check_gates
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.feedback.statistics import MEASURE_NAMES, MEASURE_UNITS
 from hfi_core.io.atomic import atomic_file
+from hfi_core.metrics.paired_tests import pairs_needed
 from hfi_core.params import Params
-from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings
+from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings, list_uncalibrated
 from hfi_core.report.images import build_strips, data_uri
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
-from hfi_core.report.table import build_comparison_table
+from hfi_core.report.table import build_attack_table, build_comparison_table
 
 _AGREEMENT_COLUMNS = {"accuracy": "agrees", "yes_found": "agrees on yes", "no_found": "agrees on no"}
 
@@ -66,6 +75,7 @@ def _format_interval(interval: Mapping[str, float] | None) -> str:
 CAPTIONS = {
     "removal": "Flagged pictures on broad prompts (→) and accepted or correct pictures (↑). The upper left is best.",
     "rows": "The main shares of each row, with their intervals (↑ more is better, ↓ less is better).",
+    "attackers_steps": "The share of flagged pictures over the steps of the attackers, with intervals.",
     "losses": "The training loss of each removal. Objectives differ: compare the shapes of the curves, not the values.",
     "reward": "The reward model on held-out pictures, which were not used to train it.",
 }
@@ -92,6 +102,9 @@ def write_page(
     reports: ConceptReports,
 ) -> None:
     """Write the report page. `variants` starts with base; `plots` maps names to SVG."""
+    roles = evaluation["suites"]
+    suites = {suite: _describe_suite(params, suite, role) for suite, role in roles.items()}
+    suites |= {name: ATTACK_SUITE[attack["acts_on"]] for name, attack in evaluation["attacks"].items()}
     template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template.filters |= {"percent": lambda value: f"{100 * value:.1f}\u202f%"}
     source = (files("hfi_core.report") / "templates" / "page.html").read_text(encoding="utf-8")
@@ -103,21 +116,25 @@ def write_page(
         judge=params.evaluate.judge,
         level=f"{100 * params.evaluate.level:g}",
         pictures=len(variants[0].records),
-        broad_pictures=evaluation["rows"][0]["metrics"]["flagged@broad"]["n"],
+        broad_pictures=evaluation["rows"][0]["metrics"][f"flagged@{first_suite('broad', roles)}"]["n"],
         gates=check_gates(evaluation, params.release.row, params.release.gates),
         findings=list_findings(evaluation),
-        headlines=HEADLINES,
-        table=[_describe_row(row, params.release.row) for row in evaluation["rows"]],
-        all_figures=list(zip(*build_comparison_table(evaluation, _all_metrics(evaluation)), strict=True)),
+        headlines=list_headlines(evaluation),
+        table=[_describe_row(row, params.release.row, list_headlines(evaluation)) for row in evaluation["rows"]],
+        all_figures=list(zip(*build_comparison_table(evaluation, list_metrics(evaluation)), strict=True)),
+        needed={share: pairs_needed(0.05, share, level=params.evaluate.level) for share in (0.1, 0.2, 0.5)},
         comparisons=[_describe_comparison(comparison) for comparison in evaluation["comparisons"]],
-        attackers={row["row"]: row["attackers"] for row in evaluation["rows"]} if params.attack.attackers > 1 else {},
-        grids={suite: build_strips(variants, suite) for suite in SUITES},
+        attacks=evaluation["attacks"],
+        attack_table=build_attack_table(evaluation),
+        uncalibrated=list_uncalibrated(evaluation),
+        attackers=_list_attackers(evaluation),
+        grids={suite: build_strips(variants, suite) for suite in suites},
         plots=_embed_plots(plots),
         captions=CAPTIONS,
         reports=reports,
         judgements={name: describe_judgements(summary) for name, summary in reports.feedback.items()},
         definitions=FIGURES,
-        suites=SUITES,
+        suites=suites,
         provenance=_flatten(evaluation["provenance"]),
         differ=evaluation["provenance"]["differ"],
     )
@@ -125,10 +142,15 @@ def write_page(
         beside.write_text(text, encoding="utf-8")
 
 
-def _describe_row(row: Mapping[str, Any], release: str) -> dict[str, Any]:
+def _describe_suite(params: Params, suite: str, role: str) -> str:
+    concept = params.evaluate.suites[suite].concept
+    return ROLES[role] + (f" Of the concept {concept}." if concept else "")
+
+
+def _describe_row(row: Mapping[str, Any], release: str, headlines: Sequence[str]) -> dict[str, Any]:
     """Return a row of the main table. `bar` holds positions in percent, and is None unless the figure is a share."""
     cells = []
-    for metric in HEADLINES:
+    for metric in headlines:
         figure = row["metrics"][metric]
         cells.append(
             {
@@ -162,11 +184,15 @@ def _describe_comparison(comparison: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _all_metrics(evaluation: Mapping[str, Any]) -> list[str]:
-    """List every metric of the evaluation, in the order of the definitions."""
-    measured = evaluation["rows"][0]["metrics"]
-    names = [f"{figure.name}@{suite}" for figure in FIGURES for suite in figure.suites]
-    return [name for name in names if name in measured]
+def _list_attackers(evaluation: Mapping[str, Any]) -> list[list[str]]:
+    """Return a line for each attacker of attacks with several: the attack, the attacker, and its share by row."""
+    rows = evaluation["rows"]
+    return [
+        [name, attacker, *(f"{100 * row['attacks'][name]['attackers'][attacker]:.1f}\u202f%" for row in rows)]
+        for name in evaluation["attacks"]
+        if len(attackers := rows[0]["attacks"][name]["attackers"]) > 1
+        for attacker in attackers
+    ]
 
 
 def _embed_plots(plots: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from hfi_core.evaluation.definitions import COMPARED
+from hfi_core.evaluation.definitions import COMPARED, first_suite, metrics_on
+from hfi_core.params.attacks import WORST
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BASE_COLOUR = "#8b919c"
@@ -45,6 +46,8 @@ class PlotData:
 def draw_plots(data: PlotData) -> dict[str, str]:
     """Draw every plot that there is data for; returns SVG by name."""
     plots: dict[str, Callable[[PlotData], Figure]] = {"removal": _draw_removal, "rows": _draw_shares}
+    if _list_curves(data.evaluation):
+        plots["attackers_steps"] = _draw_curves
     if data.losses:
         plots["losses"] = _draw_losses
     if data.scores:
@@ -72,9 +75,10 @@ def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
     """Write the compared shares as CSV for `dvc plots`, one line a variant."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["row", *COMPARED])
+        metrics = metrics_on(COMPARED, evaluation["suites"])
+        writer.writerow(["row", *metrics])
         for row in evaluation["rows"]:
-            writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in COMPARED)])
+            writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in metrics)])
 
 
 def _render_svg(figure: Figure) -> str:
@@ -99,22 +103,24 @@ def _draw_removal(data: PlotData) -> Figure:
     """Plot flagged pictures against accepted and correct pictures, with both intervals."""
     figure = Figure(figsize=(9, 4.1), layout=ConstrainedLayoutEngine(wspace=0.06))
     style = _style_of(data)
+    suites = data.evaluation["suites"]
+    flagged = f"flagged@{first_suite('broad', suites)}"
     vertical = {
-        "kept@broad": "Accepted, broad prompts",
-        "kept@neighbours": "Accepted, neighbour prompts",
-        "correct@unrelated": "Correct, unrelated prompts",
+        f"kept@{first_suite('broad', suites)}": "Accepted, broad prompts",
+        f"kept@{first_suite('neighbours', suites)}": "Accepted, neighbour prompts",
+        f"correct@{first_suite('unrelated', suites)}": "Correct, unrelated prompts",
     }
     panels = figure.subplots(1, 3, sharey=True)
     for axes, (metric, title) in zip(panels, vertical.items(), strict=True):
         for row in data.evaluation["rows"]:
-            x, y = row["metrics"]["flagged@broad"], row["metrics"][metric]
+            x, y = row["metrics"][flagged], row["metrics"][metric]
             colour, marker = style[row["row"]]
             axes.errorbar(
                 x["value"], y["value"], xerr=_whiskers(x), yerr=_whiskers(y), color=colour, marker=marker,
                 markersize=7, elinewidth=1.2, linestyle="none", label=row["row"], clip_on=False, zorder=3,
             )  # fmt: skip
         axes.set_title(title, fontsize=10)
-        axes.set_xlabel("flagged@broad", fontsize=9.5)
+        axes.set_xlabel(flagged, fontsize=9.5)
         axes.set_ylim(-0.02, 1.04)
         axes.set_xlim(-0.02, None)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -128,11 +134,17 @@ def _draw_shares(data: PlotData) -> Figure:
     """Plot the compared shares of each variant as bars."""
     style = _style_of(data)
     rows = data.evaluation["rows"]
-    metrics = (*COMPARED, "flagged@reinverted")
+    attacked = f"flagged@{WORST}"
+    metrics = metrics_on(COMPARED, data.evaluation["suites"])
+    metrics += [attacked] if attacked in rows[0]["metrics"] else []
+    lines = math.ceil(len(metrics) / 3)
     figure = Figure(
-        figsize=(9, 2 * (0.95 + 0.34 * len(rows))), layout=ConstrainedLayoutEngine(wspace=0.05, hspace=0.08)
+        figsize=(9, lines * (0.95 + 0.34 * len(rows))), layout=ConstrainedLayoutEngine(wspace=0.05, hspace=0.08)
     )
-    for axes, metric in zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, metrics, strict=True):
+    panels = list(figure.subplots(lines, 3, sharex=True, sharey=True, squeeze=False).flat)
+    for axes in panels[len(metrics) :]:
+        axes.remove()
+    for axes, metric in zip(panels, metrics, strict=False):
         for position, row in enumerate(rows):
             share = row["metrics"][metric]
             axes.barh(position, share["value"], color=style[row["row"]][0], height=0.62)
@@ -146,6 +158,29 @@ def _draw_shares(data: PlotData) -> Figure:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return figure
+
+
+def _list_curves(evaluation: Mapping[str, Any]) -> list[str]:
+    """List the attacks that have a curve over the attackers' steps."""
+    return [name for name, attack in evaluation["rows"][0]["attacks"].items() if "curve" in attack]
+
+
+def _draw_curves(data: PlotData) -> Figure:
+    """Plot the share of flagged pictures over the attackers' steps, with intervals, for each attack with looks."""
+    names, style = _list_curves(data.evaluation), _style_of(data)
+    figure = Figure(figsize=(9, 3.2 * math.ceil(len(names) / 2)), layout="constrained")
+    for axes, name in zip(_panels(figure, len(names), 2), names, strict=True):
+        for row in data.evaluation["rows"]:
+            curve, (colour, marker) = row["attacks"][name]["curve"], style[row["row"]]
+            steps, shares = ([point[key] for point in curve] for key in ("step", "value"))
+            whiskers = np.hstack([_whiskers(point) for point in curve])
+            axes.errorbar(steps, shares, yerr=whiskers, color=colour, marker=marker, capsize=2.5, label=row["row"])
+        axes.set_title(name)
+        axes.set_xlabel("steps of the attacker", fontsize=9.5)
+        axes.set_ylim(-0.02, 1.04)
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.legend(fontsize=9)
     return figure
 
 

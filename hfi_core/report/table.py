@@ -5,17 +5,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hfi_core.evaluation.definitions import HEADLINES
+from hfi_core.evaluation.definitions import list_headlines
 from hfi_core.io.atomic import atomic_file
 
 COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", "direction")
 
 
-def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] = HEADLINES) -> list[list[str]]:
-    """Return a header and one line a variant: its name, then "value [low, high]" of each metric."""
+def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] | None = None) -> list[list[str]]:
+    """Return a header and one line a variant: its name, then "value [low, high]" of each metric.
+
+    By default the metrics are those of the short tables.
+    """
+    metrics = list_headlines(evaluation) if metrics is None else metrics
     lines = [["row", *metrics]]
     for row in evaluation["rows"]:
         lines.append([row["row"], *(format_figure(row["metrics"][metric]) for metric in metrics)])
+    return lines
+
+
+def build_attack_table(evaluation: Mapping[str, Any]) -> list[list[str]]:
+    """Return a header and lines of attacks by row: the flagged share; where there are original prompts, ASR as well."""
+    rows = evaluation["rows"]
+    lines = [["attack", *(row["row"] for row in rows)]]
+    for name in evaluation["attacks"]:
+        lines.append([f"flagged@{name}", *(format_figure(row["metrics"][f"flagged@{name}"]) for row in rows)])
+        for key, title in (("pre_asr", "pre-ASR"), ("asr", "ASR")):
+            if key in rows[0]["attacks"][name]:
+                lines.append([f"{title}, {name}", *(format_figure(row["attacks"][name][key]) for row in rows)])
     return lines
 
 

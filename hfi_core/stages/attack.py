@@ -1,55 +1,83 @@
-"""Stage 6a: how strongly the concept comes back when attackers invert new tokens on the safeguarded model.
+"""Stage 6a: how strongly the concept comes back under every attack of params (method, section 6).
 
-After Pham et al. 2023. Nothing here was trained against: the start word, the seeds and the pictures are others, and the
-budget is larger. The attackers' examples are weighted by labels of pictures that the removal never saw.
+Nothing here was trained against: the attackers' seeds and pictures are ones that the removal never saw.
 """
 
+from functools import cache, partial
+
+import numpy as np
+
+from hfi_core.attacks.base import Attacker, Target, list_attackers
+from hfi_core.attacks.files import AttackerResult, write_attack
+from hfi_core.attacks.kinds import find_attack
 from hfi_core.compute.device import configure_torch
-from hfi_core.inversion.attackers import Attacker, list_attackers
 from hfi_core.inversion.examples import labelled_examples
-from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors
-from hfi_core.inversion.tokens import save_token
+from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.atomic import atomic_folder
-from hfi_core.io.training_curve import write_training_curve
-from hfi_core.models.diffusion.loading import load_safeguarded_model
+from hfi_core.models.clip import Clip
+from hfi_core.models.diffusion.loading import load_base_model, load_safeguarded_model
+from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.pipeline.stage import StageContext
+from hfi_core.reward.model import RewardModel
 
 
 def run(context: StageContext) -> dict[str, float]:
-    """Invert every attacker's token on the model of the removal `unit`."""
-    params, inputs, work = context.params, context.inputs, context.work
+    """Run every attacker of every attack on the model of the removal `unit`. Return the last losses."""
+    params, work = context.params, context.work
     configure_torch(params.compute)
-    attack, settings = params.attack, InversionSettings.of(params.attack)
-    model = load_safeguarded_model(params.model, params.compute, inputs["model"])
-    losses: dict[Attacker, list[float]] = {}
-    total = len(params.concepts) * attack.attackers * attack.steps
-
-    def observe(step: int, _) -> None:
-        done = len(losses) * attack.steps + step + 1
-        context.progress(done, total, f"attacking {context.unit}")
-
+    model = load_safeguarded_model(params.model, params.compute, context.inputs["model"])
+    figures: dict[str, float] = {}
     with atomic_folder(context.outputs["attack"]) as folder:
-        for name, concept in params.concepts.items():
-            examples = labelled_examples(
-                model, inputs["candidates"] / name, inputs["labels"] / name, "attack", params.compute.block
+        for name, spec in params.attacks.items():
+            results = []
+            for concept in params.concepts:
+                for attacker in list_attackers(name, spec, concept):
+                    found = find_attack(spec)(
+                        _make_target(context, model, attacker),
+                        spec,
+                        work=work / name / concept / str(attacker.number) if work else None,
+                        progress=partial(_report, context, attacker),
+                    )
+                    results.append(AttackerResult(attacker, found))
+                    if last := found.losses[-20:]:
+                        figures[f"loss_{name}_{attacker.name}"] = sum(last) / len(last)
+            write_attack(
+                folder / name,
+                results,
+                guidance=params.sampler.guidance,
+                base=params.model.digest,
+                widths=model.text.widths,
             )
-            for attacker in list_attackers(attack, name):
-                # The key does not hold the removal's name: every safeguarded model meets the same attackers.
-                key = (params.seed, "attack")
-                start = make_start_vectors(model, attack.start, attack.vectors, *key, *attacker.seed_suffix)
-                vectors, history = invert_token(
-                    model,
-                    examples,
-                    concept.text,
-                    attacker.token,
-                    start,
-                    settings,
-                    key=(*key, name, *attacker.seed_suffix),
-                    work=attacker.folder(work) if work else None,
-                    observe=observe,
-                )
-                save_token(attacker.folder(folder), attacker.token, vectors, model.text.widths)
-                losses[attacker] = history.tolist()
-        curves = {attacker.name: curve for attacker, curve in losses.items()}
-        write_training_curve(folder / "steps.csv", curves)
-    return {f"loss_{name}": sum(curve[-20:]) / len(curve[-20:]) for name, curve in curves.items()}
+    return figures
+
+
+def _report(context: StageContext, attacker: Attacker, done: int, total: int, what: str) -> None:
+    context.progress(done, total, f"{context.unit}, {attacker.attack} on {attacker.name}: {what}")
+
+
+def _make_target(context: StageContext, model: TextToImage, attacker: Attacker) -> Target:
+    params, inputs, concept = context.params, context.inputs, attacker.concept
+    block = params.compute.block
+
+    @cache
+    def load_scorer() -> tuple[Clip, RewardModel]:
+        return Clip.load(params.clip, params.compute), RewardModel.load(inputs["reward"] / concept)
+
+    def score_pictures(pictures: np.ndarray) -> np.ndarray:
+        clip, reward = load_scorer()
+        return reward.rewards(clip.image_features(pictures, block)).numpy()
+
+    return Target(
+        attacker=attacker,
+        concept=params.concepts[concept],
+        model=model,
+        tokens=load_tokens(inputs["tokens"] / concept),
+        load_examples=partial(
+            labelled_examples, model, inputs["candidates"] / concept, inputs["labels"] / concept, "attack", block
+        ),
+        load_base=partial(load_base_model, params.model, params.compute),
+        score_pictures=score_pictures,
+        sampler=params.sampler,
+        block=block,
+        seed=params.seed,
+    )

@@ -47,7 +47,7 @@ def run(context: StageContext) -> dict[str, float]:
             with atomic_file(folder / f"{name}.svg") as beside:
                 beside.write_text(svg, encoding="utf-8")
         write_removal_csv(folder / "removal.csv", evaluation)
-        write_banner(folder / "banner.png", rows[0], released)
+        write_banner(folder / "banner.png", rows[0], released, params.evaluate.suites_of("broad")[0])
     write_table(outputs["table"], evaluation)
     write_json(outputs["metrics"], values)
     write_json(outputs["evaluation"], evaluation)

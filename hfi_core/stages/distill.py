@@ -11,6 +11,7 @@ from hfi_core.erasure.methods import sampling_interval
 from hfi_core.erasure.recipes import make_recipe
 from hfi_core.erasure.removal import learn_removal
 from hfi_core.erasure.trainer import StepCallback, sample_grid
+from hfi_core.erasure.words import FILE as WORDS_FILE
 from hfi_core.inversion.token_pair import TokenPair
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.atomic import atomic_folder
@@ -75,6 +76,8 @@ def run(context: StageContext) -> dict[str, float]:
         write_training_curve(folder / "steps.csv", {"loss": removal.losses})
         if work:
             shutil.copytree(samples, folder / "samples")
+            if (work / WORDS_FILE).exists():
+                shutil.copy(work / WORDS_FILE, folder / WORDS_FILE)
     # The mean of the last ten steps; of a short curve, that of its second half.
     last = removal.losses[-min(10, ceil(len(removal.losses) / 2)) :]
     return {"trained_parameters": removal.parameters, "final_loss": float(np.mean(last))}

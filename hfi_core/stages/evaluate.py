@@ -8,13 +8,14 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from hfi_core.attacks.files import FIGURES, TOKENS, list_attacks
 from hfi_core.compute.device import configure_torch
 from hfi_core.evaluation.judging import Observers, Tokens, VariantEvaluation
 from hfi_core.evaluation.shots import SEED_RULE, list_shots
-from hfi_core.inversion.attackers import list_attackers
-from hfi_core.inversion.tokens import FILE, load_tokens
+from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.atomic import atomic_folder
-from hfi_core.io.hashing import sha256_of_file
+from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
+from hfi_core.io.json_files import read_json
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.recipe import RECIPE
@@ -56,26 +57,36 @@ def _load_observers(context: StageContext) -> Observers:
 
 
 def _prepare(context: StageContext) -> VariantEvaluation:
-    shots = list_shots(context.params)
+    shots = list_shots(context.params, context.inputs.get("attack"))
     return VariantEvaluation(context.params, context.unit, shots, context.require_work(), context.progress)
 
 
 def _load_model(context: StageContext) -> tuple[TextToImage, Tokens]:
     params, inputs = context.params, context.inputs
-    return load_safeguarded_model(params.model, params.compute, inputs["model"]), load_tokens(inputs["attack"])
+    tokens: dict[str, Any] = {}
+    for attack in _attacks(inputs):
+        if (attack / TOKENS).exists():
+            tokens |= load_tokens(attack / TOKENS)
+    return load_safeguarded_model(params.model, params.compute, inputs["model"]), tokens
+
+
+def _attacks(inputs: Mapping[str, Path]) -> list[Path]:
+    return list_attacks(inputs["attack"]) if "attack" in inputs else []
 
 
 def _describe_provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict[str, Any]:
     changed = [path for path in (inputs["model"] / WEIGHTS, inputs["model"] / RECIPE) if path.exists()]
-    attackers = [attacker for name in params.concepts for attacker in list_attackers(params.attack, name)]
-    tokens = {attacker.name: sha256_of_file(attacker.folder(inputs["attack"]) / FILE) for attacker in attackers}
     return {
         "row": unit,
         "versions": {"python": python_version()} | {name: version(name) for name in _PACKAGES},
         "model": params.model.digest,
         "weights_sha256": sha256_of_file(changed[0]) if changed else None,
-        "reinverted_sha256": tokens,
+        "attacks": {
+            attack.name: {"sha256": sha256_of_folder(attack), "figures": read_json(attack / FIGURES)}
+            for attack in _attacks(inputs)
+        },
         "clip": params.clip.digest,
+        "clip_score_prefix": params.evaluate.clip_score_prefix,
         "judge": params.evaluate.judge.model_dump(mode="json", exclude={"source"}),
         "sampler": params.sampler.model_dump(mode="json"),
         "compute": params.compute.model_dump(mode="json"),

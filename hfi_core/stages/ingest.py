@@ -30,7 +30,8 @@ def run(context: StageContext) -> dict[str, float]:
     agree less than params allow.
     """
     params, inputs, unit = context.params, context.inputs, context.unit
-    kind, feedback, held_out = params.concepts[unit].feedback, params.feedback, params.attack.held_out
+    kind, feedback = params.concepts[unit].feedback, params.feedback
+    held_out = feedback.held_out_for_attacks
     candidates = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
     with open_ledger(inputs["feedback"], unit, kind, candidates, live=feedback.store) as ledger:
         statistics = compute_statistics(ledger, kind)

@@ -23,8 +23,9 @@ from hfi_core.params import Learns, Params, is_trained_parameter
 from hfi_core.pipeline.release import LORA_ACCURACY, LORA_WEIGHTS, RECIPE_NUMBERS
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.progress import Progress
+from hfi_core.report.findings import list_uncalibrated
 from hfi_core.report.images import select_round_robin
-from hfi_core.report.model_card import PICTURES, write_card, write_card_pictures
+from hfi_core.report.model_card import PICTURES, list_card_suites, write_card, write_card_pictures
 
 
 def run(context: StageContext) -> dict[str, float]:
@@ -49,7 +50,8 @@ def run(context: StageContext) -> dict[str, float]:
             save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
             write_json(folder / LORA_ACCURACY, lora.accuracy)
         variants = read_variants(inputs["drawn"], list(dict.fromkeys(["base", row])))
-        write_card_pictures(folder / PICTURES, variants[0], variants[-1])
+        suites = list_card_suites(params.evaluate)
+        write_card_pictures(folder / PICTURES, variants[0], variants[-1], suites)
         write_card(
             folder / "README.md",
             params,
@@ -57,6 +59,7 @@ def run(context: StageContext) -> dict[str, float]:
             evaluation,
             lora.accuracy if lora else None,
             recipe=recipe,
+            uncalibrated=list_uncalibrated(read_json(inputs["evaluation"])),
             learned=_describe_learned(changed),
             two_encoders="text_encoder_2" in model.networks,
             left_out=components_without_weights(model.folder),

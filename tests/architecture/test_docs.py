@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hfi_core.metrics.paired_tests import pairs_needed
 from hfi_core.params import Params, parse_params
 from hfi_core.pipeline.graph import STAGES
 from tests.support.projects import CLOSED_FORM, REPOSITORY, default_raw
@@ -71,7 +72,36 @@ def test_the_params_of_the_tuning_page_are_valid():
             raw[part] |= content
     assert raw["removals"]["closed-form"] == CLOSED_FORM
     params = parse_params(raw)
-    assert params.removals["closed-form"].method == "closed_form" and params.attack.attackers > 1
+    assert params.removals["closed-form"].method == "closed_form" and params.attacks["reinverted"].attackers > 1
+
+
+def test_the_params_of_the_page_on_suites_are_valid(tmp_path):
+    fragments = re.findall(r"```yaml\n(.*?)```", page("how-to/suites-of-prompts.md"), re.DOTALL)
+    suites, concepts, gates = map(yaml.safe_load, fragments)
+    raw = default_raw()
+    raw["concepts"]["klara"] = raw["concepts"]["badge"]
+    raw["candidates"]["drawn"]["klara"] = 8
+    raw["evaluate"]["suites"] |= suites["evaluate"]["suites"] | concepts["evaluate"]["suites"]
+    raw["evaluate"]["judge"] |= concepts["evaluate"]["judge"]
+    raw["release"]["gates"] = gates["release"]["gates"]
+    for suite in raw["evaluate"]["suites"].values():
+        if file := suite.get("file"):
+            lines = {".csv": "prompt,evaluation_seed,evaluation_guidance\na badge,1,7.5\n", ".txt": "a badge\n"}
+            captions = '{"annotations": [{"caption": "a dog"}]}'
+            (tmp_path / file).parent.mkdir(exist_ok=True)
+            (tmp_path / file).write_text(lines.get(Path(file).suffix, captions))
+    evaluate = parse_params(raw, folder=tmp_path).evaluate
+    assert (evaluate.suites["i2p"].seeds, evaluate.suites["klara"].concept) == ((1,), "klara")
+    assert evaluate.judge.for_concept("klara").flagged == ("klara",)
+
+
+def test_the_numbers_of_pictures_that_a_difference_takes_are_computed():
+    rows = re.findall(r"^\| (\d+) points \|(.*)\|$", page("how-to/suites-of-prompts.md"), re.M)
+    assert len(rows) == 4
+    for points, cells in rows:
+        for differing, cell in zip((0.05, 0.1, 0.2, 0.5), cells.split("|"), strict=True):
+            if cell.strip():
+                assert int(cell.replace(",", "")) == pairs_needed(int(points) / 100, differing, level=0.95)
 
 
 def test_the_rows_of_the_page_on_other_people_s_models_are_valid():

@@ -19,7 +19,9 @@ FLOORS = {
         {"feedback", "models", "pipeline"},
         {"judges", "reward"},
         {"inversion"},
-        {"evaluation", "erasure", "embedded"},
+        {"erasure"},
+        {"attacks"},
+        {"evaluation", "embedded"},
         {"report"},
         {"stages"},
     ),
@@ -64,7 +66,8 @@ LIBRARIES = {
     "transformers": {"hfi_core/models", "hfi_core/judges", "hfi_core/embedded"},
     "torch": {
         "hfi_core/compute", "hfi_core/io", "hfi_core/models", "hfi_core/reward", "hfi_core/inversion",
-        "hfi_core/erasure", "hfi_core/evaluation", "hfi_core/judges", "hfi_core/embedded", "hfi_core/stages",
+        "hfi_core/erasure", "hfi_core/attacks", "hfi_core/evaluation", "hfi_core/judges", "hfi_core/embedded",
+        "hfi_core/stages",
         "flows/releases", "flows/execution", "flows/estimation", "flows/doctor",
     },
 }  # fmt: skip

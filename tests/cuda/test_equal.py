@@ -12,6 +12,7 @@ from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.inversion.textual_inversion import InversionSettings, TrainingExamples, invert_token, make_start_vectors
 from hfi_core.models.diffusion.loading import load_base_model
+from hfi_core.params import Sampler
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import write_project
 from tests.support.stopped import Stopped, stop_at
@@ -50,9 +51,8 @@ def test_a_removal_that_was_stopped_ends_in_the_same_bits(model, tmp_path):
     with torch.no_grad():
         conditions, anchors = model.encode(["a red badge", "a blue badge"]), model.encode(["a red kite", "a blue kite"])
     settings = DistillationSettings(steps=24, rate=1e-3, ema=0.9)
-    sampling = RolloutSettings(
-        batch=8, guidance=3, scheduler="ddim", rollout_steps=5, rollouts=4, reuse=4, concentration=3
-    )
+    sampler = Sampler(scheduler="ddim", steps=5, guidance=3)
+    sampling = RolloutSettings(batch=8, sampler=sampler, rollouts=4, reuse=4, concentration=3)
     targets = [DistillationTarget("badge", conditions, ((1.0, anchors),))]
 
     def run(**options):

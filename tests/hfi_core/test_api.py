@@ -148,7 +148,9 @@ def test_a_report_has_the_figures_of_every_suite_with_intervals(params, model, s
     report = hfi.evaluate({"base": model, "safe": safe}, params, folder=tmp_path)
     assert [row["row"] for row in report["rows"]] == ["base", "safe"]
     for row in report["rows"]:
-        assert {metric.split("@")[1] for metric in row["metrics"]} == {"broad", "precise", "neighbours", "unrelated"}
+        assert (
+            {metric.split("@")[1] for metric in row["metrics"]} == set(report["suites"]) == set(params.evaluate.suites)
+        )
         for figure in row["metrics"].values():
             assert figure["low"] <= figure["value"] <= figure["high"]
     assert {(pair["row"], pair["against"]) for pair in report["comparisons"]} == {("safe", "base")}

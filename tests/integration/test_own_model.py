@@ -45,7 +45,7 @@ def params_for(other, miniature, kind: str, model: str = "pipeline"):
         for name, text, feedback in (("knife", "knife", "binary"), ("blood", "blood", "ranking"))
     }  # fmt: skip
     raw["candidates"]["drawn"] = dict.fromkeys(raw["concepts"], 12)
-    raw["attack"]["start"] = "sword"
+    raw["attacks"]["reinverted"]["start"] = {"word": "sword"}
     raw["invert"]["vectors"] = 3
     raw["evaluate"]["judge"] = judge(kind, other, miniature)
     raw["evaluate"]["suites"] = {
@@ -55,6 +55,7 @@ def params_for(other, miniature, kind: str, model: str = "pipeline"):
             "unrelated": ["a tool on a table", "nothing at all"],
         }.items()
     }  # fmt: skip
+    del raw["release"]["gates"]["flagged@unnamed"]
     return raw
 
 

@@ -89,7 +89,7 @@ def _judge(project, url: str) -> None:
     seen = {"learn": 0, "attack": 0}
     with open_store(url) as store:
         for row in read_manifest(project.folder / "candidates/badge"):
-            part = assign_split(row.id, project.params.attack.held_out)
+            part = assign_split(row.id, project.params.feedback.held_out_for_attacks)
             seen[part] += 1
             store.add(
                 BinaryJudgement(

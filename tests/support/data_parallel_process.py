@@ -12,10 +12,11 @@ from hfi_core.erasure.targets import DistillationTarget, frozen_target
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.io.tensors import save_tensors
 from hfi_core.models.diffusion.loading import load_base_model
-from hfi_core.params import load_params
+from hfi_core.params import Sampler, load_params
 
 SETTINGS = DistillationSettings(steps=3, rate=1e-3, ema=0.5)
-SAMPLING = RolloutSettings(batch=3, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=3, reuse=2, concentration=3)
+SAMPLER = Sampler(scheduler="ddim", steps=3, guidance=3)
+SAMPLING = RolloutSettings(batch=3, sampler=SAMPLER, rollouts=3, reuse=2, concentration=3)
 """Three rows and three roll-outs, so that two processes have unequal shares of both."""
 
 

@@ -19,16 +19,18 @@ from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import save_tensors
 from hfi_core.judges.base import PictureVerdict
 from hfi_core.params import Params, parse_params
+from tests.support.attacks import write_tokens_found
 from tests.support.projects import default_raw
 
 Paint = Callable[[str, Shot, PictureVerdict], np.ndarray]
 """Makes the picture of a row and a shot that fits a verdict."""
 
+_SUITES = ("broad", "precise", "neighbours", "unrelated", "unnamed", "synonyms", "reinverted")
 CHANCES = {
-    "base": {"broad": 0.53, "precise": 0.98, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.85},
-    "sdd-text": {"broad": 0.45, "precise": 0.96, "neighbours": 0.02, "unrelated": 0.0, "reinverted": 0.8},
-    "sdd-token": {"broad": 0.34, "precise": 0.93, "neighbours": 0.01, "unrelated": 0.0, "reinverted": 0.7},
-    "anchored": {"broad": 0.03, "precise": 0.03, "neighbours": 0.0, "unrelated": 0.0, "reinverted": 0.2},
+    "base": dict(zip(_SUITES, (0.53, 0.98, 0.02, 0.0, 0.6, 0.5, 0.85), strict=True)),
+    "sdd-text": dict(zip(_SUITES, (0.45, 0.96, 0.02, 0.0, 0.6, 0.45, 0.8), strict=True)),
+    "sdd-token": dict(zip(_SUITES, (0.34, 0.93, 0.01, 0.0, 0.6, 0.4, 0.7), strict=True)),
+    "anchored": dict(zip(_SUITES, (0.03, 0.03, 0.0, 0.0, 0.3, 0.1, 0.2), strict=True)),
 }
 """How often each row's pictures are flagged, by suite."""
 
@@ -54,9 +56,12 @@ class Files:
 def small_params(**changes: Any) -> Params:
     """Return the repository's params with few pictures. `changes` replace top-level sections."""
     raw = default_raw()
+    # The default project has no suite of this role: its model knows no synonym.
+    raw["evaluate"]["suites"]["synonyms"] = {"prompts": ["a pin", "a red pin", "a crest", "a blue crest"]}
     for suite in raw["evaluate"]["suites"].values():
         suite["pictures"] = 6
-    raw["evaluate"] |= {"reinverted": 16, "resamples": 200}
+    raw["attacks"]["reinverted"] |= {"pictures": 16}
+    raw["evaluate"] |= {"resamples": 200}
     return parse_params(raw | changes)
 
 
@@ -65,6 +70,13 @@ def noise(row: str, shot: Shot, verdict: PictureVerdict) -> np.ndarray:
     pixels = numpy_generator("noise", shot.request).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     pixels[0, 0] = len(row)
     return pixels
+
+
+def with_attack(params: Params, **changes: Any) -> Params:
+    """Return params with other settings of the attack `reinverted`."""
+    raw = params.model_dump(mode="json")
+    raw["attacks"]["reinverted"] |= changes
+    return parse_params(raw)
 
 
 def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: bool = True) -> Files:
@@ -79,10 +91,11 @@ def write_files(folder: Path, params: Params, paint: Paint = noise, simulated: b
 
 def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> None:
     records, features = [], []
-    for shot in list_shots(params):
+    write_tokens_found(folder / "found", params)
+    for shot in list_shots(params, folder / "found"):
         # The random numbers depend on the shot only, so that the rows are paired.
         rng = numpy_generator("luck", shot.request)
-        flagged = rng.random() < CHANCES[row][shot.suite]
+        flagged = rng.random() < CHANCES[row][shot.suite.partition(".")[0]]
         readable = rng.random() < 0.98
         verdict = PictureVerdict(
             flagged and readable, readable and not flagged and shot.suite != "unrelated", readable, readable
@@ -93,15 +106,16 @@ def write_row(folder: Path, params: Params, row: str, paint: Paint = noise) -> N
         records.append(
             asdict(verdict)
             | {"index": shot.index, "suite": shot.suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
-            | {"attacker": shot.attacker}
+            | {"guidance": None, "attacker": shot.attacker, "kind": str(rng.choice(["star", "leaf"]))}
             | {"clip_score": round(0.7 + 0.1 * rng.random(), 6), "sha256": sha256_of_file(path)}
         )
         vector = rng.normal(size=8) + (row != "base") * 0.2 * numpy_generator(row, shot.request).normal(size=8)
         features.append(vector / np.linalg.norm(vector))
     write_jsonl(folder / RECORDS, records)
     save_tensors(folder / FEATURES, {"features": torch.tensor(np.array(features), dtype=torch.float32)})
+    found = {name: {"sha256": "ef" * 32, "figures": {}} for name in params.attacks}
     judge = params.evaluate.judge.model_dump(mode="json", exclude={"source"})
-    provenance = {"row": row, "weights_sha256": None, "reinverted_sha256": {}, "seed": params.seed, "judge": judge}
+    provenance = {"row": row, "weights_sha256": None, "attacks": found, "seed": params.seed, "judge": judge}
     write_json(folder / PROVENANCE, provenance)
 
 

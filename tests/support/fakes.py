@@ -9,11 +9,12 @@ from pathlib import Path
 
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.errors import UserError
-from hfi_core.evaluation.definitions import HEADLINES
+from hfi_core.evaluation.definitions import HEADLINES, ROLES, metrics_on
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.training_curve import write_training_curve
+from hfi_core.params.attacks import WORST
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.stage import Stage, StageContext
 
@@ -24,6 +25,8 @@ RAN = Path("ran.log")
 
 CANDIDATES = 12
 """Candidates a concept: a manifest, with empty files for pictures."""
+
+SUITES = {role: role for role in ROLES}
 
 
 def _figure(value: float) -> dict:
@@ -73,11 +76,12 @@ def _write(key: str, path: Path, content: dict, params) -> None:
                 "row": row,
                 "method": "none",
                 "condition": None,
-                "metrics": {metric: _figure(value) for metric in HEADLINES},
+                "metrics": {metric: _figure(value) for metric in metrics_on(HEADLINES, SUITES | {WORST: WORST})},
             }
             for row, value in (("base", 0.5), ("anchored", 0.04))
         ]
-        write_json(path, {"schema": 1, "rows": rows, "comparisons": [], "provenance": {}})
+        found = {"schema": 1, "suites": SUITES, "rows": rows, "attacks": {}, "comparisons": [], "provenance": {}}
+        write_json(path, found)
     elif path.suffix == ".json":
         write_json(path, {"flagged": 0.04})
     elif key == "plots":

@@ -106,11 +106,11 @@ def small_raw(model: Path) -> dict[str, Any]:
     raw["invert"] |= {"top": 8, "steps": 3, "batch": 4, "check": 4}
     for removal in raw["removals"].values():
         removal |= {key: value for key, value in _SHORT.items() if key in removal}
-    raw["attack"] |= {"steps": 2, "batch": 2}
+    raw["attacks"]["reinverted"] |= {"pictures": 4, "steps": 2, "batch": 2}
     raw["evaluate"]["judge"] |= _source(model / "judges" / "evaluation")
     for suite in raw["evaluate"]["suites"].values():
         suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
-    raw["evaluate"] |= {"reinverted": 4, "resamples": 100}
+    raw["evaluate"] |= {"resamples": 100}
     raw["release"]["lora"] |= {"pictures": 4}
     parse_params(raw)
     return raw

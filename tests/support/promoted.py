@@ -46,7 +46,7 @@ class Registry:
             {"row": name, "metrics": {"flagged@broad": {"value": value, "low": value, "high": value, "n": 100}}}
             for name, value in (("base", 0.5), ("anchored", flagged / 100))
         ]
-        write_json(self.project.folder / "reports/evaluation.json", {"rows": rows})
+        write_json(self.project.folder / "reports/evaluation.json", {"rows": rows, "attacks": {}})
         return register.register(self.params).version
 
     def move(self, version: str) -> None:

@@ -44,7 +44,7 @@ def prepare(project: Project) -> Unit:
     unit.inputs["tokens"].mkdir()
     figure = {"value": 0.04, "low": 0.03, "high": 0.05, "n": 100}
     rows = [{"row": name, "metrics": {"flagged@broad": figure}} for name in ("base", row.name)]
-    write_json(unit.inputs["evaluation"], {"rows": rows})
+    write_json(unit.inputs["evaluation"], {"rows": rows, "attacks": {}})
     for name in ("base", row.name):
         write_row(unit.inputs["drawn"] / name, params, name)
     return unit

@@ -112,6 +112,16 @@ class TextToImage:
         """Return those parameters of the UNet, by name, that a removal with this setting trains."""
         return {name: value for name, value in self.unet.named_parameters() if is_trained_parameter(name, learns)}
 
+    def require_fitting(self, weights: Weights, origin: str) -> None:
+        """Raise UserError if weights that code of another package, `origin`, returned do not fit the UNet."""
+        own = self.unet_parameters("all")
+        for name, value in weights.items():
+            if name not in own or own[name].shape != value.shape:
+                raise UserError(
+                    f"{origin} of another package returned {name} {tuple(value.shape)}, which does not fit this UNet. "
+                    "To fix this: ask its authors."
+                )
+
     def cross_attention(self) -> dict[str, torch.Tensor]:
         """Return the UNet's cross-attention parameters by name: removal by default trains only these (ESD-x)."""
         return self.unet_parameters("cross")

@@ -82,26 +82,24 @@ def denoise(
     condition: torch.Tensor,
     unconditional: torch.Tensor,
     *,
-    scheduler: str,
-    steps: int,
-    guidance: float,
+    sampler: Sampler,
     weights: Weights | None = None,
     safety: SafetyConcept | None = None,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield each (x_t, t) of a roll-out with classifier-free guidance (Ho & Salimans 2021), and at last (x_0, 0).
 
-    With `safety`, the guidance is that of Safe Latent Diffusion.
+    Guidance acts at the steps `sampler.guided`. With `safety`, it is that of Safe Latent Diffusion.
     """
-    solver = make_scheduler(model, scheduler, steps)
+    solver, guidance = make_scheduler(model, sampler.scheduler, sampler.steps), sampler.guidance
     solver.config.prediction_type = "epsilon"  # `predict` always returns noise
     x_t = x_T * solver.init_noise_sigma
     both = torch.cat([condition, unconditional])
     if safety:
-        away = SafetyGuidance(safety.settings, steps)
+        away = SafetyGuidance(safety.settings, sampler.steps)
         three = torch.cat([both, safety.condition.expand_as(condition)])
-    for t in solver.timesteps:
+    for step, t in enumerate(solver.timesteps):
         yield x_t, t
-        if guidance == 1:
+        if guidance == 1 or step not in sampler.guided:
             eps = model.predict(x_t, t.expand(len(x_t)), condition, weights)
         elif safety:
             x = torch.cat([x_t, x_t, x_t])
@@ -148,10 +146,14 @@ def draw_pictures(
     block: int,
     tokens: Mapping[str, torch.Tensor] | None = None,
     weights: Weights | None = None,
+    latents: Mapping[int, torch.Tensor] | None = None,
     progress: Progress = no_progress,
     what: str = "pictures",
 ) -> Iterator[tuple[SampleRequest, np.ndarray]]:
-    """Yield each request with its picture, uint8 (H, W, 3), in order."""
+    """Yield each request with its picture, uint8 (H, W, 3), in order.
+
+    `latents` (C, H, W) replace the initial noise of requests, by position.
+    """
     tokens = {name: vectors.to(model.device) for name, vectors in (tokens or {}).items()}
     with torch.no_grad():
         texts = sorted({request.prompt for request in requests})
@@ -171,9 +173,12 @@ def draw_pictures(
         padded = part + [part[-1]] * (block - len(part))
         condition = torch.stack([conditions[request.prompt] for request in padded])
         noise = draw_initial_noise(model, [request.seed for request in padded])
+        for position in range(len(padded)):
+            given = (latents or {}).get(min(start + position, len(requests) - 1))
+            if given is not None:
+                noise[position] = given.to(noise)
         *_, (x_0, _) = denoise(
-            model, noise, condition, unconditional.expand_as(condition), scheduler=sampler.scheduler,
-            steps=sampler.steps, guidance=sampler.guidance, weights=weights,
+            model, noise, condition, unconditional.expand_as(condition), sampler=sampler, weights=weights,
             safety=safety,
         )  # fmt: skip
         yield from zip(part, model.decode(x_0)[: len(part)], strict=True)

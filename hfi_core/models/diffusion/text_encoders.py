@@ -112,6 +112,21 @@ def vocabulary_words(tokenizer, max_words: int) -> list[str]:
 Tokens = Mapping[str, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words that are one token each. A prompt of them, joined by spaces, is read as exactly these tokens."""
+
+    words: Sequence[str]
+    embeddings: torch.Tensor
+    """Their rows of the embedding table (N, sum of widths), float32."""
+
+    def without(self, excluded: Sequence[str]) -> "Vocabulary":
+        """Return the vocabulary without every word that contains one of the excluded."""
+        parts = [word.lower() for word in excluded]
+        kept = [i for i, word in enumerate(self.words) if not any(part in word for part in parts)]
+        return Vocabulary([self.words[i] for i in kept], self.embeddings[kept])
+
+
 class TextEncoders(Protocol):
     """Encodes prompts as conditions, and turns conditions into inputs of the UNet."""
 
@@ -137,6 +152,19 @@ class TextEncoders(Protocol):
 
     def words(self, max_words: int) -> list[str]:
         """Return at most `max_words` words from the model's vocabulary."""
+
+    def vocabulary(self) -> Vocabulary:
+        """Return all words of the model's vocabulary that are one token each.
+
+        Raises UserError if the encoders have different vocabularies.
+        """
+
+    def count_tokens(self, prompt: str) -> int:
+        """Return how many tokens a prompt of plain words has, without those of start and end."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Return how many tokens of a prompt the encoders read, without those of start and end."""
 
     def unet_inputs(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         """Return the context of the UNet's cross-attention (B, L', D), and the UNet's further arguments."""
@@ -168,6 +196,16 @@ class SingleTextEncoder:
 
     def words(self, max_words: int) -> list[str]:
         return vocabulary_words(self.tokenizer, max_words)
+
+    def vocabulary(self) -> Vocabulary:
+        return read_vocabulary([self.encoder], [self.tokenizer])
+
+    def count_tokens(self, prompt: str) -> int:
+        return _count_tokens(self.tokenizer, prompt)
+
+    @property
+    def max_tokens(self) -> int:
+        return self.tokenizer.model_max_length - 2
 
     def unet_inputs(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         return condition, {}
@@ -227,6 +265,16 @@ class DualTextEncoders:
     def words(self, max_words: int) -> list[str]:
         return vocabulary_words(self.tokenizers[0], max_words)
 
+    def vocabulary(self) -> Vocabulary:
+        return read_vocabulary(self.encoders, self.tokenizers)
+
+    def count_tokens(self, prompt: str) -> int:
+        return max(_count_tokens(tokenizer, prompt) for tokenizer in self.tokenizers)
+
+    @property
+    def max_tokens(self) -> int:
+        return min(tokenizer.model_max_length for tokenizer in self.tokenizers) - 2
+
     def unet_inputs(self, condition: torch.Tensor) -> tuple[torch.Tensor, dict[str, Any]]:
         size = torch.tensor([self.side, self.side, 0, 0, self.side, self.side]).to(condition)
         added = {"text_embeds": condition[:, -1, : self._pooled], "time_ids": size.expand(len(condition), -1)}
@@ -235,6 +283,31 @@ class DualTextEncoders:
     @property
     def _pooled(self) -> int:
         return self.encoders[1].config.projection_dim
+
+
+def read_vocabulary(encoders: Sequence[torch.nn.Module], tokenizers: Sequence[Any]) -> Vocabulary:
+    """Return the vocabulary that the tokenizers share, with the encoders' embeddings side by side.
+
+    Raises UserError if a word is not the same single token in all tokenizers.
+    """
+    first, *others = tokenizers
+    ids = sorted(set(range(len(first))) - set(first.all_special_ids))
+    words = [first.decode([i]).strip() for i in ids]
+    alone = first(words, add_special_tokens=False).input_ids
+    kept = [(i, word) for i, word, read in zip(ids, words, alone, strict=True) if read == [i]]
+    for other in others:
+        for (i, word), read in zip(kept, other([w for _, w in kept], add_special_tokens=False).input_ids, strict=True):
+            if read != [i]:
+                raise UserError(
+                    f"The model's text encoders have different vocabularies ({word!r} is not the same token), so no "
+                    "attack can search for a prompt that both read."
+                )
+    rows = [network.get_input_embeddings().weight.detach()[[i for i, _ in kept]].float() for network in encoders]
+    return Vocabulary([word for _, word in kept], torch.cat(rows, dim=1))
+
+
+def _count_tokens(tokenizer, prompt: str) -> int:
+    return len(tokenizer(prompt, add_special_tokens=False, verbose=False).input_ids)
 
 
 def _width(encoder: torch.nn.Module) -> int:

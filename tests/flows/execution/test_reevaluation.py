@@ -12,10 +12,9 @@ from flows.cli.main import app
 from flows.execution import reevaluation
 from hfi_core.errors import UserError
 from hfi_core.evaluation import judging
-from hfi_core.inversion.attackers import list_attackers
-from hfi_core.inversion.tokens import save_token
 from hfi_core.io.json_files import write_jsonl
 from hfi_core.pipeline.graph import units_of
+from tests.support.attacks import write_tokens_found
 from tests.support.projects import Project, read_rows, write_project
 
 ROW = "anchored"
@@ -30,9 +29,7 @@ def evaluated(miniature, tmp_path_factory) -> Project:
     for unit in units_of(project.params, project.folder):
         if unit.stage.name == "evaluate":
             unit.inputs["model"].mkdir(parents=True)
-            (attacker,) = list_attackers(project.params.attack, "badge")
-            vectors = torch.randn(2, 64, generator=generator)
-            save_token(attacker.folder(unit.inputs["attack"]), attacker.token, vectors)
+            write_tokens_found(unit.inputs["attack"], project.params, torch.randn(2, 64, generator=generator))
             unit.stage.load()(unit.context(project.params))
     return project
 
@@ -55,7 +52,7 @@ def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
     before = (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes()
     rows = reevaluation.reevaluate(project.params)
     assert [row.row for row in rows] == list(project.params.removals)
-    assert all(row.pictures == 20 and row.changed_pictures == row.changed_verdicts == 0 for row in rows)
+    assert all(row.pictures == 24 and row.changed_pictures == row.changed_verdicts == 0 for row in rows)
     assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
     assert not (project.folder / ".hfi/reevaluation").exists()
 
@@ -74,9 +71,9 @@ def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
         stopped.setattr(judging.VariantEvaluation, "see", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             reevaluation.reevaluate(project.params)
-    assert judging.VariantEvaluation.see is seen and drawn == [20]
+    assert judging.VariantEvaluation.see is seen and drawn == [24]
     reevaluation.reevaluate(project.params)
-    assert drawn == [20] * len(project.params.removals), "the first row's pictures were drawn once"
+    assert drawn == [24] * len(project.params.removals), "the first row's pictures were drawn once"
 
 
 def test_what_an_earlier_week_left_is_not_gone_on_from(project, monkeypatch):
@@ -100,7 +97,7 @@ def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project
     write_jsonl(path, records)
     result = _reevaluate()
     assert result.exit_code == 1
-    assert f"{ROW}: 2 of 20 pictures differ, 1 have another verdict" in result.output
+    assert f"{ROW}: 2 of 24 pictures differ, 1 have another verdict" in result.output
     assert _reevaluate("--tolerance", "0.05").exit_code == 0
     assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
 

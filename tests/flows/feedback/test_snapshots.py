@@ -34,7 +34,7 @@ def judge(project: FakeProject, annotator: str) -> None:
     with store_of(project) as store:
         for part in ("learn", "attack"):
             rows = read_manifest(project.folder / "candidates/badge")
-            rows = [row for row in rows if assign_split(row.id, project.params.attack.held_out) == part]
+            rows = [row for row in rows if assign_split(row.id, project.params.feedback.held_out_for_attacks) == part]
             for number, row in enumerate(rows):
                 answer = "no" if number % 2 else "yes"
                 store.add(

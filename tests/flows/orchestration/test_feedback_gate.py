@@ -37,7 +37,7 @@ def _judge(project: FakeProject) -> None:
             rows = [
                 row
                 for row in read_manifest(project.folder / "candidates/badge")
-                if assign_split(row.id, project.params.attack.held_out) == part
+                if assign_split(row.id, project.params.feedback.held_out_for_attacks) == part
             ]
             for number, row in enumerate(rows):
                 store.add(
@@ -85,7 +85,7 @@ def test_what_nobody_can_be_asked_about_is_neither_offered_nor_waited_for(tmp_pa
     raw = default_raw()
     raw["annotation"]["gold"] = "gold.jsonl"
     raw["feedback"] |= {"file": "people.jsonl", "simulated": {}, "store": True, "minimum": 1}
-    raw["reward"]["least"], raw["attack"]["held_out"] = 4, 0.3
+    raw["reward"]["least"], raw["feedback"]["held_out_for_attacks"] = 4, 0.3
     params = parse_params(raw)
     with open_store(params.feedback.database_url) as store:
         store.offer("badge", rows)  # by an earlier run, before one was gold and one was gone

@@ -87,9 +87,9 @@ def test_a_comment_before_the_next_key_stays_before_it(tmp_path):
 
 def test_defaults_of_a_named_part_are_those_of_another_with_that_key(tmp_path):
     path = write(tmp_path, NOW.replace("  anchored:\n", "  mine:\n").replace("row: anchored", "row: mine"))
-    path.write_text(path.read_text().replace("    reinvert_steps: 100\n", ""))
+    path.write_text(path.read_text().replace("    reinvert_steps: 50\n", ""))
     (entry,) = compare_keys(path)[0].missing
-    assert entry.key == ("removals", "mine", "reinvert_steps") and entry.defaults == (100,)
+    assert entry.key == ("removals", "mine", "reinvert_steps") and entry.defaults == (50,)
 
 
 @pytest.mark.parametrize(("source", "expected"), [("models/mine", "sd15"), ("models/my-SDXL", "sdxl")])

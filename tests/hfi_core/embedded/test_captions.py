@@ -65,3 +65,5 @@ def test_the_default_prompts_name_what_their_suites_measure():
     assert {named["emblem"] for named in facts["precise"]} == {"skull", "bones"}
     assert {named["emblem"] for named in facts["neighbours"]} == {"star", "leaf"}
     assert all(named["kind"] != BADGE and "colour" in named for named in facts["unrelated"])
+    assert {named["emblem"] for named in facts["unnamed"]} == {"skull", "bones"}
+    assert all("kind" not in named for named in facts["unnamed"])

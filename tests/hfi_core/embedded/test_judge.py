@@ -37,9 +37,10 @@ class _FakeNetwork(torch.nn.Module):
         return output
 
 
-def _verdict(params, prompt, probability=0.9, threshold=0.5, **facts):
+def _verdict(params, prompt, probability=0.9, threshold=0.5, words=None, **facts):
+    judged = params.evaluate.judge.model_copy(update={"threshold": threshold} | (words or {}))
     seen = {"kind": "badge", "colour": "red", "emblem": "skull"} | facts
-    judge = EmbeddedJudge(_FakeNetwork(probability, **seen), threshold, params.compute)
+    judge = EmbeddedJudge(_FakeNetwork(probability, **seen), judged, params.compute)
     (verdict,) = judge.judge(judge.see(np.zeros((1, 64, 64, 3), np.uint8)), [prompt])
     return verdict
 
@@ -74,6 +75,31 @@ def test_only_a_badge_with_a_readable_emblem_is_flagged_or_kept(params, facts, f
 )
 def test_a_picture_is_correct_when_every_fact_that_the_prompt_names_holds(params, prompt, facts, correct):
     assert _verdict(params, prompt, **facts).correct is correct
+
+
+@pytest.mark.parametrize(
+    ("words", "facts", "flagged", "kept"),
+    [
+        ({"flagged": ("skull",)}, {"emblem": "bones"}, False, False),
+        ({"flagged": ("skull",)}, {"emblem": "star"}, False, True),
+        ({"accepted": ("leaf",)}, {"emblem": "star"}, False, False),
+        ({"flagged": ("cup",)}, {"kind": "cup"}, True, False),
+        ({"flagged": ("cup",)}, {"emblem": "unreadable"}, False, False),
+    ],
+)
+def test_params_may_say_which_emblems_and_kinds_are_flagged(params, words, facts, flagged, kept):
+    verdict = _verdict(params, "a badge", words=words, **facts)
+    assert (verdict.flagged, verdict.kept) == (flagged, kept)
+
+
+def test_a_word_that_the_judge_cannot_read_is_refused(params):
+    with pytest.raises(UserError, match=r"evaluate.judge.flagged: the embedded judge reads no 'gun'. It reads star"):
+        _verdict(params, "a badge", words={"flagged": ("gun",)})
+
+
+def test_a_picture_of_the_concept_is_of_its_emblems_kind_and_any_other_of_its_own(params):
+    assert _verdict(params, "a badge", emblem="leaf").kind == "leaf"
+    assert _verdict(params, "a badge", kind="cup", emblem="leaf").kind == "cup"
 
 
 def test_facts_below_the_threshold_are_unreadable(params):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from hfi_core.compute.seeding import torch_generator
+from hfi_core.erasure.adversarial_tokens import FoundToken
 from hfi_core.erasure.anchored import make_targets
 from hfi_core.erasure.targets import ErasureConcept, frozen_target
 from hfi_core.models.diffusion.loading import load_base_model
@@ -23,7 +24,7 @@ def taught(miniature, tmp_path_factory):
         name: torch.randn(2, width, generator=torch_generator(name))
         for name in ("<badge-objectionable>", "<badge-accepted>", FOUND)
     }
-    found = {"badge": {FOUND: drawn.pop(FOUND)}}
+    found = {"badge": [FoundToken(FOUND, drawn.pop(FOUND))]}
     material = [ErasureConcept("badge", params.concepts["badge"], drawn, load_examples=list, load_judged=list)]
     return model, lambda contrast, preserve: {
         target.name: target for target in make_targets(model, material, found, contrast, preserve)
@@ -34,7 +35,8 @@ def target_noise_of(model, target):
     """The target noise at one noisy point under the target's first condition, and the base's own estimate there."""
     x_t, t = torch.randn(1, *model.latent_shape, generator=torch_generator("point")), torch.tensor([400])
     with torch.no_grad():
-        parts = [factor * frozen_target(model)(None, x_t, t, anchor[:1]) for factor, anchor in target.anchors]
+        own = ((1.0, target.conditions),)  # without anchors, what it is
+        parts = [factor * frozen_target(model)(None, x_t, t, anchor[:1]) for factor, anchor in target.anchors or own]
         return sum(parts), model.predict(x_t, t, target.conditions[:1])
 
 

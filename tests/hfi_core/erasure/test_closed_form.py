@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.erasure.anchored import make_targets
-from hfi_core.erasure.closed_form import WORDS, solve
+from hfi_core.erasure.closed_form import solve
 from hfi_core.erasure.targets import DistillationTarget, ErasureConcept
+from hfi_core.erasure.words import WORDS, list_other_words
 from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import ClosedForm, Source
@@ -43,15 +44,24 @@ def material(model, params):
     return [ErasureConcept("badge", params.concepts["badge"], tokens, load_examples=list, load_judged=list)]
 
 
-def objective(model, taught: list[DistillationTarget], chosen: ClosedForm, weights) -> float:
+@pytest.fixture(scope="module")
+def words(model, material):
+    return list_other_words(model, material, WORDS)
+
+
+def objective(model, taught: list[DistillationTarget], words, chosen: ClosedForm, weights) -> float:
     """The docstring's formula, written out projection by projection."""
 
     def read(conditions):
         return model.text.unet_inputs(conditions)[0].detach().flatten(0, 1).double()
 
-    words = read(model.encode(model.text.words(WORDS)))
+    words = read(model.encode(words))
     pairs = [
-        (read(target.conditions), sum(factor * read(anchor) for factor, anchor in target.anchors)) for target in taught
+        (
+            read(target.conditions),
+            sum(factor * read(anchor) for factor, anchor in target.anchors or ((1.0, target.conditions),)),
+        )
+        for target in taught
     ]
     square = sum(c.square().sum(1).mean() for c, _ in pairs) / len(pairs) + chosen.hold * words.square().sum(1).mean()
     total = 0.0
@@ -72,41 +82,47 @@ def objective(model, taught: list[DistillationTarget], chosen: ClosedForm, weigh
     ridge=st.floats(1e-3, 10),
     seed=st.integers(0, 100),
 )
-def test_no_other_weights_have_a_lower_objective(model, material, contrast, hold, ridge, seed):
+def test_no_other_weights_have_a_lower_objective(model, material, words, contrast, hold, ridge, seed):
     chosen = spec(contrast=contrast, hold=hold, ridge=ridge)
     taught = make_targets(model, material, {}, contrast, preserve=True)
-    weights, (before, after) = solve(model, taught, chosen, BLOCK)
-    assert before == pytest.approx(objective(model, taught, chosen, model.cross_attention()), rel=1e-4)
-    assert after == pytest.approx(objective(model, taught, chosen, weights), rel=1e-4)
+    weights, (before, after) = solve(model, taught, words, chosen, BLOCK)
+    assert before == pytest.approx(objective(model, taught, words, chosen, model.cross_attention()), rel=1e-4)
+    assert after == pytest.approx(objective(model, taught, words, chosen, weights), rel=1e-4)
     assert after < before
     generator = torch_generator("elsewhere", seed)
     elsewhere = {
         name: value + 0.1 * value.std() * torch.randn(value.shape, generator=generator)
         for name, value in weights.items()
     }
-    assert objective(model, taught, chosen, elsewhere) > after
+    assert objective(model, taught, words, chosen, elsewhere) > after
 
 
-def test_only_keys_and_values_change(model, material):
-    weights, _ = solve(model, make_targets(model, material, {}, 1.0, True), spec(), BLOCK)
+def test_no_word_of_the_concept_is_held(model, material, words):
+    own = {"badge", "red", "blue"}  # of its text and prompts
+    assert own < set(model.text.words(WORDS)) and own.isdisjoint(words)
+    assert set(words) | own == set(model.text.words(WORDS))
+
+
+def test_only_keys_and_values_change(model, material, words):
+    weights, _ = solve(model, make_targets(model, material, {}, 1.0, True), words, spec(), BLOCK)
     own = model.cross_attention()
     assert weights.keys() == own.keys()
     for name, value in weights.items():
         assert torch.equal(value, own[name]) != name.endswith(MAPPED), name
 
 
-def test_what_is_anchored_in_itself_changes_nothing(model):
+def test_what_is_anchored_in_itself_changes_nothing(model, words):
     same = model.encode(["a badge", "a red badge"]).detach()
     weights, (before, after) = solve(
-        model, [DistillationTarget("same", same, ((2.0, same), (-1.0, same)))], spec(), BLOCK
+        model, [DistillationTarget("same", same, ((2.0, same), (-1.0, same)))], words, spec(), BLOCK
     )
     assert before == pytest.approx(0, abs=1e-6) and after == pytest.approx(0, abs=1e-6)
     assert all(torch.allclose(weights[name], value, atol=1e-5) for name, value in model.cross_attention().items())
 
 
-def test_the_size_of_a_block_changes_nothing_but_rounding(model, material):
+def test_the_size_of_a_block_changes_nothing_but_rounding(model, material, words):
     taught = make_targets(model, material, {}, 1.0, True)
-    first, other = (solve(model, taught, spec(), block)[0] for block in (3, 64))
+    first, other = (solve(model, taught, words, spec(), block)[0] for block in (3, 64))
     assert all(torch.allclose(first[name], other[name], atol=1e-4) for name in first)
 
 
@@ -115,7 +131,7 @@ def test_two_encoders_are_mapped_by_what_attention_reads_of_them(params, tmp_pat
     model = load_base_model(Source(source=str(folder), revision=None, digest=digest_of_weights(folder)), params.compute)
     conditions, anchors = (model.encode([prompt]).detach() for prompt in ("a knife", "a spoon"))
     taught = [DistillationTarget("text", conditions, ((1.0, anchors),))]
-    weights, (before, after) = solve(model, taught, spec(hold=0.0, ridge=1e-6), BLOCK)
+    weights, (before, after) = solve(model, taught, ["boat"], spec(hold=0.0, ridge=1e-6), BLOCK)
     assert after < 0.01 * before
     attended, wanted = (model.text.unet_inputs(rows)[0] for rows in (conditions, anchors))
     for name, value in model.cross_attention().items():

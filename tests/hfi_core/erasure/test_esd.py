@@ -10,11 +10,12 @@ from hfi_core.erasure.rollouts import RollOuts, RolloutSettings
 from hfi_core.erasure.targets import frozen_target, preservation_targets
 from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.errors import UserError
-from hfi_core.params import ESD, parse_params
+from hfi_core.params import ESD, Sampler, parse_params
 from hfi_core.progress import no_progress
 from tests.support.projects import ESD_ROW, default_raw
 
-SAMPLING = RolloutSettings(batch=2, guidance=3, scheduler="ddim", rollout_steps=3, rollouts=2, reuse=1, concentration=1)
+SAMPLER = Sampler(scheduler="ddim", steps=3, guidance=3)
+SAMPLING = RolloutSettings(batch=2, sampler=SAMPLER, rollouts=2, reuse=1, concentration=1)
 
 
 def squared(model, error, t):

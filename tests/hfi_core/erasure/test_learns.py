@@ -23,6 +23,11 @@ def named(model, learns):
     every = {name for name, _ in model.unet.named_parameters()}
     if learns in ("all", "all-but-cross"):
         return every - (named(model, "cross") if learns == "all-but-cross" else set())
+    if learns == "all-but-time":
+        time = ("time_embedding", "time_emb_proj")
+        timed = [(path, part) for path, part in model.unet.named_modules() if path.split(".")[-1] in time]
+        assert len(timed) > 1
+        return every - {f"{path}.{name}" for path, part in timed for name, _ in part.named_parameters()}
     wanted = ["attn1", "attn2"] if learns == "attention" else ["attn2"]
     modules = [(path, module) for path, module in model.unet.named_modules() if path.split(".")[-1] in wanted]
     if learns == "cross-kv":
@@ -34,7 +39,8 @@ def named(model, learns):
     ("row", "learns"),
     [
         (SDD, "cross"), (SDD, "cross-kv"), (SDD, "all-but-cross"), (SDD, "attention"), (SDD, "all"),
-        (ANCHORED, "all"), (ESD, "attention"), (REWARD_WEIGHTED_ROW, "all-but-cross"), (DPO_ROW, "cross-kv"),
+        (ANCHORED, "all"), (ANCHORED, "all-but-time"), (ESD, "attention"), (REWARD_WEIGHTED_ROW, "all-but-cross"),
+        (DPO_ROW, "cross-kv"),
     ],
 )  # fmt: skip
 def test_exactly_the_named_parameters_are_trained(small_model, small_params, concepts, row, learns):
@@ -56,7 +62,7 @@ def test_exactly_the_named_parameters_are_trained(small_model, small_params, con
     assert all(torch.equal(value, before[name]) for name, value in small_model.unet.named_parameters())
 
 
-@pytest.mark.parametrize("learns", ["all-but-cross", "all"])
+@pytest.mark.parametrize("learns", ["all-but-cross", "all", "all-but-time"])
 def test_a_lora_of_what_no_lora_holds_is_refused(learns):
     raw = default_raw()
     raw["removals"]["wide"] = SDD | {"learns": learns}

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation.gates import check_gates
@@ -36,10 +37,41 @@ def test_a_bound_of_base_is_a_multiple_of_its_value(base, mine, factor):
     assert _passes(_evaluation(base, mine), at_least=factor, of_base=True) == (mine >= factor * base)
 
 
+@given(Shares, Shares, st.floats(0, 1))
+def test_a_figure_may_be_worse_than_base_by_a_fixed_amount_even_where_base_has_none(base, mine, amount):
+    assert _passes(_evaluation(base, mine), not_worse_than_base_by=amount) == (mine <= base + amount)
+    assert _passes(_evaluation(0, mine), not_worse_than_base_by=0.05) == (mine <= 0.05)
+    evaluation = _evaluation(base, mine)
+    for row in evaluation["rows"]:
+        row["metrics"] = {"kept@broad": row["metrics"]["flagged@broad"]}
+    (result,) = check_gates(evaluation, "mine", {"kept@broad": Gate(not_worse_than_base_by=amount)})
+    assert result.passed == (mine >= base - amount), "more is better, so the bound is below base's figure"
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {},
+        {"of_base": True},
+        {"of_base": True, "not_worse_by": 0.1},
+        {"not_worse_than_base_by": 0.1, "of_base": True},
+        {"not_worse_than_base_by": 0.1, "at_most": 0.2},
+        {"at_least": 0.1, "at_most": 0.2},
+        {"not_worse_than_base_by": -0.1},
+    ],
+)
+def test_a_gate_with_no_bound_or_with_two_is_refused(gate):
+    with pytest.raises(ValidationError):
+        Gate(**gate)
+
+
 def test_a_result_shows_value_interval_and_bound():
     gate = Gate(at_most=0.1, of_base=True)
     (result,) = check_gates(_evaluation(0.5, 0.06), "mine", {"flagged@broad": gate})
     assert str(result) == "fail: 0.06 [0.03, 0.06], at most 0.05 (0.1 x base 0.5 [0.25, 0.5])"
+    gate = Gate(not_worse_than_base_by=0.05)
+    (result,) = check_gates(_evaluation(0.0, 0.06), "mine", {"flagged@broad": gate})
+    assert str(result) == "fail: 0.06 [0.03, 0.06], at most 0.05 (base 0 [0, 0] + 0.05)"
 
 
 def test_an_unknown_row_or_metric_is_named():

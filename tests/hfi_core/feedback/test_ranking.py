@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from hfi_core.feedback.labels import RankedPair
@@ -10,16 +12,24 @@ CANDIDATES = {name: candidate(name) for name in "abcdef"}
 
 def test_a_ranking_is_taken_apart_into_pairs_with_ties_as_halves():
     comparisons = count_comparisons([order("a bc"), order("b a", "bo", not_applicable="d")])
-    assert comparisons.pairs == [
+    assert [replace(pair, ranking="") for pair in comparisons.pairs] == [
         RankedPair("a", "b", 1.0),
         RankedPair("a", "c", 1.0),
         RankedPair("b", "a", 1.0),
         RankedPair("b", "c", 0.5),
         RankedPair("c", "b", 0.5),
     ]
+    first, second = comparisons.pairs[0], comparisons.pairs[2]
+    assert first.ranking != second.ranking, "other pictures were ranked together"
     assert comparisons.ties == 1
     assert comparisons.ranked == {"a": 2, "b": 2, "c": 1}
     assert comparisons.not_applicable == {"d": 1}
+
+
+def test_pairs_of_the_same_pictures_are_counted_together_by_whomever_they_were_ranked():
+    comparisons = count_comparisons([order("a b"), order("b a", "bo"), order("a b", "cy")])
+    assert [(pair.above, pair.weight) for pair in comparisons.pairs] == [("a", 2.0), ("b", 1.0)]
+    assert len({pair.ranking for pair in comparisons.pairs}) == 1
 
 
 def test_a_group_of_four_holds_six_ties():

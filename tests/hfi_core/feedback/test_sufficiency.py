@@ -24,7 +24,7 @@ def _params(kind="binary", minimum=1, least=4):
     raw["concepts"]["badge"]["feedback"] = kind
     raw["feedback"]["minimum"] = minimum
     raw["reward"]["least"] = least
-    raw["attack"]["held_out"] = 0.3
+    raw["feedback"]["held_out_for_attacks"] = 0.3
     return parse_params(raw)
 
 
@@ -57,7 +57,7 @@ def test_answers_of_one_kind_are_not_enough_until_all_is_judged():
     alike = [vote(one, "no") for one in LEARN]
     assert _need(alike).missing == (
         "2 objectionable pictures (0 so far)",
-        "1 objectionable picture among those kept for the attack",
+        "1 objectionable picture among those kept for attackers",
     )
     assert _need([*alike, *(vote(one, "no") for one in ATTACK)]).is_sufficient, "more people would change nothing"
 

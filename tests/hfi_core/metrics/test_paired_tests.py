@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, false_discovery_control
 
-from hfi_core.metrics.paired_tests import holm, mcnemar
+from hfi_core.metrics.paired_tests import holm, mcnemar, pairs_needed
 
 _ps = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 
@@ -54,3 +54,20 @@ def test_holm_lies_between_the_false_discovery_rate_and_bonferroni(ps):
 
 def test_holm_on_the_textbook_example():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+@pytest.mark.parametrize(("difference", "differing", "expected"), [(0.05, 0.1, 312), (0.1, 0.2, 155), (0.1, 0.1, 77)])
+def test_the_number_of_pairs_is_that_of_the_published_formula(difference, differing, expected):
+    assert pairs_needed(difference, differing, level=0.95) == expected
+    # Connor 1987, with the normal quantiles in numbers.
+    root = 1.959964 * differing**0.5 + 0.841621 * (differing - difference**2) ** 0.5
+    assert (root / difference) ** 2 == pytest.approx(expected, abs=1)
+
+
+def test_so_many_pairs_see_the_difference_about_as_often_as_promised():
+    n, rng = pairs_needed(0.1, 0.3, level=0.95), np.random.default_rng(0)
+    seen = 0
+    for _ in range(200):
+        which = rng.choice(3, n, p=[0.7, 0.2, 0.1])
+        seen += mcnemar(which == 1, which == 2) < 0.05
+    assert 0.7 <= seen / 200 <= 0.9

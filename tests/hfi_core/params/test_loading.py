@@ -80,9 +80,12 @@ OUTSIDE = list(bounded(SCHEMA, RAW))
 # Keys of these mappings are names that a user chooses; without a value of theirs the mapping may still be whole.
 CHOSEN = {
     ("feedback", "simulated"), ("evaluate", "suites"), ("release", "gates"), ("concepts",), ("removals",),
-    ("candidates", "drawn"),
+    ("candidates", "drawn"), ("attacks",),
 }  # fmt: skip
-OPTIONAL = {"of_base", "at_most", "at_least"}
+OPTIONAL = {
+    "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances", "attackers",
+    "word", "token", "reinvert_from",
+}  # fmt: skip
 REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
 
 
@@ -102,7 +105,7 @@ def test_a_value_outside_a_bound_is_refused_by_its_key(path, value):
 
 def test_the_bounds_that_are_tried_reach_every_section():
     assert {path[0] for path, _ in OUTSIDE} == {
-        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attack",
+        "seed", "compute", "sampler", "candidates", "feedback", "annotation", "reward", "invert", "removals", "attacks",
         "evaluate",
     }  # fmt: skip
 
@@ -112,11 +115,7 @@ def test_a_missing_key_is_named(path):
     raw = copy.deepcopy(RAW)
     parent, last = at(raw, path)
     del parent[last]
-    message = refusal(raw)
-    if path[-1] == "method":
-        assert ".".join(path[:-1]) in message and "method" in message
-    else:
-        assert f"{'.'.join(path)}: missing key" in message
+    assert f"{'.'.join(path)}: missing key" in refusal(raw)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +179,13 @@ def test_a_number_that_is_none_is_refused(value):
         (("removals", "second"), {"method": "none"}, "only the removal `base`"),
         (("removals", "anchored", "method"), "magic", "removals.anchored"),
         (("release", "row"), "nobody", "release.row"),
-        (("release", "gates"), {"flagged@broad": {}}, "either at_most or at_least"),
+        (
+            ("release", "gates"),
+            {"flagged@broad": {}},
+            "one of at_most, at_least, not_worse_than_base_by and not_worse_by",
+        ),
+        (("release", "gates"), {"flagged@brod": {"at_most": 1}}, "release.gates.flagged@brod: a figure is called"),
+        (("release", "gates"), {"flagged": {"at_most": 1}}, "and the suites are broad, precise, neighbours, unrelated"),
         (("evaluate", "suites"), {}, "suite 'broad' is missing"),
         (("model", "source"), "models/mine", "feedback.simulated is for the embedded model only"),
         (("feedback", "simulated"), {}, "is in feedback/, where the simulation writes and which git ignores"),
@@ -334,12 +339,12 @@ def test_prompts_in_a_file_are_read_as_if_they_were_in_the_params(tmp_path):
         (b"a cup\n", {"prompts": ["a cup"]}, "unrelated: a suite has either prompts or file, not both"),
         (b"# a cup\n", {}, "prompts/mine.txt has no prompt"),
         (b"\xff\n", {}, "prompts/mine.txt cannot be read"),
-        (b"a cup\na cup\n", {}, "unrelated.prompts: prompt 'a cup' occurs twice"),
+        (b"a cup\na cup\n", {}, "unrelated: prompt 'a cup' occurs twice"),
         (b"#" * (8 * 1024 * 1024 + 1), {}, "larger than 8 MiB"),
         (b"", {"file": "prompts"}, "cannot be read"),
         (b"", {"file": "prompts/yours.txt"}, "the file of prompts prompts/yours.txt is missing"),
         (b"", {"file": "../mine.txt"}, "a path inside the project is expected"),
-        (b"", {"file": None}, "file must be the path of a text file"),
+        (b"", {"file": None}, "file must be the path of a file of prompts"),
     ],
     ids=["both", "none in it", "not UTF-8", "twice", "huge", "a folder", "missing", "outside", "null"],
 )
@@ -369,3 +374,16 @@ def test_a_revision_that_is_not_a_commit_is_refused(section, revision):
     message = refusal(changed((*section, "revision"), revision))
     assert ".".join(section) + ".revision: a commit of 40 hexadecimal digits is expected" in message
     assert revision[:8] in message
+
+
+@pytest.mark.parametrize("name", ["broad", "objectionable", "worst_attack", "Mine"])
+def test_an_attack_has_a_name_of_its_own(name):
+    raw = copy.deepcopy(RAW)
+    raw["attacks"] = {name: raw["attacks"]["reinverted"]}
+    assert f"attacks.{name}" in refusal(raw)
+
+
+def test_attackers_need_pictures_that_no_removal_saw():
+    raw = changed(("feedback", "held_out_for_attacks"), 0)
+    assert "attackers need pictures that no removal saw" in refusal(raw)
+    assert parse_params(raw | {"attacks": {}}).attacks == {}

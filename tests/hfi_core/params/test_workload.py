@@ -1,12 +1,20 @@
 """The counts of a plan are those of what really runs."""
 
 import pytest
+import torch
 
+from hfi_core.attacks.base import list_attackers
+from hfi_core.attacks.kinds import find_attack
+from hfi_core.compute.seeding import torch_generator
 from hfi_core.evaluation.shots import list_shots
+from hfi_core.inversion.textual_inversion import TrainingExamples
+from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import parse_params
 from hfi_core.params.workload import Workload, count_evaluation_pictures, count_unet_passes
 from hfi_core.pipeline.graph import units_of
+from hfi_core.progress import no_progress
+from tests.support.attacks import make_target, write_tokens_found
 from tests.support.loop import write_feedback
 from tests.support.projects import (
     CLOSED_FORM,
@@ -24,8 +32,6 @@ COUNTED = ("generate", "invert", "distill", "attack", "evaluate", "package")
 @pytest.fixture
 def counted(monkeypatch):
     """Passes as the model sees them: [without gradient, with gradient]."""
-    import torch
-
     seen = [0, 0]
 
     def counting(self, x_t, t, condition, weights=None):
@@ -48,9 +54,13 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
     selected = {row: rows[row].model_dump(mode="json") for row in ("base", "sdd-token", "anchored")}
     selected |= {
         "closed-form": CLOSED_FORM, "esd": ESD_ROW | {"preserved": ["a boat"]}, "uce": UCE_ROW, "rece": RECE_ROW,
+        "anchored-more": selected["anchored"] | {
+            "reinvert_from": ["word", "token", "beside"], "anchors": 2, "words": "held", "jitter": 0.5,
+            "preserved": ["a boat"],
+        },
         "rewarded": REWARD_WEIGHTED_ROW, "dpo": DPO_ROW | {"steps": 5},
     }  # fmt: skip
-    project.edit(removals=selected, evaluate__reinverted=1, attack__attackers=2)
+    project.edit(removals=selected, attacks__reinverted__pictures=1, attacks__reinverted__attackers=2)
     params = project.params
     for unit in units_of(params):
         if unit.stage.name == "ingest":
@@ -62,13 +72,47 @@ def test_every_pass_that_stages_make_is_counted(project, counted, monkeypatch):
         assert (unit.stage.name in COUNTED and unit.address != "distill@base") == (sum(counted) > 0), unit.address
 
 
-def test_a_row_s_evaluation_draws_so_many_pictures():
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"kind": "unlearndiff", "loss": loss, "pictures": 1, "prompts": 3, "tokens": 2, "timesteps": 1, "steps": 2}
+        | {"rate": 0.1, "weight_decay": 0.0, "check": 9, "batch": 2}
+        for loss in ("unlearndiff", "p4d")
+    ]
+    + [
+        {"kind": "latent_inversion", "pictures": 3, "steps": 4, "iterations": 2, "regularization": 0.1}
+        | {"unrelated": ["a boat"], "references": 2}
+    ],
+    ids=["unlearndiff", "p4d", "latent_inversion"],
+)
+def test_every_pass_of_an_attack_is_counted(project, counted, settings):
+    project.edit(attacks={"one": settings})
+    params = project.params
+    model = load_base_model(params.model, params.compute)
+    latents = torch.randn(3, *model.latent_shape, generator=torch_generator("latents"))
+    (attacker,) = list_attackers("one", params.attacks["one"], "badge")
+    target = make_target(
+        params, attacker, model=model, load_base=lambda: model,
+        load_examples=lambda: TrainingExamples(latents, ["a red badge"] * 3, torch.ones(3)),
+        score_pictures=lambda pictures: pictures.mean(axis=(1, 2, 3)),
+    )  # fmt: skip
+    find_attack(params.attacks["one"])(target, params.attacks["one"], work=None, progress=no_progress)
+    work = count_unet_passes("attack", "base", params)
+    assert counted == [work.forward, work.gradient]
+
+
+def _shots(params, row):
+    write_tokens_found(row, params)
+    return list_shots(params, row)
+
+
+def test_a_row_s_evaluation_draws_so_many_pictures(tmp_path):
     params = parse_params(default_raw())
-    assert count_evaluation_pictures(params) == len(list_shots(params)) == 564
+    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "one")) == 628
     raw = default_raw()
-    raw["attack"]["attackers"] = 3
+    raw["attacks"]["reinverted"] |= {"attackers": 3, "looks": [10, 100]}
     params = parse_params(raw)
-    assert count_evaluation_pictures(params) == len(list_shots(params)) == 564 + 2 * 64
+    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "three")) == 628 + (3 * 3 - 1) * 64
 
 
 def test_without_guidance_a_step_is_one_pass():

@@ -64,6 +64,14 @@ def test_the_simulation_is_gone_from_the_graph_with_feedback_of_one_s_own():
     assert units["ingest@badge"].inputs["feedback"] == Path("data/feedback/mine.jsonl")
 
 
+def test_without_attacks_no_stage_attacks_and_none_reads_what_attacks_make():
+    raw = default_raw()
+    raw["attacks"], raw["feedback"]["held_out_for_attacks"] = {}, 0
+    units = list(units_of(parse_params(raw)))
+    assert units and not any(unit.stage.name == "attack" for unit in units)
+    assert not any(path.parts[0] == "attacks" for unit in units for path in unit.inputs.values())
+
+
 def test_paths_stand_under_the_given_root():
     for unit in units_of(PARAMS, Path("root")):
         assert all(path.parts[0] == "root" for path in (*unit.inputs.values(), *unit.outputs.values()))

@@ -86,8 +86,10 @@ def test_a_choice_is_the_same_every_time_and_holds_its_share_of_random_ones(proj
 def test_pictures_kept_for_the_attacker_are_asked_about_at_random_only(project):
     chosen = select(PARAMS, "badge", root=project, count=40, random_share=0.5)
     for one in chosen.choices:
-        assert one.random or assign_split(one.candidate.id, PARAMS.attack.held_out) == "learn"
-    assert any(assign_split(one.candidate.id, PARAMS.attack.held_out) == "attack" for one in chosen.choices)
+        assert one.random or assign_split(one.candidate.id, PARAMS.feedback.held_out_for_attacks) == "learn"
+    assert any(
+        assign_split(one.candidate.id, PARAMS.feedback.held_out_for_attacks) == "attack" for one in chosen.choices
+    )
 
 
 def test_the_random_sample_grows_by_an_order_that_knows_no_answers(project):

@@ -1,3 +1,5 @@
+from itertools import combinations
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,15 @@ from hfi_core.io.tensors import save_tensors
 from hfi_core.metrics.ranking import Resampling
 from hfi_core.params import Reward
 from hfi_core.reward.model import WEIGHTS, RewardModel, train_model
-from hfi_core.reward.objectives import BATCH, bradley_terry, draw_batch, make_objective, split_held_out, squared_error
+from hfi_core.reward.objectives import (
+    BATCH,
+    bradley_terry,
+    draw_batch,
+    make_objective,
+    split_held_out,
+    split_rankings,
+    squared_error,
+)
 
 SETTINGS = Reward(hidden=16, steps=200, rate=0.01, weight_decay=0.01, held_out=0.25, least=8)
 HOW = Resampling(200, 0.95, 0)
@@ -184,6 +194,43 @@ def test_split_votes_are_not_part_of_accuracy_and_auc():
 def test_too_few_labels_or_one_class_are_refused_with_what_to_do(values, message):
     with pytest.raises(UserError, match=f"(?s){message}.*To fix this: have more pictures judged"):
         make_objective("binary", "badge", [_label(k, v) for k, v in enumerate(values)], [], SETTINGS, 0)
+
+
+def _sets(count: int, size: int, rankers: float = 1.0) -> list[RankedPair]:
+    """Pairs of disjoint sets of pictures, each ranked in the order of its pictures."""
+    return [
+        RankedPair(f"p{size * s + a:03d}", f"p{size * s + b:03d}", rankers, f"set-{s}")
+        for s in range(count)
+        for a, b in combinations(range(size), 2)
+    ]
+
+
+@given(st.integers(2, 30), st.integers(2, 6), st.integers(0, 99))
+def test_whole_rankings_are_held_out_and_no_pair_is_lost(count, size, seed):
+    names = [f"p{k:03d}" for k in range(count * size)]
+    pairs = _sets(count, size)
+    mask = split_rankings(names, pairs, 0.5, seed)
+    held_out = {name for name, marked in zip(names, mask, strict=True) if marked}
+    assert 0 < len(held_out) <= 0.5 * len(names)
+    assert all((pair.above in held_out) == (pair.below in held_out) for pair in pairs)
+
+
+def test_sets_that_several_people_ranked_are_held_out_first():
+    names = [f"p{k:03d}" for k in range(40)]
+    alone = [RankedPair(names[k], names[(k + 7) % 40], 1.0, f"own-{k}") for k in range(40)]
+    mask = split_rankings(names, [*alone, *_sets(8, 5, rankers=3.0)], 0.25, 0)
+    assert mask.sum() == 10 and set(np.flatnonzero(mask) // 5 * 5) == set(np.flatnonzero(mask)[::5])
+
+
+def test_a_single_set_is_split_by_pictures():
+    names = [f"p{k:03d}" for k in range(20)]
+    assert split_rankings(names, _sets(1, 20), 0.25, 0).sum() == 5
+
+
+def test_few_held_out_pairs_are_warned_of():
+    labels = [_label(k, k / 39) for k in range(40)]
+    with pytest.warns(UserWarning, match=r"badge: only 20 pairs of held-out pictures.*To fix this: have more pictures"):
+        make_objective("ranking", "badge", labels, _sets(8, 5), SETTINGS, 0)
 
 
 def test_rankings_that_are_ties_alone_are_refused():

@@ -17,7 +17,7 @@ from hfi_core.io.json_files import write_json
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.report.table import build_comparison_table
 from hfi_core.stages import compare
-from tests.support.evaluations import Files, small_params, write_files
+from tests.support.evaluations import Files, small_params, with_attack, write_files
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +54,38 @@ def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figure
 
 
 def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, page, tmp_path):
-    attacked = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 2})})
+    attacked = with_attack(params, attackers=2)
     files = write_files(tmp_path, attacked)
     compare.run(StageContext(attacked, files.inputs, files.outputs()))
     base, *_ = json.loads(files.outputs()["evaluation"].read_text())["rows"]
     text = files.outputs()["page"].read_text(encoding="utf-8")
-    line = re.search(r"<code>badge\.2</code></th><td>(.*?)</td>", text)
-    assert line[1] == f"{100 * base['attackers']['badge.2']:.1f}\u202f%"
+    line = re.search(r"<code>badge\.2</code></td><td>(.*?)</td>", text)
+    assert line[1] == f"{100 * base['attacks']['reinverted']['attackers']['badge.2']:.1f}\u202f%"
     assert "Results of each attacker" in text and "Results of each attacker" not in page
+
+
+def test_the_page_has_the_attacks_and_says_which_is_not_calibrated(evaluation, page):
+    assert "<code>flagged@reinverted</code>" in page and not evaluation["attacks"]["reinverted"]["calibrated"]
+    assert "The attack reinverted is not calibrated" in page and "1 of 1 attacks does not work on the base" in page
+
+
+def test_the_page_plots_the_steps_of_attackers_with_looks(params, page, tmp_path):
+    looked = with_attack(params, looks=[50])
+    files = write_files(tmp_path, looked)
+    compare.run(StageContext(looked, files.inputs, files.outputs()))
+    assert (files.outputs()["plots"] / "attackers_steps.svg").exists()
+    caption = "over the steps of the attackers"
+    assert caption in files.outputs()["page"].read_text(encoding="utf-8") and caption not in page
+
+
+def test_without_attacks_there_are_no_figures_of_them(params, tmp_path):
+    plain = params.model_copy(update={"attacks": {}})
+    files = write_files(tmp_path, plain)
+    compare.run(StageContext(plain, files.inputs, files.outputs()))
+    evaluation = json.loads(files.outputs()["evaluation"].read_text())
+    assert evaluation["attacks"] == {} and "worst_attack" not in evaluation["rows"][0]
+    text = files.outputs()["page"].read_text(encoding="utf-8")
+    assert "Attacks</h3>" not in text and "worst_attack" not in text.split('id="definitions"')[0]
 
 
 def test_the_page_says_where_rows_were_not_evaluated_alike(params, files, page, tmp_path):
@@ -111,7 +135,7 @@ def test_the_page_is_one_file_with_neither_script_nor_anything_to_fetch(page):
     assert "script" not in parsed.tags
     assert all(address.startswith(("data:image/", "#")) for address in parsed.addresses)
     assert "url(" not in page
-    assert parsed.tags.count("img") == 5 * 4 * 12 + 4
+    assert parsed.tags.count("img") == 7 * 4 * 12 + 4
     assert "flagged" in parsed.classes
 
 

@@ -97,6 +97,37 @@ def test_a_row_runs_through_all_stages_of_its_own(inverted, row):
     assert any(".attn2." not in name for name in weights) == (learns == "all-but-cross")
 
 
+def test_an_anchored_row_with_every_setting_runs_and_says_which_words_it_judged(inverted, tmp_path):
+    row = {
+        "method": "anchored", "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "learns": "all-but-time",
+        "guidance": 3.0, "rollout_steps": 2, "rollouts": 2, "reuse": 1, "concentration": 1, "rounds": 2,
+        "contrast": 0.5, "preserve": True, "reinvert_steps": 1, "reinvert_from": ["word", "token", "beside"],
+        "anchor": "both",
+        "anchor_words": ["of wood"], "anchors": 2, "words": "judged", "vocabulary": ["axe", "spoon"],
+        "word_pictures": 2, "objectionable_from": 0.51, "jitter": 0.3,
+    }  # fmt: skip
+    copy = Project(tmp_path / "project")
+    shutil.copytree(inverted.folder, copy.folder)
+    copy.edit(removals=copy.params.model_dump(mode="json")["removals"] | {"everything": row})
+    (unit,) = [unit for unit in units(copy) if unit.address == "distill@everything"]
+    signs: list[str] = []
+    context = unit.context(copy.params, work=tmp_path / "work", progress=lambda done, total, what: signs.append(what))
+    unit.stage.load()(context)
+    judged = json.loads((copy.folder / "models/everything/words.json").read_text())
+    assert {concept: set(words) for concept, words in judged.items()} == {
+        concept: {"axe", "spoon"} for concept in ("knife", "blood")
+    }
+    # Of two concepts: three starts, and two anchors.
+    assert len([sign for sign in signs if sign.endswith("round 2, inverting")]) == 6
+    assert len([sign for sign in signs if "of 2, inverting" in sign]) == 4
+    first = load_file(copy.folder / "models/everything/weights.safetensors")
+    # Started again in the middle, it ends in the same bits.
+    (tmp_path / "work/round-2/done.safetensors").unlink()
+    unit.stage.load()(context)
+    again = load_file(copy.folder / "models/everything/weights.safetensors")
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
 def with_row(**settings):
     raw = default_raw()
     raw["removals"]["row"] = settings

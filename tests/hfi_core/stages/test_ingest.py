@@ -150,7 +150,7 @@ def test_the_order_of_lines_changes_no_byte_of_the_labels(tmp_path, data, kind):
 
 def test_a_picture_is_in_the_part_that_its_id_gives_it(tmp_path):
     _ingest(tmp_path, _votes())
-    share = _params().attack.held_out
+    share = _params().feedback.held_out_for_attacks
     labels = read_labels(tmp_path / "labels")
     assert {one.part for one in labels} == {"learn", "attack"}
     assert all(one.part == assign_split(one.picture, share) for one in labels)

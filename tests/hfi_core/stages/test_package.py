@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation.records import read_variants
-from hfi_core.evaluation.shots import list_shots
+from hfi_core.evaluation.shots import list_suite_shots
 from hfi_core.inversion.tokens import save_token
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import load_image
@@ -50,7 +50,7 @@ def pictures_of(pipe, params) -> np.ndarray:
     side = pipe.unet.config.sample_size
     shape = (1, pipe.unet.config.in_channels, side, side)
     drawn = []
-    for shot in list_shots(params)[:6]:
+    for shot in list_suite_shots(params)[:6]:
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(shot.request.seed))
         found = pipe(
             shot.prompt, latents=noise, output_type="np",

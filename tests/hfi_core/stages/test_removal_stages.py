@@ -1,13 +1,13 @@
 """Invert, distill, attack and package on a small project: what lies there at the end, and who can read it."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from hfi_core.attacks.files import read_cases
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_jsonl
@@ -15,6 +15,7 @@ from hfi_core.models.diffusion.loading import load_base_model, load_safeguarded_
 from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
 from hfi_core.pipeline.stage import StageContext
 from hfi_core.stages import attack
+from tests.support.evaluations import with_attack
 from tests.support.loop import bytes_below, run_through
 from tests.support.projects import CLOSED_FORM, Project, write_project
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.integration  # whole loops
 def finished(miniature, tmp_path_factory) -> Project:
     project = write_project(tmp_path_factory.mktemp("loop") / "project", miniature)
     rows = {row: removal.model_dump(mode="json") for row, removal in project.params.removals.items()}
-    project.edit(removals=rows | {"closed-form": CLOSED_FORM}, attack__attackers=2)
+    project.edit(removals=rows | {"closed-form": CLOSED_FORM}, attacks__reinverted__attackers=2)
     run_through(project)
     return project
 
@@ -70,10 +71,10 @@ def test_the_attacker_sees_no_picture_that_the_reward_was_learnt_from(finished):
 def test_every_row_faces_the_same_attackers_who_find_different_tokens(finished):
     starts = []
     for row in finished.params.removals:
-        folder = finished.folder / "attacks" / row
-        tokens = [load_tokens(folder / "badge" / number) for number in ("1", "2")]
-        assert [list(token) for token in tokens] == [["<badge-reinverted>"], ["<badge-reinverted-2>"]]
-        assert not torch.equal(*(vectors for token in tokens for vectors in token.values()))
+        folder = finished.folder / "attacks" / row / "reinverted"
+        tokens = load_tokens(folder / "tokens")
+        assert list(tokens) == ["<badge-reinverted>", "<badge-reinverted-2>"]
+        assert not torch.equal(*tokens.values())
         head, first, *_ = (folder / "steps.csv").read_text().splitlines()
         assert head == "step,badge,badge.2"
         starts.append(first)
@@ -81,16 +82,17 @@ def test_every_row_faces_the_same_attackers_who_find_different_tokens(finished):
 
 
 def test_more_attackers_leave_the_first_unchanged(finished, tmp_path):
-    params = finished.params
-    alone = params.model_copy(update={"attack": params.attack.model_copy(update={"attackers": 1})})
-    inputs = {name: finished.folder / name for name in ("labels", "candidates")}
+    params = with_attack(finished.params, attackers=1)
+    inputs = {name: finished.folder / name for name in ("labels", "candidates", "tokens", "reward")}
     inputs["model"] = finished.folder / "models/base"
-    among, seen = finished.folder / "attacks/base", []
-    attack.run(StageContext(alone, inputs, {"attack": tmp_path}, "base", progress=lambda *sign: seen.append(sign)))
-    first = Path("badge/1")
-    assert list((tmp_path / "badge").iterdir()) == [tmp_path / first]
-    assert bytes_below(tmp_path / first, named_from=tmp_path) == bytes_below(among / first, named_from=among)
-    assert seen == [(step, alone.attack.steps, "attacking base") for step in range(1, alone.attack.steps + 1)]
+    among, seen = finished.folder / "attacks/base/reinverted", []
+    attack.run(StageContext(params, inputs, {"attack": tmp_path}, "base", progress=lambda *sign: seen.append(sign)))
+    alone, steps = tmp_path / "reinverted", params.attacks["reinverted"].steps
+    assert [path.name for path in (alone / "tokens").iterdir()] == ["badge-reinverted"]
+    first = "tokens/badge-reinverted"
+    assert bytes_below(alone / first, named_from=alone) == bytes_below(among / first, named_from=among)
+    assert read_cases(alone) == read_cases(among)[: params.attacks["reinverted"].pictures]
+    assert seen == [(step, steps, "base, reinverted on badge: inverting") for step in range(1, steps + 1)]
 
 
 def test_the_release_draws_what_was_evaluated(finished):
@@ -117,6 +119,13 @@ def test_the_release_names_every_file_by_its_digest(finished):
     assert set(digests) == files
     assert all(digests[name] == f"sha256:{sha256_of_file(release / name)}" for name in files)
     assert "simulated" not in (release / "README.md").read_text().split("## Figures")[0]
+
+
+def test_the_card_names_the_worst_attack_and_those_that_show_nothing(finished):
+    card = (finished.folder / "release" / "README.md").read_text()
+    attacks = json.loads((finished.folder / "reports/evaluation.json").read_text())["attacks"]
+    assert "`flagged@worst_attack` is that of `reinverted`" in card
+    assert ("The attack reinverted is not calibrated" in card) == (not attacks["reinverted"]["calibrated"])
 
 
 def test_safeguarded_weights_leave_the_rest_of_the_base_alone(finished):

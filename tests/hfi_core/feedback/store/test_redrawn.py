@@ -23,7 +23,7 @@ def _params(live: bool = True):
     raw["feedback"] |= {"minimum": 1, "store": live, "agreement": {"warn_below": -1.0, "refuse_below": None}}
     raw["feedback"] |= {"simulated": {}, "file": "data/feedback/people.jsonl"} if live else {}
     raw["reward"]["least"] = 4
-    raw["attack"]["held_out"] = 0.3
+    raw["feedback"]["held_out_for_attacks"] = 0.3
     return parse_params(raw)
 
 

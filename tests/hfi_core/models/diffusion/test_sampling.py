@@ -13,6 +13,8 @@ from diffusers import (
     StableDiffusionPipeline,
     UniPCMultistepScheduler,
 )
+from diffusers.guiders import ClassifierFreeGuidance
+from pydantic import ValidationError
 
 from hfi_core.compute.shards import unfinished_blocks
 from hfi_core.errors import UserError
@@ -81,6 +83,27 @@ def test_guidance_of_one_needs_no_unconditional_pass_and_still_draws(model):
     assert pixels.dtype == np.uint8
 
 
+@pytest.mark.parametrize("start, stop", [(0.0, 1.0), (0.2, 1.0), (0.0, 0.7), (0.25, 0.5), (0.9, 0.95)])
+def test_guidance_acts_at_the_steps_at_which_it_acts_in_diffusers(model, start, stop):
+    sampler = Sampler(scheduler="ddim", steps=6, guidance=3, guidance_start=start, guidance_stop=stop)
+    x, condition, nothing = draw_initial_noise(model, [5]), model.encode(["a red badge"]), model.encode([""])
+    *_, (drawn, _) = denoise(model, x, condition, nothing, sampler=sampler)
+
+    guider = ClassifierFreeGuidance(3.0, start=start, stop=stop, use_original_formulation=False)
+    solver = DDIMScheduler.from_config(model.scheduler_config)
+    solver.set_timesteps(6)
+    for step, t in enumerate(solver.timesteps):
+        guider.set_state(step, 6, t)
+        asked = (condition, nothing)[: guider.num_conditions]
+        x = solver.step(guider.forward(*[model.predict(x, t.expand(1), c) for c in asked]).pred, t, x).prev_sample
+    torch.testing.assert_close(drawn, x, atol=1e-4, rtol=1e-4)
+
+
+def test_an_interval_of_guidance_without_a_step_is_refused():
+    with pytest.raises(ValidationError, match="guidance_start must be smaller than guidance_stop"):
+        Sampler(scheduler="ddim", steps=6, guidance=3, guidance_start=0.5, guidance_stop=0.5)
+
+
 def test_our_sampler_draws_what_the_diffusers_pipeline_draws(model, miniature):
     pipe = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32, safety_checker=None)
     pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
@@ -114,7 +137,8 @@ def test_under_v_prediction_too_whatever_scheduler_the_folder_was_saved_with(
     noise = draw_initial_noise(model, [5])
     wanted = pipe("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent").images
     *_, (drawn, _) = denoise(
-        model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=scheduler, steps=3, guidance=3
+        model, noise, model.encode(["a knife"]), model.encode([""]), 
+        sampler=Sampler(scheduler=scheduler, steps=3, guidance=3),
     )  # fmt: skip
     torch.testing.assert_close(drawn, wanted, atol=1e-3, rtol=1e-3)
 

@@ -17,7 +17,7 @@ from hfi_core.models.diffusion.loading import load_base_model
 from hfi_core.models.diffusion.sampling import denoise, draw_initial_noise
 from hfi_core.models.diffusion.supported import _SCHEDULERS, require_supported
 from hfi_core.models.weights import digest_of_weights
-from hfi_core.params import Source
+from hfi_core.params import Sampler, Source
 from tests.support.other_model import build_other_model, build_sdxl
 
 
@@ -128,6 +128,7 @@ def test_what_is_accepted_is_drawn_as_diffusers_draws_it(shapes, tmp_path, proje
         pipeline.scheduler = kind.from_pretrained(folder / "scheduler", clip_sample=False, steps_offset=offset)
         theirs = pipeline("a knife", latents=noise, num_inference_steps=3, guidance_scale=3, output_type="latent")
         *_, (ours, _) = denoise(
-            model, noise, model.encode(["a knife"]), model.encode([""]), scheduler=solver, steps=3, guidance=3
+            model, noise, model.encode(["a knife"]), model.encode([""]), 
+            sampler=Sampler(scheduler=solver, steps=3, guidance=3),
         )  # fmt: skip
         torch.testing.assert_close(ours, theirs.images, atol=1e-3, rtol=1e-3)
