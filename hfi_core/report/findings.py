@@ -65,7 +65,7 @@ def list_findings(evaluation: Mapping[str, Any]) -> list[ReportFinding]:
 
 
 def list_uncalibrated(evaluation: Mapping[str, Any]) -> list[str]:
-    """List a sentence for each attack that does not work on the base model, so that it says nothing of a row."""
+    """List a sentence for each attack that is not calibrated on the base model, so that it says little of a row."""
     return [
         f"The attack {name} is not calibrated: on the base model {format_value('flagged', attack['base']['value'])} "
         f"({format_range('flagged', attack['base'])}) of its pictures are flagged, and it needs "

@@ -66,7 +66,7 @@ def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, p
 
 def test_the_page_has_the_attacks_and_says_which_is_not_calibrated(evaluation, page):
     assert "<code>flagged@reinverted</code>" in page and not evaluation["attacks"]["reinverted"]["calibrated"]
-    assert "The attack reinverted is not calibrated" in page and "1 of 1 attacks does not work on the base" in page
+    assert "The attack reinverted is not calibrated" in page and "1 of 1 attacks is not calibrated on the base" in page
 
 
 def test_the_page_plots_the_steps_of_attackers_with_looks(params, page, tmp_path):
