@@ -47,7 +47,7 @@ def list_attackers(name: str, settings: AttackSettings, concept: str) -> list[At
 
 @dataclass(frozen=True)
 class Target:
-    """Everything that one attacker may use. The removal's name is no part of it: all rows meet the same attackers."""
+    """Everything that one attacker may use. It lacks the removal's name, so that all rows meet the same attackers."""
 
     attacker: Attacker
     concept: Concept

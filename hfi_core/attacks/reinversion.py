@@ -10,6 +10,7 @@ import torch
 
 from hfi_core.attacks.base import AttackPrompt, Found, Target, repeat_prompts
 from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors, repeat_vectors
+from hfi_core.inversion.tokens import token_phrase
 from hfi_core.params import Reinversion
 from hfi_core.progress import Progress, report_steps
 from hfi_core.prompts import replace_text
@@ -43,7 +44,7 @@ def attack(target: Target, spec: Reinversion, *, work: Path | None, progress: Pr
 
 def _draw_token(target: Target, spec: Reinversion, name: str, step: int | None = None) -> list[AttackPrompt]:
     text = target.concept.text
-    phrase = f"{text} {name}" if spec.beside else name
+    phrase = token_phrase(text, name, beside=spec.beside)
     return repeat_prompts(target, lambda prompt: replace_text(prompt, text, phrase), spec.pictures, step)
 
 

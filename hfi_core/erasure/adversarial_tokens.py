@@ -13,7 +13,7 @@ import torch
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.textual_inversion import InversionSettings, invert_token, make_start_vectors
-from hfi_core.inversion.tokens import token_name
+from hfi_core.inversion.tokens import token_name, token_phrase
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.params import Anchored, Params
 from hfi_core.progress import Progress, report_steps
@@ -32,7 +32,7 @@ class FoundToken:
 
     def stands_for(self, text: str) -> str:
         """Return what takes the place of the concept's text in prompts."""
-        return f"{text} {self.name}" if self.beside else self.name
+        return token_phrase(text, self.name, beside=self.beside)
 
 
 def find_again(

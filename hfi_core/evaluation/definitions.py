@@ -159,7 +159,7 @@ def first_suite(role: str, suites: Mapping[str, str]) -> str:
 
 
 def list_headlines(evaluation: Mapping[str, Any]) -> list[str]:
-    """List the metrics of the short tables. Without attacks there is no worst one."""
+    """List the metrics of the short tables. `flagged@worst_attack` is missing if there are no attacks."""
     names = metrics_on(HEADLINES, evaluation["suites"] | {WORST: WORST})
     return [name for name in names if all(name in row["metrics"] for row in evaluation["rows"])]
 

@@ -125,7 +125,8 @@ def _own_guidance(params: Params, case: AttackCase) -> float | None:
 def list_rivals(evaluate: Evaluate, suite: str) -> list[str]:
     """List the prompts of other suites that are wrong for this suite's pictures; see `Judge.judge`.
 
-    A suite of another concept is no rival, unless this suite is of none: one picture may be right for two concepts.
+    A suite of another concept is not a rival, because one picture may be right for two concepts. If this suite has no
+    concept, suites of all concepts are rivals.
     """
     spec = evaluate.suites.get(suite)
     role, concept = (spec.role, spec.concept) if spec else ("broad", None)

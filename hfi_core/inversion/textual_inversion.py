@@ -8,6 +8,7 @@ import torch
 
 from hfi_core.compute.seeding import torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine_decay, fit
+from hfi_core.inversion.tokens import token_phrase
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.params import Invert, Reinversion
 from hfi_core.prompts import mentions, replace_text
@@ -100,7 +101,8 @@ def invert_token(
     vectors = torch.nn.Parameter(start.clone())
     source_prompts = [prompt if prompt and mentions(prompt, text) else text for prompt in examples.prompts]
     texts = sorted(set(source_prompts))
-    prompts = [replace_text(prompt, text, f"{text} {name}" if beside else name) for prompt in texts]
+    phrase = token_phrase(text, name, beside=beside)
+    prompts = [replace_text(prompt, text, phrase) for prompt in texts]
     prompt_of = torch.tensor([texts.index(prompt) for prompt in source_prompts])
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - settings.max_timestep_fraction) * timesteps))

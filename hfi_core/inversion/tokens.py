@@ -18,6 +18,11 @@ def token_name(concept: str, role: str) -> str:
     return f"<{concept}-{role}>"
 
 
+def token_phrase(text: str, name: str, *, beside: bool) -> str:
+    """Return what takes the place of the concept's text in prompts: a token alone, or beside the text, after it."""
+    return f"{text} {name}" if beside else name
+
+
 def save_token(folder: Path, name: str, vectors: torch.Tensor, widths: Sequence[int] = ()) -> None:
     """Write the vectors (n, D) of one token. `widths` are those of the text encoders; of two, each gets its part."""
     if len(widths) < 2:
