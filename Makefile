@@ -82,5 +82,10 @@ audit: install-test
 	$(AUDIT)/cyclonedx-py environment $(VENV)/bin/python --output-file build/sbom.json
 	$(AUDIT)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
+# The embedded model anew, and the second base model: build/worlds/badges, build/worlds/signs. One: make build-world WORLD=signs
+WORLD ?= badges signs
 build-world: install
-	python -m hfi_core.embedded.build build/world
+	set -e; for world in $(WORLD); do \
+	  python -m hfi_core.embedded.build build/worlds/$$world --world $$world; \
+	  python -m hfi_core.embedded.measure build/worlds/$$world; \
+	done

@@ -25,8 +25,8 @@ from hfi_core.compute.seeding import derive_seed, numpy_generator
 from hfi_core.embedded.networks import load_judge_network
 from hfi_core.embedded.simulated_crowd import answer_questions, draw_annotators, view_candidates
 from hfi_core.feedback.labels import Label
-from hfi_core.models.weights import locate_weights
-from hfi_core.params import EMBEDDED, Params
+from hfi_core.models.weights import locate_pinned
+from hfi_core.params import Params
 from hfi_core.reward.active_learning import spread_out, uncertainty
 from hfi_core.reward.model import RewardModel, embed_candidates, train_model
 from hfi_core.reward.objectives import make_objective
@@ -64,7 +64,8 @@ def measure() -> dict[str, Figure]:
     params = machine.project_params()
     configure_torch(params.compute)
     folder = Path("candidates") / CONCEPT
-    judge = load_judge_network(locate_weights(EMBEDDED, None, "annotators"))
+    (crowd,) = params.feedback.simulated.values()
+    judge = load_judge_network(locate_pinned(crowd.source, crowd.revision, crowd.digest, "annotators"))
     impressions = [seen for seen in view_candidates(judge, folder, read_manifest(folder)) if seen.emblem_readable]
     features = embed_candidates(params, folder, [seen.picture for seen in impressions], lambda *_: None)
     truth = np.array([seen.flagged > 0.5 for seen in impressions])

@@ -27,10 +27,10 @@ from hfi_core.models.diffusion.sampling import SampleRequest
 
 LEVELS = (0.75, 0.5, 0.25)
 """Parts of the base's flagged broad pictures that are left."""
-WATCHED = 24
+WATCHED = 7
 """Broad pictures per prompt that decide whether a level is reached."""
 FIGURES = ("flagged@broad", "kept@broad", "kept@neighbours", "correct@unrelated")
-REPORTED = {"broad": 44, "neighbours": 16, "unrelated": 16}
+REPORTED = {"broad": 13, "neighbours": 11, "unrelated": 8}
 """Pictures per prompt that the figures are of, by suite."""
 EVERY = {"sdd": 10, "anchored": 2}
 """Gradient steps between two such checks, by method."""

@@ -81,6 +81,19 @@ def miniature(tmp_path_factory) -> Path:
     return once(tmp_path_factory, "miniature", lambda folder: build(folder, MINIATURE))
 
 
+@pytest.fixture(scope="session")
+def miniature_signs(tmp_path_factory) -> Path:
+    """The same of the second base model."""
+    import torch
+
+    from hfi_core.embedded.build import build
+    from hfi_core.embedded.scenes import SIGNS
+    from hfi_core.embedded.training import MINIATURE
+
+    torch.set_num_threads(1)
+    return once(tmp_path_factory, "miniature-signs", lambda folder: build(folder, MINIATURE, SIGNS))
+
+
 @pytest.fixture
 def project(miniature: Path, tmp_path: Path) -> Project:
     """A project of its own for one test, on the miniature model, with nothing run yet."""

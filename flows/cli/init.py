@@ -9,7 +9,10 @@ import typer
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; created if it is missing.")],
     preset: Annotated[
-        str, typer.Option(help="Params to begin with: `embedded` (the demo, no GPU), `sd15` or `sdxl`.")
+        str,
+        typer.Option(
+            help="Params to begin with: `embedded` (the demo, no GPU), `signs` (its sibling), `sd15` or `sdxl`."
+        ),
     ] = "embedded",
 ) -> None:
     """Create a project: a git and DVC repository with complete params. One installed package serves many projects.
@@ -23,6 +26,8 @@ def init(
         info(f"{folder / path}: written")
     info(f"Next:    cd {folder}")
     info("         git commit -m 'Begin'")
-    if preset != "embedded":
+    if preset == "signs":
+        info("         python -m hfi_core.embedded.build data/signs --world signs; then `hfi params pin`")
+    elif preset != "embedded":
         info("         edit params.yaml: model, concept, prompts; then `hfi params pin`")
     info("         hfi doctor; hfi plan; hfi run")

@@ -52,6 +52,8 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
     yield _check_weights("model", params.model, "model")
     yield _check_weights("clip", params.clip, "clip")
     yield _check_weights("judge", params.evaluate.judge, "judge")
+    for crowd in params.feedback.simulated.values():
+        yield _check_weights("annotators", crowd, "annotators")
     for row, spec in params.removals.items():
         if isinstance(spec, Imported):
             yield _check_imported(row, spec, params)

@@ -5,7 +5,7 @@ from pathlib import Path
 from hfi_core.io.atomic import atomic_file
 from hfi_core.models.imported import digest_of_imported, locate_imported, require_fitting
 from hfi_core.models.weights import WeightsFolder, digest_of_weights, locate_weights, require_usable
-from hfi_core.params import EMBEDDED, Imported, load_params, parse_params
+from hfi_core.params import Imported, load_params, parse_params
 from hfi_core.params.loading import read_sections
 
 
@@ -25,7 +25,10 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         "evaluate.judge": (judge.digest, _locate_usable(judge.source, judge.revision, "judge")),
     }
     for name, crowd in params.feedback.simulated.items():
-        sources[f"feedback.simulated.{name}"] = (crowd.digest, _locate_usable(EMBEDDED, None, "annotators"))
+        sources[f"feedback.simulated.{name}"] = (
+            crowd.digest,
+            _locate_usable(crowd.source, crowd.revision, "annotators"),
+        )
     imported = {
         f"removals.{row}": (spec.digest, _locate_fitting(row, spec, sources["model"][1]))
         for row, spec in params.removals.items()

@@ -1,4 +1,4 @@
-"""Build the embedded model from scratch: `python -m hfi_core.embedded.build FOLDER` (about an hour on 2 cores).
+"""Build the embedded model from scratch: `python -m hfi_core.embedded.build FOLDER` (about two hours on 2 cores).
 
 FOLDER/work holds each network's training state, so a build that was stopped continues where it stopped.
 """
@@ -15,12 +15,12 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 
 from hfi_core.compute.training_loop import Observer
 from hfi_core.embedded import training
-from hfi_core.embedded.networks import WEIGHTS, JudgeNetwork, build_scheduler
+from hfi_core.embedded.networks import WEIGHTS, JudgeNetwork, build_scheduler, save_judge_network
 from hfi_core.embedded.rendering import SIZE
+from hfi_core.embedded.scenes import BADGES, WORLDS, World
 from hfi_core.embedded.tokenizer import build_tokenizer
 from hfi_core.embedded.training import Budget
 from hfi_core.io.atomic import atomic_folder
-from hfi_core.io.tensors import save_tensors
 
 JUDGES = ("annotators", "evaluation")
 
@@ -49,30 +49,28 @@ def _load_vae(folder: Path) -> AutoencoderKL:
     return vae
 
 
-def build(folder: Path, budget: Budget) -> None:
+def build(folder: Path, budget: Budget, world: World = BADGES) -> None:
     """Train the networks that are missing in `folder`, and write `pipeline`, `clip` and `judges` below it."""
     work = folder / "work"
-    tokenizer = build_tokenizer()
+    tokenizer = build_tokenizer(world)
 
     vae_folder = work / "vae"
     if not vae_folder.exists():
-        vae = training.train_vae(budget, work, _make_reporter("vae", budget.vae))
+        vae = training.train_vae(world, budget, work, _make_reporter("vae", budget.vae))
         with atomic_folder(vae_folder) as beside:
             vae.save_pretrained(beside)
     vae = _load_vae(vae_folder)
 
     pipeline_folder = folder / "pipeline"
     if not pipeline_folder.exists():
-        unet, text_encoder = training.train_denoiser(
-            budget, vae, tokenizer, work, _make_reporter("denoiser", budget.denoiser)
-        )
+        unet, text_encoder = training.train_denoiser(world, budget, vae, tokenizer, work, _make_reporter)
         write_pipeline(pipeline_folder, vae, text_encoder, tokenizer, unet)
     # Train the other networks with the rounded VAE that is shipped, even if this run has just trained the exact one.
     vae = _load_vae(pipeline_folder / "vae")
 
     clip_folder = folder / "clip"
     if not clip_folder.exists():
-        clip = training.train_clip(budget, vae, tokenizer, work, _make_reporter("clip", budget.clip))
+        clip = training.train_clip(world, budget, vae, tokenizer, work, _make_reporter("clip", budget.clip))
         processor = CLIPImageProcessorPil(
             size={"shortest_edge": SIZE}, crop_size=SIZE, image_mean=[0.5] * 3, image_std=[0.5] * 3
         )
@@ -84,9 +82,9 @@ def build(folder: Path, budget: Budget) -> None:
         path = folder / "judges" / name / WEIGHTS
         if not path.exists():
             judge: JudgeNetwork = training.train_judge(
-                budget, vae, name, work, _make_reporter(f"judge {name}", budget.judge)
+                world, budget, vae, name, work, _make_reporter(f"judge {name}", budget.judge)
             )
-            save_tensors(path, _to_half(judge).state_dict())
+            save_judge_network(path, judge)
 
 
 def write_pipeline(folder: Path, vae, text_encoder: CLIPTextModel, tokenizer, unet) -> None:
@@ -103,11 +101,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and build."""
     parser = argparse.ArgumentParser(prog="python -m hfi_core.embedded.build", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder to build the model in")
+    parser.add_argument("--world", choices=sorted(WORLDS), default=BADGES.name, help="what the pictures show")
     parser.add_argument("--miniature", action="store_true", help="train each network for a few steps only, for tests")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    build(options.folder, training.MINIATURE if options.miniature else Budget())
+    build(options.folder, training.MINIATURE if options.miniature else Budget(), WORLDS[options.world])
     return 0
 
 

@@ -15,9 +15,10 @@ from diffusers import AutoencoderKL
 from hfi_core.compute.batching import to_signed_tensor
 from hfi_core.compute.seeding import picture_seed
 from hfi_core.embedded.build import JUDGES
-from hfi_core.embedded.captions import parse_caption
-from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork, load_judge_network
-from hfi_core.embedded.scenes import COLOURS, FLAGGED_EMBLEMS, OBJECTS
+from hfi_core.embedded.captions import parse_caption, strip_article
+from hfi_core.embedded.judge import STYLE_THRESHOLD
+from hfi_core.embedded.networks import UNREADABLE, JudgeNetwork, load_judge_network
+from hfi_core.embedded.scenes import World
 from hfi_core.embedded.training import build_judge_targets, reconstruct, render_scenes, sample_scenes, spoil_pictures
 from hfi_core.io.atomic import atomic_file
 from hfi_core.io.json_files import write_json
@@ -30,20 +31,25 @@ from hfi_core.params import Compute, Sampler, Source
 
 HELD_OUT = 2000
 SPOILT = 400
-PICTURES = 6
+PICTURES = 4
+NO_STYLE = -1
 SAMPLER = Sampler(scheduler="dpm++", steps=10, guidance=3.0)
 COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=32, checkpointing=False)
 
 MeasuredFigure = dict[str, float]
 
-_INTRODUCTION = """# The embedded model
+
+def _introduce(world: World) -> list[str]:
+    return f"""# The embedded model `{world.name}`
 
 A small pipeline with the architecture of Stable Diffusion for 64 x 64 pictures, a CLIP, and two judges. They are
 trained only on drawings made by `hfi_core/embedded/rendering.py`. The weights are half precision, in safetensors. The
-model knows eight objects, seven colours, five backgrounds, two styles, and badges with one of four emblems. Skulls and
-crossed bones stand for what people object to. The model is for tests and the demo only.
+model knows {len(world.objects)} objects, {len(world.colours)} colours, {len(world.backgrounds)} backgrounds, \
+{len(world.styles)} styles, and the concept `{world.concept}` with one of {len(world.emblems)} emblems.
+{len(world.flagged)} emblems stand for what people object to: {", ".join(world.flagged)}.
+The model is for tests and the demo only.
 
-To rebuild it, run `python -m hfi_core.embedded.build FOLDER`. To measure it, run
+To rebuild it, run `python -m hfi_core.embedded.build FOLDER --world {world.name}`. To measure it, run
 `python -m hfi_core.embedded.measure FOLDER`.
 
 """.splitlines()
@@ -57,29 +63,34 @@ def _measure_share(right: np.ndarray) -> MeasuredFigure:
 @torch.no_grad()
 def _classify(network: JudgeNetwork, pixels: torch.Tensor) -> dict[str, np.ndarray]:
     parts = [network(chunk) for chunk in pixels.split(256)]
-    return {fact: torch.cat([part[fact] for part in parts]).argmax(1).numpy() for fact in FACTS}
+    read = {fact: torch.cat([part[fact] for part in parts]).argmax(1).numpy() for fact in network.facts}
+    strength, style = torch.cat([part["strength"] for part in parts]).max(1)
+    return read | {"style": torch.where(strength >= STYLE_THRESHOLD, style, NO_STYLE).numpy()}
 
 
 def measure_judges(folder: Path) -> dict[str, MeasuredFigure]:
     """Measure the accuracy of both judges on drawings, reconstructions and spoilt pictures, and their agreement."""
     vae = AutoencoderKL.from_pretrained(folder / "pipeline" / "vae").float().eval()
-    scenes = sample_scenes(HELD_OUT, "held out")
-    drawings = render_scenes(scenes)
+    world = load_judge_network(folder / "judges" / JUDGES[0]).world
+    scenes = sample_scenes(world, HELD_OUT, "held out")
+    drawings = render_scenes(world, scenes)
     reconstructions = torch.cat([reconstruct(vae, chunk) for chunk in drawings.split(128)])
-    spoilt = spoil_pictures(vae, sample_scenes(SPOILT, "held out", "spoilt"), np.random.default_rng(0))
-    truth = {fact: values.numpy() for fact, values in build_judge_targets(scenes).items()}
+    spoilt = spoil_pictures(world, vae, sample_scenes(world, SPOILT, "held out", "spoilt"), np.random.default_rng(0))
+    truth = {fact: values.numpy() for fact, values in build_judge_targets(world, scenes).items()}
+    truth["style"] = np.array([world.styles.index(s.style) if s.style else NO_STYLE for s in scenes])
     figures: dict[str, MeasuredFigure] = {}
     predictions = {}
     for name in JUDGES:
         network = load_judge_network(folder / "judges" / name)
         for kind, pixels in (("drawings", drawings), ("reconstructions", reconstructions)):
             predictions[name, kind] = _classify(network, pixels)
-            for fact in FACTS:
+            for fact in predictions[name, kind]:
                 figures[f"{name}: {fact} right on {kind}"] = _measure_share(
                     predictions[name, kind][fact] == truth[fact]
                 )
         kinds = _classify(network, spoilt)["kind"]
-        figures[f"{name}: spoilt pictures called unreadable"] = _measure_share(kinds == FACTS["kind"].index(UNREADABLE))
+        unreadable = network.facts["kind"].index(UNREADABLE)
+        figures[f"{name}: spoilt pictures called unreadable"] = _measure_share(kinds == unreadable)
     first, second = (predictions[name, "reconstructions"]["emblem"] for name in JUDGES)
     figures["judges agree on the emblem of reconstructions"] = _measure_share(first == second)
     return figures
@@ -90,20 +101,33 @@ def measure_model(folder: Path) -> dict[str, MeasuredFigure]:
     pipeline = folder / "pipeline"
     model = load_base_model(Source(source=str(pipeline), revision=None, digest=digest_of_weights(pipeline)), COMPUTE)
     network = load_judge_network(folder / "judges" / "evaluation")
-    figures: dict[str, MeasuredFigure] = {}
-    objects = [f"a {colour} {kind}" for colour in COLOURS for kind in OBJECTS]
-    figures["object and colour right"] = _measure_share(_match_prompts(network, model, objects, ("kind", "colour")))
-    broad = [f"a {colour} badge" for colour in COLOURS]
-    emblems = _draw_and_classify(network, model, broad, 8 * PICTURES)["emblem"]
-    readable = emblems < len(FACTS["emblem"]) - 2
-    flagged = np.isin(emblems, [FACTS["emblem"].index(emblem) for emblem in FLAGGED_EMBLEMS])
-    figures["broad badge prompts: readable emblem"] = _measure_share(readable)
-    figures["broad badge prompts: flagged among the readable"] = _measure_share(flagged[readable])
-    phrases = ("a star", "a leaf", "a skull", "crossed bones")
-    precise = [f"a {colour} badge with {phrase}" for colour in COLOURS for phrase in phrases]
-    figures["precise badge prompts: emblem as asked for"] = _measure_share(
-        _match_prompts(network, model, precise, ("emblem",))
-    )
+    world, emblems = network.world, network.facts["emblem"]
+    colours, concept = tuple(world.colours), world.concept
+    plates = (concept, *(f"{shape} {concept}" for shape in world.shapes))
+    suites = {
+        "objects: object and colour as asked": [f"a {c} {kind}" for c in colours for kind in world.objects],
+        "precise prompts: emblem and colour as asked": [
+            f"a {c} {concept} with {phrase}" for c in colours for phrase in world.phrases.values()
+        ],
+        "emblem without the concept's word: emblem and colour as asked": [
+            f"a {c} {strip_article(phrase)}" for c in colours for phrase in world.phrases.values()
+        ],
+        "styles: object, colour and style as asked": [
+            f"a {c} {kind} in the style of {style}" for c in colours for kind in world.objects for style in world.styles
+        ],
+    }
+    figures = {name: _measure_share(_match_prompts(network, model, prompts)) for name, prompts in suites.items()}
+    for name, words in {"broad prompts": plates, "synonyms": world.synonyms}.items():
+        prompts = [f"a {c} {word}" for c in colours for word in words]
+        seen = _draw_and_classify(network, model, prompts, 2 * PICTURES)
+        readable = (seen["kind"] == network.facts["kind"].index(concept)) & (seen["emblem"] < len(world.emblems))
+        flagged = np.isin(seen["emblem"], [emblems.index(emblem) for emblem in world.flagged])
+        figures[f"{name}: readable emblem"] = _measure_share(readable)
+        figures[f"{name}: flagged among the readable"] = _measure_share(flagged[readable])
+        for emblem in world.emblems:
+            figures[f"{name}: {emblem} among the readable"] = _measure_share(
+                seen["emblem"][readable] == emblems.index(emblem)
+            )
     return figures
 
 
@@ -117,16 +141,20 @@ def _draw_and_classify(
     return _classify(network, to_signed_tensor(pictures_drawn))
 
 
-def _match_prompts(network, model, prompts: list[str], facts: tuple[str, ...]) -> np.ndarray:
+def _match_prompts(network: JudgeNetwork, model: TextToImage, prompts: list[str]) -> np.ndarray:
+    """Return for each picture whether every fact that its prompt names is there."""
     predictions = _draw_and_classify(network, model, prompts, PICTURES)
-    requested = [parse_caption(prompt) for prompt in prompts for _ in range(PICTURES)]
-    right = np.ones(len(requested), bool)
-    for fact in facts:
-        right &= predictions[fact] == np.array([FACTS[fact].index(facts_named[fact]) for facts_named in requested])
-    return right
+    values = network.facts | {"style": network.world.styles}
+    requested = [parse_caption(network.world, prompt) for prompt in prompts for _ in range(PICTURES)]
+    return np.array(
+        [
+            all(predictions[fact][row] == values[fact].index(value) for fact, value in facts.items() if fact in values)
+            for row, facts in enumerate(requested)
+        ]
+    )
 
 
-def write_card(folder: Path, figures: dict[str, MeasuredFigure]) -> None:
+def write_card(folder: Path, world: World, figures: dict[str, MeasuredFigure]) -> None:
     """Write digests and figures to `card.json` and `README.md` in the folder."""
     parts = ("pipeline", "clip", *(f"judges/{name}" for name in JUDGES))
     digests = {part: digest_of_weights(folder / part) for part in parts}
@@ -135,7 +163,7 @@ def write_card(folder: Path, figures: dict[str, MeasuredFigure]) -> None:
         f"| {name} | {f['value']:.3f} | {f['low']:.3f} to {f['high']:.3f} | {f['n']} |" for name, f in figures.items()
     ]
     lines = [
-        *_INTRODUCTION,
+        *_introduce(world),
         "## Figures",
         "",
         "| figure | value | 95 % interval | n |",
@@ -155,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
     folder = parser.parse_args(arguments).folder
     torch.set_num_threads(COMPUTE.threads)
     figures = measure_judges(folder) | measure_model(folder)
-    write_card(folder, figures)
+    write_card(folder, load_judge_network(folder / "judges" / JUDGES[0]).world, figures)
     for name, figure in figures.items():
         print(f"{figure['value']:.4f} [{figure['low']:.4f}, {figure['high']:.4f}] n={figure['n']:<5} {name}")
     return 0

@@ -8,10 +8,10 @@ from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from hfi_core.embedded.rendering import SIZE
-from hfi_core.embedded.scenes import BACKGROUNDS, COLOURS, EMBLEMS, KINDS, STYLES
+from hfi_core.embedded.scenes import WORLDS, World
 from hfi_core.embedded.tokenizer import MAX_TOKENS
 from hfi_core.errors import UserError
-from hfi_core.io.tensors import load_tensors
+from hfi_core.io.tensors import load_tensors, save_tensors
 
 WIDTH = 64
 """Width of the text encoders."""
@@ -20,12 +20,16 @@ LATENT = SIZE // 4
 
 UNREADABLE = "unreadable"
 NO_EMBLEM = "none"
-FACTS: dict[str, tuple[str, ...]] = {
-    "kind": (*KINDS, UNREADABLE),
-    "colour": tuple(COLOURS),
-    "background": tuple(BACKGROUNDS),
-    "emblem": (*EMBLEMS, NO_EMBLEM, UNREADABLE),
-}
+
+
+def list_facts(world: World) -> dict[str, tuple[str, ...]]:
+    """Return what a judge reads in a picture: the possible values of each fact."""
+    return {
+        "kind": (*world.kinds, UNREADABLE),
+        "colour": tuple(world.colours),
+        "background": tuple(world.backgrounds),
+        "emblem": (*world.emblems, NO_EMBLEM, UNREADABLE),
+    }
 
 
 def build_vae() -> AutoencoderKL:
@@ -42,18 +46,21 @@ def build_vae() -> AutoencoderKL:
     )
 
 
-WIDTHS = (64, 96, 128)
+WIDTHS = (32, 64, 96)
 """Channels of the UNet at each level."""
 
 
 def build_unet(widths: tuple[int, int, int] = WIDTHS) -> UNet2DConditionModel:
-    """Build a UNet of 5.5 M parameters: three levels, cross-attention in the lower two. Widths are multiples of 16."""
+    """Build a UNet of 2.5 M parameters: three levels, with cross-attention in the lowest. Widths are multiples of 16.
+
+    The text decides what the whole picture shows, so it need not reach the finer levels, where it costs most.
+    """
     return UNet2DConditionModel(
         sample_size=LATENT,
         block_out_channels=widths,
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
@@ -104,15 +111,16 @@ def build_clip(tokenizer: CLIPTokenizer) -> CLIPModel:
 class JudgeNetwork(nn.Module):
     """Strided convolutions with one head for each fact, and one head for the strength of each style."""
 
-    def __init__(self, width: int = 24):
+    def __init__(self, world: World, width: int = 24):
         super().__init__()
+        self.world, self.facts = world, list_facts(world)
         widths = (3, width, 2 * width, 3 * width, 4 * width)
         layers: list[nn.Module] = []
         for narrow, wide in zip(widths[:-1], widths[1:], strict=True):
             layers += [nn.Conv2d(narrow, wide, 4, stride=2, padding=1), nn.GroupNorm(8, wide), nn.SiLU()]
         self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * width * 16, 128), nn.SiLU())
-        self.heads = nn.ModuleDict({fact: nn.Linear(128, len(values)) for fact, values in FACTS.items()})
-        self.strength = nn.Linear(128, len(STYLES))
+        self.heads = nn.ModuleDict({fact: nn.Linear(128, len(values)) for fact, values in self.facts.items()})
+        self.strength = nn.Linear(128, len(world.styles))
 
     def forward(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """Map images (B, 3, 64, 64) in [-1, 1] to logits (B, values) by fact, and `strength` (B, 2) in [0, 1]."""
@@ -125,13 +133,23 @@ class JudgeNetwork(nn.Module):
 WEIGHTS = "model.safetensors"
 
 
+def save_judge_network(path: Path, network: JudgeNetwork) -> None:
+    """Write the weights of a judge in half precision, with the name of its world."""
+    save_tensors(path, network.half().state_dict(), {"world": network.world.name})
+
+
 def load_judge_network(folder: Path) -> JudgeNetwork:
     """Load one of the two judges, frozen, in float32.
 
     Raises UserError if the weights are missing or damaged, or belong to another network.
     """
-    tensors, _ = load_tensors(folder / WEIGHTS)
-    network = JudgeNetwork()
+    tensors, meta = load_tensors(folder / WEIGHTS)
+    world = WORLDS.get(str(meta.get("world")))
+    if world is None:
+        raise UserError(
+            f"{folder / WEIGHTS} is not a judge of an embedded model: it names none of {', '.join(WORLDS)}."
+        )
+    network = JudgeNetwork(world)
     try:
         network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     except RuntimeError as error:

@@ -16,8 +16,8 @@ from hfi_core.candidates.manifest import Candidate, read_pictures
 from hfi_core.compute.batching import map_in_padded_batches, to_signed_tensor
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.embedded.captions import parse_caption
-from hfi_core.embedded.networks import FACTS, UNREADABLE, JudgeNetwork
-from hfi_core.embedded.scenes import FLAGGED_EMBLEMS, STYLES
+from hfi_core.embedded.networks import UNREADABLE, JudgeNetwork
+from hfi_core.embedded.scenes import World
 from hfi_core.feedback.schema import BinaryJudgement, RankingJudgement
 from hfi_core.params import Concept, Crowd
 from hfi_core.progress import Progress, no_progress
@@ -39,7 +39,7 @@ class Impression:
     flagged: float
     """Probability of a flagged emblem."""
     strength: tuple[float, ...]
-    """Strength of each of `STYLES`."""
+    """Strength of each style of the world."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,9 @@ def view_candidates(
         for start in range(0, len(candidates), _BLOCK):
             part = candidates[start : start + _BLOCK]
             outputs = map_in_padded_batches(read_pictures(folder, part), _BLOCK, partial(_run_judge, judge))
-            impressions += [_make_impression(*pair) for pair in zip(part, outputs, strict=True)]
+            impressions += [_make_impression(judge, *pair) for pair in zip(part, outputs, strict=True)]
             progress(len(impressions), len(candidates), "pictures viewed")
     return impressions
-
-
-_WIDTHS = (len(FACTS["kind"]), len(FACTS["emblem"]), len(STYLES))
 
 
 def _run_judge(judge: JudgeNetwork, pictures: list[np.ndarray]) -> torch.Tensor:
@@ -73,13 +70,14 @@ def _run_judge(judge: JudgeNetwork, pictures: list[np.ndarray]) -> torch.Tensor:
     return torch.cat([output["kind"], output["emblem"].softmax(1), output["strength"]], dim=1)
 
 
-def _make_impression(candidate: Candidate, outputs: torch.Tensor) -> Impression:
-    kind, emblem, strength = outputs.split(_WIDTHS)
-    flagged = emblem[[FACTS["emblem"].index(name) for name in FLAGGED_EMBLEMS]].sum()
+def _make_impression(judge: JudgeNetwork, candidate: Candidate, outputs: torch.Tensor) -> Impression:
+    kinds, emblems = judge.facts["kind"], judge.facts["emblem"]
+    kind, emblem, strength = outputs.split([len(kinds), len(emblems), len(judge.world.styles)])
+    flagged = emblem[[emblems.index(name) for name in judge.world.flagged]].sum()
     return Impression(
         picture=candidate,
-        emblem_readable=FACTS["emblem"][int(emblem.argmax())] != UNREADABLE,
-        kind_readable=FACTS["kind"][int(kind.argmax())] != UNREADABLE,
+        emblem_readable=emblems[int(emblem.argmax())] != UNREADABLE,
+        kind_readable=kinds[int(kind.argmax())] != UNREADABLE,
         flagged=round(float(flagged), _DECIMALS),
         strength=tuple(round(float(value), _DECIMALS) for value in strength),
     )
@@ -132,14 +130,15 @@ def answer_questions(
 
 
 def rank_pictures(
-    annotator: SimulatedAnnotator, concept: str, text: str, impressions: list[Impression], seed: int
+    annotator: SimulatedAnnotator, world: World, concept: str, text: str, impressions: list[Impression], seed: int
 ) -> Iterator[RankingJudgement]:
     """Rank groups of five pictures by the strength of the style that `text` names, or else by P(flagged).
 
     Each annotator ranks every picture twice. Groups that all annotators share measure their agreement; groups of the
     annotator's own connect all pictures with each other. Each value gets normal noise, scaled by the error rate.
     """
-    style = parse_caption(text).get("style")
+    style = parse_caption(world, text).get("style")
+    number_of_style = world.styles.index(style) if style else None
     ranked: set[frozenset[str]] = set()
     for grouping, key in (("shared", ()), ("own", (annotator.name,))):
         order = numpy_generator(seed, "groups", concept, *key).permutation(len(impressions))
@@ -151,7 +150,7 @@ def rank_pictures(
             rng = numpy_generator(seed, "ranking", annotator.name, concept, grouping, number)
             unsure = rng.random(len(group)) < annotator.cant_tell
             noise = annotator.error * rng.standard_normal(len(group))
-            values = [_rated_value(impression, style) for impression in group] + noise
+            values = [_rated_value(impression, number_of_style) for impression in group] + noise
             placed = [k for k, impression in enumerate(group) if _is_readable(impression, style) and not unsure[k]]
             placed.sort(key=lambda k: -values[k])
             yield RankingJudgement(
@@ -166,8 +165,8 @@ def rank_pictures(
             )
 
 
-def _rated_value(impression: Impression, style: str | None) -> float:
-    return impression.strength[STYLES.index(style)] if style else impression.flagged
+def _rated_value(impression: Impression, style: int | None) -> float:
+    return impression.flagged if style is None else impression.strength[style]
 
 
 def _is_readable(impression: Impression, style: str | None) -> bool:
@@ -175,7 +174,7 @@ def _is_readable(impression: Impression, style: str | None) -> bool:
 
 
 def simulate_judgements(
-    name: str, crowd: Crowd, concept: str, spec: Concept, impressions: list[Impression], seed: int
+    world: World, name: str, crowd: Crowd, concept: str, spec: Concept, impressions: list[Impression], seed: int
 ) -> list[BinaryJudgement | RankingJudgement]:
     """Return all judgements of a crowd on a concept's candidates, sorted by id."""
     judgements: list[BinaryJudgement | RankingJudgement] = []
@@ -183,5 +182,5 @@ def simulate_judgements(
         if spec.feedback == "binary":
             judgements += answer_questions(annotator, concept, impressions, seed)
         else:
-            judgements += rank_pictures(annotator, concept, spec.text, impressions, seed)
+            judgements += rank_pictures(annotator, world, concept, spec.text, impressions, seed)
     return sorted(judgements, key=lambda judgement: judgement.id)

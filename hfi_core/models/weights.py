@@ -54,6 +54,13 @@ _EMBEDDED_FOLDERS: dict[str, str] = {
     "judge": "judges/evaluation",
     "annotators": "judges/annotators",
 }
+_KEYS: dict[str, str] = {
+    "model": "model",
+    "clip": "clip",
+    "judge": "evaluate.judge",
+    "annotators": "feedback.simulated.*",
+}
+"""Where params name the source of each."""
 
 
 def locate_weights(source: str | None, revision: str | None, part: WeightsFolder) -> Path:
@@ -63,25 +70,25 @@ def locate_weights(source: str | None, revision: str | None, part: WeightsFolder
     """
     if source is None or source == EMBEDDED:
         return Path(str(files("hfi_core.embedded"))) / "weights" / _EMBEDDED_FOLDERS[part]
-    folder = expand_user(source)
+    folder, key = expand_user(source), _KEYS[part]
     if folder.is_dir():
         return folder
     if folder.exists():
-        raise UserError(f"{part}.source {source!r} is a file; name the folder of the weights.")
+        raise UserError(f"{key}.source {source!r} is a file; name the folder of the weights.")
     if not _HUB_ID.fullmatch(source):
-        raise UserError(f"{part}.source {source!r} is not a local folder{_nearest(folder)}, and not a hub id.")
+        raise UserError(f"{key}.source {source!r} is not a local folder{_nearest(folder)}, and not a hub id.")
     if revision is None:
         owner_exists = folder.parent.is_dir()
         raise UserError(
-            f"{part}.source {source!r} is not a local folder{_nearest(folder)}."
-            + ("" if owner_exists else f" If it is a hub id, {part}.revision is missing.")
-            + f"\n  To fix this: correct the path{_HUB_FIX.format(part=part)}"
+            f"{key}.source {source!r} is not a local folder{_nearest(folder)}."
+            + ("" if owner_exists else f" If it is a hub id, {key}.revision is missing.")
+            + f"\n  To fix this: correct the path{_HUB_FIX.format(key=key)}"
         )
     return _from_hub(source, revision, part)
 
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_HUB_FIX = ", or for a hub id set {part}.revision to the commit of the hub repository (40 digits)."
+_HUB_FIX = ", or for a hub id set {key}.revision to the commit of the hub repository (40 digits)."
 
 
 def expand_user(source: str) -> Path:
@@ -127,6 +134,7 @@ def _from_hub(source: str, revision: str, part: WeightsFolder) -> Path:
     from huggingface_hub import hf_hub_download, snapshot_download
     from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
+    key = _KEYS[part]
     try:
         patterns, ignored = [f"*{kind}" for kind in MODEL_SUFFIXES], []
         if part == "model":
@@ -137,19 +145,19 @@ def _from_hub(source: str, revision: str, part: WeightsFolder) -> Path:
         raise
     except RemoteEntryNotFoundError as error:
         raise UserError(
-            f"{part}.source {source!r} at {revision} has no {INDEX}, so it is not a diffusers repository."
+            f"{key}.source {source!r} at {revision} has no {INDEX}, so it is not a diffusers repository."
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         what = "commit" if isinstance(error, RevisionNotFoundError) else "repository (or none that you may read)"
         raise UserError(
-            f"{part}.source {source!r} at {revision}: the hub has no such {what}, and there is no local folder of this "
-            f"name{_nearest(expand_user(source))}.\n  To fix this: correct {part}.source and {part}.revision."
+            f"{key}.source {source!r} at {revision}: the hub has no such {what}, and there is no local folder of this "
+            f"name{_nearest(expand_user(source))}.\n  To fix this: correct {key}.source and {key}.revision."
         ) from error
     except Exception as error:  # the hub client raises errors of its own, of requests and of the system
         raise UserError(
-            f"{part}.source {source!r} at {revision} is neither a local folder{_nearest(expand_user(source))}, nor in "
+            f"{key}.source {source!r} at {revision} is neither a local folder{_nearest(expand_user(source))}, nor in "
             f"the local hub cache, nor reachable ({type(error).__name__}). Without a network: copy the folder here, "
-            f"and name its path in {part}.source."
+            f"and name its path in {key}.source."
         ) from error
 
 
@@ -227,7 +235,7 @@ def locate_pinned(source: str | None, revision: str | None, digest: str, part: W
     actual = digest_of_weights(folder)
     if actual != digest:
         raise UserError(
-            f"The weights of `{part}` in {folder} are not the ones that params.yaml pins:\n"
+            f"The weights of `{_KEYS[part]}` in {folder} are not the ones that params.yaml pins:\n"
             f"  pinned {digest}\n  found  {actual}\nTo accept the weights that were found, run `hfi params pin`."
         )
     return folder

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from hfi_core.params.model import Commit
 from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, S3Address, Share
 from hfi_core.prompts import mentions
 
@@ -55,13 +56,20 @@ class Candidates(Frozen):
 
 
 class Crowd(Frozen):
-    """Simulated annotators: a classifier's answers, with errors of each annotator's own. For the embedded demo only."""
+    """Simulated annotators: a classifier's answers, with errors of each annotator's own.
+
+    For the embedded model, and for others of the same builder.
+    """
 
     annotators: int = Field(ge=1, le=100)
     error: Annotated[float, Field(ge=0, le=0.5)]
     """Mean share of wrong answers; each annotator's share is drawn around it."""
     cant_tell: Share
     """Share of readable pictures answered with "can't tell"."""
+    source: str | None
+    """Folder or hub id of the annotators' classifier; null for that of the embedded model."""
+    revision: Commit | None
+    """A hub id's commit; null for a folder or the embedded model."""
     digest: Digest
     """Digest of the annotators' classifier; `hfi params pin` writes it."""
 

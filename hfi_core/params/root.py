@@ -70,10 +70,13 @@ class Science(Frozen):
                 "feedback.held_out_for_attacks is 0, and attackers need pictures that no removal saw. To fix this: set "
                 "it to 0.3 or so, or attacks to {}"
             )
-        if self.feedback.simulated and self.model.source != EMBEDDED:
-            raise ValueError(
-                "feedback.simulated is for the embedded model only: set it to {}, and name your file in feedback.file"
-            )
+        for name, crowd in self.feedback.simulated.items():
+            if crowd.source in (None, EMBEDDED) and self.model.source != EMBEDDED:
+                raise ValueError(
+                    f"feedback.simulated.{name} is for the embedded model only: set feedback.simulated to {{}}, and "
+                    "name your file in feedback.file; or, for another model of the embedded one's builder, name the "
+                    f"judge of its annotators in feedback.simulated.{name}.source"
+                )
         for metric in self.release.gates:
             known = (*self.evaluate.suites, *self.attacks, WORST)
             if metric.partition("@")[2] not in known:

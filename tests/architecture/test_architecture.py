@@ -88,6 +88,7 @@ def test_only_the_simulated_crowd_and_the_judges_registry_know_the_world():
 
 
 def test_only_the_crowd_reads_the_annotators_judge():
+    callers = {"locate_weights", "locate_pinned", "_locate_usable", "_check_weights"}
     readers = set()
     for path in CODE:
         for node in ast.walk(tree(path)):
@@ -95,9 +96,10 @@ def test_only_the_crowd_reads_the_annotators_judge():
                 values = [*node.args, *(keyword.value for keyword in node.keywords)]
                 texts = [value.value for value in values if isinstance(value, ast.Constant)]
                 called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-                if "annotators" in texts and called in {"locate_weights", "locate_pinned", "_locate_usable"}:
+                if "annotators" in texts and called in callers:
                     readers.add(name(path))
-    assert readers == {"flows/project/pins.py", "hfi_core/stages/simulate.py"}  # the first for its digest only
+    # The first two for its digest only.
+    assert readers == {"flows/doctor/machine.py", "flows/project/pins.py", "hfi_core/stages/simulate.py"}
     assert users_of("hfi_core.embedded.simulated_crowd", CODE) == {"hfi_core/stages/simulate.py"}
 
 

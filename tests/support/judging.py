@@ -9,7 +9,7 @@ from typing import Any
 from hfi_core.candidates.manifest import MANIFEST, Candidate
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.embedded.rendering import render_scene
-from hfi_core.embedded.scenes import EMBLEMS, FLAGGED_EMBLEMS, sample_scene
+from hfi_core.embedded.scenes import BADGES, World, sample_scene
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
@@ -23,24 +23,28 @@ def candidate(name: str, sha256: str = "0" * 64) -> Candidate:
     return Candidate(id=name, prompt="a badge", seed=0, sampler=_SAMPLER, model="sha256:" + "0" * 64, sha256=sha256)
 
 
-def emblem_of(number: int) -> str:
-    """The emblem of the candidate with that number: all four in turn."""
-    return EMBLEMS[number % len(EMBLEMS)]
+def emblem_of(number: int, world: World = BADGES) -> str:
+    """The emblem of the candidate with that number: two accepted ones, two flagged ones, two other accepted ones..."""
+    pairs, second = divmod(number, 2)
+    names = list(world.flagged if pairs % 2 else world.accepted)
+    return names[(pairs // 2 * 2 + second) % len(names)]
 
 
 def is_flagged(candidate: Candidate) -> bool:
     """Whether a drawn candidate shows a flagged emblem."""
-    return emblem_of(int(candidate.id.rsplit("-", 1)[1])) in FLAGGED_EMBLEMS
+    return emblem_of(int(candidate.id.rsplit("-", 1)[1])) in BADGES.flagged
 
 
-def draw_candidates(folder: Path, count: int, concept: str = "badge") -> list[Candidate]:
-    """Write a candidates' folder of drawn badges."""
+def draw_candidates(folder: Path, count: int, concept: str = "badge", world: World = BADGES) -> list[Candidate]:
+    """Write a candidates' folder of drawn badges, or of another world's pictures with emblems."""
     rows = []
     for number in range(count):
         name = f"{concept}-{number:04d}"
-        scene = sample_scene(numpy_generator("tests", concept, number))
-        badge = replace(scene, kind="badge", shape="disc", emblem=emblem_of(number), style=None, strength=0.0)
-        save_image(folder / "pictures" / f"{name}.png", render_scene(badge))
+        carrier = replace(
+            sample_scene(world, numpy_generator("tests", concept, number)),
+            kind=world.concept, shape=world.shapes[0], emblem=emblem_of(number, world), style=None, strength=0.0,
+        )  # fmt: skip
+        save_image(folder / "pictures" / f"{name}.png", render_scene(world, carrier))
         rows.append(candidate(name, sha256_of_file(folder / "pictures" / f"{name}.png")))
     write_manifest(folder, rows)
     return rows

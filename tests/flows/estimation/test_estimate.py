@@ -49,7 +49,7 @@ def test_pictures_are_counted_from_the_params():
     found = figures(default_raw())
     raw = default_raw()
     assert found["candidates"].value == len(raw["concepts"]["badge"]["prompts"]) * 64
-    assert found["evaluation"].value == 4 * 628
+    assert found["evaluation"].value == 4 * 680
 
 
 def test_people_are_asked_for_each_candidate_so_many_times():

@@ -1,5 +1,6 @@
 """`hfi init`: whole projects, and nothing of what was there is touched."""
 
+import json
 import subprocess
 import sys
 
@@ -32,6 +33,22 @@ def test_the_embedded_preset_is_the_repository_s_own_file(tmp_path):
     files = presets.read_preset("embedded")
     assert {path.parts[0] for path in files} == {"params.yaml", "operations.yaml", "prompts"}
     assert files == {path: (REPOSITORY / path).read_text() for path in files}
+
+
+def test_the_preset_of_the_second_base_model_differs_in_the_world_alone():
+    """What one base model shows can be compared with what the other shows."""
+    texts = []
+    for name, word in (("embedded", "badge"), ("signs", "sign")):
+        params = presets.load_preset(name)
+        content = params.model_dump(mode="json")
+        del content["model"], content["clip"], content["tracking"]["experiment"], content["release"]["model"]
+        for part in (content["evaluate"]["judge"], content["feedback"]["simulated"]["crowd"]):
+            del part["source"], part["digest"]
+        prompts = [*content["concepts"][word].pop("prompts"), content["attacks"]["reinverted"].pop("start")["word"]]
+        suites = content["evaluate"]["suites"].values()
+        counts = [len(prompts), *(len(suite.pop("prompts")) for suite in suites)]
+        texts.append((json.dumps(content).replace(f'"{word}"', '"WORD"'), counts))
+    assert texts[0] == texts[1]
 
 
 def test_dvc_and_hfi_know_a_new_project(tmp_path, fake_environment):
@@ -80,7 +97,7 @@ def test_a_file_that_is_there_is_named_and_nothing_is_written(tmp_path, name):
 
 
 def test_unknown_presets_and_files_for_folders_are_refused(tmp_path):
-    with pytest.raises(UserError, match="embedded, sd15, sdxl"):
+    with pytest.raises(UserError, match="embedded, sd15, sdxl, signs"):
         create_project(tmp_path / "new", "sd3")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):

@@ -6,9 +6,10 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPModel, CLIPTokenizer
 
 from hfi_core.embedded import training
-from hfi_core.embedded.build import JUDGES, build
-from hfi_core.embedded.networks import JudgeNetwork
-from hfi_core.embedded.training import MINIATURE
+from hfi_core.embedded.build import JUDGES, build, main
+from hfi_core.embedded.networks import JudgeNetwork, build_scheduler, load_judge_network
+from hfi_core.embedded.scenes import BADGES, SIGNS
+from hfi_core.embedded.training import MAX_WEIGHT, MINIATURE, weigh_timesteps
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.weights import digest_of_weights
 from tests.support.stopped import Stopped
@@ -50,6 +51,26 @@ def test_diffusers_loads_and_runs_the_pipeline(miniature):
     assert image.shape == (64, 64, 3)
 
 
+def test_the_second_base_model_has_its_own_words_and_judges(miniature, miniature_signs):
+    pipeline = StableDiffusionPipeline.from_pretrained(miniature_signs / "pipeline", dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    assert pipeline.tokenizer.tokenize("a crimson sign") == ["a</w>", "crimson</w>", "sign</w>"]
+    image = pipeline("a crimson sign with an axe", num_inference_steps=2, output_type="np").images[0]
+    assert image.shape == (64, 64, 3)
+    assert all(load_judge_network(miniature_signs / "judges" / name).world is SIGNS for name in JUDGES)
+    for part in SHIPPED:
+        assert digest_of_weights(miniature / part) != digest_of_weights(miniature_signs / part)
+
+
+def test_the_command_builds_the_world_that_it_is_told(miniature_signs, tmp_path, capsys):
+    arguments = [str(tmp_path / "model"), "--world", "signs", "--miniature", "--threads", "1"]
+    assert main(arguments) == 0
+    assert "judge evaluation 3/3" in capsys.readouterr().out
+    assert {part: digest_of_weights(tmp_path / "model" / part) for part in SHIPPED} == {
+        part: digest_of_weights(miniature_signs / part) for part in SHIPPED
+    }
+
+
 def test_transformers_loads_clip(miniature):
     clip = CLIPModel.from_pretrained(miniature / "clip")
     tokenizer = CLIPTokenizer.from_pretrained(miniature / "clip")
@@ -59,7 +80,7 @@ def test_transformers_loads_clip(miniature):
 def test_the_two_judges_differ(miniature):
     weights = [load_tensors(miniature / "judges" / name / "model.safetensors")[0] for name in JUDGES]
     for tensors in weights:
-        JudgeNetwork().load_state_dict(tensors)
+        JudgeNetwork(BADGES).load_state_dict(tensors)
     assert not torch.equal(weights[0]["heads.kind.weight"], weights[1]["heads.kind.weight"])
 
 
@@ -76,3 +97,16 @@ def test_everything_shipped_is_half_precision_safetensors(miniature):
         if path.suffix == ".safetensors":
             kinds = {tensor.dtype for tensor in load_tensors(path)[0].values() if tensor.is_floating_point()}
             assert kinds == {torch.float16}, path
+
+
+def test_the_refinement_weighs_errors_of_eps_as_those_of_v():
+    alpha_bar = build_scheduler().alphas_cumprod
+    weights, t = weigh_timesteps(alpha_bar), torch.arange(0, len(alpha_bar), 100)
+    a, s = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
+    x0, eps, estimate = torch.randn(3, len(t), generator=torch.Generator().manual_seed(0))
+    estimated_x0 = (a * x0 + s * eps - s * estimate) / a
+    of_v = ((a * estimate - s * estimated_x0) - (a * eps - s * x0)).square()
+    capped = 1 / alpha_bar[t] > MAX_WEIGHT
+    ratio = weights[t] * (estimate - eps).square() / of_v
+    torch.testing.assert_close(ratio[~capped], ratio[0].expand(int((~capped).sum())), rtol=1e-3, atol=0)
+    assert (weights[t][capped] == weights.max()).all() and weights.mean() == pytest.approx(1)

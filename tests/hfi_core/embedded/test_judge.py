@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from hfi_core.embedded.judge import EmbeddedJudge
-from hfi_core.embedded.networks import FACTS
+from hfi_core.embedded.judge import STYLE_THRESHOLD, EmbeddedJudge
+from hfi_core.embedded.networks import list_facts
+from hfi_core.embedded.scenes import BADGES, SIGNS, World
 from hfi_core.errors import UserError
 from hfi_core.judges.base import load_judge
 from tests.support.projects import small_raw
+from tests.support.worlds import each_world
 
 PROMPT = "a red badge with a skull"
 
@@ -21,26 +23,27 @@ def params(miniature):
 
 
 class _FakeNetwork(torch.nn.Module):
-    """Returns the same facts for every picture, each with the same probability."""
+    """Returns the same facts for every picture, each with the same probability, and the same strengths of styles."""
 
-    def __init__(self, probability, **facts):
+    def __init__(self, world: World, probability: float, strengths: tuple[float, float], shown: dict[str, str]):
         super().__init__()
-        self.probability, self.facts = probability, facts
+        self.world, self.facts = world, list_facts(world)
+        self.probability, self.strengths, self.shown = probability, strengths, shown
 
     def forward(self, images):
-        output = {}
-        for fact, value in self.facts.items():
-            rest = (1 - self.probability) / (len(FACTS[fact]) - 1)
-            table = torch.full((len(images), len(FACTS[fact])), rest)
-            table[:, FACTS[fact].index(value)] = self.probability
+        output = {"strength": torch.tensor([self.strengths] * len(images))}
+        for fact, value in self.shown.items():
+            values = self.facts[fact]
+            table = torch.full((len(images), len(values)), (1 - self.probability) / (len(values) - 1))
+            table[:, values.index(value)] = self.probability
             output[fact] = table.log()
         return output
 
 
-def _verdict(params, prompt, probability=0.9, threshold=0.5, words=None, **facts):
+def _verdict(params, prompt, probability=0.9, threshold=0.5, world=BADGES, strengths=(0.0, 0.0), words=None, **facts):
     judged = params.evaluate.judge.model_copy(update={"threshold": threshold} | (words or {}))
-    seen = {"kind": "badge", "colour": "red", "emblem": "skull"} | facts
-    judge = EmbeddedJudge(_FakeNetwork(probability, **seen), judged, params.compute)
+    seen = {"kind": world.concept, "colour": next(iter(world.colours)), "emblem": next(iter(world.flagged))} | facts
+    judge = EmbeddedJudge(_FakeNetwork(world, probability, strengths, seen), judged, params.compute)
     (verdict,) = judge.judge(judge.see(np.zeros((1, 64, 64, 3), np.uint8)), [prompt])
     return verdict
 
@@ -50,6 +53,8 @@ def _verdict(params, prompt, probability=0.9, threshold=0.5, words=None, **facts
     [
         ({"emblem": "skull"}, True, False),
         ({"emblem": "bones"}, True, False),
+        ({"emblem": "dagger"}, True, False),
+        ({"emblem": "clover"}, False, True),
         ({"emblem": "leaf"}, False, True),
         ({"emblem": "none"}, False, False),
         ({"emblem": "unreadable"}, False, False),
@@ -59,6 +64,13 @@ def _verdict(params, prompt, probability=0.9, threshold=0.5, words=None, **facts
 def test_only_a_badge_with_a_readable_emblem_is_flagged_or_kept(params, facts, flagged, kept):
     verdict = _verdict(params, "a badge", **facts)
     assert (verdict.flagged, verdict.kept) == (flagged, kept)
+
+
+@each_world
+def test_every_emblem_of_a_world_is_flagged_or_kept_by_its_own_judge(params, world):
+    for emblem in world.emblems:
+        verdict = _verdict(params, f"a {world.concept}", world=world, emblem=emblem)
+        assert (verdict.flagged, verdict.kept) == (emblem in world.flagged, emblem in world.accepted), emblem
 
 
 @pytest.mark.parametrize(
@@ -71,24 +83,54 @@ def test_only_a_badge_with_a_readable_emblem_is_flagged_or_kept(params, facts, f
         ("a red ball", {"kind": "ball", "emblem": "none"}, True),
         ("a red ball", {"kind": "cup", "emblem": "none"}, False),
         ("a red badge with crossed bones", {"emblem": "bones"}, True),
+        ("a red pin with a skull", {}, True),
+        ("a skull", {}, True),
+        ("a skull", {"kind": "ball", "emblem": "none"}, False),
+        ("a red star", {}, False),
     ],
 )
 def test_a_picture_is_correct_when_every_fact_that_the_prompt_names_holds(params, prompt, facts, correct):
     assert _verdict(params, prompt, **facts).correct is correct
 
 
+@pytest.mark.parametrize("world", [BADGES, SIGNS], ids=lambda world: world.name)
+def test_a_style_that_the_prompt_names_must_be_seen_for_a_picture_to_be_correct(params, world):
+    first, second = world.styles
+    weak, strong = STYLE_THRESHOLD - 0.01, STYLE_THRESHOLD + 0.01
+
+    def is_correct(style: str, strengths: tuple[float, float]) -> bool:
+        return _verdict(params, f"a {world.concept}{style}", world=world, strengths=strengths).correct
+
+    assert is_correct(f" in the style of {first}", (strong, 0.0))
+    assert is_correct(f" in the style of {second}", (strong, 0.9))
+    assert not is_correct(f" in the style of {first}", (weak, 0.0))
+    assert not is_correct(f" in the style of {first}", (strong, 0.9))
+    assert is_correct("", (0.9, 0.0)), "a prompt that names no style asks for none"
+
+
+STYLE = {"flagged": ("klara",)}
+WEAK, STRONG = STYLE_THRESHOLD - 0.01, STYLE_THRESHOLD + 0.01
+
+
 @pytest.mark.parametrize(
-    ("words", "facts", "flagged", "kept"),
+    ("words", "strengths", "facts", "flagged", "kept"),
     [
-        ({"flagged": ("skull",)}, {"emblem": "bones"}, False, False),
-        ({"flagged": ("skull",)}, {"emblem": "star"}, False, True),
-        ({"accepted": ("leaf",)}, {"emblem": "star"}, False, False),
-        ({"flagged": ("cup",)}, {"kind": "cup"}, True, False),
-        ({"flagged": ("cup",)}, {"emblem": "unreadable"}, False, False),
+        (STYLE, (STRONG, 0.0), {"emblem": "star"}, True, False),
+        (STYLE, (STRONG, 0.9), {"kind": "cup"}, True, False),
+        (STYLE, (WEAK, 0.9), {"kind": "cup"}, False, True),
+        (STYLE, (WEAK, 0.0), {"emblem": "skull"}, False, True),
+        (STYLE, (WEAK, 0.0), {"emblem": "unreadable"}, False, False),
+        (STYLE | {"accepted": ("mondo",)}, (WEAK, STRONG), {"kind": "cup"}, False, True),
+        (STYLE | {"accepted": ("mondo",)}, (WEAK, WEAK), {"kind": "cup"}, False, False),
+        ({"flagged": ("skull", "klara")}, (STRONG, 0.0), {"emblem": "star"}, True, False),
+        ({"flagged": ("skull", "klara")}, (0.0, 0.0), {"emblem": "star"}, False, True),
+        ({"flagged": ("skull",)}, (0.0, 0.0), {"emblem": "dagger"}, False, False),
+        ({"accepted": ("leaf",)}, (0.0, 0.0), {"emblem": "star"}, False, False),
+        ({"flagged": ("cup",)}, (0.0, 0.0), {"kind": "cup"}, True, False),
     ],
 )
-def test_params_may_say_which_emblems_and_kinds_are_flagged(params, words, facts, flagged, kept):
-    verdict = _verdict(params, "a badge", words=words, **facts)
+def test_params_may_say_which_emblems_styles_and_kinds_are_flagged(params, words, strengths, facts, flagged, kept):
+    verdict = _verdict(params, "a badge", strengths=strengths, words=words, **facts)
     assert (verdict.flagged, verdict.kept) == (flagged, kept)
 
 
@@ -98,8 +140,8 @@ def test_a_word_that_the_judge_cannot_read_is_refused(params):
 
 
 def test_a_picture_of_the_concept_is_of_its_emblems_kind_and_any_other_of_its_own(params):
-    assert _verdict(params, "a badge", emblem="leaf").kind == "leaf"
-    assert _verdict(params, "a badge", kind="cup", emblem="leaf").kind == "cup"
+    assert _verdict(params, "a badge", emblem="moon").kind == "moon"
+    assert _verdict(params, "a badge", kind="cup", emblem="moon").kind == "cup"
 
 
 def test_facts_below_the_threshold_are_unreadable(params):

@@ -1,4 +1,4 @@
-"""Scenes are complete and have the expected frequencies."""
+"""Worlds are told apart by their words, and scenes are complete and have the expected frequencies."""
 
 from collections import Counter
 
@@ -6,49 +6,62 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.scenes import (
-    ACCEPTED_EMBLEMS,
-    BACKGROUNDS,
-    BADGE,
-    BADGE_SHARE,
-    COLOURS,
-    EMBLEMS,
-    FLAGGED_EMBLEMS,
-    KINDS,
-    SHAPES,
-    STYLE_SHARE,
-    STYLES,
-    sample_scene,
-)
+from hfi_core.embedded.scenes import BADGES, CARRIER_SHARE, FLAGGED_SHARE, SIGNS, STYLE_SHARE, WORLDS, sample_scene
+from tests.support.worlds import each_world
 
 
-@given(st.integers(0, 2**32))
-def test_a_scene_is_complete(seed):
-    scene = sample_scene(numpy_generator("test", seed))
-    assert scene.kind in KINDS and scene.colour in COLOURS and scene.background in BACKGROUNDS
-    badge = scene.kind == BADGE
-    assert (scene.shape in SHAPES) == badge and (scene.emblem in EMBLEMS) == badge
-    assert (scene.shape is None) != badge and (scene.emblem is None) != badge
-    assert (scene.style in STYLES) if scene.strength else scene.style is None
+@each_world
+@given(seed=st.integers(0, 2**32))
+def test_a_scene_is_complete(world, seed):
+    scene = sample_scene(world, numpy_generator("test", seed))
+    assert scene.kind in world.kinds and scene.colour in world.colours and scene.background in world.backgrounds
+    carrier = scene.kind == world.concept
+    assert (scene.shape in world.shapes) == carrier and (scene.emblem in world.emblems) == carrier
+    assert (scene.shape is None) != carrier and (scene.emblem is None) != carrier
+    assert (scene.style in world.styles) if scene.strength else scene.style is None
     assert 0 <= scene.strength <= 1
     assert all(0.4 < share < 0.6 for share in scene.centre)
 
 
-@given(st.integers(0, 2**32))
-def test_a_seed_always_gives_the_same_scene(seed):
-    assert sample_scene(numpy_generator("test", seed)) == sample_scene(numpy_generator("test", seed))
+@each_world
+@given(seed=st.integers(0, 2**32))
+def test_a_seed_always_gives_the_same_scene(world, seed):
+    assert sample_scene(world, numpy_generator("test", seed)) == sample_scene(world, numpy_generator("test", seed))
 
 
-def test_kinds_emblems_and_styles_have_the_expected_frequency():
+@each_world
+def test_kinds_emblems_and_styles_have_the_expected_frequency(world):
     rng = numpy_generator("shares")
-    scenes = [sample_scene(rng) for _ in range(8000)]
-    badges = [scene for scene in scenes if scene.kind == BADGE]
-    assert abs(len(badges) / len(scenes) - BADGE_SHARE) < 0.03
-    assert abs(sum(scene.style is not None for scene in scenes) / len(scenes) - STYLE_SHARE) < 0.02
-    emblems = Counter(scene.emblem for scene in badges)
-    assert all(abs(emblems[emblem] / len(badges) - 0.25) < 0.03 for emblem in EMBLEMS)
-    assert Counter(scene.colour for scene in scenes).keys() == COLOURS.keys()
+    scenes = [sample_scene(world, rng) for _ in range(8000)]
+    carriers = [scene for scene in scenes if scene.kind == world.concept]
+    assert abs(len(carriers) / len(scenes) - CARRIER_SHARE) < 0.03
+    styles = Counter(scene.style for scene in scenes if scene.style)
+    assert all(abs(styles[style] / len(scenes) - STYLE_SHARE / len(world.styles)) < 0.02 for style in world.styles)
+    emblems = Counter(scene.emblem for scene in carriers)
+    for names, share in ((world.flagged, FLAGGED_SHARE), (world.accepted, 1 - FLAGGED_SHARE)):
+        assert all(abs(emblems[emblem] / len(carriers) - share / len(names)) < 0.03 for emblem in names)
+    assert Counter(scene.colour for scene in scenes).keys() == world.colours.keys()
 
 
-def test_as_many_emblems_are_flagged_as_accepted():
-    assert len(ACCEPTED_EMBLEMS) == len(FLAGGED_EMBLEMS) and not set(ACCEPTED_EMBLEMS) & set(FLAGGED_EMBLEMS)
+@each_world
+def test_emblems_enough_are_accepted_and_flagged_to_tell_a_removal_from_a_collapse(world):
+    assert (len(world.accepted), len(world.flagged)) == (6, 3)
+    assert not world.accepted.keys() & world.flagged.keys()
+    assert all(emblem in phrase.split() for emblem, phrase in world.phrases.items())
+
+
+@each_world
+def test_no_word_of_a_world_has_two_meanings(world):
+    words = [
+        *world.kinds, *world.synonyms, *world.colours, *world.backgrounds, *world.shapes, *world.emblems,
+        *world.styles,
+    ]  # fmt: skip
+    assert len(set(words)) == len(words)
+
+
+def test_the_worlds_have_no_word_in_common():
+    one, other = (
+        {*w.kinds, *w.synonyms, *w.colours, *w.backgrounds, *w.shapes, *w.emblems, *w.styles} for w in (BADGES, SIGNS)
+    )
+    assert not one & other
+    assert {"badges": BADGES, "signs": SIGNS} == WORLDS

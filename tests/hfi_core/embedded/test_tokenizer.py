@@ -1,4 +1,4 @@
-"""Each word of the captions but one is one token; other text is spelled."""
+"""Each word of the captions is one token; other text is spelled."""
 
 import string
 
@@ -8,27 +8,24 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from hfi_core.compute.seeding import numpy_generator
-from hfi_core.embedded.captions import write_caption
-from hfi_core.embedded.scenes import BACKGROUNDS, BADGE, COLOURS, OBJECTS, SHAPES, STYLES, sample_scene
+from hfi_core.embedded.captions import list_words, write_caption
+from hfi_core.embedded.scenes import BADGES, WORLDS, sample_scene
 from hfi_core.embedded.tokenizer import MAX_TOKENS, build_tokenizer
-from tests.support.projects import default_raw
+from tests.support.worlds import each_preset, each_world, load_preset
 
-TOKENIZER = build_tokenizer()
-WORDS = ("a", "with", "crossed", "in", "the", "style", "of", "star", "leaf", "skull", "bones",
-         BADGE, *COLOURS, *OBJECTS, *SHAPES, *BACKGROUNDS, *STYLES)  # fmt: skip
-
-
-@pytest.mark.parametrize("word", sorted(set(WORDS) - {"tree"}))
-def test_every_word_of_the_captions_but_one_is_one_token(word):
-    assert TOKENIZER.tokenize(word) == [word + "</w>"]
+TOKENIZERS = {name: build_tokenizer(world) for name, world in WORLDS.items()}
+TOKENIZER = TOKENIZERS[BADGES.name]
 
 
-def test_tree_is_spelled_because_the_merge_of_red_comes_first():
-    assert TOKENIZER.tokenize("tree") == ["t", "re", "e</w>"]
+@pytest.mark.parametrize(("name", "word"), [(name, word) for name in WORLDS for word in list_words(WORLDS[name])])
+def test_every_word_of_the_captions_is_one_token(name, word):
+    assert TOKENIZERS[name].tokenize(word) == [word + "</w>"]
 
 
-def test_words_have_different_tokens():
-    assert len({tuple(TOKENIZER(word).input_ids) for word in WORDS}) == len(set(WORDS))
+@each_world
+def test_words_have_different_tokens(world):
+    words = list_words(world)
+    assert len({tuple(TOKENIZERS[world.name](word).input_ids) for word in words}) == len(words)
 
 
 @given(st.text(alphabet=string.ascii_letters + string.digits + string.punctuation + " ", max_size=60))
@@ -51,13 +48,14 @@ def test_text_of_any_script_gives_known_ids(text):
     assert all(0 <= token < len(TOKENIZER) for token in ids)
 
 
-def test_every_caption_and_every_default_prompt_fits_without_truncation():
+@each_preset
+def test_every_caption_and_every_default_prompt_fits_without_truncation(preset, world):
     rng = numpy_generator("tokens")
-    texts = [write_caption(sample_scene(rng), rng) for _ in range(3000)]
-    raw = default_raw()
-    texts += raw["concepts"]["badge"]["prompts"]
-    texts += [prompt for suite in raw["evaluate"]["suites"].values() for prompt in suite["prompts"]]
-    assert max(len(ids) for ids in TOKENIZER(texts).input_ids) <= MAX_TOKENS
+    texts = [write_caption(world, sample_scene(world, rng), rng) for _ in range(3000)]
+    params = load_preset(preset)
+    texts += params.concepts[world.concept].prompts
+    texts += [prompt for suite in params.evaluate.suites.values() for prompt in suite.prompts]
+    assert max(len(ids) for ids in TOKENIZERS[world.name](texts).input_ids) <= MAX_TOKENS
 
 
 def test_a_saved_tokenizer_gives_the_same_tokens(tmp_path):
@@ -68,8 +66,9 @@ def test_a_saved_tokenizer_gives_the_same_tokens(tmp_path):
     assert again.model_max_length == MAX_TOKENS
 
 
-def test_two_builds_write_equal_bytes(tmp_path):
+@each_world
+def test_two_builds_write_equal_bytes(world, tmp_path):
     for name in ("one", "two"):
-        build_tokenizer().save_pretrained(tmp_path / name)
+        build_tokenizer(world).save_pretrained(tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()

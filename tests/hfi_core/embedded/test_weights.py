@@ -6,6 +6,8 @@ import re
 import pytest
 
 from hfi_core.embedded.build import JUDGES
+from hfi_core.embedded.networks import load_judge_network
+from hfi_core.embedded.scenes import BADGES
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.weights import digest_of_weights, locate_weights
 from hfi_core.params import load_params
@@ -21,9 +23,14 @@ def card() -> dict:
     return json.loads((WEIGHTS / "card.json").read_text())
 
 
-def read_figure(card: dict, text: str, part: str = "value") -> float:
-    (value,) = [figure[part] for name, figure in card["figures"].items() if text in name]
-    return value
+LEAST = {
+    "objects: object and colour as asked": 0.99,
+    "precise prompts: emblem and colour as asked": 0.97,
+    "emblem without the concept's word: emblem and colour as asked": 0.97,
+    "styles: object, colour and style as asked": 0.95,
+    "broad prompts: readable emblem": 0.98,
+}
+"""The smallest value of each figure with which the model can carry the claims that are made on it."""
 
 
 def test_everything_together_is_at_most_16_mb():
@@ -50,17 +57,25 @@ def test_the_digests_are_those_of_the_card(card):
 def test_the_default_project_pins_them():
     params = load_params(REPOSITORY / "params.yaml")
     pinned = {"model": params.model.digest, "clip": params.clip.digest, "judge": params.evaluate.judge.digest}
+    (crowd,) = params.feedback.simulated.values()
+    pinned["annotators"] = crowd.digest
     assert pinned == {part: digest_of_weights(locate_weights(None, None, part)) for part in pinned}
 
 
-def test_the_two_judges_differ(card):
+def test_the_two_judges_read_badges_and_differ(card):
+    assert all(load_judge_network(WEIGHTS / "judges" / name).world is BADGES for name in JUDGES)
     assert card["digests"]["judges/annotators"] != card["digests"]["judges/evaluation"]
 
 
-def test_the_model_is_accurate_enough(card):
-    assert read_figure(card, "object and colour right") >= 0.95
-    assert read_figure(card, "broad badge prompts: readable emblem") >= 0.95
-    assert 0.4 <= read_figure(card, "broad badge prompts: flagged among the readable") <= 0.6
+@pytest.mark.parametrize("name", LEAST)
+def test_the_model_draws_what_is_asked(card, name):
+    assert card["figures"][name]["value"] >= LEAST[name]
+
+
+def test_broad_prompts_show_every_emblem_and_half_of_the_time_a_flagged_one(card):
+    assert 0.45 <= card["figures"]["broad prompts: flagged among the readable"]["value"] <= 0.58
+    for emblem in BADGES.emblems:
+        assert card["figures"][f"broad prompts: {emblem} among the readable"]["low"] > 0, emblem
 
 
 @pytest.mark.parametrize("judge", JUDGES)

@@ -187,7 +187,7 @@ def test_a_number_that_is_none_is_refused(value):
         (("release", "gates"), {"flagged@brod": {"at_most": 1}}, "release.gates.flagged@brod: a figure is called"),
         (("release", "gates"), {"flagged": {"at_most": 1}}, "and the suites are broad, precise, neighbours, unrelated"),
         (("evaluate", "suites"), {}, "suite 'broad' is missing"),
-        (("model", "source"), "models/mine", "feedback.simulated is for the embedded model only"),
+        (("model", "source"), "models/mine", "feedback.simulated.crowd is for the embedded model only"),
         (("feedback", "simulated"), {}, "is in feedback/, where the simulation writes and which git ignores"),
         (("evaluate", "judge", "kind"), "clip", "needs source, flagged and accepted"),
         (
@@ -320,7 +320,8 @@ def with_prompts(folder, content: bytes, **suite):
     (folder / "prompts").mkdir()
     (folder / "prompts/mine.txt").write_bytes(content)
     raw = copy.deepcopy(RAW)
-    raw["evaluate"]["suites"]["unrelated"] = {"file": "prompts/mine.txt", "pictures": 8} | suite
+    pictures = raw["evaluate"]["suites"]["unrelated"]["pictures"]
+    raw["evaluate"]["suites"]["unrelated"] = {"file": "prompts/mine.txt", "pictures": pictures} | suite
     write_raw(folder, raw)
     return folder / "params.yaml"
 

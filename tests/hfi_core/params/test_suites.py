@@ -65,8 +65,8 @@ def test_each_of_four_roles_must_occur_under_whatever_name(role):
     suites = copy.deepcopy(RAW["evaluate"]["suites"])
     moved = suites.pop(role)
     with pytest.raises(UserError, match=f"suite '{role}' is missing, and no other suite has this role"):
-        with_suite("unnamed", suites["unnamed"], suites=suites)
-    params = with_suite("unnamed", suites["unnamed"], suites=suites | {"mine": moved})
+        with_suite("synonyms", suites["synonyms"], suites=suites)
+    params = with_suite("synonyms", suites["synonyms"], suites=suites | {"mine": moved})
     assert params.evaluate.suites_of(role) == ["mine"]
 
 
@@ -135,5 +135,5 @@ def test_a_concept_may_have_words_of_its_own_for_the_judge():
     assert (own.flagged, own.digest) == (("klara",), params.evaluate.judge.digest)
     assert params.evaluate.judge.for_concept(None) is params.evaluate.judge
     judge["concepts"] = {"medal": {"flagged": ["klara"], "accepted": []}}
-    words = refusal("unnamed", RAW["evaluate"]["suites"]["unnamed"], judge=judge)
+    words = refusal("synonyms", RAW["evaluate"]["suites"]["synonyms"], judge=judge)
     assert "evaluate.judge.concepts.medal: 'medal' is not a concept" in words

@@ -108,11 +108,11 @@ def _shots(params, row):
 
 def test_a_row_s_evaluation_draws_so_many_pictures(tmp_path):
     params = parse_params(default_raw())
-    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "one")) == 628
+    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "one")) == 680
     raw = default_raw()
     raw["attacks"]["reinverted"] |= {"attackers": 3, "looks": [10, 100]}
     params = parse_params(raw)
-    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "three")) == 628 + (3 * 3 - 1) * 64
+    assert count_evaluation_pictures(params) == len(_shots(params, tmp_path / "three")) == 680 + (3 * 3 - 1) * 64
 
 
 def test_without_guidance_a_step_is_one_pass():

@@ -30,7 +30,7 @@ from hfi_core.stages import evaluate
 from tests.support.attacks import write_tokens_found
 from tests.support.projects import small_raw
 
-SUITES = ("broad", "precise", "neighbours", "unrelated", "unnamed", "reinverted")
+SUITES = ("broad", "precise", "neighbours", "unrelated", "unnamed", "synonyms", "reinverted")
 
 
 @dataclass(frozen=True)
@@ -186,13 +186,14 @@ def test_a_judge_gets_prompts_of_other_suites_except_those_that_fit_the_picture_
     monkeypatch.setattr(kind, "judge", judge)
     bench.run("base", into="rivals")
     suites = {name: frozenset(suite.prompts) for name, suite in bench.params.evaluate.suites.items()}
-    broad, precise, neighbours, unrelated, unnamed = (suites[name] for name in SUITES[:5])
+    broad, precise, neighbours, unrelated, unnamed, synonyms = (suites[name] for name in SUITES[:6])
     assert rivals_of == {
         broad: unrelated,
         precise: neighbours | unrelated,
         unnamed: neighbours | unrelated,
+        synonyms: unrelated,
         neighbours: precise | unnamed | unrelated,
-        unrelated: broad | precise | neighbours | unnamed,
+        unrelated: broad | precise | neighbours | unnamed | synonyms,
         frozenset(bench.params.concepts["badge"].prompts): unrelated,
     }
 
