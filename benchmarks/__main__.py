@@ -13,8 +13,8 @@ from benchmarks import machine
 from benchmarks.results import Figure, Result, result_path, write_result
 
 NAMES = (
-    "orchestration_overhead", "sampling_speed", "removal_speed", "equal_removal", "distillation_memory",
-    "annotation_latency", "active_selection", "full_size_models",
+    "orchestration_overhead", "sampling_speed", "inversion_speed", "removal_speed", "equal_removal",
+    "distillation_memory", "annotation_latency", "active_selection", "full_size_models",
 )  # fmt: skip
 NEEDS_A_GPU = ("full_size_models",)
 ON_PROCESSORS = ("distillation_memory", "annotation_latency")
