@@ -67,7 +67,7 @@ def _time_script(model: TextToImage, params: Params, text: str, pictures) -> flo
     table = encoder.get_input_embeddings().weight.requires_grad_(True)
     new = tokenizer.convert_tokens_to_ids(names)
     with torch.no_grad():
-        table[new] = table[tokenizer.encode(text, add_special_tokens=False)[0]]
+        table[new] = table[tokenizer.encode(text, add_special_tokens=False)[0]].clone()
     kept = table.detach().clone()
     frozen = torch.ones(len(table), dtype=torch.bool)
     frozen[new] = False
