@@ -135,7 +135,7 @@ def test_the_page_is_one_file_with_neither_script_nor_anything_to_fetch(page):
     assert "script" not in parsed.tags
     assert all(address.startswith(("data:image/", "#")) for address in parsed.addresses)
     assert "url(" not in page
-    assert parsed.tags.count("img") == 5 * 4 * 12 + 4
+    assert parsed.tags.count("img") == 7 * 4 * 12 + 4
     assert "flagged" in parsed.classes
 
 
