@@ -267,13 +267,6 @@ def test_a_few_lines_that_stand_for_gigabytes_are_refused_at_once(tmp_path):
         load_params(path)
 
 
-def test_an_alias_inside_of_what_it_stands_for_is_refused(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("a: &a [1, *a]\n")
-    with pytest.raises(UserError, match="an alias stands for what it is in"):
-        load_params(path)
-
-
 def test_a_few_aliases_are_read(tmp_path):
     raw = copy.deepcopy(RAW)
     raw["clip"] = raw["model"]
