@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
+from hfi_core.evaluation.curves import build_curves
 from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, FIGURES, SHARES, metrics_on
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.evaluation.shots import look_suite, original_suite
@@ -45,14 +46,16 @@ def build_evaluation(
             | measure_variant(params, variant, variants[0])
         )
         progress(number, len(variants), "measuring rows")
+    # The rows on a curve are compared at equal removal, and not picture by picture.
+    of_curves = set(params.evaluate.rows_of_curves) - {params.release.row}
     return {
         "schema": SCHEMA,
         "suites": suite_roles(params, variants[0]),
         "rows": rows,
         "attacks": _calibrate_attacks(params, rows[0]),
-        "comparisons": compare_variants(params, variants),
+        "comparisons": compare_variants(params, [variant for variant in variants if variant.name not in of_curves]),
         "provenance": _describe_provenance(params, variants, feedback),
-    }
+    } | ({"curves": build_curves(params, variants, rows)} if params.evaluate.curves else {})
 
 
 def suite_roles(params: Params, variant: EvaluatedVariant) -> dict[str, str]:

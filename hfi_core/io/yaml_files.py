@@ -8,24 +8,36 @@ import yaml
 from hfi_core.errors import UserError
 
 _MAX_BYTES = 1024 * 1024
-_MAX_ALIASES = 16
+_MAX_EXPANDED = 20_000
+"""Values that all aliases together may stand for."""
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """A safe loader that refuses repeated keys and many aliases.
+    """A safe loader that refuses repeated keys and aliases that stand for too much.
 
     A few lines of nested aliases can expand to gigabytes.
     """
 
-    aliases = 0
+    def __init__(self, stream):
+        super().__init__(stream)
+        self._sizes = {}  # of each node, by its id
+        self._expanded = 0
 
     def compose_node(self, parent, index):
-        if self.check_event(yaml.AliasEvent):
-            self.aliases += 1
-            if self.aliases > _MAX_ALIASES:
-                mark = self.peek_event().start_mark
-                raise yaml.MarkedYAMLError(problem=f"more than {_MAX_ALIASES} aliases", problem_mark=mark)
-        return super().compose_node(parent, index)
+        mark = self.peek_event().start_mark if self.check_event(yaml.AliasEvent) else None
+        node = super().compose_node(parent, index)
+        if mark is None:
+            parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+            children = (child for part in parts for child in (part if isinstance(part, tuple) else (part,)))
+            self._sizes[id(node)] = 1 + sum(self._sizes[id(child)] for child in children)
+        elif id(node) not in self._sizes:
+            raise yaml.MarkedYAMLError(problem="an alias stands for what it is in", problem_mark=mark)
+        else:
+            self._expanded += self._sizes[id(node)]
+            if self._expanded > _MAX_EXPANDED:
+                problem = f"aliases stand for more than {_MAX_EXPANDED} values"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        return node
 
     def compose_mapping_node(self, anchor):
         node = super().compose_mapping_node(anchor)

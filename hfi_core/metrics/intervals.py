@@ -59,14 +59,27 @@ def mean_interval(
     prompts which differ much. With one prompt only the seeds vary: then the interval holds for that prompt only.
     """
     values = np.asarray(values, np.float64)
+    means = resample_means(values, prompts, resamples=resamples, rng=rng)
+    return percentile_interval(float(values.mean()), means, level, len(values))
+
+
+def resample_means(values: np.ndarray, prompts: np.ndarray, *, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the means (resamples,) of a two-stage cluster bootstrap; see `mean_interval`.
+
+    With equal prompts and equal generators, the same pictures are drawn.
+    """
     table, sizes = group_by_prompt(values, prompts)
     means = []
     for drawn, seeds, used in draw_two_stage(sizes, resamples, rng):
         sums = np.where(used, table[drawn[:, :, None], seeds], 0.0).sum((1, 2))
         means.append(sums / used.sum((1, 2)))
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    value = float(values.mean())
-    return Interval(value, min(float(low), value), max(float(high), value), len(values))
+    return np.concatenate(means)
+
+
+def percentile_interval(value: float, resampled: np.ndarray, level: float, n: int) -> Interval:
+    """Return a value of n pictures with the percentile interval of its resamples. It contains the value."""
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value, min(float(low), value), max(float(high), value), n)
 
 
 def wilson_interval(hits: int, n: int, level: float) -> Interval:

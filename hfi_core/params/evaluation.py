@@ -158,6 +158,9 @@ class Suite(Frozen):
         return self
 
 
+Curve = Annotated[tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...], Field(min_length=1)]
+
+
 class Evaluate(Frozen):
     """The pictures that are drawn, and how they are compared."""
 
@@ -171,6 +174,14 @@ class Evaluate(Frozen):
     """Bootstrap resamples."""
     level: Annotated[float, Field(gt=0.5, lt=1)]
     """Coverage of the intervals."""
+    # Defaults are not in a dump: projects without curves have the work keys and the bytes that they always had.
+    curves: dict[Name, Curve] = Field(default={}, exclude_if=lambda curves: not curves)
+    """Rows that are read as one curve of removal, by name: a list for each repetition of the training, and in it the
+    rows from the weakest to the strongest. Every curve begins at base. By default none."""
+    removal_levels: dict[Name, Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default={}, exclude_if=lambda levels: not levels
+    )
+    """Where the curves are read, by name: the part of base's flagged broad pictures that is left."""
 
     @field_validator("suites", mode="before")
     @classmethod
@@ -193,7 +204,17 @@ class Evaluate(Frozen):
         for role in _REQUIRED_ROLES:
             if not self.suites_of(role):
                 raise ValueError(f"suite {role!r} is missing, and no other suite has this role")
+        if bool(self.curves) != bool(self.removal_levels):
+            raise ValueError(
+                "curves are read at removal_levels, for example `removal_levels: {half: 0.5}`. To fix this: give both, "
+                "or neither"
+            )
         return self
+
+    @property
+    def rows_of_curves(self) -> list[str]:
+        """The rows on curves, in the curves' order."""
+        return [row for curve in self.curves.values() for repetition in curve for row in repetition]
 
     def suites_of(self, role: Role) -> list[str]:
         """Return the names of the suites with a role, in their order."""

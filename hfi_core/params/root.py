@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from hfi_core.errors import UserError
 from hfi_core.params.attacks import WORST, Attack, AttackName, require_free_name
+from hfi_core.params.curves import require_whole_curves
 from hfi_core.params.erasure import Imported, NoRemoval, Removal, is_recipe
 from hfi_core.params.evaluation import Evaluate, Release
 from hfi_core.params.feedback import Candidates, Concept, Feedback
@@ -92,6 +93,7 @@ class Science(Frozen):
         for key, concept in named.items():
             if concept is not None and concept not in self.concepts:
                 raise ValueError(f"{key}: {concept!r} is not a concept; the concepts are {', '.join(self.concepts)}")
+        require_whole_curves(self.evaluate.curves, self.removals)
         judge = self.evaluate.judge.digest
         trained = {"clip": self.clip.digest} | {
             f"feedback.simulated.{name}": crowd.digest for name, crowd in self.feedback.simulated.items()

@@ -1,4 +1,4 @@
-"""Write the report as a single HTML file: it contains its pictures and plots, and no script."""
+"""Write the report as a single HTML file: it contains its pictures and plots. Its only script sorts a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from hfi_core.feedback.statistics import MEASURE_NAMES, MEASURE_UNITS
 from hfi_core.io.atomic import atomic_file
 from hfi_core.metrics.paired_tests import pairs_needed
 from hfi_core.params import Params
+from hfi_core.report.equal_removal import describe_curves
 from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings, list_uncalibrated
 from hfi_core.report.images import build_strips, data_uri
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
@@ -77,6 +78,8 @@ CAPTIONS = {
     "rows": "The main shares of each row, with their intervals (↑ more is better, ↓ less is better).",
     "attackers_steps": "The share of flagged pictures over the steps of the attackers, with intervals.",
     "losses": "The training loss of each removal. Objectives differ: compare the shapes of the curves, not the values.",
+    "equal_removal": "Each curve from the base model on: flagged pictures (→) against what is kept (↑). The upper left "
+    "is best. Dashed curves are under the text.",
     "reward": "The reward model on held-out pictures, which were not used to train it.",
 }
 
@@ -126,6 +129,8 @@ def write_page(
         comparisons=[_describe_comparison(comparison) for comparison in evaluation["comparisons"]],
         attacks=evaluation["attacks"],
         attack_table=build_attack_table(evaluation),
+        curves=describe_curves(curves) if (curves := evaluation.get("curves")) else None,
+        levels=params.evaluate.removal_levels,
         uncalibrated=list_uncalibrated(evaluation),
         attackers=_list_attackers(evaluation),
         grids={suite: build_strips(variants, suite) for suite in suites},

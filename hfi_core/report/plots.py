@@ -17,6 +17,7 @@ from matplotlib.ticker import PercentFormatter
 
 from hfi_core.evaluation.definitions import COMPARED, first_suite, metrics_on
 from hfi_core.params.attacks import WORST
+from hfi_core.report.equal_removal import draw_pareto
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BASE_COLOUR = "#8b919c"
@@ -52,6 +53,8 @@ def draw_plots(data: PlotData) -> dict[str, str]:
         plots["losses"] = _draw_losses
     if data.scores:
         plots["reward"] = _draw_reward
+    if curves := data.evaluation.get("curves"):
+        plots["equal_removal"] = lambda data: draw_pareto(curves, _COLOURS, _MARKERS)
     settings = {
         "svg.hashsalt": "hfi", "svg.fonttype": "none", "font.size": 10.5, "font.family": "DejaVu Sans",
         "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _MUTED,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hfi_core.evaluation.curves import list_shown_rows
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
 from hfi_core.feedback.labels import read_pairs
@@ -29,9 +30,13 @@ def run(context: StageContext) -> dict[str, float]:
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
+    # A project with curves has too many rows to show each: one of each curve stands for the others.
+    curves = evaluation.get("curves")
+    names = list_shown_rows(params, curves) if curves else [row.name for row in rows]
+    shown = evaluation | {"rows": [row for row in evaluation["rows"] if row["row"] in names]}
     plot_data = PlotData(
-        evaluation=evaluation,
-        losses=read_losses(inputs["models"], [row.name for row in rows]),
+        evaluation=shown,
+        losses=read_losses(inputs["models"], [row.name for row in rows if row.name in names]),
         scores={name: read_jsonl(inputs["reward"] / name / "scores.jsonl") for name in params.concepts},
     )
     values = {
@@ -41,7 +46,7 @@ def run(context: StageContext) -> dict[str, float]:
 
     # The page checks the gates' names, so it comes before the outputs that others read.
     plots = draw_plots(plot_data)
-    write_page(outputs["page"], params, evaluation, rows, plots, background)
+    write_page(outputs["page"], params, shown, [row for row in rows if row.name in names], plots, background)
     with atomic_folder(outputs["plots"]) as folder:
         for name, svg in plots.items():
             with atomic_file(folder / f"{name}.svg") as beside:

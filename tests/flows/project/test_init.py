@@ -3,14 +3,18 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.serialize import load_path
+from dvc_objects.fs.local import LocalFileSystem
 
 from flows.project import presets
 from flows.project.init import TEMPLATE, create_project, fill_template
 from hfi_core.errors import UserError
-from hfi_core.params import load_params
+from hfi_core.io.yaml_files import read_yaml
+from hfi_core.params import Trained, load_params
 from hfi_core.pipeline.graph import STAGES, units_of
 from tests.support.flow_fixtures import FakeProject
 from tests.support.projects import REPOSITORY
@@ -49,6 +53,36 @@ def test_the_preset_of_the_second_base_model_differs_in_the_world_alone():
         counts = [len(prompts), *(len(suite.pop("prompts")) for suite in suites)]
         texts.append((json.dumps(content).replace(f'"{word}"', '"WORD"'), counts))
     assert texts[0] == texts[1]
+
+
+def test_the_comparison_differs_from_the_demo_in_rows_attacks_and_what_is_evaluated_and_released():
+    demo, comparison = (presets.load_preset(name).model_dump(mode="json") for name in ("embedded", "comparison"))
+    differ = {key for key in demo if demo[key] != comparison[key]}
+    assert differ == {"removals", "attacks", "evaluate", "release", "tracking"}
+    assert demo["evaluate"]["judge"] == comparison["evaluate"]["judge"]
+    for name, suite in comparison["evaluate"]["suites"].items():
+        assert suite["prompts"] == demo["evaluate"]["suites"][name]["prompts"]
+
+
+def test_the_comparison_has_every_technique_under_every_condition_and_two_seeds_of_training():
+    params = presets.load_preset("comparison")
+    curves = params.evaluate.curves
+    first = {name: params.removals[repetitions[0][0]] for name, repetitions in curves.items()}
+    both = {"sdd", "esd", "uce", "rece", "negative", "sld"}
+    cells = {(removal.method, getattr(removal, "condition", None)) for removal in first.values()}
+    assert cells == {(method, condition) for method in both for condition in ("text", "token")} | {
+        (method, None) for method in ("anchored", "closed_form", "reward_weighted", "dpo")
+    }
+    assert len(cells) == len(curves) and {"base", *params.evaluate.rows_of_curves} == params.removals.keys()
+    assert all(len(curves[name]) == (2 if isinstance(removal, Trained) else 1) for name, removal in first.items())
+    stages = {"distill", "attack", "evaluate"}
+    addresses = {f"{stage}@{row}" for stage in stages for row in params.removals}
+    assert addresses == {unit.address for unit in units_of(params) if unit.stage.name in stages}
+
+
+def test_dvc_reads_the_comparison_as_we_do():
+    path = Path(presets.__file__).parent / "comparison/params.yaml"
+    assert load_path(str(path), LocalFileSystem())["removals"] == read_yaml(path)["removals"]
 
 
 def test_dvc_and_hfi_know_a_new_project(tmp_path, fake_environment):
@@ -97,7 +131,7 @@ def test_a_file_that_is_there_is_named_and_nothing_is_written(tmp_path, name):
 
 
 def test_unknown_presets_and_files_for_folders_are_refused(tmp_path):
-    with pytest.raises(UserError, match="embedded, sd15, sdxl, signs"):
+    with pytest.raises(UserError, match="comparison, embedded, sd15, sdxl, signs"):
         create_project(tmp_path / "new", "sd3")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):
