@@ -41,7 +41,7 @@ class Budget:
 
     vae: int = 1300
     denoiser: int = 12_000
-    refinement: int = 4000
+    refinement: int = 9000
     clip: int = 2000
     judge: int = 1000
     batch: int = 64
