@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from hfi_core.errors import UserError
-from hfi_core.params.attacks import WORST, Attack, AttackName, require_free_name
+from hfi_core.params.attacks import WORST, Attack, AttackName, Reinversion, require_free_name
 from hfi_core.params.curves import require_whole_curves
 from hfi_core.params.erasure import Imported, NoRemoval, Removal, is_recipe
 from hfi_core.params.evaluation import Evaluate, Release
@@ -71,6 +71,12 @@ class Science(Frozen):
                 "feedback.held_out_for_attacks is 0, and attackers need pictures that no removal saw. To fix this: set "
                 "it to 0.3 or so, or attacks to {}"
             )
+        for name, spec in self.attacks.items():
+            if isinstance(spec, Reinversion) and spec.start.token and spec.vectors < self.invert.vectors:
+                raise ValueError(
+                    f"attacks.{name}: the attack has {spec.vectors} vector(s), and the token that it starts from has "
+                    f"{self.invert.vectors}. To fix this: set vectors to {self.invert.vectors} or more"
+                )
         for name, crowd in self.feedback.simulated.items():
             if crowd.source in (None, EMBEDDED) and self.model.source != EMBEDDED:
                 raise ValueError(

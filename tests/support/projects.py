@@ -21,6 +21,13 @@ _SHORT = {
 }  # fmt: skip
 
 
+LORA = {"most_difference": 1.0, "pictures": 4, "most_rank": 63}
+ANCHORED_ROW = {
+    "method": "anchored", "rounds": 2, "contrast": 0.5, "preserve": True, "reinvert_from": ["word", "token"],
+    "reinvert_steps": 2, "rate": 1e-3, "steps": 2, "batch": 2, "ema": 0.95, "guidance": 3.0, "rollout_steps": 3,
+    "rollouts": 2, "reuse": 1, "concentration": 1,
+}  # fmt: skip
+"""Only matrices learn, so a LoRA can hold them; the default project's row learns convolutions, too."""
 CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01}
 """A row that the default project does not have."""
 _TRAINED = {
@@ -103,15 +110,16 @@ def small_raw(model: Path) -> dict[str, Any]:
     raw["candidates"]["drawn"] = {"badge": 8}
     raw["feedback"] |= {"file": FEEDBACK_FILE, "simulated": {}, "minimum": 1}
     raw["reward"] |= {"hidden": 8, "steps": 20, "least": 8}
-    raw["invert"] |= {"top": 8, "steps": 3, "batch": 4, "check": 4}
+    raw["invert"] |= {"vectors": 2, "top": 8, "steps": 3, "batch": 4, "check": 4}
+    raw["removals"]["anchored"] = dict(ANCHORED_ROW)
     for removal in raw["removals"].values():
         removal |= {key: value for key, value in _SHORT.items() if key in removal}
-    raw["attacks"]["reinverted"] |= {"pictures": 4, "steps": 2, "batch": 2}
+    raw["attacks"]["reinverted"] |= {"vectors": 2, "pictures": 4, "steps": 2, "batch": 2}
     raw["evaluate"]["judge"] |= _source(model / "judges" / "evaluation")
     for suite in raw["evaluate"]["suites"].values():
         suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
     raw["evaluate"] |= {"resamples": 100}
-    raw["release"]["lora"] |= {"pictures": 4}
+    raw["release"]["lora"] = dict(LORA)
     parse_params(raw)
     return raw
 

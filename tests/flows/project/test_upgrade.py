@@ -37,7 +37,7 @@ def contents(path: Path) -> list[str]:
 def old(tmp_path, monkeypatch):
     """A project whose params.yaml was written before candidates and some other keys were what they are."""
     text = re.sub(r"candidates:\n(  .*\n)+", "", NOW)
-    text = text.replace("    contrast: 0.5\n", "")
+    text = text.replace("    contrast: 2.0\n", "")
     text = text.replace("    feedback: binary\n", "    feedback: binary\n    pictures: 64  # of old\n")
     assert text.count("\n") == NOW.count("\n") - 4
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_every_missing_key_is_named_with_its_default_and_every_key_that_is_gone(
     lines = upgrade().splitlines()
     assert 'candidates: missing; embedded has {"drawn": {"badge": 64}, "imported": {}}' in lines
     assert "annotation.retention_days: missing; embedded has null" in lines
-    assert "removals.anchored.contrast: missing; embedded has 0.5" in lines
+    assert "removals.anchored.contrast: missing; embedded has 2.0" in lines
     assert any(line.startswith("concepts.badge.pictures: gone") for line in lines)
 
 
@@ -147,13 +147,13 @@ def test_a_move_that_stopped_half_way_is_finished(tmp_path):
     ("science", "operations", "words"),
     [
         (BEFORE, OPERATIONS.replace("experiment: emblems", "experiment: others"), "hold tracking with other values"),
-        (BEFORE.replace("lora: {", "lora: &lora {").replace("guidelines: {}", "guidelines: *lora"), None, "yourself"),
+        (BEFORE.replace("drawn: {", "drawn: &drawn {").replace("guidelines: {}", "guidelines: *drawn"), None, "yourself"),
         ("{seed: 0, publish: {to: published}}\n", None, "yourself"),
     ],
     ids=["both", "an anchor of another section", "one line"],
 )
 def test_a_move_that_would_lose_something_is_refused(tmp_path, science, operations, words):
-    if "&lora" in science:  # an alias must come after its anchor
+    if "&drawn" in science:  # an alias must come after its anchor
         parts = science.split("\nannotation:")
         end = parts[1].index("\nreward:")
         science = parts[0] + parts[1][end:] + "\nannotation:" + parts[1][:end]

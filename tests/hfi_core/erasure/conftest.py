@@ -12,7 +12,7 @@ from hfi_core.models.diffusion.schedule import PREDICTION_TYPES, NoiseSchedule
 from hfi_core.models.weights import digest_of_weights
 from hfi_core.params import parse_params
 from tests.support.other_model import build_other_model
-from tests.support.projects import default_raw
+from tests.support.projects import ANCHORED_ROW, default_raw
 
 
 @pytest.fixture(scope="package")
@@ -23,6 +23,7 @@ def small_params(tmp_path_factory):
     raw["model"] = {"source": str(folder), "revision": None, "digest": digest_of_weights(folder)}
     raw["compute"] |= {"threads": 1, "block": 8}
     raw["sampler"] |= {"steps": 2}
+    raw["removals"]["anchored"] = dict(ANCHORED_ROW)
     raw["feedback"] |= {"file": "data/feedback/judgements.jsonl", "simulated": {}}
     raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"]}
     return parse_params(raw)

@@ -21,7 +21,7 @@ from hfi_core.errors import UserError
 from hfi_core.inversion import clusters
 from hfi_core.params import Anchored, Sampler, parse_params
 from hfi_core.progress import no_progress
-from tests.support.projects import default_raw
+from tests.support.projects import ANCHORED_ROW, default_raw
 
 ACCEPTED, OBJECTIONABLE = "<badge-accepted>", "<badge-objectionable>"
 SAMPLER = Sampler(scheduler="ddim", steps=3, guidance=3)
@@ -30,7 +30,7 @@ SAMPLING = RolloutSettings(batch=4, sampler=SAMPLER, rollouts=4, reuse=2, concen
 
 def row(**changes) -> Anchored:
     raw = default_raw()
-    raw["removals"]["anchored"] |= changes
+    raw["removals"]["anchored"] = ANCHORED_ROW | changes
     return parse_params(raw).removals["anchored"]
 
 
@@ -40,7 +40,7 @@ def badge(concepts):
 
 
 def test_the_default_row_has_no_new_key_in_its_dump():
-    assert row().model_dump(mode="json").keys() == default_raw()["removals"]["anchored"].keys()
+    assert row().model_dump(mode="json").keys() == ANCHORED_ROW.keys()
 
 
 @pytest.mark.parametrize(

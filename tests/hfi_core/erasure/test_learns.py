@@ -9,7 +9,7 @@ from hfi_core.errors import UserError
 from hfi_core.inversion.examples import JudgedPictures
 from hfi_core.params import parse_params
 from hfi_core.progress import no_progress
-from tests.support.projects import DPO_ROW, ESD_ROW, REWARD_WEIGHTED_ROW, default_raw
+from tests.support.projects import DPO_ROW, ESD_ROW, LORA, REWARD_WEIGHTED_ROW, default_raw
 
 SDD = {key: value for key, value in ESD_ROW.items() if key not in ("variant", "negative_guidance")} | {"method": "sdd"}
 ANCHORED = {key: value for key, value in SDD.items() if key != "condition"} | {
@@ -66,7 +66,7 @@ def test_exactly_the_named_parameters_are_trained(small_model, small_params, con
 def test_a_lora_of_what_no_lora_holds_is_refused(learns):
     raw = default_raw()
     raw["removals"]["wide"] = SDD | {"learns": learns}
-    raw["release"]["row"] = "wide"
+    raw["release"] |= {"row": "wide", "lora": LORA}
     with pytest.raises(UserError, match=f"the row 'wide' learns {learns}.* set release.lora to null"):
         parse_params(raw)
     raw["release"]["lora"] = None

@@ -388,3 +388,10 @@ def test_attackers_need_pictures_that_no_removal_saw():
     raw = changed(("feedback", "held_out_for_attacks"), 0)
     assert "attackers need pictures that no removal saw" in refusal(raw)
     assert parse_params(raw | {"attacks": {}}).attacks == {}
+
+
+def test_an_attack_does_not_start_from_a_part_of_a_token():
+    raw = changed(("attacks", "reinverted", "vectors"), RAW["invert"]["vectors"] - 1)
+    assert "the token that it starts from has" in refusal(raw)
+    raw["attacks"]["reinverted"]["start"] = {"word": "badge"}
+    assert parse_params(raw).attacks["reinverted"].vectors < RAW["invert"]["vectors"]
