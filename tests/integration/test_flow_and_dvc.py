@@ -40,7 +40,8 @@ def shorten(folder: Path) -> None:
     raw["reward"] |= {"steps": 20, "least": 10}
     raw["invert"] |= {"steps": 2, "batch": 4, "check": 4}
     raw["removals"] = {name: raw["removals"][name] for name in ("base", "anchored")}
-    raw["removals"]["anchored"] |= {"steps": 2, "batch": 4, "reinvert_steps": 2, "rollouts": 4, "rollout_steps": 2, "word_pictures": 1}
+    raw["removals"]["anchored"] |= {"steps": 2, "batch": 4, "reinvert_steps": 2, "rollouts": 4, "rollout_steps": 2}
+    raw["removals"]["anchored"] |= {"word_pictures": 1}
     raw["attacks"]["reinverted"] |= {"pictures": 4, "steps": 2, "batch": 4}
     for suite in raw["evaluate"]["suites"].values():
         (folder / suite["file"]).write_text("".join((folder / suite["file"]).read_text().splitlines(True)[:3]))

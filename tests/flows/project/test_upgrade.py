@@ -147,13 +147,13 @@ def test_a_move_that_stopped_half_way_is_finished(tmp_path):
     ("science", "operations", "words"),
     [
         (BEFORE, OPERATIONS.replace("experiment: emblems", "experiment: others"), "hold tracking with other values"),
-        (BEFORE.replace("drawn: {", "drawn: &drawn {").replace("guidelines: {}", "guidelines: *drawn"), None, "yourself"),
+        (BEFORE.replace("drawn: {", "drawn: &d {").replace("guidelines: {}", "guidelines: *d"), None, "yourself"),
         ("{seed: 0, publish: {to: published}}\n", None, "yourself"),
     ],
     ids=["both", "an anchor of another section", "one line"],
 )
 def test_a_move_that_would_lose_something_is_refused(tmp_path, science, operations, words):
-    if "&drawn" in science:  # an alias must come after its anchor
+    if "&d {" in science:  # an alias must come after its anchor
         parts = science.split("\nannotation:")
         end = parts[1].index("\nreward:")
         science = parts[0] + parts[1][end:] + "\nannotation:" + parts[1][:end]
