@@ -48,7 +48,7 @@ def test_the_preset_of_the_second_base_model_differs_in_the_world_alone():
         del content["model"], content["clip"], content["tracking"]["experiment"], content["release"]["model"]
         for part in (content["evaluate"]["judge"], content["feedback"]["simulated"]["crowd"]):
             del part["source"], part["digest"]
-        prompts = [*content["concepts"][word].pop("prompts"), content["attacks"]["reinverted"].pop("start")["word"]]
+        prompts = content["concepts"][word].pop("prompts")
         suites = content["evaluate"]["suites"].values()
         counts = [len(prompts), *(len(suite.pop("prompts")) for suite in suites)]
         texts.append((json.dumps(content).replace(f'"{word}"', '"WORD"'), counts))

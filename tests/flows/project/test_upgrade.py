@@ -95,7 +95,7 @@ def test_defaults_of_a_named_part_are_those_of_another_with_that_key(tmp_path):
 @pytest.mark.parametrize(("source", "expected"), [("models/mine", "sd15"), ("models/my-SDXL", "sdxl")])
 def test_a_model_of_one_s_own_gets_the_defaults_of_the_preset_for_it(tmp_path, source, expected):
     text = NOW.replace("  source: embedded\n", f"  source: {source}\n", 1)
-    path = write(tmp_path, text.replace("  vectors: 2\n", "", 1))
+    path = write(tmp_path, text.replace("  vectors: 4\n", "", 1))
     changes, preset = compare_keys(path)
     assert preset == expected and [entry.defaults for entry in changes.missing] == [(4,)]
 

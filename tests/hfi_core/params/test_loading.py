@@ -84,7 +84,7 @@ CHOSEN = {
 }  # fmt: skip
 OPTIONAL = {
     "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances", "attackers",
-    "word", "token", "reinvert_from",
+    "word", "token", "reinvert_from", "learns", "words", "word_pictures",
 }  # fmt: skip
 REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
 
