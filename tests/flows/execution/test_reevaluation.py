@@ -52,7 +52,7 @@ def test_the_same_machine_gives_the_same_pictures_and_verdicts(project):
     before = (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes()
     rows = reevaluation.reevaluate(project.params)
     assert [row.row for row in rows] == list(project.params.removals)
-    assert all(row.pictures == 24 and row.changed_pictures == row.changed_verdicts == 0 for row in rows)
+    assert all(row.pictures == 28 and row.changed_pictures == row.changed_verdicts == 0 for row in rows)
     assert (project.folder / "evaluation" / ROW / "pictures.jsonl").read_bytes() == before
     assert not (project.folder / ".hfi/reevaluation").exists()
 
@@ -71,9 +71,9 @@ def test_who_is_stopped_goes_on_from_what_was_drawn(project, monkeypatch):
         stopped.setattr(judging.VariantEvaluation, "see", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             reevaluation.reevaluate(project.params)
-    assert judging.VariantEvaluation.see is seen and drawn == [24]
+    assert judging.VariantEvaluation.see is seen and drawn == [28]
     reevaluation.reevaluate(project.params)
-    assert drawn == [24] * len(project.params.removals), "the first row's pictures were drawn once"
+    assert drawn == [28] * len(project.params.removals), "the first row's pictures were drawn once"
 
 
 def test_what_an_earlier_week_left_is_not_gone_on_from(project, monkeypatch):
@@ -97,7 +97,7 @@ def test_what_comes_out_otherwise_is_counted_and_ends_the_command_with_1(project
     write_jsonl(path, records)
     result = _reevaluate()
     assert result.exit_code == 1
-    assert f"{ROW}: 2 of 24 pictures differ, 1 have another verdict" in result.output
+    assert f"{ROW}: 2 of 28 pictures differ, 1 have another verdict" in result.output
     assert _reevaluate("--tolerance", "0.05").exit_code == 0
     assert json.loads(path.read_text().splitlines()[3])["sha256"] == "0" * 64, "what lies here stays"
 

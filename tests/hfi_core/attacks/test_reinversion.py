@@ -61,7 +61,7 @@ def test_an_attacker_inverts_a_token_with_draws_of_its_own_and_puts_it_in_the_wo
         "badge",
         token,
         start,
-        InversionSettings(2, 2, 0.01, 0.5),
+        InversionSettings(2, 2, 0.01, 0.3),
         key=(seed, "attack", "badge", *suffix),
     )
     assert list(found.tokens) == [token] and torch.equal(found.tokens[token], vectors)

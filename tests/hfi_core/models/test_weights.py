@@ -109,7 +109,7 @@ def test_other_weights_than_the_pinned_ones_are_refused_with_both_digests(folder
         locate_pinned(str(folder), None, pinned, "judge")
     message = str(caught.value)
     assert (
-        "`judge`" in message
+        "`evaluate.judge`" in message
         and pinned in message
         and digest_of_weights(folder) in message
         and "hfi params pin" in message

@@ -74,7 +74,7 @@ def _records(bench, row, into="evaluation"):
 def test_every_suite_is_drawn_and_each_record_names_its_picture(bench):
     records = _records(bench, "base")
     assert tuple(dict.fromkeys(record["suite"] for record in records)) == SUITES
-    assert len(records) == 5 * 2 * 2 + 2 * 4
+    assert len(records) == 6 * 2 * 2 + 2 * 4
     for record in records:
         path = bench.folder / "evaluation/base/pictures" / record["suite"] / f"{record['index']:05d}.png"
         assert sha256_of_file(path) == record["sha256"]
@@ -163,7 +163,7 @@ def test_without_attacks_the_suites_are_drawn(bench, tmp_path):
     params = bench.params.model_copy(update={"attacks": {}})
     inputs = {"model": bench.folder / "models/base"}
     figures = evaluate.run(StageContext(params, inputs, {"evaluation": tmp_path / "base"}, "base"))
-    assert {name.partition("@")[2] for name in figures} == set(SUITES[:5])
+    assert {name.partition("@")[2] for name in figures} == set(SUITES[:-1])
     (variant,) = read_variants(tmp_path, ["base"])
     assert variant.provenance["attacks"] == {}
 
