@@ -25,16 +25,28 @@ def print_report(params) -> None:
     info(f"Report:  {REPORT_PAGE} (one file with its pictures; open it in a browser)")
 
 
+_MOST_COLUMNS = 8
+"""Rows of params that a terminal can show side by side."""
+_FIRST_FIGURES = 3
+
+
 def comparison_table():
-    """Return the comparison as a table for a terminal: a line for each figure, a column for each row of params."""
+    """Return the comparison as a table for a terminal: a line for each figure, a column for each row of params.
+
+    Many rows would not fit side by side. Then each has a line, with the first figures only.
+    """
     from rich.table import Table
 
     from hfi_core.evaluation.records import read_evaluation
     from hfi_core.pipeline.layout import EVALUATION
     from hfi_core.report.table import build_comparison_table
 
-    header, *figures = zip(*build_comparison_table(read_evaluation(EVALUATION)), strict=True)
+    lines = build_comparison_table(read_evaluation(EVALUATION))
+    if len(lines) > 1 + _MOST_COLUMNS:
+        header, *body = [line[: 1 + _FIRST_FIGURES] for line in lines]
+    else:
+        header, *body = zip(*lines, strict=True)
     table = Table(*header, box=None, pad_edge=False)
-    for figure in figures:
-        table.add_row(*figure)
+    for cells in body:
+        table.add_row(*cells)
     return table
