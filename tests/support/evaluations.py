@@ -56,7 +56,7 @@ class Files:
 def small_params(**changes: Any) -> Params:
     """Return the repository's params with few pictures. `changes` replace top-level sections."""
     raw = default_raw()
-    # The default project has no suite of this role: its model knows no synonym.
+    # Four prompts are enough here; the default project has eight.
     raw["evaluate"]["suites"]["synonyms"] = {"prompts": ["a pin", "a red pin", "a crest", "a blue crest"]}
     for suite in raw["evaluate"]["suites"].values():
         suite["pictures"] = 6

@@ -22,18 +22,17 @@ _SHORT = {
 
 
 LORA = {"most_difference": 1.0, "pictures": 4, "most_rank": 63}
-ANCHORED_ROW = {
-    "method": "anchored", "rounds": 2, "contrast": 0.5, "preserve": True, "reinvert_from": ["word", "token"],
-    "reinvert_steps": 2, "rate": 1e-3, "steps": 2, "batch": 2, "ema": 0.95, "guidance": 3.0, "rollout_steps": 3,
-    "rollouts": 2, "reuse": 1, "concentration": 1,
-}  # fmt: skip
-"""Only matrices learn, so a LoRA can hold them; the default project's row learns convolutions, too."""
 CLOSED_FORM = {"method": "closed_form", "contrast": 1.0, "hold": 1.0, "ridge": 0.01}
 """A row that the default project does not have."""
 _TRAINED = {
     "steps": 2, "batch": 2, "rate": 1e-4, "ema": 0.0, "guidance": 3.0, "rollout_steps": 3, "rollouts": 2, "reuse": 1,
     "concentration": 1,
 }  # fmt: skip
+ANCHORED_ROW = _TRAINED | {
+    "method": "anchored", "rounds": 2, "contrast": 0.5, "preserve": True, "reinvert_from": ["word", "token"],
+    "reinvert_steps": 2, "rate": 1e-3, "ema": 0.95,
+}  # fmt: skip
+"""Only matrices learn, so a LoRA can hold them; the default project's row learns convolutions, too."""
 ESD_ROW = {"method": "esd", "condition": "token", "variant": "x", "negative_guidance": 1.0} | _TRAINED
 """Another, short."""
 _FINE_TUNED = {
