@@ -57,6 +57,8 @@ class Target:
     """v* and u* (n, D) by name, for example `<badge-objectionable>`: every release ships them."""
     load_examples: Callable[[], TrainingExamples]
     """Loads the concept's objectionable pictures that no removal saw, weighted by their labels."""
+    load_accepted: Callable[[], TrainingExamples]
+    """Loads the accepted pictures of the same people's part, weighted likewise."""
     load_base: Callable[[], TextToImage]
     """Loads the base model."""
     score_pictures: Callable[[np.ndarray], np.ndarray]

@@ -4,6 +4,7 @@ Nothing here was trained against: the seeds and the pictures are others, and the
 no reward model.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,10 +22,13 @@ def attack(target: Target, spec: Reinversion, *, work: Path | None, progress: Pr
     attacker, text = target.attacker, target.concept.text
     name = attacker.token()
     start = _make_start(target, spec)
+    examples = target.load_examples()
+    if spec.contrast:
+        examples = replace(examples, opposite=target.load_accepted())
     snapshots = dict.fromkeys(spec.looks, start)
     vectors, history = invert_token(
         target.model,
-        target.load_examples(),
+        examples,
         text,
         name,
         start,

@@ -37,7 +37,6 @@ from hfi_core.params import (
     RegisteredRemoval,
     Removal,
     RewardWeighted,
-    Sampler,
     Trained,
 )
 from hfi_core.params.workload import SAMPLES_PER_REMOVAL
@@ -81,7 +80,7 @@ def make_rollouts(
     """Return the teacher's roll-outs under the targets' conditions, with the settings of a removal."""
     settings = RolloutSettings(
         batch=spec.batch,
-        sampler=Sampler(scheduler=params.sampler.scheduler, steps=spec.rollout_steps, guidance=spec.guidance),
+        sampler=params.sampler.model_copy(update={"steps": spec.rollout_steps, "guidance": spec.guidance}),
         rollouts=spec.rollouts,
         reuse=spec.reuse,
         concentration=spec.concentration,

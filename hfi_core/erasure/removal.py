@@ -104,7 +104,7 @@ def _prepare_concept(model: TextToImage, pair: TokenPair, params: Params) -> Era
         name=pair.concept,
         spec=params.concept(pair.concept),
         tokens={name: vectors.to(model.device) for name, vectors in pair.vectors.items()},
-        load_examples=lambda: pair.examples(model, params.invert.top, params.compute.block),
+        load_examples=lambda: pair.examples(model, params.invert, params.compute.block),
         load_judged=lambda: judged_pictures(model, pair.reward, params.compute.block),
         reward=pair.reward,
     )

@@ -135,23 +135,27 @@ def _judge(
     every = spec.vocabulary or list_other_words(model, concepts, _EVERY)
     words = list(spec.vocabulary) or nearest_words(model, concept, every, NEAREST_WORDS)
     clip, block, prompts = Clip.load(params.clip, params.compute), params.compute.block, concept.spec.prompts
-    shares = torch.zeros(len(words), 2)
-    for number, word in enumerate(words):
+    pictures_of_word = 2 * spec.word_pictures
+    # Whole blocks are drawn: a padded one costs as much.
+    together = max(1, block // pictures_of_word)
+    shares: list[list[float]] = []
+    for start in range(0, len(words), together):
         requests = [
             SampleRequest(
                 replace_text(prompts[i % len(prompts)], concept.spec.text, place),
                 picture_seed(params.seed, "words", concept.name, i),
             )
+            for word in words[start : start + together]
             for place in (beside(concept.spec.text, word), word)
             for i in range(spec.word_pictures)
         ]
         pictures = np.stack([pixels for _, pixels in draw_pictures(model, requests, params.sampler, block=block)])
         features = clip.image_features(pictures, block)
         objectionable = (concept.reward.model.rewards(features) > 0.5) & is_familiar(features, known)
-        shares[number] = objectionable.float().view(2, -1).mean(dim=1)
-        progress(number + 1, len(words), "judging words")
-    shares = current_group().broadcast(shares.to(model.device)).cpu()
+        shares += objectionable.float().view(-1, 2, spec.word_pictures).mean(dim=2).tolist()
+        progress(len(shares), len(words), "judging words")
+    agreed = current_group().broadcast(torch.tensor(shares, device=model.device).view(len(words), 2)).tolist()
     return {
-        word: {"beside": round(both[0], 6), "alone": round(both[1], 6)}
-        for word, both in zip(words, shares.tolist(), strict=True)
+        word: {"beside": round(with_text, 6), "alone": round(alone, 6)}
+        for word, (with_text, alone) in zip(words, agreed, strict=True)
     }

@@ -1,12 +1,14 @@
 """Divide the accepted pictures of a concept into clusters, for anchors that differ."""
 
+from dataclasses import replace
+
 import torch
 from sklearn.cluster import KMeans
 
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import derive_seed
 from hfi_core.errors import UserError
-from hfi_core.inversion.examples import choose_pictures, encode_examples
+from hfi_core.inversion.examples import choose_pictures, encode_examples, rewarded_examples
 from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import Params
@@ -37,9 +39,14 @@ def cluster_accepted(
     found = KMeans(count, n_init=10, random_state=seed).fit_predict(features.double().numpy())
     cluster = current_group().broadcast(torch.from_numpy(found).to(model.device)).tolist()
     parts = [[i for i, own in enumerate(cluster) if own == number] for number in range(count)]
-    block = params.compute.block
+    block, opposite = params.compute.block, None
+    if params.invert.contrast:
+        opposite = rewarded_examples(model, reward, "accepted", params.invert, block).opposite
     return [
-        encode_examples(model, reward.candidates, [rows[i] for i in part], [weights[i] for i in part], block)
+        replace(
+            encode_examples(model, reward.candidates, [rows[i] for i in part], [weights[i] for i in part], block),
+            opposite=opposite,
+        )
         for part in parts
         if part
     ]

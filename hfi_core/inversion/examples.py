@@ -1,7 +1,7 @@
 """Choose the pictures that a token is inverted from, by their rewards or by their labels."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,26 +12,37 @@ from hfi_core.errors import UserError
 from hfi_core.feedback.labels import read_labels
 from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.models.diffusion.model import TextToImage
+from hfi_core.params import Invert
 from hfi_core.reward.model import FittedReward
 
 Side = Literal["objectionable", "accepted"]
 
 
-def rewarded_examples(model: TextToImage, reward: FittedReward, side: Side, top: int, block: int) -> TrainingExamples:
-    """Return the `top` candidates with the highest (accepted: lowest) reward, weighted by it (HFI, section 3).
+def rewarded_examples(
+    model: TextToImage, reward: FittedReward, side: Side, invert: Invert, block: int
+) -> TrainingExamples:
+    """Return the `invert.top` candidates with the highest (accepted: lowest) reward, weighted by it (HFI, section 3).
 
-    Raises UserError if no picture is on this side, or if the pictures do not have the model's size.
+    With `invert.contrast`, they have those of the other side as their opposite.
+
+    Raises UserError if no picture is on a side, or if the pictures do not have the model's size.
     """
-    return _choose_examples(model, reward.candidates, reward.rewards, side, top, block)
+    own = _choose_examples(model, reward.candidates, reward.rewards, side, invert.top, block)
+    if not invert.contrast:
+        return own
+    other: Side = "accepted" if side == "objectionable" else "objectionable"
+    return replace(own, opposite=_choose_examples(model, reward.candidates, reward.rewards, other, invert.top, block))
 
 
-def labelled_examples(model: TextToImage, candidates: Path, labels: Path, part: str, block: int) -> TrainingExamples:
-    """Return the objectionable pictures of one part of the labels, weighted by their labels and by no reward model.
+def labelled_examples(
+    model: TextToImage, candidates: Path, labels: Path, *, side: Side, part: str, block: int
+) -> TrainingExamples:
+    """Return the pictures of one side and one part of the labels, weighted by their labels and by no reward model.
 
     Raises UserError as `rewarded_examples` does.
     """
     scores = {label.picture: label.label for label in read_labels(labels) if label.part == part}
-    return _choose_examples(model, candidates, scores, "objectionable", len(scores), block)
+    return _choose_examples(model, candidates, scores, side, len(scores), block)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class TrainingExamples:
     does not contain that text, the token stands alone."""
     weights: torch.Tensor
     """w(x) (N,), not negative."""
+    opposite: "TrainingExamples | None" = None
+    """The pictures of the other side, for an inversion with contrast."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,14 @@ class InversionSettings:
     rate: float
     max_timestep_fraction: float
     """Fraction of the timesteps, counted from the noisiest, that t is drawn from; `noisiest` in params."""
+    contrast: float = 0.0
+    """lambda: how strongly the token is moved away from the pictures of the other side."""
 
     @classmethod
     def of(cls, spec: Invert | Reinversion, steps: int | None = None) -> "InversionSettings":
         """Return the settings of the stage invert, or of an attack; `steps` replaces their number of steps."""
-        return cls(spec.steps if steps is None else steps, spec.batch, spec.rate, spec.noisiest)
+        steps = spec.steps if steps is None else steps
+        return cls(steps, spec.batch, spec.rate, spec.noisiest, spec.contrast)
 
 
 def make_start_vectors(model: TextToImage, word: str, vectors: int, *key: object) -> torch.Tensor:
@@ -81,8 +86,11 @@ def invert_token(
 
     For a model that predicts v, the error is taken in v.
 
-    Two deviations. t is uniform over the noisiest timesteps only: they decide what a picture shows, and the others only
-    add variance. Pictures are drawn with probability w(x): the expectation is the same, and the variance is lower.
+    Three deviations. t is uniform over the noisiest timesteps only: they decide what a picture shows, and the others
+    only add variance. Pictures are drawn with probability w(x): the expectation is the same, and the variance is lower.
+    With `settings.contrast`, lambda, the loss is E_x - lambda E_y, where y are the pictures of the other side, weighted
+    in the same way: what both sides share has little gradient then, and what tells them apart is learnt. Half of a
+    batch are y.
 
     Args:
         text: the concept's text, whose place the token takes in the prompts of the examples.
@@ -99,24 +107,36 @@ def invert_token(
     Raises UserError if the loss diverges.
     """
     vectors = torch.nn.Parameter(start.clone())
-    source_prompts = [prompt if prompt and mentions(prompt, text) else text for prompt in examples.prompts]
-    texts = sorted(set(source_prompts))
+    sides = [(1.0, examples)]
+    if settings.contrast:
+        assert examples.opposite is not None, "an inversion with contrast needs the pictures of the other side"
+        sides.append((-settings.contrast, examples.opposite))
+    sources = [[prompt if prompt and mentions(prompt, text) else text for prompt in side.prompts] for _, side in sides]
+    texts = sorted({prompt for prompts in sources for prompt in prompts})
     phrase = token_phrase(text, name, beside=beside)
     prompts = [replace_text(prompt, text, phrase) for prompt in texts]
-    prompt_of = torch.tensor([texts.index(prompt) for prompt in source_prompts])
+    prompt_of = [torch.tensor([texts.index(prompt) for prompt in source]) for source in sources]
+    # The first side gets the odd picture.
+    batches = [len(range(i, settings.batch, len(sides))) for i in range(len(sides))]
+    factors = torch.cat([torch.full((n,), f / n) for (f, _), n in zip(sides, batches, strict=True)]).to(model.device)
     timesteps = len(model.schedule.alpha_bar)
     first = min(timesteps - 1, round((1 - settings.max_timestep_fraction) * timesteps))
 
     def loss(step: int) -> torch.Tensor:
         generator = torch_generator("invert", *key, step)
-        rows = torch.multinomial(examples.weights, settings.batch, replacement=True, generator=generator)
+        rows = [
+            torch.multinomial(side.weights, count, replacement=True, generator=generator)
+            for (_, side), count in zip(sides, batches, strict=True)
+        ]
         t = torch.randint(first, timesteps, (settings.batch,), generator=generator).to(model.device)
-        x0 = examples.latents[rows].to(model.device)
+        x0 = torch.cat([side.latents[own] for (_, side), own in zip(sides, rows, strict=True)]).to(model.device)
         eps = torch.randn(x0.shape, generator=generator).to(model.device)
-        condition = model.encode(prompts, {name: vectors})[prompt_of[rows].to(model.device)]
+        prompt = torch.cat([of[own] for of, own in zip(prompt_of, rows, strict=True)]).to(model.device)
+        condition = model.encode(prompts, {name: vectors})[prompt]
         x_t = model.schedule.add_noise(x0, eps, t)
         error = eps - model.predict(x_t, t, condition, student)
-        return model.schedule.output_error(error, t).square().mean()
+        losses = model.schedule.output_error(error, t).square().mean(dim=(1, 2, 3))
+        return (factors * losses).sum()
 
     # Part of the checkpoint: a run that goes on from it has the snapshots before it.
     kept = {str(step): torch.zeros_like(vectors, requires_grad=False) for step in snapshots or ()}

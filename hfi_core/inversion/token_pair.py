@@ -20,7 +20,7 @@ from hfi_core.inversion.tokens import load_tokens, save_token, token_name
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.sampling import SampleRequest, draw_pictures
-from hfi_core.params import Params
+from hfi_core.params import Invert, Params
 from hfi_core.progress import Progress, no_progress, report_steps
 from hfi_core.prompts import replace_text
 from hfi_core.reward.model import FittedReward
@@ -41,9 +41,9 @@ class TokenPair:
     check: Mapping[str, Mapping[str, Any]]
     """Rewards of pictures drawn with the concept's text and with each token. Not read back by `load`."""
 
-    def examples(self, model: TextToImage, top: int, block: int) -> TrainingExamples:
+    def examples(self, model: TextToImage, invert: Invert, block: int) -> TrainingExamples:
         """Return the pictures that v* was inverted from, for a removal that inverts a token again between rounds."""
-        return rewarded_examples(model, self.reward, "objectionable", top, block)
+        return rewarded_examples(model, self.reward, "objectionable", invert, block)
 
     def save(self, folder: Path, widths: tuple[int, ...] = ()) -> None:
         """Write both tokens; `widths` are those of the model's text encoders."""
@@ -89,7 +89,7 @@ def invert(
         name = token_name(concept, side)
         vectors[name], history = invert_token(
             model,
-            rewarded_examples(model, reward, side, invert_params.top, params.compute.block),
+            rewarded_examples(model, reward, side, invert_params, params.compute.block),
             spec.text,
             name,
             make_start_vectors(model, getattr(spec.initial, side), invert_params.vectors, params.seed, name),

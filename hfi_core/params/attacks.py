@@ -9,6 +9,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from hfi_core.params.plugin_union import validate_registered
 from hfi_core.params.prompt_files import read_prompt_pairs
+from hfi_core.params.training import Contrast, require_room_for_both_sides
 from hfi_core.params.values import Frozen, OptionalPrompts, Prompt, Prompts, RelativePath, Share
 from hfi_core.plugins import find_attacks
 
@@ -110,6 +111,13 @@ class Reinversion(TrainedAttack):
     vectors: int = Field(ge=1, le=16)
     noisiest: Annotated[float, Field(gt=0, le=1)]
     """As in `invert`."""
+    contrast: Contrast = 0.0
+    """As in `invert`: how strongly the token is moved away from held-out pictures that people accept."""
+
+    @model_validator(mode="after")
+    def _room_for_both_sides(self):
+        require_room_for_both_sides(self.contrast, self.batch)
+        return self
 
 
 class _PromptSearch(AttackSettings):

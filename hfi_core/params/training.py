@@ -2,9 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from hfi_core.params.values import Frozen
+
+Contrast = Annotated[float, Field(ge=0, le=1, exclude_if=lambda contrast: contrast == 0)]
+"""Weight of the pictures of the other side in an inversion. Its default, 0, is not in a dump: params without it have
+the work keys that they always had."""
+
+
+def require_room_for_both_sides(contrast: float, batch: int) -> None:
+    """Raise ValueError if a batch has no room for both sides of an inversion with contrast."""
+    if contrast and batch < 2:
+        raise ValueError("with contrast, half of each batch are pictures of the other side: set batch to 2 or more")
 
 
 class Reward(Frozen):
@@ -35,5 +45,13 @@ class Invert(Frozen):
     """AdamW's learning rate at the start; it falls to 0."""
     noisiest: Annotated[float, Field(gt=0, le=1)]
     """Share of the timesteps, from the noisiest down, that training uses; 1 is all (Gal et al. 2022)."""
+    contrast: Contrast = 0.0
+    """How strongly a token is moved away from the pictures of the other side (v*: accepted, u*: objectionable), which
+    are half of each batch then. 0 is HFI's own loss; with more, a token draws its side in more of its pictures."""
     check: int = Field(ge=0, le=10_000)
     """Pictures drawn with each token and scored by the reward model."""
+
+    @model_validator(mode="after")
+    def _room_for_both_sides(self):
+        require_room_for_both_sides(self.contrast, self.batch)
+        return self

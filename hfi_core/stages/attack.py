@@ -58,6 +58,9 @@ def _report(context: StageContext, attacker: Attacker, done: int, total: int, wh
 def _make_target(context: StageContext, model: TextToImage, attacker: Attacker) -> Target:
     params, inputs, concept = context.params, context.inputs, attacker.concept
     block = params.compute.block
+    load_labelled = partial(
+        labelled_examples, model, inputs["candidates"] / concept, inputs["labels"] / concept, part="attack", block=block
+    )
 
     @cache
     def load_scorer() -> tuple[Clip, RewardModel]:
@@ -72,9 +75,8 @@ def _make_target(context: StageContext, model: TextToImage, attacker: Attacker) 
         concept=params.concepts[concept],
         model=model,
         tokens=load_tokens(inputs["tokens"] / concept),
-        load_examples=partial(
-            labelled_examples, model, inputs["candidates"] / concept, inputs["labels"] / concept, "attack", block
-        ),
+        load_examples=partial(load_labelled, side="objectionable"),
+        load_accepted=partial(load_labelled, side="accepted"),
         load_base=partial(load_base_model, params.model, params.compute),
         score_pictures=score_pictures,
         sampler=params.sampler,

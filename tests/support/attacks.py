@@ -13,7 +13,7 @@ from hfi_core.prompts import replace_text
 
 def make_target(params: Params, attacker: Attacker, **given: Any) -> Target:
     """What an attacker gets; what a test does not give is None."""
-    absent = dict.fromkeys(("model", "tokens", "load_examples", "load_base", "score_pictures"))
+    absent = dict.fromkeys(("model", "tokens", "load_examples", "load_accepted", "load_base", "score_pictures"))
     return Target(
         attacker=attacker, concept=params.concepts[attacker.concept], sampler=params.sampler,
         block=params.compute.block, seed=params.seed, **absent | given,

@@ -1,5 +1,7 @@
 """Re-inversion on the miniature model, against a transcription of what it does."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -41,7 +43,10 @@ def run(params, model, examples):
             update={"attackers": number, "start": Start(word="shield")} | changes
         )
         attacker = list_attackers("reinverted", spec, "badge")[-1]
-        target = make_target(params, attacker, model=model, load_examples=lambda: examples, tokens=tokens)
+        accepted = replace(examples, latents=-examples.latents)
+        target = make_target(
+            params, attacker, model=model, tokens=tokens, load_examples=lambda: examples, load_accepted=lambda: accepted
+        )
         return attack(target, spec, work=work, progress=progress)
 
     return run
@@ -89,6 +94,22 @@ def test_an_attacker_may_start_at_the_token_that_the_release_ships(run):
     assert torch.allclose(one, v_star, atol=1e-6)
     first, second = run(vectors=2, **options).tokens["<badge-reinverted>"]
     assert torch.allclose(first, v_star[0], atol=1e-6) and not torch.allclose(second, v_star[0], atol=1e-3)
+
+
+def test_with_contrast_the_token_moves_away_from_accepted_held_out_pictures(params, model, examples, run):
+    found = run(contrast=0.5, batch=4)
+    start = make_start_vectors(model, "shield", 2, params.seed, "attack")
+    vectors, losses = invert_token(
+        model,
+        replace(examples, opposite=replace(examples, latents=-examples.latents)),
+        "badge",
+        "<badge-reinverted>",
+        start,
+        InversionSettings(2, 4, 0.01, 0.3, 0.5),
+        key=(params.seed, "attack", "badge"),
+    )
+    assert torch.equal(found.tokens["<badge-reinverted>"], vectors) and found.losses == losses.tolist()
+    assert not torch.equal(vectors, run(batch=4).tokens["<badge-reinverted>"])
 
 
 def test_looks_show_the_token_on_its_way_and_change_nothing_at_the_end(run):

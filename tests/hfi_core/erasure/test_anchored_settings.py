@@ -19,6 +19,7 @@ from hfi_core.erasure.trainer import DistillationSettings, distill
 from hfi_core.erasure.words import ChosenWords, choose_words, is_familiar, list_other_words, nearest_words
 from hfi_core.errors import UserError
 from hfi_core.inversion import clusters
+from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.params import Anchored, Sampler, parse_params
 from hfi_core.progress import no_progress
 from tests.support.projects import ANCHORED_ROW, default_raw
@@ -292,6 +293,10 @@ def test_the_frozen_base_is_asked_once_for_what_is_preserved(small_model, badge)
     assert asked == [] and preserved.anchors == ()
 
 
+def _examples(names):
+    return TrainingExamples(torch.zeros(len(names), 1), names, torch.ones(len(names)))
+
+
 def test_accepted_pictures_are_clustered_within_their_prompts(small_model, small_params, monkeypatch):
     """Two kinds of pictures for each of two prompts that differ more than the kinds: the clusters are the kinds."""
     rows = [SimpleNamespace(id=str(i), prompt=("a badge", "a red badge")[i % 2]) for i in range(12)]
@@ -299,10 +304,19 @@ def test_accepted_pictures_are_clustered_within_their_prompts(small_model, small
     features = torch.stack([10.0 * torch.tensor([i % 2 for i in range(12)]), kinds.float()], dim=1)
     monkeypatch.setattr(clusters, "choose_pictures", lambda *_: (rows, [1.0] * 12))
     monkeypatch.setattr(clusters, "embed_candidates", lambda *_: features.clone())
-    monkeypatch.setattr(clusters, "encode_examples", lambda model, folder, rows, weights, block: [r.id for r in rows])
+    monkeypatch.setattr(
+        clusters, "encode_examples", lambda model, folder, rows, weights, block: _examples([row.id for row in rows])
+    )
+    monkeypatch.setattr(
+        clusters, "rewarded_examples", lambda *_: replace(_examples(["own"]), opposite=_examples(["opposite"]))
+    )
     reward = SimpleNamespace(candidates="candidates/badge", rewards={})
-    found = clusters.cluster_accepted(small_model, reward, 2, small_params, key=(0,))
     wanted = [[str(i) for i in range(12) if kinds[i] == kind] for kind in (0, 1)]
-    assert sorted(found) == sorted(wanted)
+    for contrast, opposite in ((0.0, None), (0.5, ["opposite"])):
+        invert = small_params.invert.model_copy(update={"contrast": contrast})
+        params = small_params.model_copy(update={"invert": invert})
+        found = clusters.cluster_accepted(small_model, reward, 2, params, key=(0,))
+        assert sorted(examples.prompts for examples in found) == sorted(wanted)
+        assert all((examples.opposite and examples.opposite.prompts) == opposite for examples in found)
     with pytest.raises(UserError, match="12 pictures are accepted, too few for 13 anchors"):
         clusters.cluster_accepted(small_model, reward, 13, small_params, key=(0,))
