@@ -33,7 +33,7 @@ HELD_OUT = 2000
 SPOILT = 400
 PICTURES = 4
 NO_STYLE = -1
-SAMPLER = Sampler(scheduler="dpm++", steps=10, guidance=3.0)
+SAMPLER = Sampler(scheduler="dpm++", steps=8, guidance=3.0, guidance_stop=0.5)
 COMPUTE = Compute(device="cpu", dtype="float32", threads=2, block=32, checkpointing=False)
 
 MeasuredFigure = dict[str, float]
