@@ -59,7 +59,8 @@ def export_row(
         raise UserError(f"There is no suite {unknown[0]!r} in the evaluation; there are {', '.join(roles)}.")
     if removed := [suite for suite in roles if suite not in params.evaluate.suites]:
         raise UserError(
-            f"reports/evaluation.json has the suite {removed[0]!r}, and params.yaml does not. To fix this: run `hfi run`."
+            f"reports/evaluation.json has the suite {removed[0]!r}, and params.yaml does not. "
+            "To fix this: run `hfi run`."
         )
     chosen = [suite for suite in roles if suite in suites or not suites]
     metrics = _find_metrics(variant, evaluation, chosen)
@@ -119,7 +120,11 @@ def _write_prompts(path: Path, params: Params, records: Sequence[Mapping[str, An
             guidance = record["guidance"] if record["guidance"] is not None else params.sampler.guidance
             asked = (case, record["prompt"], record["seed"], guidance)
             known = dict(zip(_CASE, asked, strict=True)) | {"suite": record["suite"], "role": roles[record["suite"]]}
-            writer.writerow(known | {name: int(record[name]) for name in SHARES})
+            writer.writerow(known | {name: _flag(record[name]) for name in SHARES})
+
+
+def _flag(verdict: bool | None) -> int | str:
+    return "" if verdict is None else int(verdict)
 
 
 def _build_report(
