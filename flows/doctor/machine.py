@@ -15,6 +15,7 @@ from flows.versioning.pointer_recovery import describe_damage, find_damage
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.models.imported import require_fitting, require_pinned
+from hfi_core.models.nudenet import find_detector
 from hfi_core.models.weights import locate_pinned
 from hfi_core.params import NUDENET, Imported, Params, load_params
 from hfi_core.pipeline.layout import PARAMS
@@ -114,13 +115,11 @@ def _check_judge(params: Params) -> Finding:
     """Check the judge's weights; those of NudeNet are in its package."""
     if params.evaluate.judge.kind != NUDENET:
         return _check_weights("judge", params.evaluate.judge, "judge")
-    from hfi_core.judges.nudenet import NudeNetJudge
-
     try:
-        NudeNetJudge.load(params.evaluate.judge, params.compute)
+        path = find_detector(params.evaluate.judge.digest)
     except UserError as error:
         return Finding("judge", False, str(error), "Install the package, or name another judge in evaluate.judge.")
-    return Finding("judge", True, "the installed NudeNet is what params.yaml pins")
+    return Finding("judge", True, f"{path} is what params.yaml pins")
 
 
 def _check_imported(row: str, spec: Imported, params: Params) -> Finding:

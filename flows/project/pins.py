@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
 from hfi_core.models.imported import digest_of_imported, locate_imported, require_fitting
+from hfi_core.models.nudenet import digest_of_detector
 from hfi_core.models.weights import WeightsFolder, digest_of_weights, locate_weights, require_usable
 from hfi_core.params import NUDENET, Imported, load_params, parse_params
 from hfi_core.params.loading import read_sections
@@ -40,8 +41,6 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         for key, (old, source) in (sources | imported).items()
     }
     if judge.kind == NUDENET:
-        from hfi_core.judges.nudenet import digest_of_detector
-
         digests["evaluate.judge"] = (judge.digest, digest_of_detector())
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)

@@ -5,7 +5,6 @@ MIT, and the licence file inside says AGPL-3.0: ask your lawyers before you serv
 """
 
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,12 @@ import numpy as np
 import torch
 
 from hfi_core.errors import UserError, listed
-from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.judges.base import PictureVerdict, Scores
+from hfi_core.models.nudenet import find_detector
 from hfi_core.params import Compute, JudgeParams
 
 PACKAGES = ("nudenet", "onnxruntime", "opencv-python-headless")
 """The packages that results depend on."""
-_WEIGHTS = "nudenet/320n.onnx"
 
 CLASSES = (
     "ANUS_COVERED", "ANUS_EXPOSED", "ARMPITS_COVERED", "ARMPITS_EXPOSED", "BELLY_COVERED", "BELLY_EXPOSED",
@@ -54,14 +52,7 @@ class NudeNetJudge:
 
         Raises UserError if the package is missing, or if version or weights are not those that params pin.
         """
-        actual = digest_of_detector()
-        if actual != params.digest:
-            raise UserError(
-                f"The detector of NudeNet {distribution('nudenet').version} is not the one that params.yaml pins in "
-                f"evaluate.judge.digest:\n  pinned {params.digest}\n  found  {actual}\n"
-                "To accept version and weights that were found, run `hfi params pin`."
-            )
-        return cls(_load_detector(compute.threads), params)
+        return cls(_load_detector(find_detector(params.digest), compute.threads), params)
 
     def see(self, pictures: np.ndarray) -> torch.Tensor:
         """Return the highest score of each class of `CLASSES` (N, 18), 0 where nothing is found; see `Judge.see`."""
@@ -87,25 +78,7 @@ class NudeNetJudge:
         ]
 
 
-def digest_of_detector() -> str:
-    """Return the `sha256:` digest of the installed package's version and weights. Figures depend on both.
-
-    Raises UserError if the package is missing.
-    """
-    try:
-        package = distribution("nudenet")
-    except PackageNotFoundError as error:
-        raise UserError(
-            "evaluate.judge.kind is nudenet, and the package is not installed. To fix this: "
-            "`pip install 'hfi-pipeline[nudenet]'`. Its licence file says AGPL-3.0."
-        ) from error
-    weights = Path(str(package.locate_file(_WEIGHTS)))
-    if not weights.is_file():
-        raise UserError(f"NudeNet {package.version} has no {_WEIGHTS}. To fix this: install it again.")
-    return "sha256:" + sha256_of_json([["version", package.version], [_WEIGHTS, sha256_of_file(weights)]])
-
-
-def _load_detector(threads: int) -> Any:
+def _load_detector(weights: Path, threads: int) -> Any:
     """Return the package's detector, with its network at a fixed number of threads: sums are split by thread."""
     from nudenet import NudeDetector
     from onnxruntime import InferenceSession, SessionOptions
@@ -114,8 +87,7 @@ def _load_detector(threads: int) -> Any:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     detector = NudeDetector()
-    weights = str(distribution("nudenet").locate_file(_WEIGHTS))
-    detector.onnx_session = InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    detector.onnx_session = InferenceSession(str(weights), options, providers=["CPUExecutionProvider"])
     return detector
 
 

@@ -16,7 +16,6 @@ from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder
 from hfi_core.io.json_files import read_json
-from hfi_core.judges.base import Judge
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.recipe import RECIPE
@@ -34,7 +33,7 @@ def run(context: StageContext) -> dict[str, float]:
         variant = _prepare(replace(context, work=work))
         variant.draw(lambda: _load_model(context))
         variant.see(observers)
-        figures = variant.write(folder, observers, _describe_provenance(context, observers.judge))
+        figures = variant.write(folder, observers, _describe_provenance(context, observers))
         if not context.work:
             shutil.rmtree(work)
     return figures
@@ -74,9 +73,9 @@ def _attacks(inputs: Mapping[str, Path]) -> list[Path]:
     return list_attacks(inputs["attack"]) if "attack" in inputs else []
 
 
-def _describe_provenance(context: StageContext, judge: Judge) -> dict[str, Any]:
+def _describe_provenance(context: StageContext, observers: Observers) -> dict[str, Any]:
     params, inputs = context.params, context.inputs
-    packages = (*_PACKAGES, *getattr(judge, "packages", ()))
+    packages = (*_PACKAGES, *getattr(observers.judge, "packages", ()))
     changed = [path for path in (inputs["model"] / WEIGHTS, inputs["model"] / RECIPE) if path.exists()]
     return {
         "row": context.unit,

@@ -9,9 +9,10 @@ import torch
 from flows.project.pins import pin_digests
 from hfi_core.errors import UserError
 from hfi_core.io.images import save_image
-from hfi_core.judges import nudenet
 from hfi_core.judges.base import Scores, load_judge
-from hfi_core.judges.nudenet import CLASSES, NudeNetJudge, digest_of_detector
+from hfi_core.judges.nudenet import CLASSES, NudeNetJudge
+from hfi_core.models import nudenet
+from hfi_core.models.nudenet import digest_of_detector
 from hfi_core.params import JudgeParams, parse_params
 from tests.support.projects import default_raw
 
