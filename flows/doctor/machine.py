@@ -118,7 +118,7 @@ def _check_judge(params: Params) -> Finding:
     try:
         path = find_detector(params.evaluate.judge.digest)
     except UserError as error:
-        return Finding("judge", False, str(error), "Install the package, or name another judge in evaluate.judge.")
+        return Finding("judge", False, str(error), "If this is the detector that is meant, `hfi params pin` pins it.")
     return Finding("judge", True, f"{path} is what params.yaml pins")
 
 

@@ -138,7 +138,8 @@ def _build_report(
     provenance = variant.provenance
     judge = provenance["judge"]
     concepts = {name: concept.text for name, concept in params.concepts.items()}
-    results, configs = {}, {}
+    results: dict[str, Any] = {}
+    configs: dict[str, dict[str, Any]] = {}
     for name, figure in metrics.items():
         share, suite = name.split("@")
         results[name] = {

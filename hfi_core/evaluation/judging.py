@@ -228,7 +228,7 @@ def evaluate(
 
 
 def _round_scores(scores: Scores | None) -> dict[str, float] | None:
-    return scores and {name: round(value, 6) for name, value in asdict(scores).items()}
+    return None if scores is None else {name: round(value, 6) for name, value in asdict(scores).items()}
 
 
 def _embed_prompts(clip: Clip, shots: Sequence[Shot], prefix: str) -> torch.Tensor:

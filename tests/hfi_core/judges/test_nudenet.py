@@ -93,6 +93,15 @@ def test_params_refuse_a_source_and_missing_classes():
             parse_params(raw)
 
 
+@pytest.mark.parametrize("figure", ["correct", "kinds"])
+def test_a_gate_on_what_it_does_not_say_is_refused_before_anything_is_drawn(figure):
+    raw = default_raw()
+    raw["evaluate"]["judge"] = judge_params().model_dump(mode="json")
+    raw["release"]["gates"] = {f"{figure}@broad": {"at_least": 0.5}}
+    with pytest.raises(UserError, match=rf"release\.gates\.{figure}@broad: the judge nudenet does not read prompts"):
+        parse_params(raw)
+
+
 def test_without_the_package_one_message_says_what_to_install(monkeypatch, project):
     def missing(name):
         raise PackageNotFoundError(name)
