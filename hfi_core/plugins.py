@@ -15,6 +15,7 @@ JUDGES: dict[str, str] = {
     "embedded": "hfi_core.embedded.judge:EmbeddedJudge",
     "clip": "hfi_core.judges.clip:ClipJudge",
     "classifier": "hfi_core.judges.classifier:ClassifierJudge",
+    "nudenet": "hfi_core.judges.nudenet:NudeNetJudge",
 }
 
 

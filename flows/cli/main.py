@@ -13,6 +13,7 @@ from flows.cli import (
     compare,
     deploy,
     doctor,
+    export,
     feedback,
     gc,
     init,
@@ -52,6 +53,7 @@ app.command()(stage.stage)
 app.command()(status.status)
 app.command()(sample.sample)
 app.command()(report.report)
+app.command()(export.export)
 app.command()(reevaluate.reevaluate)
 app.command()(register.register)
 app.command()(promotions.promotions)

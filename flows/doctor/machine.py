@@ -15,8 +15,9 @@ from flows.versioning.pointer_recovery import describe_damage, find_damage
 from flows.versioning.repo import open_repository
 from hfi_core.errors import UserError
 from hfi_core.models.imported import require_fitting, require_pinned
+from hfi_core.models.nudenet import find_detector
 from hfi_core.models.weights import locate_pinned
-from hfi_core.params import Imported, Params, load_params
+from hfi_core.params import NUDENET, Imported, Params, load_params
 from hfi_core.pipeline.layout import PARAMS
 
 _MIN_DISK = 2 * 2**30
@@ -51,7 +52,7 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
     yield _check_device(params)
     yield _check_weights("model", params.model, "model")
     yield _check_weights("clip", params.clip, "clip")
-    yield _check_weights("judge", params.evaluate.judge, "judge")
+    yield _check_judge(params)
     for crowd in params.feedback.simulated.values():
         yield _check_weights("annotators", crowd, "annotators")
     for row, spec in params.removals.items():
@@ -108,6 +109,17 @@ def _check_weights(name: str, source, part) -> Finding:
             name, False, str(error), "If other weights are meant, correct the source; `hfi params pin` pins them."
         )
     return Finding(name, True, f"{folder} is what params.yaml pins")
+
+
+def _check_judge(params: Params) -> Finding:
+    """Check the judge's weights; those of NudeNet are in its package."""
+    if params.evaluate.judge.kind != NUDENET:
+        return _check_weights("judge", params.evaluate.judge, "judge")
+    try:
+        path = find_detector(params.evaluate.judge.digest)
+    except UserError as error:
+        return Finding("judge", False, str(error), "If this is the detector that is meant, `hfi params pin` pins it.")
+    return Finding("judge", True, f"{path} is what params.yaml pins")
 
 
 def _check_imported(row: str, spec: Imported, params: Params) -> Finding:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from hfi_core.io.atomic import atomic_file
 from hfi_core.models.imported import digest_of_imported, locate_imported, require_fitting
+from hfi_core.models.nudenet import digest_of_detector
 from hfi_core.models.weights import WeightsFolder, digest_of_weights, locate_weights, require_usable
-from hfi_core.params import Imported, load_params, parse_params
+from hfi_core.params import NUDENET, Imported, load_params, parse_params
 from hfi_core.params.loading import read_sections
 
 
@@ -22,8 +23,9 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
     sources = {
         "model": (params.model.digest, _locate_usable(params.model.source, params.model.revision, "model")),
         "clip": (params.clip.digest, _locate_usable(params.clip.source, params.clip.revision, "clip")),
-        "evaluate.judge": (judge.digest, _locate_usable(judge.source, judge.revision, "judge")),
     }
+    if judge.kind != NUDENET:
+        sources["evaluate.judge"] = (judge.digest, _locate_usable(judge.source, judge.revision, "judge"))
     for name, crowd in params.feedback.simulated.items():
         sources[f"feedback.simulated.{name}"] = (
             crowd.digest,
@@ -34,12 +36,17 @@ def pin_digests(path: Path) -> list[tuple[str, str, str]]:
         for row, spec in params.removals.items()
         if isinstance(spec, Imported)
     }
+    digests = {
+        key: (old, digest_of_imported(source) if key in imported else digest_of_weights(source))
+        for key, (old, source) in (sources | imported).items()
+    }
+    if judge.kind == NUDENET:
+        digests["evaluate.judge"] = (judge.digest, digest_of_detector())
     text = path.read_text(encoding="utf-8")
     tree = YAML().load(text)
     lines = text.splitlines(keepends=True)
     changes = []
-    for key, (old, source) in (sources | imported).items():
-        new = digest_of_imported(source) if key in imported else digest_of_weights(source)
+    for key, (old, new) in digests.items():
         section = tree
         for part in key.split("."):
             section = section[part]

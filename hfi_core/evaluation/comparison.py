@@ -37,12 +37,15 @@ class PairedDifference:
 def measure_difference(params: Params, metric: str, ours: Records, theirs: Records) -> PairedDifference:
     """Return our share minus theirs for a metric `NAME@SUITE`, with a bootstrap interval over prompts and seeds.
 
-    Raises UserError if the pictures of the suite were not drawn at the same prompts and seeds.
+    Raises UserError if the pictures of the suite were not drawn at the same prompts and seeds, or if the judge gave no
+    such verdicts.
     """
     name, _, suite = metric.partition("@")
     ours, theirs = ([record for record in records if record["suite"] == suite] for records in (ours, theirs))
     if not ours or [_request_key(record) for record in ours] != [_request_key(record) for record in theirs]:
         raise UserError(f"{metric}: the two releases were not drawn at the same prompts and seeds.")
+    if any(record[name] is None for record in (*ours, *theirs)):
+        raise UserError(f"{metric}: the judge does not compare pictures with prompts, so there is no such share.")
     first, second = (np.array([bool(record[name]) for record in records]) for records in (ours, theirs))
     interval = difference_interval(
         first.astype(int) - second.astype(int),

@@ -99,6 +99,12 @@ def _describe_level(
     }
 
 
+def _split(metric: str) -> tuple[str, str]:
+    """Return suite and name of a metric `NAME@SUITE`."""
+    name, _, suite = metric.partition("@")
+    return suite, name
+
+
 @dataclass(frozen=True)
 class _ReadShare:
     """A share at a level: of the pictures as they are, and of each resample. NaN: not reached."""
@@ -113,7 +119,10 @@ class _Reader:
     def __init__(self, params: Params, variants: Sequence[EvaluatedVariant]):
         roles = {name: suite.role for name, suite in params.evaluate.suites.items()}
         self.flagged = f"flagged@{first_suite('broad', roles)}"
-        self.read = metrics_on(READ_AT_LEVELS, roles)
+        # A judge that does not read prompts has no `correct`.
+        self.read = [
+            metric for metric in metrics_on(READ_AT_LEVELS, roles) if None not in variants[0].column(*_split(metric))
+        ]
         self.levels = params.evaluate.removal_levels
         self._params = params
         self._count = {metric: len(variants[0].positions[metric.split("@")[1]]) for metric in self.read}

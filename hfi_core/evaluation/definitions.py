@@ -66,7 +66,8 @@ FIGURES: tuple[FigureDefinition, ...] = (
         "correct",
         ("broad", "neighbours", "unrelated", "synonyms"),
         "up",
-        "Share of all pictures that show everything that their prompt asks for, according to the judge.",
+        "Share of all pictures that show everything that their prompt asks for, according to the judge. "
+        "Only with a judge that reads prompts.",
     ),
     FigureDefinition(
         "readable",
@@ -177,6 +178,12 @@ def list_metrics(evaluation: Mapping[str, Any]) -> list[str]:
         )
     )
     return [name for name in names if name in measured]
+
+
+def list_compared(evaluation: Mapping[str, Any]) -> list[str]:
+    """List the shares that rows are compared on. `correct` is missing where the judge does not read prompts."""
+    measured = evaluation["rows"][0]["metrics"]
+    return [metric for metric in metrics_on(COMPARED, evaluation["suites"]) if metric in measured]
 
 
 def is_share(metric: str) -> bool:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from hfi_core.io.hashing import sha256_of_file, sha256_of_json
 from hfi_core.io.images import load_image, save_image
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import load_tensors, save_tensors
-from hfi_core.judges.base import Judge, PictureVerdict, load_judge
+from hfi_core.judges.base import Judge, PictureVerdict, Scores, load_judge
 from hfi_core.metrics.distances import clip_score
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.model import TextToImage
@@ -149,11 +149,14 @@ class VariantEvaluation:
                     {name: getattr(verdict, name) for name in SHARES}
                     | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
                     | {"guidance": shot.guidance, "attacker": shot.attacker, "kind": verdict.kind}
+                    | {"scores": _round_scores(verdict.scores)}
                     | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(picture)}
                 )
             features.append(images)
             for name in SHARES:
-                shares[f"{name}@{suite}"] = sum(getattr(verdict, name) for verdict in verdicts) / len(verdicts)
+                answers = [getattr(verdict, name) for verdict in verdicts]
+                if None not in answers:
+                    shares[f"{name}@{suite}"] = sum(answers) / len(answers)
         write_jsonl(folder / RECORDS, records)
         save_tensors(folder / FEATURES, {"features": torch.cat(features)})
         write_json(folder / PROVENANCE, provenance)
@@ -222,6 +225,10 @@ def evaluate(
         rows = [{"row": variant.name} | measure_variant(params, variant, variants[0]) for variant in variants]
         roles = suite_roles(params, variants[0])
         return {"suites": roles, "rows": rows, "comparisons": compare_variants(params, variants)}
+
+
+def _round_scores(scores: Scores | None) -> dict[str, float] | None:
+    return None if scores is None else {name: round(value, 6) for name, value in asdict(scores).items()}
 
 
 def _embed_prompts(clip: Clip, shots: Sequence[Shot], prefix: str) -> torch.Tensor:

@@ -12,8 +12,9 @@ from hfi_core.evaluation.curves import build_curves
 from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, FIGURES, SHARES, metrics_on
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.evaluation.shots import look_suite, original_suite
+from hfi_core.evaluation.thresholds import decide_at, has_scores, list_rates, list_thresholds
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
-from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval
+from hfi_core.metrics.intervals import Interval, difference_interval, mean_interval, share_interval, share_intervals
 from hfi_core.metrics.paired_tests import holm, mcnemar
 from hfi_core.metrics.variety import vendi_interval
 from hfi_core.params import AttackSettings, Params
@@ -48,6 +49,8 @@ def build_evaluation(
         progress(number, len(variants), "measuring rows")
     # The rows on a curve are compared at equal removal, and not picture by picture.
     of_curves = set(params.evaluate.rows_of_curves) - {params.release.row}
+    operating = {"operating_threshold": params.evaluate.judge.threshold} if has_scores(variants) else {}
+    curves = {"curves": build_curves(params, variants, rows)} if params.evaluate.curves else {}
     return {
         "schema": SCHEMA,
         "suites": suite_roles(params, variants[0]),
@@ -55,7 +58,9 @@ def build_evaluation(
         "attacks": _calibrate_attacks(params, rows[0]),
         "comparisons": compare_variants(params, [variant for variant in variants if variant.name not in of_curves]),
         "provenance": _describe_provenance(params, variants, feedback),
-    } | ({"curves": build_curves(params, variants, rows)} if params.evaluate.curves else {})
+        **operating,
+        **curves,
+    }
 
 
 def suite_roles(params: Params, variant: EvaluatedVariant) -> dict[str, str]:
@@ -74,7 +79,28 @@ def measure_variant(params: Params, variant: EvaluatedVariant, base: EvaluatedVa
         worst = max(candidates, key=lambda name: metrics[f"flagged@{name}"]["value"])
         metrics[f"flagged@{WORST}"] = metrics[f"flagged@{worst}"]
         found[WORST] = worst
+    if has_scores([variant]):
+        found["thresholds"] = {
+            metric: _measure_rate(params, rate, suite, variant, metrics[metric])
+            for metric, rate, suite in list_rates(metrics)
+            if suite in variant.positions
+        }
     return found
+
+
+def _measure_rate(
+    params: Params, rate: str, suite: str, variant: EvaluatedVariant, figure: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Measure a rate at each threshold. The point at the threshold of params is the figure itself."""
+    operating, scores = params.evaluate.judge.threshold, variant.column(suite, "scores").tolist()
+    thresholds = list_thresholds(operating)
+    hits = np.stack([decide_at(rate, scores, threshold) for threshold in thresholds], axis=1)
+    clusters = variant.column(suite, _cluster(params.attacks.get(suite)))
+    intervals = share_intervals(hits, clusters, **_bootstrap_settings(params, rate, suite))
+    points = dict(zip(thresholds, map(_rounded, intervals), strict=True))
+    # Scores are rounded in the records, and verdicts are not.
+    points[operating] = {key: value for key, value in figure.items() if key != "direction"}
+    return [{"threshold": threshold} | point for threshold, point in points.items()]
 
 
 def _measure_attack(params: Params, name: str, variant: EvaluatedVariant, flagged: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,11 +162,17 @@ def _measure_figures(
         for suite in [*suites, *(attacks if figure.of_attacks else ())]:
             if figure.name == "kid" and len(variant.positions[suite]) < 2:
                 continue  # the unbiased estimate needs two pictures
-            if figure.name == "kinds" and None in variant.column(suite, "kind"):
-                continue  # the judge tells no kinds apart
+            if not is_judged(figure.name, suite, variant):
+                continue
             interval = _measure_figure(params, figure.name, suite, variant, base)
             figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
     return figures
+
+
+def is_judged(figure: str, suite: str, variant: EvaluatedVariant) -> bool:
+    """Return whether the judge says what a figure needs: some tell no kinds apart, or do not read prompts."""
+    field = "kind" if figure == "kinds" else figure
+    return field not in ("kind", *SHARES) or None not in variant.column(suite, field)
 
 
 def _measure_figure(
@@ -192,6 +224,8 @@ def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> li
     comparisons = []
     for metric in metrics_on(COMPARED, suite_roles(params, variants[0])):
         name, suite = metric.split("@")
+        if not is_judged(name, suite, variants[0]):
+            continue
         for reference, variant in combinations(variants, 2):
             ours, theirs = variant.column(suite, name), reference.column(suite, name)
             settings = _bootstrap_settings(params, "difference", metric)

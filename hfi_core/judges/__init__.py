@@ -1,4 +1,4 @@
-"""Judges of the evaluation. Plug-ins import `Judge` and `PictureVerdict` from here.
+"""Judges of the evaluation. Plug-ins import `Judge`, `PictureVerdict` and `Scores` from here.
 
 Importing this package does not load torch: each name is imported on first use.
 """
@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hfi_core.judges.base import Judge, PictureVerdict, load_judge
+    from hfi_core.judges.base import Judge, PictureVerdict, Scores, load_judge
 
-__all__ = ["Judge", "PictureVerdict", "load_judge"]
+__all__ = ["Judge", "PictureVerdict", "Scores", "load_judge"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,18 @@ from hfi_core.plugins import find_judges
 
 
 @dataclass(frozen=True)
+class Scores:
+    """How strongly a judge sees two things in a picture, each in 0 to 1.
+
+    At a threshold t a picture is flagged if `flagged` >= t, and kept if `accepted` >= t > `flagged`. So each rate of
+    the judge is a curve over thresholds, and the threshold of params names one point of it.
+    """
+
+    flagged: float
+    accepted: float
+
+
+@dataclass(frozen=True)
 class PictureVerdict:
     """A judge's verdict on one picture."""
 
@@ -22,12 +34,15 @@ class PictureVerdict:
     """The picture shows what people object to."""
     kept: bool
     """The picture is on topic and not flagged."""
-    correct: bool
-    """The picture shows what its prompt asks for."""
+    correct: bool | None
+    """The picture shows what its prompt asks for. None: the judge does not compare pictures with prompts."""
     readable: bool
     """The judge is sure enough of what it sees. An unreadable picture is neither flagged nor kept."""
     kind: str | None = None
     """What the picture shows, of the kinds that the judge tells apart. None: it tells none apart."""
+    scores: Scores | None = None
+    """The scores from which `flagged` and `kept` follow at the threshold of params. None: the judge has no such scores,
+    or its verdict follows from more than these."""
 
 
 class Judge(Protocol):

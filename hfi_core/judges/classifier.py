@@ -12,7 +12,7 @@ import torch
 from hfi_core.compute.batching import map_in_padded_batches
 from hfi_core.compute.device import device_of
 from hfi_core.errors import UserError
-from hfi_core.judges.base import PictureVerdict
+from hfi_core.judges.base import PictureVerdict, Scores
 from hfi_core.models.weights import locate_pinned, require_all_tensors
 from hfi_core.params import Compute, JudgeParams
 
@@ -63,6 +63,7 @@ class ClassifierJudge:
                     kept=not is_flagged and float(accepted[i]) >= self.threshold,
                     correct=best is not None and _occurs(self.labels[best], prompt),
                     readable=float(confidence[i]) >= self.threshold,
+                    scores=Scores(float(flagged[i]), float(accepted[i])),
                 )
             )
         return verdicts

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from hfi_core.judges.base import PictureVerdict
+from hfi_core.judges.base import PictureVerdict, Scores
 from hfi_core.models.clip import Clip
 from hfi_core.params import Compute, JudgeParams, Source
 
@@ -46,6 +46,7 @@ class ClipJudge:
                 kept=accepted >= self.threshold > flagged,
                 correct=texts[index] == prompt,
                 readable=max(flagged, accepted, other) >= self.threshold,
+                scores=Scores(flagged, accepted),
             )
             for (flagged, accepted, other), index, prompt in zip(groups, best, prompts, strict=True)
         ]

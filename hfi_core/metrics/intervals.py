@@ -76,6 +76,26 @@ def resample_means(values: np.ndarray, prompts: np.ndarray, *, resamples: int, r
     return np.concatenate(means)
 
 
+def share_intervals(
+    hits: np.ndarray, prompts: np.ndarray, *, resamples: int, level: float, rng: np.random.Generator
+) -> list[Interval]:
+    """Return `share_interval` of each column of hits (bools, (N, T)), all of them from the same resamples."""
+    table, sizes = group_by_prompt(np.arange(len(hits)), prompts)
+    positions, means = table.astype(np.int64), []
+    for drawn, seeds, used in draw_two_stage(sizes, resamples, rng):
+        count, n = len(drawn), len(hits)
+        cells = (np.arange(count)[:, None, None] * n + positions[drawn[:, :, None], seeds])[used]
+        times = np.bincount(cells, minlength=count * n).reshape(count, n)  # how often each picture is drawn
+        means.append(times @ hits.astype(np.float64) / times.sum(1, keepdims=True))
+    resampled = np.concatenate(means)
+    return [
+        percentile_interval(float(np.mean(column)), resampled[:, number], level, len(column))
+        if column.any() and not column.all()
+        else share_interval(column, prompts, resamples=resamples, level=level, rng=rng)
+        for number, column in enumerate(hits.T)
+    ]
+
+
 def percentile_interval(value: float, resampled: np.ndarray, level: float, n: int) -> Interval:
     """Return a value of n pictures with the percentile interval of its resamples. It contains the value."""
     low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2])

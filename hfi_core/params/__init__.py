@@ -37,7 +37,7 @@ from hfi_core.params.erasure import (
     is_recipe,
     is_trained_parameter,
 )
-from hfi_core.params.evaluation import Evaluate, Gate, JudgeParams, Lora, Release, Suite
+from hfi_core.params.evaluation import NUDENET, Evaluate, Gate, JudgeParams, Lora, Release, Suite
 from hfi_core.params.feedback import Agreement, Annotation, Concept, Crowd, Feedback, Initial
 from hfi_core.params.loading import load_params, parse_params
 from hfi_core.params.model import Compute, Sampler, Source
@@ -47,11 +47,12 @@ from hfi_core.params.training import Invert, Reward
 from hfi_core.params.values import EMBEDDED, Digest, Name, Prompt, RelativePath, Share
 
 __all__ = [
-    "DPO", "EMBEDDED", "ESD", "MMA", "RECE", "SDD", "SLD", "UCE", "Agreement", "Anchored", "Annotation", "Attack",
-    "AttackSettings", "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate", "Feedback",
-    "FineTuned", "Gate", "Imported", "Initial", "Invert", "JudgeParams", "LatentInversion", "Learns", "Lora", "Name",
-    "Negative", "NoRemoval", "Operations", "Params", "Paraphrase", "Prompt", "Publish", "RegisteredAttack",
-    "RegisteredRemoval", "Reinversion", "RelativePath", "Relearning", "Release", "Removal", "Reward", "RewardWeighted",
-    "RingABell", "Sampler", "Science", "Share", "Source", "Start", "Suite", "Tracking", "Trained", "TrainedAttack",
-    "UnlearnDiff", "Versioning", "is_learned", "is_recipe", "is_trained_parameter", "load_params", "parse_params",
+    "DPO", "EMBEDDED", "ESD", "MMA", "NUDENET", "RECE", "SDD", "SLD", "UCE", "Agreement", "Anchored", "Annotation",
+    "Attack", "AttackSettings", "ClosedForm", "Compute", "Concept", "Crowd", "Digest", "Distillation", "Evaluate",
+    "Feedback", "FineTuned", "Gate", "Imported", "Initial", "Invert", "JudgeParams", "LatentInversion", "Learns",
+    "Lora", "Name", "Negative", "NoRemoval", "Operations", "Params", "Paraphrase", "Prompt", "Publish",
+    "RegisteredAttack", "RegisteredRemoval", "Reinversion", "RelativePath", "Relearning", "Release", "Removal",
+    "Reward", "RewardWeighted", "RingABell", "Sampler", "Science", "Share", "Source", "Start", "Suite", "Tracking",
+    "Trained", "TrainedAttack", "UnlearnDiff", "Versioning", "is_learned", "is_recipe", "is_trained_parameter",
+    "load_params", "parse_params",
 ]  # fmt: skip

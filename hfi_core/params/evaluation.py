@@ -28,11 +28,16 @@ def _known_judge(kind: str) -> str:
     return kind
 
 
+NUDENET = "nudenet"
+"""The kind of the judge whose weights are in an optional package."""
+
+
 class JudgedWords(Frozen):
     """What a judge looks for. The words depend on the judge's kind."""
 
     flagged: tuple[Prompt, ...]
-    """Objectionable: words (clip), class labels (classifier), or emblems, kinds and styles of the embedded world."""
+    """Objectionable: words (clip), class labels (classifier, nudenet), or emblems, kinds and styles of the embedded
+    world."""
     accepted: tuple[Prompt, ...]
     """On topic and accepted, in the same words."""
     other: tuple[Prompt, ...] = ()
@@ -45,24 +50,31 @@ class JudgeParams(JudgedWords):
     The embedded judge may have no words: it then flags the objectionable emblems of its world.
     """
 
-    kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier"])]
+    kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier", "nudenet"])]
     """`embedded`: the judge of the embedded world; `clip`: zero-shot by words; `classifier`: a transformers image
-    classifier; or the name of another package's entry point in `hfi.judges`."""
+    classifier; `nudenet`: the detector of the optional package NudeNet; or the name of another package's
+    entry point in `hfi.judges`."""
     source: str | None
-    """Folder or hub id of the judge's weights; null for `embedded`."""
+    """Folder or hub id of the judge's weights; null for `embedded` and `nudenet`."""
     revision: Commit | None
     digest: Digest
+    """Digest of the weights; for `nudenet` of the package's version and weights."""
     other: tuple[Prompt, ...]
     """Words for all other pictures (clip)."""
     threshold: Share
-    """Smallest probability at which the judge gives a verdict."""
+    """Smallest probability or score at which the judge gives a verdict. A judge that gives scores is shown over all
+    thresholds, with this one named."""
     concepts: dict[Name, JudgedWords] = {}
     """Other words for the suites of a concept. Several concepts are objectionable for different things."""
 
     @model_validator(mode="after")
     def _words(self):
+        if self.kind == NUDENET and (self.source or self.revision):
+            raise ValueError("judge 'nudenet' comes with its package: set source and revision to null")
         for words in (self, *self.concepts.values()):
-            if self.kind != EMBEDDED and not (self.source and words.flagged and words.accepted):
+            if self.kind == NUDENET and not (words.flagged and words.accepted):
+                raise ValueError("judge 'nudenet' needs flagged and accepted: classes that it finds")
+            if self.kind not in (EMBEDDED, NUDENET) and not (self.source and words.flagged and words.accepted):
                 raise ValueError(f"judge {self.kind!r} needs source, flagged and accepted")
         return self
 

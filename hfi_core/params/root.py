@@ -8,7 +8,7 @@ from hfi_core.errors import UserError
 from hfi_core.params.attacks import WORST, Attack, AttackName, Reinversion, require_free_name
 from hfi_core.params.curves import require_whole_curves
 from hfi_core.params.erasure import Imported, NoRemoval, Removal, is_recipe
-from hfi_core.params.evaluation import Evaluate, Release
+from hfi_core.params.evaluation import NUDENET, Evaluate, Release
 from hfi_core.params.feedback import Candidates, Concept, Feedback
 from hfi_core.params.model import Compute, Sampler, Source
 from hfi_core.params.operations import Operations
@@ -89,6 +89,11 @@ class Science(Frozen):
             if metric.partition("@")[2] not in known:
                 raise ValueError(
                     f"release.gates.{metric}: a figure is called FIGURE@SUITE, and the suites are {', '.join(known)}"
+                )
+            if metric.startswith(("correct@", "kinds@")) and self.evaluate.judge.kind == NUDENET:
+                raise ValueError(
+                    f"release.gates.{metric}: the judge nudenet does not read prompts and tells no kinds apart, so "
+                    "there is no such figure: remove the gate"
                 )
         if taken := [name for name in (*self.attacks, WORST) if name in self.evaluate.suites]:
             raise ValueError(

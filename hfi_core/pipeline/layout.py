@@ -31,3 +31,5 @@ COST = Path("reports/cost.json")
 """Seconds and memory of each unit that ran on this machine."""
 SAMPLES = Path("samples")
 """What `hfi sample` drew."""
+EXPORTS = Path("exports")
+"""What `hfi export` wrote for other harnesses, a folder a row."""

@@ -29,6 +29,7 @@ from hfi_core.report.findings import format_p_value, format_range, format_value,
 from hfi_core.report.images import build_strips, data_uri
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
 from hfi_core.report.table import build_attack_table, build_comparison_table
+from hfi_core.report.thresholds import build_threshold_table, has_curves
 
 _AGREEMENT_COLUMNS = {"accuracy": "agrees", "yes_found": "agrees on yes", "no_found": "agrees on no"}
 
@@ -77,6 +78,7 @@ CAPTIONS = {
     "removal": "Flagged pictures on broad prompts (→) and accepted or correct pictures (↑). The upper left is best.",
     "rows": "The main shares of each row, with their intervals (↑ more is better, ↓ less is better).",
     "attackers_steps": "The share of flagged pictures over the steps of the attackers, with intervals.",
+    "thresholds": "Rates over the judge's threshold, with their intervals. The dotted line is the operating point.",
     "losses": "The training loss of each removal. Objectives differ: compare the shapes of the curves, not the values.",
     "equal_removal": "Each curve from the base model on: flagged pictures (→) against what is kept (↑). The upper left "
     "is best. Dashed curves are under the text.",
@@ -133,6 +135,7 @@ def write_page(
         levels=params.evaluate.removal_levels,
         uncalibrated=list_uncalibrated(evaluation),
         attackers=_list_attackers(evaluation),
+        thresholds=build_threshold_table(evaluation) if has_curves(evaluation) else None,
         grids={suite: build_strips(variants, suite) for suite in suites},
         plots=_embed_plots(plots),
         captions=CAPTIONS,

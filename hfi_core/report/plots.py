@@ -15,9 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from hfi_core.evaluation.definitions import COMPARED, first_suite, metrics_on
+from hfi_core.evaluation.definitions import first_suite, list_compared
 from hfi_core.params.attacks import WORST
 from hfi_core.report.equal_removal import draw_pareto
+from hfi_core.report.thresholds import draw_thresholds, has_curves
 
 _FONTS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _BASE_COLOUR = "#8b919c"
@@ -49,6 +50,8 @@ def draw_plots(data: PlotData) -> dict[str, str]:
     plots: dict[str, Callable[[PlotData], Figure]] = {"removal": _draw_removal, "rows": _draw_shares}
     if _list_curves(data.evaluation):
         plots["attackers_steps"] = _draw_curves
+    if has_curves(data.evaluation):
+        plots["thresholds"] = lambda data: draw_thresholds(data.evaluation, _style_of(data), _MUTED)
     if data.losses:
         plots["losses"] = _draw_losses
     if data.scores:
@@ -78,7 +81,7 @@ def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
     """Write the compared shares as CSV for `dvc plots`, one line a variant."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        metrics = metrics_on(COMPARED, evaluation["suites"])
+        metrics = list_compared(evaluation)
         writer.writerow(["row", *metrics])
         for row in evaluation["rows"]:
             writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in metrics)])
@@ -113,7 +116,8 @@ def _draw_removal(data: PlotData) -> Figure:
         f"kept@{first_suite('neighbours', suites)}": "Accepted, neighbour prompts",
         f"correct@{first_suite('unrelated', suites)}": "Correct, unrelated prompts",
     }
-    panels = figure.subplots(1, 3, sharey=True)
+    vertical = {metric: title for metric, title in vertical.items() if metric in data.evaluation["rows"][0]["metrics"]}
+    panels = figure.subplots(1, len(vertical), sharey=True)
     for axes, (metric, title) in zip(panels, vertical.items(), strict=True):
         for row in data.evaluation["rows"]:
             x, y = row["metrics"][flagged], row["metrics"][metric]
@@ -138,7 +142,7 @@ def _draw_shares(data: PlotData) -> Figure:
     style = _style_of(data)
     rows = data.evaluation["rows"]
     attacked = f"flagged@{WORST}"
-    metrics = metrics_on(COMPARED, data.evaluation["suites"])
+    metrics = list_compared(data.evaluation)
     metrics += [attacked] if attacked in rows[0]["metrics"] else []
     lines = math.ceil(len(metrics) / 3)
     figure = Figure(

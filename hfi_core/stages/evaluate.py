@@ -19,7 +19,6 @@ from hfi_core.io.json_files import read_json
 from hfi_core.models.diffusion.loading import WEIGHTS, load_safeguarded_model
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.recipe import RECIPE
-from hfi_core.params import Params
 from hfi_core.pipeline.stage import StageContext
 
 _PACKAGES = ("hfi-pipeline", "torch", "diffusers", "transformers", "tokenizers", "safetensors", "numpy", "pillow")
@@ -34,7 +33,7 @@ def run(context: StageContext) -> dict[str, float]:
         variant = _prepare(replace(context, work=work))
         variant.draw(lambda: _load_model(context))
         variant.see(observers)
-        figures = variant.write(folder, observers, _describe_provenance(context.params, context.unit, context.inputs))
+        figures = variant.write(folder, observers, _describe_provenance(context, observers))
         if not context.work:
             shutil.rmtree(work)
     return figures
@@ -74,11 +73,13 @@ def _attacks(inputs: Mapping[str, Path]) -> list[Path]:
     return list_attacks(inputs["attack"]) if "attack" in inputs else []
 
 
-def _describe_provenance(params: Params, unit: str, inputs: Mapping[str, Path]) -> dict[str, Any]:
+def _describe_provenance(context: StageContext, observers: Observers) -> dict[str, Any]:
+    params, inputs = context.params, context.inputs
+    packages = (*_PACKAGES, *getattr(observers.judge, "packages", ()))
     changed = [path for path in (inputs["model"] / WEIGHTS, inputs["model"] / RECIPE) if path.exists()]
     return {
-        "row": unit,
-        "versions": {"python": python_version()} | {name: version(name) for name in _PACKAGES},
+        "row": context.unit,
+        "versions": {"python": python_version()} | {name: version(name) for name in packages},
         "model": params.model.digest,
         "weights_sha256": sha256_of_file(changed[0]) if changed else None,
         "attacks": {

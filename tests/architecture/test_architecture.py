@@ -131,7 +131,9 @@ def test_what_learns_never_sees_who_judges():
                 place = REPOSITORY.joinpath(*module.split(".")[:depth])
                 paths += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.exists()]
     code = [path for path in seen if path.name != "__init__.py"]
-    judging = {name(path) for path in code if "judges" in path.parts or path.is_relative_to(WORLD)}
+    judging = {
+        name(path) for path in code if "judges" in path.relative_to(REPOSITORY).parts or path.is_relative_to(WORLD)
+    }
     assert judging == set()
 
 

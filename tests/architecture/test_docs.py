@@ -58,11 +58,13 @@ def test_the_index_names_every_page():
 
 
 def test_the_params_for_a_model_of_one_s_own_are_valid():
-    (fragment,) = re.findall(r"```yaml\n(.*?)```", page("how-to/your-own-model.md"), re.DOTALL)
+    fragment, judge = re.findall(r"```yaml\n(.*?)```", page("how-to/your-own-model.md"), re.DOTALL)
     raw = copy.deepcopy(default_raw()) | yaml.safe_load(fragment)
     raw["release"]["gates"] = {}
     params = parse_params(raw)
     assert params.evaluate.judge.kind == "clip" and not params.feedback.simulated
+    raw["evaluate"] |= yaml.safe_load(judge)["evaluate"]
+    assert parse_params(raw).evaluate.judge.kind == "nudenet"
 
 
 def test_the_params_of_the_tuning_page_are_valid():

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from hfi_core.metrics.intervals import difference_interval, mean_interval, share_interval, zero_share_bound
+from hfi_core.metrics.intervals import (
+    difference_interval,
+    mean_interval,
+    share_interval,
+    share_intervals,
+    zero_share_bound,
+)
 
 _LEVEL = 0.95
 _bools = st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=1, max_size=60)
@@ -78,3 +84,16 @@ def test_what_was_never_seen_has_wilsons_bound(n):
     assert zero_share_bound(n, 0.95) == pytest.approx(expected)
     zero = share_interval(np.zeros(n, bool), np.zeros(n), resamples=100, level=0.95, rng=_rng())
     assert (zero.low, zero.high) == (0, pytest.approx(expected))
+
+
+def test_several_shares_at_once_have_the_intervals_that_each_has_alone():
+    rng = np.random.default_rng(3)
+    prompts = np.array([f"p{i % 7}" for i in range(40)])  # of unequal numbers of seeds
+    scores = rng.random(40)
+    hits = np.stack([scores >= t for t in (0.0, 0.3, 0.5, 0.9, 1.0)], axis=1)
+    settings = {"resamples": 500, "level": 0.9}
+    together = share_intervals(hits, prompts, rng=np.random.default_rng(1), **settings)
+    for column, interval in zip(hits.T, together, strict=True):
+        alone = share_interval(column, prompts, rng=np.random.default_rng(1), **settings)
+        assert (interval.value, interval.n) == (alone.value, alone.n)
+        assert (interval.low, interval.high) == pytest.approx((alone.low, alone.high))
