@@ -9,7 +9,7 @@ import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.curves import build_curves
-from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, FIGURES, SHARES, metrics_on
+from hfi_core.evaluation.definitions import CALIBRATED, FIGURES, SHARES, list_compared
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.evaluation.shots import look_suite, original_suite
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
@@ -138,6 +138,8 @@ def _measure_figures(
                 continue  # the unbiased estimate needs two pictures
             if figure.name == "kinds" and None in variant.column(suite, "kind"):
                 continue  # the judge tells no kinds apart
+            if figure.name == "strength" and not _has_strength(variant, suite):
+                continue
             interval = _measure_figure(params, figure.name, suite, variant, base)
             figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
     return figures
@@ -166,6 +168,11 @@ def _measure_figure(
     return mean_interval(values, clusters, **settings)
 
 
+def _has_strength(variant: EvaluatedVariant, suite: str) -> bool:
+    """Return whether the judge measured a strength in all pictures of a suite."""
+    return None not in variant.column(suite, "strength").tolist()
+
+
 def _mark_kinds(kinds: np.ndarray) -> np.ndarray:
     """Return unit vectors (N, K), equal for pictures of one kind and orthogonal for others.
 
@@ -189,8 +196,9 @@ def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
 
 def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
     """Compare every two variants at equal prompts and seeds: the later one's share minus the earlier one's."""
-    comparisons = []
-    for metric in metrics_on(COMPARED, suite_roles(params, variants[0])):
+    comparisons, roles = [], suite_roles(params, variants[0])
+    with_strength = [suite for suite in roles if _has_strength(variants[0], suite)]
+    for metric in list_compared(roles, with_strength):
         name, suite = metric.split("@")
         for reference, variant in combinations(variants, 2):
             ours, theirs = variant.column(suite, name), reference.column(suite, name)

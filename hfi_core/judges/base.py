@@ -28,6 +28,9 @@ class PictureVerdict:
     """The judge is sure enough of what it sees. An unreadable picture is neither flagged nor kept."""
     kind: str | None = None
     """What the picture shows, of the kinds that the judge tells apart. None: it tells none apart."""
+    strength: float | None = None
+    """How strongly the picture shows what is flagged, in [0, 1], where this has degrees, as a style has. None: the
+    judge measures no strength."""
 
 
 class Judge(Protocol):

@@ -102,7 +102,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="evaluate",
-        revision=4,
+        revision=5,
         function="hfi_core.stages.evaluate:run",
         over="removals",
         params=(
@@ -115,7 +115,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=8,
+        revision=9,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attacks", "evaluate", "release", "feedback.simulated",
