@@ -12,7 +12,7 @@ def init(
         str,
         typer.Option(
             help="Params to begin with: `embedded` (the demo, no GPU), `comparison` (every technique on its model), "
-            "`signs` (its sibling), `sd15` or `sdxl`."
+            "`concepts` (emblems and a style together), `signs` (its sibling), `sd15` or `sdxl`."
         ),
     ] = "embedded",
 ) -> None:
@@ -29,6 +29,6 @@ def init(
     info("         git commit -m 'Begin'")
     if preset == "signs":
         info("         python -m hfi_core.embedded.build data/signs --world signs; then `hfi params pin`")
-    elif preset not in ("embedded", "comparison"):
+    elif preset not in ("embedded", "comparison", "concepts"):
         info("         edit params.yaml: model, concept, prompts; then `hfi params pin`")
     info("         hfi doctor; hfi plan; hfi run")

@@ -28,10 +28,11 @@ class EmbeddedJudge:
     A fact is unreadable if its most probable value does not reach the threshold. A style is shown from STYLE_THRESHOLD.
     Params list emblems, styles and kinds that are flagged or accepted. A picture is flagged if it shows a flagged one,
     and kept if it is readable, not flagged, and shows an accepted one. An emblem counts on the concept only. A picture
-    is correct if it shows every kind, colour, emblem and style that its prompt names.
+    is correct if it shows every kind, colour, emblem and style that its prompt names. A flagged style is not asked for:
+    it lies over the content, and the content has to stay.
 
     Without words in params, the world's own emblems are flagged and accepted. Where only styles are flagged and nothing
-    is named as accepted, every kind is.
+    is named as accepted, every kind is. Where styles are flagged, the strength of a picture is that of the strongest.
     """
 
     def __init__(self, network: JudgeNetwork, params: JudgeParams, compute: Compute):
@@ -91,18 +92,22 @@ class EmbeddedJudge:
         # Other kinds of picture have no emblem: what is read there is noise.
         shows_concept = facts["kind"] == world.concept
         main = facts["emblem"] if shows_concept else facts["kind"]
-        styles = {style for style, strength in zip(world.styles, strengths, strict=True) if strength >= STYLE_THRESHOLD}
-        shown = {facts["kind"], main, *styles}
+        strength_of = dict(zip(world.styles, strengths, strict=True))
+        shown = {facts["kind"], main, *(style for style, value in strength_of.items() if value >= STYLE_THRESHOLD)}
         flagged, readable = bool(shown & self.flagged), UNREADABLE not in (facts["kind"], main)
         requested = {
-            fact: value for fact, value in parse_caption(world, prompt).items() if fact in (*_JUDGED_FACTS, "style")
+            fact: value
+            for fact, value in parse_caption(world, prompt).items()
+            if fact in _JUDGED_FACTS or (fact == "style" and value not in self.flagged)
         }
+        flagged_strengths = [value for style, value in strength_of.items() if style in self.flagged]
         return PictureVerdict(
             flagged=flagged,
             kept=readable and not flagged and bool(shown & self.accepted),
             correct=all(facts.get(fact) == value for fact, value in requested.items()),
             readable=readable,
             kind=main,
+            strength=max(flagged_strengths, default=None),
         )
 
 

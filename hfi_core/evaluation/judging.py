@@ -143,13 +143,14 @@ class VariantEvaluation:
             )
             for shot, verdict, score in zip(shots, verdicts, scores, strict=True):
                 picture = folder / shot.file
+                strength = None if verdict.strength is None else round(verdict.strength, 6)
                 picture.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(self._picture(shot), picture)
                 records.append(
                     {name: getattr(verdict, name) for name in SHARES}
                     | {"index": shot.index, "suite": suite, "prompt": shot.request.prompt, "seed": shot.request.seed}
                     | {"guidance": shot.guidance, "attacker": shot.attacker, "kind": verdict.kind}
-                    | {"scores": _round_scores(verdict.scores)}
+                    | {"scores": _round_scores(verdict.scores), "strength": strength}
                     | {"clip_score": round(float(score), 6), "sha256": sha256_of_file(picture)}
                 )
             features.append(images)

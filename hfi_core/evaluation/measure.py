@@ -9,7 +9,7 @@ import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.curves import build_curves
-from hfi_core.evaluation.definitions import CALIBRATED, COMPARED, FIGURES, SHARES, metrics_on
+from hfi_core.evaluation.definitions import CALIBRATED, FIGURES, SHARES, list_compared
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.evaluation.shots import look_suite, original_suite
 from hfi_core.evaluation.thresholds import decide_at, has_scores, list_rates, list_thresholds
@@ -170,9 +170,9 @@ def _measure_figures(
 
 
 def is_judged(figure: str, suite: str, variant: EvaluatedVariant) -> bool:
-    """Return whether the judge says what a figure needs: some tell no kinds apart, or do not read prompts."""
+    """Return whether the judge says what a figure needs: some see no kinds or strength, or read no prompts."""
     field = "kind" if figure == "kinds" else figure
-    return field not in ("kind", *SHARES) or None not in variant.column(suite, field)
+    return field not in ("kind", "strength", *SHARES) or None not in variant.column(suite, field).tolist()
 
 
 def _measure_figure(
@@ -221,8 +221,9 @@ def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
 
 def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> list[dict[str, Any]]:
     """Compare every two variants at equal prompts and seeds: the later one's share minus the earlier one's."""
-    comparisons = []
-    for metric in metrics_on(COMPARED, suite_roles(params, variants[0])):
+    comparisons, roles = [], suite_roles(params, variants[0])
+    with_strength = [suite for suite in roles if is_judged("strength", suite, variants[0])]
+    for metric in list_compared(roles, with_strength):
         name, suite = metric.split("@")
         if not is_judged(name, suite, variants[0]):
             continue

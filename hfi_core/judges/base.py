@@ -43,6 +43,9 @@ class PictureVerdict:
     scores: Scores | None = None
     """The scores from which `flagged` and `kept` follow at the threshold of params. None: the judge has no such scores,
     or its verdict follows from more than these."""
+    strength: float | None = None
+    """How strongly the picture shows what is flagged, in [0, 1], where this has degrees, as a style has. None: the
+    judge measures no strength."""
 
 
 class Judge(Protocol):

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from hfi_core.evaluation.definitions import first_suite, list_compared
+from hfi_core.evaluation.definitions import list_compared_of, suites_of_role
 from hfi_core.params.attacks import WORST
 from hfi_core.report.equal_removal import draw_pareto
 from hfi_core.report.thresholds import draw_thresholds, has_curves
@@ -81,7 +81,7 @@ def write_removal_csv(path: Path, evaluation: Mapping[str, Any]) -> None:
     """Write the compared shares as CSV for `dvc plots`, one line a variant."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        metrics = list_compared(evaluation)
+        metrics = list_compared_of(evaluation)
         writer.writerow(["row", *metrics])
         for row in evaluation["rows"]:
             writer.writerow([row["row"], *(row["metrics"][metric]["value"] for metric in metrics)])
@@ -106,35 +106,62 @@ def _whiskers(figure: Mapping[str, float]) -> list[list[float]]:
 
 
 def _draw_removal(data: PlotData) -> Figure:
-    """Plot flagged pictures against accepted and correct pictures, with both intervals."""
-    figure = Figure(figsize=(9, 4.1), layout=ConstrainedLayoutEngine(wspace=0.06))
-    style = _style_of(data)
-    suites = data.evaluation["suites"]
-    flagged = f"flagged@{first_suite('broad', suites)}"
-    vertical = {
-        f"kept@{first_suite('broad', suites)}": "Accepted, broad prompts",
-        f"kept@{first_suite('neighbours', suites)}": "Accepted, neighbour prompts",
-        f"correct@{first_suite('unrelated', suites)}": "Correct, unrelated prompts",
-    }
-    vertical = {metric: title for metric, title in vertical.items() if metric in data.evaluation["rows"][0]["metrics"]}
-    panels = figure.subplots(1, len(vertical), sharey=True)
-    for axes, (metric, title) in zip(panels, vertical.items(), strict=True):
-        for row in data.evaluation["rows"]:
-            x, y = row["metrics"][flagged], row["metrics"][metric]
-            colour, marker = style[row["row"]]
-            axes.errorbar(
-                x["value"], y["value"], xerr=_whiskers(x), yerr=_whiskers(y), color=colour, marker=marker,
-                markersize=7, elinewidth=1.2, linestyle="none", label=row["row"], clip_on=False, zorder=3,
-            )  # fmt: skip
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel(flagged, fontsize=9.5)
-        axes.set_ylim(-0.02, 1.04)
-        axes.set_xlim(-0.02, None)
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    handles, labels = panels[0].get_legend_handles_labels()
+    """Plot flagged pictures against accepted and correct pictures, with both intervals: a line for each concept."""
+    lines = _list_removal_panels(data.evaluation)
+    layout = ConstrainedLayoutEngine(wspace=0.06, hspace=0.08)
+    figure = Figure(figsize=(9, 0.6 + 3.5 * len(lines)), layout=layout)
+    panels = figure.subplots(len(lines), 3, sharey=True, squeeze=False)
+    for line, shown in zip(panels, lines, strict=True):
+        for axes, panel in zip(line, shown, strict=False):
+            _draw_removal_panel(axes, data, *panel)
+        for axes in line[len(shown) :]:
+            axes.remove()
+    handles, labels = panels[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 6), fontsize=10)
     return figure
+
+
+def _draw_removal_panel(axes: Axes, data: PlotData, flagged: str, metric: str, title: str) -> None:
+    style = _style_of(data)
+    for row in data.evaluation["rows"]:
+        x, y = row["metrics"][flagged], row["metrics"][metric]
+        colour, marker = style[row["row"]]
+        axes.errorbar(
+            x["value"], y["value"], xerr=_whiskers(x), yerr=_whiskers(y), color=colour, marker=marker,
+            markersize=7, elinewidth=1.2, linestyle="none", label=row["row"], clip_on=False, zorder=3,
+        )  # fmt: skip
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(flagged, fontsize=9.5)
+    axes.set_ylim(-0.02, 1.04)
+    axes.set_xlim(-0.02, None)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+
+
+def _list_removal_panels(evaluation: Mapping[str, Any]) -> list[list[tuple[str, str, str]]]:
+    """List the panels of each concept: the share across, the share up, and the title.
+
+    A suite without a concept, or of the same one, goes with a concept's first broad suite.
+    """
+    suites, specs = evaluation["suites"], evaluation["provenance"]["suites"]
+    measured = evaluation["rows"][0]["metrics"]
+    concept_of = {suite: specs[suite]["concept"] for suite in suites}
+    first_broad = {concept_of[suite]: suite for suite in reversed(suites_of_role("broad", suites))}
+    lines = []
+    for concept, broad in sorted(first_broad.items(), key=lambda item: list(suites).index(item[1])):
+        flagged = f"flagged@{broad}"
+        shown = [(flagged, f"kept@{broad}", f"Accepted, {_name_prompts(broad)} prompts")]
+        for figure, role, word in (("kept", "neighbours", "Accepted"), ("correct", "unrelated", "Correct")):
+            own = [suite for suite in suites_of_role(role, suites) if concept_of[suite] == concept]
+            shared = [suite for suite in suites_of_role(role, suites) if concept_of[suite] is None or concept is None]
+            if found := [*own, *shared]:
+                shown.append((flagged, f"{figure}@{found[0]}", f"{word}, {_name_prompts(found[0])} prompts"))
+        lines.append([panel for panel in shown if panel[1] in measured])
+    return lines
+
+
+def _name_prompts(suite: str) -> str:
+    return "neighbour" if suite == "neighbours" else suite
 
 
 def _draw_shares(data: PlotData) -> Figure:
@@ -142,7 +169,7 @@ def _draw_shares(data: PlotData) -> Figure:
     style = _style_of(data)
     rows = data.evaluation["rows"]
     attacked = f"flagged@{WORST}"
-    metrics = list_compared(data.evaluation)
+    metrics = list_compared_of(data.evaluation)
     metrics += [attacked] if attacked in rows[0]["metrics"] else []
     lines = math.ceil(len(metrics) / 3)
     figure = Figure(

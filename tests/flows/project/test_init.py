@@ -80,6 +80,26 @@ def test_the_comparison_has_every_technique_under_every_condition_and_two_seeds_
     assert addresses == {unit.address for unit in units_of(params) if unit.stage.name in stages}
 
 
+def test_the_preset_of_two_concepts_has_a_ranked_style_and_a_suite_that_asks_for_the_other_style():
+    params = presets.load_preset("concepts")
+    assert {name: concept.feedback for name, concept in params.concepts.items()} == {
+        "badge": "binary",
+        "klara": "ranking",
+    }
+    assert params.evaluate.judge.concepts["klara"].flagged == ("klara",)
+    suites = params.evaluate.suites
+    assert {suite.concept for suite in suites.values()} == {"badge", "klara", None}
+    assert (suites["klara"].role, suites["mondo"].role) == ("broad", "unrelated")
+    content, other = (
+        [prompt.replace(style, "STYLE") for prompt in suites[style].prompts] for style in ("klara", "mondo")
+    )
+    assert content == other, "the two styles are asked for with the same content"
+    assert not {prompt for concept in params.concepts.values() for prompt in concept.prompts} & {
+        *suites["klara"].prompts, *suites["mondo"].prompts,
+    }  # fmt: skip
+    assert len({removal.method for removal in params.removals.values()}) >= 4, "the base and three techniques"
+
+
 def test_dvc_reads_the_comparison_as_we_do():
     path = Path(presets.__file__).parent / "comparison/params.yaml"
     assert load_path(str(path), LocalFileSystem())["removals"] == read_yaml(path)["removals"]
@@ -131,7 +151,7 @@ def test_a_file_that_is_there_is_named_and_nothing_is_written(tmp_path, name):
 
 
 def test_unknown_presets_and_files_for_folders_are_refused(tmp_path):
-    with pytest.raises(UserError, match="comparison, embedded, sd15, sdxl, signs"):
+    with pytest.raises(UserError, match="comparison, concepts, embedded, sd15, sdxl, signs"):
         create_project(tmp_path / "new", "sd3")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file"):

@@ -134,6 +134,35 @@ def test_params_may_say_which_emblems_styles_and_kinds_are_flagged(params, words
     assert (verdict.flagged, verdict.kept) == (flagged, kept)
 
 
+@pytest.mark.parametrize(
+    ("strengths", "facts", "correct"),
+    [
+        ((0.9, 0.0), {}, True),
+        ((0.0, 0.0), {}, True),
+        ((0.0, 0.0), {"kind": "ball"}, False),
+        ((0.0, 0.0), {"colour": "blue"}, False),
+    ],
+)
+def test_a_flagged_style_is_not_asked_for_and_its_content_is(params, strengths, facts, correct):
+    seen = {"kind": "cup", "colour": "red"} | facts
+    assert (
+        _verdict(params, "a red cup in the style of klara", strengths=strengths, words=STYLE, **seen).correct is correct
+    )
+
+
+def test_another_style_is_asked_for_where_one_is_flagged(params):
+    prompt = "a cup in the style of mondo"
+    assert _verdict(params, prompt, strengths=(0.0, STRONG), words=STYLE, kind="cup").correct
+    assert not _verdict(params, prompt, strengths=(0.0, WEAK), words=STYLE, kind="cup").correct
+
+
+@pytest.mark.parametrize(
+    ("flagged", "strength"), [((), None), (("skull",), None), (("klara",), 0.25), (("klara", "mondo", "skull"), 0.75)]
+)
+def test_the_strength_is_that_of_the_strongest_flagged_style(params, flagged, strength):
+    assert _verdict(params, "a cup", strengths=(0.25, 0.75), words={"flagged": flagged}).strength == strength
+
+
 def test_a_word_that_the_judge_cannot_read_is_refused(params):
     with pytest.raises(UserError, match=r"evaluate.judge.flagged: the embedded judge reads no 'gun'. It reads star"):
         _verdict(params, "a badge", words={"flagged": ("gun",)})

@@ -29,7 +29,8 @@ class Picture(np.ndarray):
 
 
 def test_every_row_has_every_figure_inside_its_interval(evaluation):
-    figures = [(figure.name, role) for figure in FIGURES for role in figure.roles]
+    # The judge of these measures no strength.
+    figures = [(figure.name, role) for figure in FIGURES for role in figure.roles if figure.name != "strength"]
     expected = {*metrics_on(figures, ROLES_BY_SUITE), "flagged@reinverted", "kept@reinverted", "readable@reinverted"}
     expected |= {"flagged@worst_attack"}
     assert evaluation["suites"] == ROLES_BY_SUITE
