@@ -1,10 +1,10 @@
 """Measure what orchestration costs: a run next to the functions in it, a run with nothing to do, and start-up.
 
-The overhead comes from one run of a fresh copy of the project by `hfi run`, and one of another copy by `dvc repro`, each
-from its start to its end. The seconds of the stages' functions are from their own clocks (`reports/cost.json`). All the
-rest, imports included, is the overhead. Compare the overheads and not the seconds of the two runs, because on a shared
-machine two runs differ by more than the overhead. A run with nothing to do, `hfi --help` and `hfi status` are the best
-of three.
+The overhead comes from one run of a fresh copy of the project by `hfi run`, and one of another copy by `dvc repro`,
+each from its start to its end. The seconds of the functions of the stages are from their own clocks
+(`reports/cost.json`). All the rest, imports included, is the overhead. Compare the overheads and not the seconds of the
+two runs, because on a shared machine two runs differ by more than the overhead. A run with nothing to do, `hfi --help`
+and `hfi status` are the best of three.
 """
 
 import json
