@@ -37,7 +37,7 @@ def contents(path: Path) -> list[str]:
 def old(tmp_path, monkeypatch):
     """A project whose params.yaml was written before candidates and some other keys were what they are."""
     text = re.sub(r"candidates:\n(  .*\n)+", "", NOW)
-    text = text.replace("    contrast: 2.0\n", "")
+    text = text.replace("    contrast: 1.0\n", "")
     text = text.replace("    feedback: binary\n", "    feedback: binary\n    pictures: 64  # of old\n")
     assert text.count("\n") == NOW.count("\n") - 4
     monkeypatch.chdir(tmp_path)
@@ -54,7 +54,7 @@ def test_every_missing_key_is_named_with_its_default_and_every_key_that_is_gone(
     lines = upgrade().splitlines()
     assert 'candidates: missing; embedded has {"drawn": {"badge": 64}, "imported": {}}' in lines
     assert "annotation.retention_days: missing; embedded has null" in lines
-    assert "removals.anchored.contrast: missing; embedded has 2.0" in lines
+    assert "removals.anchored.contrast: missing; embedded has 1.0" in lines
     assert any(line.startswith("concepts.badge.pictures: gone") for line in lines)
 
 
@@ -95,7 +95,7 @@ def test_defaults_of_a_named_part_are_those_of_another_with_that_key(tmp_path):
 @pytest.mark.parametrize(("source", "expected"), [("models/mine", "sd15"), ("models/my-SDXL", "sdxl")])
 def test_a_model_of_one_s_own_gets_the_defaults_of_the_preset_for_it(tmp_path, source, expected):
     text = NOW.replace("  source: embedded\n", f"  source: {source}\n", 1)
-    path = write(tmp_path, text.replace("  vectors: 4\n", "", 1))
+    path = write(tmp_path, text.replace("  vectors: 1\n", "", 1))
     changes, preset = compare_keys(path)
     assert preset == expected and [entry.defaults for entry in changes.missing] == [(4,)]
 

@@ -84,9 +84,10 @@ CHOSEN = {
 }  # fmt: skip
 OPTIONAL = {
     "of_base", "at_most", "at_least", "not_worse_than_base_by", "role", "concept", "seeds", "guidances", "attackers",
-    "word", "token", "reinvert_from", "learns", "words", "word_pictures",
+    "word", "token", "reinvert_from", "learns", "words", "word_pictures", "anchors", "guidance_stop",
+    ("invert", "contrast"), ("attacks", "reinverted", "contrast"),  # a removal's contrast is required
 }  # fmt: skip
-REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and path[-1] not in OPTIONAL]
+REQUIRED = [path for path in leaves(RAW) if path[:-1] not in CHOSEN and not {path, path[-1]} & OPTIONAL]
 
 
 def test_the_repository_s_own_params_are_valid():
@@ -286,7 +287,7 @@ def test_dvc_and_we_read_a_merge_key_alike_and_a_repeated_key_is_refused_all_the
 
     path = REPOSITORY / "params.yaml"
     rows = load_params(path).model_dump(mode="json")["removals"]
-    assert rows["sdd-token"] == rows["sdd-text"] | {"condition": "token", "rate": 2.0e-4}
+    assert rows["sdd-token"] == rows["sdd-text"] | {"condition": "token"}
     assert load_path(str(path), LocalFileSystem())["removals"] == rows
     text = path.read_text().replace("    condition: token\n", "    condition: token\n    condition: token\n")
     (tmp_path / "params.yaml").write_text(text)
@@ -400,7 +401,7 @@ def test_attackers_need_pictures_that_no_removal_saw():
 
 
 def test_an_attack_does_not_start_from_a_part_of_a_token():
-    raw = changed(("attacks", "reinverted", "vectors"), RAW["invert"]["vectors"] - 1)
+    raw = changed(("invert", "vectors"), RAW["attacks"]["reinverted"]["vectors"] + 1)
     assert "the token that it starts from has" in refusal(raw)
     raw["attacks"]["reinverted"]["start"] = {"word": "badge"}
-    assert parse_params(raw).attacks["reinverted"].vectors < RAW["invert"]["vectors"]
+    assert parse_params(raw).attacks["reinverted"].vectors < raw["invert"]["vectors"]
