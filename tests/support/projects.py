@@ -104,7 +104,8 @@ def small_raw(model: Path) -> dict[str, Any]:
     for part, folder in (("model", "pipeline"), ("clip", "clip")):
         raw[part] = _source(model / folder)
     raw["compute"] |= {"threads": 1, "block": 8}
-    raw["sampler"] |= {"steps": 2}
+    # With guidance at every step, as diffusers' own pipeline has it.
+    raw["sampler"] |= {"steps": 2, "guidance_stop": 1.0}
     raw["concepts"]["badge"] |= {"prompts": ["a badge", "a red badge", "a blue badge"]}
     raw["candidates"]["drawn"] = {"badge": 8}
     raw["feedback"] |= {"file": FEEDBACK_FILE, "simulated": {}, "minimum": 1}

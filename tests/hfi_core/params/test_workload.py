@@ -117,6 +117,7 @@ def test_a_row_s_evaluation_draws_so_many_pictures(tmp_path):
 
 def test_without_guidance_a_step_is_one_pass():
     raw = default_raw()
+    raw["sampler"]["guidance_stop"] = 1.0
     both = count_unet_passes("generate", "badge", parse_params(raw))
     raw["sampler"]["guidance"] = 1.0
     assert 2 * count_unet_passes("generate", "badge", parse_params(raw)).forward == both.forward
