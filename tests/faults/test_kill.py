@@ -29,7 +29,7 @@ def finished(miniature, tmp_path_factory) -> Finished:
     """A small project; steps enough for a checkpoint inside each fit."""
     project = write_project(tmp_path_factory.mktemp("killed") / "project", miniature)
     project.edit(
-        invert__steps=60, invert__batch=1, attacks__reinverted__steps=60, attacks__reinverted__batch=1,
+        invert__steps=60, invert__batch=2, attacks__reinverted__steps=60, attacks__reinverted__batch=2,
         removals__anchored__steps=22,
         removals__anchored__batch=1, removals__anchored__reuse=20, removals__anchored__reinvert_steps=55,
     )  # fmt: skip

@@ -139,15 +139,6 @@ def test_an_unknown_key_like_nothing_known_is_refused_without_a_guess():
     assert "zzzzqq: unknown key\n" in refusal(changed(("zzzzqq",), 1)) + "\n"
 
 
-@pytest.mark.parametrize("section", [("invert",), ("attacks", "reinverted")], ids=".".join)
-def test_contrast_needs_a_picture_of_each_side(section):
-    raw = changed((*section, "contrast"), 0.5)
-    at(raw, (*section, "batch"))[0]["batch"] = 2
-    parse_params(raw)
-    at(raw, (*section, "batch"))[0]["batch"] = 1
-    assert "half of each batch are pictures of the other side: set batch to 2 or more" in refusal(raw)
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), "high", None, [1.0], {"a": 1}])
 def test_a_number_that_is_none_is_refused(value):
     assert "sampler.guidance: " in refusal(changed(("sampler", "guidance"), value))
@@ -398,10 +389,3 @@ def test_attackers_need_pictures_that_no_removal_saw():
     raw = changed(("feedback", "held_out_for_attacks"), 0)
     assert "attackers need pictures that no removal saw" in refusal(raw)
     assert parse_params(raw | {"attacks": {}}).attacks == {}
-
-
-def test_an_attack_does_not_start_from_a_part_of_a_token():
-    raw = changed(("invert", "vectors"), RAW["attacks"]["reinverted"]["vectors"] + 1)
-    assert "the token that it starts from has" in refusal(raw)
-    raw["attacks"]["reinverted"]["start"] = {"word": "badge"}
-    assert parse_params(raw).attacks["reinverted"].vectors < raw["invert"]["vectors"]
