@@ -93,7 +93,7 @@ def prepare_run(plan: Plan) -> None:
     A failure is not shown here: the unit or the record that needs what failed says what is wrong.
     """
     runs.prepare_database(plan.params)
-    for stage in {unit.stage.name: unit.stage for unit in plan.affected}.values():
+    for stage in dict.fromkeys(unit.stage for unit in plan.affected):
         with suppress(Exception):
             stage.load()
 
