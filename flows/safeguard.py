@@ -8,7 +8,6 @@ is recorded, if params say so.
 
 import time
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -85,17 +84,6 @@ def safeguard(
         if then:
             require_deployment(then)
         return _execute(Run(plan, Parallelism(shards, ray, processes), deadline), page, wait_days, then)
-
-
-def prepare_run(plan: Plan) -> None:
-    """Import the libraries of the units that may run, and open MLflow's database, while Prefect's server starts.
-
-    A failure is not shown here: the unit or the record that needs what failed says what is wrong.
-    """
-    runs.prepare_database(plan.params)
-    for stage in dict.fromkeys(unit.stage for unit in plan.affected):
-        with suppress(Exception):
-            stage.load()
 
 
 def run_plan(plan: Plan, parallelism: Parallelism = ONE_PROCESS) -> Registration | feedback_gate.NeedsPeople | None:

@@ -37,32 +37,31 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
     """
     from flows.execution.parallelism import Parallelism, require_ray_address
     from flows.execution.unit import remove_committed_checkpoints
+    from flows.feedback.inbox import fetch_feedback
+    from flows.feedback.snapshots import renew_snapshot
+    from flows.orchestration import feedback_gate
     from flows.orchestration.plan import make_plan
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from flows.versioning.repo import when_dvc_is_free
-    from hfi_core.params import load_params
-    from hfi_core.pipeline.layout import PARAMS
 
     require_ray_address(ray)
     with project_lock():
-        _renew_feedback(load_params(PARAMS).feedback)
+        fetch_feedback()
+        renew_snapshot()
         plan = when_dvc_is_free(lambda: make_plan(until))
         remove_committed_checkpoints(unit.address for unit in plan.units if unit.address not in plan.stale)
         registration = None
         if plan.affected:
-            from flows.orchestration import feedback_gate
-
             if not plan.makes_candidates:  # check before Prefect starts, because the run may stop at once
                 _stop_for_people(
                     feedback_gate.find_insufficient(feedback_gate.offer_and_measure(plan.params, plan.units))
                 )
             _print_plan(plan)
             from flows.orchestration import temporary_server
-
-            temporary_server.start(meanwhile=lambda: _prepare(plan))
             from flows.safeguard import run_plan
 
+            temporary_server.start()
             outcome = run_plan(plan, Parallelism(shards, ray, processes))
             if isinstance(outcome, feedback_gate.NeedsPeople):
                 _stop_for_people(outcome.insufficient)
@@ -74,24 +73,6 @@ def run(until: Until = None, shards: Shards = 1, ray: Ray = None, processes: Pro
 
                 registration = register(plan.params)
     _print_result(plan, registration, until)
-
-
-def _renew_feedback(feedback) -> None:
-    """Bring in new judgements. A project without an inbox and a store does not wait for their libraries."""
-    if feedback.inbox:
-        from flows.feedback.inbox import fetch_feedback
-
-        fetch_feedback()
-    if feedback.store:
-        from flows.feedback.snapshots import renew_snapshot
-
-        renew_snapshot()
-
-
-def _prepare(plan) -> None:
-    from flows.safeguard import prepare_run
-
-    prepare_run(plan)
 
 
 def _stop_for_people(needs) -> None:

@@ -8,7 +8,6 @@ import runpy
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -26,10 +25,8 @@ _SWITCHED_OFF = ("SCHEDULER", "LATE_RUNS", "FOREMAN", "PAUSE_EXPIRATIONS", "CANC
 """Services for deployments. The database may belong to a permanent server, which runs them itself."""
 
 
-def start(meanwhile: Callable[[], None]) -> None:
+def start() -> None:
     """Start the server that a flow needs, if none is configured. It ends with this process.
-
-    `meanwhile` does other work while the server starts; it is called once, also where no server has to be started.
 
     Raises UserError if the server does not start.
     """
@@ -37,19 +34,16 @@ def start(meanwhile: Callable[[], None]) -> None:
 
     settings = get_current_settings()
     if settings.api.url:
-        meanwhile()
         return
     stack = ExitStack()
     # The server must not end earlier: Prefect sends the last events and log records when this process ends.
     atexit.register(stack.close)
-    for attempt in range(_MAX_ATTEMPTS):
+    for _ in range(_MAX_ATTEMPTS):
         port = free_port()
         api = f"http://{LOOPBACK}:{port}/api"
         environment = {f"PREFECT_SERVER_SERVICES_{service}_ENABLED": "false" for service in _SWITCHED_OFF}
         arguments = ["--host", LOOPBACK, "--port", str(port), "--no-ui"]
         server = stack.enter_context(start_child(__name__, arguments, Path(), LOG, environment))
-        if attempt == 0:
-            meanwhile()
         if _is_ready(server, api):
             # Without the second setting Prefect would link to pages that this server does not have.
             stack.enter_context(temporary_settings({PREFECT_API_URL: api, PREFECT_UI_URL: settings.ui_url or ""}))

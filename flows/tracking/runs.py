@@ -5,14 +5,14 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from flows.execution.unit import FinishedUnit
 from flows.tracking.client import tracking_client, warn_on_failure
-from flows.tracking.relocation import database_file, require_present_folder
+from flows.tracking.relocation import require_present_folder
 from flows.versioning.git import git_revision
 from hfi_core.io.hashing import sha256_of
 from hfi_core.params import Params
@@ -26,16 +26,6 @@ _MAX_PICTURES = 12
 _READABLE = {".json", ".csv", ".html", ".md"}
 _MAX_BYTES = 20 * 2**20
 """Largest file that is logged."""
-
-
-def prepare_database(params: Params) -> None:
-    """Import MLflow, and create or upgrade its database if it is a file here, which takes seconds the first time.
-
-    Nothing is said of a failure: the first record fails in the same way, and warns. A server is not contacted.
-    """
-    if database_file(params.tracking):
-        with suppress(Exception):
-            tracking_client(params)
 
 
 @contextmanager

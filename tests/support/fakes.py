@@ -163,7 +163,6 @@ def install() -> None:
         from flows.tracking import runs
 
         runs.record_unit = lambda *_: None
-        runs.prepare_database = lambda *_: None
         runs.pipeline_run = lambda *_: nullcontext(None)
 
 

@@ -10,7 +10,7 @@ import psutil
 
 _START = """
 from flows.orchestration import temporary_server
-temporary_server.start(meanwhile=lambda: print('meanwhile', flush=True))
+temporary_server.start()
 from prefect.settings import get_current_settings
 print(get_current_settings().api.url, flush=True)
 {then}
@@ -42,7 +42,6 @@ def _children(pid: int) -> list[int]:
 
 def test_a_process_killed_with_9_leaves_no_server_behind(fake_project):
     with _start(fake_project, then="import time; time.sleep(600)") as process:
-        assert process.stdout.readline() == "meanwhile\n"
         api = process.stdout.readline().strip()
         assert httpx.get(f"{api}/health").is_success
         servers = _children(process.pid)
@@ -54,7 +53,7 @@ def test_a_process_killed_with_9_leaves_no_server_behind(fake_project):
 
 def test_a_process_that_ends_takes_the_server_along(fake_project):
     with _start(fake_project, then="input()") as process:
-        assert [process.stdout.readline() for _ in range(2)][1].startswith("http")
+        assert process.stdout.readline()
         servers = _children(process.pid)
         assert len(servers) == 1
         os.kill(process.pid, signal.SIGTERM)
@@ -65,7 +64,7 @@ def test_a_process_that_ends_takes_the_server_along(fake_project):
 def test_a_command_that_is_done_takes_the_server_along(fake_project):
     script = "import os, psutil; print(*[child.pid for child in psutil.Process().children()], flush=True)"
     with _start(fake_project, then=script) as process:
-        process.stdout.readline(), process.stdout.readline()
+        process.stdout.readline()
         servers = [int(pid) for pid in process.stdout.readline().split()]
         assert process.wait(60) == 0
         assert len(servers) == 1 and not _is_running(servers[0])
@@ -73,6 +72,6 @@ def test_a_command_that_is_done_takes_the_server_along(fake_project):
 
 def test_a_configured_server_is_used(fake_project, server):
     with fake_project.running(sys.executable, "-c", _START.format(then=""), PREFECT_API_URL=server) as process:
-        assert process.stdout.read().split() == ["meanwhile", server]
+        assert process.stdout.readline().strip() == server
         assert process.wait(60) == 0
     assert not (fake_project.folder / ".hfi/prefect_server.log").exists()
