@@ -125,9 +125,13 @@ def push_data(remote: str) -> set[str]:
         try:
             repo.push(remote=remote)
             state = repo.status(cloud=True, remote=remote)  # DVC only warns of what the cache lacks
+            store = repo.cloud.get_remote_odb(remote)
+            # Without its list, the files of a folder are not in the state.
+            folders = [out for out in repo.index.outs if out.can_push and out.hash_info and out.hash_info.isdir]
+            lists = {str(out) for out in folders if not store.exists(out.hash_info.value)}
         except Exception as error:  # each kind of remote has its own library's errors
             raise UserError(f"The data could not be sent to the DVC remote {remote!r}: {_describe(error)}") from error
-    return {name for name, kind in state.items() if kind in ("new", "missing")}
+    return lists | {name for name, kind in state.items() if kind in ("new", "missing")}
 
 
 def commit_external_inputs() -> None:

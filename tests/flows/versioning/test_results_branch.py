@@ -122,12 +122,13 @@ def test_a_project_in_a_folder_of_a_repository_is_recorded_at_its_place(recorded
     assert git(project, "diff", "--name-only", "HEAD", BRANCH) == "inner/dvc.lock\n"
 
 
-@pytest.mark.parametrize("harm", ["remote", "cache"])
+@pytest.mark.parametrize("harm", ["remote", "file", "list of a folder"])
 def test_without_the_data_in_the_remote_nothing_is_committed(recorded, tmp_path, harm):
     if harm == "remote":
         (tmp_path / "store").write_text("a file where a folder should be")
     else:
-        shutil.rmtree(next(path for path in (recorded.folder / ".dvc/cache/files/md5").iterdir()))
+        cached = (recorded.folder / ".dvc/cache/files/md5").rglob("*")
+        next(path for path in cached if path.is_file() and (path.suffix == ".dir") == (harm != "file")).unlink()
     with pytest.raises(UserError, match="DVC remote 'store'"):
         record_results(recorded.params, "night")
     assert git(recorded, "branch", "--list", BRANCH) == ""

@@ -40,7 +40,7 @@ def examples(params, model) -> TrainingExamples:
 def run(params, model, examples):
     def run(number=1, work=None, tokens=None, progress=no_progress, **changes):
         spec = params.attacks["reinverted"].model_copy(
-            update={"attackers": number, "start": Start(word="shield")} | changes
+            update={"attackers": number, "start": Start(word="shield"), "contrast": 0.0} | changes
         )
         attacker = list_attackers("reinverted", spec, "badge")[-1]
         accepted = replace(examples, latents=-examples.latents)
