@@ -130,7 +130,7 @@ def test_points_name_their_strength_and_have_the_figures_of_their_rows(evaluatio
     assert [(point["row"], point["repetition"]) for point in points] == [
         ("text-weak", 1), ("text-strong", 1), ("text-weak-b", 2), ("text-strong-b", 2),
     ]  # fmt: skip
-    assert [point["strength"] for point in points] == ["rate 0.0001", "rate 0.0009"] * 2
+    assert [point["strength"] for point in points] == ["rate 0.0004", "rate 0.0009"] * 2
     for point in points:
         for metric in ("flagged@broad", "kept@broad", "correct@unrelated", "flagged@worst_attack"):
             assert point[metric] == values[point["row"]][metric]["value"]
