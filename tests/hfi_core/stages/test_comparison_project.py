@@ -44,8 +44,8 @@ def test_every_row_is_a_point_of_its_curve(compared):
         for curve in found["curves"]
     } == {
         "sdd-token": [
-            ("sdd-1a", 1, "rate 0.0002"), ("sdd-2a", 1, "rate 0.01"),
-            ("sdd-1b", 2, "rate 0.0002"), ("sdd-2b", 2, "rate 0.01"),
+            ("sdd-1a", 1, "rate 0.0004"), ("sdd-2a", 1, "rate 0.01"),
+            ("sdd-1b", 2, "rate 0.0004"), ("sdd-2b", 2, "rate 0.01"),
         ],
         "uce-text": [("uce-text-1", 1, "erase scale 1.0"), ("uce-text-2", 1, "erase scale 2.0")],
         "uce-token": [("uce-token-1", 1, "erase scale 1.0"), ("uce-token-2", 1, "erase scale 2.0")],
