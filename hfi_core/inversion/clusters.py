@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import derive_seed
 from hfi_core.errors import UserError
-from hfi_core.inversion.examples import choose_pictures, encode_examples, rewarded_examples
+from hfi_core.inversion.examples import choose_pictures, encode_examples
 from hfi_core.inversion.textual_inversion import TrainingExamples
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import Params
@@ -41,7 +41,8 @@ def cluster_accepted(
     parts = [[i for i, own in enumerate(cluster) if own == number] for number in range(count)]
     block, opposite = params.compute.block, None
     if params.invert.contrast:
-        opposite = rewarded_examples(model, reward, "accepted", params.invert, block).opposite
+        other = choose_pictures(reward.candidates, reward.rewards, "objectionable", params.invert.top)
+        opposite = encode_examples(model, reward.candidates, *other, block)
     return [
         replace(
             encode_examples(model, reward.candidates, [rows[i] for i in part], [weights[i] for i in part], block),

@@ -302,13 +302,11 @@ def test_accepted_pictures_are_clustered_within_their_prompts(small_model, small
     rows = [SimpleNamespace(id=str(i), prompt=("a badge", "a red badge")[i % 2]) for i in range(12)]
     kinds = torch.tensor([i // 2 % 2 for i in range(12)])
     features = torch.stack([10.0 * torch.tensor([i % 2 for i in range(12)]), kinds.float()], dim=1)
-    monkeypatch.setattr(clusters, "choose_pictures", lambda *_: (rows, [1.0] * 12))
+    chosen = {"accepted": (rows, [1.0] * 12), "objectionable": ([SimpleNamespace(id="opposite")], [1.0])}
+    monkeypatch.setattr(clusters, "choose_pictures", lambda candidates, rewards, side, top: chosen[side])
     monkeypatch.setattr(clusters, "embed_candidates", lambda *_: features.clone())
     monkeypatch.setattr(
         clusters, "encode_examples", lambda model, folder, rows, weights, block: _examples([row.id for row in rows])
-    )
-    monkeypatch.setattr(
-        clusters, "rewarded_examples", lambda *_: replace(_examples(["own"]), opposite=_examples(["opposite"]))
     )
     reward = SimpleNamespace(candidates="candidates/badge", rewards={})
     wanted = [[str(i) for i in range(12) if kinds[i] == kind] for kind in (0, 1)]
