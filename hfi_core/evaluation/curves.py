@@ -9,7 +9,7 @@ import numpy as np
 
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.definitions import first_suite, metrics_on
-from hfi_core.evaluation.records import EvaluatedVariant
+from hfi_core.evaluation.records import EvaluatedVariant, is_judged
 from hfi_core.metrics.intervals import percentile_interval, resample_means, zero_share_bound
 from hfi_core.metrics.paired_tests import holm
 from hfi_core.params import Params
@@ -99,12 +99,6 @@ def _describe_level(
     }
 
 
-def _split(metric: str) -> tuple[str, str]:
-    """Return suite and name of a metric `NAME@SUITE`."""
-    name, _, suite = metric.partition("@")
-    return suite, name
-
-
 @dataclass(frozen=True)
 class _ReadShare:
     """A share at a level: of the pictures as they are, and of each resample. NaN: not reached."""
@@ -121,7 +115,7 @@ class _Reader:
         self.flagged = f"flagged@{first_suite('broad', roles)}"
         # A judge that does not read prompts has no `correct`.
         self.read = [
-            metric for metric in metrics_on(READ_AT_LEVELS, roles) if None not in variants[0].column(*_split(metric))
+            metric for metric in metrics_on(READ_AT_LEVELS, roles) if is_judged(*metric.split("@"), variants[0])
         ]
         self.levels = params.evaluate.removal_levels
         self._params = params

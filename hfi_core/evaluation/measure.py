@@ -10,7 +10,7 @@ import numpy as np
 from hfi_core.compute.seeding import numpy_generator
 from hfi_core.evaluation.curves import build_curves
 from hfi_core.evaluation.definitions import CALIBRATED, FIGURES, SHARES, list_compared
-from hfi_core.evaluation.records import EvaluatedVariant
+from hfi_core.evaluation.records import EvaluatedVariant, is_judged
 from hfi_core.evaluation.shots import look_suite, original_suite
 from hfi_core.evaluation.thresholds import decide_at, has_scores, list_rates, list_thresholds
 from hfi_core.metrics.distances import cosine_drift, kid_interval, pixel_drift
@@ -167,12 +167,6 @@ def _measure_figures(
             interval = _measure_figure(params, figure.name, suite, variant, base)
             figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
     return figures
-
-
-def is_judged(figure: str, suite: str, variant: EvaluatedVariant) -> bool:
-    """Return whether the judge says what a figure needs: some see no kinds or strength, or read no prompts."""
-    field = "kind" if figure == "kinds" else figure
-    return field not in ("kind", "strength", *SHARES) or None not in variant.column(suite, field).tolist()
 
 
 def _measure_figure(

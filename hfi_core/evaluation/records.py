@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from hfi_core.errors import UserError
+from hfi_core.evaluation.definitions import SHARES
 from hfi_core.io.images import load_image
 from hfi_core.io.json_files import read_jsonl
 from hfi_core.io.tensors import load_arrays
@@ -61,6 +62,12 @@ class EvaluatedVariant:
     def load_picture(self, suite: str, index: int) -> np.ndarray:
         """Load one picture, uint8 (H, W, 3)."""
         return load_image(self.folder / f"pictures/{suite}/{index:05d}.png")
+
+
+def is_judged(figure: str, suite: str, variant: EvaluatedVariant) -> bool:
+    """Return whether the judge says what a figure needs: some see no kinds or strength, or read no prompts."""
+    field = "kind" if figure == "kinds" else figure
+    return field not in ("kind", "strength", *SHARES) or None not in variant.column(suite, field).tolist()
 
 
 def read_variant(folder: Path) -> EvaluatedVariant:
