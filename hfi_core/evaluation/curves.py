@@ -114,9 +114,8 @@ class _Reader:
         roles = {name: suite.role for name, suite in params.evaluate.suites.items()}
         self.flagged = f"flagged@{first_suite('broad', roles)}"
         # A judge that does not read prompts has no `correct`.
-        self.read = [
-            metric for metric in metrics_on(READ_AT_LEVELS, roles) if is_judged(*metric.split("@"), variants[0])
-        ]
+        named = [(metric, *metric.partition("@")[::2]) for metric in metrics_on(READ_AT_LEVELS, roles)]
+        self.read = [metric for metric, figure, suite in named if is_judged(figure, suite, variants[0])]
         self.levels = params.evaluate.removal_levels
         self._params = params
         self._count = {metric: len(variants[0].positions[metric.split("@")[1]]) for metric in self.read}
