@@ -22,6 +22,10 @@ def annotate(
     host: Annotated[str, typer.Option(help="Address to listen at; the default is this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8484,
     concept: Annotated[str | None, typer.Option(help="Print the address of this concept's questions.")] = None,
+    human_evaluation: Annotated[
+        str | None,
+        typer.Option(metavar="BATCH", help="Ask about the pictures of this batch only; see `hfi human-evaluation`."),
+    ] = None,
     name: Annotated[
         list[str] | None, typer.Option(help="Name by which browsers call this host; may be given several times.")
     ] = None,
@@ -42,7 +46,8 @@ def annotate(
     from flows.serving.annotation import ListenOptions, serve
     from hfi_core.pipeline.layout import STATE
 
-    serve(ListenOptions(host, port, tuple(name or ()), certificate, key, behind_proxy), STATE, concept)
+    options = ListenOptions(host, port, tuple(name or ()), certificate, key, behind_proxy)
+    serve(options, STATE, concept, human_evaluation)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from flows.cli import (
     export,
     feedback,
     gc,
+    human_evaluation,
     init,
     params,
     plan,
@@ -65,6 +66,7 @@ app.command()(deploy.deploy)
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(candidates.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(human_evaluation.app, name="human-evaluation")
 app.command()(trace.trace)
 app.add_typer(params.app, name="params")
 app.command()(gc.gc)

@@ -11,7 +11,7 @@ from hfi_core.errors import UserError, listed
 from hfi_core.feedback.store import Store, open_store, store_exists
 from hfi_core.feedback.store.pseudonyms import open_people
 from hfi_core.params import Params
-from hfi_core.pipeline.layout import STATE
+from hfi_core.pipeline.layout import HUMAN_EVALUATION, HUMAN_EVALUATION_STORE, STATE
 
 
 def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterator[str]:
@@ -23,23 +23,23 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
     people = open_people()
     pseudonym = people.find(annotator) or annotator
     _require_no_account(people.name_of(pseudonym) or annotator)
+    judged_evaluation = _is_in_human_evaluation(pseudonym)
+    if judged_evaluation:
+        yield from _forget_human_evaluation(pseudonym, judgements)
     if not store_exists(params.feedback.database_url):
-        if not people.forget(pseudonym):
+        if not people.forget(pseudonym) and not judged_evaluation:
             raise _unknown_annotator(annotator, [])
+        yield from _forget_page_data(pseudonym)
         yield f"The link from {pseudonym} to a person is deleted. This project has no store."
         return
     with open_store(params.feedback.database_url) as store:
         known = store.list_annotators()
-        if pseudonym not in known and people.name_of(pseudonym) is None:
+        if pseudonym not in known and people.name_of(pseudonym) is None and not judged_evaluation:
             raise _unknown_annotator(annotator, known)
         yield from _describe_dependents(params, store, pseudonym)
         count = store.forget(pseudonym, judgements=judgements)
     linked = people.forget(pseudonym)
-    state_file = STATE / STATE_FILE
-    if state_file.exists():
-        with closing(ServerState(state_file)) as state:
-            state.forget(pseudonym)
-        yield f"The annotation server's data on {pseudonym} is deleted: consent, settings, gold answers, exposure."
+    yield from _forget_page_data(pseudonym)
     if linked:
         yield f"The link from {pseudonym} to a person is deleted; an open page asks for the name again."
     else:
@@ -49,6 +49,29 @@ def forget_annotator(params: Params, annotator: str, judgements: bool) -> Iterat
         yield "Earlier snapshots in DVC's cache and remotes still hold them: `dvc gc` deletes what no commit needs."
     else:
         yield f"The judgements by {pseudonym} stay; `--judgements` deletes them too."
+
+
+def _forget_page_data(pseudonym: str) -> Iterator[str]:
+    state_file = STATE / STATE_FILE
+    if state_file.exists():
+        with closing(ServerState(state_file)) as state:
+            state.forget(pseudonym)
+        yield f"The annotation server's data on {pseudonym} is deleted: consent, settings, gold answers, exposure."
+
+
+def _is_in_human_evaluation(pseudonym: str) -> bool:
+    if not store_exists(HUMAN_EVALUATION_STORE):
+        return False
+    with open_store(HUMAN_EVALUATION_STORE) as store:
+        return pseudonym in store.list_annotators()
+
+
+def _forget_human_evaluation(pseudonym: str, judgements: bool) -> Iterator[str]:
+    with open_store(HUMAN_EVALUATION_STORE) as store:
+        count = store.forget(pseudonym, judgements=judgements)
+    if judgements:
+        yield f"{count} judgement(s) by {pseudonym} about batches in {HUMAN_EVALUATION} are deleted."
+        yield "`hfi human-evaluation collect NAME` writes their files again without them."
 
 
 def _require_no_account(name: str) -> None:

@@ -1,6 +1,6 @@
 """Collect what an import needs of the project: candidates, questions and people. The command and the inbox share it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,13 +21,13 @@ def list_candidate_folders(params: Params) -> dict[str, Path]:
 
 
 @contextmanager
-def open_import_context(params: Params) -> Iterator[ImportContext]:
-    """Open the context of one file's import. New people enter the list of people only if the file is imported."""
-    candidates = {
-        name: read_manifest(folder)
-        for name, folder in list_candidate_folders(params).items()
-        if (folder / MANIFEST).is_file()
-    }
+def open_import_context(params: Params, folders: Mapping[str, Path] | None = None) -> Iterator[ImportContext]:
+    """Open the context of one file's import. New people enter the list of people only if the file is imported.
+
+    `folders` hold the pictures by concept; by default those of the candidates.
+    """
+    folders = list_candidate_folders(params) if folders is None else folders
+    candidates = {name: read_manifest(folder) for name, folder in folders.items() if (folder / MANIFEST).is_file()}
     kinds = {name: concept.feedback for name, concept in params.concepts.items()}
     with open_pseudonym_map(open_people()) as pseudonyms:
         yield ImportContext(PictureIndex(candidates), kinds, pseudonyms)

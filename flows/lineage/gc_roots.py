@@ -21,7 +21,7 @@ from flows.versioning.results_branch import list_records
 from hfi_core.errors import UserError, first_line, listed
 from hfi_core.io.hashing import sha256_of_folder
 from hfi_core.params import Params
-from hfi_core.pipeline.layout import DVC_LOCK
+from hfi_core.pipeline.layout import DVC_LOCK, HUMAN_EVALUATION
 
 _JUDGEMENTS = Path("data/feedback")
 _MAX_NAMED = 5
@@ -50,7 +50,7 @@ def find_roots(params: Params) -> list[Root]:
         _workspace(),
         *_refs(),
         _records(params.versioning.branch),
-        _judgements(params.feedback.file),
+        _judgements(params),
         *_versions(params),
     ]
     return [root for root in roots if root.data]
@@ -83,9 +83,11 @@ def _records(branch: str) -> Root:
     return Root(f"{len(states)} record(s) of {branch}", frozenset().union(*(state.data for state in states)))
 
 
-def _judgements(feedback_file: str) -> Root:
+def _judgements(params: Params) -> Root:
     """Return every file of judgements that any commit ever named: no later file replaces what people said then."""
-    paths = [f"{_JUDGEMENTS.as_posix()}/*.dvc", dvc_file_of(Path(feedback_file)).as_posix()]
+    files = [params.feedback.file, *([params.evaluate.people.file] if params.evaluate.people else [])]
+    folders = [f"{_JUDGEMENTS.as_posix()}/*.dvc", f"{HUMAN_EVALUATION.as_posix()}/*.dvc"]
+    paths = [*folders, *(dvc_file_of(Path(file)).as_posix() for file in files)]
     objects = _git("rev-list", "--all", "--objects", "--", *paths)
     blobs = [line.split(" ", 1) for line in objects.splitlines() if line.endswith(".dvc")]
     data = {each for blob, path in blobs for each in _read_blob(blob, path)}

@@ -9,7 +9,7 @@ from flows.releases.versions import Version, find_release
 from flows.tracking.client import registry_client
 from hfi_core.errors import UserError, first_line
 from hfi_core.evaluation.comparison import PairedDifference, measure_difference
-from hfi_core.evaluation.definitions import is_share
+from hfi_core.evaluation.definitions import is_judged_share
 from hfi_core.params import Params
 from hfi_core.report.side_by_side import ComparedRelease, PicturePair, write_side_by_side
 from hfi_core.report.table import format_figure
@@ -78,7 +78,7 @@ def _metrics_of(record: EvaluationRecord, version: Version) -> dict[str, dict]:
 def _difference(
     params: Params, metric: str, first: EvaluationRecord, second: EvaluationRecord
 ) -> PairedDifference | None:
-    if not is_share(metric):
+    if not is_judged_share(metric):
         return None
     try:
         return measure_difference(params, metric, second.records, first.records)

@@ -8,6 +8,7 @@ from pathlib import Path
 from flows.runtime.network import is_loopback, listen
 from hfi_core.annotation.settings import Access
 from hfi_core.errors import UserError
+from hfi_core.params import Params
 
 _WILDCARD_HOSTS = frozenset({"0.0.0.0", "::", ""})
 
@@ -63,8 +64,8 @@ def build_access(options: ListenOptions, private: Path) -> Access:
     return Access(private, accounts=True, secure=True, hosts=hosts)
 
 
-def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
-    """Serve the project in the current folder until Ctrl-C."""
+def serve(options: ListenOptions, private: Path, concept: str | None, batch: str | None = None) -> None:
+    """Serve the project in the current folder until Ctrl-C: its concepts, or only the batch of a human evaluation."""
     import uvicorn
 
     from flows.runtime import logs
@@ -77,13 +78,18 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = load_params(PARAMS)
-    if concept is not None:
+    params, pictures = load_params(PARAMS), None
+    if batch is not None:
+        if concept is not None:
+            raise UserError("--human-evaluation asks about the concept of its batch: leave out --concept.")
+        params, pictures = open_batch(params, batch)
+        concept = batch
+    elif concept is not None:
         params.concept(concept)
     access = build_access(options, private)
     listener = LimitedListener(listen(options.host, options.port))
     with listener, open_store(params.feedback.database_url) as store:
-        app = create_app(ServerSettings(params=params, store=store, folder=Path(), access=access))
+        app = create_app(ServerSettings(params, store, Path(), access, pictures))
         workspace = app.state.workspace
         for warning in describe_exhausted_gold(workspace) + describe_recognizable_gold(workspace):
             warn(warning)
@@ -100,6 +106,18 @@ def serve(options: ListenOptions, private: Path, concept: str | None) -> None:
         info(f"Annotation page: {options.format_url(listener.getsockname()[1])}{path}")
         info("Open it in a browser; Ctrl-C ends it. Every answer is saved at once.")
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def open_batch(params: Params, name: str) -> tuple[Params, Path]:
+    """Return params that ask about the batch of a human evaluation alone, and the folder of its pictures.
+
+    Raises UserError if there is no such batch.
+    """
+    from hfi_core.evaluation.human_batch import ask_about, read_batch
+    from hfi_core.pipeline.layout import HUMAN_EVALUATION, HUMAN_EVALUATION_STORE
+
+    batch = read_batch(HUMAN_EVALUATION / name)
+    return ask_about(params, batch, HUMAN_EVALUATION_STORE), batch.pictures
 
 
 def _require_accounts(private: Path) -> None:

@@ -88,6 +88,7 @@ def _template(path: str) -> str:
         .replace("{item}", "${item}")
         .replace("{feedback.file}", "${feedback.file}")
         .replace("{release.row}", "${release.row}")
+        .replace("{evaluate.people.file}", "${evaluate.people.file}")
     )
 
 

@@ -33,6 +33,11 @@ def describe_missing_input(unit: Unit, path: Path) -> str:
     makers = [other for other in stages_making(path) if other]
     if makers:
         return f"{missing}. To make it: `hfi run --until {makers[0]}`."
+    if path == unit.inputs.get("people"):
+        return (
+            f"{missing}. To fix this: `hfi human-evaluation collect NAME` writes what people said; or remove "
+            "evaluate.people from params.yaml."
+        )
     if unit.stage.over == "candidates.imported":
         return f"{missing}. To import it: `hfi candidates import FOLDER --name {path.name}`."
     return (

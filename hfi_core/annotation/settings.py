@@ -43,3 +43,10 @@ class ServerSettings:
     folder: Path
     """The project's folder; every relative path in `params` starts here."""
     access: Access
+    batch: Path | None = None
+    """Folder of pictures, as of a concept's candidates, that the server asks about instead; params then have one
+    concept. None: it asks about the candidates of every concept."""
+
+    def candidates_of(self, concept: str) -> Path:
+        """Return the folder of the pictures that are asked about a concept."""
+        return self.folder / "candidates" / concept if self.batch is None else self.folder / self.batch

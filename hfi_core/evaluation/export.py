@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hfi_core.errors import UserError, listed
-from hfi_core.evaluation.definitions import SHARES
+from hfi_core.evaluation.definitions import PEOPLE_SHARES, SHARES
 from hfi_core.evaluation.records import EvaluatedVariant
 from hfi_core.io.atomic import atomic_file, atomic_folder, require_writable
 from hfi_core.io.hashing import sha256_of_json
@@ -165,6 +165,8 @@ def _build_report(
                 "detector": judge["kind"],
             }
             configs[name] |= {"judge": judge}
+        elif share in PEOPLE_SHARES:
+            results[name]["details"] |= {"detector": "people"}
         else:
             configs[name] |= {"clip": provenance.get("clip")}
     removal = params.removals[variant.name]

@@ -6,7 +6,7 @@ from typing import Any
 
 from hfi_core.errors import UserError
 from hfi_core.evaluation.comparison import Records, measure_difference
-from hfi_core.evaluation.definitions import direction_of, is_share
+from hfi_core.evaluation.definitions import direction_of, is_judged_share
 from hfi_core.params import Gate, Params
 
 
@@ -38,8 +38,10 @@ def check_gates(evaluation: Mapping[str, Any], variant: str, gates: Mapping[str,
     results = []
     for metric, gate in sorted(gates.items()):
         figure = _find_figure(metrics, variant, metric)
-        if gate.not_worse_by is not None and not is_share(metric):
-            raise UserError(f"release.gates.{metric}.not_worse_by: only shares of pictures can be compared in pairs.")
+        if gate.not_worse_by is not None and not is_judged_share(metric):
+            raise UserError(
+                f"release.gates.{metric}.not_worse_by: only shares by the judge can be compared with a champion's."
+            )
         if gate.has_bound:
             results.append(_check_gate(metric, gate, figure, metrics))
     return results

@@ -96,8 +96,8 @@ def _measure_rate(
     thresholds = list_thresholds(operating)
     hits = np.stack([decide_at(rate, scores, threshold) for threshold in thresholds], axis=1)
     clusters = variant.column(suite, _cluster(params.attacks.get(suite)))
-    intervals = share_intervals(hits, clusters, **_bootstrap_settings(params, rate, suite))
-    points = dict(zip(thresholds, map(_rounded, intervals), strict=True))
+    intervals = share_intervals(hits, clusters, **bootstrap_settings(params, rate, suite))
+    points = dict(zip(thresholds, map(rounded, intervals), strict=True))
     # Scores are rounded in the records, and verdicts are not.
     points[operating] = {key: value for key, value in figure.items() if key != "direction"}
     return [{"threshold": threshold} | point for threshold, point in points.items()]
@@ -130,8 +130,8 @@ def _measure_share(
 ) -> dict[str, Any]:
     """Measure the share of true values over the pictures of an attack's suite."""
     clusters = variant.column(suite or name, _cluster(params.attacks.get(name)))
-    settings = _bootstrap_settings(params, "flagged", suite or name)
-    return _rounded(share_interval(values, clusters, **settings))
+    settings = bootstrap_settings(params, "flagged", suite or name)
+    return rounded(share_interval(values, clusters, **settings))
 
 
 def _cluster(attack: AttackSettings | None) -> str:
@@ -165,14 +165,14 @@ def _measure_figures(
             if not is_judged(figure.name, suite, variant):
                 continue
             interval = _measure_figure(params, figure.name, suite, variant, base)
-            figures[f"{figure.name}@{suite}"] = _rounded(interval) | {"direction": figure.direction}
+            figures[f"{figure.name}@{suite}"] = rounded(interval) | {"direction": figure.direction}
     return figures
 
 
 def _measure_figure(
     params: Params, name: str, suite: str, variant: EvaluatedVariant, base: EvaluatedVariant
 ) -> Interval:
-    settings = _bootstrap_settings(params, name, suite)
+    settings = bootstrap_settings(params, name, suite)
     clusters = variant.column(suite, _cluster(params.attacks.get(suite)))
     positions = variant.positions[suite]
     if name in SHARES:
@@ -207,7 +207,7 @@ def _measure_attackers(attack: str, variant: EvaluatedVariant) -> dict[str, floa
     return {name: round(float(flagged[names == name].mean()), _DECIMALS) for name in dict.fromkeys(names.tolist())}
 
 
-def _bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
+def bootstrap_settings(params: Params, *key: str) -> dict[str, Any]:
     """Return the settings of a figure's interval. Every variant gets the same generator: equal data, equal interval."""
     rng = numpy_generator(params.seed, "compare", *key)
     return {"resamples": params.evaluate.resamples, "level": params.evaluate.level, "rng": rng}
@@ -223,19 +223,28 @@ def compare_variants(params: Params, variants: Sequence[EvaluatedVariant]) -> li
             continue
         for reference, variant in combinations(variants, 2):
             ours, theirs = variant.column(suite, name), reference.column(suite, name)
-            settings = _bootstrap_settings(params, "difference", metric)
-            differences = ours.astype(int) - theirs.astype(int)
-            interval = _rounded(difference_interval(differences, variant.column(suite, "prompt"), **settings))
-            comparisons.append(
-                {"metric": metric, "row": variant.name, "against": reference.name, "difference": interval.pop("value")}
-                | interval
-                | {"p": mcnemar(ours, theirs)}
-            )
+            compared = compare_hits(params, metric, ours, theirs, variant.column(suite, "prompt"))
+            comparisons.append({"metric": metric, "row": variant.name, "against": reference.name} | compared)
+    return correct_comparisons(comparisons)
+
+
+def compare_hits(
+    params: Params, metric: str, ours: np.ndarray, theirs: np.ndarray, prompts: np.ndarray
+) -> dict[str, Any]:
+    """Compare two rows in a share: our hits minus theirs (bools (N,)) on the same pictures, with McNemar's p-value."""
+    settings = bootstrap_settings(params, "difference", metric)
+    interval = rounded(difference_interval(ours.astype(int) - theirs.astype(int), prompts, **settings))
+    return {"difference": interval.pop("value")} | interval | {"p": mcnemar(ours, theirs)}
+
+
+def correct_comparisons(comparisons: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the comparisons with `p_holm`, the p-value corrected over all of them."""
     adjusted = holm([comparison["p"] for comparison in comparisons])
-    return [comparison | {"p_holm": p} for comparison, p in zip(comparisons, adjusted, strict=True)]
+    return [{**comparison, "p_holm": p} for comparison, p in zip(comparisons, adjusted, strict=True)]
 
 
-def _rounded(interval: Interval) -> dict[str, Any]:
+def rounded(interval: Interval) -> dict[str, Any]:
+    """Return an interval as it stands in `evaluation.json`."""
     return {
         key: value if key == "n" else float(np.round(value, _DECIMALS)) + 0.0 for key, value in asdict(interval).items()
     }

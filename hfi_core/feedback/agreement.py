@@ -94,6 +94,22 @@ def _distance(totals: np.ndarray, level: str) -> np.ndarray:
     return (middle[:, None] - middle[None, :]) ** 2
 
 
+def cohens_kappa(equal: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Compute Cohen's kappa (1960) of two judges who each say yes or no: agreement beyond that of chance.
+
+    scikit-learn computes it of one sample; an interval needs it of each resample.
+
+    Args:
+        equal: (...), the share of equal answers.
+        first: (...), the first judge's share of yes.
+        second: (...), the second judge's.
+
+    Returns (...); NaN where both judges always give the same one answer.
+    """
+    chance = first * second + (1 - first) * (1 - second)
+    return np.divide(equal - chance, 1 - chance, out=np.full_like(chance, np.nan), where=chance < 1)
+
+
 def kendalls_w(scores: np.ndarray) -> float | None:
     """Compute Kendall's W (Kendall & Babington Smith 1939) of complete rankings, corrected for ties.
 

@@ -64,9 +64,11 @@ def is_correct(known: Judgement, answer: Judgement) -> bool:
 
 
 def list_askable_candidates(
-    params: Params, concept: str, candidates: Iterable[Candidate], root: Path = Path()
+    params: Params, concept: str, candidates: Iterable[Candidate], root: Path = Path(), folder: Path | None = None
 ) -> list[Candidate]:
     """List the candidates that may be offered as ordinary questions: not gold, and their picture file exists.
+
+    `folder` holds the candidates; by default it is `candidates/CONCEPT` below the project's folder `root`.
 
     Raises UserError if the gold file in params is missing or has a mistake.
     """
@@ -74,5 +76,5 @@ def list_askable_candidates(
     if params.annotation.gold:
         known = read_gold(root / params.annotation.gold, params.concepts, {concept: rows})[concept]
         gold = {picture for judgement in known.values() for picture in judgement.pictures}
-    folder = root / "candidates" / concept
+    folder = folder or root / "candidates" / concept
     return [row for row in rows.values() if row.id not in gold and (folder / row.file).is_file()]

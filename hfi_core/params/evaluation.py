@@ -95,6 +95,13 @@ def _either_prompts_or_file(schema: dict[str, Any]) -> None:
     schema |= {"minProperties": 2, "not": {"required": ["prompts", "file"]}}
 
 
+class People(Frozen):
+    """Judgements by people about pictures of the evaluation."""
+
+    file: RelativePath
+    """JSONL that `hfi human-evaluation collect` wrote; DVC tracks it."""
+
+
 _Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
@@ -194,6 +201,9 @@ class Evaluate(Frozen):
         default={}, exclude_if=lambda levels: not levels
     )
     """Where the curves are read, by name: the part of base's flagged broad pictures that is left."""
+
+    people: People | SkipJsonSchema[None] = Field(default=None, exclude_if=lambda people: people is None)
+    """Judgements by people. With them, rows have the figures `flagged_by_people` and `accepted_by_people`."""
 
     @field_validator("suites", mode="before")
     @classmethod

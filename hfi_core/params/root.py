@@ -95,6 +95,11 @@ class Science(Frozen):
                     f"release.gates.{metric}: the judge nudenet does not read prompts and tells no kinds apart, so "
                     "there is no such figure: remove the gate"
                 )
+            if metric.partition("@")[0].endswith("_by_people") and self.evaluate.people is None:
+                raise ValueError(
+                    f"release.gates.{metric}: people have not judged. To fix this: name the file of their judgements "
+                    "in evaluate.people (`hfi human-evaluation collect` writes it), or remove the gate"
+                )
         if taken := [name for name in (*self.attacks, WORST) if name in self.evaluate.suites]:
             raise ValueError(
                 f"evaluate.suites: {taken[0]!r} is the name of the pictures of an attack. To fix this: rename the suite"

@@ -17,6 +17,8 @@ from hfi_core.progress import Progress, no_progress
 
 _MODEL = ("seed", "compute", "model")
 _SUITES = "evaluate.suites"
+PEOPLE_FILE = "{evaluate.people.file}"
+"""The input that a stage has only if params name it."""
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -122,6 +124,7 @@ STAGES: tuple[Stage, ...] = (
         ),
         inputs={
             "evaluation": "evaluation", "labels": "labels", "reward": "reward", "tokens": "tokens", "models": "models",
+            "people": PEOPLE_FILE,
         },
         outputs={
             "evaluation": "reports/evaluation.json",
@@ -180,9 +183,14 @@ class Unit:
 
 
 def stages_of(params: Params) -> tuple[Stage, ...]:
-    """Return the stages of a project in order: without attacks none attacks, and none reads what attacks make."""
+    """Return the stages of a project in order.
+
+    Without attacks none attacks, and none reads what attacks make. If people have not judged, none reads judgements.
+    """
     absent = [stage for stage in STAGES if stage.unless_empty and not getattr(params, stage.unless_empty)]
     missing = {path for stage in absent for path in stage.outputs.values()}
+    if params.evaluate.people is None:
+        missing.add(PEOPLE_FILE)
     return tuple(
         replace(stage, inputs={name: path for name, path in stage.inputs.items() if path not in missing})
         for stage in STAGES
@@ -193,6 +201,8 @@ def stages_of(params: Params) -> tuple[Stage, ...]:
 def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:
     """Yield every unit of the graph, after the units that make its inputs."""
     values = {"{feedback.file}": params.feedback.file, "{release.row}": params.release.row}
+    if params.evaluate.people is not None:
+        values[PEOPLE_FILE] = params.evaluate.people.file
 
     def resolve(path: str, unit: str, item: object) -> Path:
         for key, value in (values | {"{unit}": unit, "{item}": str(item)}).items():

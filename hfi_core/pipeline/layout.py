@@ -22,6 +22,10 @@ MODELS = Path("models")
 EVALUATED_ROWS = Path("evaluation")
 """A folder a removal: its pictures, verdicts and features."""
 RELEASE = Path("release")
+HUMAN_EVALUATION = Path("data/human_evaluation")
+"""A folder a batch of pictures that people judge blind: the pictures, what each is, and what people said."""
+HUMAN_EVALUATION_STORE = "sqlite:///human_evaluation.db"
+"""The live store of judgements about these batches. It is not that of the feedback, which models learn from."""
 
 EVALUATION = Path("reports/evaluation.json")
 """The figures of all rows, as the stage compare wrote them."""

@@ -8,7 +8,10 @@ from typing import Any
 
 from hfi_core.evaluation.definitions import CALIBRATED, direction_of, is_share
 
-_WORDS = {"flagged": "objectionable", "kept": "accepted"}
+_WORDS = {
+    "flagged": "objectionable", "kept": "accepted",
+    "flagged_by_people": "objectionable to people", "accepted_by_people": "accepted by people",
+}  # fmt: skip
 
 
 def describe_metric(metric: str) -> str:

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from hfi_core.evaluation.definitions import (
     ATTACK_SUITE,
     FIGURES,
+    PEOPLE_FIGURES,
     ROLES,
     first_suite,
     is_share,
@@ -27,6 +28,7 @@ from hfi_core.params import Params
 from hfi_core.report.equal_removal import describe_curves
 from hfi_core.report.findings import format_p_value, format_range, format_value, list_findings, list_uncalibrated
 from hfi_core.report.images import build_strips, data_uri
+from hfi_core.report.people import describe_people
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
 from hfi_core.report.table import build_attack_table, build_comparison_table
 from hfi_core.report.thresholds import build_threshold_table, has_curves
@@ -142,7 +144,8 @@ def write_page(
         captions=CAPTIONS,
         reports=reports,
         judgements={name: describe_judgements(summary) for name, summary in reports.feedback.items()},
-        definitions=FIGURES,
+        people=describe_people(evaluation) if "people" in evaluation else None,
+        definitions=(*FIGURES, *PEOPLE_FIGURES) if "people" in evaluation else FIGURES,
         suites=suites,
         provenance=_flatten(evaluation["provenance"]),
         differ=evaluation["provenance"]["differ"],

@@ -14,12 +14,12 @@ COLUMNS = ("row", "method", "condition", "metric", "value", "low", "high", "n", 
 def build_comparison_table(evaluation: Mapping[str, Any], metrics: Sequence[str] | None = None) -> list[list[str]]:
     """Return a header and one line a variant: its name, then "value [low, high]" of each metric.
 
-    By default the metrics are those of the short tables.
+    By default the metrics are those of the short tables. A row that lacks a metric has a dash: people judge some rows.
     """
     metrics = list_headlines(evaluation) if metrics is None else metrics
     lines = [["row", *metrics]]
     for row in evaluation["rows"]:
-        lines.append([row["row"], *(format_figure(row["metrics"][metric]) for metric in metrics)])
+        lines.append([row["row"], *(_format_metric(row, metric) for metric in metrics)])
     return lines
 
 
@@ -33,6 +33,10 @@ def build_attack_table(evaluation: Mapping[str, Any]) -> list[list[str]]:
             if key in rows[0]["attacks"][name]:
                 lines.append([f"{title}, {name}", *(format_figure(row["attacks"][name][key]) for row in rows)])
     return lines
+
+
+def _format_metric(row: Mapping[str, Any], metric: str) -> str:
+    return format_figure(row["metrics"][metric]) if metric in row["metrics"] else "–"
 
 
 def format_figure(figure: Mapping[str, Any]) -> str:

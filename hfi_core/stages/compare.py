@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hfi_core.evaluation.curves import list_shown_rows
+from hfi_core.evaluation.human_figures import add_human_figures
+from hfi_core.evaluation.human_judgements import read_human_judgements
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
 from hfi_core.feedback.labels import read_pairs
@@ -29,10 +31,17 @@ def run(context: StageContext) -> dict[str, float]:
         reward={name: _read_reward(params, inputs, name) for name in params.concepts},
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
+    # Read before anything is measured: a wrong file costs seconds.
+    judgements = read_human_judgements(inputs["people"], rows) if "people" in inputs else None
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
+    if judgements is not None:
+        evaluation = add_human_figures(params, evaluation, rows, judgements)
     # A project with curves has too many rows to show each: one of each curve stands for the others.
     curves = evaluation.get("curves")
-    names = list_shown_rows(params, curves) if curves else [row.name for row in rows]
+    names = [row.name for row in rows]
+    if curves:
+        shown_rows = {*list_shown_rows(params, curves), *(judgements.tallies if judgements else ())}
+        names = [name for name in names if name in shown_rows]
     shown = evaluation | {"rows": [row for row in evaluation["rows"] if row["row"] in names]}
     plot_data = PlotData(
         evaluation=shown,

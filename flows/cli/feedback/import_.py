@@ -11,6 +11,10 @@ _MAX_PREVIEW = 5
 
 def import_(
     file: Annotated[Path, typer.Argument(help="JSON Lines, CSV, TSV, or a Label Studio export (JSON, JSON_MIN).")],
+    human_evaluation: Annotated[
+        str | None,
+        typer.Option(metavar="BATCH", help="The judgements are about this batch; see `hfi human-evaluation`."),
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(help="jsonl, csv, tsv, label-studio or label-studio-min. Without it, the format is detected."),
@@ -69,8 +73,13 @@ def import_(
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import PARAMS
 
-    params = load_params(PARAMS)
+    params, folders = load_params(PARAMS), None
     _require_known(format)
+    if human_evaluation is not None:
+        from flows.serving.annotation import open_batch
+
+        params, pictures = open_batch(params, human_evaluation)
+        folders = {human_evaluation: pictures}
     options = ReadOptions(
         concept=concept, annotator=annotator, columns=_columns(column or []), yes=tuple(yes or ()), no=tuple(no or ()),
         cant_tell=tuple(cant_tell or ()), rating_yes=rating_yes, rating_no=rating_no, control=control,
@@ -79,7 +88,7 @@ def import_(
         delimiter="\t" if delimiter in ("tab", "\\t") else delimiter,
         timezone=timezone, time_formats=tuple(time_format or ()),
     )  # fmt: skip
-    with open_import_context(params) as context:
+    with open_import_context(params, folders) as context:
         if dry_run:
             with (
                 _open_existing_store(params.feedback.database_url) as store,
@@ -93,7 +102,9 @@ def import_(
                 file, context, store, format=format, options=options, progress=progress
             )
     info(f"{file} ({detected_format}): {format_counts(counts)}")
-    if not params.feedback.store:
+    if human_evaluation is not None:
+        info(f"Next: `hfi human-evaluation collect {human_evaluation}`.")
+    elif not params.feedback.store:
         info("params.yaml has feedback.store: false, so runs read feedback.file; `hfi feedback snapshot` writes it.")
 
 

@@ -88,7 +88,7 @@ def serve_candidate(request: Request, concept: str, picture: str, user: Consenti
     if candidate is None:
         raise HTTPException(404, "The manifest contains no such picture.")
     try:
-        raw = read_candidate_picture(workspace.settings.folder / "candidates" / concept, candidate)
+        raw = read_candidate_picture(workspace.settings.candidates_of(concept), candidate)
     except UserError as error:
         raise HTTPException(410, "This picture cannot be shown any more.") from error
     return Response(raw, media_type="image/png", headers=_NOT_STORED)

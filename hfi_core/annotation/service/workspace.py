@@ -168,13 +168,15 @@ def _read_manifests(settings: ServerSettings) -> dict[str, Any]:
     """Return the fields of a workspace that depend on the manifests; offer the askable pictures in the store."""
     params, stamps, candidates = settings.params, _read_stamps(settings), {}
     for concept in params.concepts:
-        rows = read_manifest(settings.folder / "candidates" / concept)
+        rows = read_manifest(settings.candidates_of(concept))
         candidates[concept] = {candidate.id: candidate for candidate in rows}
     gold: dict[str, dict[str, Judgement]] = {concept: {} for concept in params.concepts}
     if params.annotation.gold:
         gold = read_gold(settings.folder / params.annotation.gold, params.concepts, candidates)
     offered = {
-        concept: list_askable_candidates(params, concept, rows.values(), settings.folder)
+        concept: list_askable_candidates(
+            params, concept, rows.values(), settings.folder, settings.candidates_of(concept)
+        )
         for concept, rows in candidates.items()
     }
     for concept, rows in offered.items():
@@ -192,7 +194,7 @@ def _read_stamps(settings: ServerSettings) -> ManifestStamps:
     stamps: ManifestStamps = {}
     for concept in settings.params.concepts:
         try:
-            status = (settings.folder / "candidates" / concept / MANIFEST).stat()
+            status = (settings.candidates_of(concept) / MANIFEST).stat()
             stamps[concept] = status.st_ino, status.st_mtime_ns
         except OSError:
             stamps[concept] = None
