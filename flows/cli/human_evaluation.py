@@ -65,10 +65,12 @@ def collect(name: Name) -> None:
 
     Pictures count that have `feedback.minimum` judgements in every row. Run it again when more people have judged.
     """
+    from contextlib import nullcontext
+
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
     from hfi_core.evaluation.human_batch import collect_judgements, read_batch
-    from hfi_core.feedback.store import open_store
+    from hfi_core.feedback.store import open_store, store_exists
     from hfi_core.io.json_files import write_jsonl
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import HUMAN_EVALUATION, HUMAN_EVALUATION_STORE, PARAMS
@@ -76,8 +78,10 @@ def collect(name: Name) -> None:
     params = load_params(PARAMS)
     batch = read_batch(HUMAN_EVALUATION / name)
     with project_lock():
-        with open_store(HUMAN_EVALUATION_STORE) as store:
-            collected = collect_judgements(batch, store.read_judgements(name), params.feedback.minimum)
+        # A store that does not exist is not created: nobody has judged.
+        with open_store(HUMAN_EVALUATION_STORE) if store_exists(HUMAN_EVALUATION_STORE) else nullcontext() as store:
+            said = store.read_judgements(name) if store else ()
+            collected = collect_judgements(batch, said, params.feedback.minimum)
         write_jsonl(batch.judgements, [one.model_dump() for one in collected.judgements])
     info(f"{batch.judgements}: {len(collected.judgements)} judgements, {collected.pairs} pictures of each row")
     if collected.left_out:

@@ -1,4 +1,6 @@
-"""`hfi report`: print the comparison table."""
+"""`hfi report`: print the comparison table, and what people say of rows."""
+
+from collections.abc import Iterable, Sequence
 
 
 def report() -> None:
@@ -15,10 +17,16 @@ def print_report(params) -> None:
     from hfi_core.evaluation.records import read_evaluation
     from hfi_core.pipeline.layout import EVALUATION, REPORT_PAGE
     from hfi_core.report.findings import list_uncalibrated
+    from hfi_core.report.people import describe_people
 
     info(f"\nRows of {EVALUATION}, as value [low, high]:")
     out.print(comparison_table())
-    for sentence in list_uncalibrated(read_evaluation(EVALUATION)):
+    evaluation = read_evaluation(EVALUATION)
+    if "people" in evaluation:
+        people = describe_people(evaluation)
+        info(f"\n{people['summary']}")
+        out.print(_make_table(zip(people["header"], *people["lines"], strict=True)))
+    for sentence in list_uncalibrated(evaluation):
         info(sentence)
     if params.feedback.simulated:
         info("The feedback behind these figures is simulated.")
@@ -35,17 +43,20 @@ def comparison_table():
 
     Many rows would not fit side by side. Then each has a line, with the first figures only.
     """
-    from rich.table import Table
-
     from hfi_core.evaluation.records import read_evaluation
     from hfi_core.pipeline.layout import EVALUATION
     from hfi_core.report.table import build_comparison_table
 
     lines = build_comparison_table(read_evaluation(EVALUATION))
     if len(lines) > 1 + _MOST_COLUMNS:
-        header, *body = [line[: 1 + _FIRST_FIGURES] for line in lines]
-    else:
-        header, *body = zip(*lines, strict=True)
+        return _make_table(line[: 1 + _FIRST_FIGURES] for line in lines)
+    return _make_table(zip(*lines, strict=True))
+
+
+def _make_table(lines: Iterable[Sequence[str]]):
+    from rich.table import Table
+
+    header, *body = lines
     table = Table(*header, box=None, pad_edge=False)
     for cells in body:
         table.add_row(*cells)

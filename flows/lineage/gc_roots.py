@@ -86,7 +86,7 @@ def _records(branch: str) -> Root:
 def _judgements(params: Params) -> Root:
     """Return every file of judgements that any commit ever named: no later file replaces what people said then."""
     files = [params.feedback.file, *([params.evaluate.people.file] if params.evaluate.people else [])]
-    folders = [f"{_JUDGEMENTS.as_posix()}/*.dvc", f"{HUMAN_EVALUATION.as_posix()}/*.dvc"]
+    folders = [f"{_JUDGEMENTS.as_posix()}/*.dvc", HUMAN_EVALUATION.as_posix()]
     paths = [*folders, *(dvc_file_of(Path(file)).as_posix() for file in files)]
     objects = _git("rev-list", "--all", "--objects", "--", *paths)
     blobs = [line.split(" ", 1) for line in objects.splitlines() if line.endswith(".dvc")]

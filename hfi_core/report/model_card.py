@@ -108,14 +108,16 @@ def write_card(
     left_out: Sequence[str],
     recipe: Recipe | None = None,
     uncalibrated: Sequence[str] = (),
+    people: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the card as Markdown: what the release is, how it was made, its figures and its limits.
 
     `removal` is the variant's `removal.json`, `evaluation` its entry in `reports/evaluation.json`, `lora` the accuracy
     of the LoRA, if there is one. `learned` says which part of the UNet changed. `two_encoders` is true for models like
     SDXL. `left_out` lists the components of the base model that the release does not have. `recipe` is that of a row
-    that trains nothing. `uncalibrated` are sentences about attacks that show nothing. The folder of the card already
-    holds `model/`, or with a recipe `scheduler/`.
+    that trains nothing. `uncalibrated` are sentences about attacks that show nothing. `people` is that of
+    `reports/evaluation.json`, if people judged the row. The folder of the card already holds `model/`, or with a recipe
+    `scheduler/`.
     """
     template = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
         (files("hfi_core.report") / "templates" / "card.md").read_text(encoding="utf-8")
@@ -142,6 +144,7 @@ def write_card(
         scheduler=scheduler,
         recipe=recipe,
         uncalibrated=uncalibrated,
+        people=people,
         worst_attack=evaluation.get(WORST),
         has_checker="safety_checker" in index,
         versions=[f"{name} {version(name).split('+')[0]}" for name in _LIBRARIES],

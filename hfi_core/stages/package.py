@@ -34,7 +34,8 @@ def run(context: StageContext) -> dict[str, float]:
     exact = params.compute.model_copy(update={"dtype": "float32"})
     model = load_model(params.model_copy(update={"compute": exact}))
     changed, recipe = load_removal_weights(model, inputs["model"]), load_recipe(inputs["model"], model.digest)
-    evaluation = _read_evaluation(inputs["evaluation"], row)
+    every = read_json(inputs["evaluation"])
+    evaluation = _find_evaluation(every, row, inputs["evaluation"])
     removal = read_json(inputs["model"] / "removal.json")
     lora = _fit_lora(params, model, changed, context.progress)
     apply_weights(model, changed)
@@ -59,7 +60,8 @@ def run(context: StageContext) -> dict[str, float]:
             evaluation,
             lora.accuracy if lora else None,
             recipe=recipe,
-            uncalibrated=list_uncalibrated(read_json(inputs["evaluation"])),
+            uncalibrated=list_uncalibrated(every),
+            people=every["people"] if row in every.get("people", {}).get("rows", ()) else None,
             learned=_describe_learned(changed),
             two_encoders="text_encoder_2" in model.networks,
             left_out=components_without_weights(model.folder),
@@ -98,8 +100,8 @@ def _copy_tokens(source: Path, folder: Path) -> None:
         shutil.copyfile(file, target)
 
 
-def _read_evaluation(path: Path, row: str) -> Mapping[str, Any]:
-    for evaluated in read_json(path)["rows"]:
+def _find_evaluation(every: Mapping[str, Any], row: str, path: Path) -> Mapping[str, Any]:
+    for evaluated in every["rows"]:
         if evaluated["row"] == row:
             return evaluated
     raise UserError(f"{path} has no row {row!r}. Run `hfi run`, which evaluates it.")

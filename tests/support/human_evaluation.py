@@ -52,9 +52,8 @@ def write_judgements(
     return judgements
 
 
-def with_people(params: Params, file: str = "people.jsonl", **gates: Any) -> Params:
-    """Return params that name judgements by people, and further gates."""
+def with_people(params: Params, file: str) -> Params:
+    """Return params that name judgements by people."""
     raw = params.model_dump(mode="json")
     raw["evaluate"]["people"] = {"file": file}
-    raw["release"]["gates"] |= gates
     return parse_params(raw)

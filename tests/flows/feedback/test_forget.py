@@ -5,10 +5,13 @@ import pytest
 from flows.feedback.forget import forget_annotator
 from hfi_core.annotation.security.accounts import open_accounts
 from hfi_core.errors import UserError
+from hfi_core.feedback.store import open_store
 from hfi_core.params import load_params
+from hfi_core.pipeline.layout import HUMAN_EVALUATION_STORE
 from tests.support.annotation_app import open_annotation_app
 from tests.support.annotation_server import write_project
 from tests.support.annotation_sign_in import make_account
+from tests.support.stored_judgements import binary
 
 
 @pytest.fixture
@@ -57,3 +60,16 @@ def test_nobody_is_forgotten_who_could_still_sign_in(folder):
         assert ana.get("/api/session").status_code == 401
     for path in (folder / ".hfi").iterdir():
         assert b"Ana B" not in path.read_bytes(), path
+
+
+def test_whoever_judged_a_human_evaluation_is_forgotten_there_too(folder):
+    with open_annotation_app(folder) as annotation_app:
+        annotator = annotation_app.sign_in("Ana").get("/api/session").json()["annotator"]
+    with open_store(HUMAN_EVALUATION_STORE) as store:
+        store.add(binary("one", annotator, concept="first"))
+        store.add(binary("two", "another", concept="first"))
+    said = "\n".join(forget_annotator(load_params(folder / "params.yaml"), "Ana", True))
+    assert "1 judgement(s) by" in said and "hfi human-evaluation collect NAME" in said
+    with open_store(HUMAN_EVALUATION_STORE) as store:
+        assert [judgement.id for judgement in store.read_judgements()] == ["two"]
+    assert "Ana" not in (folder / ".hfi/people.json").read_text()

@@ -240,9 +240,10 @@ def test_a_card_names_a_base_on_the_hub_by_its_commit_and_a_safety_checker(relea
         tmp_path / "README.md", params.model_copy(update={"model": hub}),
         {"method": "anchored", "row": "anchored", "trained_parameters": 1}, {"metrics": {}},
         json.loads((released.folder / "release/lora/accuracy.json").read_text()), learned="cross-attention",
-        two_encoders=False, left_out=(),
+        two_encoders=False, left_out=(), people={"annotators": 3, "simulated": True},
     )  # fmt: skip
     card = (tmp_path / "README.md").read_text()
+    assert "3 simulated people judged them without knowing the row." in card
     assert f'"owner/name", revision="{"0" * 40}", scheduler=scheduler' in card and "BASE" not in card
     assert "contains the safety checker of its base" in card and "`safety_checker=None`" in card
     assert f"| base model | `owner/name` at `{'0' * 40}`, sha256:" in card
