@@ -115,7 +115,7 @@ class _JudgedRow:
         return rounded(share_interval(hits[among], prompts[among], **bootstrap_settings(self._params, "people")))
 
     def _kappa(self, judge: np.ndarray, people: np.ndarray, prompts: np.ndarray) -> dict[str, Any] | None:
-        """Return Cohen's kappa with an interval from the same resamples of prompts; None where it is not defined."""
+        """Return Cohen's kappa with an interval of the resamples in which it is defined; None if it is not defined."""
         if not len(judge):
             return None
         columns = (judge == people, judge, people)

@@ -146,7 +146,7 @@ def test_mistakes_are_one_message_with_exit_code_two(evaluated):
         assert "Traceback" not in done.stderr and done.stderr.startswith("Error: ")
         return done.stderr
 
-    assert "no row 'anchord'" in refused("human-evaluation", "create", "first", "--row", "anchord")
+    assert "no row 'another'" in refused("human-evaluation", "create", "first", "--row", "another")
     assert "no suite 'brod'" in refused("human-evaluation", "create", "first", "--suite", "brod")
     assert "name of a concept" in refused("human-evaluation", "create", "badge")
     assert "batch is missing. To make it" in refused("human-evaluation", "collect", "first")
