@@ -33,7 +33,7 @@ def describe_missing_input(unit: Unit, path: Path) -> str:
     makers = [other for other in stages_making(path) if other]
     if makers:
         return f"{missing}. To make it: `hfi run --until {makers[0]}`."
-    if unit.stage.over == "candidates.imported":
+    if unit.stage.name == "adopt":
         return f"{missing}. To import it: `hfi candidates import FOLDER --name {path.name}`."
     return (
         f"{missing}. To fix this: put it there and run `dvc add {path}`, or name another file in feedback.file of "

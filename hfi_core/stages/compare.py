@@ -7,6 +7,7 @@ from typing import Any
 from hfi_core.evaluation.curves import list_shown_rows
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
+from hfi_core.evaluation.rounds import describe_rounds
 from hfi_core.feedback.labels import read_pairs
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
@@ -30,6 +31,10 @@ def run(context: StageContext) -> dict[str, float]:
         tokens={name: read_json(inputs["tokens"] / name / "check.json") for name in params.concepts},
     )
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
+    rounds = (
+        describe_rounds(params, inputs["candidates"], inputs["labels"], evaluation) if "candidates" in inputs else []
+    )
+    evaluation |= {"rounds": rounds} if rounds else {}
     # A project with curves has too many rows to show each: one of each curve stands for the others.
     curves = evaluation.get("curves")
     names = list_shown_rows(params, curves) if curves else [row.name for row in rows]
