@@ -99,8 +99,8 @@ def _import(choice: Choice, record: Round, target: Path) -> None:
     with TemporaryDirectory(prefix="hfi-round-") as temporary:
         for picture in choice.pictures:
             shot = picture.shot
-            name = f"{shot.suite}/{picture.file.name}"
-            (Path(temporary) / shot.suite).mkdir(exist_ok=True)
+            name = f"{target.name}/{shot.suite}/{picture.file.name}"  # labels of other tools may name a picture by it
+            (Path(temporary) / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(picture.file, Path(temporary) / name)
             origin = AttackOrigin(
                 round=record.number, row=record.row, weights=record.weights, attack=shot.suite,
