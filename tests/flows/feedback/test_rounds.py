@@ -22,16 +22,24 @@ from hfi_core.reward.model import RewardModel
 from tests.support.evaluations import write_row
 from tests.support.judging import draw_candidates
 from tests.support.loop import bytes_below
+from tests.support.projects import Project, default_raw, write_raw
 
 SET = Path("data/candidates/badge-round-1")
 RUN = {"objectionable_only": False, "limit": 100}
 
 
 @pytest.fixture
-def evaluated(project, monkeypatch):
+def evaluated(tmp_path, monkeypatch):
     """A project with two evaluated rows and a reward model, all of it up to date, in the present folder."""
-    project.keep("base", "anchored")
-    monkeypatch.chdir(project.folder)
+    raw = default_raw()
+    raw["removals"] = {row: raw["removals"][row] for row in ("base", "anchored")}
+    raw["attacks"]["reinverted"]["pictures"] = 4
+    for suite in raw["evaluate"]["suites"].values():
+        suite |= {"prompts": suite["prompts"][:2], "pictures": 2}
+    raw["evaluate"]["resamples"] = 100
+    write_raw(tmp_path, raw)
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path)
     params = project.params
     for row in params.removals:
         write_row(Path("evaluation") / row, params, row)

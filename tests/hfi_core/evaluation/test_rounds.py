@@ -73,7 +73,7 @@ def test_pictures_of_attacks_have_their_prompt_in_plain_words_and_a_reward_by_th
 def attacked_by(*kinds: str):
     raw = default_raw()
     latents = {
-        "kind": "latent_inversion", "pictures": 4, "steps": 5, "iterations": 1, "regularization": 0.1,
+        "kind": "latent_inversion", "pictures": 4, "steps": 5, "iterations": 2, "regularization": 0.1,
         "unrelated": ["a tree"], "references": 4,
     }  # fmt: skip
     weights = {
