@@ -36,15 +36,14 @@ def round_(
         if one.choice is None:
             info(f"{one.folder}: has the pictures of this evaluation already; nothing changed")
             continue
-        what = f"{one.folder}: {len(one.choice.pictures)} pictures" if one.folder else f"{one.concept}: nothing to add"
-        info(what)
+        info(f"{one.folder}: pictures: {len(one.choice.pictures)}" if one.folder else f"{one.concept}: nothing to add")
         for count, reason in (
-            (one.choice.known, "are candidates already, or equal to another picture"),
-            (one.choice.accepted, "are not objectionable by the reward model"),
-            (one.choice.over_limit, "are over the limit"),
+            (one.choice.known, "candidates already, or equal to another picture"),
+            (one.choice.accepted, "not objectionable by the reward model"),
+            (one.choice.over_limit, "over the limit"),
         ):
             if count:
-                info(f"  {count} left out: {reason}".replace("  1 left out: are", "  1 left out: is"))
+                info(f"  left out: {count}, {reason}")
     if named := {one.concept: one.folder.as_posix() for one in rounds if one.folder}:
         _print_next(params, named)
 

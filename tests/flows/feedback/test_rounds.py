@@ -103,7 +103,7 @@ def test_pictures_that_are_candidates_already_are_left_out_and_counted(evaluated
     before = bytes_below(Path("data"))
     round_(all_pictures=True)
     said = capsys.readouterr().out
-    assert "badge: nothing to add" in said and "4 left out: are candidates already" in said
+    assert "badge: nothing to add" in said and "left out: 4, candidates already" in said
     assert "Next" not in said and bytes_below(Path("data")) == before
 
 
