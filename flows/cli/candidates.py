@@ -59,8 +59,6 @@ def expire(
 app = typer.Typer(no_args_is_help=True, help="Import existing pictures as candidates, and remove expired ones.")
 app.command()(expire)
 
-IMPORTED = Path("data/candidates")
-
 
 @app.command("import")
 def import_(
@@ -87,6 +85,7 @@ def import_(
     from hfi_core.errors import UserError, listed
     from hfi_core.io.printable_text import escape_unprintable
     from hfi_core.params import Name
+    from hfi_core.pipeline.layout import IMPORTED
 
     try:
         TypeAdapter(Name).validate_python(name)

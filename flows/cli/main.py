@@ -25,6 +25,7 @@ from flows.cli import (
     reevaluate,
     register,
     report,
+    round,
     run,
     sample,
     stage,
@@ -55,6 +56,7 @@ app.command()(status.status)
 app.command()(sample.sample)
 app.command()(report.report)
 app.command()(export.export)
+app.command("round")(round.round_)
 app.command()(reevaluate.reevaluate)
 app.command()(register.register)
 app.command()(promotions.promotions)

@@ -71,22 +71,24 @@ def estimate_run(params: Params, rate: Rate | None) -> list[EstimatedQuantity]:
 
 
 def _count_candidates(params: Params) -> Iterator[tuple[str, int]]:
-    for name, count in params.candidates.drawn.items():
-        yield name, count * len(params.concepts[name].prompts)
-    for name, folder in params.candidates.imported.items():
-        yield name, len(read_manifest(Path(folder)))
+    for name, concept in params.concepts.items():
+        drawn = params.candidates.drawn.get(name, 0) * len(concept.prompts)
+        yield name, drawn + sum(len(read_manifest(Path(folder))) for folder in params.candidates.sets_of(name))
 
 
 def _pictures(params: Params, candidates: dict[str, int], work: Workload) -> Iterator[EstimatedQuantity]:
     drawn = params.candidates.drawn
     sources = [f"{name}: {len(params.concepts[name].prompts)} prompts x {count}" for name, count in drawn.items()]
-    sources += [f"{name}: counted in {folder}" for name, folder in params.candidates.imported.items()]
+    sources += [
+        f"{name}: counted in {', '.join(params.candidates.sets_of(name))}" for name in params.candidates.imported
+    ]
     yield EstimatedQuantity("candidates", sum(candidates.values()), "pictures", "; ".join(sources))
     rows, pictures = len(params.removals), count_evaluation_pictures(params)
     yield EstimatedQuantity(
         "evaluation", rows * pictures, "pictures", f"{rows} rows x {pictures} pictures (suites, attacks)"
     )
-    others = work.pictures - rows * pictures - sum(candidates[name] for name in drawn)
+    others = work.pictures - rows * pictures
+    others -= sum(count * len(params.concepts[name].prompts) for name, count in drawn.items())
     yield EstimatedQuantity(
         "checks and samples",
         others,

@@ -80,20 +80,22 @@ def apply_expiry(plan: Plan, expiry: ExpiryPlan) -> int:
     """Delete a concept's expired files and their copies in DVC's cache. Return the number of files.
 
     DVC records the folder as it is afterwards, and the units that read it as up to date: their results remain those of
-    the deleted pictures. Imported pictures are deleted from the import's folder too.
+    the deleted pictures. Pictures are deleted from the imported sets, and from what was drawn, too.
     """
     file_counts = _count_files_by_digest(plan.params.concepts)
     md5_by_path = {path: hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() for path in expiry.files}
-    import_folder = plan.params.candidates.imported.get(expiry.concept)
+    sets = [Path(path) for path in plan.params.candidates.sets_of(expiry.concept)]
+    drawn = [unit.outputs["candidates"] for unit in plan.units if unit.address == f"generate@{expiry.concept}"]
+    folders = [expiry.folder, *sets, *drawn]
     for path in md5_by_path:
-        path.unlink()
-        if import_folder is not None:
-            (Path(import_folder) / path.relative_to(expiry.folder)).unlink(missing_ok=True)
-    if import_folder is not None and (marker := inputs.dvc_file_of(Path(import_folder))).exists():
-        versioning.commit_outputs(marker.as_posix())
-    dependents = [unit for unit in plan.units if _writes(unit, expiry.folder) or _reads(unit, expiry.folder)]
-    for unit in dependents:
-        versioning.commit_outputs(unit.address)
+        for folder in folders:
+            (folder / path.relative_to(expiry.folder)).unlink(missing_ok=True)
+    for marker in map(inputs.dvc_file_of, sets):
+        if marker.exists():
+            versioning.commit_outputs(marker.as_posix())
+    for unit in plan.units:
+        if any(_writes(unit, folder) or _reads(unit, folder) for folder in folders):
+            versioning.commit_outputs(unit.address)
     unshared = [expiry.folder / candidate.file for candidate in expiry.expired if file_counts[candidate.sha256] == 1]
     with versioning.open_repository() as repo:
         for path in unshared:  # after the commit, which may read them

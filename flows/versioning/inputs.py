@@ -38,7 +38,7 @@ def describe_missing_input(unit: Unit, path: Path) -> str:
             f"{missing}. To fix this: `hfi human-evaluation collect NAME` writes what people said; or remove "
             "evaluate.people from params.yaml."
         )
-    if unit.stage.over == "candidates.imported":
+    if unit.stage.name == "adopt":
         return f"{missing}. To import it: `hfi candidates import FOLDER --name {path.name}`."
     return (
         f"{missing}. To fix this: put it there and run `dvc add {path}`, or name another file in feedback.file of "

@@ -8,13 +8,14 @@ import hashlib
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hfi_core.candidates.decoder import MAX_BYTES, RejectedImage, decode_image
 from hfi_core.candidates.manifest import MANIFEST, Candidate, Original, read_manifest
+from hfi_core.candidates.rounds import Round, write_rounds
 from hfi_core.errors import UserError, listed
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.csv_files import Table, TableError, TableRow
@@ -55,13 +56,15 @@ def import_candidates(
     metadata: Mapping[str, Mapping[str, Any]] | None = None,
     exclude: Path | None = None,
     size: int | None = None,
+    rounds: Sequence[Round] = (),
     replace: bool = False,
     progress: Progress = no_progress,
 ) -> ImportedCandidates:
     """Import every picture below `source` into the candidates' folder `target`. Ids begin with the name of `target`.
 
-    `metadata` holds prompt, seed and model by a file's path or name, where they are known. `exclude` is a file below
-    `source` that is not a picture. With `size`, each picture is cropped to its middle square and scaled.
+    `metadata` holds prompt, seed, model and attack by a file's path or name, where they are known. `exclude` is a file
+    below `source` that is not a picture. With `size`, each picture is cropped to its middle square and scaled. `rounds`
+    are the records of the rounds that the pictures are of.
 
     Raises UserError, which names every rejected file, and if pictures of `target` would be removed or changed while
     `replace` is false.
@@ -103,6 +106,7 @@ def import_candidates(
         replaced = [row for id, row in earlier.items() if id not in rows or rows[id].sha256 != row.sha256]
         _require_importable(source, target, rejected, sizes, replaced, replace)
         write_jsonl(folder / MANIFEST, [rows[key].model_dump(mode="json") for key in sorted(rows)])
+        write_rounds(folder, rounds)
     converted = sum(bool(row.original and row.original.changed) for row in rows.values())
     return ImportedCandidates(len(rows), converted, repeated, passed_over, changed=earlier != rows)
 

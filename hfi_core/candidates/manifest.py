@@ -3,6 +3,7 @@
 `candidates/CONCEPT/manifest.jsonl` has one JSON object per line, sorted by id. The pictures are in `pictures/`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,23 @@ class Original(BaseModel):
         return {name: value for name, value in handler(self).items() if name != "copies" or value}
 
 
+class AttackOrigin(BaseModel):
+    """The attack that brought a picture back, and what it attacked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    round: Annotated[int, Field(ge=1)]
+    """Number of the round in which the picture became a candidate."""
+    row: str
+    """The row whose model drew the picture."""
+    weights: Sha256 | None
+    """Digest of the row's weights, or of its recipe; null for the base model."""
+    attack: str
+    attacker: str
+    adversarial_prompt: str
+    """What was drawn. It may name tokens of the attacker."""
+
+
 class Candidate(BaseModel):
     """A row of the manifest. Its picture is `pictures/ID.png`: no path is ever read from a file."""
 
@@ -60,6 +78,8 @@ class Candidate(BaseModel):
     generated: bool = True
     """Whether prompt and seed are known. It is false for pictures whose origin nobody recorded."""
     original: Original | None = None
+    attack: AttackOrigin | None = None
+    """Only of a picture that an attack brought back. `prompt` is then the prompt in plain words."""
 
     @model_validator(mode="after")
     def _require_prompt_and_seed(self):
@@ -104,6 +124,26 @@ def read_manifest(folder: Path) -> list[Candidate]:
     if not rows:
         raise UserError(f"{path} has no rows.")
     return [rows[key] for key in sorted(rows)]
+
+
+def join_manifests(manifests: Mapping[Path, list[Candidate]]) -> list[Candidate]:
+    """Return the candidates of several folders, sorted by id. A picture is in one of them: it has one provenance.
+
+    Raises UserError if two folders have the same picture, or the same id.
+    """
+    known: dict[str, tuple[Path, str]] = {}
+    for folder, rows in manifests.items():
+        own = {key: (folder, row.id) for row in rows for key in (row.id, row.sha256)}
+        for key in own.keys() & known.keys():
+            (first, id), (_, other) = known[key], own[key]
+            what = "the same id" if key == id == other else "the same picture"
+            raise UserError(
+                f"{first} ({id}) and {folder} ({other}) have {what}, and a candidate has one provenance.\n"
+                "  To fix this: remove it from the pictures of one of them, and import these again with --replace; or "
+                "name only one of the folders in candidates.imported."
+            )
+        known |= own
+    return sorted((row for rows in manifests.values() for row in rows), key=lambda row: row.id)
 
 
 def read_pictures(folder: Path, candidates: list[Candidate]) -> np.ndarray:

@@ -3,10 +3,20 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from hfi_core.params.model import Commit
-from hfi_core.params.values import Digest, Frozen, Name, Prompt, Prompts, RelativePath, S3Address, Share
+from hfi_core.params.values import (
+    Digest,
+    Frozen,
+    Name,
+    Prompt,
+    Prompts,
+    RelativePath,
+    S3Address,
+    Share,
+    require_inside_project,
+)
 from hfi_core.prompts import mentions
 
 
@@ -38,21 +48,39 @@ class Concept(Frozen):
         return self
 
 
+def _require_each_once(sets: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """Return the path of a set of pictures, or several. Raises ValueError if one is not allowed, or occurs twice."""
+    paths = _as_tuple(sets)
+    for path in map(require_inside_project, paths):
+        if Path(path).parts[:1] in ((), ("candidates",), ("drawn",)):
+            raise ValueError(f"the pipeline writes to {path!r}; import into a folder in data/candidates instead")
+    if not paths or len({Path(path) for path in paths}) < len(paths):
+        raise ValueError("a path, or a list of different paths, is expected")
+    return sets
+
+
+def _as_tuple(sets: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (sets,) if isinstance(sets, str) else sets
+
+
 class Candidates(Frozen):
-    """Where the pictures that people judge come from: each concept is in exactly one of the two mappings."""
+    """Where the pictures that people judge come from: each concept is in one of the two mappings, or in both."""
 
     drawn: dict[Name, Annotated[int, Field(ge=1, le=100_000)]]
     """Pictures that `generate` draws for each of the concept's prompts."""
-    imported: dict[Name, RelativePath]
-    """Folder that `hfi candidates import` made from existing pictures; DVC tracks it."""
+    imported: dict[Name, Annotated[str | tuple[str, ...], AfterValidator(_require_each_once)]]
+    """Folder that `hfi candidates import` or `hfi round` made from existing pictures, or a list of such folders. DVC
+    tracks each."""
 
-    @field_validator("imported")
-    @classmethod
-    def _outside_the_graph(cls, imported):
-        for path in imported.values():
-            if Path(path).parts[:1] in ((), ("candidates",)):
-                raise ValueError(f"the pipeline writes to {path!r}; import into a folder in data/candidates instead")
-        return imported
+    @property
+    def are_joined(self) -> bool:
+        """Whether a concept's candidates come from several places, so that a stage joins them."""
+        lists = any(not isinstance(sets, str) for sets in self.imported.values())
+        return lists or not self.drawn.keys().isdisjoint(self.imported)
+
+    def sets_of(self, concept: str) -> tuple[str, ...]:
+        """Return the paths of the imported sets of a concept, in their order; empty if it has none."""
+        return _as_tuple(self.imported.get(concept, ()))
 
 
 class Crowd(Frozen):

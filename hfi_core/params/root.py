@@ -121,10 +121,10 @@ class Science(Frozen):
                     "that training used. Name other weights in evaluate.judge.source"
                 )
         drawn, imported = self.candidates.drawn.keys(), self.candidates.imported.keys()
-        if drawn & imported or drawn | imported != self.concepts.keys():
+        if drawn | imported != self.concepts.keys():
             raise ValueError(
-                "each concept must be in exactly one of candidates.drawn and candidates.imported, and nothing "
-                f"else in either; the concepts are {', '.join(self.concepts)}"
+                "each concept must be in candidates.drawn, in candidates.imported or in both, and nothing else in "
+                f"either; the concepts are {', '.join(self.concepts)}"
             )
         return self
 

@@ -186,16 +186,33 @@ def stages_of(params: Params) -> tuple[Stage, ...]:
     """Return the stages of a project in order.
 
     Without attacks none attacks, and none reads what attacks make. If people have not judged, none reads judgements.
+    Where a concept's candidates come from several places, `adopt` joins them for all concepts.
     """
     absent = [stage for stage in STAGES if stage.unless_empty and not getattr(params, stage.unless_empty)]
     missing = {path for stage in absent for path in stage.outputs.values()}
     if params.evaluate.people is None:
         missing.add(PEOPLE_FILE)
-    return tuple(
+    stages = tuple(
         replace(stage, inputs={name: path for name, path in stage.inputs.items() if path not in missing})
         for stage in STAGES
         if stage not in absent
     )
+    return tuple(_join(stage, params) for stage in stages) if params.candidates.are_joined else stages
+
+
+def _join(stage: Stage, params: Params) -> Stage:
+    """Return a stage of a project whose candidates are joined."""
+    candidates = params.candidates
+    if stage.name == "generate":
+        return replace(stage, outputs={"candidates": "drawn/{unit}"})
+    if stage.name == "adopt":
+        # DVC's templates cannot give each unit its own number of inputs, so every unit depends on all sets.
+        inputs = {"drawn": "drawn"} if candidates.drawn else {}
+        inputs |= {path: path for concept in candidates.imported for path in candidates.sets_of(concept)}
+        return replace(stage, over="concepts", params=("candidates",), inputs=inputs)
+    if stage.name == "compare":
+        return replace(stage, inputs={**stage.inputs, "candidates": "candidates"})
+    return stage
 
 
 def units_of(params: Params, root: Path = Path()) -> Iterator[Unit]:

@@ -13,12 +13,18 @@ sees it."""
 
 CANDIDATES = Path("candidates")
 """A folder a concept: the pictures that people judge."""
+IMPORTED = Path("data/candidates")
+"""A folder a set: the pictures that `hfi candidates import` and `hfi round` bring."""
 LABELS = Path("labels")
 """A folder a concept."""
+REWARD = Path("reward")
+"""A folder a concept: its reward model."""
 TOKENS = Path("tokens")
 """A folder a concept: the soft tokens v* and u*."""
 MODELS = Path("models")
 """A folder a removal: the weights that it changed."""
+ATTACKS = Path("attacks")
+"""A folder a removal: what the attackers found."""
 EVALUATED_ROWS = Path("evaluation")
 """A folder a removal: its pictures, verdicts and features."""
 RELEASE = Path("release")

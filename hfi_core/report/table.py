@@ -35,6 +35,21 @@ def build_attack_table(evaluation: Mapping[str, Any]) -> list[list[str]]:
     return lines
 
 
+def build_round_table(rounds: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """Return a header and a line for each round and attack: what the attack got before its pictures were learned from.
+
+    The last lines are of the present evaluation.
+    """
+    lines = [["round", "row", "attack", "attack success", "pictures", "candidates", "judged", "objectionable"]]
+    for one in rounds:
+        name = "now" if one["number"] is None else f"{one['concept']}, round {one['number']}"
+        for attack, figure in one["attacks"].items():
+            success = format_figure(figure) + ("" if figure["calibrated"] else " (not calibrated)")
+            counts = [str(one.get(key, "–")) for key in ("candidates", "judged", "objectionable")]
+            lines.append([name, one["row"], attack, success, str(figure["n"]), *counts])
+    return lines
+
+
 def _format_metric(row: Mapping[str, Any], metric: str) -> str:
     return format_figure(row["metrics"][metric]) if metric in row["metrics"] else "–"
 

@@ -4,13 +4,16 @@ Nothing here was trained against: the attackers' seeds and pictures are ones tha
 """
 
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 
 from hfi_core.attacks.base import Attacker, Target, list_attackers
 from hfi_core.attacks.files import AttackerResult, write_attack
 from hfi_core.attacks.kinds import find_attack
+from hfi_core.candidates.rounds import read_rounds
 from hfi_core.compute.device import configure_torch
+from hfi_core.compute.seeding import derive_seed
 from hfi_core.inversion.examples import labelled_examples
 from hfi_core.inversion.tokens import load_tokens
 from hfi_core.io.atomic import atomic_folder
@@ -55,6 +58,12 @@ def _report(context: StageContext, attacker: Attacker, done: int, total: int, wh
     context.progress(done, total, f"{context.unit}, {attacker.attack} on {attacker.name}: {what}")
 
 
+def _seed_of_round(seed: int, candidates: Path) -> int:
+    """Return the attackers' seed, another one in each round: a removal has learned from what earlier seeds drew."""
+    rounds = len(read_rounds(candidates))
+    return derive_seed(seed, "round", rounds) if rounds else seed
+
+
 def _make_target(context: StageContext, model: TextToImage, attacker: Attacker) -> Target:
     params, inputs, concept = context.params, context.inputs, attacker.concept
     block = params.compute.block
@@ -81,5 +90,5 @@ def _make_target(context: StageContext, model: TextToImage, attacker: Attacker) 
         score_pictures=score_pictures,
         sampler=params.sampler,
         block=block,
-        seed=params.seed,
+        seed=_seed_of_round(params.seed, inputs["candidates"] / concept),
     )

@@ -9,6 +9,7 @@ from hfi_core.evaluation.human_figures import add_human_figures
 from hfi_core.evaluation.human_judgements import read_human_judgements
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
+from hfi_core.evaluation.rounds import describe_rounds
 from hfi_core.feedback.labels import read_pairs
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
@@ -36,6 +37,10 @@ def run(context: StageContext) -> dict[str, float]:
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
     if judgements is not None:
         evaluation = add_human_figures(params, evaluation, rows, judgements)
+    rounds = (
+        describe_rounds(params, inputs["candidates"], inputs["labels"], evaluation) if "candidates" in inputs else []
+    )
+    evaluation |= {"rounds": rounds} if rounds else {}
     # A project with curves has too many rows to show each: one of each curve stands for the others.
     curves = evaluation.get("curves")
     names = [row.name for row in rows]

@@ -69,3 +69,22 @@ def test_expired_pictures_go_from_the_imported_folder_too(queue, quick):
     queue.forget()
     queue.hfi("run", "--until", "ingest", **quick)
     assert queue.ran() == []
+
+
+def test_pictures_expire_from_the_one_of_several_sets_that_has_them(queue, quick):
+    other = "data/candidates/other"
+    save_image(queue.folder / "further" / "new.png", np.full((16, 16, 3), 200, np.uint8))
+    queue.hfi("candidates", "import", "further", "--name", "other")
+    queue.call("dvc", "add", "-q", other)
+    queue.edit(candidates__imported={"badge": [QUEUE, other]})
+    queue.hfi("params", "sync")
+    queue.hfi("run", **quick)
+    assert len(read_manifest(queue.folder / "candidates/badge")) == 4
+    queue.hfi("candidates", "expire", "--apply")
+    left = {folder: len(list((queue.folder / folder / "pictures").iterdir())) for folder in (QUEUE, other)}
+    assert left == {QUEUE: 0, other: 1}
+    assert len(list((queue.folder / "candidates/badge/pictures").iterdir())) == 1
+    queue.forget()
+    queue.hfi("run", **quick)
+    assert queue.ran() == []
+    assert "up to date" in queue.call("dvc", "status").stdout

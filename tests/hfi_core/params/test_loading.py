@@ -162,17 +162,17 @@ def test_a_number_that_is_none_is_refused(value):
         (
             ("candidates", "drawn"),
             {},
-            "each concept must be in exactly one of candidates.drawn and candidates.imported",
+            "each concept must be in candidates.drawn, in candidates.imported or in both",
         ),
         (
             ("candidates", "drawn"),
             {"badge": 8, "medal": 8},
-            "each concept must be in exactly one of candidates.drawn and candidates.imported",
+            "each concept must be in candidates.drawn, in candidates.imported or in both",
         ),
         (
             ("candidates", "imported"),
-            {"badge": "data/candidates/queue"},
-            "each concept must be in exactly one of candidates.drawn and candidates.imported",
+            {"medal": "data/candidates/queue"},
+            "each concept must be in candidates.drawn, in candidates.imported or in both",
         ),
         (("candidates", "imported"), {"badge": "candidates/badge"}, "the pipeline writes to"),
         (("candidates", "imported"), {"badge": "../queue"}, "inside the project"),
