@@ -112,8 +112,8 @@ def choose_anchors(
 ) -> torch.Tensor:
     """Return, for roll-outs at rows (B,) of a target, the rows (B,) whose anchors explain them best.
 
-    Each roll-out went through x_t (B, C, H, W) at timestep t, and ended in x_0. The anchor that explains it best has the
-    noise estimate that is nearest to the noise between the two, as in a diffusion classifier (Li et al. 2023).
+    Each roll-out went through x_t (B, C, H, W) at timestep t, and ended in x_0. The anchor that explains it best has
+    the noise estimate that is nearest to the noise between the two, as in a diffusion classifier (Li et al. 2023).
     """
     assert target.alternatives is not None
     _, anchors = target.anchors[0]

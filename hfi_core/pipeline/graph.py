@@ -134,10 +134,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=6,
+        revision=7,
         function="hfi_core.stages.package:run",
         params=(
-            *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
+            *_MODEL, "clip", "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
             "evaluate.level", "evaluate.suites", "feedback.simulated",
         ),
         inputs={
