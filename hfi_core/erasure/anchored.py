@@ -23,7 +23,7 @@ from hfi_core.erasure.words import ChosenWords, beside
 from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import Anchored
-from hfi_core.prompts import replace_text
+from hfi_core.prompts import leave_out, replace_text
 
 AnchorPrompts = Callable[[ErasureConcept], list[list[str]]]
 """Returns the anchors of a concept's prompts, for each alternative."""
@@ -86,7 +86,7 @@ def make_targets(
             redraw = draw_near(model, concept, v_star, jitter, times)
             targets.append(DistillationTarget(f"{concept.name} near v*", v, anchors, redraw=redraw))
     if preserve:
-        without = {prompt for concept in concepts for prompt in _leave_out(concept)}
+        without = {leave_out(prompt, concept.spec.text) for concept in concepts for prompt in concept.spec.prompts}
         preserved = model.encode(sorted({"", *without}))
         targets.append(DistillationTarget("preserved", preserved, ()))
     return targets
@@ -115,7 +115,8 @@ def word_targets(
         alone = [prompt for word in words for prompt in _place(concept, word)]
         near = [prompt for word in words for prompt in _place(concept, beside(text, word)) * times]
         u = [prompt for prompts in alternatives for prompt in prompts] * len(words)
-        without, v = _leave_out(concept) * len(words), _place(concept, objectionable) * times * len(words)
+        without = [leave_out(prompt, text) for prompt in concept.spec.prompts] * len(words)
+        v = _place(concept, objectionable) * times * len(words)
         is_beside = torch.tensor([0.0] * len(alone) + [1.0] * len(near), device=model.device)
         anchors = [(1 + contrast * is_beside, model.encode([*without, *u], concept.tokens))]
         if contrast:
@@ -136,8 +137,3 @@ def word_targets(
 def _place(concept: ErasureConcept, words: str) -> list[str]:
     """Return the concept's prompts with words in the place of its text."""
     return [replace_text(prompt, concept.spec.text, words) for prompt in concept.spec.prompts]
-
-
-def _leave_out(concept: ErasureConcept) -> list[str]:
-    """Return the concept's prompts without its text."""
-    return [" ".join(prompt.split()) for prompt in _place(concept, " ")]
