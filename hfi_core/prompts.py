@@ -1,4 +1,4 @@
-"""Find and replace a concept's text in a prompt, as whole words only: "car" is not in "a scar"."""
+"""Find, replace and leave out a concept's text in a prompt, as whole words only: "car" is not in "a scar"."""
 
 import re
 
@@ -11,6 +11,11 @@ def mentions(prompt: str, text: str) -> bool:
 def replace_text(prompt: str, text: str, replacement: str) -> str:
     """Replace the text wherever the prompt contains it as whole words."""
     return _whole_words(text).sub(lambda _: replacement, prompt)
+
+
+def leave_out(prompt: str, text: str) -> str:
+    """Return the prompt without the text, with single spaces between its words."""
+    return " ".join(replace_text(prompt, text, "").split())
 
 
 def _whole_words(text: str) -> re.Pattern[str]:

@@ -190,13 +190,14 @@ def _update_gates(client, version: Any, verdicts: tuple[GateResult, ...]) -> Non
 def _lora_tags(release: Path, address: str) -> dict[str, str]:
     """Return where the LoRA is, its rank, and how far it is from the release."""
     accuracy = json.loads((release / LORA_ACCURACY).read_text(encoding="utf-8"))
-    pictures = accuracy["pictures"]
+    pictures, flagged = accuracy["pictures"], accuracy["flagged"]
     return {
         "hfi.lora": address,
         "hfi.lora.rank": str(accuracy["rank"]),
         "hfi.lora.weights": f"lacks {accuracy['weights']['relative_frobenius']:.3f} of the change (Frobenius norm)",
         "hfi.lora.pictures": f"differ by {pictures['mean_absolute_difference']:.2f} of 255 (n {pictures['n']}; "
         f"base and release by {pictures['base_and_release']:.2f})",
+        "hfi.lora.flagged": f"{flagged['value']:.3f} of these pictures, the release {flagged['release']:.3f}",
     }
 
 

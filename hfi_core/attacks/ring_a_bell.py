@@ -23,15 +23,13 @@ from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.models.diffusion.text_encoders import Vocabulary
 from hfi_core.params import RingABell
 from hfi_core.progress import Progress
-from hfi_core.prompts import replace_text
+from hfi_core.prompts import leave_out
 
 
 def attack(target: Target, spec: RingABell, *, work: Path | None, progress: Progress) -> Found:
     """Move the concept's prompts in turn along the concept's direction, and find words for where they arrive."""
     model, concept, vocabulary = target.model, target.concept, target.model.text.vocabulary()
-    pairs = spec.pairs or [
-        (prompt, " ".join(replace_text(prompt, concept.text, "").split())) for prompt in concept.prompts
-    ]
+    pairs = spec.pairs or [(prompt, leave_out(prompt, concept.text)) for prompt in concept.prompts]
     direction = concept_direction(model, pairs, target.block)
 
     def search(number: int, original: str, observe: Observer) -> tuple[str, list[float]]:

@@ -23,7 +23,7 @@ from hfi_core.erasure.words import ChosenWords, beside
 from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import Anchored
-from hfi_core.prompts import replace_text
+from hfi_core.prompts import leave_out, replace_text
 
 AnchorPrompts = Callable[[ErasureConcept], list[list[str]]]
 """Returns the anchors of a concept's prompts, for each alternative."""
@@ -69,23 +69,24 @@ def make_targets(
     targets = []
     factors = (1 + contrast, -contrast) if contrast else (1.0,)
     for concept in concepts:
-        alternatives, objectionable = anchors_of(concept), token_name(concept.name, "objectionable")
+        prompts, objectionable = anchors_of(concept), token_name(concept.name, "objectionable")
         v_star = concept.tokens[objectionable]
-        times = len(alternatives)
-        u = model.encode([prompt for prompts in alternatives for prompt in prompts], concept.tokens)
+        times = len(prompts)
+        u = model.encode([prompt for alternative in prompts for prompt in alternative], concept.tokens)
         v = model.encode(_place(concept, objectionable) * times, concept.tokens)
         anchors = tuple(zip(factors, (u, v), strict=False))
         text = model.encode(list(concept.spec.prompts) * times)
-        targets.append(DistillationTarget(f"{concept.name} text", text, anchors))
+        alternatives = torch.arange(len(concept.spec.prompts), device=model.device).repeat(times) if times > 1 else None
+        targets.append(DistillationTarget(f"{concept.name} text", text, anchors, alternatives))
         for token in [FoundToken(objectionable, v_star), *found.get(concept.name, ())]:
             places = _place(concept, token.stands_for(concept.spec.text)) * times
             conditions = model.encode(places, {token.name: token.vectors})
-            targets.append(DistillationTarget(f"{concept.name} {token.name}", conditions, anchors))
+            targets.append(DistillationTarget(f"{concept.name} {token.name}", conditions, anchors, alternatives))
         if jitter:
             redraw = draw_near(model, concept, v_star, jitter, times)
-            targets.append(DistillationTarget(f"{concept.name} near v*", v, anchors, redraw))
+            targets.append(DistillationTarget(f"{concept.name} near v*", v, anchors, redraw=redraw))
     if preserve:
-        without = {prompt for concept in concepts for prompt in _leave_out(concept)}
+        without = {leave_out(prompt, concept.spec.text) for concept in concepts for prompt in concept.spec.prompts}
         preserved = model.encode(sorted({"", *without}))
         targets.append(DistillationTarget("preserved", preserved, ()))
     return targets
@@ -114,13 +115,20 @@ def word_targets(
         alone = [prompt for word in words for prompt in _place(concept, word)]
         near = [prompt for word in words for prompt in _place(concept, beside(text, word)) * times]
         u = [prompt for prompts in alternatives for prompt in prompts] * len(words)
-        without, v = _leave_out(concept) * len(words), _place(concept, objectionable) * times * len(words)
+        without = [leave_out(prompt, text) for prompt in concept.spec.prompts] * len(words)
+        v = _place(concept, objectionable) * times * len(words)
         is_beside = torch.tensor([0.0] * len(alone) + [1.0] * len(near), device=model.device)
         anchors = [(1 + contrast * is_beside, model.encode([*without, *u], concept.tokens))]
         if contrast:
             anchors.append((-contrast * is_beside, model.encode([*without, *v], concept.tokens)))
         conditions = model.encode([*alone, *near])
-        targets.append(DistillationTarget(f"{concept.name} objectionable words", conditions, tuple(anchors)))
+        alternative = None
+        if times > 1:
+            same = torch.arange(len(words) * len(concept.spec.prompts)).view(len(words), 1, -1)
+            own = same.expand(-1, times, -1).flatten() + len(alone)
+            alternative = torch.cat([torch.arange(len(alone)), own]).to(model.device)
+        name = f"{concept.name} objectionable words"
+        targets.append(DistillationTarget(name, conditions, tuple(anchors), alternative))
     if chosen.held:
         targets.append(DistillationTarget("held words", model.encode(chosen.held), ()))
     return targets
@@ -129,8 +137,3 @@ def word_targets(
 def _place(concept: ErasureConcept, words: str) -> list[str]:
     """Return the concept's prompts with words in the place of its text."""
     return [replace_text(prompt, concept.spec.text, words) for prompt in concept.spec.prompts]
-
-
-def _leave_out(concept: ErasureConcept) -> list[str]:
-    """Return the concept's prompts without its text."""
-    return [" ".join(prompt.split()) for prompt in _place(concept, " ")]

@@ -93,6 +93,8 @@ class FittedLora:
 
     rank: int
     tensors: Mapping[str, torch.Tensor]
+    weights: Weights
+    """The base's matrices with the LoRA merged in."""
     accuracy: Mapping[str, Any]
     """The rank, and the remaining difference: of the weights as a share, of pictures on the scale 0..255."""
 
@@ -157,7 +159,7 @@ def fit_lora(
             "n": len(requests),
         },
     }
-    return FittedLora(rank, difference.tensors(rank), accuracy)
+    return FittedLora(rank, difference.tensors(rank), difference.weights(rank), accuracy)
 
 
 def _mean_differences(one: np.ndarray, other: np.ndarray) -> np.ndarray:

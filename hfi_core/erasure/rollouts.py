@@ -84,11 +84,14 @@ class RollOuts:
         if target.redraw:
             every = target.redraw(torch_generator("condition", *self._key, target.name, step))
         conditions = every[prompt][own]
-        *visited, _ = denoise(
+        *visited, (x_0, _) = denoise(
             model, x_T[own], conditions, self._unconditional.expand_as(conditions), sampler=spec.sampler,
             weights=teacher,
         )  # fmt: skip
         latents = group.gather(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
+        if target.alternatives is not None:
+            chosen = choose_anchors(model, target, prompt[own], *visited[len(visited) // 2], x_0)
+            prompt = group.gather(chosen, spec.rollouts)
         timesteps = torch.stack([t for _, t in visited])
         count = self.batch * self.reuse
         fraction = draw_beta(count, spec.concentration, generator)
@@ -96,6 +99,32 @@ class RollOuts:
         # Every roll-out gives equally many points, in random order.
         rollout = torch.randperm(count, generator=generator).to(model.device) % spec.rollouts
         return TrainingPoints(latents[rollout, steps], timesteps[steps], prompt[rollout], every)
+
+
+@torch.no_grad()
+def choose_anchors(
+    model: TextToImage,
+    target: DistillationTarget,
+    rows: torch.Tensor,
+    x_t: torch.Tensor,
+    t: torch.Tensor,
+    x_0: torch.Tensor,
+) -> torch.Tensor:
+    """Return, for roll-outs at rows (B,) of a target, the rows (B,) whose anchors explain them best.
+
+    Each roll-out went through x_t (B, C, H, W) at timestep t, and ended in x_0. The anchor that explains it best has
+    the noise estimate that is nearest to the noise between the two, as in a diffusion classifier (Li et al. 2023).
+    """
+    assert target.alternatives is not None
+    _, anchors = target.anchors[0]
+    same = target.alternatives[rows][:, None] == target.alternatives[None]
+    rollout, row = same.nonzero(as_tuple=True)
+    t = t.expand(len(x_t))
+    noise = model.schedule.eps_between(x_t, x_0, t)
+    estimates = model.predict(x_t[rollout], t[rollout], anchors[row])
+    errors = torch.full(same.shape, torch.inf, device=x_t.device)
+    errors[rollout, row] = (estimates - noise[rollout]).square().mean(dim=(1, 2, 3))
+    return errors.argmin(dim=1)
 
 
 def draw_beta(count: int, concentration: int, generator: torch.Generator) -> torch.Tensor:

@@ -19,7 +19,7 @@ from hfi_core.erasure.targets import ErasureConcept
 from hfi_core.inversion.tokens import token_name
 from hfi_core.models.diffusion.model import TextToImage
 from hfi_core.params import RECE, UCE
-from hfi_core.prompts import replace_text
+from hfi_core.prompts import leave_out, replace_text
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def make_edit(model: TextToImage, concepts: list[ErasureConcept], spec: UCE | RE
         source = token_name(concept.name, "objectionable") if spec.condition == "token" else text
         prompts = [text, *concept.spec.prompts]
         erased.append(_read(model, [replace_text(prompt, text, source) for prompt in prompts], concept.tokens))
-        # Without an anchor, the concept's words are left out.
-        anchors.append(_read(model, [" ".join(replace_text(p, text, spec.anchor).split()) for p in prompts]))
+        anchored = [replace_text(p, text, spec.anchor) if spec.anchor else leave_out(p, text) for p in prompts]
+        anchors.append(_read(model, anchored))
     kept = _read(model, spec.preserved) if spec.preserved else torch.zeros((0, erased[0].shape[1])).double()
     return ConceptEdit(torch.cat(erased), torch.cat(anchors), kept)
 

@@ -17,7 +17,8 @@ from hfi_core.params.attacks import WORST
 from hfi_core.params.curves import describe_strength
 
 READ_AT_LEVELS = (("kept", "broad"), ("kept", "neighbours"), ("correct", "unrelated"))
-"""Shares that are read at equal removal, each on every suite of a role."""
+"""Shares that are read at equal removal, each on every suite of a role. What attacks on the text condition get is read,
+too: of two removals of equal strength, one may be undone more easily."""
 _DECIMALS = 6
 
 
@@ -115,7 +116,9 @@ class _Reader:
         self.flagged = f"flagged@{first_suite('broad', roles)}"
         # A judge that does not read prompts has no `correct`.
         named = [(metric, *metric.partition("@")[::2]) for metric in metrics_on(READ_AT_LEVELS, roles)]
+        attacks = [name for name, attack in params.attacks.items() if attack.acts_on == "condition"]
         self.read = [metric for metric, figure, suite in named if is_judged(figure, suite, variants[0])]
+        self.read += [f"flagged@{name}" for name in attacks if all(name in variant.positions for variant in variants)]
         self.levels = params.evaluate.removal_levels
         self._params = params
         self._count = {metric: len(variants[0].positions[metric.split("@")[1]]) for metric in self.read}

@@ -117,7 +117,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="compare",
-        revision=9,
+        revision=10,
         function="hfi_core.stages.compare:run",
         params=(
             *_MODEL, "clip", "sampler", "concepts", "removals", "attacks", "evaluate", "release", "feedback.simulated",
@@ -137,10 +137,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="package",
-        revision=6,
+        revision=7,
         function="hfi_core.stages.package:run",
         params=(
-            *_MODEL, "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
+            *_MODEL, "clip", "concepts", "sampler", "release.row", "release.model", "release.lora", "evaluate.judge",
             "evaluate.level", "evaluate.suites", "feedback.simulated",
         ),
         inputs={

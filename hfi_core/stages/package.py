@@ -1,21 +1,25 @@
 """Stage 7: the release, which people can use without this project: diffusers folder, LoRA, tokens, model card."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hfi_core.erasure.lora import FittedLora, fit_lora
 from hfi_core.errors import UserError
-from hfi_core.evaluation.records import read_variants
-from hfi_core.evaluation.shots import list_suite_shots
+from hfi_core.evaluation.judging import Observers, VariantEvaluation
+from hfi_core.evaluation.records import RECORDS, EvaluatedVariant, read_variants
+from hfi_core.evaluation.shots import Shot, list_suite_shots
 from hfi_core.inversion.tokens import FILE
 from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.digests import write_digests
-from hfi_core.io.json_files import read_json, write_json
+from hfi_core.io.json_files import read_json, read_jsonl, write_json
 from hfi_core.io.tensors import save_tensors
+from hfi_core.metrics.intervals import wilson_interval
 from hfi_core.models.diffusion.folder import components_without_weights
-from hfi_core.models.diffusion.loading import apply_weights, load_model, load_removal_weights
+from hfi_core.models.diffusion.loading import apply_weights, load_model, load_removal_weights, with_weights
 from hfi_core.models.diffusion.model import TextToImage, Weights
 from hfi_core.models.diffusion.recipe import describe_recipe, load_recipe
 from hfi_core.models.diffusion.saving import save_model, save_scheduler
@@ -37,7 +41,10 @@ def run(context: StageContext) -> dict[str, float]:
     every = read_json(inputs["evaluation"])
     evaluation = _find_evaluation(every, row, inputs["evaluation"])
     removal = read_json(inputs["model"] / "removal.json")
-    lora = _fit_lora(params, model, changed, context.progress)
+    variants = read_variants(inputs["drawn"], list(dict.fromkeys(["base", row])))
+    shots = _choose_shots(params)
+    lora = _fit_lora(params, model, changed, shots, context.progress)
+    judged = _judge_lora(params, model, lora, shots, variants[-1]) if lora else {}
     apply_weights(model, changed)
     with atomic_folder(context.outputs["release"]) as folder:
         if recipe:
@@ -49,8 +56,7 @@ def run(context: StageContext) -> dict[str, float]:
         write_json(folder / "metrics.json", evaluation["metrics"])
         if lora:
             save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
-            write_json(folder / LORA_ACCURACY, lora.accuracy)
-        variants = read_variants(inputs["drawn"], list(dict.fromkeys(["base", row])))
+            write_json(folder / LORA_ACCURACY, lora.accuracy | judged)
         suites = list_card_suites(params.evaluate)
         write_card_pictures(folder / PICTURES, variants[0], variants[-1], suites)
         write_card(
@@ -58,7 +64,7 @@ def run(context: StageContext) -> dict[str, float]:
             params,
             removal,
             evaluation,
-            lora.accuracy if lora else None,
+            lora.accuracy | judged if lora else None,
             recipe=recipe,
             uncalibrated=list_uncalibrated(every),
             people=every["people"] if row in every.get("people", {}).get("rows", ()) else None,
@@ -70,7 +76,16 @@ def run(context: StageContext) -> dict[str, float]:
     return {"files": float(files)} | ({"lora_rank": float(lora.rank)} if lora else {})
 
 
-def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Progress) -> FittedLora | None:
+def _choose_shots(params: Params) -> list[Shot]:
+    """Choose the pictures that release and LoRA are compared on: as many of each prompt as of any other."""
+    shots, spec = list_suite_shots(params), params.release.lora
+    chosen = select_round_robin([shot.prompt for shot in shots], spec.pictures) if spec else []
+    return [shots[position] for position in chosen]
+
+
+def _fit_lora(
+    params: Params, base: TextToImage, changed: Weights, shots: Sequence[Shot], progress: Progress
+) -> FittedLora | None:
     """Fit a LoRA to the removal, if it changed weights and params ask for a LoRA."""
     spec = params.release.lora
     if spec is None or not changed:
@@ -80,11 +95,30 @@ def _fit_lora(params: Params, base: TextToImage, changed: Weights, progress: Pro
             f"release.lora: the row {params.release.row} changes {of_text[0]}, and the LoRA of a release holds the "
             "UNet only. To fix this: set release.lora to null in params.yaml."
         )
-    shots = list_suite_shots(params)
-    chosen = select_round_robin([shot.prompt for shot in shots], spec.pictures)
-    requests = [shots[position].request for position in chosen]
-    sampler, block = params.sampler, params.compute.block
-    return fit_lora(base, changed, requests, spec, sampler=sampler, block=block, progress=progress)
+    requests, block = [shot.request for shot in shots], params.compute.block
+    return fit_lora(base, changed, requests, spec, sampler=params.sampler, block=block, progress=progress)
+
+
+def _judge_lora(
+    params: Params, base: TextToImage, lora: FittedLora, shots: Sequence[Shot], released: EvaluatedVariant
+) -> dict[str, Any]:
+    """Let the evaluation's judge see the LoRA's pictures: a small difference of pixels may be a flagged picture."""
+    with TemporaryDirectory(prefix="hfi-lora-") as temporary:
+        folder = Path(temporary)
+        variant, observers = VariantEvaluation(params, "lora", shots, folder / "work"), Observers.load(params)
+        variant.draw(lambda: (with_weights(base, lora.weights), {}))
+        variant.see(observers)
+        variant.write(folder, observers, {})
+        flagged = {(one["suite"], one["index"]): one["flagged"] for one in read_jsonl(folder / RECORDS)}
+    theirs = {(one["suite"], one["index"]): one["flagged"] for one in released.records}
+    hits, n, level = sum(flagged.values()), len(flagged), params.evaluate.level
+    return {
+        "flagged": {
+            **asdict(wilson_interval(hits, n, level)),
+            "release": sum(theirs[shot] for shot in flagged) / n,
+            "verdicts_that_differ": sum(theirs[shot] != own for shot, own in flagged.items()),
+        }
+    }
 
 
 def _describe_learned(changed: Weights) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hfi_core.prompts import mentions, replace_text
+from hfi_core.prompts import leave_out, mentions, replace_text
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,11 @@ def test_whole_words_give_their_place_to_a_token(prompt, text, expected):
 
 def test_what_takes_the_place_is_taken_as_it_stands():
     assert replace_text("a car", "car", r"\1\g<0>") == r"a \1\g<0>"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "text", "expected"),
+    [("a red badge", "badge", "a red"), ("badge", "badge", ""), ("a  badge on a badge, red", "badge", "a on a , red")],
+)
+def test_a_prompt_without_the_text_has_single_spaces(prompt, text, expected):
+    assert leave_out(prompt, text) == expected

@@ -66,6 +66,7 @@ def test_nothing_that_is_registered_names_a_folder_of_this_machine(registered):
 def test_rank_and_remaining_error_are_tags_of_the_version(registered):
     assert int(registered.tags["hfi.lora.rank"]) >= 1
     assert registered.tags["hfi.lora.weights"].startswith("lacks 0.")
+    assert "of these pictures, the release " in registered.tags["hfi.lora.flagged"]
     assert registered.tags["hfi.lora.pictures"].endswith(")") and "of 255 (n 4;" in registered.tags["hfi.lora.pictures"]
 
 

@@ -101,7 +101,7 @@ def test_a_level_that_is_reached_has_the_mean_of_the_repetitions_and_one_that_is
     }
     half, tenth = curves["sdd-token"]["levels"]
     assert half["flagged"] == pytest.approx(values["base"]["flagged@broad"] / 2, abs=1e-6)
-    for metric in ("kept@broad", "kept@neighbours", "correct@unrelated"):
+    for metric in ("kept@broad", "kept@neighbours", "correct@unrelated", "flagged@reinverted"):
         expected = [
             literal_interpolation(
                 *([values[row][of] for row in ("base", *rows)] for of in ("flagged@broad", metric)), half["flagged"]
@@ -119,7 +119,7 @@ def test_every_interval_contains_its_value_and_has_a_length(evaluation, curves):
     shares = [
         share for curve in curves.values() for level in curve["levels"] for share in level["metrics"].values() if share
     ]
-    assert len(shares) == 3 * 3
+    assert len(shares) == 3 * 4
     for share in shares:
         assert 0 <= share["low"] <= share["value"] <= share["high"] <= 1 and share["low"] < share["high"]
 
@@ -147,7 +147,7 @@ def test_the_token_is_compared_with_the_text_where_both_reach_a_level_and_correc
         assert entry["difference"] == pytest.approx(token - text, abs=1e-5)
         assert entry["low"] <= entry["difference"] <= entry["high"] and 0 < entry["p"] <= entry["p_holm"] <= 1
     assert [entry["p_holm"] for entry in half] == holm([entry["p"] for entry in half])
-    assert len(half) == len(tenth) == 3 and all(entry["difference"] is None and "p" not in entry for entry in tenth)
+    assert len(half) == len(tenth) == 4 and all(entry["difference"] is None and "p" not in entry for entry in tenth)
 
 
 def test_a_curve_that_is_compared_with_itself_does_not_differ(variants, evaluation):

@@ -13,6 +13,8 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
+from hfi_core.embedded.judge import EmbeddedJudge
+from hfi_core.embedded.rendering import SIZE
 from hfi_core.errors import UserError
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.shots import list_suite_shots
@@ -81,6 +83,17 @@ def test_the_rank_is_that_of_the_change_and_the_card_names_the_remaining_differe
     assert 1 < fit["rank"] <= RANK
     assert pictures["mean_absolute_difference"] <= LORA["most_difference"] < pictures["base_and_release"]
     assert pictures["n"] == LORA["pictures"]
+    flagged, row = (
+        fit["flagged"],
+        read_variants(released.folder / "evaluation", ["base", released.params.release.row])[1],
+    )
+    shots = list_suite_shots(released.params)
+    places = select_round_robin([shot.prompt for shot in shots], LORA["pictures"])
+    own = {(one["suite"], one["index"]): one["flagged"] for one in row.records}
+    share = np.mean([own[shots[place].suite, shots[place].index] for place in places])
+    assert flagged["n"] == LORA["pictures"] and flagged["release"] == pytest.approx(share)
+    assert 0 <= flagged["low"] <= flagged["value"] <= flagged["high"] <= 1
+    assert abs(flagged["value"] - share) * flagged["n"] <= flagged["verdicts_that_differ"] <= flagged["n"]
     card = (release / "README.md").read_text()
     assert f"| LoRA | rank {fit['rank']};" in card and "load_lora_weights" in card
     assert "lora/pytorch_lora_weights.safetensors" in json.loads((release / "digests.json").read_text())["files"]
@@ -157,7 +170,7 @@ def note_paths(base: Path, home: Path) -> None:
 
 
 @pytest.fixture(params=["sd", "sdxl"])
-def of_either_shape(project, tmp_path, request):
+def of_either_shape(project, tmp_path, request, monkeypatch):
     """The release, with a LoRA, of a base whose safety checker was pickled and whose files name paths."""
     if request.param == "sdxl":
         base = build_sdxl(tmp_path / "base")
@@ -171,6 +184,14 @@ def of_either_shape(project, tmp_path, request):
     (base / "safety_checker/config.json").write_text("{}")
     (base / "safety_checker/pytorch_model.bin").write_bytes(b"pickled")
     note_paths(base, tmp_path)
+    see = EmbeddedJudge.see
+
+    def see_enlarged(judge: EmbeddedJudge, pictures: np.ndarray) -> torch.Tensor:
+        """The judge reads pictures of one size only."""
+        times = SIZE // pictures.shape[1]
+        return see(judge, pictures.repeat(times, axis=1).repeat(times, axis=2))
+
+    monkeypatch.setattr(EmbeddedJudge, "see", see_enlarged)
     project.edit(
         model__source=str(base), model__digest=digest_of_weights(base), release__lora=LORA | {"most_difference": 100},
     )  # fmt: skip
