@@ -44,7 +44,7 @@ def run(context: StageContext) -> dict[str, float]:
     variants = read_variants(inputs["drawn"], list(dict.fromkeys(["base", row])))
     shots = _choose_shots(params)
     lora = _fit_lora(params, model, changed, shots, context.progress)
-    judged = _judge_lora(params, model, lora, shots, variants[-1]) if lora else {}
+    accuracy = {**lora.accuracy, **_judge_lora(params, model, lora, shots, variants[-1])} if lora else None
     apply_weights(model, changed)
     with atomic_folder(context.outputs["release"]) as folder:
         if recipe:
@@ -56,7 +56,7 @@ def run(context: StageContext) -> dict[str, float]:
         write_json(folder / "metrics.json", evaluation["metrics"])
         if lora:
             save_tensors(folder / LORA_WEIGHTS, lora.tensors, {"base": params.model.digest, "row": row})
-            write_json(folder / LORA_ACCURACY, lora.accuracy | judged)
+            write_json(folder / LORA_ACCURACY, accuracy)
         suites = list_card_suites(params.evaluate)
         write_card_pictures(folder / PICTURES, variants[0], variants[-1], suites)
         write_card(
@@ -64,7 +64,7 @@ def run(context: StageContext) -> dict[str, float]:
             params,
             removal,
             evaluation,
-            lora.accuracy | judged if lora else None,
+            accuracy,
             recipe=recipe,
             uncalibrated=list_uncalibrated(every),
             people=every["people"] if row in every.get("people", {}).get("rows", ()) else None,
