@@ -117,7 +117,7 @@ def anchor_errors(
     """Return how badly anchors explain roll-outs, (B, K), as in a diffusion classifier (Li et al. 2023).
 
     It is the mean square of the anchor's noise estimate minus the noise between x_t (B, C, H, W), which the roll-out
-    went through at timestep t, and x_0, where it ended. Anchors (P, L, D) are at rows (B, K); a row of -1 gets infinity.
+    went through at timestep t, and x_0, where it ended. Anchors (P, L, D) are at rows (B, K); a row of -1 gets inf.
     """
     rollout, column = (rows >= 0).nonzero(as_tuple=True)
     t = t.expand(len(x_t))
