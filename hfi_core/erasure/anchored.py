@@ -69,22 +69,21 @@ def make_targets(
     targets = []
     factors = (1 + contrast, -contrast) if contrast else (1.0,)
     for concept in concepts:
-        prompts, objectionable = anchors_of(concept), token_name(concept.name, "objectionable")
+        alternatives, objectionable = anchors_of(concept), token_name(concept.name, "objectionable")
         v_star = concept.tokens[objectionable]
-        times = len(prompts)
-        u = model.encode([prompt for alternative in prompts for prompt in alternative], concept.tokens)
+        times = len(alternatives)
+        u = model.encode([prompt for prompts in alternatives for prompt in prompts], concept.tokens)
         v = model.encode(_place(concept, objectionable) * times, concept.tokens)
         anchors = tuple(zip(factors, (u, v), strict=False))
         text = model.encode(list(concept.spec.prompts) * times)
-        alternatives = torch.arange(len(concept.spec.prompts), device=model.device).repeat(times) if times > 1 else None
-        targets.append(DistillationTarget(f"{concept.name} text", text, anchors, alternatives))
+        targets.append(DistillationTarget(f"{concept.name} text", text, anchors))
         for token in [FoundToken(objectionable, v_star), *found.get(concept.name, ())]:
             places = _place(concept, token.stands_for(concept.spec.text)) * times
             conditions = model.encode(places, {token.name: token.vectors})
-            targets.append(DistillationTarget(f"{concept.name} {token.name}", conditions, anchors, alternatives))
+            targets.append(DistillationTarget(f"{concept.name} {token.name}", conditions, anchors))
         if jitter:
             redraw = draw_near(model, concept, v_star, jitter, times)
-            targets.append(DistillationTarget(f"{concept.name} near v*", v, anchors, redraw=redraw))
+            targets.append(DistillationTarget(f"{concept.name} near v*", v, anchors, redraw))
     if preserve:
         without = {leave_out(prompt, concept.spec.text) for concept in concepts for prompt in concept.spec.prompts}
         preserved = model.encode(sorted({"", *without}))
@@ -122,13 +121,7 @@ def word_targets(
         if contrast:
             anchors.append((-contrast * is_beside, model.encode([*without, *v], concept.tokens)))
         conditions = model.encode([*alone, *near])
-        alternative = None
-        if times > 1:
-            same = torch.arange(len(words) * len(concept.spec.prompts)).view(len(words), 1, -1)
-            own = same.expand(-1, times, -1).flatten() + len(alone)
-            alternative = torch.cat([torch.arange(len(alone)), own]).to(model.device)
-        name = f"{concept.name} objectionable words"
-        targets.append(DistillationTarget(name, conditions, tuple(anchors), alternative))
+        targets.append(DistillationTarget(f"{concept.name} objectionable words", conditions, tuple(anchors)))
     if chosen.held:
         targets.append(DistillationTarget("held words", model.encode(chosen.held), ()))
     return targets

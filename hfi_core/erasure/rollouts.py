@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from hfi_core.compute.data_parallel import current_group
 from hfi_core.compute.seeding import torch_generator
@@ -85,16 +84,11 @@ class RollOuts:
         if target.redraw:
             every = target.redraw(torch_generator("condition", *self._key, target.name, step))
         conditions = every[prompt][own]
-        *visited, (x_0, _) = denoise(
+        *visited, _ = denoise(
             model, x_T[own], conditions, self._unconditional.expand_as(conditions), sampler=spec.sampler,
             weights=teacher,
         )  # fmt: skip
         latents = group.gather(torch.stack([x_t for x_t, _ in visited], dim=1), spec.rollouts)
-        if target.alternatives is not None:
-            x_t, t = visited[len(visited) // 2]
-            rows = _alternative_rows(target.alternatives)[target.alternatives[prompt]]
-            errors = anchor_errors(model, target.anchors[0][1], rows[own], x_t, t, x_0)
-            prompt = rows[torch.arange(len(rows)), assign_evenly(group.gather(errors, spec.rollouts))]
         timesteps = torch.stack([t for _, t in visited])
         count = self.batch * self.reuse
         fraction = draw_beta(count, spec.concentration, generator)
@@ -102,45 +96,6 @@ class RollOuts:
         # Every roll-out gives equally many points, in random order.
         rollout = torch.randperm(count, generator=generator).to(model.device) % spec.rollouts
         return TrainingPoints(latents[rollout, steps], timesteps[steps], prompt[rollout], every)
-
-
-def _alternative_rows(alternatives: torch.Tensor) -> torch.Tensor:
-    """Return the rows of each number of `alternatives` (P,) as (numbers, K), padded with -1."""
-    numbers = [(alternatives == number).nonzero()[:, 0] for number in range(int(alternatives.max()) + 1)]
-    return torch.nn.utils.rnn.pad_sequence(numbers, batch_first=True, padding_value=-1)
-
-
-@torch.no_grad()
-def anchor_errors(
-    model: TextToImage, anchors: torch.Tensor, rows: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor, x_0: torch.Tensor
-) -> torch.Tensor:
-    """Return how badly anchors explain roll-outs, (B, K), as in a diffusion classifier (Li et al. 2023).
-
-    It is the mean square of the anchor's noise estimate minus the noise between x_t (B, C, H, W), which the roll-out
-    went through at timestep t, and x_0, where it ended. Anchors (P, L, D) are at rows (B, K); a row of -1 gets inf.
-    """
-    rollout, column = (rows >= 0).nonzero(as_tuple=True)
-    t = t.expand(len(x_t))
-    noise = model.schedule.eps_between(x_t, x_0, t)
-    estimates = model.predict(x_t[rollout], t[rollout], anchors[rows[rollout, column]])
-    errors = torch.full(rows.shape, torch.inf, device=x_t.device)
-    errors[rollout, column] = (estimates - noise[rollout]).square().mean(dim=(1, 2, 3))
-    return errors
-
-
-def assign_evenly(errors: torch.Tensor) -> torch.Tensor:
-    """Return a column (B,) for each line of errors (B, K): the least sum of errors with each column used equally often.
-
-    It is the assignment problem (Kuhn 1955). Without the second condition, the anchor that most roll-outs are near to
-    would get all of them in the end. A line with one finite error gets its column, and does not count.
-    """
-    chosen = errors.argmin(dim=1)
-    several = (errors.isfinite().sum(dim=1) > 1).nonzero()[:, 0]
-    if len(several):
-        times = -(-len(several) // errors.shape[1])
-        _, columns = linear_sum_assignment(errors[several].cpu().double().repeat(1, times).numpy())
-        chosen[several] = torch.from_numpy(columns % errors.shape[1]).to(chosen)
-    return chosen
 
 
 def draw_beta(count: int, concentration: int, generator: torch.Generator) -> torch.Tensor:

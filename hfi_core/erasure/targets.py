@@ -41,9 +41,6 @@ class DistillationTarget:
     """Factors, for all conditions or for each (P,), and conditions (P, L, D). The target is the sum of factor times the
     noise estimate under each condition; nothing is estimated where the factor is 0. Without anchors, the target is the
     frozen base's estimate under the condition itself, whatever the other targets' is."""
-    alternatives: torch.Tensor | None = None
-    """(P,): rows of one number, from 0, have one condition, and differ in their anchors. Each roll-out gets one that
-    explains it well, and every anchor gets equally many. None: each row is alone."""
     redraw: Callable[[torch.Generator], torch.Tensor] | None = None
     """Draws conditions (P, L, D) anew, each time that roll-outs are drawn, in the place of `conditions`."""
 

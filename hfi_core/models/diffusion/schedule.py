@@ -37,11 +37,6 @@ class NoiseSchedule:
         a, s = self._scales(t)
         return a * x0 + s * eps
 
-    def eps_between(self, x_t: torch.Tensor, x0: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        """Return the noise that turns clean latents (B, C, H, W) into x_t at timesteps (B,)."""
-        a, s = self._scales(t)
-        return (x_t - a * x0) / s
-
     def eps_from_output(self, output: torch.Tensor, x_t: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Return the noise that a network's output implies (for v: Salimans & Ho 2022, appendix D)."""
         if self.prediction_type == "epsilon":
