@@ -36,10 +36,11 @@ def contents(path: Path) -> list[str]:
 @pytest.fixture
 def old(tmp_path, monkeypatch):
     """A project whose params.yaml was written before candidates and some other keys were what they are."""
-    text = re.sub(r"candidates:\n(  .*\n)+", "", NOW)
+    candidates = re.search(r"^candidates:\n(  .*\n)+", NOW, re.M)[0]
+    text = NOW.replace(candidates, "")
     text = text.replace("    contrast: 1.0\n", "")
     text = text.replace("    feedback: binary\n", "    feedback: binary\n    pictures: 64  # of old\n")
-    assert text.count("\n") == NOW.count("\n") - 4
+    assert text.count("\n") == NOW.count("\n") - candidates.count("\n")
     monkeypatch.chdir(tmp_path)
     return write(tmp_path, text, OPERATIONS.replace("  retention_days: null\n", ""))
 
