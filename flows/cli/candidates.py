@@ -78,19 +78,14 @@ def import_(
 
     Each picture is checked, hashed and listed. Importing the same folder again changes nothing.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     from flows.runtime.console import info, show_progress
     from hfi_core.candidates.importer import import_candidates, read_picture_table
-    from hfi_core.errors import UserError, listed
+    from hfi_core.errors import listed
     from hfi_core.io.printable_text import escape_unprintable
-    from hfi_core.params import Name
+    from hfi_core.params.values import require_name
     from hfi_core.pipeline.layout import IMPORTED
 
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        raise UserError(f"--name {name!r}: small letters, digits, `_` and `-` are allowed, at most 64.") from error
+    require_name(name, "--name")
     metadata = read_picture_table(table) if table else None
     target = IMPORTED / name
     with show_progress(f"import {name}") as progress:

@@ -21,16 +21,13 @@ def export(
     import time
 
     from flows.runtime.console import info
-    from hfi_core.errors import UserError
     from hfi_core.evaluation.export import PICTURES, PROMPTS, REPORT, export_row
-    from hfi_core.evaluation.records import RECORDS, read_evaluation, read_variant
+    from hfi_core.evaluation.records import read_evaluation, read_variant, require_evaluated
     from hfi_core.params import load_params
 
     params = load_params(PARAMS)
-    if row not in params.removals:
-        raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
-    if not (EVALUATED_ROWS / row / RECORDS).exists():
-        raise UserError(f"{EVALUATED_ROWS / row} is missing. To make it: `hfi run`.")
+    params.require_row(row)
+    require_evaluated(EVALUATED_ROWS / row)
     folder = EXPORTS / row if out is None else out
     variant, evaluation = read_variant(EVALUATED_ROWS / row), read_evaluation(EVALUATION)
     pictures = export_row(params, variant, evaluation, folder, suites=suite or (), timestamp=time.time())

@@ -32,7 +32,7 @@ def create(
     from flows.runtime.lock import project_lock
     from hfi_core.errors import UserError
     from hfi_core.evaluation.human_batch import KEY, PICTURES, choose_suites, create_batch, require_batch_name
-    from hfi_core.evaluation.records import RECORDS, read_variants
+    from hfi_core.evaluation.records import read_variants, require_evaluated
     from hfi_core.params import load_params
     from hfi_core.pipeline.layout import EVALUATED_ROWS, HUMAN_EVALUATION, PARAMS
 
@@ -44,10 +44,8 @@ def create(
     suites = choose_suites(params, concept, suite or ())
     rows = list(dict.fromkeys(["base", *(row or [params.release.row])]))
     for one in rows:
-        if one not in params.removals:
-            raise UserError(f"There is no row {one!r}; params.yaml has {', '.join(params.removals)}.")
-        if not (EVALUATED_ROWS / one / RECORDS).exists():
-            raise UserError(f"{EVALUATED_ROWS / one} is missing. To make it: `hfi run`.")
+        params.require_row(one)
+        require_evaluated(EVALUATED_ROWS / one)
     folder = HUMAN_EVALUATION / name
     with project_lock():
         key = create_batch(params, read_variants(EVALUATED_ROWS, rows), folder, concept, suites, pictures)

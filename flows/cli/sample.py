@@ -35,8 +35,7 @@ def sample(
 
     params = with_local_device(load_params(PARAMS))
     folder = MODELS / row
-    if row not in params.removals:
-        raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
+    params.require_row(row)
     if row != "base" and not folder.exists():
         raise UserError(f"{folder} is missing. To make it: `hfi run --until distill`.")
     if out.exists() and not out.is_dir():

@@ -13,7 +13,7 @@ from hfi_core.candidates.importer import import_candidates
 from hfi_core.candidates.manifest import AttackOrigin, Candidate, read_manifest
 from hfi_core.candidates.rounds import Round, read_rounds
 from hfi_core.errors import UserError, listed
-from hfi_core.evaluation.records import RECORDS, read_evaluation, read_variant
+from hfi_core.evaluation.records import RECORDS, read_evaluation, read_variant, require_evaluated
 from hfi_core.evaluation.rounds import (
     Choice,
     choose_attacks,
@@ -51,12 +51,10 @@ def add_rounds(
     """
     params = load_params(PARAMS)
     row = params.release.row if row is None else row
-    if row not in params.removals:
-        raise UserError(f"There is no row {row!r}; params.yaml has {', '.join(params.removals)}.")
+    params.require_row(row)
     names = choose_attacks(params, attacks)
     folder = EVALUATED_ROWS / row
-    if not (folder / RECORDS).exists():
-        raise UserError(f"{folder} is missing. To make it: `hfi run`.")
+    require_evaluated(folder)
     digest = sha256_of_file(folder / RECORDS)
     made = {concept: _find_round(concept, row, digest) for concept in params.concepts}
     if all(made.values()):

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from hfi_core.candidates.manifest import MANIFEST, Candidate, PictureId, Sha256, read_manifest
 from hfi_core.compute.seeding import numpy_generator
@@ -26,6 +26,7 @@ from hfi_core.io.atomic import atomic_folder
 from hfi_core.io.hashing import sha256_of_file
 from hfi_core.io.json_files import read_json, write_json, write_jsonl
 from hfi_core.params import Name, Params
+from hfi_core.params.values import require_name
 
 PICTURES, KEY, JUDGEMENTS = "batch", "key.jsonl", "judgements.jsonl"
 _QUESTION = "question.json"
@@ -71,10 +72,7 @@ class Batch:
 
 def require_batch_name(params: Params, name: str) -> None:
     """Raise UserError if a batch cannot have this name. In judgements it stands in a concept's place."""
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError as error:
-        raise UserError(f"{name!r}: small letters, digits, `_` and `-` are allowed, at most 64.") from error
+    require_name(name)
     if name in params.concepts:
         raise UserError(f"{name!r} is the name of a concept. To fix this: give the batch another name.")
 

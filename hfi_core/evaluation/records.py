@@ -33,6 +33,12 @@ def read_evaluation(path: Path) -> dict[str, Any]:
 RECORDS, FEATURES, PROVENANCE = "pictures.jsonl", "features.safetensors", "provenance.json"
 
 
+def require_evaluated(folder: Path) -> None:
+    """Raise UserError if the evaluation of a variant is missing from its folder."""
+    if not (folder / RECORDS).exists():
+        raise UserError(f"{folder} is missing. To make it: `hfi run`.")
+
+
 @dataclass(frozen=True)
 class EvaluatedVariant:
     """The evaluation of one variant: the base model or the result of one removal."""

@@ -137,6 +137,11 @@ class Science(Frozen):
             raise UserError(f"There is no concept {name!r} in params.yaml; there are {', '.join(self.concepts)}.")
         return self.concepts[name]
 
+    def require_row(self, name: str) -> None:
+        """Raise UserError if there is no removal of that name."""
+        if name not in self.removals:
+            raise UserError(f"There is no row {name!r}; params.yaml has {', '.join(self.removals)}.")
+
 
 class Params(Operations, Science):
     """All settings of a project: `params.yaml` and `operations.yaml` together."""

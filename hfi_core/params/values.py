@@ -4,13 +4,33 @@ import re
 from collections import Counter
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
+
+from hfi_core.errors import UserError
 
 EMBEDDED = "embedded"
 """The name of the model, CLIP and judges that come with the package."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+
+
+def require_name(name: str, option: str = "") -> None:
+    """Raise UserError, which begins with the option that gave it, if a text cannot be a name."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError as error:
+        raise UserError(
+            f"{option} {name!r}: small letters, digits, `_` and `-` are allowed, at most 64.".lstrip()
+        ) from error
 
 
 def require_each_once(prompts: tuple[str, ...]) -> tuple[str, ...]:
