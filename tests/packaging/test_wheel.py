@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.integration.test_flow_and_dvc import shorten
+from tests.support.clones import shorten
 from tests.support.projects import REPOSITORY
 from tests.support.wheels import Environment, build_wheel, install_beside, install_whole
 
