@@ -49,7 +49,9 @@ def check_machine(deep: bool = False) -> Iterator[Finding]:
     yield Finding("params", True, f"{PARAMS} is valid")
     if old := find_old_folder(params):
         yield Finding("project folder", False, describe_move(old), RELOCATE)
-    yield _check_device(params)
+    yield (device := _check_device(params))
+    if device.ok:
+        yield _check_precision(params)
     yield _check_weights("model", params.model, "model")
     yield _check_weights("clip", params.clip, "clip")
     yield _check_judge(params)
@@ -98,6 +100,19 @@ def _check_device(params: Params) -> Finding:
     return Finding(
         "device", available, f"{name}{other}",
         f"torch finds no {kind} on this machine: repair the driver, or `export {VARIABLE}=cpu` to compute without it.",
+    )  # fmt: skip
+
+
+def _check_precision(params: Params) -> Finding:
+    """Note a precision for which the processor has no instructions: nothing fails, and a run takes a day."""
+    from hfi_core.compute.device import device_of, dtype_of, has_instructions
+
+    compute = with_local_device(params).compute
+    fast = has_instructions(device_of(compute), dtype_of(compute))
+    slow = f"{compute.dtype}, for which this processor has no instructions: a run takes six times as long, or longer"
+    return Finding(
+        "precision", fast, compute.dtype if fast else slow,
+        "Set compute.dtype to float32 in params.yaml, or compute on another machine.", needed=False,
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from hfi_core.embedded.networks import WEIGHTS, JudgeNetwork, build_scheduler, s
 from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import BADGES, WORLDS, World
 from hfi_core.embedded.tokenizer import build_tokenizer
-from hfi_core.embedded.training import Budget
+from hfi_core.embedded.training import CONTINUED, Budget
 from hfi_core.io.atomic import atomic_folder
 
 JUDGES = ("annotators", "evaluation")
@@ -49,21 +49,25 @@ def _load_vae(folder: Path) -> AutoencoderKL:
     return vae
 
 
-def build(folder: Path, budget: Budget, world: World = BADGES) -> None:
-    """Train the networks that are missing in `folder`, and write `pipeline`, `clip` and `judges` below it."""
+def build(folder: Path, budget: Budget, world: World = BADGES, start: Path | None = None) -> None:
+    """Train the networks that are missing in `folder`, and write `pipeline`, `clip` and `judges` below it.
+
+    The VAE, the text encoder and the UNet begin with those of the pipeline in `start`. CLIP and the judges never do.
+    """
     work = folder / "work"
     tokenizer = build_tokenizer(world)
+    other = StableDiffusionPipeline.from_pretrained(start, dtype=torch.float32) if start else None
 
     vae_folder = work / "vae"
     if not vae_folder.exists():
-        vae = training.train_vae(world, budget, work, _make_reporter("vae", budget.vae))
+        vae = training.train_vae(world, budget, work, _make_reporter("vae", budget.vae), other and other.vae)
         with atomic_folder(vae_folder) as beside:
             vae.save_pretrained(beside)
     vae = _load_vae(vae_folder)
 
     pipeline_folder = folder / "pipeline"
     if not pipeline_folder.exists():
-        unet, text_encoder = training.train_denoiser(world, budget, vae, tokenizer, work, _make_reporter)
+        unet, text_encoder = training.train_denoiser(world, budget, vae, tokenizer, work, _make_reporter, other)
         write_pipeline(pipeline_folder, vae, text_encoder, tokenizer, unet)
     # Train the other networks with the rounded VAE that is shipped, even if this run has just trained the exact one.
     vae = _load_vae(pipeline_folder / "vae")
@@ -102,11 +106,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hfi_core.embedded.build", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder to build the model in")
     parser.add_argument("--world", choices=sorted(WORLDS), default=BADGES.name, help="what the pictures show")
+    parser.add_argument("--start", type=Path, metavar="PIPELINE", help="pipeline of another world to continue from")
     parser.add_argument("--miniature", action="store_true", help="train each network for a few steps only, for tests")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    build(options.folder, training.MINIATURE if options.miniature else Budget(), WORLDS[options.world])
+    whole = CONTINUED if options.start else Budget()
+    build(options.folder, training.MINIATURE if options.miniature else whole, WORLDS[options.world], options.start)
     return 0
 
 

@@ -1,6 +1,7 @@
 """Train the networks of the embedded model on drawings, one network a function. Training is seeded and resumable."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -8,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image, ImageFilter
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from hfi_core.compute.batching import to_signed_tensor
+from hfi_core.compute.device import has_instructions
 from hfi_core.compute.seeding import numpy_generator, torch_generator
 from hfi_core.compute.training_loop import Checkpoint, Observer, ParameterGroup, cosine_decay, fit
 from hfi_core.embedded.captions import write_caption
@@ -32,7 +34,10 @@ from hfi_core.embedded.networks import (
 from hfi_core.embedded.rendering import render_scene
 from hfi_core.embedded.scenes import Scene, World, sample_scene
 
-_bfloat16 = partial(torch.autocast, "cpu", torch.bfloat16)
+
+def _autocast() -> AbstractContextManager:
+    """Compute in bfloat16 where the processor has instructions for it; elsewhere it takes many times as long."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=has_instructions(torch.device("cpu"), torch.bfloat16))
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,9 @@ class Budget:
     reconstructions: int = 6_000
     widths: tuple[int, int, int] = WIDTHS
 
+
+CONTINUED = Budget(vae=300, denoiser=3000, refinement=3000)
+"""Of a world that begins with the networks of another one."""
 
 MINIATURE = Budget(
     vae=3, denoiser=3, refinement=3, clip=3, judge=3, batch=8, drawings=16, reconstructions=16, widths=(16, 32, 32)
@@ -112,7 +120,7 @@ def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder:
     fit(
         groups, loss, steps=steps, schedule=lambda step, total: min(1.0, (step + 1) / 50) * cosine_decay(step, total),
         weight_decay=1e-4, average=average, decay=0.998, checkpoint=Checkpoint(folder / f"{name}.checkpoint", 250),
-        observe=observe, autocast=_bfloat16,
+        observe=observe, autocast=_autocast,
     )  # fmt: skip
     with torch.no_grad():
         for n, p in named.items():
@@ -121,10 +129,17 @@ def _fit(modules: list[tuple[torch.nn.Module, float]], loss, steps: int, folder:
         module.eval()
 
 
-def train_vae(world: World, budget: Budget, folder: Path, observe: Observer) -> AutoencoderKL:
-    """Train the VAE on squared and absolute error with a small KL term, and set the scaling factor of its latents."""
+def train_vae(
+    world: World, budget: Budget, folder: Path, observe: Observer, start: AutoencoderKL | None = None
+) -> AutoencoderKL:
+    """Train the VAE on squared and absolute error with a small KL term, and set the scaling factor of its latents.
+
+    It begins with the weights of `start`, where that is given.
+    """
     torch.manual_seed(0)
     vae = build_vae().to(memory_format=torch.channels_last)
+    if start is not None:
+        vae.load_state_dict(start.state_dict())
 
     def loss(step: int) -> torch.Tensor:
         pixels = render_scenes(world, sample_scenes(world, budget.batch // 2, "vae", step)).contiguous(
@@ -145,11 +160,23 @@ def train_vae(world: World, budget: Budget, folder: Path, observe: Observer) -> 
 def encode_drawings(world: World, vae: AutoencoderKL, scenes: list[Scene]) -> torch.Tensor:
     """Encode drawings as scaled latents (N, 4, 16, 16) in half precision."""
     parts = []
-    with torch.no_grad(), _bfloat16():
+    with torch.no_grad(), _autocast():
         for start in range(0, len(scenes), 256):
             mean = vae.encode(render_scenes(world, scenes[start : start + 256])).latent_dist.mean
             parts.append((mean.float() * vae.config.scaling_factor).half())
     return torch.cat(parts)
+
+
+def _copy_text_encoder(start: StableDiffusionPipeline, tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel) -> None:
+    """Copy all weights; of the embeddings, those of the words that both worlds know."""
+    known, table = start.tokenizer.get_vocab(), "embeddings.token_embedding.weight"
+    learned = text_encoder.state_dict()
+    for name, tensor in start.text_encoder.state_dict().items():
+        if not name.endswith(table):
+            learned[name].copy_(tensor)
+        else:
+            shared = [(row, known[word]) for word, row in tokenizer.get_vocab().items() if word in known]
+            learned[name][[row for row, _ in shared]] = tensor[[row for _, row in shared]].float()
 
 
 MAX_WEIGHT = 20.0
@@ -173,13 +200,18 @@ def train_denoiser(
     tokenizer: CLIPTokenizer,
     folder: Path,
     make_observer: Callable[[str, int], Observer],
+    start: StableDiffusionPipeline | None = None,
 ):
     """Train UNet and text encoder together; return both.
 
     First on the noise-prediction loss (Ho et al. 2020, eq. 14), then on the same loss with `weigh_timesteps`.
+    They begin with the weights of `start`, where that is given.
     """
     torch.manual_seed(1)
     unet, text_encoder = build_unet(budget.widths), build_text_encoder(tokenizer)
+    if start is not None:
+        unet.load_state_dict(start.unet.state_dict())
+        _copy_text_encoder(start, tokenizer, text_encoder)
     unet.set_attn_processor(AttnProcessor())  # the fused kernel's backward pass is four times slower on a CPU
     scenes = sample_scenes(world, budget.drawings, "denoiser")
     latents = encode_drawings(world, vae, scenes)

@@ -1,5 +1,7 @@
 """The builder makes everything that the package ships, and continues after an interruption."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
@@ -9,6 +11,7 @@ from hfi_core.embedded import training
 from hfi_core.embedded.build import JUDGES, build, main
 from hfi_core.embedded.networks import JudgeNetwork, build_scheduler, load_judge_network
 from hfi_core.embedded.scenes import BADGES, SIGNS
+from hfi_core.embedded.tokenizer import build_tokenizer
 from hfi_core.embedded.training import MAX_WEIGHT, MINIATURE, weigh_timesteps
 from hfi_core.io.tensors import load_tensors
 from hfi_core.models.weights import digest_of_weights
@@ -110,3 +113,28 @@ def test_the_refinement_weighs_errors_of_eps_as_those_of_v():
     ratio = weights[t] * (estimate - eps).square() / of_v
     torch.testing.assert_close(ratio[~capped], ratio[0].expand(int((~capped).sum())), rtol=1e-3, atol=0)
     assert (weights[t][capped] == weights.max()).all() and weights.mean() == pytest.approx(1)
+
+
+def test_a_world_may_begin_with_the_networks_of_another(miniature, tmp_path):
+    start = StableDiffusionPipeline.from_pretrained(miniature / "pipeline", dtype=torch.float32)
+    untrained = replace(MINIATURE, vae=0, denoiser=0, refinement=0)
+    tokenizer = build_tokenizer(SIGNS)
+    vae = training.train_vae(SIGNS, untrained, tmp_path, lambda *_: None, start.vae)
+    unet, text_encoder = training.train_denoiser(
+        SIGNS, untrained, vae, tokenizer, tmp_path, lambda *_: lambda *_: None, start
+    )
+    for made, begun in ((vae, start.vae), (unet, start.unet), (text_encoder.encoder, start.text_encoder.encoder)):
+        assert all(torch.equal(value, begun.state_dict()[name]) for name, value in made.state_dict().items())
+    mine, theirs = text_encoder.get_input_embeddings().weight, start.text_encoder.get_input_embeddings().weight
+    known, own = start.tokenizer.get_vocab(), tokenizer.get_vocab()
+    assert "with</w>" in own.keys() & known.keys()
+    for word in own.keys() & known.keys():
+        assert torch.equal(mine[own[word]], theirs[known[word]]), word
+    assert "sign</w>" not in known and not (mine[own["sign</w>"]] == theirs).all(1).any()
+
+
+def test_the_command_continues_from_a_pipeline(miniature, miniature_signs, tmp_path):
+    arguments = ["--world", "signs", "--miniature", "--threads", "1", "--start", str(miniature / "pipeline")]
+    assert main([str(tmp_path / "model"), *arguments]) == 0
+    assert digest_of_weights(tmp_path / "model" / "pipeline") != digest_of_weights(miniature_signs / "pipeline")
+    assert load_judge_network(tmp_path / "model" / "judges" / "evaluation").world is SIGNS
