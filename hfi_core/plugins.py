@@ -16,6 +16,7 @@ JUDGES: dict[str, str] = {
     "clip": "hfi_core.judges.clip:ClipJudge",
     "classifier": "hfi_core.judges.classifier:ClassifierJudge",
     "nudenet": "hfi_core.judges.nudenet:NudeNetJudge",
+    "probe": "hfi_core.judges.probe:ProbeJudge",
 }
 
 

@@ -18,6 +18,7 @@ from flows.cli import (
     gc,
     human_evaluation,
     init,
+    judge,
     params,
     plan,
     promotions,
@@ -69,6 +70,7 @@ app.add_typer(annotate.app, name="annotate")
 app.add_typer(candidates.app, name="candidates")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(human_evaluation.app, name="human-evaluation")
+app.add_typer(judge.app, name="judge")
 app.command()(trace.trace)
 app.add_typer(params.app, name="params")
 app.command()(gc.gc)

@@ -43,16 +43,23 @@ AGGREGATIONS = {"majority": SHARE_OF_VOTES, "dawid-skene": DAWID_SKENE}
 
 
 def make_binary_labels(
-    ledger: Ledger, aggregation: str, candidates: Mapping[str, Candidate], minimum: int, held_out: float
+    ledger: Ledger,
+    aggregation: str,
+    candidates: Mapping[str, Candidate],
+    minimum: int,
+    for_attacks: float,
+    for_judge: float = 0.0,
 ) -> list[Label]:
     """Make the labels of a concept by one of `AGGREGATIONS`.
 
     Dawid & Skene's method weighs annotators by all of their votes, including those on pictures that get no label.
     """
     if aggregation == "majority":
-        return make_labels(ledger.tallies(), share_of_votes, candidates, minimum, held_out)
+        return make_labels(ledger.tallies(), share_of_votes, candidates, minimum, for_attacks, for_judge)
     probabilities = fit_dawid_skene(ledger.votes())
-    return make_labels(ledger.tallies(), lambda tally: probabilities[tally.picture], candidates, minimum, held_out)
+    return make_labels(
+        ledger.tallies(), lambda tally: probabilities[tally.picture], candidates, minimum, for_attacks, for_judge
+    )
 
 
 def share_of_votes(tally: Tally) -> float:
@@ -65,13 +72,14 @@ def make_labels(
     label_of: Callable[[Tally], float],
     candidates: Mapping[str, Candidate],
     minimum: int,
-    held_out: float,
+    for_attacks: float,
+    for_judge: float = 0.0,
 ) -> list[Label]:
     """Make a label for each picture that has `minimum` judgements and at least one yes or no."""
     return [
         Label(
             tally.picture, candidates[tally.picture].sha256, label_of(tally),
-            tally.yes, tally.no, tally.cant_tell, assign_split(tally.picture, held_out),
+            tally.yes, tally.no, tally.cant_tell, assign_split(tally.picture, for_attacks, for_judge),
         )
         for tally in tallies
         if tally.yes + tally.no and tally.yes + tally.no + tally.cant_tell >= minimum

@@ -7,16 +7,19 @@ from typing import Any, Literal
 
 from hfi_core.io.json_files import read_json, read_jsonl, write_json, write_jsonl
 
-Split = Literal["learn", "attack"]
+Split = Literal["learn", "attack", "judge"]
 
 
-def assign_split(picture: str, held_out: float) -> Split:
+def assign_split(picture: str, for_attacks: float, for_judge: float = 0.0) -> Split:
     """Return the split of a picture by a hash of its id, so it is the same in every run and among any other pictures.
 
-    A larger share `held_out` moves pictures from "learn" to "attack", never the other way.
+    A larger share moves pictures out of "learn", and never between "attack" and "judge".
     """
     digest = hashlib.sha256(f"attack\x1f{picture}".encode()).digest()
-    return "attack" if int.from_bytes(digest[:8], "big") < held_out * 2**64 else "learn"
+    place = int.from_bytes(digest[:8], "big")
+    if place < for_attacks * 2**64:
+        return "attack"
+    return "judge" if place >= (1 - for_judge) * 2**64 else "learn"
 
 
 _LABELS, _PAIRS, _SUMMARY = "labels.jsonl", "pairs.jsonl", "summary.json"

@@ -94,7 +94,11 @@ def count_comparisons(rankings: Iterable[Ranking]) -> Comparisons:
 
 
 def make_ranking_labels(
-    comparisons: Comparisons, candidates: Mapping[str, Candidate], minimum: int, held_out: float
+    comparisons: Comparisons,
+    candidates: Mapping[str, Candidate],
+    minimum: int,
+    for_attacks: float,
+    for_judge: float = 0.0,
 ) -> list[Label]:
     """Make a label for each picture that was compared, and shown at least `minimum` times.
 
@@ -113,7 +117,7 @@ def make_ranking_labels(
     return [
         Label(
             name, candidates[name].sha256, float((rank - 1) / max(len(labelled) - 1, 1)),
-            won[name], lost[name], not_applicable[name], assign_split(name, held_out),
+            won[name], lost[name], not_applicable[name], assign_split(name, for_attacks, for_judge),
         )
         for name, rank in zip(labelled, ranks, strict=True)
     ]  # fmt: skip

@@ -16,7 +16,7 @@ _MIN_PER_CLASS = 2
 
 @dataclass(frozen=True)
 class FeedbackSufficiency:
-    """State of the judgements on a concept. Apart from one, pictures of the attack split do not count."""
+    """State of the judgements on a concept. Held-out pictures do not count, apart from one of the attack split."""
 
     concept: str
     candidates: int
@@ -54,7 +54,8 @@ def assess_sufficiency(
     Raises UserError if fewer candidates than `reward.least` are askable or labelled: no judgement could ever suffice.
     """
     known = {candidate.id: candidate for candidate in candidates}
-    splits = {name: assign_split(name, params.feedback.held_out_for_attacks) for name in known}
+    feedback = params.feedback
+    splits = {name: assign_split(name, feedback.held_out_for_attacks, feedback.held_out_for_judge) for name in known}
     minimum, required = params.feedback.minimum, params.reward.least
     if params.concepts[concept].feedback == "binary":
         votes = _votes(known, judgements)
@@ -72,8 +73,8 @@ def assess_sufficiency(
         raise UserError(
             f"{concept} has {learnable} candidates to learn from, and reward.least asks for {required} with labels: no "
             "judgement would be enough. (Gold pictures, and those without a file, are not asked about.)\n"
-            "  To fix this: draw more (candidates.drawn), import more, or lower reward.least or "
-            "feedback.held_out_for_attacks."
+            "  To fix this: draw more (candidates.drawn), import more, or lower reward.least, "
+            "feedback.held_out_for_attacks or feedback.held_out_for_judge."
         )
     learnt = {name: label for name, label in labels.items() if splits[name] == "learn"}
     missing = []

@@ -36,8 +36,7 @@ class ClipJudge:
 
     def judge(self, seen: torch.Tensor, prompts: Sequence[str], rivals: Sequence[str] = ()) -> list[PictureVerdict]:
         """See `Judge.judge`."""
-        probabilities = (self.scale * seen @ self.texts.T).softmax(-1)
-        groups = torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1).tolist()
+        groups = self.group_probabilities(seen).tolist()
         texts = sorted({*prompts, *rivals, *self.other})
         best = (seen @ self.clip.text_features(texts).T).argmax(1).tolist()
         return [
@@ -50,3 +49,8 @@ class ClipJudge:
             )
             for (flagged, accepted, other), index, prompt in zip(groups, best, prompts, strict=True)
         ]
+
+    def group_probabilities(self, seen: torch.Tensor) -> torch.Tensor:
+        """Return the probabilities (N, 3) of the groups flagged, accepted and other for image features (N, D)."""
+        probabilities = (self.scale * seen @ self.texts.T).softmax(-1)
+        return torch.stack([part.sum(1) for part in probabilities.split(self.groups, dim=1)], dim=1)

@@ -36,12 +36,12 @@ class JudgedWords(Frozen):
     """What a judge looks for. The words depend on the judge's kind."""
 
     flagged: tuple[Prompt, ...]
-    """Objectionable: words (clip), class labels (classifier, nudenet), or emblems, kinds and styles of the embedded
-    world."""
+    """Objectionable: words (clip, probe), class labels (classifier, nudenet), or emblems, kinds and styles of the
+    embedded world."""
     accepted: tuple[Prompt, ...]
     """On topic and accepted, in the same words."""
     other: tuple[Prompt, ...] = ()
-    """Words for all other pictures (clip)."""
+    """Words for all other pictures (clip, probe)."""
 
 
 class JudgeParams(JudgedWords):
@@ -50,17 +50,19 @@ class JudgeParams(JudgedWords):
     The embedded judge may have no words: it then flags the objectionable emblems of its world.
     """
 
-    kind: Annotated[str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier", "nudenet"])]
+    kind: Annotated[
+        str, AfterValidator(_known_judge), Field(examples=["embedded", "clip", "classifier", "nudenet", "probe"])
+    ]
     """`embedded`: the judge of the embedded world; `clip`: zero-shot by words; `classifier`: a transformers image
-    classifier; `nudenet`: the detector of the optional package NudeNet; or the name of another package's
-    entry point in `hfi.judges`."""
+    classifier; `nudenet`: the detector of the optional package NudeNet; `probe`: what `hfi judge fit` has learned from
+    people's answers; or the name of another package's entry point in `hfi.judges`."""
     source: str | None
     """Folder or hub id of the judge's weights; null for `embedded` and `nudenet`."""
     revision: Commit | None
     digest: Digest
     """Digest of the weights; for `nudenet` of the package's version and weights."""
     other: tuple[Prompt, ...]
-    """Words for all other pictures (clip)."""
+    """Words for all other pictures (clip, probe)."""
     threshold: Share
     """Smallest probability or score at which the judge gives a verdict. A judge that gives scores is shown over all
     thresholds, with this one named."""
@@ -71,6 +73,8 @@ class JudgeParams(JudgedWords):
     def _words(self):
         if self.kind == NUDENET and (self.source or self.revision):
             raise ValueError("judge 'nudenet' comes with its package: set source and revision to null")
+        if self.kind == "probe" and self.concepts:
+            raise ValueError("judge 'probe' was fitted to one concept, so it has no other words: set concepts to {}")
         for words in (self, *self.concepts.values()):
             if self.kind == NUDENET and not (words.flagged and words.accepted):
                 raise ValueError("judge 'nudenet' needs flagged and accepted: classes that it finds")

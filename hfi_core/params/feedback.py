@@ -131,6 +131,17 @@ class Feedback(Frozen):
     agreement: Agreement
     held_out_for_attacks: Annotated[float, Field(ge=0, lt=1)]
     """Share of the candidates that only attackers see; inversion and removal never do. 0 only without attacks."""
+    held_out_for_judge: Annotated[float, Field(ge=0, lt=1)]
+    """Share of the candidates that only `hfi judge fit` learns from, the maker of the judge `probe`. 0 without one."""
+
+    @model_validator(mode="after")
+    def _room_to_learn(self):
+        if self.held_out_for_attacks + self.held_out_for_judge >= 1:
+            raise ValueError(
+                "held_out_for_attacks and held_out_for_judge together hold out every picture. To fix this: lower them, "
+                "to .3 and .2 for example"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_source(self):

@@ -51,12 +51,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=5,
+        revision=6,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(
             "seed", "concepts.{unit}.feedback", "feedback.store", "feedback.minimum", "feedback.labels",
-            "feedback.agreement", "feedback.held_out_for_attacks",
+            "feedback.agreement", "feedback.held_out_for_attacks", "feedback.held_out_for_judge",
         ),
         inputs={"feedback": "{feedback.file}", "candidates": "candidates/{unit}"},
         outputs={"labels": "labels/{unit}"},

@@ -28,6 +28,8 @@ ATTACKS = Path("attacks")
 EVALUATED_ROWS = Path("evaluation")
 """A folder a removal: its pictures, verdicts and features."""
 RELEASE = Path("release")
+JUDGES = Path("data/judges")
+"""A folder a judge that `hfi judge fit` made."""
 HUMAN_EVALUATION = Path("data/human_evaluation")
 """A folder a batch of pictures that people judge blind: the pictures, what each is, and what people said."""
 HUMAN_EVALUATION_STORE = "sqlite:///human_evaluation.db"

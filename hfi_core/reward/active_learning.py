@@ -122,8 +122,8 @@ def select(
     features, known, rewards = features[:count_open], features[count_open:], rewards[:count_open]
     row = {name: k for k, name in enumerate(unlabelled)}
     uncertain = uncertainty(rewards, params.concepts[concept].feedback)
-    held_out = params.feedback.held_out_for_attacks
-    uncertain[[assign_split(name, held_out) == "attack" or name in sample for name in unlabelled]] = 0
+    held_out = (params.feedback.held_out_for_attacks, params.feedback.held_out_for_judge)
+    uncertain[[assign_split(name, *held_out) != "learn" or name in sample for name in unlabelled]] = 0
     random_rows = [row[name] for name in at_random]
     near = np.concatenate([known, features[random_rows]])
     active = spread_out(uncertain, features, near, count - max(more, len(at_random)))

@@ -71,7 +71,7 @@ class RewardModel(nn.Module):
     ) -> "FittedReward":
         """Fit a reward model to the labels of a concept's candidates (HFI, section 3).
 
-        Learns from labels of the part "learn" only; the part "attack" is kept for the attackers of the evaluation. A
+        Learns from labels of the part "learn" only; the others are kept for attackers and judge of the evaluation. A
         share of the pictures, `params.reward.held_out`, is held out. It chooses the step at which training stops, and
         measures the result.
 

@@ -74,8 +74,8 @@ def make_objective(
     if len(labels) < settings.least:
         raise UserError(
             f"{concept}: {len(labels)} pictures with labels to learn from; reward.least asks for {settings.least}.\n"
-            "  To fix this: have more pictures judged, or lower feedback.minimum, feedback.held_out_for_attacks or "
-            "reward.least."
+            "  To fix this: have more pictures judged, or lower feedback.minimum, feedback.held_out_for_attacks, "
+            "feedback.held_out_for_judge or reward.least."
         )
     if kind == "binary":
         return _binary_objective(concept, labels, settings, seed)

@@ -31,17 +31,17 @@ def run(context: StageContext) -> dict[str, float]:
     """
     params, inputs, unit = context.params, context.inputs, context.unit
     kind, feedback = params.concepts[unit].feedback, params.feedback
-    held_out = feedback.held_out_for_attacks
+    held_out = (feedback.held_out_for_attacks, feedback.held_out_for_judge)
     candidates = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
     with open_ledger(inputs["feedback"], unit, kind, candidates, live=feedback.store) as ledger:
         statistics = compute_statistics(ledger, kind)
         if kind == "binary":
             pairs = None
-            labels = make_binary_labels(ledger, feedback.labels, candidates, feedback.minimum, held_out)
+            labels = make_binary_labels(ledger, feedback.labels, candidates, feedback.minimum, *held_out)
         else:
             comparisons = count_comparisons(ledger.rankings())
             pairs = comparisons.pairs
-            labels = make_ranking_labels(comparisons, candidates, feedback.minimum, held_out)
+            labels = make_ranking_labels(comparisons, candidates, feedback.minimum, *held_out)
     totals = statistics.totals
     if totals.stale:
         warnings.warn(
@@ -67,7 +67,7 @@ def run(context: StageContext) -> dict[str, float]:
         "simulated": totals.simulated,
         "candidates": len(candidates),
         "pictures": len(labels),
-        "parts": {"learn": parts.count("learn"), "attack": parts.count("attack")},
+        "parts": {part: parts.count(part) for part in ("learn", "attack", "judge")},
         "judgements": totals.judgements,
         "superseded": totals.superseded,
         "stale": totals.stale,

@@ -1,4 +1,4 @@
-"""Stage 3: labels and pictures become a reward model (method, section 3). It never reads the labels' part "attack"."""
+"""Stage 3: labels and pictures become a reward model (method, section 3). It reads the labels' part "learn" only."""
 
 from collections import Counter
 

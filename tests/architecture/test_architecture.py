@@ -111,6 +111,7 @@ def test_only_the_evaluation_asks_a_judge():
     assert users_of("hfi_core.judges", outside) == {
         "hfi_core/embedded/judge.py",
         "hfi_core/evaluation/judging.py",
+        "hfi_core/evaluation/probe_fitting.py",
         "hfi_core/plugins.py",
     }
 

@@ -19,12 +19,12 @@ LEARN = [one for one in CANDIDATES if assign_split(one.id, 0.3) == "learn"]
 ATTACK = [one for one in CANDIDATES if assign_split(one.id, 0.3) == "attack"]
 
 
-def _params(kind="binary", minimum=1, least=4):
+def _params(kind="binary", minimum=1, least=4, held_out_for_judge=0.0):
     raw = default_raw()
     raw["concepts"]["badge"]["feedback"] = kind
     raw["feedback"]["minimum"] = minimum
     raw["reward"]["least"] = least
-    raw["feedback"]["held_out_for_attacks"] = 0.3
+    raw["feedback"] |= {"held_out_for_attacks": 0.3, "held_out_for_judge": held_out_for_judge}
     return parse_params(raw)
 
 
@@ -37,6 +37,14 @@ def _need(rows, candidates=CANDIDATES, askable=None, **settings):
 def _enough():
     answers = zip(LEARN[:4], ("yes", "yes", "no", "no"), strict=True)
     return [*(vote(one, answer) for one, answer in answers), vote(ATTACK[0])]
+
+
+def test_pictures_that_are_kept_for_a_judge_do_not_count():
+    for_judge = {one.id for one in CANDIDATES if assign_split(one.id, 0.3, 0.3) == "judge"}
+    learn = [one for one in LEARN if one.id not in for_judge]
+    need = _need(_enough(), held_out_for_judge=0.3)
+    assert for_judge and (need.candidates, need.required) == (len(learn), 4)
+    assert need.labelled == len([one for one in LEARN[:4] if one.id not in for_judge])
 
 
 def test_it_says_how_many_pictures_are_missing():

@@ -72,7 +72,7 @@ def test_binary_feedback_becomes_shares_of_votes_with_a_summary(tmp_path):
     summary = read_summary(tmp_path / "labels")
     assert summary == {
         "concept": "badge", "kind": "binary", "aggregation": "share of votes", "simulated": False, "candidates": 12,
-        "pictures": 2, "parts": {"learn": 2, "attack": 0}, "judgements": 4, "superseded": 0, "stale": 0,
+        "pictures": 2, "parts": {"learn": 2, "attack": 0, "judge": 0}, "judgements": 4, "superseded": 0, "stale": 0,
         "annotators": 2, "cant_tell": 1, "agreement": {"krippendorff_alpha": 0.0, "kendalls_w": None},
         "objectionable_share": 0.25,
         "agreement_intervals": {
@@ -154,6 +154,13 @@ def test_a_picture_is_in_the_part_that_its_id_gives_it(tmp_path):
     labels = read_labels(tmp_path / "labels")
     assert {one.part for one in labels} == {"learn", "attack"}
     assert all(one.part == assign_split(one.picture, share) for one in labels)
+
+
+def test_the_summary_counts_the_pictures_that_a_judge_learns_from(tmp_path):
+    _ingest(tmp_path, _votes(), held_out_for_judge=0.4)
+    parts = [one.part for one in read_labels(tmp_path / "labels")]
+    counts = json.loads((tmp_path / "labels/summary.json").read_text())["parts"]
+    assert counts == {part: parts.count(part) for part in ("learn", "attack", "judge")} and counts["judge"]
 
 
 def test_superseded_judgements_leave_no_trace_in_the_labels(tmp_path):
