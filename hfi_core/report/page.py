@@ -30,7 +30,12 @@ from hfi_core.report.findings import format_p_value, format_range, format_value,
 from hfi_core.report.images import build_strips, data_uri
 from hfi_core.report.people import describe_people
 from hfi_core.report.plots import ON_DARK, ON_LIGHT, recolour
-from hfi_core.report.table import build_attack_table, build_comparison_table, build_round_table
+from hfi_core.report.table import (
+    build_attack_table,
+    build_comparison_table,
+    build_round_table,
+    build_unseen_table,
+)
 from hfi_core.report.thresholds import build_threshold_table, has_curves
 
 _AGREEMENT_COLUMNS = {"accuracy": "agrees", "yes_found": "agrees on yes", "no_found": "agrees on no"}
@@ -133,6 +138,8 @@ def write_page(
         comparisons=[_describe_comparison(comparison) for comparison in evaluation["comparisons"]],
         attacks=evaluation["attacks"],
         attack_table=build_attack_table(evaluation),
+        trained_prompts=evaluation.get("unseen", {}).get("suites", {}),
+        unseen=build_unseen_table(evaluation),
         rounds=build_round_table(evaluation.get("rounds", ())),
         curves=describe_curves(curves) if (curves := evaluation.get("curves")) else None,
         levels=params.evaluate.removal_levels,

@@ -35,6 +35,19 @@ def build_attack_table(evaluation: Mapping[str, Any]) -> list[list[str]]:
     return lines
 
 
+def build_unseen_table(evaluation: Mapping[str, Any]) -> list[list[str]]:
+    """Return a header and a line for each row: its shares on prompts that nothing was trained on; empty without any.
+
+    Only rows of `evaluation` have a line, which may be fewer than were measured.
+    """
+    measured = evaluation.get("unseen", {}).get("rows", {})
+    lines = [[row["row"], measured[row["row"]]] for row in evaluation["rows"] if measured.get(row["row"])]
+    if not lines:
+        return []
+    metrics = list(lines[0][1])
+    return [["row", *metrics], *([row, *(format_figure(figures[one]) for one in metrics)] for row, figures in lines)]
+
+
 def build_round_table(rounds: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """Return a header and a line for each round and attack: what the attack got before its pictures were learned from.
 

@@ -10,6 +10,7 @@ from hfi_core.evaluation.human_judgements import read_human_judgements
 from hfi_core.evaluation.measure import build_evaluation
 from hfi_core.evaluation.records import read_variants
 from hfi_core.evaluation.rounds import describe_rounds
+from hfi_core.evaluation.unseen_prompts import measure_unseen
 from hfi_core.feedback.labels import read_pairs
 from hfi_core.io.atomic import atomic_file, atomic_folder
 from hfi_core.io.json_files import read_json, read_jsonl, write_json
@@ -37,6 +38,8 @@ def run(context: StageContext) -> dict[str, float]:
     evaluation = build_evaluation(params, rows, background.feedback, context.progress)
     if judgements is not None:
         evaluation = add_human_figures(params, evaluation, rows, judgements)
+    unseen = measure_unseen(params, rows)
+    evaluation |= {"unseen": unseen} if unseen else {}
     rounds = (
         describe_rounds(params, inputs["candidates"], inputs["labels"], evaluation) if "candidates" in inputs else []
     )

@@ -53,6 +53,13 @@ def test_running_twice_gives_the_same_bytes_and_returns_the_released_rows_figure
     assert found == {metric: figure["value"] for metric, figure in metrics.items()}
 
 
+def test_the_page_has_the_shares_on_prompts_that_nothing_was_trained_on(page, evaluation):
+    assert evaluation["unseen"]["suites"] == {"broad": {"prompts": 24, "trained": 8}}
+    assert "They are 8 of the 24 prompts of broad. The table has the shares on the others." in page
+    unseen = evaluation["unseen"]["rows"]["anchored"]["flagged@broad"]
+    assert f"{unseen['value']:.3f} [{unseen['low']:.3f}, {unseen['high']:.3f}]" in page.partition('id="unseen"')[2]
+
+
 def test_the_page_says_what_each_attacker_gets_where_there_are_several(params, page, tmp_path):
     attacked = with_attack(params, attackers=2)
     files = write_files(tmp_path, attacked)
