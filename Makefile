@@ -83,9 +83,11 @@ audit: install-test
 	$(AUDIT)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # The embedded model anew, and the second base model: build/worlds/badges, build/worlds/signs. One: make build-world WORLD=signs
+# The second begins with the networks of the package's model.
 WORLD ?= badges signs
 build-world: install
 	set -e; for world in $(WORLD); do \
-	  python -m hfi_core.embedded.build build/worlds/$$world --world $$world; \
+	  [ $$world = badges ] && start= || start="--start embedded"; \
+	  python -m hfi_core.embedded.build build/worlds/$$world --world $$world $$start; \
 	  python -m hfi_core.embedded.measure build/worlds/$$world; \
 	done

@@ -28,7 +28,8 @@ def init(
     info(f"Next:    cd {folder}")
     info("         git commit -m 'Begin'")
     if preset == "signs":
-        info("         python -m hfi_core.embedded.build data/signs --world signs; then `hfi params pin`")
+        info("         python -m hfi_core.embedded.build data/signs --world signs --start embedded")
+        info("         hfi params pin")
     elif preset not in ("embedded", "comparison", "concepts"):
         info("         edit params.yaml: model, concept, prompts; then `hfi params pin`")
     info("         hfi doctor; hfi plan; hfi run")

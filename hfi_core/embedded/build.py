@@ -20,7 +20,9 @@ from hfi_core.embedded.rendering import SIZE
 from hfi_core.embedded.scenes import BADGES, WORLDS, World
 from hfi_core.embedded.tokenizer import build_tokenizer
 from hfi_core.embedded.training import CONTINUED, Budget
+from hfi_core.errors import UserError
 from hfi_core.io.atomic import atomic_folder
+from hfi_core.models.weights import locate_weights
 
 JUDGES = ("annotators", "evaluation")
 
@@ -106,13 +108,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hfi_core.embedded.build", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder to build the model in")
     parser.add_argument("--world", choices=sorted(WORLDS), default=BADGES.name, help="what the pictures show")
-    parser.add_argument("--start", type=Path, metavar="PIPELINE", help="pipeline of another world to continue from")
+    parser.add_argument(
+        "--start",
+        metavar="PIPELINE",
+        help="begin with another world's pipeline: a folder, or `embedded`, the package's",
+    )
     parser.add_argument("--miniature", action="store_true", help="train each network for a few steps only, for tests")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    whole = CONTINUED if options.start else Budget()
-    build(options.folder, training.MINIATURE if options.miniature else whole, WORLDS[options.world], options.start)
+    try:
+        start = locate_weights(options.start, None, "model") if options.start else None
+    except UserError as error:
+        parser.error(f"--start: {error}")
+    whole = CONTINUED if start else Budget()
+    build(options.folder, training.MINIATURE if options.miniature else whole, WORLDS[options.world], start)
     return 0
 
 

@@ -133,6 +133,13 @@ def test_a_world_may_begin_with_the_networks_of_another(miniature, tmp_path):
     assert "sign</w>" not in known and not (mine[own["sign</w>"]] == theirs).all(1).any()
 
 
+def test_a_pipeline_that_is_not_there_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([str(tmp_path / "model"), "--world", "signs", "--start", str(tmp_path / "nowhere")])
+    assert end.value.code == 2 and "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
 def test_the_command_continues_from_a_pipeline(miniature, miniature_signs, tmp_path):
     arguments = ["--world", "signs", "--miniature", "--threads", "1", "--start", str(miniature / "pipeline")]
     assert main([str(tmp_path / "model"), *arguments]) == 0
