@@ -17,7 +17,6 @@ from hfi_core.compute.shards import WHOLE, Shard, unfinished_blocks
 from hfi_core.errors import UserError
 from hfi_core.evaluation.definitions import SHARES
 from hfi_core.evaluation.measure import compare_variants, measure_variant, suite_roles
-from hfi_core.evaluation.probe_fitting import require_other_clip
 from hfi_core.evaluation.records import FEATURES, PROVENANCE, RECORDS, read_variants
 from hfi_core.evaluation.shots import Shot, list_rivals, list_suite_shots
 from hfi_core.io.hashing import sha256_of_file, sha256_of_json
@@ -25,7 +24,7 @@ from hfi_core.io.images import load_image, save_image
 from hfi_core.io.json_files import write_json, write_jsonl
 from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.judges.base import Judge, PictureVerdict, Scores, load_judge
-from hfi_core.judges.probe import ProbeJudge
+from hfi_core.judges.probe import ProbeJudge, require_other_clip
 from hfi_core.metrics.distances import clip_score
 from hfi_core.models.clip import Clip
 from hfi_core.models.diffusion.model import TextToImage

@@ -11,7 +11,7 @@ from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import derive_seed
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import Label, read_labels, read_summary
-from hfi_core.judges.probe import Probe
+from hfi_core.judges.probe import Probe, require_other_clip
 from hfi_core.metrics.ranking import Measurement, Resampling
 from hfi_core.models.clip import Clip
 from hfi_core.params import Params, Source
@@ -75,15 +75,6 @@ def fit_probe(
         },
     }
     return Probe(torch.from_numpy(weight), torch.from_numpy(bias), card), figures
-
-
-def require_other_clip(params: Params, clip: Source) -> None:
-    """Raise UserError if a probe would read the embeddings that the reward model learned from."""
-    if clip.digest == params.clip.digest:
-        raise UserError(
-            "The probe would read the CLIP under clip: in params.yaml, which the reward model learned from, and would "
-            "share its mistakes.\n  To fix this: fit it on another CLIP, `hfi judge fit NAME --clip FOLDER`."
-        )
 
 
 def cross_fit(features: np.ndarray, shares: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from hfi_core.io.tensors import load_tensors, save_tensors
 from hfi_core.judges.clip import ClipJudge
 from hfi_core.models.clip import Clip
 from hfi_core.models.weights import locate_pinned
-from hfi_core.params import Compute, JudgeParams, Source
+from hfi_core.params import Compute, JudgeParams, Params, Source
 
 WEIGHTS, CARD = "probe.safetensors", "card.json"
 
@@ -65,6 +65,15 @@ class Probe:
                 f"{folder} is not a probe: {error}.\n  To fix this: make it again by `hfi judge fit`."
             ) from error
         return probe
+
+
+def require_other_clip(params: Params, clip: Source) -> None:
+    """Raise UserError if a probe would read the embeddings that the reward model learned from."""
+    if clip.digest == params.clip.digest:
+        raise UserError(
+            "The probe would read the CLIP under clip: in params.yaml, which the reward model learned from, and would "
+            "share its mistakes.\n  To fix this: fit it on another CLIP, `hfi judge fit NAME --clip FOLDER`."
+        )
 
 
 class ProbeJudge(ClipJudge):
