@@ -67,7 +67,8 @@ def run(context: StageContext) -> dict[str, float]:
         "simulated": totals.simulated,
         "candidates": len(candidates),
         "pictures": len(labels),
-        "parts": {part: parts.count(part) for part in ("learn", "attack", "judge")},
+        # Without pictures for a judge, the bytes are those of labels from before there was such a part.
+        "parts": {part: parts.count(part) for part in ("learn", "attack", "judge") if part != "judge" or part in parts},
         "judgements": totals.judgements,
         "superseded": totals.superseded,
         "stale": totals.stale,

@@ -72,7 +72,7 @@ def test_binary_feedback_becomes_shares_of_votes_with_a_summary(tmp_path):
     summary = read_summary(tmp_path / "labels")
     assert summary == {
         "concept": "badge", "kind": "binary", "aggregation": "share of votes", "simulated": False, "candidates": 12,
-        "pictures": 2, "parts": {"learn": 2, "attack": 0, "judge": 0}, "judgements": 4, "superseded": 0, "stale": 0,
+        "pictures": 2, "parts": {"learn": 2, "attack": 0}, "judgements": 4, "superseded": 0, "stale": 0,
         "annotators": 2, "cant_tell": 1, "agreement": {"krippendorff_alpha": 0.0, "kendalls_w": None},
         "objectionable_share": 0.25,
         "agreement_intervals": {
