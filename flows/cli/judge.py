@@ -70,5 +70,5 @@ def fit(
     info(f"      source: {folder}\n      revision: null\n      digest: {digest}")
     info("      # Words say what is on topic: flagged and accepted ones against those of other.")
     info(f"      flagged: {flagged}\n      accepted: {accepted}\n      other: {list(words.other)}")
-    info("      threshold: 0.5\n")
+    info("      threshold: 0.5" + ("\n      concepts: {}" if words.concepts else "") + "\n")
     info("Then `hfi run`, which draws and judges the rows again.")
