@@ -24,6 +24,8 @@ def fit(
     `feedback.held_out_for_judge` says how many pictures are kept for it. The judge does not change afterwards, so that
     figures of later runs can be compared. To fit another one, choose another name.
     """
+    import json
+
     from flows.runtime.console import info, show_progress
     from flows.runtime.device import with_local_device
     from flows.runtime.lock import project_lock
@@ -69,6 +71,7 @@ def fit(
     info("\n  evaluate:\n    judge:\n      kind: probe")
     info(f"      source: {folder}\n      revision: null\n      digest: {digest}")
     info("      # Words say what is on topic: flagged and accepted ones against those of other.")
-    info(f"      flagged: {flagged}\n      accepted: {accepted}\n      other: {list(words.other)}")
+    for key, texts in {"flagged": flagged, "accepted": accepted, "other": words.other}.items():
+        info(f"      {key}: {json.dumps(texts, ensure_ascii=False)}")
     info("      threshold: 0.5" + ("\n      concepts: {}" if words.concepts else "") + "\n")
     info("Then `hfi run`, which draws and judges the rows again.")
