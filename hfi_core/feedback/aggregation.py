@@ -2,11 +2,12 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from typing import get_args
 
 import numpy as np
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.labels import Label, assign_split
+from hfi_core.feedback.labels import Label, Split, assign_split
 from hfi_core.feedback.ledger import Ledger, Tally, Vote
 
 _MAX_STEPS = 200
@@ -52,11 +53,18 @@ def make_binary_labels(
 ) -> list[Label]:
     """Make the labels of a concept by one of `AGGREGATIONS`.
 
-    Dawid & Skene's method weighs annotators by all of their votes, including those on pictures that get no label.
+    Dawid & Skene's method weighs annotators by their votes, including those on pictures that get no label. Labels to
+    learn from follow from votes on such pictures alone: else they would depend on answers that are held out.
     """
     if aggregation == "majority":
         return make_labels(ledger.tallies(), share_of_votes, candidates, minimum, for_attacks, for_judge)
-    probabilities = fit_dawid_skene(ledger.votes())
+    votes = [(assign_split(vote.picture, for_attacks, for_judge), vote) for vote in ledger.votes()]
+    probabilities: dict[str, float] = {}
+    for part in get_args(Split):
+        if any(own == part for own, _ in votes):
+            fitted = fit_dawid_skene(vote for own, vote in votes if own in ("learn", part))
+            own_pictures = {vote.picture for own, vote in votes if own == part}
+            probabilities |= {picture: chance for picture, chance in fitted.items() if picture in own_pictures}
     return make_labels(
         ledger.tallies(), lambda tally: probabilities[tally.picture], candidates, minimum, for_attacks, for_judge
     )

@@ -51,7 +51,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=5,
+        revision=6,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(

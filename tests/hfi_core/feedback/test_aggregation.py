@@ -1,6 +1,9 @@
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hfi_core.feedback.aggregation import count_votes, make_binary_labels, make_labels, share_of_votes
+from hfi_core.feedback.labels import assign_split
 from hfi_core.feedback.ledger import Tally, open_ledger
 from tests.support.judging import candidate, vote, write_lines
 
@@ -11,10 +14,11 @@ def _shares(tallies, minimum=1):
     return make_labels(tallies, share_of_votes, CANDIDATES, minimum, 0)
 
 
-def _labels(path, rows, aggregation):
+def _labels(path, rows, aggregation, held_out=(0, 0), candidates=CANDIDATES):
     write_lines(path, rows)
-    with open_ledger(path, "badge", "binary", CANDIDATES) as ledger:
-        return {label.picture: label for label in make_binary_labels(ledger, aggregation, CANDIDATES, 1, 0)}
+    with open_ledger(path, "badge", "binary", candidates) as ledger:
+        labels = make_binary_labels(ledger, aggregation, candidates, 1, *held_out)
+    return {label.picture: label for label in labels}
 
 
 def test_a_binary_label_is_the_share_of_yes_among_yes_and_no():
@@ -49,3 +53,26 @@ def test_both_ways_label_the_same_pictures_with_the_same_counts(tmp_path):
         assert (label.yes, label.no, label.cant_tell) == (shares[name].yes, shares[name].no, shares[name].cant_tell)
     assert shares["a"].label == pytest.approx(2 / 3)
     assert posteriors["c"].label > 0.9 and posteriors["d"].label < 0.1
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_labels_to_learn_from_do_not_depend_on_answers_that_are_held_out(tmp_path, data):
+    candidates = {f"badge-{k}": candidate(f"badge-{k}", f"{k:064x}") for k in range(20)}
+    part = {name: assign_split(name, 0.3, 0.3) for name in candidates}
+    assert set(part.values()) == {"learn", "attack", "judge"}
+    answers = st.sampled_from(["yes", "no", "cant_tell"])
+
+    def judge(name, who, said):
+        return vote(candidates[name], said, who)
+
+    learned = [(name, who, data.draw(answers)) for name in part if part[name] == "learn" for who in ("ana", "bo", "cy")]
+    found = []
+    for _ in range(2):
+        held_out = [(name, who, data.draw(answers)) for name in part if part[name] != "learn" for who in ("ana", "bo")]
+        rows = [judge(*one) for one in learned + held_out]
+        labels = _labels(tmp_path / "f.jsonl", rows, "dawid-skene", (0.3, 0.3), candidates)
+        assert {label.part for label in labels.values()} <= {"learn", "attack", "judge"}
+        assert labels.keys() == {name for name, _, said in learned + held_out if said != "cant_tell"}
+        found.append({name: label for name, label in labels.items() if label.part == "learn"})
+    assert found[0] == found[1]
