@@ -4,6 +4,9 @@ from typing import Annotated
 
 import typer
 
+SURE = 0.9
+"""Lower end of the interval of its AUC below which a probe gets a warning."""
+
 app = typer.Typer(no_args_is_help=True, help="Make a judge of the evaluation from people's answers.")
 
 
@@ -26,7 +29,7 @@ def fit(
     """
     import json
 
-    from flows.runtime.console import info, show_progress
+    from flows.runtime.console import info, show_progress, warn
     from flows.runtime.device import with_local_device
     from flows.runtime.lock import project_lock
     from hfi_core.errors import UserError
@@ -64,6 +67,11 @@ def fit(
         if measured.value is not None:
             interval = f"[{measured.low:.2f}, {measured.high:.2f}]" if measured.low is not None else ""
             info(f"  {figure.replace('_', ' ')}: {measured.value:.2f} {interval}, n {measured.n}, cross-fitted")
+    if (figures["auc"].low or 0) < SURE:
+        warn(
+            f"This probe may be too weak to judge with: its AUC may be as low as {figures['auc'].low or 0:.2f}. To fix "
+            "this: keep more pictures for it (feedback.held_out_for_judge), have more judged, or choose a larger CLIP."
+        )
     words = params.evaluate.judge
     flagged = list(words.flagged) or [params.concepts[concept].initial.objectionable]
     accepted = list(words.accepted) or [params.concepts[concept].text]
