@@ -30,7 +30,6 @@ def create(
     """
     from flows.runtime.console import info
     from flows.runtime.lock import project_lock
-    from hfi_core.errors import UserError
     from hfi_core.evaluation.human_batch import KEY, PICTURES, choose_suites, create_batch, require_batch_name
     from hfi_core.evaluation.records import read_variants, require_evaluated
     from hfi_core.params import load_params
@@ -38,9 +37,7 @@ def create(
 
     params = load_params(PARAMS)
     require_batch_name(params, name)
-    if concept is None and len(params.concepts) > 1:
-        raise UserError(f"Choose the concept to judge with --concept: {', '.join(params.concepts)}.")
-    concept = concept or next(iter(params.concepts))
+    concept = params.choose_concept(concept)
     suites = choose_suites(params, concept, suite or ())
     rows = list(dict.fromkeys(["base", *(row or [params.release.row])]))
     for one in rows:

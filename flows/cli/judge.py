@@ -42,10 +42,7 @@ def fit(
     folder = JUDGES / name
     if folder.exists():
         raise UserError(f"{folder} exists, and figures may rest on it. To fix this: choose another name.")
-    if concept is None and len(params.concepts) > 1:
-        raise UserError(f"Choose the concept to judge with --concept: {', '.join(params.concepts)}.")
-    concept = concept or next(iter(params.concepts))
-    params.concept(concept)
+    concept = params.choose_concept(concept)
     if not (LABELS / concept).exists():
         raise UserError(f"{LABELS / concept} is missing. To make it: `hfi run --until ingest`.")
     with project_lock(), show_progress(f"judge {name}") as progress:

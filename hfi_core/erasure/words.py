@@ -131,10 +131,10 @@ def _judge(
     """
     assert concept.reward is not None  # the stage gives it
     folder = concept.reward.candidates
-    known = embed_candidates(params, folder, read_manifest(folder), progress)
+    clip, block, prompts = Clip.load(params.clip, params.compute), params.compute.block, concept.spec.prompts
+    known = embed_candidates(params, folder, read_manifest(folder), progress, clip)
     every = spec.vocabulary or list_other_words(model, concepts, _EVERY)
     words = list(spec.vocabulary) or nearest_words(model, concept, every, NEAREST_WORDS)
-    clip, block, prompts = Clip.load(params.clip, params.compute), params.compute.block, concept.spec.prompts
     pictures_of_word = 2 * spec.word_pictures
     # Whole blocks are drawn: a padded one costs as much.
     together = max(1, block // pictures_of_word)

@@ -6,16 +6,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hfi_core.candidates.manifest import read_manifest, read_pictures
+from hfi_core.candidates.manifest import read_manifest
 from hfi_core.compute.device import configure_torch
 from hfi_core.compute.seeding import derive_seed
 from hfi_core.errors import UserError
 from hfi_core.feedback.labels import Label, read_labels, read_summary
 from hfi_core.judges.probe import Probe, require_other_clip
-from hfi_core.metrics.ranking import Measurement, Resampling
+from hfi_core.metrics.ranking import Measurement
 from hfi_core.models.clip import Clip
 from hfi_core.params import Params, Source
 from hfi_core.progress import Progress, no_progress
+from hfi_core.reward.model import embed_candidates, measurement_resampling
 from hfi_core.reward.objectives import measure_binary
 
 FOLDS = 5
@@ -47,18 +48,13 @@ def fit_probe(
     decided = _read_decided(concept, labels)
     configure_torch(params.compute)
     pictures = {candidate.id: candidate for candidate in read_manifest(candidates)}
-    network, block, parts = Clip.load(clip, params.compute, "judge"), params.compute.block, []
-    for start in range(0, len(decided), block):
-        part = [pictures[label.picture] for label in decided[start : start + block]]
-        parts.append(network.image_features(read_pictures(candidates, part), block))
-        progress(start + len(part), len(decided), "embedding pictures")
+    judged = [pictures[label.picture] for label in decided]
+    network = Clip.load(clip, params.compute, "judge")
+    features = embed_candidates(params, candidates, judged, progress, network)
     shares = np.array([label.label for label in decided])
     seed = derive_seed(params.seed, "probe", concept) % 2**32  # scikit-learn takes no larger one
-    weight, bias, scores = cross_fit(torch.cat(parts).numpy(), shares, seed)
-    resampling = Resampling(
-        params.evaluate.resamples, params.evaluate.level, derive_seed(params.seed, "probe", concept, "resample")
-    )
-    figures = measure_binary(scores, shares, resampling)
+    weight, bias, scores = cross_fit(features.numpy(), shares, seed)
+    figures = measure_binary(scores, shares, measurement_resampling(params, concept, "probe"))
     summary = read_summary(labels)
     card = {
         "concept": concept,

@@ -27,8 +27,9 @@ def measure_unseen(params: Params, variants: Sequence[EvaluatedVariant]) -> dict
 
     Empty if no prompt of a suite was trained on. A suite of trained prompts alone has no figures here.
     """
-    known, suites, unseen = list_trained_prompts(params), {}, {}
-    for suite in suite_roles(params, variants[0]):
+    known, roles = list_trained_prompts(params), suite_roles(params, variants[0])
+    suites, unseen = {}, {}
+    for suite in roles:
         prompts = variants[0].column(suite, "prompt").tolist()
         trained = {prompt for prompt in prompts if prompt.strip().lower() in known}
         if trained:
@@ -36,9 +37,8 @@ def measure_unseen(params: Params, variants: Sequence[EvaluatedVariant]) -> dict
             unseen[suite] = np.array([prompt not in trained for prompt in prompts])
     if not suites:
         return {}
-    roles = {suite: role for suite, role in suite_roles(params, variants[0]).items() if suite in suites}
     rows: dict[str, dict[str, Any]] = {variant.name: {} for variant in variants}
-    for metric in metrics_on(COMPARED, roles):
+    for metric in metrics_on(COMPARED, {suite: roles[suite] for suite in suites}):
         name, suite = metric.split("@")
         if not unseen[suite].any() or not is_judged(name, suite, variants[0]):
             continue

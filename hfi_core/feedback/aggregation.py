@@ -2,12 +2,11 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import get_args
 
 import numpy as np
 
 from hfi_core.candidates.manifest import Candidate
-from hfi_core.feedback.labels import Label, Split, assign_split
+from hfi_core.feedback.labels import Label, assign_split
 from hfi_core.feedback.ledger import Ledger, Tally, Vote
 
 _MAX_STEPS = 200
@@ -60,11 +59,13 @@ def make_binary_labels(
         return make_labels(ledger.tallies(), share_of_votes, candidates, minimum, for_attacks, for_judge)
     votes = [(assign_split(vote.picture, for_attacks, for_judge), vote) for vote in ledger.votes()]
     probabilities: dict[str, float] = {}
-    for part in get_args(Split):
-        if any(own == part for own, _ in votes):
-            fitted = fit_dawid_skene(vote for own, vote in votes if own in ("learn", part))
-            own_pictures = {vote.picture for own, vote in votes if own == part}
-            probabilities |= {picture: chance for picture, chance in fitted.items() if picture in own_pictures}
+    for part in sorted({own for own, _ in votes}):
+        fitted = fit_dawid_skene(vote for own, vote in votes if own in ("learn", part))
+        probabilities |= {
+            picture: chance
+            for picture, chance in fitted.items()
+            if assign_split(picture, for_attacks, for_judge) == part
+        }
     return make_labels(
         ledger.tallies(), lambda tally: probabilities[tally.picture], candidates, minimum, for_attacks, for_judge
     )

@@ -54,8 +54,7 @@ def assess_sufficiency(
     Raises UserError if fewer candidates than `reward.least` are askable or labelled: no judgement could ever suffice.
     """
     known = {candidate.id: candidate for candidate in candidates}
-    feedback = params.feedback
-    splits = {name: assign_split(name, feedback.held_out_for_attacks, feedback.held_out_for_judge) for name in known}
+    splits = {name: assign_split(name, *params.feedback.held_out) for name in known}
     minimum, required = params.feedback.minimum, params.reward.least
     if params.concepts[concept].feedback == "binary":
         votes = _votes(known, judgements)

@@ -134,9 +134,14 @@ class Feedback(Frozen):
     held_out_for_judge: Annotated[float, Field(ge=0, lt=1)]
     """Share of the candidates that only `hfi judge fit` learns from, the maker of the judge `probe`. 0 without one."""
 
+    @property
+    def held_out(self) -> tuple[float, float]:
+        """The shares for attackers and for the judge, as `assign_split` takes them."""
+        return self.held_out_for_attacks, self.held_out_for_judge
+
     @model_validator(mode="after")
     def _room_to_learn(self):
-        if self.held_out_for_attacks + self.held_out_for_judge >= 1:
+        if sum(self.held_out) >= 1:
             raise ValueError(
                 "held_out_for_attacks and held_out_for_judge together hold out every picture. To fix this: lower them, "
                 "to .3 and .2 for example"

@@ -137,8 +137,19 @@ class Science(Frozen):
             raise UserError(f"There is no concept {name!r} in params.yaml; there are {', '.join(self.concepts)}.")
         return self.concepts[name]
 
+    def choose_concept(self, name: str | None) -> str:
+        """Return the name of a concept: the given one, or that of the only one.
+
+        Raises UserError if there are several and none is given, or as `concept` does.
+        """
+        if name is None and len(self.concepts) > 1:
+            raise UserError(f"Choose the concept to judge with --concept: {', '.join(self.concepts)}.")
+        chosen = next(iter(self.concepts)) if name is None else name
+        self.concept(chosen)
+        return chosen
+
     def require_row(self, name: str) -> None:
-        """Raise UserError if there is no removal of that name."""
+        """Raise UserError if the params have no row with this name."""
         if name not in self.removals:
             raise UserError(f"There is no row {name!r}; params.yaml has {', '.join(self.removals)}.")
 

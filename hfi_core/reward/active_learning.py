@@ -122,7 +122,7 @@ def select(
     features, known, rewards = features[:count_open], features[count_open:], rewards[:count_open]
     row = {name: k for k, name in enumerate(unlabelled)}
     uncertain = uncertainty(rewards, params.concepts[concept].feedback)
-    held_out = (params.feedback.held_out_for_attacks, params.feedback.held_out_for_judge)
+    held_out = params.feedback.held_out
     uncertain[[assign_split(name, *held_out) != "learn" or name in sample for name in unlabelled]] = 0
     random_rows = [row[name] for name in at_random]
     near = np.concatenate([known, features[random_rows]])

@@ -213,9 +213,9 @@ def measure_scores(
     return measure_ranking(rewards, labels, decided, resampling)
 
 
-def measurement_resampling(params: Params, concept: str) -> Resampling:
-    """Return the settings of the bootstrap for the figures of a concept's reward model."""
-    evaluate, seed = params.evaluate, derive_seed(params.seed, "reward", concept, "resample")
+def measurement_resampling(params: Params, concept: str, what: str = "reward") -> Resampling:
+    """Return the settings of the bootstrap for the figures of what was fitted to a concept's labels."""
+    evaluate, seed = params.evaluate, derive_seed(params.seed, what, concept, "resample")
     return Resampling(evaluate.resamples, evaluate.level, seed)
 
 
@@ -262,9 +262,14 @@ def train_model(
     return {"loss": history.tolist(), "held_out_loss": held_out.tolist()}
 
 
-def embed_candidates(params: Params, folder: Path, candidates: list[Candidate], progress: Progress) -> torch.Tensor:
-    """Return the CLIP embeddings (N, D) of candidates. Only one block of pictures is in memory at a time."""
-    clip, block = Clip.load(params.clip, params.compute), params.compute.block
+def embed_candidates(
+    params: Params, folder: Path, candidates: list[Candidate], progress: Progress, clip: Clip | None = None
+) -> torch.Tensor:
+    """Return the embeddings (N, D) of candidates by `clip`, or by the CLIP of params where it is None.
+
+    Only one block of pictures is in memory at a time.
+    """
+    clip, block = clip or Clip.load(params.clip, params.compute), params.compute.block
     parts = []
     for start in range(0, len(candidates), block):
         part = candidates[start : start + block]

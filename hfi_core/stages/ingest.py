@@ -1,6 +1,7 @@
 """Stage 2: a feedback file, checked against the manifest of the candidates, becomes labels (method, section 2)."""
 
 import warnings
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -31,17 +32,16 @@ def run(context: StageContext) -> dict[str, float]:
     """
     params, inputs, unit = context.params, context.inputs, context.unit
     kind, feedback = params.concepts[unit].feedback, params.feedback
-    held_out = (feedback.held_out_for_attacks, feedback.held_out_for_judge)
     candidates = {candidate.id: candidate for candidate in read_manifest(inputs["candidates"])}
     with open_ledger(inputs["feedback"], unit, kind, candidates, live=feedback.store) as ledger:
         statistics = compute_statistics(ledger, kind)
         if kind == "binary":
             pairs = None
-            labels = make_binary_labels(ledger, feedback.labels, candidates, feedback.minimum, *held_out)
+            labels = make_binary_labels(ledger, feedback.labels, candidates, feedback.minimum, *feedback.held_out)
         else:
             comparisons = count_comparisons(ledger.rankings())
             pairs = comparisons.pairs
-            labels = make_ranking_labels(comparisons, candidates, feedback.minimum, *held_out)
+            labels = make_ranking_labels(comparisons, candidates, feedback.minimum, *feedback.held_out)
     totals = statistics.totals
     if totals.stale:
         warnings.warn(
@@ -59,7 +59,6 @@ def run(context: StageContext) -> dict[str, float]:
     if warning:
         warnings.warn(warning, UserWarning, stacklevel=2)
     share = sum(label.label for label in labels) / len(labels) if kind == "binary" else None
-    parts = [label.part for label in labels]
     summary: dict[str, Any] = {
         "concept": unit,
         "kind": kind,
@@ -68,7 +67,7 @@ def run(context: StageContext) -> dict[str, float]:
         "candidates": len(candidates),
         "pictures": len(labels),
         # Without pictures for a judge, the bytes are those of labels from before there was such a part.
-        "parts": {part: parts.count(part) for part in ("learn", "attack", "judge") if part != "judge" or part in parts},
+        "parts": {"learn": 0, "attack": 0, **Counter(label.part for label in labels)},
         "judgements": totals.judgements,
         "superseded": totals.superseded,
         "stale": totals.stale,

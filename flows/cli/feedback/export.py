@@ -97,13 +97,9 @@ def _folder(concept: str) -> Path:
 
 def _write_tasks(params, file: Path, concept: str | None, picture_address) -> int:
     from hfi_core.candidates.manifest import read_manifest
-    from hfi_core.errors import UserError
     from hfi_core.feedback.formats.label_studio.tasks import write_tasks
 
-    if concept is None:
-        if len(params.concepts) > 1:
-            raise UserError(f"Choose the concept to judge with --concept: {', '.join(params.concepts)}.")
-        (concept,) = params.concepts
+    concept = params.choose_concept(concept)
     concept_params = params.concepts[concept]
     candidates = read_manifest(_folder(concept))
     return write_tasks(
