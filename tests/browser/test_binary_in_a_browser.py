@@ -149,9 +149,9 @@ def test_reference_pictures_are_covered_and_shown_one_at_a_time(tmp_path, serve,
     page.goto(page.url.replace("/judge/badge", "/preferences"))
     page.uncheck("input[name=blur]")
     page.uncheck("input[name=grey]")
-    page.click("form[data-post] button")
+    page.click("form[action='/preferences'] button")
     expect(page.locator(".saved")).to_be_visible()
-    page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
+    page.goto(page.url.replace("/preferences?saved=1", "/judge/badge"))
     assert thumb.evaluate(filter_of) == "none" and page.locator("#gallery-hint").count() == 0
 
 
@@ -169,7 +169,7 @@ def test_covering_is_a_preference_that_lasts(project, serve, person):
     page.uncheck("input[name=blur]")
     page.uncheck("input[name=grey]")
     page.select_option("select", "de")
-    page.click("form[data-post] button")
+    page.click("form[action='/preferences'] button")
     expect(page.locator(".saved")).to_be_visible()
     server.kill()
     server.start()
@@ -192,9 +192,9 @@ def test_single_keys_rest_where_they_are_turned_off_and_while_a_note_is_written(
     press_answers(page, "y")
     page.goto(page.url.replace("/judge/badge", "/preferences"))
     page.uncheck("input[name=keys]")
-    page.click("form[data-post] button")
+    page.click("form[action='/preferences'] button")
     expect(page.locator(".saved")).to_be_visible()
-    page.goto(page.url.replace("/preferences?saved", "/judge/badge"))
+    page.goto(page.url.replace("/preferences?saved=1", "/judge/badge"))
     second = shown_picture(page)
     page.keyboard.press("n")
     assert shown_picture(page) == second

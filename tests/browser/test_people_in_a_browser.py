@@ -22,6 +22,26 @@ def test_nothing_is_shown_before_the_first_page_is_agreed_to(project, serve, chr
     context.close()
 
 
+def test_the_forms_work_before_or_without_their_scripts(project, serve, chromium):
+    server = serve(project)
+    with chromium.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{server.url}/judge/badge")
+        page.fill("input[name=name]", "Ana")
+        page.press("input[name=name]", "Enter")
+        page.check("input[name=agree]")
+        page.click("form.consent button")
+        page.wait_for_url(f"{server.url}/")
+        page.goto(f"{server.url}/preferences")
+        page.uncheck("input[name=blur]")
+        page.select_option("select", "de")
+        page.click("form[action='/preferences'] button")
+        expect(page.locator(".saved")).to_have_text("Gespeichert.")
+        assert not page.is_checked("input[name=blur]") and page.is_checked("input[name=grey]")
+        page.click("form[action='/sign-out'] button")
+        page.wait_for_url("**/sign-in")
+
+
 def test_two_people_at_once_never_get_one_picture_twice_nor_more_judgements_than_wanted(project, serve, person):
     project.edit(judgements=1)
     server = serve(project)

@@ -31,7 +31,7 @@ class AnnotationApp:
         browser = Browser(self.app, base_url or (PUBLIC if access.accounts else LOCAL))
         password = PASSWORD if access.accounts else ""
         assert browser.fill("/sign-in", name=name, password=password).status_code == 303
-        assert self.post(browser, "/api/consent").status_code == 200
+        assert browser.fill("/welcome", "/welcome", agree="on").status_code == 303
         return browser
 
     def post(self, browser: Browser, path: str, body=None) -> httpx.Response:

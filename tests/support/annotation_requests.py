@@ -22,11 +22,15 @@ class ApiClient:
         self.client.post("/sign-in", data={"name": name, "csrf_token": token, "next": "/"})
         self.csrf = self.client.get("/api/session").json()["csrf"]
         if consents:
-            self.post("/api/consent", {})
+            self.fill("/welcome", agree="on")
 
     def get(self, path: str):
         """GET a page, as a browser does."""
         return self.client.get(path, headers={"Accept": "text/html"})
+
+    def fill(self, path: str, **fields: str):
+        """Send a form, as a browser does."""
+        return self.client.post(path, data=fields | {"csrf_token": self.csrf}, headers={"Accept": "text/html"})
 
     def post(self, path: str, body: Any):
         """POST JSON, as the page's script does."""

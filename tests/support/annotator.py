@@ -32,7 +32,8 @@ class Annotator:
         data = {"csrf_token": token, "name": self.name}
         assert self._again("POST", "/sign-in", data=data).status_code == 303
         self._token = self._again("GET", "/api/session").json()["csrf"]
-        self.post("/api/consent", None)
+        data = {"csrf_token": self._token, "agree": "on"}
+        assert self._again("POST", "/welcome", data=data, headers={"Origin": self.address}).status_code == 303
 
     def fetch(self, count: int = 10) -> bool:
         """Ask for more questions, and return whether there are any."""

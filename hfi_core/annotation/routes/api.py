@@ -1,6 +1,5 @@
-"""JSON requests of the page's script: get questions, save answers, skips, preferences and consent."""
+"""JSON requests of the page's script: get questions, save answers and skips."""
 
-import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,7 +13,6 @@ from hfi_core.annotation.routes.timing import rounded_duration
 from hfi_core.annotation.security.identity import User
 from hfi_core.annotation.security.sessions import issue_csrf_token
 from hfi_core.annotation.service.answers import MAX_JUDGEMENTS, AnswerBatch, Skip, save_answers, skip_question
-from hfi_core.annotation.service.preferences import Preferences, record_consent, save_preferences
 from hfi_core.annotation.service.qualification import check_qualification, exclude_browser_questions
 from hfi_core.annotation.service.questions import (
     PictureRef,
@@ -47,22 +45,6 @@ class QuestionRequest(BaseModel):
 def read_session(request: Request, user: Annotated[User, Depends(require_user)]) -> dict[str, str]:
     """Return a new CSRF token, the annotator's pseudonym, and the server's time."""
     return {"csrf": issue_csrf_token(request), "annotator": user.pseudonym, "now": datetime.now(UTC).isoformat()}
-
-
-@router.post("/consent")
-def save_consent(request: Request, user: Annotated[User, Depends(require_user)]) -> dict[str, bool]:
-    """Record that the annotator agrees to the text of the consent page."""
-    record_consent(get_workspace(request).state, user.pseudonym)
-    return {"saved": True}
-
-
-@router.post("/preferences")
-def replace_preferences(
-    request: Request, chosen: dict[str, Any], user: Annotated[User, Depends(require_user)]
-) -> dict[str, bool]:
-    """Replace the annotator's preferences."""
-    save_preferences(get_workspace(request).state, user.pseudonym, _parse_preferences(chosen))
-    return {"saved": True}
 
 
 @router.post("/questions/{name}", dependencies=[Depends(limit_rate)])
@@ -133,13 +115,6 @@ async def save_skips(
         for skip in skipped:
             await run_in_threadpool(skip_question, workspace, user.pseudonym, skip, datetime.now(UTC))
     return {"saved": len(skipped)}
-
-
-def _parse_preferences(chosen: dict[str, Any]) -> Preferences:
-    try:
-        return Preferences.model_validate_json(json.dumps(chosen))
-    except ValueError as error:
-        raise HTTPException(422, "There is no such preference.") from error
 
 
 def _format_question(task: Task, question: Question) -> dict[str, Any]:

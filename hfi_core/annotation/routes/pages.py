@@ -1,8 +1,8 @@
 """The annotator's pages, and the pictures on them."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 
 from hfi_core.annotation.content.guidelines import MEDIA_TYPES, list_reference_pictures, read_guidelines
@@ -11,7 +11,12 @@ from hfi_core.annotation.content.images import read_candidate_picture, read_chec
 from hfi_core.annotation.routes.dependencies import get_workspace, require_consent, require_user
 from hfi_core.annotation.routes.rendering import render_page
 from hfi_core.annotation.security.identity import User
-from hfi_core.annotation.service.preferences import read_preferences
+from hfi_core.annotation.service.preferences import (
+    Preferences,
+    read_preferences,
+    record_consent,
+    save_preferences,
+)
 from hfi_core.errors import UserError
 
 router = APIRouter()
@@ -21,6 +26,7 @@ _NOT_STORED = {"Cache-Control": "private, no-store"}
 """Cache headers of a picture: nobody who uses the browser later may find it on the disk."""
 
 Consenting = Annotated[User, Depends(require_consent)]
+Switch = Annotated[bool, Form()]
 
 
 @router.get("/")
@@ -44,10 +50,38 @@ def show_consent(request: Request, user: Annotated[User, Depends(require_user)])
     return render_for_user(request, user, "welcome.html")
 
 
+@router.post("/welcome")
+def save_consent(
+    request: Request, user: Annotated[User, Depends(require_user)], agree: Annotated[Literal["on"], Form()]
+) -> Response:
+    """Record that the annotator agrees to the text of the consent page."""
+    record_consent(get_workspace(request).state, user.pseudonym)
+    return RedirectResponse("/", 303)
+
+
 @router.get("/preferences")
-def show_preferences(request: Request, user: Consenting) -> Response:
+def show_preferences(request: Request, user: Consenting, saved: str = "") -> Response:
     """Show the form of the annotator's preferences."""
-    return render_for_user(request, user, "preferences.html", accounts=request.app.state.access.accounts)
+    accounts = request.app.state.access.accounts
+    return render_for_user(request, user, "preferences.html", accounts=accounts, saved=bool(saved))
+
+
+@router.post("/preferences")
+def replace_preferences(
+    request: Request,
+    user: Consenting,
+    blur: Switch = False,
+    grey: Switch = False,
+    keys: Switch = False,
+    language: Annotated[str, Form()] = "",
+) -> Response:
+    """Replace the annotator's preferences. A browser leaves out switches that are off."""
+    try:
+        chosen = Preferences(blur=blur, grey=grey, keys=keys, language=language or None)
+    except ValueError as error:
+        raise HTTPException(422, "There is no such preference.") from error
+    save_preferences(get_workspace(request).state, user.pseudonym, chosen)
+    return RedirectResponse("/preferences?saved=1", 303)
 
 
 @router.get("/judge/{name}")

@@ -244,15 +244,17 @@ def test_without_agreement_nothing_is_asked_or_kept(app, store):
     assert stranger.post("/api/questions/badge", {"count": 1}).status_code == 403
     assert stranger.post("/api/answers", {"judgements": [{}]}).status_code == 403
     assert stranger.get("/judge/badge").headers["location"] == "/welcome"
+    assert stranger.fill("/welcome").status_code == 422  # the box is not ticked
+    assert stranger.get("/judge/badge").headers["location"] == "/welcome"
 
 
 def test_preferences_hold_for_one_person_and_unknown_ones_are_refused(app, api):
-    chosen = {"blur": False, "grey": True, "keys": True, "language": "de"}
-    assert api.post("/api/preferences", chosen).status_code == 200
+    assert api.fill("/preferences", grey="on", keys="on", language="de").status_code == 303
+    assert re.findall(r'name="(\w+)" checked', api.get("/preferences").text) == ["grey", "keys"]
     assert 'lang="de"' in api.get("/judge/badge").text
     assert 'lang="en"' in ApiClient(app, "Bo").get("/judge/badge").text
-    for wrong in ({"blur": "yes"}, {"theme": "x"}, {"language": "../en"}):
-        assert api.post("/api/preferences", wrong).status_code == 422
+    for wrong in ({"blur": "maybe"}, {"language": "../en"}):
+        assert api.fill("/preferences", **wrong).status_code == 422
 
 
 def test_pages_hold_no_inline_script_or_style_and_fetch_nothing_from_elsewhere(api):

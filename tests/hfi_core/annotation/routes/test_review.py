@@ -83,8 +83,7 @@ def test_a_dispute_stays_after_the_lead_who_was_one_of_two_decides_it(annotation
 
 def test_a_form_that_is_refused_gets_a_page_in_the_chosen_language_and_a_script_gets_a_code(annotation_app):
     lead, other = annotation_app.sign_in("Lea"), annotation_app.sign_in("Mia")
-    chosen = {"blur": True, "grey": True, "keys": True, "language": "de"}
-    assert annotation_app.post(lead, "/api/preferences", chosen).status_code == 200
+    assert lead.fill("/preferences", "/preferences", blur="on", language="de").status_code == 303
     (form,) = forms(lead.get("/review/badge").text)
     form["answer"] = "no"
     assert other.fill("/review/badge/binary", "/review/badge", **form | {"csrf_token": ""}).status_code == 303
