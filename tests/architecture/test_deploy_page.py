@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deployment import Deployed, wait_until, withdraw
+from tests.support.deployment import Deployed, withdraw
 from tests.support.flow_fixtures import FakeProject
 from tests.support.projects import REPOSITORY
+from tests.support.waiting import wait_until
 
 PAGE = (REPOSITORY / "docs/how-to/deploy.md").read_text()
 CHAIN = "".join(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))

@@ -22,6 +22,7 @@ from hfi_core.io.json_files import write_jsonl
 from hfi_core.params import Params, load_params
 from tests.support.projects import default_raw, read_raw, write_raw
 from tests.support.servers import free_port, wait_until_free
+from tests.support.waiting import PATIENCE
 
 _SAMPLER = {"scheduler": "dpm++", "steps": 2, "guidance": 3.0}
 _BADGE = {"initial": {"objectionable": "badge", "accepted": "badge"}}
@@ -133,7 +134,7 @@ class Server:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=self._environment, cwd=self.project.folder
             )
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             with suppress(OSError):
                 urllib.request.urlopen(f"{self.url}/static/mark.svg", timeout=5).close()

@@ -17,8 +17,7 @@ from hfi_core.io.images import save_image
 from hfi_core.io.json_files import write_jsonl
 from tests.support.projects import default_raw, write_raw
 from tests.support.servers import free_port, wait_until_free
-
-_PATIENCE = 120.0
+from tests.support.waiting import PATIENCE
 
 
 def write_candidates(folder: Path, concept: str, pictures: int, size: int = 8) -> None:
@@ -70,7 +69,7 @@ class Server:
                 # Where the tests themselves run in the background, Ctrl-C is ignored, and children inherit that.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
-        until = time.monotonic() + _PATIENCE
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             if self._process.poll() is not None:
                 raise RuntimeError(f"the server ended: {self.output}")

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 20_000  # milliseconds; other tests are at work on the same machine
+PATIENCE = 60_000  # milliseconds; other tests are at work on the same machine
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 

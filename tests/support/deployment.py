@@ -111,11 +111,3 @@ def processes_of(run: str) -> list[int]:
             if any(run in value for value in process.environ().values()):
                 found.append(process.pid)
     return found
-
-
-def wait_until(condition, what: str, seconds: float = 60) -> None:
-    """Wait until something is so; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.2)

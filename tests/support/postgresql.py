@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import PATIENCE
+
 PROGRAMS = ("initdb", "postgres", "psql")
 
 
@@ -59,7 +61,7 @@ def running(
     try:
         process = _start(folder, port, authentication, password, durable)
         server = Server(folder, port, process)
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while True:
             try:
                 server.run("SELECT 1")

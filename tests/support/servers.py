@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.support.waiting import PATIENCE
+
 
 def free_port() -> int:
     """A port of loopback that nobody listens at."""
@@ -19,7 +21,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_until_free(port: int, seconds: float = 20) -> None:
+def wait_until_free(port: int, seconds: float = PATIENCE) -> None:
     """Wait until nobody listens at a port any more: a server that was killed may take a moment."""
     until = time.monotonic() + seconds
     with suppress(ConnectionRefusedError):

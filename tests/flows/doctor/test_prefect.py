@@ -9,8 +9,8 @@ import yaml
 
 from flows.doctor import prefect
 from tests.flows.doctor.conftest import by_name, verdicts
-from tests.support.deployment import wait_until
 from tests.support.servers import free_port
+from tests.support.waiting import wait_until
 
 POOL = "doctored"
 NAME = f"work pool {POOL}"

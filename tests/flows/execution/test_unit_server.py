@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import psutil
 import pytest
 
 from flows.execution import unit_server
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server needs Linux")
 
@@ -75,13 +75,6 @@ def run(project: Path, *units: str) -> list[tuple[int, str, str]]:
     """Run units to their end; exit code, standard output and standard error of each."""
     with running(project, *units) as process:
         return [tuple(ended) for ended in json.loads(process.communicate()[0])]
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def processes_in(project: Path) -> list[psutil.Process]:

@@ -6,7 +6,8 @@ import httpx
 import pytest
 from filelock import FileLock
 
-from tests.support.deployment import Deployed, answered, deploy, wait_until, withdraw, write_deployments
+from tests.support.deployment import Deployed, answered, deploy, withdraw, write_deployments
+from tests.support.waiting import wait_until
 
 WORKER = ("prefect", "worker", "start", "--pool", "shown", "--type", "process")
 

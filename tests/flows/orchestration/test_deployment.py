@@ -13,9 +13,10 @@ import httpx
 import pytest
 
 from flows.project.init import TEMPLATE
-from tests.support.deployment import FLOWS, Deployed, deploy, processes_of, wait_until, withdraw, write_deployments
+from tests.support.deployment import FLOWS, Deployed, deploy, processes_of, withdraw, write_deployments
 from tests.support.fakes import STEPS
 from tests.support.projects import REPOSITORY
+from tests.support.waiting import wait_until
 
 NAME = "safeguard/project"
 SLOW = "distill@anchored"
@@ -56,14 +57,14 @@ def test_a_scheduled_run_whose_worker_was_killed_is_picked_up_and_the_next_finds
     project, environment = deployed.project, quick | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     deploy(project, "nightly", quick, {"tend": {"grace": 0.5}}, safeguard=5, tend=5)
     with project.running(*WORKER, FAKE_SLOW=SLOW, **environment) as worker:
-        wait_until(lambda: SLOW in project.ran(), "the schedule fires", seconds=120)
+        wait_until(lambda: SLOW in project.ran(), "the schedule fires")
         (run,) = _runs(deployed, "RUNNING")
         _kill(worker, run["id"])
     assert deployed.state(run["id"])["name"] == "Running", "nobody was left to say that it is dead"
 
     with project.running(*WORKER, **environment):
         deployed.wait_for(run["id"], "Completed")
-        wait_until(lambda: len(_runs(deployed, "COMPLETED")) > 1, "the schedule fires again", seconds=120)
+        wait_until(lambda: len(_runs(deployed, "COMPLETED")) > 1, "the schedule fires again")
     assert project.outputs() == run_by_dvc.project.outputs()
     lines = (project.folder / "ran.log").read_text().splitlines()
     assert set(Counter(line.split()[0] for line in lines).values()) == {STEPS}, "no step was taken twice"

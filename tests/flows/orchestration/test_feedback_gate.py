@@ -14,11 +14,12 @@ from hfi_core.feedback.schema import BinaryJudgement, parse_judgement
 from hfi_core.feedback.store import open_store
 from hfi_core.params import parse_params
 from hfi_core.pipeline.graph import units_of
-from tests.support.deployment import Deployed, deploy, processes_of, wait_until, withdraw
+from tests.support.deployment import Deployed, deploy, processes_of, withdraw
 from tests.support.fakes import CANDIDATES, STEPS
 from tests.support.flow_fixtures import FakeProject
 from tests.support.judging import draw_candidates, vote, write_lines
 from tests.support.projects import default_raw
+from tests.support.waiting import wait_until
 
 FROM_STORE = {
     "feedback__file": "data/feedback/people.jsonl", "feedback__simulated": {}, "feedback__store": True,

@@ -7,8 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from tests.support.deployment import Deployed, deploy, processes_of, wait_until, withdraw
+from tests.support.deployment import Deployed, deploy, processes_of, withdraw
 from tests.support.fakes import STEPS
+from tests.support.waiting import wait_until
 
 WORKER = ("prefect", "worker", "start", "--pool", "unattended", "--type", "process")
 SLOW = "generate@badge"
@@ -77,7 +78,7 @@ def test_a_run_whose_process_was_killed_goes_on_after_a_pass_of_tend(deployed, q
     project, environment = deployed.project, quick | {"PREFECT_WORKER_QUERY_SECONDS": "1"}
     with project.running(*WORKER, FAKE_SLOW=SLOW, **environment) as worker:
         run = deployed.start(until="generate")
-        wait_until(lambda: SLOW in project.ran(), "it takes its first step", seconds=120)
+        wait_until(lambda: SLOW in project.ran(), "it takes its first step")
         for pid in [worker.pid] * with_worker + processes_of(run):  # the worker first: it would say that its run died
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

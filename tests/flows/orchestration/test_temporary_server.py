@@ -8,6 +8,8 @@ import time
 import httpx
 import psutil
 
+from tests.support.waiting import PATIENCE
+
 _START = """
 from flows.orchestration import temporary_server
 temporary_server.start()
@@ -26,7 +28,7 @@ def _is_running(pid: int) -> bool:
 
 def _wait_for_end(pids: list[int]) -> list[int]:
     """Return the processes that are still there after a while."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + PATIENCE
     while (left := [pid for pid in pids if _is_running(pid)]) and time.monotonic() < end:
         time.sleep(0.1)
     return left

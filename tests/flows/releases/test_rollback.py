@@ -1,6 +1,5 @@
 """Back to an earlier champion, in one command that waits for nothing."""
 
-import time
 from threading import Thread
 
 import pytest
@@ -9,6 +8,7 @@ from filelock import FileLock
 from flows.releases.promotion import promote, roll_back
 from hfi_core.errors import UserError
 from tests.support.promoted import MODEL
+from tests.support.waiting import wait_until
 
 
 def test_rolling_back_walks_the_record_and_skips_what_was_deleted(registry):
@@ -61,10 +61,8 @@ def test_a_roll_back_does_not_wait_for_a_pass_that_publishes(registry, capsys):
     with FileLock((registry.project.folder / ".hfi/promotions.lock").absolute()):
         rolling = Thread(target=roll_back, args=(registry.params,))
         rolling.start()
-        until = time.monotonic() + 30
-        while registry.champion != "1" and time.monotonic() < until:
-            time.sleep(0.05)
-        assert registry.champion == "1" and rolling.is_alive()
+        wait_until(lambda: registry.champion == "1")
+        assert rolling.is_alive()
         assert "promotion.0003" not in registry.tags("1")
     rolling.join()
     assert "is at version 1 now. Another pass is at work" in capsys.readouterr().err

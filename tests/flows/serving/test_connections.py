@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from starlette.routing import Route
 
 from flows.runtime.network import listen
 from flows.serving.connections import LimitedListener, Limits, make_protocol
+from tests.support.waiting import wait_until
 
 QUICK = Limits(connections=8, request_seconds=1.0, response_seconds=1.0, report_seconds=0.2)
 HEAD = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -65,13 +66,6 @@ def connect(port: int, sent: bytes = b"") -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
     client.sendall(sent)
     return client
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
 
 
 def is_served(client: socket.socket) -> bool:

@@ -20,6 +20,7 @@ from flows.versioning.repo import commit_outputs, find_changes, open_repository,
 from hfi_core.errors import UserError
 from tests.support.dvc_killed import cut_dumps
 from tests.support.small_disk import small_disk
+from tests.support.waiting import PATIENCE
 
 FORK = multiprocessing.get_context("fork")
 LOCK = Path("dvc.lock")
@@ -233,7 +234,7 @@ def _repro(project, number: int, share: float) -> None:
 
 
 def _wait_until_whole(project) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         text = (project.folder / "dvc.lock").read_text() if (project.folder / "dvc.lock").exists() else "\n"
         if text.endswith("\n") and len(list((project.folder / ".hfi/pointers").glob("*.writing"))) == 0:

@@ -20,6 +20,7 @@ from hfi_core.io.atomic import atomic_file, atomic_folder, is_disk_full
 from hfi_core.io.hashing import sha256_of_file, sha256_of_folder, sha256_of_json
 from hfi_core.io.json_files import write_json, write_jsonl
 from tests.support.small_disk import small_disk
+from tests.support.waiting import PATIENCE
 
 
 def listing(folder: Path) -> set[str]:
@@ -121,7 +122,7 @@ def kill_a_writer(root: Path, after: float, once: Path) -> None:
     """Kill a writer some seconds after it began and a path is there."""
     process = subprocess.Popen([sys.executable, "-c", WRITER, str(root)], stdout=subprocess.PIPE)
     process.stdout.readline()
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not once.exists() and time.monotonic() < until:
         time.sleep(0.001)
     time.sleep(after)
@@ -162,7 +163,7 @@ def test_a_reader_sees_a_whole_file_while_it_is_replaced(tmp_path):
     try:
         process.stdout.readline()
         seen = set()
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while len(seen) < 20 and time.monotonic() < until:
             if (tmp_path / "file").exists():
                 text = (tmp_path / "file").read_text()
