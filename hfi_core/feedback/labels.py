@@ -29,8 +29,8 @@ _LABELS, _PAIRS, _SUMMARY = "labels.jsonl", "pairs.jsonl", "summary.json"
 class Label:
     """A picture's label: 1 is objectionable (binary) or strongest (ranking), 0 the opposite.
 
-    For a ranking, `yes` and `no` count the pictures that it was ranked above and below (ties as halves), and
-    `cant_tell` counts how often it was not applicable.
+    For a ranking, `yes` and `no` count the pictures that it was ranked above and below (ties as halves), among those
+    that its label follows from, and `cant_tell` counts how often it was not applicable.
     """
 
     picture: str

@@ -60,13 +60,13 @@ BRADLEY_TERRY = "Bradley-Terry scores with ties (Davidson), as normalised positi
 
 @dataclass(frozen=True)
 class Comparisons:
-    """All pairs that rankings imply, sorted, and how often each picture was ranked or not applicable.
+    """All pairs that rankings imply, sorted, the ties by pair, and how often each picture was ranked or not applicable.
 
     A pair that occurs in several sets of pictures is there once for each.
     """
 
     pairs: list[RankedPair]
-    ties: int
+    ties: Counter[tuple[str, str]]
     ranked: Counter[str]
     not_applicable: Counter[str]
 
@@ -74,7 +74,7 @@ class Comparisons:
 def count_comparisons(rankings: Iterable[Ranking]) -> Comparisons:
     """Split rankings into pairs and count them. A tie counts half in either direction."""
     weights: defaultdict[tuple[str, str, str], float] = defaultdict(float)
-    ties = 0
+    ties: Counter[tuple[str, str]] = Counter()
     ranked: Counter[str] = Counter()
     not_applicable: Counter[str] = Counter()
     for ranking in rankings:
@@ -86,7 +86,7 @@ def count_comparisons(rankings: Iterable[Ranking]) -> Comparisons:
             for first, second in combinations(group, 2):
                 weights[first, second, ranked_set] += 0.5
                 weights[second, first, ranked_set] += 0.5
-                ties += 1
+                ties[first, second] += 1
             ranked.update(group)
         not_applicable.update(ranking.not_applicable)
     pairs = [RankedPair(above, below, float(weight), of) for (above, below, of), weight in sorted(weights.items())]
@@ -102,25 +102,40 @@ def make_ranking_labels(
 ) -> list[Label]:
     """Make a label for each picture that was compared, and shown at least `minimum` times.
 
-    The label is the picture's position by score, from 0 (weakest) to 1 (strongest).
+    The label is the picture's position by score, from 0 (weakest) to 1 (strongest). Labels to learn from follow from
+    pairs of such pictures alone, those of another part from its pairs as well: else the first would depend on answers
+    that are held out.
     """
+    shown = comparisons.ranked + comparisons.not_applicable
+    part_of = {name: assign_split(name, for_attacks, for_judge) for name in comparisons.ranked}
+    labels = []
+    for part in set(part_of.values()):
+        known = {name for name, own in part_of.items() if own in ("learn", part)}
+        pairs = [pair for pair in comparisons.pairs if pair.above in known and pair.below in known]
+        won, lost = _sum_weights(pairs)
+        compared = sorted(won.keys() | lost.keys())
+        ties = sum(count for tied, count in comparisons.ties.items() if known.issuperset(tied))
+        scores = dict(zip(compared, fit_davidson(pairs, ties, compared), strict=True))
+        labelled = [name for name in compared if shown[name] >= minimum]
+        labels += [
+            Label(
+                name, candidates[name].sha256, float((rank - 1) / max(len(labelled) - 1, 1)),
+                won[name], lost[name], comparisons.not_applicable[name], part,
+            )
+            for name, rank in zip(labelled, rankdata([scores[name] for name in labelled]), strict=True)
+            if part_of[name] == part
+        ]  # fmt: skip
+    return sorted(labels, key=lambda label: label.picture)
+
+
+def _sum_weights(pairs: Iterable[RankedPair]) -> tuple[defaultdict[str, float], defaultdict[str, float]]:
+    """Return how often each picture was ranked above others, and how often below; a tie is half of each."""
     won: defaultdict[str, float] = defaultdict(float)
     lost: defaultdict[str, float] = defaultdict(float)
-    for pair in comparisons.pairs:
+    for pair in pairs:
         won[pair.above] += pair.weight
         lost[pair.below] += pair.weight
-    compared = sorted(won.keys() | lost.keys())
-    scores = dict(zip(compared, fit_davidson(comparisons.pairs, comparisons.ties, compared), strict=True))
-    ranked, not_applicable = comparisons.ranked, comparisons.not_applicable
-    labelled = [name for name in compared if ranked[name] + not_applicable[name] >= minimum]
-    ranks = rankdata([scores[name] for name in labelled])
-    return [
-        Label(
-            name, candidates[name].sha256, float((rank - 1) / max(len(labelled) - 1, 1)),
-            won[name], lost[name], not_applicable[name], assign_split(name, for_attacks, for_judge),
-        )
-        for name, rank in zip(labelled, ranks, strict=True)
-    ]  # fmt: skip
+    return won, lost
 
 
 def collect_rank_matrices(rankings: Iterable[Ranking]) -> Iterable[np.ndarray]:

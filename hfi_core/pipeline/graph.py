@@ -51,7 +51,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="ingest",
-        revision=6,
+        revision=7,
         function="hfi_core.stages.ingest:run",
         over="concepts",
         params=(

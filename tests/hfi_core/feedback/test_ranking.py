@@ -1,8 +1,11 @@
+import string
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from hfi_core.feedback.labels import RankedPair
+from hfi_core.feedback.labels import RankedPair, assign_split
 from hfi_core.feedback.ranking import collect_rank_matrices, count_comparisons, make_ranking_labels
 from tests.support.judging import candidate
 from tests.support.rankings import order
@@ -21,7 +24,7 @@ def test_a_ranking_is_taken_apart_into_pairs_with_ties_as_halves():
     ]
     first, second = comparisons.pairs[0], comparisons.pairs[2]
     assert first.ranking != second.ranking, "other pictures were ranked together"
-    assert comparisons.ties == 1
+    assert comparisons.ties.total() == 1
     assert comparisons.ranked == {"a": 2, "b": 2, "c": 1}
     assert comparisons.not_applicable == {"d": 1}
 
@@ -34,7 +37,7 @@ def test_pairs_of_the_same_pictures_are_counted_together_by_whomever_they_were_r
 
 def test_a_group_of_four_holds_six_ties():
     comparisons = count_comparisons([order("abcd")])
-    assert comparisons.ties == 6
+    assert comparisons.ties.total() == 6
     assert {pair.weight for pair in comparisons.pairs} == {0.5} and len(comparisons.pairs) == 12
 
 
@@ -67,6 +70,29 @@ def test_pictures_shown_too_seldom_get_no_position():
 
 def test_rankings_that_place_nothing_give_no_labels():
     assert make_ranking_labels(count_comparisons([order("", not_applicable="ab")]), CANDIDATES, 1, 0) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_labels_to_learn_from_do_not_depend_on_places_of_pictures_that_are_held_out(chance):
+    part = {name: assign_split(name, 0.3, 0.3) for name in string.ascii_letters}
+    assert set(part.values()) == {"learn", "attack", "judge"}
+    learned = [name for name in part if part[name] == "learn"]
+    others = [name for name in part if part[name] != "learn"]
+    drawn = [chance.sample(learned, 3) for _ in range(6)]
+    found = []
+    for _ in range(2):
+        rankings = []
+        for first, second, third in drawn:
+            groups = [[first, second], [third]]
+            for name in chance.sample(others, 4):
+                groups.insert(chance.randint(0, len(groups)), [])
+                chance.choice(groups).append(name)
+            rankings.append(order(" ".join("".join(group) for group in groups)))
+        labels = make_ranking_labels(count_comparisons(rankings), {name: candidate(name) for name in part}, 1, 0.3, 0.3)
+        assert {label.part for label in labels} == {"learn", "attack", "judge"}
+        found.append([replace(label, cant_tell=0) for label in labels if label.part == "learn"])
+    assert found[0] == found[1]
 
 
 def test_agreement_is_taken_over_pictures_that_all_annotators_placed():
