@@ -7,9 +7,11 @@ is recorded, if params say so.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from prefect import flow
@@ -30,12 +32,14 @@ from flows.orchestration.tasks import record_task, register_task, stage_task
 from flows.releases.register import Registration
 from flows.runtime import logs
 from flows.tracking import runs
+from flows.versioning.pointer_recovery import version_of
 from flows.versioning.repo import commit_external_inputs, find_changes, when_dvc_is_free
 from flows.versioning.results_branch import require_recordable
 from hfi_core.feedback.sufficiency import FeedbackSufficiency
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.graph import Unit, downstream
+from hfi_core.pipeline.layout import DVC_LOCK
 
 logs.configure_logging()  # in a worker's process nobody else does
 run_log.connect()
@@ -110,14 +114,28 @@ class Run:
     """Prefect's states of the units that ran, by address."""
 
     def bring_up_to_date(self, units: Iterable[Unit]) -> None:
-        """Run the units that are out of date. DVC is asked about each unit when its turn comes."""
-        for unit in units:
-            if when_dvc_is_free(partial(find_changes, unit.address)):
-                task = stage_task(unit.stage, self.deadline)
-                options = {"wait_for": self._states_before(unit), "return_state": True}
-                state = task(unit, self.plan.params, self.parent, self.parallelism, **options)
-                state.result()
-                self.states[unit.address] = state
+        """Run the units that are out of date.
+
+        DVC is asked about all units of a stage when its turn comes: they do not depend on each other. It is asked again
+        about the rest if somebody else has written `dvc.lock` since, because each time it reads the whole file.
+        """
+        for _, group in groupby(units, key=lambda unit: unit.stage.name):
+            left, known, changes = deque(group), None, {}
+            while left:
+                if known != version_of(DVC_LOCK):
+                    changes = when_dvc_is_free(partial(find_changes, *(unit.address for unit in left)))
+                    known = version_of(DVC_LOCK)
+                unit = left.popleft()
+                if unit.address in changes:
+                    self._run_unit(unit)
+                    known = version_of(DVC_LOCK)
+
+    def _run_unit(self, unit: Unit) -> None:
+        task = stage_task(unit.stage, self.deadline)
+        options = {"wait_for": self._states_before(unit), "return_state": True}
+        state = task(unit, self.plan.params, self.parent, self.parallelism, **options)
+        state.result()
+        self.states[unit.address] = state
 
     def _states_before(self, unit: Unit) -> list[State]:
         """Return the states of what ran before a unit and makes its inputs: Prefect draws the graph from this."""

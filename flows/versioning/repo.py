@@ -33,8 +33,18 @@ _checked: dict[Path, tuple[int, ...]] = {}
 
 def find_changes(*addresses: str) -> dict[str, str]:
     """Return, by address, why each out-of-date stage is out of date; by default of all stages."""
-    with open_repository() as repo:
-        status = repo.status(targets=list(addresses) or None)
+    return _find_changes(set(addresses).__contains__ if addresses else lambda _: True)
+
+
+def _find_changes(is_wanted: Callable[[str], bool]) -> dict[str, str]:
+    from dvc.repo import lock_repo
+
+    status: dict[str, Any] = {}
+    with open_repository() as repo, lock_repo(repo):
+        # `repo.status(targets=...)` would read the whole of `dvc.yaml` and `dvc.lock` once for each target.
+        for stage in repo.index.stages:
+            if is_wanted(stage.addressing):
+                status |= stage.status(check_updates=True)
     return {address: _reason(entries) for address, entries in status.items()}
 
 
@@ -136,9 +146,8 @@ def push_data(remote: str) -> set[str]:
 
 def commit_external_inputs() -> None:
     """Commit changes in files that `dvc add` tracks, such as more feedback, as `dvc repro` does."""
-    for address in find_changes():
-        if address.endswith(".dvc"):
-            commit_outputs(address)
+    for address in _find_changes(lambda address: address.endswith(".dvc")):
+        commit_outputs(address)
 
 
 @contextmanager
