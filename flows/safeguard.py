@@ -7,8 +7,7 @@ is recorded, if params say so.
 """
 
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -32,14 +31,13 @@ from flows.orchestration.tasks import record_task, register_task, stage_task
 from flows.releases.register import Registration
 from flows.runtime import logs
 from flows.tracking import runs
-from flows.versioning.pointer_recovery import version_of
+from flows.versioning.pointer_recovery import read_entries
 from flows.versioning.repo import commit_external_inputs, find_changes, when_dvc_is_free
 from flows.versioning.results_branch import require_recordable
 from hfi_core.feedback.sufficiency import FeedbackSufficiency
 from hfi_core.params import Params
 from hfi_core.pipeline import graph as declaration
 from hfi_core.pipeline.graph import Unit, downstream
-from hfi_core.pipeline.layout import DVC_LOCK
 
 logs.configure_logging()  # in a worker's process nobody else does
 run_log.connect()
@@ -116,19 +114,17 @@ class Run:
     def bring_up_to_date(self, units: Iterable[Unit]) -> None:
         """Run the units that are out of date.
 
-        DVC is asked about all units of a stage when its turn comes: they do not depend on each other. It is asked again
-        about the rest if somebody else has written `dvc.lock` since, because each time it reads the whole file.
+        DVC is asked once about all units of a stage, because each time it reads the whole of `dvc.lock`. They do not
+        depend on each other. It is asked again about one that somebody else has committed since.
         """
         for _, group in groupby(units, key=lambda unit: unit.stage.name):
-            left, known, changes = deque(group), None, {}
-            while left:
-                if known != version_of(DVC_LOCK):
-                    changes = when_dvc_is_free(partial(find_changes, *(unit.address for unit in left)))
-                    known = version_of(DVC_LOCK)
-                unit = left.popleft()
-                if unit.address in changes:
+            asked = {unit.address: unit for unit in group}
+            stale, entries = _find_stale(*asked), read_entries()
+            for address, unit in asked.items():
+                if address in stale and (
+                    read_entries().get(address) == entries.get(address) or address in _find_stale(address)
+                ):
                     self._run_unit(unit)
-                    known = version_of(DVC_LOCK)
 
     def _run_unit(self, unit: Unit) -> None:
         task = stage_task(unit.stage, self.deadline)
@@ -141,6 +137,10 @@ class Run:
         """Return the states of what ran before a unit and makes its inputs: Prefect draws the graph from this."""
         ran = [other for other in self.plan.units if other.address in self.states]
         return [self.states[other.address] for other in ran if unit in downstream([other, unit], [other.address])]
+
+
+def _find_stale(*addresses: str) -> Mapping[str, str]:
+    return when_dvc_is_free(partial(find_changes, *addresses))
 
 
 def _execute(

@@ -13,7 +13,7 @@ from flows.runtime import logs
 from flows.runtime.console import show_progress
 from flows.runtime.device import with_local_device
 from flows.versioning.inputs import describe_missing_input
-from flows.versioning.pointer_recovery import read_entry
+from flows.versioning.pointer_recovery import read_entries
 from hfi_core.errors import UserError
 from hfi_core.params import Params
 from hfi_core.params.workload import count_unet_passes
@@ -120,7 +120,7 @@ def run_unit(
 def mark_finished(unit: Unit) -> None:
     """Mark that the outputs of a unit exist, and that `dvc repro` commits them next."""
     for folder in checkpoints(unit.address):
-        (folder / _FINISHED).write_text(read_entry(unit.address), encoding="utf-8")
+        (folder / _FINISHED).write_text(read_entries().get(unit.address, ""), encoding="utf-8")
 
 
 def remove_committed_checkpoints(up_to_date: Iterable[str] = ()) -> None:
@@ -128,10 +128,11 @@ def remove_committed_checkpoints(up_to_date: Iterable[str] = ()) -> None:
 
     A unit is committed if its entry in `dvc.lock` has changed, or if it is among the addresses in `up_to_date`.
     """
-    addresses = set(up_to_date)
-    for mark in WORK.glob(f"*/{_FINISHED}"):
+    addresses, marks = set(up_to_date), list(WORK.glob(f"*/{_FINISHED}"))
+    entries = read_entries() if marks else {}
+    for mark in marks:
         address = mark.parent.name[: -WORK_KEY - 1]
-        if address in addresses or mark.read_text(encoding="utf-8") != read_entry(address):
+        if address in addresses or mark.read_text(encoding="utf-8") != entries.get(address, ""):
             shutil.rmtree(mark.parent, ignore_errors=True)
 
 

@@ -140,11 +140,14 @@ def is_written(path: Path) -> bool:
     return is_younger and condition_of(path) is Condition.WHOLE
 
 
-def read_entry(address: str) -> str:
-    """Return what `dvc.lock` says about a stage, as a text to compare; empty if it says nothing."""
+def read_entries() -> dict[str, str]:
+    """Return what `dvc.lock` says about each stage, as a text to compare."""
     content = _parse(DVC_LOCK.read_text(encoding="utf-8")) if DVC_LOCK.exists() else None
     stages = content.get("stages") if isinstance(content, dict) else None
-    return json.dumps(stages.get(address, ""), sort_keys=True, default=str) if isinstance(stages, dict) else ""
+    return {
+        address: json.dumps(entry, sort_keys=True, default=str)
+        for address, entry in (stages.items() if isinstance(stages, dict) else ())
+    }
 
 
 def pointer_paths() -> list[Path]:

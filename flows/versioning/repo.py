@@ -32,20 +32,24 @@ _checked: dict[Path, tuple[int, ...]] = {}
 
 
 def find_changes(*addresses: str) -> dict[str, str]:
-    """Return, by address, why each out-of-date stage is out of date; by default of all stages."""
-    return _find_changes(set(addresses).__contains__ if addresses else lambda _: True)
+    """Return, by address, why each out-of-date stage is out of date; by default of all stages.
+
+    Raises UserError if DVC has no stage of an address.
+    """
+    status = _read_status(set(addresses).__contains__ if addresses else lambda _: True)
+    if unknown := set(addresses) - status.keys():
+        raise UserError(f"DVC has no stage {listed(sorted(unknown), 3)}. To fix this: run `hfi params sync`.")
+    return {address: _reason(entries) for address, entries in status.items() if entries}
 
 
-def _find_changes(is_wanted: Callable[[str], bool]) -> dict[str, str]:
+def _read_status(is_wanted: Callable[[str], bool]) -> dict[str, list[Any]]:
+    """Return what DVC says of each stage whose address is wanted; an empty list for one that is up to date."""
     from dvc.repo import lock_repo
 
-    status: dict[str, Any] = {}
     with open_repository() as repo, lock_repo(repo):
         # `repo.status(targets=...)` would read the whole of `dvc.yaml` and `dvc.lock` once for each target.
-        for stage in repo.index.stages:
-            if is_wanted(stage.addressing):
-                status |= stage.status(check_updates=True)
-    return {address: _reason(entries) for address, entries in status.items()}
+        stages = {stage.addressing: stage for stage in repo.index.stages if is_wanted(stage.addressing)}
+        return {address: stage.status(check_updates=True).get(address, []) for address, stage in stages.items()}
 
 
 def commit_outputs(address: str, before_retry: Callable[[], None] | None = None) -> None:
@@ -146,8 +150,9 @@ def push_data(remote: str) -> set[str]:
 
 def commit_external_inputs() -> None:
     """Commit changes in files that `dvc add` tracks, such as more feedback, as `dvc repro` does."""
-    for address in _find_changes(lambda address: address.endswith(".dvc")):
-        commit_outputs(address)
+    for address, entries in _read_status(lambda address: address.endswith(".dvc")).items():
+        if entries:
+            commit_outputs(address)
 
 
 @contextmanager

@@ -3,21 +3,14 @@
 import os
 import shutil
 import signal
-import time
 
 import pytest
 
 from tests.support.fakes import STEPS
 from tests.support.forking import REAL
+from tests.support.waiting import wait_until
 
 STAGE = ("hfi", "stage", "distill", "--unit", "anchored", "--revision", "1")
-
-
-def _wait_for(condition, seconds: float = 200) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
 
 
 def _steps(project, address: str) -> list[str]:
@@ -37,7 +30,7 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_bytes(run_by_flow
     _undo(project, "models/anchored")
     project.forget()
     with project.running(*STAGE, FAKE_SLOW="distill@anchored") as process:
-        _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
+        wait_until(lambda: len(_steps(project, "distill@anchored")) >= 2)
         process.kill()
     assert "has checkpoints to continue from" in project.hfi("status").stdout
     project.call(*door, **quick)
@@ -53,7 +46,7 @@ def test_a_killed_flow_leaves_no_lock_and_goes_on(run_by_flow, tmp_path):
     _undo(project, "models/anchored")
     project.forget()
     with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1", **REAL) as process:
-        _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 2)
+        wait_until(lambda: len(_steps(project, "distill@anchored")) >= 2)
         process.kill()
         process.wait()
         project.hfi("run", FAKE_UNTRACKED="1")  # while the temporary server of the first one may still be there
@@ -66,7 +59,7 @@ def test_ctrl_c_says_how_to_go_on(run_by_flow, tmp_path):
     _undo(project, "models/anchored")
     project.forget()
     with project.running("hfi", "run", FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1", **REAL) as process:
-        _wait_for(lambda: len(_steps(project, "distill@anchored")) >= 1)
+        wait_until(lambda: len(_steps(project, "distill@anchored")) >= 1)
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group, Prefect's temporary server, too
         output, _ = process.communicate()
     assert process.returncode == 130, output
@@ -79,7 +72,7 @@ def test_a_second_hfi_waits_and_says_so(run_by_flow, tmp_path):
     project = run_by_flow.copy(tmp_path / "project")
     project.forget()
     with project.running(*STAGE, FAKE_SLOW="distill@anchored", FAKE_UNTRACKED="1") as first:
-        _wait_for(lambda: _steps(project, "distill@anchored"))
+        wait_until(lambda: _steps(project, "distill@anchored"))
         second = project.hfi("stage", "distill", "--unit", "base", "--revision", "1", FAKE_UNTRACKED="1")
         assert first.wait() == 0
     assert "Another `hfi` command is running" in second.stderr
