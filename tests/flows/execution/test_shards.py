@@ -6,7 +6,6 @@ import shutil
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,6 +25,7 @@ from hfi_core.pipeline.graph import units_of, work_key
 from tests.support.flow_fixtures import REAL_GRAPH, FakeProject
 from tests.support.forking import REAL
 from tests.support.projects import small_raw, write_raw
+from tests.support.waiting import wait_until
 
 GENERATE = (REAL_GRAPH, "run", "--until", "generate")
 LOCAL, RAY = (), ("--ray", "local")
@@ -74,14 +74,6 @@ def shards_of(project: FakeProject) -> dict[int, int]:
             if "flows.execution.shard_worker" in arguments and Path(process.cwd()) == project.folder:
                 shards[process.pid] = int(arguments[-2])
     return shards
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 200) -> Any:
-    end = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.05)
-    return result
 
 
 def pictures(project: FakeProject) -> list[Path]:
@@ -134,7 +126,7 @@ def test_a_kill_in_the_middle_costs_one_shard_and_ends_in_the_same_bytes(fresh, 
 def test_shards_end_with_the_run_that_ordered_them_and_the_next_one_goes_on(fresh, drawn):
     by_one = _by_one(fresh, drawn)
     with fresh.running(*GENERATE, "--shards", "2", **REAL) as process:
-        wait_for(lambda: pictures(fresh))
+        wait_until(lambda: pictures(fresh))
         shards = [psutil.Process(pid) for pid in shards_of(fresh)]
         process.kill()
         assert shards
@@ -148,7 +140,7 @@ def test_shards_end_with_the_run_that_ordered_them_and_the_next_one_goes_on(fres
 
 def test_ctrl_c_ends_shards_and_run_in_order(fresh):
     with fresh.running(*GENERATE, "--shards", "2") as process:
-        wait_for(lambda: pictures(fresh))
+        wait_until(lambda: pictures(fresh))
         shards = [psutil.Process(pid) for pid in shards_of(fresh)]
         os.killpg(process.pid, signal.SIGINT)
         output, _ = process.communicate()
