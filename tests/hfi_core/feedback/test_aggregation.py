@@ -55,7 +55,7 @@ def test_both_ways_label_the_same_pictures_with_the_same_counts(tmp_path):
     assert posteriors["c"].label > 0.9 and posteriors["d"].label < 0.1
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_labels_to_learn_from_do_not_depend_on_answers_that_are_held_out(tmp_path, data):
     candidates = {f"badge-{k}": candidate(f"badge-{k}", f"{k:064x}") for k in range(20)}
